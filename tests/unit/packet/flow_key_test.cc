@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Evenness is judged by chi-square: with `places` places and random placing it has mean places - 1 and
+// variance 2 (places - 1). Six standard deviations are passed by chance less than once in a million, and
+// inputs are fixed.
+#include "dataplane/packet/flow_key.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace teal {
+namespace {
+
+// 0 is what random placing gives on average, 1 is one standard deviation more.
+double unevenness(const std::vector<uint32_t>& counts) {
+  double total = 0, chi_square = 0;
+  for (const uint32_t count : counts) total += count;
+  const double expected = total / static_cast<double>(counts.size());
+  for (const uint32_t count : counts) chi_square += (count - expected) * (count - expected) / expected;
+  const double freedom = static_cast<double>(counts.size() - 1);
+  return (chi_square - freedom) / std::sqrt(2 * freedom);
+}
+constexpr double kBound = 6;
+
+using Client = std::pair<IpAddress, Be16>;
+
+IpAddress v4(uint32_t host_order) {
+  const Be32 wire = Be32::from_host(host_order);
+  return IpAddress::from_v4(&wire);
+}
+
+IpAddress v6(uint8_t subnet, uint16_t host) {
+  uint8_t wire[16] = {0xfd, 0x18};
+  wire[7] = subnet;
+  wire[14] = static_cast<uint8_t>(host >> 8);
+  wire[15] = static_cast<uint8_t>(host);
+  return IpAddress::from_v6(wire);
+}
+
+// Clients as they come: counting up, not random.
+struct Pattern {
+  const char* name;
+  std::function<Client(uint32_t)> client;  // of 0 .. 64,999
+};
+const Pattern kPatterns[] = {
+    {"one client, all ports",
+     [](uint32_t i) { return Client(v4(0xc6120165), Be16::from_host(static_cast<uint16_t>(i + 500))); }},
+    {"many IPv4 clients, one port",
+     [](uint32_t i) { return Client(v4(0x0a000000 + i), Be16::from_host(40000)); }},
+    {"IPv4 clients with 256 ports each",
+     [](uint32_t i) {
+       return Client(v4(0x0a000000 + i / 256), Be16::from_host(static_cast<uint16_t>(1024 + i % 256)));
+     }},
+    {"many IPv6 clients, one port",
+     [](uint32_t i) { return Client(v6(0, static_cast<uint16_t>(i)), Be16::from_host(40000)); }},
+    {"IPv6 clients of many subnets",
+     [](uint32_t i) {
+       return Client(v6(static_cast<uint8_t>(i), static_cast<uint16_t>(i >> 8)), Be16::from_host(40000));
+     }},
+};
+constexpr uint32_t kClients = 65000;
+// The last five made the partitions uneven before client_hash had its outer step.
+constexpr uint64_t kSeeds[] = {0,
+                               1,
+                               42,
+                               ~uint64_t{0},
+                               0x216ed479f9eb7abb,
+                               0x23fcd62020a7f695,
+                               0x87a9f8b641c7eb81,
+                               0x407a3ee114464164,
+                               0xa2d2ee362e0d74a1};
+
+// Places all clients of all patterns by all seeds, and wants each time an even result.
+void expect_even(size_t places, const std::function<size_t(const Client&, uint64_t seed)>& place) {
+  for (const Pattern& pattern : kPatterns) {
+    for (const uint64_t seed : kSeeds) {
+      std::vector<uint32_t> counts(places);
+      for (uint32_t i = 0; i < kClients; ++i) ++counts.at(place(pattern.client(i), seed));
+      EXPECT_LT(unevenness(counts), kBound) << pattern.name << ", seed " << seed;
+    }
+  }
+}
+
+uint64_t hash_of(const Client& client, uint64_t seed) {
+  return client_hash(client.first, client.second, seed);
+}
+
+TEST(FlowKey, ClientsSpreadEvenlyOverPartitions) {
+  expect_even(64, [](const Client& client, uint64_t seed) { return scale(hash_of(client, seed), 64); });
+}
+
+TEST(FlowKey, FlowsSpreadEvenlyOverBuckets) {
+  expect_even(745, [](const Client& client, uint64_t seed) {
+    return scale(flow_hash(hash_of(client, seed), 7), 745);
+  });
+}
+
+TEST(FlowKey, TagsSpreadEvenly) {
+  expect_even(
+      4096, [](const Client& client, uint64_t seed) { return flow_hash(hash_of(client, seed), 7) & 0xfff; });
+}
+
+TEST(FlowKey, ChoicesSpreadEvenly) {
+  expect_even(1009, [](const Client& client, uint64_t seed) {
+    return scale(choice_hash(hash_of(client, seed), 7), 1009);
+  });
+}
+
+// If the owner's bits told anything about the bucket's, some pairs would be met more often than others.
+TEST(FlowKey, OwnerIsIndependentOfBucket) {
+  expect_even(64 * 32, [](const Client& client, uint64_t seed) {
+    const uint64_t hash = hash_of(client, seed);
+    return scale(hash, 64) * 32 + scale(flow_hash(hash, 7), 32);
+  });
+}
+
+TEST(FlowKey, BucketIsIndependentOfTag) {
+  expect_even(64 * 32, [](const Client& client, uint64_t seed) {
+    const uint64_t hash = flow_hash(hash_of(client, seed), 7);
+    return scale(hash, 64) * 32 + (hash & 31);
+  });
+}
+
+TEST(FlowKey, ChoiceIsIndependentOfOwner) {
+  expect_even(64 * 32, [](const Client& client, uint64_t seed) {
+    const uint64_t hash = hash_of(client, seed);
+    return scale(hash, 64) * 32 + scale(choice_hash(hash, 7), 32);
+  });
+}
+
+TEST(FlowKey, OtherSeedMeansOtherPlace) {
+  constexpr uint32_t kPlaces = 64;
+  for (const Pattern& pattern : kPatterns) {
+    std::vector<uint32_t> pairs(kPlaces * kPlaces);
+    for (uint32_t i = 0; i < kClients; ++i) {
+      const Client client = pattern.client(i);
+      // Neighbouring seeds, the hardest case.
+      ++pairs[scale(hash_of(client, 42), kPlaces) * kPlaces + scale(hash_of(client, 43), kPlaces)];
+    }
+    EXPECT_LT(unevenness(pairs), kBound) << pattern.name;
+  }
+}
+
+TEST(FlowKey, OtherServiceMeansOtherBucket) {
+  constexpr uint32_t kPlaces = 64;
+  for (const Pattern& pattern : kPatterns) {
+    std::vector<uint32_t> pairs(kPlaces * kPlaces);
+    for (uint32_t i = 0; i < kClients; ++i) {
+      const uint64_t hash = hash_of(pattern.client(i), 42);
+      ++pairs[scale(flow_hash(hash, 1), kPlaces) * kPlaces + scale(flow_hash(hash, 2), kPlaces)];
+    }
+    EXPECT_LT(unevenness(pairs), kBound) << pattern.name;
+  }
+}
+
+TEST(FlowKey, OtherServiceMeansOtherChoice) {
+  constexpr uint32_t kPlaces = 64;
+  for (const Pattern& pattern : kPatterns) {
+    std::vector<uint32_t> pairs(kPlaces * kPlaces);
+    for (uint32_t i = 0; i < kClients; ++i) {
+      const uint64_t hash = hash_of(pattern.client(i), 42);
+      ++pairs[scale(choice_hash(hash, 1), kPlaces) * kPlaces + scale(choice_hash(hash, 2), kPlaces)];
+    }
+    EXPECT_LT(unevenness(pairs), kBound) << pattern.name;
+  }
+}
+
+TEST(FlowKey, HashesOfDifferentClientsDiffer) {
+  std::unordered_set<uint64_t> seen;
+  for (const Pattern& pattern : kPatterns) {
+    for (uint32_t i = 0; i < kClients; ++i) seen.insert(hash_of(pattern.client(i), 42));
+  }
+  // Two clients are in two patterns each: 10.0.0.0 and 10.0.0.1 ... with port 40000 are not (ports
+  // 1024..1279), but fd18::0 of subnet 0 with hosts 0..253 is.
+  EXPECT_EQ(seen.size(), 5 * kClients - 254);
+}
+
+TEST(FlowKey, FlowsOfAClientChooseAlikeByAddress) {
+  const IpAddress client = v4(0xc6120165);
+  EXPECT_EQ(choice_hash(address_hash(client, 42), 7), choice_hash(address_hash(client, 42), 7));
+  EXPECT_NE(choice_hash(address_hash(client, 42), 7), choice_hash(address_hash(v4(0xc6120166), 42), 7));
+  EXPECT_NE(choice_hash(address_hash(client, 42), 7), choice_hash(address_hash(client, 42), 8));
+}
+
+TEST(FlowKey, SocketsSpreadEvenly) {
+  std::vector<uint32_t> counts(256);
+  for (uint32_t host = 0; host < 256; ++host) {
+    for (uint16_t port = 8000; port < 8032; ++port) {
+      for (const uint8_t protocol : {kProtocolTcp, kProtocolUdp})
+        ++counts[scale(socket_hash({v4(0xc6120200 + host), Be16::from_host(port), protocol}), 256)];
+    }
+  }
+  EXPECT_LT(unevenness(counts), kBound);
+}
+
+TEST(FlowKey, SocketHashLooksAtEveryPart) {
+  const Socket socket{v4(0xc612000a), Be16::from_host(80), kProtocolTcp};
+  EXPECT_NE(socket_hash(socket), socket_hash({v4(0xc612000b), socket.port, socket.protocol}));
+  EXPECT_NE(socket_hash(socket), socket_hash({socket.address, Be16::from_host(81), socket.protocol}));
+  EXPECT_NE(socket_hash(socket), socket_hash({socket.address, socket.port, kProtocolUdp}));
+}
+
+TEST(FlowKey, ScaleStaysBelowCount) {
+  for (const uint32_t count : {1u, 2u, 3u, 64u, 745u, 0xffffffffu}) {
+    EXPECT_EQ(scale(0, count), 0u);
+    EXPECT_EQ(scale(~uint64_t{0}, count), count - 1);
+  }
+}
+
+TEST(FlowKey, EqualityLooksAtEveryPart) {
+  const FlowKey key{v4(0xc6120165), Be16::from_host(40000), 7};
+  EXPECT_EQ(key, (FlowKey{v4(0xc6120165), Be16::from_host(40000), 7}));
+  EXPECT_NE(key, (FlowKey{v4(0xc6120166), Be16::from_host(40000), 7}));
+  EXPECT_NE(key, (FlowKey{v4(0xc6120165), Be16::from_host(40001), 7}));
+  EXPECT_NE(key, (FlowKey{v4(0xc6120165), Be16::from_host(40000), 8}));
+}
+
+}  // namespace
+}  // namespace teal
