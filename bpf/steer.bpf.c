@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * The steering program: on a port that the kernel keeps, it decides for each frame who gets it, the worker
+ * that owns this queue (through its AF_XDP socket) or the kernel.
+ *
+ *   1. to a VIP's address, port and protocol                              -> worker
+ *   2. an ICMP error to a VIP's address that quotes a packet from a VIP   -> worker
+ *   3. to a local address of this host                                    -> kernel
+ *   4. from a backend's socket, on a port whose side is backend           -> worker
+ *   5. an ICMP error that quotes a packet to a backend's socket, likewise -> worker
+ *   6. all else                                                           -> kernel
+ *
+ * A later fragment has no ports and takes the same way by its addresses alone. A first fragment has ports. A
+ * VIP that is also an address of this host (announced from a loopback interface, say) is tested as a VIP
+ * first, and its other ports stay with the kernel.
+ *
+ * The kernel gets what this program cannot read: truncated or contradictory headers, VLAN tags, other
+ * Ethernet types, more than MAX_EXTENSIONS extension headers. What the worker should get but no socket waits
+ * for is dropped: the kernel would answer for the VIP, or forward a reply untranslated, and so reset clients.
+ *
+ * The name of the function, of xsks_map, and xsk_prog_version are what libxdp 1.3 to 1.6 looks for when the
+ * AF_XDP driver is started without a program of its own (lib/libxdp/xsk.c: xsk_lookup_program). It must find
+ * no map called "xsk_def_.data": it would take its first word for a reference count and detach the program
+ * with the last socket.
+ */
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "steer_map.h"
+
+#define MAX_EXTENSIONS 6
+#define MAX_OFFSET 0x7fff
+
+#define FRAGMENT_OFFSET_V4 0x1fff
+#define FRAGMENT_OFFSET_V6 0xfff8
+
+/* From RFC 792; <linux/icmp.h> cannot be had for this target without a 32-bit C library. */
+#define ICMP_DEST_UNREACH 3
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
+
+/* From RFC 4443. */
+#define ICMPV6_DEST_UNREACH 1
+#define ICMPV6_PARAMPROB 4
+
+/* From RFC 8200; <linux/ipv6.h> has these for the kernel only. */
+#define NEXT_HOP_BY_HOP 0
+#define NEXT_ROUTING 43
+#define NEXT_FRAGMENT 44
+#define NEXT_DESTINATION_OPTIONS 60
+
+/* steer_side bits of the port, set before the program is loaded. */
+const volatile __u32 side = 0;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_XSKMAP);
+  __uint(max_entries, STEER_MAX_QUEUES);
+  __type(key, __u32);
+  __type(value, __u32);
+} xsks_map SEC(".maps");
+
+#define PINNED_SET(name, key_type, entries) \
+  struct {                                  \
+    __uint(type, BPF_MAP_TYPE_HASH);        \
+    __uint(max_entries, entries);           \
+    __type(key, key_type);                  \
+    __type(value, __u32);                   \
+    __uint(pinning, LIBBPF_PIN_BY_NAME);    \
+  } name SEC(".maps")
+
+PINNED_SET(vips, struct steer_socket, STEER_MAX_VIPS);
+PINNED_SET(vip_addresses, struct steer_address, STEER_MAX_VIPS);
+PINNED_SET(backends, struct steer_socket, STEER_MAX_BACKENDS);
+PINNED_SET(backend_addresses, struct steer_address, STEER_MAX_BACKENDS);
+PINNED_SET(local_addresses, struct steer_address, STEER_MAX_LOCAL_ADDRESSES);
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, STEER_VERDICT_COUNT);
+  __type(key, __u32);
+  __type(value, __u64);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} steer_counters SEC(".maps");
+
+/* What the tests need of an IP packet, or of one that an ICMP error quotes. Offsets are from the frame's
+ * start. */
+struct packet {
+  struct steer_socket source; /* the ports are 0 unless `has_ports` */
+  struct steer_socket destination;
+  __u32 offset; /* in: of the IP header; out: of the transport header */
+  __u32 end;    /* in: of the first byte that is not there; out: behind the packet, by its IP length */
+  __u8 v6;      /* in */
+  __u8 quoted;  /* in: a quotation may break off behind the ports */
+  __u8 protocol;
+  __u8 has_ports;
+  __u8 later_fragment;
+};
+
+/* The bytes [offset, offset + length), or NULL if the packet, which ends at `end`, or the frame has them not.
+ */
+static __always_inline void* bytes_at(struct xdp_md* ctx, __u64 offset, __u64 length, __u64 end) {
+  void* data_end = (void*)(long)ctx->data_end;
+  void* start = (void*)(long)ctx->data;
+  /* The verifier gives up on a packet pointer that may go beyond 0xffff; no header is that far behind. */
+  if (offset > MAX_OFFSET || offset + length > end) return NULL;
+  start += offset;
+  if (start + length > data_end) return NULL;
+  return start;
+}
+
+static __always_inline void map_v4(__u8* address, __be32 v4) {
+  __u32* words = (__u32*)address;
+  words[0] = 0;
+  words[1] = 0;
+  words[2] = bpf_htonl(0xffff);
+  words[3] = v4;
+}
+
+/* False if the address is an IPv4 one in disguise: it would be taken for the VIP of that number. None is
+ * valid on a wire. */
+static __always_inline bool copy_v6(__u8* address, const struct in6_addr* v6) {
+  const __u32* from = v6->in6_u.u6_addr32;
+  __u32* words = (__u32*)address;
+  words[0] = from[0];
+  words[1] = from[1];
+  words[2] = from[2];
+  words[3] = from[3];
+  return from[0] || from[1] || from[2] != bpf_htonl(0xffff);
+}
+
+/* Sets the packet's end. The whole packet must be there, unless it is a quotation. */
+static __always_inline bool limit(struct packet* packet, __u32 ip_bytes) {
+  __u32 end = packet->offset + ip_bytes;
+  if (end > packet->end) return packet->quoted;
+  packet->end = end;
+  return true;
+}
+
+static __always_inline bool read_v4(struct xdp_md* ctx, struct packet* packet) {
+  struct iphdr* ip = bytes_at(ctx, packet->offset, sizeof(*ip), packet->end);
+  if (!ip || ip->version != 4 || ip->ihl < 5) return false;
+  __u32 header_bytes = ip->ihl * 4;
+  __u32 ip_bytes = bpf_ntohs(ip->tot_len);
+  if (ip_bytes < header_bytes || !limit(packet, ip_bytes)) return false;
+  map_v4(packet->source.address, ip->saddr);
+  map_v4(packet->destination.address, ip->daddr);
+  packet->protocol = ip->protocol;
+  packet->later_fragment = (ip->frag_off & bpf_htons(FRAGMENT_OFFSET_V4)) != 0;
+  packet->offset += header_bytes;
+  return true;
+}
+
+static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
+  struct ipv6hdr* ip = bytes_at(ctx, packet->offset, sizeof(*ip), packet->end);
+  if (!ip || ip->version != 6) return false;
+  if (!limit(packet, sizeof(*ip) + bpf_ntohs(ip->payload_len))) return false;
+  if (!copy_v6(packet->source.address, &ip->saddr) || !copy_v6(packet->destination.address, &ip->daddr))
+    return false;
+  __u8 next = ip->nexthdr;
+  __u32 offset = packet->offset + sizeof(*ip);
+  for (int count = 0; count < MAX_EXTENSIONS; count++) {
+    if (next != NEXT_HOP_BY_HOP && next != NEXT_ROUTING && next != NEXT_DESTINATION_OPTIONS &&
+        next != NEXT_FRAGMENT)
+      break;
+    /* Each is at least 8 bytes: next header, length in units of 8 bytes without the first, then what differs.
+     */
+    __u8* extension = bytes_at(ctx, offset, 8, packet->end);
+    if (!extension) return false;
+    if (next == NEXT_FRAGMENT) {
+      packet->later_fragment = (*(__u16*)(extension + 2) & bpf_htons(FRAGMENT_OFFSET_V6)) != 0;
+      next = extension[0];
+      offset += 8;
+      if (packet->later_fragment) break;
+      continue;
+    }
+    /* With segments left, the destination is a stop on the way and not the end of it (RFC 8200, 4.4). */
+    if (next == NEXT_ROUTING && extension[3] != 0) return false;
+    next = extension[0];
+    offset += (extension[1] + 1) * 8;
+  }
+  packet->protocol = next;
+  packet->offset = offset;
+  return true;
+}
+
+/* Reads the ports, if the packet has any. A quotation need only have these (RFC 792 promises 8 bytes). */
+static __always_inline bool read_ports(struct xdp_md* ctx, struct packet* packet) {
+  if (packet->later_fragment || (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP))
+    return true;
+  __u32 header_bytes = packet->protocol == IPPROTO_TCP ? 20 : 8;
+  if (!packet->quoted && packet->offset + header_bytes > packet->end) return false;
+  __u16* ports = bytes_at(ctx, packet->offset, 4, packet->end);
+  if (!ports) return false;
+  packet->source.port_be = ports[0];
+  packet->destination.port_be = ports[1];
+  packet->source.protocol = packet->destination.protocol = packet->protocol;
+  packet->has_ports = 1;
+  return true;
+}
+
+/*
+ * Reads a packet whose inputs are set and whose other fields are zero. False: not to be read, and nobody's
+ * business but the kernel's. A global function, so that the verifier looks at it once and on its own, not
+ * again for a quotation behind each way through the outer headers.
+ */
+__noinline int read_packet(struct xdp_md* ctx, struct packet* packet) {
+  if (!packet) return false;
+  return (packet->v6 ? read_v6(ctx, packet) : read_v4(ctx, packet)) && read_ports(ctx, packet);
+}
+
+/* Is this an ICMP error about a TCP or UDP packet, or its first fragment? Then `quoted` is that packet. */
+static __always_inline bool read_icmp_error(struct xdp_md* ctx, const struct packet* packet,
+                                            struct packet* quoted) {
+  if (packet->protocol != (packet->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) return false;
+  __u8* icmp = bytes_at(ctx, packet->offset, 8, packet->end);
+  if (!icmp) return false;
+  bool error = packet->v6 ? icmp[0] >= ICMPV6_DEST_UNREACH && icmp[0] <= ICMPV6_PARAMPROB
+                          : icmp[0] == ICMP_DEST_UNREACH || icmp[0] == ICMP_TIME_EXCEEDED ||
+                                icmp[0] == ICMP_PARAMETERPROB;
+  if (!error) return false;
+  quoted->offset = packet->offset + 8;
+  quoted->end = packet->end;
+  quoted->v6 = packet->v6;
+  quoted->quoted = 1;
+  return read_packet(ctx, quoted) && quoted->has_ports;
+}
+
+static __always_inline bool has(void* set, const void* key) {
+  return bpf_map_lookup_elem(set, key) != NULL;
+}
+
+static __always_inline enum steer_verdict judge_later_fragment(const struct packet* packet) {
+  if (has(&vip_addresses, packet->destination.address)) return STEER_FRAGMENT;
+  if (has(&local_addresses, packet->destination.address)) return STEER_PASS;
+  if ((side & STEER_SIDE_BACKEND) && has(&backend_addresses, packet->source.address)) return STEER_FRAGMENT;
+  return STEER_PASS;
+}
+
+static __always_inline enum steer_verdict judge(struct xdp_md* ctx) {
+  __u32 frame_bytes = ctx->data_end - ctx->data;
+  struct ethhdr* eth = bytes_at(ctx, 0, sizeof(*eth), frame_bytes);
+  if (!eth || (eth->h_proto != bpf_htons(ETH_P_IP) && eth->h_proto != bpf_htons(ETH_P_IPV6)))
+    return STEER_PASS;
+
+  struct packet packet = {
+      .offset = sizeof(*eth), .end = frame_bytes, .v6 = eth->h_proto == bpf_htons(ETH_P_IPV6)};
+  if (!read_packet(ctx, &packet)) return STEER_PASS;
+  if (packet.later_fragment) return judge_later_fragment(&packet);
+  struct packet quoted = {};
+  bool icmp_error = read_icmp_error(ctx, &packet, &quoted);
+
+  if (packet.has_ports && has(&vips, &packet.destination)) return STEER_TO_VIP;
+  if (icmp_error && has(&vip_addresses, packet.destination.address) && has(&vips, &quoted.source))
+    return STEER_ICMP_ERROR;
+  if (!packet.has_ports && !icmp_error) return STEER_PASS;
+  if (has(&local_addresses, packet.destination.address)) return STEER_PASS;
+  if (!(side & STEER_SIDE_BACKEND)) return STEER_PASS;
+  if (packet.has_ports && has(&backends, &packet.source)) return STEER_FROM_BACKEND;
+  if (icmp_error && has(&backends, &quoted.destination)) return STEER_ICMP_ERROR;
+  return STEER_PASS;
+}
+
+static __always_inline void count(__u32 verdict) {
+  __u64* packets = bpf_map_lookup_elem(&steer_counters, &verdict);
+  if (packets) (*packets)++;
+}
+
+SEC("xdp")
+int xsk_def_prog(struct xdp_md* ctx) {
+  enum steer_verdict verdict = judge(ctx);
+  if (verdict == STEER_PASS) {
+    count(STEER_PASS);
+    return XDP_PASS;
+  }
+  __u32 queue = ctx->rx_queue_index;
+  if (!bpf_map_lookup_elem(&xsks_map, &queue)) {
+    count(STEER_NO_SOCKET);
+    return XDP_DROP;
+  }
+  count(verdict);
+  /* The socket may go between the two lookups; XDP_DROP is for that case. */
+  return bpf_redirect_map(&xsks_map, queue, XDP_DROP);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+__uint(xsk_prog_version, 1) SEC("xdp_metadata");

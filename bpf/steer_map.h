@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What the steering program and user space agree on: the shapes of the pinned maps.
+ *
+ * An address is always 16 bytes; IPv4 is mapped (::ffff:a.b.c.d), as in dataplane/packet/ip_address.h.
+ * `port` is in network order. Keys are compared as bytes, so `zero` must be zero.
+ *
+ * map              type     key            value  written by  read by
+ * vips             hash     steer_socket   u32 1  teald       program
+ * vip_addresses    hash     steer_address  u32 1  teald       program (fragments, ICMP errors)
+ * backends         hash     steer_socket   u32 1  teald       program
+ * backend_addresses hash    steer_address  u32 1  teald       program (fragments, ICMP errors)
+ * local_addresses  hash     steer_address  u32 1  teald       program
+ * steer_counters   percpu   u32 verdict    u64    program     teald, steer_loader
+ * xsks_map         xskmap   u32 queue      fd     driver      program; one a port, never pinned
+ */
+#ifndef TEAL_BPF_STEER_MAP_H
+#define TEAL_BPF_STEER_MAP_H
+
+#include <linux/types.h>
+
+struct steer_address {
+  __u8 bytes[16];
+};
+
+struct steer_socket {
+  __u8 address[16];
+  __u16 port_be;
+  __u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+  __u8 zero;
+};
+
+enum steer_limit {
+  STEER_MAX_VIPS = 2048,     /* two generations of 1,024 while a reload is under way */
+  STEER_MAX_BACKENDS = 8192, /* two generations of 4,096 */
+  STEER_MAX_LOCAL_ADDRESSES = 1024,
+  STEER_MAX_QUEUES = 64,
+};
+
+/* Bits of a port's side: which tests its packets are put to. */
+enum steer_side {
+  STEER_SIDE_CLIENT = 1,
+  STEER_SIDE_BACKEND = 2,
+};
+
+enum steer_verdict {
+  STEER_PASS,         /* to the kernel, unchanged */
+  STEER_TO_VIP,       /* to the worker of this queue: to a VIP and port */
+  STEER_FROM_BACKEND, /* to the worker of this queue: from a backend socket */
+  STEER_ICMP_ERROR,   /* to the worker of this queue: an ICMP error that quotes one of the two */
+  STEER_FRAGMENT,     /* to the worker of this queue: a later fragment, by address alone */
+  STEER_NO_SOCKET,    /* dropped: it is ours, but no dataplane has a socket on this queue */
+  STEER_VERDICT_COUNT,
+};
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+//
+// Each test reads: frame in, verdict out. The addresses are those of steer_program.h.
+#include "tests/bpf/steer_program.h"
+
+namespace teal {
+namespace {
+
+using namespace frame;  // the builder's words, eth(v4(...)), are what makes these tests readable
+
+using SteerProgramTest = SteerTest;
+
+constexpr char kClient[] = "198.18.1.101";
+constexpr char kVip[] = "198.18.0.10";
+constexpr char kBackend[] = "198.18.2.11";
+constexpr char kClient6[] = "fd18:1::101";
+constexpr char kVip6[] = "fd18:0::10";
+constexpr char kBackend6[] = "fd18:2::11";
+
+TEST_F(SteerProgramTest, SteersToVips) {
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 80)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, udp(40000, 5300)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, tcp(40000, 80)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, udp(40000, 5300)))), "to_vip");
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, kVip, tcp(40000, 80)))), "to_vip");
+}
+
+TEST_F(SteerProgramTest, PassesOtherPortsProtocolsAndAddresses) {
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 81)))), "pass");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, udp(40000, 80)))), "pass");
+  EXPECT_EQ(on_client_side(eth(v4(kVip, kClient, tcp(80, 40000)))), "pass");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, "198.18.0.11", tcp(40000, 80)))), "pass");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, {132, Bytes(32)}))), "pass");  // SCTP
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, tcp(40000, 81)))), "pass");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, udp(40000, 80)))), "pass");
+}
+
+TEST_F(SteerProgramTest, SteersFromBackendsOnBackendSideOnly) {
+  const Bytes reply = eth(v4(kBackend, kClient, tcp(8080, 40000)));
+  const Bytes reply6 = eth(v6(kBackend6, kClient6, udp(5300, 40000)));
+  EXPECT_EQ(on_backend_side(reply), "from_backend");
+  EXPECT_EQ(on_backend_side(reply6), "from_backend");
+  EXPECT_EQ(on_client_side(reply), "pass");
+  EXPECT_EQ(on_client_side(reply6), "pass");
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, tcp(22, 40000)))), "pass");
+  EXPECT_EQ(on_backend_side(eth(v4(kClient, kBackend, tcp(40000, 8080)))), "pass");  // merely routed through
+}
+
+TEST_F(SteerProgramTest, LocalAddressWinsOverBackendSource) {
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, "198.18.2.1", tcp(8080, 40000)))),
+            "pass");  // a health check's answer
+  EXPECT_EQ(on_backend_side(eth(v6(kBackend6, "fd18:2::1", tcp(8080, 40000)))), "pass");
+}
+
+TEST_F(SteerProgramTest, VipOnALocalAddressTakesItsPortOnly) {
+  EXPECT_EQ(on_client_side(eth(v4(kClient, "198.18.1.1", tcp(40000, 443)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, "198.18.1.1", tcp(40000, 22)))), "pass");
+}
+
+TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotation) {
+  // From a client's side, about a reply that carries the VIP.
+  const Bytes about_reply = v4(kVip, kClient, tcp(80, 40000));
+  for (uint8_t type : {3, 11, 12}) {
+    EXPECT_EQ(on_client_side(eth(v4("198.18.3.1", kVip, icmp4(type, about_reply)))), "icmp_error")
+        << int{type};
+  }
+  const Bytes about_reply6 = v6(kVip6, kClient6, udp(5300, 40000));
+  for (uint8_t type : {1, 2, 3, 4}) {
+    EXPECT_EQ(on_client_side(eth(v6("fd18:3::1", kVip6, icmp6(type, about_reply6)))), "icmp_error")
+        << int{type};
+  }
+  // From a backend's side, about a packet that was sent on to it.
+  const Bytes about_request = v4(kClient, kBackend, tcp(40000, 8080));
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "icmp_error");
+  EXPECT_EQ(on_client_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "pass");
+  const Bytes about_request6 = v6(kClient6, kBackend6, tcp(40000, 8080));
+  EXPECT_EQ(on_backend_side(eth(v6(kBackend6, kClient6, icmp6(1, about_request6)))), "icmp_error");
+  EXPECT_EQ(on_client_side(eth(v6(kBackend6, kClient6, icmp6(1, about_request6)))), "pass");
+}
+
+TEST_F(SteerProgramTest, IcmpErrorNeedsOnlyTheQuotedPorts) {
+  Bytes quoted = v4(kVip, kClient, tcp(80, 40000));
+  quoted.resize(20 + 8);  // what RFC 792 promises
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "icmp_error");
+  quoted.resize(20 + 4);
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "icmp_error");
+  quoted.resize(20 + 3);
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "pass");
+  // Ethernet padding behind the packet is no quotation.
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted))) + Bytes(30)), "pass");
+}
+
+TEST_F(SteerProgramTest, OtherIcmpPasses) {
+  const Bytes about_reply = v4(kVip, kClient, tcp(80, 40000));
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(8, about_reply)))), "pass");  // echo
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(5, about_reply)))), "pass");  // redirect
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(81, 1)))))),
+            "pass");  // another port
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kBackend, icmp4(3, about_reply)))),
+            "pass");  // not sent to the VIP
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, v6(kVip6, kClient6, tcp(80, 1)))))), "pass");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(128, v6(kVip6, kClient6, tcp(80, 1)))))), "pass");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(135, Bytes(24))))),
+            "pass");  // neighbour solicitation
+  // An error about the host's own packet to a backend.
+  const Bytes check = v4("198.18.2.1", kBackend, tcp(40000, 8080));
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, "198.18.2.1", icmp4(3, check)))), "pass");
+}
+
+TEST_F(SteerProgramTest, IcmpErrorAboutAVipOnALocalAddress) {
+  EXPECT_EQ(
+      on_client_side(eth(v4(kClient, "198.18.1.1", icmp4(3, v4("198.18.1.1", kClient, tcp(443, 40000)))))),
+      "icmp_error");
+  EXPECT_EQ(
+      on_client_side(eth(v4(kClient, "198.18.1.1", icmp4(3, v4("198.18.1.1", kClient, tcp(22, 40000)))))),
+      "pass");
+}
+
+TEST_F(SteerProgramTest, FragmentsV4) {
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, udp(40000, 5300), {.more_fragments = true}))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, udp(40000, 99), {.more_fragments = true}))), "pass");
+  const Inner rest = {IPPROTO_UDP, Bytes(16)};
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, rest, {.fragment_bytes = 1480}))), "fragment");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, {IPPROTO_UDP, Bytes(1)}, {.fragment_bytes = 8}))),
+            "fragment");
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, rest, {.fragment_bytes = 1480}))), "fragment");
+  EXPECT_EQ(on_client_side(eth(v4(kBackend, kClient, rest, {.fragment_bytes = 1480}))), "pass");
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, "198.18.2.1", rest, {.fragment_bytes = 1480}))), "pass");
+  EXPECT_EQ(on_client_side(eth(v4(kClient, "198.18.3.1", rest, {.fragment_bytes = 1480}))), "pass");
+}
+
+TEST_F(SteerProgramTest, FragmentsV6) {
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, fragment(udp(40000, 5300), 0, true)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, fragment(udp(40000, 99), 0, true)))), "pass");
+  const Inner rest = fragment({IPPROTO_UDP, Bytes(16)}, 1448, false);
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, rest))), "fragment");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, hop_by_hop(rest)))), "fragment");
+  EXPECT_EQ(on_backend_side(eth(v6(kBackend6, kClient6, rest))), "fragment");
+  EXPECT_EQ(on_client_side(eth(v6(kBackend6, kClient6, rest))), "pass");
+  EXPECT_EQ(on_backend_side(eth(v6(kBackend6, "fd18:2::1", rest))), "pass");
+}
+
+TEST_F(SteerProgramTest, WalksOptionsAndExtensionHeaders) {
+  for (size_t option_bytes = 4; option_bytes <= 40; option_bytes += 4) {
+    EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 80), {.option_bytes = option_bytes}))),
+              "to_vip");
+  }
+  const Inner syn = tcp(40000, 80);
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, hop_by_hop(syn)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, destination_options(syn, 7)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, routing(syn, 0)))), "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, routing(syn, 1)))),
+            "pass");  // the VIP is not where it ends
+  EXPECT_EQ(
+      on_client_side(eth(v6(kClient6, kVip6, hop_by_hop(destination_options(fragment(syn, 0, false)))))),
+      "to_vip");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, {51, Bytes(24)}))), "pass");  // an authentication header
+  // Quoted headers may have them, too.
+  EXPECT_EQ(
+      on_client_side(eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 1), {.option_bytes = 8}))))),
+      "icmp_error");
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(2, v6(kVip6, kClient6, hop_by_hop(tcp(80, 1))))))),
+            "icmp_error");
+}
+
+TEST_F(SteerProgramTest, WalksSixExtensionHeadersAndNotSeven) {
+  Inner inner = tcp(40000, 80);
+  for (int count = 1; count <= 7; ++count) {
+    inner = destination_options(inner, 1);
+    EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, inner))), count <= 6 ? "to_vip" : "pass") << count;
+  }
+}
+
+TEST_F(SteerProgramTest, TruncatedAnywherePasses) {
+  const Bytes frames[] = {
+      eth(v4(kClient, kVip, tcp(40000, 80))),
+      eth(v4(kClient, kVip, udp(40000, 5300), {.option_bytes = 12})),
+      eth(v4(kClient, kVip, {IPPROTO_UDP, Bytes(16)}, {.fragment_bytes = 1480})),
+      eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 40000))))),
+      eth(v6(kClient6, kVip6,
+             hop_by_hop(routing(destination_options(fragment(tcp(40000, 80), 0, true)), 0)))),
+      eth(v6(kClient6, kVip6, icmp6(1, v6(kVip6, kClient6, hop_by_hop(udp(5300, 40000)))))),
+  };
+  for (const Bytes& whole : frames) {
+    EXPECT_NE(on_client_side(whole), "pass");
+    // The kernel runs no XDP program on less than an Ethernet header.
+    for (size_t bytes = 14; bytes < whole.size(); ++bytes) {
+      EXPECT_EQ(on_client_side(Bytes(whole.begin(), whole.begin() + static_cast<long>(bytes))), "pass")
+          << bytes;
+    }
+  }
+}
+
+TEST_F(SteerProgramTest, ContradictoryHeadersPass) {
+  const Bytes syn = v4(kClient, kVip, tcp(40000, 80));
+  const auto with = [](Bytes packet, size_t at, uint8_t value) {
+    packet[at] = value;
+    return packet;
+  };
+  EXPECT_EQ(on_client_side(eth(with(syn, 0, 0x44))), "pass");               // header length 16
+  EXPECT_EQ(on_client_side(eth_type(0x0800, with(syn, 0, 0x55))), "pass");  // version 5
+  EXPECT_EQ(on_client_side(eth_type(0x86dd, syn)), "pass");                 // announced as IPv6
+  EXPECT_EQ(on_client_side(eth(with(syn, 3, 19))), "pass");                 // total length below the header's
+  EXPECT_EQ(on_client_side(eth(with(syn, 3, 39))), "pass");                 // a TCP header of 19 bytes
+  EXPECT_EQ(on_client_side(eth(with(syn, 3, 41))), "pass");                 // longer than the frame
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, {IPPROTO_UDP, Bytes{0, 1, 0x14, 0xb4, 0, 7, 0}}))), "pass");
+  // An IPv4 VIP written as an IPv6 address is not that VIP.
+  EXPECT_EQ(on_client_side(eth(v6(kClient6, "::ffff:198.18.0.10", tcp(40000, 80)))), "pass");
+}
+
+TEST_F(SteerProgramTest, PaddingDoesNotMatter) {
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 80))) + Bytes(6)), "to_vip");
+}
+
+TEST_F(SteerProgramTest, OtherEthernetTypesPass) {
+  const Bytes syn = v4(kClient, kVip, tcp(40000, 80));
+  EXPECT_EQ(on_client_side(eth_type(0x0806, Bytes(28))), "pass");                               // ARP
+  EXPECT_EQ(on_client_side(eth_type(0x8100, be16(5) + be16(0x0800) + syn)), "pass");            // VLAN
+  EXPECT_EQ(on_client_side(eth_type(0x88a8, be16(5) + be16(0x8100) + be16(5) + syn)), "pass");  // QinQ
+  EXPECT_EQ(on_client_side(eth_type(0x88cc, Bytes(46))), "pass");                               // LLDP
+}
+
+TEST_F(SteerProgramTest, DropsWhatFindsNoSocket) {
+  const SteerProgram without(pins_->path(), STEER_SIDE_CLIENT | STEER_SIDE_BACKEND, false);
+  ASSERT_TRUE(without.loaded());
+  EXPECT_EQ(without.run(eth(v4(kClient, kVip, tcp(40000, 80))), *maps_), "no_socket");
+  EXPECT_EQ(without.run(eth(v4(kBackend, kClient, tcp(8080, 40000))), *maps_), "no_socket");
+  EXPECT_EQ(without.run(eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 1))))), *maps_),
+            "no_socket");
+  EXPECT_EQ(without.run(eth(v4(kClient, kVip, tcp(40000, 81))), *maps_), "pass");
+}
+
+TEST_F(SteerProgramTest, EmptyMapsPassAll) {
+  ASSERT_TRUE(maps_->remove_others({}));
+  EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 80)))), "pass");
+  EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, tcp(8080, 40000)))), "pass");
+}
+
+// The limit of a program is a million instructions; other kernels' verifiers count a little differently.
+TEST_F(SteerProgramTest, IsFarFromTheVerifiersLimit) {
+  bpf_prog_info info = {};
+  uint32_t bytes = sizeof(info);
+  ASSERT_EQ(bpf_obj_get_info_by_fd(client_->fd(), &info, &bytes), 0);
+  RecordProperty("verified_instructions", static_cast<int>(info.verified_insns));
+  EXPECT_LT(info.verified_insns, 200'000u);
+}
+
+}  // namespace
+}  // namespace teal
