@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a worker counts and tells. Every counter has one writer, its worker; readers sum over the workers.
+// Increments are a relaxed load and store, no locked instruction.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+namespace teal {
+
+inline constexpr uint32_t kMaxWorkers = 32;
+inline constexpr uint32_t kMaxServices = 1024;
+inline constexpr uint32_t kMaxBackends = 4096;
+inline constexpr uint32_t kColours = 2;
+
+// Every dropped packet has one of these reasons, and the reason is its counter's name.
+#define TEAL_DROP_REASONS(X)                                                                        \
+  X(truncated, "a header or the IP length goes beyond the frame")                                   \
+  X(bad_header, "a header field contradicts itself")                                                \
+  X(fragment, "an IP fragment to a VIP or from a backend")                                          \
+  X(handover_full, "the ring to the flow's owner was full")                                         \
+  X(stale_backend, "TCP from a backend of the service that is not the flow's")                      \
+  X(client_on_backend_link, "a client inside a backend's subnet would be answered past the switch") \
+  X(no_backend, "no backend to choose from")                                                        \
+  X(no_next_hop, "the kernel has no neighbour for the backend or the client side yet")              \
+  X(icmp_without_flow, "an ICMP error about no known flow")                                         \
+  X(tx_full, "the transmit queue took no more")                                                     \
+  X(punt_full, "the TAP port to the kernel took no more")
+
+#define TEAL_EVENTS(X)                                                       \
+  X(rx, "packets received from the ports")                                   \
+  X(tx, "packets transmitted to clients and backends")                       \
+  X(punted, "packets handed to the kernel")                                  \
+  X(handed_over, "packets passed to the worker that owns their flow")        \
+  X(flows_created, "flows begun by a SYN or a first UDP packet")             \
+  X(flows_adopted, "flows begun by a TCP packet that is no SYN")             \
+  X(flows_aged, "flows that ended by their timeout")                         \
+  X(flows_replaced, "flows replaced by a SYN after RST or both FINs")        \
+  X(stateless, "packets forwarded by hash alone as no entry could be made")  \
+  X(table_full, "inserts refused because both buckets were full")            \
+  X(embryonic_quota, "inserts refused because too many flows are embryonic") \
+  X(icmp_errors, "ICMP errors passed to the other end of their flow")        \
+  X(wrong_colour_flows, "flows begun under an older generation than the acknowledged one")
+
+enum class DropReason : uint8_t {
+#define X(name, text) k_##name,
+  TEAL_DROP_REASONS(X)
+#undef X
+      kCount
+};
+
+enum class Event : uint8_t {
+#define X(name, text) k_##name,
+  TEAL_EVENTS(X)
+#undef X
+      kCount
+};
+
+inline constexpr uint32_t kDropReasonCount = static_cast<uint32_t>(DropReason::kCount);
+inline constexpr uint32_t kEventCount = static_cast<uint32_t>(Event::kCount);
+
+inline constexpr std::array<std::string_view, kDropReasonCount> kDropReasonNames = {
+#define X(name, text) #name,
+    TEAL_DROP_REASONS(X)
+#undef X
+};
+inline constexpr std::array<std::string_view, kEventCount> kEventNames = {
+#define X(name, text) #name,
+    TEAL_EVENTS(X)
+#undef X
+};
+
+// A counter with one writer.
+class Counter {
+ public:
+  void add(uint64_t n) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  uint64_t read() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_;  // worker: rw, others: ro
+};
+
+enum class Direction : uint8_t { kToBackend, kToClient };
+
+struct ServiceColourCounters {
+  Counter packets[2];  // by Direction
+  Counter bytes[2];    // by Direction; frames without FCS
+  Counter new_flows;   // SYN, first UDP packet, adopted
+  Counter adopted;     // of these, adopted
+};
+
+// Flows of one backend that were chosen as one colour. Exact: recomputed at start, then kept by the
+// partitions' owner.
+struct FlowCount {
+  std::atomic<uint32_t> live;     // worker: rw; embryonic, established and half-closed
+  std::atomic<uint32_t> closing;  // worker: rw; after RST or both FINs, until their timeout
+};
+
+enum class WorkerState : uint32_t { kAbsent, kPolling, kAsleep };
+
+struct alignas(64) WorkerStatus {
+  std::atomic<uint64_t> adopted_word;              // worker: rw; the publication word of its latest burst
+  std::atomic<uint64_t> adopted_at_tsc;            // worker: rw; when it first loaded that word
+  std::atomic<WorkerState> state;                  // worker: rw; kAbsent written by a starting dataplane too
+  std::atomic<uint32_t> thread_id;                 // worker: rw; gettid()
+  Counter busy_tsc;                                // worker: rw; TSC cycles spent on bursts that held packets
+  Counter total_tsc;                               // worker: rw; TSC cycles since its start
+  std::atomic<uint32_t> embryonic_flows;           // worker: rw
+  std::atomic<uint32_t> last_insert_failure_tick;  // worker: rw; 0 = never
+};
+
+struct alignas(64) WorkerBlock {
+  WorkerStatus status;
+  Counter events[kEventCount];
+  Counter drops[kDropReasonCount];
+  ServiceColourCounters services[kMaxServices][kColours];  // by service id
+  FlowCount flows[kMaxBackends][kColours];                 // by backend id
+
+  void count(Event event, uint64_t n = 1) { events[static_cast<uint32_t>(event)].add(n); }
+  void count(DropReason reason, uint64_t n = 1) { drops[static_cast<uint32_t>(reason)].add(n); }
+};
+
+}  // namespace teal

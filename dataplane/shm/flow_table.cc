@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/shm/flow_table.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace teal {
+
+// Partitions fill unevenly (binomial), so each gets four standard deviations more than its share, and then 10
+// % free slots for the two choices to work with.
+FlowTable::Geometry FlowTable::Geometry::for_capacity(uint64_t flows, uint32_t partitions) {
+  const double share = static_cast<double>(flows) / partitions;
+  const double slots = (share + 4 * std::sqrt(share)) / 0.90;
+  return {partitions, static_cast<uint32_t>(std::max(1.0, std::ceil(slots / kSlots)))};
+}
+
+FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t backend,
+                            uint32_t birth_generation, FlowState state) {
+  uint64_t bucket = place.first;
+  const uint32_t used_first = used_slots(place.first);
+  if (used_first > kSlots / 2 && used_slots(place.second) < used_first) bucket = place.second;
+  const uint32_t empty = tag_matches(bucket, 0);
+  if (empty == 0) return kNoFlow;
+
+  const uint32_t slot = static_cast<uint32_t>(std::countr_zero(empty));
+  const FlowIndex index = bucket * kSlots + slot;
+  if (bucket != place.first) {
+    state.flags |= kFlowDisplaced;
+    auto& displaced = buckets_[place.first].displaced;
+    displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) + 1),
+                    std::memory_order_relaxed);
+  } else {
+    state.flags &= static_cast<uint8_t>(~kFlowDisplaced);
+  }
+  // Each release store below pairs with the acquire load of the same word in read().
+  auto& inserts = buckets_[bucket].inserts;
+  inserts.store(inserts.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  Entry& e = entry(index);
+  e.words[0].store(key.client.word(0), std::memory_order_release);
+  e.words[1].store(key.client.word(1), std::memory_order_release);
+  e.words[2].store(uint64_t{key.client_port.raw} | uint64_t{backend} << 16 | uint64_t{birth_generation} << 32,
+                   std::memory_order_release);
+  e.words[3].store(std::bit_cast<uint64_t>(state), std::memory_order_release);
+  buckets_[bucket].tags[slot].store(place.tag, std::memory_order_release);
+  return index;
+}
+
+void FlowTable::remove(FlowIndex index, const Place& place) {
+  const uint64_t bucket = index / kSlots;
+  buckets_[bucket].tags[index % kSlots].store(0, std::memory_order_relaxed);
+  if (bucket == place.first) return;
+  auto& displaced = buckets_[place.first].displaced;
+  // Release: not before the tag is clear. A kill in between leaves the count too high, which costs a look;
+  // too low would lose a flow.
+  displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) - 1),
+                  std::memory_order_release);
+}
+
+std::optional<Flow> FlowTable::read(FlowIndex index) const {
+  const Bucket& bucket = buckets_[index / kSlots];
+  for (int tries = 0; tries < 8; ++tries) {
+    // Acquire: a tag that was cleared before this number was stored is seen cleared, or replaced.
+    const uint32_t inserts = bucket.inserts.load(std::memory_order_acquire);
+    if (bucket.tags[index % kSlots].load(std::memory_order_acquire) == 0) return std::nullopt;
+    uint64_t words[4];
+    for (int i = 0; i < 4; ++i) words[i] = entry(index).words[i].load(std::memory_order_acquire);
+    if (bucket.inserts.load(std::memory_order_relaxed) == inserts) return std::bit_cast<Flow>(words);
+  }
+  return std::nullopt;
+}
+
+}  // namespace teal

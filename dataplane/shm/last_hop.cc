@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/packet/flow_key.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+static_assert(kMaxLastHops <= kNoId && std::has_single_bit(kMaxLastHops));
+
+std::optional<uint16_t> last_hop_id(SegmentHeader& header, const Hop& hop) {
+  constexpr uint32_t kProbes = 64;
+  const uint64_t word = hop.word();
+  const uint64_t hash = mix(word ^ kMixB, kMixC);
+  for (uint32_t probe = 0; probe < kProbes; ++probe) {
+    const auto id = static_cast<uint16_t>((hash + probe) % kMaxLastHops);
+    // Relaxed throughout: the word is the whole content. A place never changes once it is taken, so all who
+    // look for a hop meet the same places in the same order, and of two who claim one place the second finds
+    // what the first put there.
+    uint64_t found = header.last_hops[id].load(std::memory_order_relaxed);
+    if (found == Hop::kNone &&
+        header.last_hops[id].compare_exchange_strong(found, word, std::memory_order_relaxed))
+      return id;
+    if (found == word) return id;
+  }
+  return std::nullopt;
+}
+
+}  // namespace teal

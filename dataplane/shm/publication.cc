@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/shm/publication.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "dataplane/shm/segment.h"
+
+#include <rte_rcu_qsbr.h>
+
+#include <unistd.h>
+#include <x86intrin.h>
+
+namespace teal {
+namespace {
+
+// `in_use`: the slot that the present word names. Passed tokens are forgotten on the way.
+template <size_t kSlots, typename Passed>
+std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& busy_until,
+                                 std::optional<uint8_t> in_use, const Passed& passed) {
+  for (uint8_t slot = 0; slot < kSlots; ++slot) {
+    if (slot == in_use) continue;
+    if (busy_until[slot] && passed(*busy_until[slot])) busy_until[slot].reset();
+    if (!busy_until[slot]) return slot;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+PublicationWriter::PublicationWriter(Segment& segment)
+    : segment_(segment), latest_token_(rte_rcu_qsbr_start(segment.qsbr())) {
+  if (current().generation == 0) return;  // nobody ever had a slot to read
+  // A worker may still be in a burst of any word that an earlier teald published.
+  ruleset_busy_until_.fill(latest_token_);
+  target_busy_until_.fill(latest_token_);
+}
+
+PublicationWord PublicationWriter::current() const {
+  // Relaxed: this process is the only one that writes it.
+  return PublicationWord::unpack(segment_.header().word.load(std::memory_order_relaxed));
+}
+
+std::optional<uint8_t> PublicationWriter::free_ruleset_slot() {
+  const PublicationWord word = current();
+  return free_slot(ruleset_busy_until_, word.generation ? std::optional(word.ruleset_slot) : std::nullopt,
+                   [this](uint64_t token) { return passed(token); });
+}
+
+std::optional<uint8_t> PublicationWriter::free_target_slot() {
+  const PublicationWord word = current();
+  return free_slot(target_busy_until_, word.generation ? std::optional(word.target_slot) : std::nullopt,
+                   [this](uint64_t token) { return passed(token); });
+}
+
+void PublicationWriter::publish(PublicationWord word) {
+  const PublicationWord previous = current();
+  assert(word.generation > previous.generation);
+  published_at_tsc_ = __rdtsc();
+  // Release: the slots' contents, for the acquire load in PublicationReader::load(). Sequentially consistent,
+  // as are the loads in adoption(): against the full fence that a worker has between going online (or
+  // becoming kPolling) and loading the word. Either we see it online and wait for its adoption, or it sees
+  // this word.
+  segment_.header().word.store(word.pack(), std::memory_order_seq_cst);
+  // After the store: who passes this token has loaded the new word, or will before it reads a slot.
+  latest_token_ = rte_rcu_qsbr_start(segment_.qsbr());
+  if (previous.generation != 0) {
+    ruleset_busy_until_[previous.ruleset_slot] = latest_token_;
+    target_busy_until_[previous.target_slot] = latest_token_;
+  }
+  ruleset_busy_until_[word.ruleset_slot].reset();
+  target_busy_until_[word.target_slot].reset();
+}
+
+bool PublicationWriter::passed(uint64_t token) const {
+  if (rte_rcu_qsbr_check(segment_.qsbr(), token, false) == 0) return false;
+  // check() acquires what quiescent() and offline() released, but online() stores its counter relaxed and an
+  // unregistered reader is not looked at. What those read before is ordered by their release stores of
+  // `state`, made before.
+  for (uint32_t i = 0; i < kMaxWorkers; ++i)
+    (void)segment_.worker(i).status.state.load(std::memory_order_acquire);
+  return true;
+}
+
+bool PublicationWriter::grace_period_over() {
+  return passed(latest_token_);
+}
+
+Adoption PublicationWriter::adoption(bool dataplane_running) const {
+  Adoption adoption;
+  if (!dataplane_running) return adoption;
+  const uint64_t generation = current().generation;
+  uint64_t latest_tsc = 0;
+  for (uint32_t i = 0; i < kMaxWorkers; ++i) {
+    const WorkerStatus& status = segment_.worker(i).status;
+    // Sequentially consistent: publish() says why.
+    if (status.state.load(std::memory_order_seq_cst) == WorkerState::kAbsent) continue;
+    ++adoption.live;
+    // Pairs with the release store in PublicationReader::load(): its time is there too.
+    const uint64_t adopted_word = status.adopted_word.load(std::memory_order_acquire);
+    if (PublicationWord::unpack(adopted_word).generation >= generation) {
+      ++adoption.adopted;
+      latest_tsc = std::max(latest_tsc, status.adopted_at_tsc.load(std::memory_order_relaxed));
+    } else if (__atomic_load_n(&segment_.qsbr()->qsbr_cnt[i].cnt, __ATOMIC_SEQ_CST) ==
+               __RTE_QSBR_CNT_THR_OFFLINE) {
+      ++adoption.adopted;
+      ++adoption.asleep;
+    }
+  }
+  const uint64_t tsc_hz = segment_.header().tsc_hz;
+  if (published_at_tsc_ != 0 && latest_tsc > published_at_tsc_ && tsc_hz != 0)
+    adoption.slowest_us =
+        static_cast<double>(latest_tsc - published_at_tsc_) * 1e6 / static_cast<double>(tsc_hz);
+  return adoption;
+}
+
+void PublicationWriter::acknowledge(uint64_t generation) {
+  // Release: a worker that sees it and counts an insert of an older word as wrong is right, as all had
+  // adopted by then.
+  segment_.header().acknowledged.store(generation, std::memory_order_release);
+}
+
+void PublicationWriter::forget_dead_readers() {
+  forget_readers(segment_);
+}
+
+void forget_readers(Segment& segment) {
+  rte_rcu_qsbr* qsbr = segment.qsbr();
+  for (uint32_t i = 0; i < kMaxWorkers; ++i) {
+    // The library leaves the counter as the dead thread had it; offline, it holds up nobody even before its
+    // next owner is online.
+    rte_rcu_qsbr_thread_offline(qsbr, i);
+    rte_rcu_qsbr_thread_unregister(qsbr, i);
+    segment.worker(i).status.state.store(WorkerState::kAbsent, std::memory_order_release);
+  }
+  // A thread killed between its bit and this count leaves it wrong, and rte_rcu_qsbr_check() goes by it.
+  __atomic_store_n(&qsbr->num_threads, 0, __ATOMIC_RELEASE);
+}
+
+PublicationReader::PublicationReader(Segment& segment, uint32_t worker)
+    : word_(segment.header().word),
+      qsbr_(segment.qsbr()),
+      status_(segment.worker(worker).status),
+      worker_(worker) {
+  status_.adopted_word.store(PublicationWord::kNothingPublished, std::memory_order_relaxed);
+  status_.thread_id.store(static_cast<uint32_t>(gettid()), std::memory_order_relaxed);
+  rte_rcu_qsbr_thread_register(qsbr_, worker_);
+  online();
+}
+
+PublicationReader::~PublicationReader() {
+  rte_rcu_qsbr_thread_offline(qsbr_, worker_);
+  // Before unregistering: passed() acquires it.
+  status_.state.store(WorkerState::kAbsent, std::memory_order_release);
+  rte_rcu_qsbr_thread_unregister(qsbr_, worker_);
+}
+
+uint64_t PublicationReader::load() {
+  const uint64_t word = word_.load(std::memory_order_acquire);  // pairs with the store in publish()
+  if (word != adopted_) [[unlikely]] {
+    adopted_ = word;
+    _mm_lfence();  // else the counter could be read before the word
+    status_.adopted_at_tsc.store(__rdtsc(), std::memory_order_relaxed);
+    status_.adopted_word.store(word, std::memory_order_release);  // pairs with the load in adoption()
+  }
+  return word;
+}
+
+void PublicationReader::quiescent() {
+  rte_rcu_qsbr_quiescent(qsbr_, worker_);
+}
+
+void PublicationReader::offline() {
+  status_.state.store(WorkerState::kAsleep, std::memory_order_relaxed);
+  rte_rcu_qsbr_thread_offline(qsbr_, worker_);
+}
+
+void PublicationReader::online() {
+  // Before the counter and its full fence: adoption() must find a worker alive that loaded an older word, and
+  // passed() relies on it.
+  status_.state.store(WorkerState::kPolling, std::memory_order_release);
+  rte_rcu_qsbr_thread_online(qsbr_, worker_);
+}
+
+}  // namespace teal

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a burst is forwarded by: an immutable ruleset, and the targets of all services. teald fills a free
+// slot of each, then names both in the publication word (publication.h). Nothing in a slot that the word
+// names is ever written.
+//
+// Ids (16 bits) are positions in the arrays and stay with their service or backend for life; kNoId marks an
+// empty place.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "dataplane/packet/checksum.h"
+#include "dataplane/packet/flow_key.h"
+#include "dataplane/shm/counters.h"
+
+namespace teal {
+
+inline constexpr uint16_t kNoId = 0xffff;
+inline constexpr uint32_t kVipTableSize = 4 * kMaxServices;      // power of 2
+inline constexpr uint32_t kBackendTableSize = 4 * kMaxBackends;  // power of 2
+inline constexpr uint32_t kMaglevCapacity = 1u << 21;            // entries of all pools together
+inline constexpr uint32_t kShareOne = 10'000;                    // a share is in 1/10,000
+
+// Coarse time: CLOCK_MONOTONIC in units of 10 ms, 32 bits (wraps after 497 days; differences are taken modulo
+// 2^32).
+inline constexpr uint64_t kTickNs = 10'000'000;
+
+// Two clocks may differ by a tick: what lies in the future is 0 old.
+constexpr uint32_t ticks_since(uint32_t then, uint32_t now) {
+  const auto age = static_cast<int32_t>(now - then);
+  return age < 0 ? 0 : static_cast<uint32_t>(age);
+}
+
+enum class Colour : uint8_t { kBlue = 0, kGreen = 1 };
+constexpr Colour other(Colour colour) {
+  return static_cast<Colour>(1 - static_cast<uint8_t>(colour));
+}
+inline constexpr std::array<const char*, kColours> kColourNames = {"blue", "green"};
+
+// A part of the arena `Ruleset::maglev`. A size of 0 is an empty pool.
+struct MaglevTable {
+  uint32_t offset;
+  uint32_t size;  // prime
+};
+
+enum ServiceFlags : uint8_t { kServicePresent = 1, kServiceRetired = 2, kAffinityClient = 4 };
+
+struct ServiceRule {
+  Socket vip;
+  uint8_t flags;  // ServiceFlags
+  MaglevTable pools[kColours];
+};
+
+enum BackendFlags : uint8_t { kBackendPresent = 1, kBackendRetired = 2 };
+
+struct BackendRule {
+  Socket socket;
+  ChecksumDelta from_vip;  // what DNAT towards this backend adds; reversed() for replies
+  uint16_t service;        // id
+  uint8_t flags;           // BackendFlags
+};
+
+// By state of a flow (flow_table.h), in ticks.
+struct Timeouts {
+  uint32_t embryonic;
+  uint32_t tcp_established;
+  uint32_t tcp_half_closed;
+  uint32_t tcp_closed;
+  uint32_t udp_established;
+};
+
+struct Ruleset {
+  Timeouts timeouts;
+  uint32_t maglev_used;
+  ServiceRule services[kMaxServices];         // by service id
+  BackendRule backends[kMaxBackends];         // by backend id
+  uint16_t vip_table[kVipTableSize];          // service ids; open addressing, linear probing from socket_hash
+  uint16_t backend_table[kBackendTableSize];  // backend ids; the same
+  uint16_t maglev[kMaglevCapacity];           // backend ids
+
+  uint16_t find_service(const Socket& socket) const {
+    for (uint64_t at = socket_hash(socket);; ++at) {
+      const uint16_t id = vip_table[at % kVipTableSize];
+      if (id == kNoId || services[id].vip == socket) return id;
+    }
+  }
+  uint16_t find_backend(const Socket& socket) const {
+    for (uint64_t at = socket_hash(socket);; ++at) {
+      const uint16_t id = backend_table[at % kBackendTableSize];
+      if (id == kNoId || backends[id].socket == socket) return id;
+    }
+  }
+};
+static_assert(std::is_trivially_copyable_v<Ruleset>);
+
+// What new flows of a service follow.
+struct Target {
+  Colour active;
+  Colour previous;           // where a TCP flow without an entry goes during a drain
+  uint16_t other_share;      // of new flows that go to the colour not active, in 1/kShareOne
+  uint32_t flip_generation;  // low 32 bits of the generation that made `active` active
+  uint32_t flipped_at_tick;
+  uint32_t drain_ticks;  // how long after flipped_at_tick the drain lasts; 0: never flipped
+};
+static_assert(sizeof(Target) == 16);
+
+struct Targets {
+  Target services[kMaxServices];  // by service id
+};
+
+}  // namespace teal

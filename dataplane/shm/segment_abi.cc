@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <string_view>
+
+#include "dataplane/shm/segment.h"
+
+#include <rte_rcu_qsbr.h>
+#include <rte_version.h>
+
+namespace teal {
+namespace {
+
+// FNV-1a over the values' bytes.
+class Hash {
+ public:
+  constexpr Hash& add(uint64_t value) {
+    for (int byte = 0; byte < 8; ++byte) value_ = (value_ ^ ((value >> (8 * byte)) & 0xff)) * 0x100000001b3;
+    return *this;
+  }
+  constexpr Hash& add(std::string_view text) {
+    for (char c : text) add(static_cast<uint8_t>(c));
+    return add(text.size());
+  }
+  constexpr uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_ = 0xcbf29ce484222325;
+};
+
+constexpr uint64_t layout_hash() {
+  Hash hash;
+  // Raised by hand where the meaning of a field changes without its place.
+  constexpr uint64_t kMeaning = 1;
+  hash.add(kMeaning);
+  hash.add(RTE_VER_YEAR).add(RTE_VER_MONTH).add(sizeof(rte_rcu_qsbr)).add(sizeof(rte_rcu_qsbr_cnt));
+
+  hash.add(sizeof(SegmentHeader))
+      .add(sizeof(PortRow))
+      .add(sizeof(Ruleset))
+      .add(sizeof(Targets))
+      .add(sizeof(Target));
+  hash.add(sizeof(ServiceRule)).add(sizeof(BackendRule)).add(sizeof(MaglevTable)).add(sizeof(Timeouts));
+  hash.add(sizeof(WorkerBlock))
+      .add(sizeof(WorkerStatus))
+      .add(sizeof(ServiceColourCounters))
+      .add(sizeof(FlowCount));
+  hash.add(sizeof(FlowTable::Bucket)).add(sizeof(FlowTable::Entry)).add(sizeof(Flow)).add(sizeof(FlowState));
+
+  hash.add(offsetof(SegmentHeader, state)).add(offsetof(SegmentHeader, flow_capacity));
+  hash.add(offsetof(SegmentHeader, geometry)).add(offsetof(SegmentHeader, hash_seed));
+  hash.add(offsetof(SegmentHeader, tsc_hz)).add(offsetof(SegmentHeader, qsbr_offset));
+  hash.add(offsetof(SegmentHeader, word)).add(offsetof(SegmentHeader, acknowledged));
+  hash.add(offsetof(SegmentHeader, dataplane_epoch)).add(offsetof(SegmentHeader, worker_count));
+  hash.add(offsetof(SegmentHeader, dataplane_pid)).add(offsetof(SegmentHeader, steering));
+  hash.add(offsetof(SegmentHeader, ports)).add(offsetof(SegmentHeader, next_hops));
+  hash.add(offsetof(SegmentHeader, on_link_prefix_bits)).add(offsetof(SegmentHeader, client_default_hops));
+  hash.add(offsetof(SegmentHeader, last_hops));
+  hash.add(offsetof(PortRow, interface)).add(offsetof(PortRow, ifindex)).add(offsetof(PortRow, mac));
+  hash.add(offsetof(PortRow, side)).add(offsetof(PortRow, present));
+
+  hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
+  hash.add(offsetof(Ruleset, vip_table)).add(offsetof(Ruleset, backend_table)).add(offsetof(Ruleset, maglev));
+  hash.add(offsetof(ServiceRule, flags)).add(offsetof(ServiceRule, pools));
+  hash.add(offsetof(BackendRule, from_vip))
+      .add(offsetof(BackendRule, service))
+      .add(offsetof(BackendRule, flags));
+  hash.add(offsetof(Target, previous))
+      .add(offsetof(Target, other_share))
+      .add(offsetof(Target, flip_generation));
+  hash.add(offsetof(Target, flipped_at_tick)).add(offsetof(Target, drain_ticks));
+
+  hash.add(offsetof(WorkerStatus, adopted_at_tsc)).add(offsetof(WorkerStatus, state));
+  hash.add(offsetof(WorkerStatus, thread_id)).add(offsetof(WorkerStatus, busy_tsc));
+  hash.add(offsetof(WorkerStatus, embryonic_flows)).add(offsetof(WorkerStatus, last_insert_failure_tick));
+  hash.add(offsetof(WorkerBlock, events)).add(offsetof(WorkerBlock, drops));
+  hash.add(offsetof(WorkerBlock, services)).add(offsetof(WorkerBlock, flows));
+  for (std::string_view name : kEventNames) hash.add(name);
+  for (std::string_view name : kDropReasonNames) hash.add(name);
+
+  hash.add(FlowTable::kSlots)
+      .add(offsetof(FlowTable::Bucket, displaced))
+      .add(offsetof(FlowTable::Bucket, inserts));
+  hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
+  hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, phase)).add(offsetof(FlowState, flags));
+  hash.add(static_cast<uint64_t>(FlowPhase::kCount))
+      .add(kFlowGreen)
+      .add(kFlowDisplaced)
+      .add(kFlowAdopted)
+      .add(kFlowUdp);
+
+  hash.add(kMaxWorkers)
+      .add(kMaxServices)
+      .add(kMaxBackends)
+      .add(kMaxPorts)
+      .add(kMaxLastHops)
+      .add(kMaglevCapacity);
+  hash.add(kVipTableSize).add(kBackendTableSize).add(kRulesetSlots).add(kTargetSlots);
+  hash.add(kTickNs).add(kShareOne).add(kNoId).add(PublicationWord{1, 2, 3}.pack());
+  return hash.value();
+}
+
+}  // namespace
+
+uint64_t segment_abi() {
+  // Kept flows are found, and hosts choose alike, by these hashes: another mixing step is another ABI.
+  Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};
+  sample.address.bytes[15] = 1;
+  const uint64_t client = client_hash(sample.address, sample.port, 1);
+  const FlowTable table({64, 100}, nullptr, nullptr, 1);
+  const FlowTable::Place place = table.place_of(client, 1);
+  return Hash()
+      .add(layout_hash())
+      .add(flow_hash(client, 1))
+      .add(choice_hash(client, 1))
+      .add(socket_hash(sample))
+      .add(place.first)
+      .add(place.second)
+      .add(place.tag)
+      .value();
+}
+
+}  // namespace teal

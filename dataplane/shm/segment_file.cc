@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/shm/segment_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+namespace teal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHugeMount = "/dev/hugepages";
+constexpr mode_t kFileMode = 0660;
+
+tl::unexpected<std::string> failed(const std::string& path, const std::string& what, int error) {
+  return tl::make_unexpected(path + ": " + what + ": " + std::strerror(error));
+}
+
+std::string mebibytes(uint64_t bytes) {
+  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+}
+
+}  // namespace
+
+SegmentPaths SegmentPaths::of(const std::string& run_dir) {
+  fs::path dir = fs::absolute(run_dir).lexically_normal();
+  if (!dir.has_filename()) dir = dir.parent_path();  // "/run/teal/"
+  SegmentPaths paths{.link = dir / "segment", .huge = "", .tmpfs = dir / "segment.tmpfs"};
+  struct statfs file_system;
+  if (statfs(kHugeMount, &file_system) == 0 && file_system.f_type == HUGETLBFS_MAGIC)
+    paths.huge = fs::path(kHugeMount) / dir.filename() / "segment";
+  return paths;
+}
+
+SegmentFile::SegmentFile(SegmentFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      base_(std::exchange(other.base_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)) {}
+
+SegmentFile& SegmentFile::operator=(SegmentFile&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(base_, other.base_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+SegmentFile::~SegmentFile() {
+  if (base_ != nullptr) munmap(base_, bytes_);
+  if (fd_ >= 0) close(fd_);
+}
+
+tl::expected<void, std::string> SegmentFile::map(const std::string& path) {
+  void* base = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+  if (base == MAP_FAILED) return failed(path, "cannot map " + mebibytes(bytes_), errno);
+  base_ = base;
+  return {};
+}
+
+tl::expected<SegmentFile, std::string> SegmentFile::open(const std::string& path) {
+  SegmentFile file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (file.fd_ < 0) return failed(path, "cannot open", errno);
+  struct stat status;
+  if (fstat(file.fd_, &status) != 0) return failed(path, "cannot stat", errno);
+  if (!S_ISREG(status.st_mode)) return tl::make_unexpected(path + ": not a regular file");
+  file.bytes_ = static_cast<uint64_t>(status.st_size);
+  if (file.bytes_ == 0) return file;  // nothing to map; the caller finds it too short
+  if (auto mapped = file.map(path); !mapped) return tl::make_unexpected(mapped.error());
+  return file;
+}
+
+tl::expected<SegmentFile, std::string> SegmentFile::create(const std::string& path, uint64_t bytes) {
+  std::error_code error;
+  fs::create_directories(fs::path(path).parent_path(), error);
+  if (error) return failed(path, "cannot make its directory", error.value());
+  SegmentFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
+  if (file.fd_ < 0) return failed(path, "cannot create", errno);
+  if (auto reserved = file.reserve(path, bytes); !reserved) {
+    unlink(path.c_str());
+    return tl::make_unexpected(reserved.error());
+  }
+  return file;
+}
+
+// ftruncate and mmap can both succeed without the memory behind them, so every page is made here.
+tl::expected<void, std::string> SegmentFile::reserve(const std::string& path, uint64_t bytes) {
+  struct statfs file_system;
+  if (fstatfs(fd_, &file_system) != 0) return failed(path, "cannot stat its file system", errno);
+  const bool huge = file_system.f_type == HUGETLBFS_MAGIC;
+  const uint64_t page = huge ? static_cast<uint64_t>(file_system.f_bsize) : 4096;
+  bytes_ = (bytes + page - 1) / page * page;
+  const auto length = static_cast<off_t>(bytes_);
+
+  if (huge) {
+    // The mapping takes a reservation, and fails at once where the pages do not suffice. A limit of the
+    // control group shows only when pages are made.
+    if (auto mapped = map(path); !mapped) return mapped;
+    if (fallocate(fd_, 0, 0, length) != 0)
+      return failed(path, "cannot reserve " + mebibytes(bytes_) + " of huge pages", errno);
+    madvise(base_, bytes_,
+            MADV_POPULATE_WRITE);  // the page tables; without it the workers' first accesses make them
+    return {};
+  }
+  if (ftruncate(fd_, length) != 0) return failed(path, "cannot set the size " + mebibytes(bytes_), errno);
+  if (auto mapped = map(path); !mapped) return mapped;
+  madvise(base_, bytes_, MADV_HUGEPAGE);  // counts on a tmpfs mounted with huge=advise; elsewhere harmless
+  if (madvise(base_, bytes_, MADV_POPULATE_WRITE) == 0) return {};
+  // Before Linux 5.14 there is no MADV_POPULATE_WRITE; and where it found no room it says EFAULT, and this
+  // says why.
+  if (fallocate(fd_, 0, 0, length) != 0) return failed(path, "cannot reserve " + mebibytes(bytes_), errno);
+  return {};
+}
+
+bool SegmentFile::lock() const {
+  return flock(fd_, LOCK_EX | LOCK_NB) == 0;
+}
+
+bool SegmentFile::is_at(const std::string& path) const {
+  // The inode is not used again while this mapping and descriptor hold it.
+  struct stat here, there;
+  return fstat(fd_, &here) == 0 && stat(path.c_str(), &there) == 0 && here.st_ino == there.st_ino &&
+         here.st_dev == there.st_dev;
+}
+
+std::string aside_path(const std::string& path) {
+  return path + ".aside";
+}
+
+tl::expected<void, std::string> set_aside(const std::string& path) {
+  if (rename(path.c_str(), aside_path(path).c_str()) != 0)
+    return failed(path, "cannot rename to " + aside_path(path), errno);
+  return {};
+}
+
+tl::expected<void, std::string> place_link(const std::string& link, const std::string& path) {
+  const std::string temporary = link + ".new";
+  unlink(temporary.c_str());  // of a killed predecessor
+  if (symlink(path.c_str(), temporary.c_str()) != 0)
+    return failed(temporary, "cannot link to " + path, errno);
+  if (rename(temporary.c_str(), link.c_str()) != 0)
+    return failed(temporary, "cannot rename to " + link, errno);
+  return {};
+}
+
+}  // namespace teal

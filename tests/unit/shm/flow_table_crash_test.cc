@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The dataplane may be killed at any instruction: what it leaves of the flow table is valid.
+#include <atomic>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "flow_numbers.h"
+
+namespace teal {
+namespace {
+
+constexpr FlowTable::Geometry kGeometry{2, 4};
+constexpr uint64_t kSlotCount = 2 * 4 * FlowTable::kSlots;
+constexpr uint32_t kNumbers = 300;  // more than there are slots: buckets fill and displace
+
+struct SharedMemory {
+  FlowTable::Bucket buckets[kGeometry.partitions * kGeometry.buckets_per_partition];
+  FlowTable::Entry entries[kSlotCount];
+  std::atomic<uint64_t> operations;
+};
+
+// Inserts, removes, changes and re-pins until it is killed.
+[[noreturn]] void churn(SharedMemory& memory, uint32_t seed) {
+  FlowTable table(kGeometry, memory.buckets, memory.entries, 1);
+  std::minstd_rand random(seed);
+  for (;;) {
+    const auto number = static_cast<uint32_t>(random() % kNumbers);
+    const auto version = static_cast<uint32_t>(random());
+    const FlowKey key = key_of(number);
+    const FlowTable::Place place = place_of(table, key);
+    const FlowIndex index = table.find(place, key, service_of_backend());
+    if (index != kNoFlow && version % 4 == 0) {
+      FlowState state = table.state(index);
+      state.last_hop = static_cast<uint16_t>(version);
+      table.set_state(index, state);
+    } else {
+      if (index != kNoFlow) table.remove(index, place);
+      if (index == kNoFlow || version % 4 == 1)
+        table.insert(place, key, backend_of(number, version), version, state_of(number, version));
+    }
+    memory.operations.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void expect_valid(SharedMemory& memory) {
+  FlowTable table(kGeometry, memory.buckets, memory.entries, 1);
+  table.recount_displaced(service_of_backend());
+  std::set<uint32_t> numbers;
+  for (FlowIndex index = 0; index < kSlotCount; ++index) {
+    const auto flow = table.read(index);
+    if (!flow) continue;
+    ASSERT_TRUE(is_whole(*flow));
+    ASSERT_LT(number_of(*flow), kNumbers);
+    ASSERT_TRUE(numbers.insert(number_of(*flow)).second) << "a flow is there twice";
+    const FlowKey key = key_of(number_of(*flow));
+    const FlowTable::Place place = place_of(table, key);
+    ASSERT_EQ(table.find(place, key, service_of_backend()), index);
+    ASSERT_EQ(memory.buckets[index / FlowTable::kSlots].tags[index % FlowTable::kSlots], place.tag);
+  }
+}
+
+TEST(FlowTableCrash, KillAtAnyInstructionLeavesAValidTable) {
+  void* mapped =
+      mmap(nullptr, sizeof(SharedMemory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  auto& memory = *static_cast<SharedMemory*>(mapped);
+  std::mt19937 random(11);
+  for (uint32_t round = 0; round < 200; ++round) {
+    const uint64_t before = memory.operations;
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) churn(memory, round + 1);
+    while (memory.operations == before) sched_yield();
+    const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(random() % 3'000'000)};
+    nanosleep(&pause, nullptr);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    expect_valid(memory);
+    if (HasFatalFailure()) break;
+  }
+  EXPECT_GT(memory.operations, 100'000u);
+  munmap(mapped, sizeof(SharedMemory));
+}
+
+}  // namespace
+}  // namespace teal

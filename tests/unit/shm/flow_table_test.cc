@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/shm/flow_table.h"
+
+#include <atomic>
+#include <iostream>
+#include <random>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "flow_numbers.h"
+
+namespace teal {
+namespace {
+
+struct Known {
+  FlowIndex index;
+  uint32_t version;
+  FlowState state;
+};
+
+// How many of the model's flows live in another bucket than their first, by first bucket.
+std::vector<uint32_t> displaced_by_bucket(const FlowTable& table,
+                                          const std::unordered_map<uint32_t, Known>& model) {
+  std::vector<uint32_t> counts(table.geometry().buckets());
+  for (const auto& [number, known] : model) {
+    const FlowTable::Place place = place_of(table, key_of(number));
+    if (known.index / FlowTable::kSlots != place.first) ++counts[place.first];
+  }
+  return counts;
+}
+
+void expect_same(const OwnedTable& owned, const std::unordered_map<uint32_t, Known>& model) {
+  uint64_t flows = 0;
+  for (uint64_t bucket = 0; bucket < owned.table.geometry().buckets(); ++bucket)
+    owned.table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+      ++flows;
+      const auto found = model.find(number_of(flow));
+      ASSERT_NE(found, model.end());
+      EXPECT_EQ(index, found->second.index);
+      EXPECT_TRUE(is_whole(flow));
+      EXPECT_EQ(flow.birth_generation, found->second.version);
+    });
+  EXPECT_EQ(flows, model.size());
+  const std::vector<uint32_t> displaced = displaced_by_bucket(owned.table, model);
+  for (uint64_t bucket = 0; bucket < displaced.size(); ++bucket)
+    EXPECT_EQ(owned.buckets[bucket].displaced, displaced[bucket]) << bucket;
+}
+
+// The table does as std::unordered_map does, until it is full; then it says so and nothing has changed.
+void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32_t numbers) {
+  OwnedTable owned(geometry);
+  FlowTable& table = owned.table;
+  const auto& service_of = service_of_backend();
+  std::unordered_map<uint32_t, Known> model;
+  std::mt19937 random(7);
+  uint64_t refused = 0;
+  for (uint32_t i = 0; i < operations; ++i) {
+    const uint32_t number = random() % numbers;
+    const FlowKey key = key_of(number);
+    const FlowTable::Place place = place_of(table, key);
+    const FlowIndex index = table.find(place, key, service_of);
+    const auto known = model.find(number);
+    ASSERT_EQ(index, known == model.end() ? kNoFlow : known->second.index);
+    // Inserts outweigh removals for a while, then the other way round, so that full and empty tables are met.
+    const bool filling = i / (2 * numbers) % 2 == 0;
+    const uint32_t dice = random() % 8;
+    if (index == kNoFlow) {
+      if (dice < (filling ? 7u : 2u)) {
+        const FlowState state = state_of(number, i);
+        const FlowIndex at = table.insert(place, key, backend_of(number, i), i, state);
+        if (at == kNoFlow) {
+          ++refused;
+          for (uint64_t bucket : {place.first, place.second})
+            for (uint32_t slot = 0; slot < FlowTable::kSlots; ++slot)
+              ASSERT_NE(owned.buckets[bucket].tags[slot], 0) << "refused, though there is room";
+        } else {
+          ASSERT_EQ(table.state(at).flags & kFlowDisplaced,
+                    at / FlowTable::kSlots == place.first ? 0 : kFlowDisplaced);
+          model[number] = {at, i, table.state(at)};
+        }
+      }
+    } else if (dice < (filling ? 1u : 5u)) {
+      table.remove(index, place);
+      model.erase(known);
+      ASSERT_FALSE(table.read(index));
+    } else {
+      ASSERT_EQ(table.backend(index), backend_of(number, known->second.version));
+      FlowState state = table.state(index);
+      ASSERT_EQ(std::bit_cast<uint64_t>(state), std::bit_cast<uint64_t>(known->second.state));
+      state.phase = static_cast<FlowPhase>(random() % static_cast<uint32_t>(FlowPhase::kCount));
+      state.last_hop = static_cast<uint16_t>(random());
+      table.set_state(index, state);
+      known->second.state = state;
+    }
+    if (i % (operations / 8) == 0) expect_same(owned, model);
+  }
+  expect_same(owned, model);
+  EXPECT_EQ(refused > 0, numbers > geometry.buckets() * FlowTable::kSlots) << refused;
+
+  for (uint64_t bucket = 0; bucket < geometry.buckets(); ++bucket) owned.buckets[bucket].displaced = 99;
+  table.recount_displaced(service_of);
+  expect_same(owned, model);
+
+  for (const auto& [number, known] : model) table.remove(known.index, place_of(table, key_of(number)));
+  EXPECT_EQ(owned.displaced(), 0u);
+  expect_same(owned, {});
+}
+
+TEST(FlowTable, DoesAsAMapDoes) {
+  run_against_model(FlowTable::Geometry::for_capacity(20'000), 1'000'000, 15'000);
+}
+TEST(FlowTable, DoesAsAMapDoesWhenFull) {
+  run_against_model({64, 2}, 1'000'000, 6'000);
+}
+TEST(FlowTable, DoesAsAMapDoesWithOneBucket) {
+  run_against_model({1, 1}, 300'000, 40);
+}
+TEST(FlowTable, DoesAsAMapDoesWithTwoBuckets) {
+  run_against_model({1, 2}, 300'000, 80);
+}
+TEST(FlowTable, DoesAsAMapDoesWithThreeBuckets) {
+  run_against_model({1, 3}, 300'000, 100);
+}
+
+TEST(FlowTable, FullTableRefusesAndChangesNothing) {
+  OwnedTable owned({1, 2});
+  uint32_t number = 0, failures = 0;
+  for (; failures < 100; ++number) {
+    const FlowKey key = key_of(number);
+    if (owned.table.insert(place_of(owned.table, key), key, backend_of(number, 0), 0, state_of(number, 0)) ==
+        kNoFlow)
+      ++failures;
+  }
+  EXPECT_EQ(number, 148u);  // 48 slots, each taken
+  const std::string buckets(reinterpret_cast<const char*>(owned.buckets.get()),
+                            2 * sizeof(FlowTable::Bucket));
+  const std::string entries(reinterpret_cast<const char*>(owned.entries.get()),
+                            48 * sizeof(FlowTable::Entry));
+  for (uint32_t end = number + 100; number < end; ++number) {
+    const FlowKey key = key_of(number);
+    EXPECT_EQ(owned.table.insert(place_of(owned.table, key), key, backend_of(number, 0), 0, {}), kNoFlow);
+  }
+  EXPECT_EQ(buckets, std::string(reinterpret_cast<const char*>(owned.buckets.get()), buckets.size()));
+  EXPECT_EQ(entries, std::string(reinterpret_cast<const char*>(owned.entries.get()), entries.size()));
+}
+
+TEST(FlowTable, SameClientOfTwoServicesIsTwoFlows) {
+  OwnedTable owned({1, 1});
+  FlowTable& table = owned.table;
+  FlowKey one = key_of(1), two = key_of(1);
+  one.service = 1;
+  two.service = 2;
+  const FlowIndex first = table.insert(place_of(table, one), one, 1, 1, {});
+  EXPECT_EQ(table.find(place_of(table, two), two, service_of_backend()), kNoFlow);
+  const FlowIndex second = table.insert(place_of(table, two), two, 2, 1, {});
+  EXPECT_NE(first, second);
+  EXPECT_EQ(table.find(place_of(table, one), one, service_of_backend()), first);
+  EXPECT_EQ(table.find(place_of(table, two), two, service_of_backend()), second);
+}
+
+// Three ways in which clients come: at random, few hosts with all their ports, a run of addresses with one
+// port each.
+FlowKey client_of(int pattern, uint64_t number, std::mt19937_64& random) {
+  FlowKey key;
+  uint32_t address = 0;
+  if (pattern == 0) {
+    address = static_cast<uint32_t>(random());
+    key.client_port.raw = static_cast<uint16_t>(random());
+  } else if (pattern == 1) {
+    address = __builtin_bswap32(0xc6120100u + static_cast<uint32_t>(number / 64'000));
+    key.client_port = Be16::from_host(static_cast<uint16_t>(1024 + number % 64'000));
+  } else {
+    address = __builtin_bswap32(0x0a000000u + static_cast<uint32_t>(number));
+    key.client_port = Be16::from_host(40'000);
+  }
+  key.client = IpAddress::from_v4(&address);
+  return key;
+}
+
+// Under ThreadSanitizer one seed is enough for a test without threads: it is 20 times slower there.
+#ifdef __SANITIZE_THREAD__
+constexpr uint64_t kSeeds[] = {1};
+#else
+constexpr uint64_t kSeeds[] = {1, 42, 0x7ea1};
+#endif
+
+class FlowTableCapacity : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
+  const uint64_t flows = GetParam();
+  const auto geometry = FlowTable::Geometry::for_capacity(flows);
+  const double bytes =
+      static_cast<double>(geometry.bucket_bytes() + geometry.entry_bytes()) / static_cast<double>(flows);
+  double least_full = 1;
+  for (int pattern = 0; pattern < 3; ++pattern)
+    for (uint64_t seed : kSeeds) {
+      OwnedTable owned(geometry, seed);
+      std::mt19937_64 random(seed);
+      uint64_t inserted = 0;
+      for (;; ++inserted) {
+        const FlowKey key = client_of(pattern, inserted, random);
+        if (owned.table.insert(place_of(owned.table, key), key, 0, 1, {}) == kNoFlow) break;
+      }
+      EXPECT_GE(inserted, flows) << "pattern " << pattern << " seed " << seed;
+      const double full =
+          static_cast<double>(inserted) / static_cast<double>(geometry.buckets() * FlowTable::kSlots);
+      least_full = std::min(least_full, full);
+    }
+  std::cout << flows << " flows: " << bytes << " bytes each; the first refused insert came at a fill of "
+            << least_full << " at the earliest\n";
+  EXPECT_LE(bytes, flows >= 1'000'000 ? 40 : flows >= 10'000 ? 64 : 112);
+}
+
+INSTANTIATE_TEST_SUITE_P(Flows, FlowTableCapacity, testing::Values(1'000, 10'000, 100'000, 1'000'000));
+
+TEST(FlowTableGeometry, LargestIsWithinFortyBytesAFlow) {
+  const auto geometry = FlowTable::Geometry::for_capacity(100'000'000);
+  EXPECT_LE(geometry.bucket_bytes() + geometry.entry_bytes(), uint64_t{40} * 100'000'000);
+}
+
+TEST(FlowTable, OwnersShareThePartitionsWithoutGapOrOverlap) {
+  std::mt19937_64 random(3);
+  for (uint32_t partitions : {1u, 32u, 64u, 100u}) {
+    const FlowTable table({partitions, 4}, nullptr, nullptr, 1);
+    for (uint32_t workers = 1; workers <= kMaxWorkers; ++workers) {
+      EXPECT_EQ(table.first_partition(0, workers), 0u);
+      EXPECT_EQ(table.first_partition(workers, workers), partitions);
+      for (int i = 0; i < 500; ++i) {
+        const uint64_t hash = random();
+        const uint32_t owner = table.owner_of(hash, workers);
+        ASSERT_LT(owner, workers);
+        EXPECT_GE(table.partition_of(hash), table.first_partition(owner, workers));
+        EXPECT_LT(table.partition_of(hash), table.first_partition(owner + 1, workers));
+      }
+      if (partitions < workers) continue;
+      for (uint32_t worker = 0; worker < workers; ++worker)
+        EXPECT_LE(table.first_partition(worker + 1, workers) - table.first_partition(worker, workers),
+                  (partitions + workers - 1) / workers);
+    }
+  }
+}
+
+TEST(FlowTable, BothPlacesAreInThePartitionOfTheClient) {
+  std::mt19937_64 random(4);
+  for (uint32_t count : {1u, 2u, 3u, 745u, 100'000u}) {
+    const FlowTable table({64, count}, nullptr, nullptr, 1);
+    for (int i = 0; i < 10'000; ++i) {
+      const uint64_t hash = random();
+      const FlowTable::Place place = table.place_of(hash, static_cast<uint16_t>(i));
+      ASSERT_EQ(place.first / count, table.partition_of(hash));
+      ASSERT_EQ(place.second / count, table.partition_of(hash));
+      ASSERT_EQ(place.first == place.second, count == 1);
+      ASSERT_NE(place.tag, 0);
+    }
+  }
+}
+
+// Slots are used again and again, also by the same key and so the same tag, while others read.
+TEST(FlowTable, ConcurrentReadersSeeOnlyWholeFlows) {
+  OwnedTable owned({1, 2});
+  FlowTable& table = owned.table;
+  std::atomic<bool> done = false;
+  std::atomic<uint64_t> mixed = 0, seen = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i)
+    readers.emplace_back([&] {
+      uint64_t mine = 0, wrong = 0;
+      do {
+        for (uint64_t bucket = 0; bucket < 2; ++bucket)
+          table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
+            ++mine;
+            wrong += !is_whole(flow);
+          });
+      } while (!done);
+      seen += mine;
+      mixed += wrong;
+    });
+  std::mt19937 random(5);
+  for (uint32_t i = 0; i < 1'000'000; ++i) {
+    const uint32_t number = random() % 40;
+    const FlowKey key = key_of(number);
+    const FlowTable::Place place = place_of(table, key);
+    const FlowIndex index = table.find(place, key, service_of_backend());
+    if (index != kNoFlow && random() % 4 == 0) {
+      FlowState state = table.state(index);
+      state.phase = FlowPhase::kEstablished;
+      ++state.last_hop;
+      table.set_state(index, state);
+      continue;
+    }
+    if (index != kNoFlow) table.remove(index, place);
+    if (index == kNoFlow || random() % 2 == 0)
+      table.insert(place, key, backend_of(number, i), i, state_of(number, i));
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(mixed, 0u);
+  EXPECT_GT(seen, 1000u);
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/shm/hop.h"
+
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+namespace {
+
+Hop hop_of(uint32_t number) {
+  Hop hop;
+  hop.port = static_cast<uint16_t>(number % kMaxPorts);
+  hop.mac.bytes[0] = 2;
+  for (int i = 0; i < 4; ++i) hop.mac.bytes[2 + i] = static_cast<uint8_t>(number >> (8 * i));
+  return hop;
+}
+
+TEST(Hop, WordKeepsPortAndMacAndIsNeverNone) {
+  for (uint32_t number : {0u, 1u, 15u, 0x12345678u}) {
+    EXPECT_EQ(Hop::from_word(hop_of(number).word()), hop_of(number));
+    EXPECT_NE(hop_of(number).word(), Hop::kNone);
+  }
+  EXPECT_NE(Hop{}.word(), Hop::kNone);  // port 0, MAC of zeroes
+}
+
+TEST(LastHopId, SameHopSameId) {
+  const auto header = std::make_unique<SegmentHeader>();
+  std::set<uint16_t> ids;
+  for (uint32_t number = 0; number < 1000; ++number) {
+    const auto id = last_hop_id(*header, hop_of(number));
+    ASSERT_TRUE(id);
+    EXPECT_LT(*id, kMaxLastHops);
+    ids.insert(*id);
+    EXPECT_EQ(header->last_hops[*id].load(), hop_of(number).word());
+  }
+  EXPECT_EQ(ids.size(), 1000u);
+  for (uint32_t number = 0; number < 1000; ++number)
+    EXPECT_TRUE(ids.contains(*last_hop_id(*header, hop_of(number))));
+}
+
+TEST(LastHopId, ConcurrentClaimsAgree) {
+  constexpr uint32_t kHops = 4000;
+  const auto header = std::make_unique<SegmentHeader>();
+  std::vector<std::vector<uint16_t>> ids(4, std::vector<uint16_t>(kHops));
+  std::vector<std::thread> threads;
+  for (auto& mine : ids)
+    threads.emplace_back([&header, &mine] {
+      for (uint32_t number = 0; number < kHops; ++number)
+        mine[number] = *last_hop_id(*header, hop_of(number));
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& mine : ids) EXPECT_EQ(mine, ids[0]);
+  uint32_t taken = 0;
+  for (const auto& word : header->last_hops) taken += word.load() != Hop::kNone;
+  EXPECT_EQ(taken, kHops);
+}
+
+TEST(LastHopId, FullTableRefusesNewHopsAndKeepsOldOnes) {
+  const auto header = std::make_unique<SegmentHeader>();
+  uint32_t number = 0;
+  while (last_hop_id(*header, hop_of(number))) ++number;
+  EXPECT_GT(number, kMaxLastHops / 2);
+  for (auto& word : header->last_hops)
+    if (word.load() == Hop::kNone) word = hop_of(0xffffffff).word();
+  EXPECT_FALSE(last_hop_id(*header, hop_of(0xfffffff0)));
+  for (uint32_t old = 0; old < number; ++old) {
+    const auto id = last_hop_id(*header, hop_of(old));
+    ASSERT_TRUE(id);
+    EXPECT_EQ(header->last_hops[*id].load(), hop_of(old).word());
+  }
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The segment on huge pages; skipped where there are none.
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "segment_fixture.h"
+
+namespace teal {
+namespace {
+
+class HugeSegmentTest : public SegmentTest {
+ protected:
+  void SetUp() override {
+    struct statfs huge;
+    if (statfs("/dev/hugepages", &huge) != 0 || huge.f_type != HUGETLBFS_MAGIC)
+      GTEST_SKIP() << "/dev/hugepages is no hugetlbfs";
+    // statfs tells the free pages only of a mount with a limit.
+    page_ = static_cast<uint64_t>(huge.f_bsize);
+    const std::string pool = "/sys/kernel/mm/hugepages/hugepages-" + std::to_string(page_ / 1024) + "kB/";
+    uint64_t free_pages = 0, reserved = 0;
+    if (std::ifstream(pool + "free_hugepages") >> free_pages &&
+        std::ifstream(pool + "resv_hugepages") >> reserved)
+      free_bytes_ = (free_pages - reserved) * page_;
+    if (free_bytes_ < (128u << 20)) GTEST_SKIP() << "less than 128 MiB of huge pages are free";
+    options_.try_huge_pages = true;
+    huge_file_ = dir_.huge_directory() + "/segment";
+  }
+  uint64_t page_ = 0;
+  uint64_t free_bytes_ = 0;
+  std::string huge_file_;
+};
+
+TEST_F(HugeSegmentTest, LivesOnHugePagesAndSurvivesItsProcess) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto opened = open();
+    if (!opened || opened->path != huge_file_ || !opened->no_huge_pages.empty()) _exit(1);
+    opened->segment.worker(3).count(Event::k_rx, 9);
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  const auto attached = Segment::attach(dir_.path());
+  ASSERT_TRUE(attached) << attached.error();
+  EXPECT_EQ(attached->worker(3).events[static_cast<size_t>(Event::k_rx)].read(), 9u);
+  EXPECT_EQ(fs::read_symlink(dir_ / "segment"), huge_file_);
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error();
+  EXPECT_FALSE(opened->created);
+}
+
+TEST_F(HugeSegmentTest, SetAsideStaysBesideIt) {
+  make();
+  options_.flow_capacity = 2000;
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error();
+  EXPECT_TRUE(contains(opened->notice, huge_file_ + ".aside"));
+  EXPECT_EQ(opened->path, huge_file_);
+  EXPECT_TRUE(fs::exists(huge_file_ + ".aside"));
+}
+
+TEST_F(HugeSegmentTest, TooFewPagesRemoveTheOneSetAsideThenFallBackToTmpfs) {
+  make();
+  const uint64_t one = fs::file_size(huge_file_);
+  // All that is left but half a segment is reserved (not touched) elsewhere meanwhile.
+  const uint64_t taken = free_bytes_ - one - one / 2 / page_ * page_;
+  void* elsewhere =
+      mmap(nullptr, taken, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+  if (elsewhere == MAP_FAILED) GTEST_SKIP() << "somebody else takes huge pages just now";
+
+  options_.flow_capacity = 2000;
+  {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error();
+    EXPECT_EQ(opened->path, huge_file_);
+    EXPECT_TRUE(contains(opened->notice, "it was removed"));
+    EXPECT_FALSE(fs::exists(huge_file_ + ".aside"));
+  }
+  options_.flow_capacity = 1'000'000;  // more than one and a half of the small ones
+  const auto opened = open();
+  munmap(elsewhere, taken);
+  ASSERT_TRUE(opened) << opened.error();
+  EXPECT_EQ(opened->path, file_);
+  EXPECT_TRUE(contains(opened->no_huge_pages, huge_file_));
+  EXPECT_TRUE(contains(opened->notice, "it was removed"));
+  EXPECT_FALSE(fs::exists(huge_file_));
+  EXPECT_FALSE(fs::exists(huge_file_ + ".aside"));
+}
+
+}  // namespace
+}  // namespace teal

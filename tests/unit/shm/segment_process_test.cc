@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The segment between processes, and after their deaths.
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "segment_fixture.h"
+
+namespace teal {
+namespace {
+
+TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
+  const auto opened = open();
+  ASSERT_TRUE(opened);
+  const Segment& segment = opened->segment;
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto mine = Segment::attach(dir_.path());
+    if (!mine) _exit(1);
+    mine->targets(5).services[9].flip_generation = 77;
+    mine->ruleset(3).maglev[kMaglevCapacity - 1] = 1234;
+    mine->worker(31).flows[kMaxBackends - 1][1].live = 55;
+    FlowTable flows = mine->flow_table();
+    const FlowKey key{.client = {}, .client_port = Be16::from_host(9), .service = 2};
+    flows.insert(flows.place_of(client_hash(key.client, key.client_port, flows.hash_seed()), 2), key, 6, 8,
+                 {});
+    mine->header().word.store(PublicationWord{1, 3, 5}.pack(), std::memory_order_release);
+    _exit(0);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(segment.header().word.load(), (PublicationWord{1, 3, 5}.pack()));
+  EXPECT_EQ(segment.targets(5).services[9].flip_generation, 77u);
+  EXPECT_EQ(segment.ruleset(3).maglev[kMaglevCapacity - 1], 1234);
+  EXPECT_EQ(segment.worker(31).flows[kMaxBackends - 1][1].live, 55u);
+  const FlowTable flows = segment.flow_table();
+  uint32_t found = 0;
+  for (FlowIndex index = 0; index < flows.geometry().buckets() * FlowTable::kSlots; ++index)
+    if (const auto flow = flows.read(index)) {
+      ++found;
+      EXPECT_EQ(flow->backend, 6);
+      EXPECT_EQ(flow->client_port.host(), 9);
+    }
+  EXPECT_EQ(found, 1u);
+}
+
+TEST_F(SegmentTest, StartForgetsTheReadersOfAKilledDataplane) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto opened = open();
+    PublicationReader reader(opened->segment, 1);
+    opened->segment.header().word.store(PublicationWord{1, 0, 0}.pack());
+    reader.load();
+    kill(getpid(), SIGKILL);
+  }
+  waitpid(child, nullptr, 0);
+  {
+    auto control = Segment::attach(dir_.path());
+    ASSERT_TRUE(control) << control.error();
+    PublicationWriter writer(*control);
+    EXPECT_FALSE(writer.grace_period_over());
+    EXPECT_EQ(writer.adoption(true).live, 1u);
+    auto opened = open();
+    ASSERT_TRUE(opened) << opened.error();
+    EXPECT_FALSE(opened->created);
+    EXPECT_TRUE(writer.grace_period_over());
+    EXPECT_EQ(writer.adoption(true).live, 0u);
+    EXPECT_EQ(writer.current().generation, 1u);
+  }
+}
+
+// Kills a creation at each of its system calls in turn, before and after it.
+TEST_F(SegmentTest, KilledCreationIsRefusedAndMadeAnew) {
+  uint32_t unfinished = 0, missing = 0, stops = 0;
+  for (bool finished = false; !finished; ++stops) {
+    const pid_t child = fork();
+    if (child == 0) {
+      if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(77);
+      raise(SIGSTOP);
+      _exit(open() ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (WIFEXITED(status)) GTEST_SKIP() << "ptrace does not work here";
+    ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_EXITKILL);
+    for (uint32_t stop = 0; stop < stops && !finished; ++stop) {
+      ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
+      waitpid(child, &status, 0);
+      finished = WIFEXITED(status);
+    }
+    if (!finished) {
+      kill(child, SIGKILL);
+      waitpid(child, &status, 0);
+    }
+
+    bool usable = false;
+    {
+      const auto attached = Segment::attach(dir_.path());
+      usable = attached.has_value();
+      if (!usable) {
+        EXPECT_TRUE(contains(attached.error(), "No such file"));
+      }
+    }
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error();
+    EXPECT_FALSE(usable && opened->created);
+    missing += opened->created && opened->notice.empty();
+    if (!opened->notice.empty()) {
+      ++unfinished;
+      EXPECT_TRUE(contains(opened->notice, "unfinished"));
+    }
+    EXPECT_TRUE(opened->segment.is_current(dir_.path()));
+    EXPECT_TRUE(Segment::attach(dir_.path()));
+    for (const auto& entry : fs::directory_iterator(dir_.path())) fs::remove(entry.path());
+  }
+  EXPECT_GE(unfinished, 4u);
+  EXPECT_GE(missing, 4u);
+  RecordProperty("kills", static_cast<int>(stops));
+}
+
+}  // namespace
+}  // namespace teal
