@@ -16,8 +16,8 @@ namespace {
 
 // `in_use`: the slot that the present word names. Passed tokens are forgotten on the way.
 template <size_t kSlots, typename Passed>
-std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& busy_until,
-                                 std::optional<uint8_t> in_use, const Passed& passed) {
+std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& busy_until, uint8_t in_use,
+                                 const Passed& passed) {
   for (uint8_t slot = 0; slot < kSlots; ++slot) {
     if (slot == in_use) continue;
     if (busy_until[slot] && passed(*busy_until[slot])) busy_until[slot].reset();
@@ -30,7 +30,7 @@ std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& bu
 
 PublicationWriter::PublicationWriter(Segment& segment)
     : segment_(segment), latest_token_(rte_rcu_qsbr_start(segment.qsbr())) {
-  if (current().generation == 0) return;  // nobody ever had a slot to read
+  if (current().generation == 0) return;  // nobody ever had another slot than 0 to read
   // A worker may still be in a burst of any word that an earlier teald published.
   ruleset_busy_until_.fill(latest_token_);
   target_busy_until_.fill(latest_token_);
@@ -42,14 +42,12 @@ PublicationWord PublicationWriter::current() const {
 }
 
 std::optional<uint8_t> PublicationWriter::free_ruleset_slot() {
-  const PublicationWord word = current();
-  return free_slot(ruleset_busy_until_, word.generation ? std::optional(word.ruleset_slot) : std::nullopt,
+  return free_slot(ruleset_busy_until_, current().ruleset_slot,
                    [this](uint64_t token) { return passed(token); });
 }
 
 std::optional<uint8_t> PublicationWriter::free_target_slot() {
-  const PublicationWord word = current();
-  return free_slot(target_busy_until_, word.generation ? std::optional(word.target_slot) : std::nullopt,
+  return free_slot(target_busy_until_, current().target_slot,
                    [this](uint64_t token) { return passed(token); });
 }
 
@@ -64,10 +62,8 @@ void PublicationWriter::publish(PublicationWord word) {
   segment_.header().word.store(word.pack(), std::memory_order_seq_cst);
   // After the store: who passes this token has loaded the new word, or will before it reads a slot.
   latest_token_ = rte_rcu_qsbr_start(segment_.qsbr());
-  if (previous.generation != 0) {
-    ruleset_busy_until_[previous.ruleset_slot] = latest_token_;
-    target_busy_until_[previous.target_slot] = latest_token_;
-  }
+  ruleset_busy_until_[previous.ruleset_slot] = latest_token_;
+  target_busy_until_[previous.target_slot] = latest_token_;
   ruleset_busy_until_[word.ruleset_slot].reset();
   target_busy_until_[word.target_slot].reset();
 }

@@ -42,7 +42,8 @@ struct PublicationWord {
   uint8_t ruleset_slot = 0;
   uint8_t target_slot = 0;
 
-  static constexpr uint64_t kNothingPublished = 0;  // generation 0 is never published
+  // Generation 0 is never published: the word of a new segment. It names slots 0, which hold no service.
+  static constexpr uint64_t kNothingPublished = 0;
 
   constexpr uint64_t pack() const { return generation << 8 | uint64_t{target_slot} << 2 | ruleset_slot; }
   static constexpr PublicationWord unpack(uint64_t word) {

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packets that the NIC gave to another worker than the one that owns their flow. Each worker has one ring that all others put into;
+// the mbuf crosses it, with the parsed form in its private area. A full ring drops, counted, and never waits.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "dataplane/burst.h"
+
+struct rte_ring;
+
+namespace teal {
+
+class Handover {
+ public:
+  static constexpr uint32_t kRingEntries = 2048;  // a power of 2
+
+  static tl::expected<Handover, std::string> create(uint32_t workers);
+
+  uint32_t workers() const { return static_cast<uint32_t>(rings_.size()); }
+
+  // Gives the rows to their owners: verdict kHandOver, or a drop where the ring is full.
+  void give(Burst& burst, uint32_t self, const FlowTable& table);
+
+  // Fills the burst with packets that other workers gave, parsed.
+  void take(Burst& burst, uint32_t self);
+
+ private:
+  struct RingFree {
+    void operator()(rte_ring* ring) const;
+  };
+  std::vector<std::unique_ptr<rte_ring, RingFree>> rings_;  // by worker
+};
+
+}  // namespace teal

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The part of the config file that teal-dataplane reads: [dataplane] and [[port]]. All else belongs to
+// control/config and is not looked at. All or nothing: every error is listed, as FILE:LINE: FIELD: what is
+// wrong, what was expected.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+namespace teal {
+
+enum class DeviceKind : uint8_t { kAfXdp, kAfPacket, kVdev, kPci };
+
+// PortOptions::side and PortRow::side.
+inline constexpr uint8_t kClientSide = 1;
+inline constexpr uint8_t kBackendSide = 2;
+
+struct PortOptions {
+  std::string name;  // [a-z0-9][a-z0-9-]*, shorter than PortRow::name
+  DeviceKind kind = DeviceKind::kAfXdp;
+  std::string device;  // the interface; for kVdev what follows "vdev:"; for kPci the address "0000:3b:00.0"
+  uint8_t side = 0;
+};
+
+enum class Idle : uint8_t { kAdaptive, kSpin };
+
+struct DataplaneOptions {
+  uint32_t workers = 1;
+  std::vector<uint32_t> cpus;  // one per worker, or none: workers float
+  uint64_t flow_capacity = 1'000'000;
+  Idle idle = Idle::kAdaptive;
+  uint64_t hash_seed = 0;  // 0: random
+  uint32_t memory_mb = 0;  // 0: as the ports need
+  std::vector<PortOptions> ports;
+};
+
+tl::expected<DataplaneOptions, std::vector<std::string>> read_options(const std::string& path);
+
+// The same for a text in memory; `path` is what errors name.
+tl::expected<DataplaneOptions, std::vector<std::string>> parse_options(std::string_view text,
+                                                                       const std::string& path);
+
+}  // namespace teal

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of a flow as a table. No sequence numbers: RST and FIN only shorten the timeout, and later data restores the flow, so a
+// forged one costs nothing but a shorter patience.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/packet/parse.h"
+#include "dataplane/shm/flow_table.h"
+
+namespace teal {
+
+enum class FlowEvent : uint8_t {  // the client's; the backend's follow in the same order
+  kQuiet,                         // a segment without data, SYN, FIN or RST
+  kData,
+  kSyn,
+  kFin,
+  kRst,
+  kCountOfOneSide
+};
+inline constexpr uint32_t kEventsOfOneSide = static_cast<uint32_t>(FlowEvent::kCountOfOneSide);
+
+inline FlowEvent tcp_event(const ParsedPacket& packet) {
+  if (packet.tcp_flags & kTcpRst) return FlowEvent::kRst;
+  if (packet.tcp_flags & kTcpFin) return FlowEvent::kFin;
+  if (packet.tcp_flags & kTcpSyn) return FlowEvent::kSyn;
+  return packet.payload_bytes > 0 ? FlowEvent::kData : FlowEvent::kQuiet;
+}
+
+namespace phase_table {
+inline constexpr FlowPhase kEmb = FlowPhase::kEmbryonic, kEst = FlowPhase::kEstablished, kCFi = FlowPhase::kClientFin,
+                           kBFi = FlowPhase::kBackendFin, kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset;
+// clang-format off
+inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
+                            static_cast<size_t>(FlowPhase::kCount)> kNext = {{
+  //                  client: quiet data  syn   fin   rst    backend: quiet data  syn   fin   rst
+  /* embryonic   */         {{kEmb, kEmb, kEmb, kEmb, kRes,           kEst, kEst, kEst, kBFi, kRes}},
+  /* established */         {{kEst, kEst, kEst, kCFi, kRes,           kEst, kEst, kEst, kBFi, kRes}},
+  /* client fin  */         {{kCFi, kEst, kCFi, kCFi, kRes,           kCFi, kCFi, kCFi, kClo, kRes}},
+  /* backend fin */         {{kBFi, kBFi, kBFi, kClo, kRes,           kBFi, kEst, kBFi, kBFi, kRes}},
+  /* closed      */         {{kClo, kEst, kClo, kClo, kRes,           kClo, kEst, kClo, kClo, kRes}},
+  /* reset       */         {{kRes, kEst, kRes, kRes, kRes,           kRes, kEst, kRes, kRes, kRes}},
+}};
+// clang-format on
+}  // namespace phase_table
+
+// A SYN of a client on a closed or reset flow is not asked here: it begins a new flow (track.cc).
+constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent event) {
+  return phase_table::kNext[static_cast<size_t>(phase)]
+                           [static_cast<size_t>(event) + (from_backend ? kEventsOfOneSide : 0)];
+}
+
+inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) {
+  switch (state.phase) {
+    case FlowPhase::kEmbryonic: return timeouts.embryonic;
+    case FlowPhase::kEstablished: return state.flags & kFlowUdp ? timeouts.udp_established : timeouts.tcp_established;
+    case FlowPhase::kClientFin:
+    case FlowPhase::kBackendFin: return timeouts.tcp_half_closed;
+    case FlowPhase::kClosed:
+    case FlowPhase::kReset:
+    case FlowPhase::kCount: break;
+  }
+  return timeouts.tcp_closed;
+}
+
+}  // namespace teal

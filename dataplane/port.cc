@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/port.h"
+
+#include <algorithm>
+#include <cstring>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <spdlog/spdlog.h>
+
+#include "bpf/steer_loader.h"
+
+namespace teal {
+namespace {
+
+constexpr uint16_t kDescriptors = 2048;  // what the AF_XDP driver's rings hold at most; others adjust it
+
+// One PCI or vdev device, or one AF_XDP queue. `device` is as DPDK names it. Returns the ethdev.
+tl::expected<uint16_t, std::string> probe_vdev(const std::string& device, const std::string& arguments) {
+  if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0)
+    return tl::unexpected(fmt::format("driver refuses {},{}: {}", device, arguments, rte_strerror(-error)));
+  uint16_t ethdev = 0;
+  if (rte_eth_dev_get_port_by_name(device.c_str(), &ethdev) != 0)
+    return tl::unexpected(fmt::format("{} made no Ethernet device", device));
+  return ethdev;
+}
+
+tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& options, uint32_t workers, rte_mempool* pool,
+                                            const std::string& pin_dir) {
+  const auto queues = receive_queues(port.interface);
+  if (!queues) return tl::unexpected(queues.error());
+  if (*queues < workers)
+    return tl::unexpected(fmt::format("{} has {} queue(s) for {} workers, expected one each: `ethtool -L {} combined {}`, or fewer workers",
+                                      port.interface, *queues, workers, port.interface, workers));
+  const auto steering = attach_steering(port.interface, options.side, pin_dir);
+  if (!steering) return tl::unexpected(steering.error());
+  spdlog::info("port {}: steering program {} {} on {}, {} mode", port.name, steering->program_id,
+               steering->replaced ? "replaced in place" : "attached", port.interface,
+               steering->mode == XdpMode::kNative ? "native" : "generic");
+  port.steered = true;
+  for (uint32_t queue = 0; queue < *queues; ++queue) {
+    // busy_budget=0: no system call on an empty poll.
+    const auto ethdev = probe_vdev(fmt::format("net_af_xdp_{}_{}", port.id, queue),
+                                   fmt::format("iface={},start_queue={},queue_count=1,busy_budget=0", port.interface, queue));
+    if (!ethdev) return tl::unexpected(ethdev.error());
+    if (auto started = start_ethdev(*ethdev, 1, pool); !started) return started;
+    port.queues.push_back({*ethdev, 0});
+  }
+  return {};
+}
+
+// One ethdev with a queue pair per worker.
+tl::expected<void, std::string> open_multi_queue(Port& port, uint16_t ethdev, uint32_t workers, rte_mempool* pool) {
+  if (auto started = start_ethdev(ethdev, static_cast<uint16_t>(workers), pool); !started) return started;
+  for (uint32_t queue = 0; queue < workers; ++queue) port.queues.push_back({ethdev, static_cast<uint16_t>(queue)});
+  return {};
+}
+
+tl::expected<void, std::string> open_device(Port& port, const PortOptions& options, uint32_t workers, rte_mempool* pool,
+                                            const std::string& pin_dir) {
+  switch (options.kind) {
+    case DeviceKind::kAfXdp: return open_af_xdp(port, options, workers, pool, pin_dir);
+    case DeviceKind::kAfPacket: {
+      port.kernel_has_own_copy = true;
+      const auto ethdev = probe_vdev(fmt::format("net_af_packet{}", port.id),
+                                     fmt::format("iface={},qpairs={}", port.interface, workers));
+      if (!ethdev) return tl::unexpected(ethdev.error());
+      return open_multi_queue(port, *ethdev, workers, pool);
+    }
+    case DeviceKind::kVdev: {
+      const size_t comma = options.device.find(',');
+      const auto ethdev = probe_vdev(options.device.substr(0, comma),
+                                     comma == std::string::npos ? "" : options.device.substr(comma + 1));
+      if (!ethdev) return tl::unexpected(ethdev.error());
+      return open_multi_queue(port, *ethdev, workers, pool);
+    }
+    case DeviceKind::kPci: {
+      uint16_t ethdev = 0;
+      if (const int error = rte_eal_hotplug_add("pci", options.device.c_str(), ""); error != 0)
+        return tl::unexpected(fmt::format("PCI device {}: {} (is it bound to vfio-pci?)", options.device, rte_strerror(-error)));
+      if (rte_eth_dev_get_port_by_name(options.device.c_str(), &ethdev) != 0)
+        return tl::unexpected(fmt::format("PCI device {} is no Ethernet device", options.device));
+      return open_multi_queue(port, ethdev, workers, pool);
+    }
+  }
+  return tl::unexpected(std::string("unknown kind of device"));
+}
+
+}  // namespace
+
+tl::expected<uint32_t, std::string> receive_queues(const std::string& interface) {
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&channels);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool answered = ioctl(fd, SIOCETHTOOL, &request) == 0;
+  const int error = errno;
+  close(fd);
+  if (answered) return std::max(1u, channels.rx_count + channels.combined_count);
+  if (error == EOPNOTSUPP) return 1;  // a driver without channels has one queue
+  return tl::unexpected(fmt::format("interface {}: {}", interface, std::strerror(error)));
+}
+
+tl::expected<void, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool) {
+  const auto failed = [&](const char* what, int error) {
+    return tl::unexpected(fmt::format("{} with {} queue(s): {}", what, queues, rte_strerror(-error)));
+  };
+  rte_eth_dev_info info;
+  if (const int error = rte_eth_dev_info_get(ethdev, &info); error != 0) return failed("device info", error);
+  rte_eth_conf conf{};
+  if (queues > 1) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rx_adv_conf.rss_conf.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
+    if (conf.rx_adv_conf.rss_conf.rss_hf == 0) conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+  }
+  if (const int error = rte_eth_dev_configure(ethdev, queues, queues, &conf); error != 0) return failed("configure", error);
+  uint16_t receive = kDescriptors, transmit = kDescriptors;
+  if (const int error = rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &receive, &transmit); error != 0)
+    return failed("descriptors", error);
+  const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(ethdev));
+  for (uint16_t queue = 0; queue < queues; ++queue) {
+    if (const int error = rte_eth_rx_queue_setup(ethdev, queue, receive, socket, nullptr, pool); error != 0)
+      return failed("receive queue", error);
+    if (const int error = rte_eth_tx_queue_setup(ethdev, queue, transmit, socket, nullptr); error != 0)
+      return failed("transmit queue", error);
+  }
+  if (const int error = rte_eth_dev_start(ethdev); error != 0) return failed("start", error);
+  return {};
+}
+
+tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t id, uint32_t workers, rte_mempool* pool,
+                                          const std::string& pin_dir) {
+  Port port;
+  port.id = id;
+  port.name = options.name;
+  port.side = options.side;
+  if (options.kind == DeviceKind::kAfXdp || options.kind == DeviceKind::kAfPacket) {
+    port.interface = options.device;
+    port.ifindex = if_nametoindex(port.interface.c_str());
+    if (port.ifindex == 0)
+      return tl::unexpected(fmt::format("port {}: no interface {} in this network namespace", port.name, port.interface));
+  }
+  if (auto opened = open_device(port, options, workers, pool, pin_dir); !opened)
+    return tl::unexpected(fmt::format("port {}: {}", port.name, opened.error()));
+  rte_ether_addr address;
+  rte_eth_macaddr_get(port.queues.front().ethdev, &address);
+  std::copy_n(address.addr_bytes, 6, port.mac.bytes);
+  // The kernel sees to it on interfaces that it keeps; a NIC of our own takes what is sent to it, and multicast (ND) for the TAP.
+  if (port.ifindex == 0) rte_eth_allmulticast_enable(port.queues.front().ethdev);
+  return port;
+}
+
+tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader& header, std::span<const PortOptions> ports) {
+  const auto row_of = [&](std::string_view name) {
+    return std::find_if(header.ports, header.ports + kMaxPorts, [&](const PortRow& row) { return name == row.name; });
+  };
+  std::vector<uint16_t> ids;
+  for (PortRow& row : header.ports) {
+    row.present = 0;
+    row.ifindex = 0;
+  }
+  for (const PortOptions& port : ports) {
+    PortRow* row = row_of(port.name);
+    if (row == header.ports + kMaxPorts) row = row_of("");
+    if (row == header.ports + kMaxPorts)
+      return tl::unexpected(fmt::format("port {}: the segment knows {} port names already, expected no more (renamed ports keep "
+                                        "their row: remove the segment to forget them)", port.name, kMaxPorts));
+    std::memset(row->name, 0, sizeof(row->name));
+    port.name.copy(row->name, sizeof(row->name) - 1);
+    row->present = 1;
+    ids.push_back(static_cast<uint16_t>(row - header.ports));
+  }
+  return ids;
+}
+
+void fill_port_row(PortRow& row, const Port& port) {
+  std::memset(row.interface, 0, sizeof(row.interface));
+  port.interface.copy(row.interface, sizeof(row.interface) - 1);
+  row.ifindex = port.ifindex;
+  std::copy_n(port.mac.bytes, 6, row.mac);
+  row.side = port.side;
+}
+
+std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports) {
+  std::vector<PortTraits> traits(RTE_MAX_ETHPORTS);
+  for (const Port& port : ports) {
+    for (const PortQueue& queue : port.queues) traits[queue.ethdev] = {port.id, port.side, port.steered};
+  }
+  return traits;
+}
+
+}  // namespace teal

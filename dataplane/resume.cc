@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/resume.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "dataplane/burst.h"
+#include "dataplane/flow_ledger.h"
+
+namespace teal {
+namespace {
+
+void free_unused_last_hops(SegmentHeader& header, const std::vector<bool>& used) {
+  const auto taken = std::count_if(std::begin(header.last_hops), std::end(header.last_hops),
+                                   [](const auto& word) { return word.load(std::memory_order_relaxed) != Hop::kNone; });
+  if (taken < kMaxLastHops * 3 / 4) return;
+  for (uint32_t i = 0; i < kMaxLastHops; ++i) {
+    if (!used[i]) header.last_hops[i].store(Hop::kNone, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+Resumed resume_flows(Segment& segment, uint32_t workers) {
+  SegmentHeader& header = segment.header();
+  FlowTable table = segment.flow_table();
+  const PublicationWord word = PublicationWord::unpack(header.word.load(std::memory_order_acquire));
+  const Rules rules{segment.ruleset(word.ruleset_slot), segment.targets(word.target_slot), word.generation};
+
+  std::vector<FlowLedger> ledgers;
+  for (uint32_t worker = 0; worker < kMaxWorkers; ++worker) {
+    ledgers.emplace_back(segment.worker(worker));
+    ledgers.back().clear();
+    segment.worker(worker).status.state.store(WorkerState::kAbsent, std::memory_order_relaxed);
+  }
+  Resumed resumed;
+  std::vector<bool> used_last_hops(kMaxLastHops);
+  for (uint32_t worker = 0; worker < workers; ++worker) {
+    const uint64_t end = uint64_t{table.first_partition(worker + 1, workers)} * table.geometry().buckets_per_partition;
+    for (uint64_t bucket = uint64_t{table.first_partition(worker, workers)} * table.geometry().buckets_per_partition; bucket < end;
+         ++bucket) {
+      table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+        if (flow.backend >= kMaxBackends || (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {
+          // `displaced` is counted below: the removal need not.
+          table.remove(index, {.first = bucket, .second = bucket, .tag = 0});
+          ++resumed.removed;
+          return;
+        }
+        ledgers[worker].added(flow.backend, flow.state);
+        if (flow.state.last_hop < kMaxLastHops) used_last_hops[flow.state.last_hop] = true;
+        ++resumed.flows;
+      });
+    }
+  }
+  table.recount_displaced(rules);
+  free_unused_last_hops(header, used_last_hops);
+  return resumed;
+}
+
+}  // namespace teal

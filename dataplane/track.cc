@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/track.h"
+
+#include <rte_mbuf.h>
+
+#include "dataplane/choose.h"
+#include "dataplane/phase.h"
+
+namespace teal {
+namespace {
+
+bool begins_tcp(const ParsedPacket& packet) {
+  return (packet.tcp_flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
+}
+
+// The hop back to where a frame came from.
+uint64_t arrival_hop(const rte_mbuf* mbuf, uint16_t port_id) {
+  Hop hop;
+  hop.port = port_id;
+  __builtin_memcpy(hop.mac.bytes, rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, 6), 6);
+  return hop.word();
+}
+
+ServiceColourCounters& counters_of(WorkerBlock& block, uint16_t service, Colour colour) {
+  return block.services[service][static_cast<int>(colour)];
+}
+
+void count_packet(WorkerBlock& block, uint16_t service, Colour colour, Direction direction, uint32_t bytes) {
+  ServiceColourCounters& counters = counters_of(block, service, colour);
+  counters.packets[static_cast<int>(direction)].add(1);
+  counters.bytes[static_cast<int>(direction)].add(bytes);
+}
+
+}  // namespace
+
+Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers)
+    : header_(segment.header()),
+      block_(block),
+      table_(segment.flow_table()),
+      ledger_(block),
+      last_hops_(segment.header()),
+      first_bucket_(uint64_t{table_.first_partition(worker, workers)} * table_.geometry().buckets_per_partition),
+      end_bucket_(uint64_t{table_.first_partition(worker + 1, workers)} * table_.geometry().buckets_per_partition),
+      embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
+
+void Tracker::find_flows(Burst& burst, const Rules& rules) const {
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    if (!burst.verdicts[i].is_undecided()) continue;
+    burst.places[i] = table_.place_of(burst.client_hashes[i], burst.keys[i].service);
+    table_.prefetch_tags(burst.places[i]);
+  }
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    if (burst.verdicts[i].is_undecided()) table_.prefetch_entry(burst.places[i]);
+  }
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    if (burst.verdicts[i].is_undecided()) burst.flows[i] = table_.find(burst.places[i], burst.keys[i], rules);
+  }
+}
+
+void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, uint32_t now_tick) {
+  removed_in_burst_ = false;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    if (!burst.verdicts[i].is_undecided()) continue;
+    // An earlier packet of this burst may have begun or replaced this flow.
+    if (burst.flows[i] == kNoFlow || removed_in_burst_)
+      burst.flows[i] = table_.find(burst.places[i], burst.keys[i], rules);
+    switch (burst.roles[i]) {
+      case Role::kToVip: {
+        const rte_mbuf* mbuf = burst.mbufs[i];
+        burst.verdicts[i] = track_client_packet(burst, i, rules, arrival_hop(mbuf, ports[mbuf->port].id), now_tick);
+        break;
+      }
+      case Role::kFromBackend: burst.verdicts[i] = track_reply(burst, i, rules, now_tick); break;
+      case Role::kIcmpToVip:
+      case Role::kIcmpFromBackend: burst.verdicts[i] = follow_icmp_error(burst, i); break;
+    }
+  }
+}
+
+Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
+                                     uint32_t now_tick) {
+  const ParsedPacket& packet = burst.packets[i];
+  FlowIndex& flow = burst.flows[i];
+  if (flow != kNoFlow && begins_tcp(packet) && is_closing(table_.state(flow).phase)) {
+    end_flow(flow, burst.places[i]);
+    removed_in_burst_ = true;
+    flow = kNoFlow;
+    block_.count(Event::k_flows_replaced);
+  }
+  if (flow == kNoFlow) {
+    if (const Verdict verdict = begin_flow(burst, i, rules, hop_word, now_tick); !verdict.is_undecided()) return verdict;
+  } else {
+    burst.backends[i] = table_.backend(flow);
+    advance(flow, false, packet, last_hops_.id_of(hop_word), now_tick);
+  }
+  const Colour colour = flow == kNoFlow ? rules.targets.services[burst.keys[i].service].active : table_.state(flow).colour();
+  count_packet(block_, burst.keys[i].service, colour, Direction::kToBackend, rte_pktmbuf_pkt_len(burst.mbufs[i]));
+  burst.hops[i] = header_.next_hops[burst.backends[i]].load(std::memory_order_relaxed);
+  return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+}
+
+// Admit, choose the colour, choose the backend, insert. Undecided: go on, with a flow or without.
+Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick) {
+  const ParsedPacket& packet = burst.packets[i];
+  const FlowKey& key = burst.keys[i];
+  const ServiceRule& service = rules.ruleset.services[key.service];
+  const Target& target = rules.targets.services[key.service];
+  const bool udp = packet.protocol == kProtocolUdp;
+  const bool adopted = !udp && !begins_tcp(packet);
+
+  const uint64_t basis = service.flags & kAffinityClient ? address_hash(key.client, table_.hash_seed()) : burst.client_hashes[i];
+  const uint64_t choice = choice_hash(basis, key.service);
+  Colour colour = choose_colour(target, choice);
+  // A flow that this table does not know is most likely one of the colour that drains; not so once a full table has made new
+  // flows without entries, which look the same.
+  if (adopted && is_draining(target, now_tick) && !failed_insert_within(ticks_since(target.flipped_at_tick, now_tick), now_tick))
+    colour = target.previous;
+  const uint16_t backend = choose_backend(rules.ruleset, service, colour, choice);
+  if (backend == kNoId) return Verdict::drop(DropReason::k_no_backend);
+  if (client_is_on_link(key.client, backend, rules)) return Verdict::drop(DropReason::k_client_on_backend_link);
+  burst.backends[i] = backend;
+
+  if (packet.tcp_flags & kTcpRst) return Verdict::undecided();  // it ends whatever it was about: nothing to remember
+  if (ledger_.embryonic() >= embryonic_quota_) {
+    note_insert_failure(Event::k_embryonic_quota, hop_word, now_tick);
+    return Verdict::undecided();
+  }
+  FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_word)};
+  state.flags = static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) | (adopted ? kFlowAdopted : 0) |
+                                     (udp ? kFlowUdp : 0));
+  burst.flows[i] = table_.insert(burst.places[i], key, backend, static_cast<uint32_t>(rules.generation), state);
+  if (burst.flows[i] == kNoFlow) {
+    note_insert_failure(Event::k_table_full, hop_word, now_tick);
+    return Verdict::undecided();
+  }
+  ledger_.added(backend, state);
+  ServiceColourCounters& counters = counters_of(block_, key.service, colour);
+  counters.new_flows.add(1);
+  if (adopted) {
+    counters.adopted.add(1);
+    block_.count(Event::k_flows_adopted);
+  } else {
+    block_.count(Event::k_flows_created);
+    // Pairs with PublicationWriter::acknowledge(): promise 2's proof.
+    if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed)) block_.count(Event::k_wrong_colour_flows);
+  }
+  return Verdict::undecided();
+}
+
+Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
+  const ParsedPacket& packet = burst.packets[i];
+  const FlowIndex flow = burst.flows[i];
+  if (flow == kNoFlow) return forward_reply_without_flow(burst, i, rules, now_tick);
+
+  const uint16_t backend = table_.backend(flow);
+  const FlowState state = table_.state(flow);
+  if (backend == burst.backends[i]) {
+    advance(flow, true, packet, kNoId, now_tick);
+  } else if (packet.protocol == kProtocolTcp) {
+    return Verdict::drop(DropReason::k_stale_backend);
+  }
+  count_packet(block_, burst.keys[i].service, state.colour(), Direction::kToClient, rte_pktmbuf_pkt_len(burst.mbufs[i]));
+  burst.hops[i] = client_hop(state.last_hop, burst.keys[i].client);
+  return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+}
+
+// Without a flow it is most likely somebody's own traffic with the backend, and the kernel's. Only where this worker lately had to
+// forward without an entry it may be the answer to that.
+Verdict Tracker::forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
+  const Timeouts& timeouts = rules.ruleset.timeouts;
+  const bool udp = burst.packets[i].protocol == kProtocolUdp;
+  if (!failed_insert_within(udp ? timeouts.udp_established : timeouts.tcp_established, now_tick)) return Verdict::punt();
+  block_.count(Event::k_stateless);
+  burst.hops[i] = client_hop(kNoId, burst.keys[i].client);
+  return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+}
+
+// An error that a client's side sends about a reply goes to the flow's backend, one that the backend's side sends about a client's packet
+// goes to the client. It changes no state.
+Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i) {
+  const bool to_vip = burst.roles[i] == Role::kIcmpToVip;
+  const FlowIndex flow = burst.flows[i];
+  const uint16_t backend = flow == kNoFlow ? kNoId : table_.backend(flow);
+  if (!to_vip && backend != burst.backends[i]) return Verdict::punt();  // about a connection that is not through the VIP
+  if (flow == kNoFlow) return Verdict::drop(DropReason::k_icmp_without_flow);
+  burst.backends[i] = backend;
+  burst.hops[i] = to_vip ? header_.next_hops[backend].load(std::memory_order_relaxed)
+                         : client_hop(table_.state(flow).last_hop, burst.keys[i].client);
+  if (burst.hops[i] == Hop::kNone) return Verdict::drop(DropReason::k_no_next_hop);
+  block_.count(Event::k_icmp_errors);
+  return Verdict::undecided();
+}
+
+// `last_hop` kNoId: keep the one that the flow has.
+void Tracker::advance(FlowIndex index, bool from_backend, const ParsedPacket& packet, uint16_t last_hop,
+                      uint32_t now_tick) {
+  const FlowState before = table_.state(index);
+  FlowState after = before;
+  if (last_hop != kNoId) after.last_hop = last_hop;
+  if (packet.protocol == kProtocolUdp) {
+    // Only the backend's packets keep a UDP flow alive: a one-way sender cannot hold a backend for ever.
+    if (from_backend) {
+      after.phase = FlowPhase::kEstablished;
+      after.tick = now_tick;
+    }
+  } else {
+    after.phase = next_phase(before.phase, from_backend, tcp_event(packet));
+    after.tick = now_tick;
+  }
+  if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;  // leave the line clean
+  table_.set_state(index, after);
+  ledger_.moved(table_.backend(index), before, after);
+}
+
+void Tracker::end_flow(FlowIndex index, const FlowTable::Place& place) {
+  ledger_.removed(table_.backend(index), table_.state(index));
+  table_.remove(index, place);
+}
+
+uint64_t Tracker::client_hop(uint16_t last_hop, const IpAddress& client) const {
+  if (const uint64_t word = last_hops_.word_of(last_hop); word != Hop::kNone) return word;
+  const uint64_t word = header_.client_default_hops[client.is_v4() ? 0 : 1].load(std::memory_order_relaxed);
+  return word != Hop::kNone ? word : hop_of_latest_failure_;
+}
+
+void Tracker::note_insert_failure(Event why, uint64_t hop_word, uint32_t now_tick) {
+  block_.count(why);
+  block_.count(Event::k_stateless);
+  block_.status.last_insert_failure_tick.store(now_tick, std::memory_order_relaxed);
+  hop_of_latest_failure_ = hop_word;
+}
+
+bool Tracker::failed_insert_within(uint32_t ticks, uint32_t now_tick) const {
+  const uint32_t failed_at = block_.status.last_insert_failure_tick.load(std::memory_order_relaxed);
+  return failed_at != 0 && ticks_since(failed_at, now_tick) <= ticks;
+}
+
+bool Tracker::client_is_on_link(const IpAddress& client, uint16_t backend, const Rules& rules) const {
+  const uint8_t bits = header_.on_link_prefix_bits[backend].load(std::memory_order_relaxed);
+  return bits != 0 && same_prefix(client, rules.ruleset.backends[backend].socket.address, bits);
+}
+
+}  // namespace teal

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stage that knows flows: it finds or begins the flow of each packet, moves it along its phases, and says which backend the packet
+// goes to or speaks for, and by which hop it leaves. Packets of one flow may follow each other within a burst, so it goes packet by packet.
+#pragma once
+
+#include <span>
+
+#include "dataplane/burst.h"
+#include "dataplane/flow_ledger.h"
+#include "dataplane/last_hop.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+class Tracker {
+ public:
+  Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
+
+  // Looks each undecided packet's flow up, one stage of prefetch ahead of itself.
+  void find_flows(Burst& burst, const Rules& rules) const;
+
+  // Decides on each undecided packet: its backend and hop, or a verdict. `ports` as for classify().
+  void track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, uint32_t now_tick);
+
+  // A flow has ended: out of the table and the ledger.
+  void end_flow(FlowIndex index, const FlowTable::Place& place);
+
+  FlowTable& table() { return table_; }
+  // The worker's part of the table: [first_bucket, end_bucket).
+  uint64_t first_bucket() const { return first_bucket_; }
+  uint64_t end_bucket() const { return end_bucket_; }
+
+ private:
+  Verdict track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
+  Verdict track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
+  Verdict follow_icmp_error(Burst& burst, uint32_t i);
+  Verdict begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
+  Verdict forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
+  void advance(FlowIndex index, bool from_backend, const ParsedPacket& packet, uint16_t last_hop, uint32_t now_tick);
+  uint64_t client_hop(uint16_t last_hop, const IpAddress& client) const;
+  void note_insert_failure(Event why, uint64_t hop_word, uint32_t now_tick);
+  bool failed_insert_within(uint32_t ticks, uint32_t now_tick) const;
+  bool client_is_on_link(const IpAddress& client, uint16_t backend, const Rules& rules) const;
+
+  SegmentHeader& header_;
+  WorkerBlock& block_;
+  FlowTable table_;
+  FlowLedger ledger_;
+  LastHops last_hops_;
+  uint64_t first_bucket_, end_bucket_;
+  uint64_t embryonic_quota_;  // of the worker's slots, how many may hold flows without an answer
+  uint64_t hop_of_latest_failure_ = Hop::kNone;
+  bool removed_in_burst_ = false;  // indices found before a removal may be stale
+};
+
+}  // namespace teal

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/worker.h"
+
+#include <ctime>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "dataplane/classify.h"
+#include "dataplane/translate.h"
+
+namespace teal {
+
+// A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has decided.
+void Worker::forward(const Rules& rules) {
+  classify(burst_, rules, traits_, tracker_.table().hash_seed());
+  shared_.handover.give(burst_, index_, tracker_.table());
+  tracker_.find_flows(burst_, rules);
+  tracker_.track(burst_, rules, traits_, now_tick_);  // no flow: admit, choose colour, choose backend, insert
+  translate(burst_, rules, ports_by_id_);
+  dispatch();
+}
+
+uint32_t Worker::iterate() {
+  const uint64_t began = rte_rdtsc();
+  now_tick_ = tick_at(began);
+  const Rules rules = load_rules();
+  uint32_t packets = 0;
+  for (const PortQueue queue : receive_queues_) {
+    receive(queue);
+    if (burst_.count == 0) continue;
+    packets += burst_.count;
+    parse_packets();
+    forward(rules);
+  }
+  shared_.handover.take(burst_, index_);
+  if (burst_.count != 0) {
+    packets += burst_.count;
+    forward(rules);
+  }
+  if (index_ == 0) packets += shared_.punt.relay();
+  sweeper_.sweep(rules, began, now_tick_);
+  publication_.quiescent();
+
+  const uint64_t spent = rte_rdtsc() - began;
+  if (packets != 0) block_.status.busy_tsc.add(spent);
+  return packets;
+}
+
+// Once a second the clock is set by CLOCK_MONOTONIC, which teald's times of flips are in.
+uint32_t Worker::tick_at(uint64_t tsc) {
+  if (tsc - clock_set_tsc_ > shared_.segment.header().tsc_hz) {
+    clock_.reanchor();
+    clock_set_tsc_ = tsc;
+  }
+  return clock_.ticks(tsc);
+}
+
+// Before the first publication the word is 0 and names slots without a service: all is punted.
+Rules Worker::load_rules() {
+  const PublicationWord word = PublicationWord::unpack(publication_.load());
+  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.targets(word.target_slot), word.generation};
+}
+
+void Worker::run() {
+  uint64_t began = rte_rdtsc();
+  while (!shared_.stop.load(std::memory_order_relaxed)) {
+    if (iterate() != 0) {
+      idle_.had_work();
+    } else if (const uint32_t microseconds = idle_.next_sleep_us(); microseconds != 0) {
+      sleep(microseconds);
+    }
+    const uint64_t now = rte_rdtsc();
+    block_.status.total_tsc.add(now - began);
+    began = now;
+  }
+}
+
+// Offline while asleep: a flip does not wait for a sleeper, who loads the new word before anything else.
+void Worker::sleep(uint32_t microseconds) {
+  publication_.offline();
+  const timespec duration{0, static_cast<long>(microseconds) * 1000};
+  nanosleep(&duration, nullptr);
+  publication_.online();
+}
+
+void Worker::receive(PortQueue queue) {
+  burst_.count = rte_eth_rx_burst(queue.ethdev, queue.queue, burst_.mbufs, Burst::kCapacity);
+  block_.count(Event::k_rx, burst_.count);
+}
+
+void Worker::parse_packets() {
+  for (uint32_t i = 0; i < burst_.count; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
+  for (uint32_t i = 0; i < burst_.count; ++i) {
+    const rte_mbuf* mbuf = burst_.mbufs[i];
+    burst_.packets[i] = parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf));
+  }
+}
+
+// The one place where packets leave a worker.
+void Worker::dispatch() {
+  bool punts = false;
+  for (uint32_t i = 0; i < burst_.count; ++i) {
+    const Verdict verdict = burst_.verdicts[i];
+    switch (verdict.kind()) {
+      case Verdict::Kind::kForward: {
+        Transmit& out = transmits_[Hop::from_word(burst_.hops[i]).port];
+        out.mbufs[out.count++] = burst_.mbufs[i];
+        break;
+      }
+      case Verdict::Kind::kPunt: punts = true; break;
+      case Verdict::Kind::kHandOver: block_.count(Event::k_handed_over); break;
+      case Verdict::Kind::kUndecided:  // translate() leaves none
+      case Verdict::Kind::kDrop:
+        block_.count(verdict.reason());
+        rte_pktmbuf_free(burst_.mbufs[i]);
+        break;
+    }
+  }
+  for (Transmit& out : transmits_) {
+    if (out.count != 0) transmit(out);
+  }
+  if (punts) punt_packets();
+}
+
+void Worker::transmit(Transmit& out) {
+  uint32_t sent = rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data(), static_cast<uint16_t>(out.count));
+  // A second try: the first may have made room by reclaiming what the NIC has sent.
+  if (sent < out.count)
+    sent += rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data() + sent, static_cast<uint16_t>(out.count - sent));
+  block_.count(Event::k_tx, sent);
+  if (sent < out.count) {
+    block_.count(DropReason::k_tx_full, out.count - sent);
+    rte_pktmbuf_free_bulk(out.mbufs.data() + sent, out.count - sent);
+  }
+  out.count = 0;
+}
+
+void Worker::punt_packets() {
+  for (uint32_t i = 0; i < burst_.count; ++i) {
+    if (burst_.verdicts[i].kind() != Verdict::Kind::kPunt) continue;
+    const uint16_t port = traits_[burst_.mbufs[i]->port].id;
+    const bool taken = shared_.punt.send(port, index_, {&burst_.mbufs[i], 1}) == 1;
+    taken ? block_.count(Event::k_punted) : block_.count(DropReason::k_punt_full);
+  }
+}
+
+namespace {
+
+// Queue q of a port is polled by worker q % workers.
+std::vector<PortQueue> queues_of(std::span<const Port> ports, uint32_t worker, uint32_t workers) {
+  std::vector<PortQueue> queues;
+  for (const Port& port : ports) {
+    for (size_t q = worker; q < port.queues.size(); q += workers) queues.push_back(port.queues[q]);
+  }
+  return queues;
+}
+
+}  // namespace
+
+Worker::Worker(Switch& shared, uint32_t index)
+    : shared_(shared),
+      index_(index),
+      block_(shared.segment.worker(index)),
+      publication_(shared.segment, index),
+      clock_(shared.segment.header().tsc_hz),
+      tracker_(shared.segment, block_, index, shared.handover.workers()),
+      sweeper_(tracker_, block_, shared.segment.header().tsc_hz),
+      idle_(shared.idle),
+      traits_(traits_by_ethdev(shared.ports)),
+      receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {
+  for (const Port& port : shared.ports) {
+    ports_by_id_[port.id] = &port;
+    transmits_[port.id].queue = port.queues[index];
+  }
+}
+
+}  // namespace teal

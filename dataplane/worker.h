@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One poll-mode worker. worker.cc is the map of a packet's way.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <span>
+#include <vector>
+
+#include "dataplane/burst.h"
+#include "dataplane/handover.h"
+#include "dataplane/idle.h"
+#include "dataplane/port.h"
+#include "dataplane/punt.h"
+#include "dataplane/shm/segment.h"
+#include "dataplane/shm/tsc_clock.h"
+#include "dataplane/sweep.h"
+#include "dataplane/track.h"
+
+namespace teal {
+
+// What all workers of a process share.
+struct Switch {
+  Segment& segment;
+  std::span<const Port> ports;
+  Handover& handover;
+  const Punt& punt;
+  Idle idle = Idle::kAdaptive;
+  std::atomic<bool> stop = false;
+};
+
+class Worker {
+ public:
+  Worker(Switch& shared, uint32_t index);
+
+  // Until shared.stop.
+  void run();
+
+  // One poll of all queues, the ring and the sweep. Returns how many packets it had.
+  uint32_t iterate();
+
+ private:
+  struct Transmit {
+    PortQueue queue;
+    uint32_t count = 0;
+    std::array<rte_mbuf*, Burst::kCapacity> mbufs;
+  };
+
+  uint32_t tick_at(uint64_t tsc);
+  Rules load_rules();
+  void receive(PortQueue queue);
+  void forward(const Rules& rules);
+  void parse_packets();
+  void dispatch();
+  void transmit(Transmit& out);
+  void punt_packets();
+  void sleep(uint32_t microseconds);
+
+  Switch& shared_;
+  const uint32_t index_;
+  WorkerBlock& block_;
+  PublicationReader publication_;
+  TickClock clock_;
+  uint64_t clock_set_tsc_ = 0;
+  Tracker tracker_;
+  Sweeper sweeper_;
+  IdleGovernor idle_;
+  std::vector<PortTraits> traits_;                    // by ethdev
+  std::array<const Port*, kMaxPorts> ports_by_id_{};
+  std::vector<PortQueue> receive_queues_;
+  std::array<Transmit, kMaxPorts> transmits_;         // by port id
+  Burst burst_;
+  uint32_t now_tick_ = 0;
+};
+
+}  // namespace teal
