@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a verb of `teal` ends when it does not succeed: an exit code that scripts can rely on, a code word for
+// `-o json`, a sentence for people, and what to try next.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace teal::cli {
+
+// Part of the interface: scripts test for them.
+enum ExitCode : int {
+  kDone = 0,
+  kError = 1,
+  kUsage = 2,
+  kRefused = 3,          // the gate refused the change; nothing happened
+  kAdoptionTimeout = 4,  // published, not adopted by all workers in time, and not undone
+  kConflict = 5,         // the generation is not the expected one; nothing happened
+  kRolledBack = 6,
+  kUnreachable = 7,  // no answer from the daemon
+};
+
+struct Failure {
+  ExitCode exit_code = kError;
+  std::string code;  // "unknown_service", "usage", ...; the API's where the daemon said it
+  std::string message;
+  std::string hint = {};  // what to try; may be empty
+  std::vector<std::string> details =
+      {};  // one line each, said before the message (the errors of a config file)
+};
+
+Failure usage_failure(std::string message, std::string hint = {});
+
+// An answer of the API that is no success. A body that is not of the API's form is told as it is.
+Failure failure_of_reply(unsigned status, const nlohmann::json& body);
+
+nlohmann::json to_json(const Failure& failure);                    // {"error":{...}}
+void print_failure(const Failure& failure, std::ostream& stream);  // as text
+
+}  // namespace teal::cli

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// teal: the command line of the switcher. It speaks with teald and has no privileges of its own.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string_view>
+#include <thread>
+
+#include "control/cli/verb.h"
+
+namespace {
+
+std::string environment(const char* name, const char* otherwise) {
+  const char* const value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+unsigned terminal_columns() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return std::max<unsigned>(size.ws_col, 40);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  teal::cli::Surroundings around{
+      .out = std::cout,
+      .err = std::cerr,
+      // https://no-color.org: any value but the empty one
+      .colour = terminal && environment("NO_COLOR", "").empty() && environment("TERM", "dumb") != "dumb",
+      .terminal = terminal,
+      .columns = terminal ? terminal_columns() : 80,
+      .socket = environment("TEAL_SOCKET", "/run/teal/control.sock"),
+      .pause =
+          [](std::chrono::milliseconds time) {
+            std::this_thread::sleep_for(time);
+            return true;
+          },
+  };
+  int exit_code = teal::cli::kError;
+  try {
+    exit_code = teal::cli::run(words, around);
+  } catch (const std::exception& error) {
+    std::cerr << "teal: " << error.what() << '\n';
+  }
+  std::cout.flush();
+  if (!std::cout) {  // a full disk, say: what was done is done, but nobody can read of it
+    std::fputs("teal: cannot write the output\n", stderr);
+    if (exit_code == teal::cli::kDone) exit_code = teal::cli::kError;
+  }
+  return exit_code;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/verb.h"
+
+namespace teal::cli {
+
+// Says the CLI's version whatever the daemon does: a daemon that is down is news here, not an error.
+Outcome run_version(const Invocation& call) {
+  const auto reply = call.daemon.get("/v1/version");
+  if (call.json) {
+    nlohmann::json document = {{"teal", TEAL_VERSION}, {"teald", nullptr}};
+    if (reply) document["teald"] = *reply;
+    call.print(document);
+    return {};
+  }
+  call.around.out << "teal " TEAL_VERSION "\n";
+  if (reply) {
+    call.around.out << fmt::format("teald {} (pid {}, up {:.0f} s) on {}\n",
+                                   reply->at("version").get<std::string>(), reply->at("pid").get<int64_t>(),
+                                   reply->at("uptime_seconds").get<double>(), call.daemon.socket());
+  } else {
+    call.around.out << fmt::format("teald: {}\n", reply.error().message);
+  }
+  return {};
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/daemon.h"
+
+#include "control/coroutine.h"
+
+#include <csignal>
+#include <filesystem>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "control/api/router.h"
+#include "control/api/server.h"
+#include "control/busy.h"
+#include "control/next_hops.h"
+#include "control/publisher.h"
+#include "control/recovery.h"
+#include "control/state.h"
+#include "control/switcher.h"
+#include "dataplane/shm/process_lock.h"
+
+namespace teal {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFollowEvery = 100ms;
+constexpr auto kTidyEvery = 1s;
+constexpr auto kRefreshEvery = 5s;
+// A running dataplane whose segment is of another ABI: it may be being replaced just now.
+constexpr auto kRefusedFor = 10s;
+
+std::string instance_of(const std::string& run_dir) {
+  return (std::filesystem::path(run_dir) / "").parent_path().filename().string();
+}
+
+StartFailure failure(ExitCode code, std::string message) { return {code, {std::move(message)}}; }
+
+}  // namespace
+
+// Destroyed from the last to the first: the coroutines (in io) after what they use by reference was told so (abandon), the disk's
+// thread before the io_context that it posts to.
+struct Daemon::Parts {
+  Parts(DaemonOptions given, Config config, Inventory inventory, ProcessLock held, State opened, std::unique_ptr<Publisher> found)
+      : options(std::move(given)),
+        lock(std::move(held)),
+        state(std::move(opened)),
+        publisher(std::move(found)),
+        switcher(std::move(config), std::move(inventory), state, disk, *publisher, "/sys/fs/bpf/" + instance_of(options.run_dir)),
+        api{switcher, *publisher, busy, std::chrono::steady_clock::now()} {}
+  ~Parts() {
+    disk.join();
+    switcher.abandon();
+  }
+
+  Task<void> begin();
+  Task<void> follow();
+  Task<void> tidy();
+  Task<void> follow_routes();
+  Task<void> refresh_routes();
+  Task<void> end(ExitCode code);
+  void spawn(Task<void> task);
+  void ask_for_hops();
+
+  DaemonOptions options;
+  ProcessLock lock;
+  State state;
+  std::unique_ptr<Publisher> publisher;
+  asio::thread_pool disk{1};
+  Switcher switcher;
+  BusyRatios busy;
+  Api api;
+  asio::io_context io{1};
+  asio::signal_set signals{io, SIGTERM, SIGINT};
+  asio::steady_timer hops_wanted{io};
+  bool hops_are_wanted = true;
+  std::unique_ptr<KernelRoutes> routes;
+  std::unique_ptr<Server> server;
+  bool ending = false;
+  ExitCode exit_code = kExitStopped;
+};
+
+tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions options) {
+  tl::expected<Config, ConfigErrors> config = read_config(options.config_path);
+  if (!config) return tl::unexpected(StartFailure{kExitUsage, config.error()});
+
+  if (const std::string why = too_large(*config); !why.empty()) return tl::unexpected(failure(kExitUsage, why));
+
+  std::error_code error;
+  std::filesystem::create_directories(options.run_dir, error);
+  if (error) return tl::unexpected(failure(kExitError, fmt::format("{}: cannot make it: {}", options.run_dir, error.message())));
+  const std::string lock_path = options.run_dir + "/daemon.lock";
+  tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(lock_path);
+  if (!lock) {
+    const bool held = ProcessLock::is_held(lock_path);
+    return tl::unexpected(failure(held ? kExitLocked : kExitError,
+                                  held ? "another teald runs on this instance: " + lock.error() : lock.error()));
+  }
+  tl::expected<State, std::string> state = State::open(options.state_dir);
+  if (!state) return tl::unexpected(failure(kExitError, state.error()));
+
+  auto publisher = std::make_unique<Publisher>(options.run_dir);
+  if (const auto found = publisher->follow(); !found) spdlog::warn("the segment is refused: {}", found.error());
+  tl::expected<Inventory, std::string> inventory = recover(*state, *publisher, *config);
+  if (!inventory) return tl::unexpected(failure(kExitError, inventory.error()));
+
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*inventory), std::move(*lock),
+                                       std::move(*state), std::move(publisher));
+  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+}
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Daemon::~Daemon() = default;
+
+ExitCode Daemon::run() {
+  Parts& parts = *parts_;
+  parts.signals.async_wait([&parts](const boost::system::error_code& cancelled, int signal) {
+    if (cancelled) return;
+    spdlog::info("stopping: signal {}", signal);
+    parts.spawn(parts.end(kExitStopped));
+  });
+  parts.spawn(parts.begin());
+  parts.io.run();
+  return parts.exit_code;
+}
+
+void Daemon::stop() {
+  asio::post(parts_->io, [parts = parts_.get()] { parts->spawn(parts->end(kExitStopped)); });
+}
+
+void Daemon::Parts::spawn(Task<void> task) {
+  asio::co_spawn(io, std::move(task), [this](std::exception_ptr thrown) {
+    if (!thrown) return;
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      spdlog::critical("stopping: {}", error.what());
+    }
+    exit_code = kExitError;
+    io.stop();
+  });
+}
+
+Task<void> Daemon::Parts::begin() {
+  switcher.on_hops_needed([this] { ask_for_hops(); });
+  if (options.open_kernel_routes) {
+    auto opened = options.open_kernel_routes(io, [this] {
+      switcher.set_local_addresses(routes->local_addresses());
+      ask_for_hops();
+    });
+    if (!opened) {
+      spdlog::critical("cannot ask the kernel for routes: {}", opened.error());
+      co_return co_await end(kExitError);
+    }
+    routes = std::move(*opened);
+    switcher.set_local_addresses(routes->local_addresses());
+    spawn(follow_routes());
+    spawn(refresh_routes());
+  }
+  // The segment has it all before the first request is taken.
+  (void)co_await switcher.follow();
+  auto listening = Server::listen(io, options.run_dir + "/control.sock", [this](const Request& request) { return answer(api, request); });
+  if (!listening) {
+    spdlog::critical("{}", listening.error());
+    co_return co_await end(kExitError);
+  }
+  server = std::move(*listening);
+  spawn(follow());
+  spawn(tidy());
+  spdlog::info("ready: {} services, generation {}, {}", switcher.catalogue().services().size(), switcher.generation(),
+               publisher->attached() ? "the segment is attached" : "no segment yet");
+}
+
+Task<void> Daemon::Parts::follow() {
+  std::string refused;
+  auto refused_since = std::chrono::steady_clock::now();
+  bool was_running = false;
+  for (;;) {
+    co_await sleep_for(kFollowEvery);
+    const tl::expected<void, std::string> followed = co_await switcher.follow();
+    const bool running = publisher->dataplane_running();
+    if (running != was_running) spdlog::info("the dataplane {}", running ? "runs" : "is gone; its segment stays as it is");
+    was_running = running;
+    if (followed) {
+      refused.clear();
+      continue;
+    }
+    if (refused != followed.error()) {
+      spdlog::warn("the segment is refused: {}", followed.error());
+      refused = followed.error();
+      refused_since = std::chrono::steady_clock::now();
+    }
+    if (!running) refused_since = std::chrono::steady_clock::now();  // the next dataplane will set it aside
+    if (std::chrono::steady_clock::now() < refused_since + kRefusedFor) continue;
+    spdlog::critical("the running dataplane's segment is refused: {}", followed.error());
+    co_return co_await end(kExitSegmentRefused);
+  }
+}
+
+Task<void> Daemon::Parts::tidy() {
+  for (;;) {
+    co_await sleep_for(kTidyEvery);
+    co_await switcher.tidy();
+    busy.sample(*publisher);
+  }
+}
+
+void Daemon::Parts::ask_for_hops() {
+  hops_are_wanted = true;
+  hops_wanted.cancel();
+}
+
+Task<void> Daemon::Parts::follow_routes() {
+  NextHops next_hops(*publisher, *routes);
+  for (;;) {
+    if (!hops_are_wanted) {
+      hops_wanted.expires_at(asio::steady_timer::time_point::max());
+      boost::system::error_code cancelled;
+      co_await hops_wanted.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    }
+    hops_are_wanted = false;
+    co_await next_hops.pass(switcher.catalogue().inventory().backends);
+  }
+}
+
+Task<void> Daemon::Parts::refresh_routes() {
+  for (;;) {
+    co_await sleep_for(kRefreshEvery);
+    routes->refresh();
+  }
+}
+
+// The change under way is seen through; none other begins.
+Task<void> Daemon::Parts::end(ExitCode code) {
+  if (ending) co_return;
+  ending = true;
+  exit_code = code;
+  server.reset();
+  co_await switcher.finish();
+  io.stop();
+}
+
+}  // namespace teal

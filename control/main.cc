@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include <cxxopts.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "control/daemon.h"
+
+namespace {
+
+std::optional<spdlog::level::level_enum> parse_level(const std::string& name) {
+  const spdlog::level::level_enum level = spdlog::level::from_str(name);
+  if (level == spdlog::level::off && name != "off") return std::nullopt;  // what it says of unknown names
+  return level;
+}
+
+int usage_error(const std::string& what) {
+  std::cerr << "teald: " << what << "\nTry: teald --help\n";
+  return teal::kExitUsage;
+}
+
+int serve(teal::DaemonOptions options) {
+  options.open_kernel_routes = teal::KernelRoutes::open;
+  auto daemon = teal::Daemon::start(std::move(options));
+  if (!daemon) {
+    for (const std::string& message : daemon.error().messages) std::cerr << message << "\n";
+    return daemon.error().code;
+  }
+  return (*daemon)->run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  spdlog::set_default_logger(spdlog::stderr_logger_st("teald"));
+  spdlog::flush_on(spdlog::level::trace);
+
+  teal::DaemonOptions options;
+  cxxopts::Options usage("teald", "Teal's control daemon: config, API, publication of flips.");
+  usage.add_options()                                                                                     //
+      ("config", "the config file", cxxopts::value(options.config_path)->default_value(options.config_path), "FILE")
+      ("run-dir", "where the segment and the sockets are", cxxopts::value(options.run_dir)->default_value(options.run_dir), "DIR")
+      ("state-dir", "where the database is", cxxopts::value(options.state_dir)->default_value(options.state_dir), "DIR")
+      ("log-level", "trace, debug, info, warning, error, critical or off", cxxopts::value<std::string>()->default_value("info"), "L")
+      ("version", "print the version")
+      ("help", "print this");
+  try {
+    const cxxopts::ParseResult given = usage.parse(argc, argv);
+    if (given.count("help") != 0) {
+      std::cout << usage.help();
+      return teal::kExitStopped;
+    }
+    if (given.count("version") != 0) {
+      std::cout << "teald " << TEAL_VERSION << "\n";
+      return teal::kExitStopped;
+    }
+    if (!given.unmatched().empty()) return usage_error("unexpected argument \"" + given.unmatched().front() + "\"");
+    const std::string level_name = given["log-level"].as<std::string>();
+    const auto level = parse_level(level_name);
+    if (!level) return usage_error("--log-level: no level \"" + level_name + "\"");
+    spdlog::set_level(*level);
+  } catch (const cxxopts::exceptions::exception& error) {
+    return usage_error(error.what());
+  }
+  try {
+    return serve(std::move(options));
+  } catch (const std::exception& error) {  // no memory, no threads
+    spdlog::critical("{}", error.what());
+    return teal::kExitError;
+  }
+}
