@@ -1,0 +1,180 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The part of scripts/demo that is seen: clients, a live table, a flip, a rollback, the summary. Wants the
+lab to be up.
+
+On a terminal of 80 columns the table is refreshed in place; elsewhere a plain line is printed each second.
+"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+from load import COLOURS, SCRIPTS, Load
+
+CLIENTS = ["client1", "client2", "client3"]
+KINDS = {"service-a": "HTTP over IPv4", "service-b": "HTTP over IPv6", "service-c": "UDP"}
+PHASE_SECONDS = 7
+SHOWN_PROBLEMS = 5
+
+TABLE_COLUMNS = 80
+terminal = sys.stdout.isatty() and os.get_terminal_size().columns >= TABLE_COLUMNS
+coloured = terminal and "NO_COLOR" not in os.environ
+PAINT = {"blue": "\033[94m", "green": "\033[92m", "bold": "\033[1m", "red": "\033[91m"}
+
+
+def paint(style, text):
+    return f"{PAINT[style]}{text}\033[0m" if coloured else text
+
+
+def teal(*arguments):
+    return subprocess.run(
+        [SCRIPTS / "lab", "exec", "edge", "--", "teal", *arguments], capture_output=True, text=True
+    )
+
+
+class Table:
+    def __init__(self, load):
+        self.load = load
+        self.start = time.monotonic()
+        self.lines_on_screen = 0
+        self.last = {service: dict.fromkeys(COLOURS, 0) for service in KINDS}
+        self.last_time = self.start
+        self.next_plain_line = self.start
+
+    def say(self, text):
+        """A line that stays, above the table."""
+        self._clear()
+        print(text, flush=True)
+
+    def draw(self):
+        if not terminal and time.monotonic() < self.next_plain_line:
+            return
+        answer = teal("status", "-o", "json")
+        if answer.returncode != 0:
+            self.say(f"teal status failed: {answer.stderr.strip()}")
+            return
+        status = json.loads(answer.stdout)
+        with self.load.lock:
+            tally = self.load.tally
+            requests = {service: dict(counts) for service, counts in tally.requests.items()}
+            new_flows = {service: dict(counts) for service, counts in tally.new_flows.items()}
+            bad = f"failed {len(tally.failures)}   moved {len(tally.moved)}   wrong colour {len(tally.wrong)}"
+        services = {service["name"]: service for service in status["services"]}
+        if terminal:
+            self._draw_table(status, services, requests, new_flows, bad)
+        else:
+            self._print_line(services, requests, bad)
+
+    def _draw_table(self, status, services, requests, new_flows, bad):
+        now = time.monotonic()
+        lines = [
+            paint(
+                "bold",
+                f"{'':24} {'active':6} {'':6} {'requests':>10} {'per s':>6} {'new flows':>10} {'left':>11}",
+            )
+        ]
+        for name, kind in KINDS.items():
+            for colour in COLOURS:
+                first = colour == COLOURS[0]
+                active = services[name]["active"]
+                head = f"{name:9} {kind:14} {active:6}" if first else " " * 31
+                count = requests[name][colour]
+                rate = (count - self.last[name][colour]) / max(now - self.last_time, 0.001)
+                flows = services[name]["colours"][colour]["flows"]
+                lines.append(
+                    head
+                    + " "
+                    + paint(colour, f"{colour:6}")
+                    + f" {count:10,} {rate:6,.0f} {new_flows[name][colour]:10,} {flows:11,}"
+                )
+        lines.append(f"{now - self.start:5.1f} s   generation {status['generation']}   {bad}")
+        self._clear()
+        print("\n".join(lines), flush=True)
+        self.lines_on_screen = len(lines)
+        self.last, self.last_time = requests, now
+
+    def _print_line(self, services, requests, bad):
+        self.next_plain_line += 1
+        parts = [f"{time.monotonic() - self.start:5.1f} s"]
+        for colour in COLOURS:
+            flows = sum(service["colours"][colour]["flows"] for service in services.values())
+            parts.append(
+                f"{colour} {sum(counts[colour] for counts in requests.values())} requests {flows} flows left"
+            )
+        print("   ".join(parts + [bad]), flush=True)
+
+    def _clear(self):
+        if self.lines_on_screen:
+            print(f"\033[{self.lines_on_screen}A\033[J", end="")
+            self.lines_on_screen = 0
+
+    def watch(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.draw()
+            time.sleep(0.3)
+
+
+def command(table, load, colour, *arguments):
+    """Runs a command that makes `colour` the active one; returns whether it did."""
+    with load.flipping(colour):
+        answer = teal(*arguments)
+    table.say(paint("bold", "$ teal " + " ".join(arguments)))
+    for line in (answer.stdout + answer.stderr).strip().splitlines():
+        table.say("  " + line)
+    if answer.returncode != 0:
+        table.say(paint("red", f"  exit code {answer.returncode}"))
+    return answer.returncode == 0
+
+
+def summary(load, commands_worked):
+    tally = load.tally
+    print(
+        f"\n{tally.total('blue') + tally.total('green'):,} requests by {len(CLIENTS)} hosts: "
+        f"{tally.total('blue'):,} answered by blue, {tally.total('green'):,} by green"
+    )
+    good = commands_worked
+    for found, text in (
+        (tally.failures, "requests failed"),
+        (tally.moved, "flows were answered by another backend than at first"),
+        (tally.wrong, "new flows went to the wrong colour"),
+    ):
+        print(f"{paint('red' if found else 'bold', str(len(found)))} {text}")
+        for problem in found[:SHOWN_PROBLEMS]:
+            print(f"    {problem}")
+        good = good and not found
+    for service, counts in tally.new_flows.items():  # a demo without traffic must not look like a good one
+        for colour in COLOURS:
+            if counts[colour] == 0:
+                print(paint("red", f"{service}: no new flow was {colour}"))
+                good = False
+    return good
+
+
+def main():
+    load = Load(CLIENTS)
+    table = Table(load)
+    worked = False
+    try:
+        table.say(
+            "Clients on three hosts: some keep their connections, some open one a request. Blue serves."
+        )
+        table.watch(PHASE_SECONDS - 1)
+        worked = command(table, load, "green", "flip", "--group", "shop", "--to", "green", "--reason", "demo")
+        table.say("New flows are green now. Those that were open go on with blue; renewed ones leave it.")
+        table.watch(PHASE_SECONDS)
+        worked = command(table, load, "blue", "rollback", "--group", "shop", "--reason", "demo") and worked
+        table.say("Rolled back: new flows are blue again, and it is green's turn to empty.")
+        table.watch(PHASE_SECONDS)
+    except KeyboardInterrupt:
+        worked = False
+        table.say("interrupted")
+    finally:
+        load.stop()
+    sys.exit(0 if summary(load, worked) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Teal on the edge: its config, teal-dataplane and teald. Sourced by scripts/lab.
+
+readonly dataplane_binary=$build/dataplane/teal-dataplane
+readonly daemon_binary=$build/control/teald
+readonly dataplane_log=$run_dir/log/dataplane.log
+readonly daemon_log=$run_dir/log/daemon.log
+
+check_binaries() {
+  local binary
+  for binary in "$dataplane_binary" "$daemon_binary" "$build/control/teal"; do
+    [[ -x $binary ]] || fail "$binary is missing; build it (ninja -C build) or set TEAL_BUILD_DIR"
+  done
+}
+
+edge_environment() {
+  export PATH=$build/control:$build/dataplane:$PATH TEAL_SOCKET=$run_dir/control.sock
+}
+
+on_edge() { (edge_environment; in_host edge "$@"); }
+
+# write_config WORKERS DRIVER IDLE
+write_config() {
+  echo "$1" >"$run_dir/workers"
+  sed -e "s/@WORKERS@/$1/" -e "s/@DRIVER@/$2/" -e "s/@IDLE@/$3/" \
+    "$repo/scripts/lab.d/teal.toml.in" >"$run_dir/teal.toml"
+}
+
+# With --driver af_packet the dataplane gets a copy of each packet and the kernel keeps the original; no
+# steering program holds the kernel off. It would forward a reply untranslated to the client, which answers a
+# stranger with RST, and it would answer for a VIP that nobody has. So what the dataplane deals with is
+# dropped here: packets to a VIP, before connection tracking sees them; and packets from a backend's socket
+# that belong to no connection that the kernel has seen the other side of, hence to one that came by the VIP.
+# A connection straight to a backend is tracked and passes.
+keep_kernel_off_the_services() {
+  in_host edge nft -f - <<'END'
+table inet teal_lab {
+  chain to_vip {
+    type filter hook prerouting priority raw;
+    iifname { front, back } ip daddr 198.18.0.10 tcp dport 80 drop
+    iifname { front, back } ip daddr 198.18.0.10 udp dport 5300 drop
+    iifname { front, back } ip6 daddr fd18:0::10 tcp dport 80 drop
+  }
+  chain from_backend {
+    type filter hook forward priority filter;
+    iifname back ip saddr 198.18.2.0/24 tcp sport 8080 ct state new,invalid drop
+    iifname back ip saddr 198.18.2.0/24 udp sport 5300 ct state new,invalid drop
+    iifname back ip6 saddr fd18:2::/64 tcp sport 8080 ct state new,invalid drop
+  }
+}
+END
+}
+
+# start_dataplane WORKERS: returns when its ports poll.
+start_dataplane() {
+  if running dataplane@edge; then fail "the dataplane runs already, pid $(pid_of dataplane@edge)"; fi
+  use_queues "$1"
+  local from_line
+  touch "$dataplane_log"
+  from_line=$(($(wc -l <"$dataplane_log") + 1))
+  launch edge dataplane@edge "$dataplane_log" \
+    "$dataplane_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --workers "$1"
+  wait_until 15 dataplane_ready_or_dead "$from_line" || program_failed dataplane "not ready after 15 s"
+  running dataplane@edge || program_failed dataplane "it ended at its start"
+}
+
+dataplane_ready_or_dead() {
+  tail -n "+$1" "$dataplane_log" | grep -q 'ready:' || ! running dataplane@edge
+}
+
+start_daemon() {
+  if running daemon@edge; then fail "the daemon runs already, pid $(pid_of daemon@edge)"; fi
+  launch edge daemon@edge "$daemon_log" \
+    "$daemon_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --state-dir "$run_dir/state"
+  if ! wait_until 15 daemon_answers_or_dead; then
+    on_edge teal list >&2 || true   # says why
+    program_failed daemon "no answer on its socket after 15 s"
+  fi
+  running daemon@edge || program_failed daemon "it ended at its start"
+}
+
+daemon_answers_or_dead() { on_edge teal list >/dev/null 2>&1 || ! running daemon@edge; }
+
+wait_for_services() {
+  wait_until 15 http_answers client1 198.18.0.10 80 "" || services_failed "service-a, HTTP over IPv4"
+  wait_until 15 http_answers client1 '[fd18:0::10]' 80 "" || services_failed "service-b, HTTP over IPv6"
+  wait_until 15 udp_answers client1 198.18.0.10 5300 "" || services_failed "service-c, UDP"
+}
+
+services_failed() {
+  tail -n 20 "$dataplane_log" "$daemon_log" >&2
+  fail "no flow from client1 came through $1 within 15 s, although the backends answer without Teal"
+}
+
+# program_failed dataplane|daemon WHAT
+program_failed() {
+  tail -n 20 "$run_dir/log/$1.log" >&2
+  fail "the $1: $2; above is the end of $run_dir/log/$1.log"
+}

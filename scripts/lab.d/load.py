@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load on the lab's services, and the judge of what the clients saw. For scripts/demo and tests/lab.
+
+    load = Load(["client1", "client3"])
+    with load.flipping("green"):
+        ...                           # teal flip --group shop --to green
+    load.stop()
+    print(load.tally.failures, load.tally.wrong)
+
+Whether a new flow has the right colour is decided by the clients' own clocks: CLOCK_MONOTONIC is one for all
+namespaces. A flow that began after a flip had been acknowledged must have the new colour; one that had its
+answer before the flip was asked for must have the old one; in between both are right.
+"""
+import contextlib
+import json
+import pathlib
+import subprocess
+import threading
+import time
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
+COLOURS = ("blue", "green")
+
+
+class Timeline:
+    """Which colours a flow may have that was begun and first answered at given times."""
+
+    def __init__(self, colour):
+        self.flips = [[0, 0, colour]]  # asked for, acknowledged (None: not yet), colour
+
+    def begin(self, colour):
+        self.flips.append([time.monotonic_ns(), None, colour])
+
+    def acknowledge(self):
+        self.flips[-1][1] = time.monotonic_ns()
+
+    def in_progress(self):
+        return self.flips[-1][1] is None
+
+    def allowed(self, start, end):
+        colours = set()
+        for (asked, _, colour), following in zip(self.flips, self.flips[1:] + [None]):
+            replaced = following[1] if following else None
+            if asked <= end and (replaced is None or start <= replaced):
+                colours.add(colour)
+        return colours
+
+
+class Tally:
+    """What all clients together saw."""
+
+    def __init__(self, services):
+        self.requests = {service: dict.fromkeys(COLOURS, 0) for service in services}
+        self.new_flows = {service: dict.fromkeys(COLOURS, 0) for service in services}
+        self.failures, self.moved, self.wrong = [], [], []
+
+    def total(self, colour):
+        return sum(counts[colour] for counts in self.requests.values())
+
+
+class Load:
+    def __init__(self, hosts, services=("service-a", "service-b", "service-c"), active="blue", **options):
+        self.tally = Tally(services)
+        self.timeline = Timeline(active)
+        self.lock = threading.Lock()
+        self.unjudged = []
+        self.clients, self.threads = [], []
+        arguments = ["--services", ",".join(services)]
+        for name, value in options.items():
+            arguments += [f"--{name}", str(value)]
+        for host in hosts:
+            client = subprocess.Popen(
+                [
+                    SCRIPTS / "lab",
+                    "exec",
+                    host,
+                    "--",
+                    "/usr/bin/python3",
+                    SCRIPTS / "lab.d" / "load_client.py",
+                    *arguments,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )  # our Ctrl-C is not theirs
+            thread = threading.Thread(target=self._read, args=(host, client.stdout), daemon=True)
+            thread.start()
+            self.clients.append(client)
+            self.threads.append(thread)
+
+    @contextlib.contextmanager
+    def flipping(self, colour):
+        """Around the command that makes `colour` the active one."""
+        with self.lock:
+            self.timeline.begin(colour)
+        yield
+        with self.lock:
+            self.timeline.acknowledge()
+            self._judge()
+
+    def stop(self):
+        """Lets requests under way end; returns the tally."""
+        for client in self.clients:
+            client.stdin.close()
+        for client, thread in zip(self.clients, self.threads):
+            thread.join(timeout=20)
+            try:
+                if client.wait(timeout=5) != 0:
+                    self.tally.failures.append(f"a client process ended with exit code {client.returncode}")
+            except subprocess.TimeoutExpired:
+                client.kill()
+                self.tally.failures.append("a client process did not end")
+        with self.lock:
+            self._judge()
+        return self.tally
+
+    def _read(self, host, lines):
+        for line in lines:
+            report = json.loads(line)
+            with self.lock:
+                for service in self.tally.requests:
+                    for colour in COLOURS:
+                        self.tally.requests[service][colour] += report["requests"][service][colour]
+                self.tally.failures += [f"{host}: {text}" for text in report["failures"]]
+                self.tally.moved += [f"{host}: {text}" for text in report["moved"]]
+                self.unjudged += [(host, *flow) for flow in report["flows"]]
+                self._judge()
+
+    def _judge(self):
+        if self.timeline.in_progress():
+            return
+        for host, service, start, end, colour in self.unjudged:
+            self.tally.new_flows[service][colour] += 1
+            if colour not in self.timeline.allowed(start, end):
+                late = (start - self.timeline.flips[-1][1]) / 1e6
+                self.tally.wrong.append(
+                    f"{host}: {service}: a new flow was {colour}; begun {late:+.3f} ms from a flip's end"
+                )
+        self.unjudged = []

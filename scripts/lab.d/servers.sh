@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What runs on each backend: nginx on 8080 and a UDP echo on 5300, over IPv4 and IPv6. Sourced by scripts/lab.
+
+start_servers() {
+  local name
+  truncate -s 100M "$run_dir/www/big"
+  for name in "${backends[@]}"; do
+    mkdir -p "$run_dir/hosts/$name"
+    write_nginx_config "$name" >"$run_dir/hosts/$name/nginx.conf"
+    launch "$name" "nginx@$name" "$run_dir/log/nginx-$name.log" \
+      nginx -p "$run_dir/hosts/$name/" -c "$run_dir/hosts/$name/nginx.conf" -e stderr
+    launch "$name" "udp_echo@$name" "$run_dir/log/udp_echo-$name.log" \
+      /usr/bin/python3 "$repo/scripts/lab.d/udp_echo.py" "${name%[0-9]} $name" \
+      "198.18.2.${backend_byte[$name]}" "fd18:2::${backend_byte[$name]}"
+  done
+}
+
+# Connections live as long as the client wants: what ends one in a test must be the switch or the test.
+write_nginx_config() {
+  cat <<END
+daemon off;
+user root;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr warn;
+events { worker_connections 16384; }
+http {
+  access_log off;
+  default_type text/plain;
+  keepalive_timeout 30d;
+  keepalive_time 30d;
+  keepalive_requests 1000000000;
+  client_header_timeout 30d;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  server {
+    listen 8080 backlog=4096;
+    listen [::]:8080 backlog=4096;
+    location = /big { root $run_dir/www; }
+    location / { return 200 "${1%[0-9]} $1\n"; }
+  }
+}
+END
+}
+
+# Straight to the backends, through nothing but the edge's kernel: a fault here is the lab's, not Teal's.
+wait_for_servers() {
+  local name body v4 v6
+  for name in "${backends[@]}"; do
+    body="${name%[0-9]} $name"
+    v4="198.18.2.${backend_byte[$name]}"
+    v6="fd18:2::${backend_byte[$name]}"
+    wait_until 10 http_answers client3 "$v4" 8080 "$body" || server_failed "$name" "HTTP over IPv4"
+    wait_until 10 http_answers client3 "[$v6]" 8080 "$body" || server_failed "$name" "HTTP over IPv6"
+    wait_until 10 udp_answers client3 "$v4" 5300 "$body" || server_failed "$name" "UDP over IPv4"
+    wait_until 10 udp_answers client3 "$v6" 5300 "$body" || server_failed "$name" "UDP over IPv6"
+  done
+}
+
+server_failed() {
+  tail -n 5 "$run_dir/log/"*"-$1.log" >&2
+  fail "$1 did not answer client3 by $2, without Teal being involved"
+}
+
+# http_answers HOST ADDRESS PORT EXPECTED: EXPECTED begins the body.
+http_answers() {
+  local body
+  body=$(in_host "$1" curl -s -g --max-time 1 "http://$2:$3/") && [[ $body == "$4"* ]]
+}
+
+# udp_answers HOST ADDRESS PORT EXPECTED
+udp_answers() {
+  local answer
+  answer=$(in_host "$1" "$repo/scripts/lab.d/udp_echo.py" --ask "$2" "$3" hello 2>/dev/null) &&
+    [[ $answer == "$4"*hello ]]
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Promise 10: the control daemon may die at any time; forwarding does not notice, and no acknowledged flip is
+forgotten.
+
+    client1, client2, client3 (HTTP and UDP load) == edge == blue1, blue2 | green1, green2
+
+teald is killed by kill -9 under load, once after a flip of the group and once after a flip of one service.
+Clients see no error. Started again it knows targets, the targets before, the generation and all ids.
+"""
+import time
+
+import lab
+
+
+def remembered():
+    """All of the status that must outlive the daemon."""
+    whole = lab.status()
+    return {
+        "generation": whole["generation"],
+        "services": [
+            {
+                "name": service["name"],
+                "id": service["id"],
+                "active": service["active"],
+                "previous": service["previous"],
+                "backends": {
+                    colour: [
+                        (backend["address"], backend["id"])
+                        for backend in service["colours"][colour]["backends"]
+                    ]
+                    for colour in lab.COLOURS
+                },
+            }
+            for service in whole["services"]
+        ],
+    }
+
+
+def kill_and_start():
+    before = remembered()
+    lab.scripts_lab("kill", "daemon")
+    lab.expect_equal("exit code of teal without a daemon", lab.teal("status", check=False).returncode, 7)
+    time.sleep(1)
+    lab.scripts_lab("start", "daemon")
+    lab.expect_equal("what the new daemon knows", remembered(), before)
+
+
+def test_kill_daemon_under_load():
+    load = lab.Load(["client1", "client2", "client3"])
+    try:
+        time.sleep(1)
+        with load.flipping("green"):
+            lab.flip("green")
+        kill_and_start()
+        with load.flipping("blue"):
+            lab.teal("rollback", "--group", "shop")
+        time.sleep(0.5)
+        kill_and_start()
+        answer = lab.flip("green", "service-c")
+        lab.expect_equal(
+            "what a flip after the restart changes",
+            [change["service"] for change in answer["changed"]],
+            ["service-c"],
+        )
+        kill_and_start()
+        lab.flip("blue", "service-c")
+    finally:
+        tally = load.stop()
+    lab.expect_equal("failed requests", tally.failures, [])
+    lab.expect_equal("moved flows", tally.moved, [])
+    # service-c was green for a while of which the timeline does not know.
+    lab.expect_equal(
+        "flows of the wrong colour", [text for text in tally.wrong if "service-c" not in text], []
+    )
+
+
+lab.run()

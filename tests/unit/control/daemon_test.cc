@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// teald with a dataplane that comes, stalls, dies and returns; and its own life: locks, sockets, restarts, disks that fail.
+#include "control/daemon.h"
+
+#include <gtest/gtest.h>
+
+#include <sqlite3.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "control/state.h"
+#include "tests/unit/control/api_client.h"
+#include "tests/unit/control/fake_dataplane.h"
+
+namespace teal {
+namespace {
+
+using namespace std::chrono_literals;
+
+class DaemonTest : public testing::Test {
+ protected:
+  DaemonTest() { std::filesystem::create_directories(home.run_dir()); }
+
+  std::string code(const ApiReply& reply) { return reply.body["error"].value("code", "-"); }
+  std::string latest_event() { return State::open(home.dir().file("state"))->history(1)->front().event; }
+
+  DaemonHome home;
+};
+
+TEST_F(DaemonTest, PublishesIntoASegmentThatWasThereFirst) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  EXPECT_EQ(dataplane.generation(), 1u);
+  EXPECT_EQ(dataplane.segment().header().acknowledged, 1u);
+  EXPECT_NE(dataplane.ruleset().find_service(tcp("198.18.0.10:80")), kNoId);
+  EXPECT_EQ(home.get("/v1/services").body["dataplane"]["adopted_generation"], 1);
+}
+
+TEST_F(DaemonTest, PublishesIntoASegmentThatAppears) {
+  RunningDaemon daemon(home);
+  ASSERT_EQ(home.flip("service-a", "green").body["generation"], 1);
+  FakeDataplane dataplane(home.run_dir());
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.segment().header().acknowledged != 0; }));
+  EXPECT_EQ(dataplane.generation(), 2u) << "above the database's";
+  EXPECT_EQ(dataplane.targets().services[0].active, Colour::kGreen);
+}
+
+TEST_F(DaemonTest, AFlipIsAnsweredWhenEveryWorkerAdoptedIt) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  const ApiReply reply = home.post("/v1/flip", R"({"group":"shop","to":"green"})");
+  ASSERT_EQ(reply.status, 200u) << reply.body;
+  EXPECT_EQ(reply.body["generation"], 2);
+  EXPECT_EQ(reply.body["workers"], nlohmann::json::parse(R"({"live":2,"adopted":2,"asleep":0})"));
+  EXPECT_GT(reply.body["slowest_us"], 0.0);
+  EXPECT_EQ(reply.body["dataplane_running"], true);
+  EXPECT_TRUE(reply.body["warnings"].empty());
+  EXPECT_EQ(dataplane.segment().header().acknowledged, 2u);
+  EXPECT_EQ(dataplane.targets().services[0].active, Colour::kGreen);
+  EXPECT_EQ(dataplane.targets().services[0].flip_generation, 2u);
+  EXPECT_EQ(dataplane.targets().services[0].drain_ticks, 30'000u);
+  EXPECT_EQ(dataplane.targets().services[1].drain_ticks, 6'000u) << "drain = 1m in the config";
+}
+
+TEST_F(DaemonTest, ManyFlipsCountExactly) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").body["generation"], 2 + i);
+  EXPECT_EQ(dataplane.generation(), 201u);
+  EXPECT_EQ(dataplane.segment().header().acknowledged, 201u);
+}
+
+TEST_F(DaemonTest, AStalledWorkerTimesOutAndTheFlipStands) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  dataplane.hold_still(true);
+  const auto begin = std::chrono::steady_clock::now();
+  const ApiReply reply = home.flip("service-a", "green");
+  EXPECT_EQ(reply.status, 504u);
+  EXPECT_EQ(code(reply), "adoption_timeout");
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_EQ(dataplane.generation(), 2u);
+  EXPECT_EQ(dataplane.segment().header().acknowledged, 1u) << "not acknowledged";
+  EXPECT_EQ(home.service("service-a")["active"], "green");
+  EXPECT_EQ(latest_event(), "adoption_timeout");
+  dataplane.hold_still(false);
+  EXPECT_EQ(home.post("/v1/rollback", R"({"services":["service-a"]})").status, 200u);
+}
+
+TEST_F(DaemonTest, TheEventLoopAnswersWhileAFlipWaits) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  dataplane.hold_still(true);
+  std::thread flip([&] { EXPECT_EQ(home.flip("service-a", "green").status, 504u); });
+  std::this_thread::sleep_for(100ms);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(home.get("/v1/services").body["dataplane"]["adopted_generation"], 1);
+  EXPECT_EQ(home.get("/v1/counters").status, 200u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 500ms);
+  flip.join();
+}
+
+TEST_F(DaemonTest, AFlipWhileTheDataplaneIsDeadIsForTheNext) {
+  RunningDaemon daemon(home);
+  {
+    FakeDataplane dataplane(home.run_dir());
+    ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.segment().header().acknowledged == 1; }));
+    dataplane.die();
+  }
+  const ApiReply reply = home.flip("service-a", "green");
+  EXPECT_EQ(reply.status, 200u) << reply.body;
+  EXPECT_EQ(reply.body["dataplane_running"], false);
+  EXPECT_EQ(reply.body["warnings"].size(), 1u);
+  FakeDataplane next(home.run_dir(), 3);
+  EXPECT_EQ(next.generation(), 2u);
+  EXPECT_EQ(next.targets().services[0].active, Colour::kGreen);
+  EXPECT_EQ(home.flip("service-a", "blue").body["workers"]["adopted"], 3);
+}
+
+TEST_F(DaemonTest, ARestartKeepsTargetsGenerationAndIdsAndPublishesNothing) {
+  FakeDataplane dataplane(home.run_dir());
+  nlohmann::json before;
+  {
+    RunningDaemon daemon(home);
+    home.flip("service-a", "green");
+    home.flip("service-b", "green");
+    home.post("/v1/rollback", R"({"services":["service-b"]})");
+    before = home.get("/v1/services").body;
+    EXPECT_EQ(daemon.stop(), kExitStopped);
+    EXPECT_FALSE(std::filesystem::exists(home.socket()));
+  }
+  const uint64_t word = dataplane.segment().header().word;
+  RunningDaemon daemon(home);
+  EXPECT_EQ(home.get("/v1/services").body, before);
+  EXPECT_EQ(dataplane.segment().header().word, word);
+  EXPECT_EQ(home.flip("service-b", "green").body["generation"], 5);
+}
+
+TEST_F(DaemonTest, ARestartWithAnotherConfigRetiresWhatFlowsHold) {
+  FakeDataplane dataplane(home.run_dir());
+  { RunningDaemon daemon(home); }
+  dataplane.segment().worker(0).flows[1][0].live = 1;  // 198.18.2.12
+  std::string toml = kShopToml;
+  toml.replace(toml.find(", \"198.18.2.12:8080\""), 20, "");
+  home.write_config(toml);
+  RunningDaemon daemon(home);
+  EXPECT_EQ(dataplane.generation(), 2u);
+  const uint16_t id = dataplane.ruleset().find_backend(tcp("198.18.2.12:8080"));
+  ASSERT_EQ(id, 1);
+  EXPECT_NE(dataplane.ruleset().backends[id].flags & kBackendRetired, 0);
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["retired"], true);
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["flows"], 1);
+
+  std::this_thread::sleep_for(2500ms);
+  EXPECT_EQ(dataplane.generation(), 2u) << "held by a flow";
+  dataplane.segment().worker(0).flows[1][0].live = 0;
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() == 3; }));
+  EXPECT_EQ(dataplane.ruleset().find_backend(tcp("198.18.2.12:8080")), kNoId);
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    const auto saved = State::open(home.dir().file("state"))->load();
+    return saved && !saved->has_retired();
+  }));
+}
+
+TEST_F(DaemonTest, ASecondDaemonIsRefusedAndNamesTheFirst) {
+  RunningDaemon daemon(home);
+  const auto second = Daemon::start(home.options());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, kExitLocked);
+  EXPECT_NE(second.error().messages.front().find(std::to_string(getpid())), std::string::npos) << second.error().messages.front();
+  EXPECT_EQ(home.get("/v1/version").status, 200u) << "the first serves on";
+}
+
+TEST_F(DaemonTest, ASocketLeftByADeadDaemonIsReplaced) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  snprintf(address.sun_path, sizeof(address.sun_path), "%s", home.socket().c_str());
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ::close(fd);
+  RunningDaemon daemon(home);
+  EXPECT_EQ(home.get("/v1/version").status, 200u);
+}
+
+TEST_F(DaemonTest, AFileInPlaceOfTheSocketIsNotTouched) {
+  FILE* file = fopen(home.socket().c_str(), "w");
+  fclose(file);
+  auto daemon = Daemon::start(home.options());
+  ASSERT_TRUE(daemon);
+  EXPECT_EQ((*daemon)->run(), kExitError);
+  EXPECT_TRUE(std::filesystem::is_regular_file(home.socket()));
+}
+
+TEST_F(DaemonTest, ABadConfigIsRefusedWithAllItsErrors) {
+  home.write_config(std::string(kShopToml) + "\n[[service]]\nname = \"X\"\nvip = \"198.18.0.10:70000\"\n");
+  const auto daemon = Daemon::start(home.options());
+  ASSERT_FALSE(daemon);
+  EXPECT_EQ(daemon.error().code, kExitUsage);
+  EXPECT_GT(daemon.error().messages.size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(home.dir().file("state"))) << "nothing changed";
+}
+
+TEST_F(DaemonTest, AFailingDiskStopsAFlipAndNoRollback) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(home.dir().file("state/teal.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);  // nobody else can write now
+
+  const ApiReply flip = home.flip("service-b", "green");
+  EXPECT_EQ(flip.status, 503u);
+  EXPECT_EQ(code(flip), "storage");
+  EXPECT_EQ(dataplane.generation(), 2u);
+  EXPECT_EQ(home.service("service-b")["active"], "blue");
+
+  const ApiReply rollback = home.post("/v1/rollback", R"({"services":["service-a"]})");
+  EXPECT_EQ(rollback.status, 200u);
+  EXPECT_EQ(rollback.body["warnings"].size(), 1u);
+  EXPECT_EQ(dataplane.targets().services[0].active, Colour::kBlue);
+  sqlite3_close(db);
+
+  daemon.stop();
+  RunningDaemon again(home);
+  EXPECT_EQ(home.service("service-a")["active"], "blue") << "learnt from the segment";
+}
+
+TEST_F(DaemonTest, FlowsAndCountersComeFromTheSegment) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  FlowTable table = dataplane.segment().flow_table();
+  for (uint16_t i = 0; i < 150; ++i) {
+    const FlowKey key{*IpAddress::parse("198.18.1.101"), Be16::from_host(static_cast<uint16_t>(40000 + i)), 0};
+    const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), 0);
+    const uint16_t backend = i < 50 ? 2 : 0;
+    FlowState state{.tick = 1, .last_hop = 0, .phase = FlowPhase::kEstablished};
+    if (i < 50) state.flags = kFlowGreen;
+    ASSERT_NE(table.insert(place, key, backend, 1, state), kNoFlow);
+  }
+  dataplane.segment().worker(1).flows[0][0].live = 100;
+  dataplane.segment().worker(1).services[0][0].packets[0].add(7);
+  dataplane.segment().worker(1).count(Event::k_rx, 3);
+
+  nlohmann::json body = home.get("/v1/flows").body;
+  EXPECT_EQ(body["flows"].size(), 100u);
+  EXPECT_EQ(body["matched"], 150);
+  EXPECT_EQ(body["truncated"], true);
+  body = home.get("/v1/flows?service=service-a&colour=green&backend=198.18.2.21:8080&limit=1000").body;
+  EXPECT_EQ(body["matched"], 50);
+  EXPECT_EQ(body["truncated"], false);
+  body = home.get("/v1/flows?client=198.18.1.101%3A40007").body;
+  ASSERT_EQ(body["matched"], 1);
+  const nlohmann::json flow = body["flows"][0];
+  EXPECT_EQ(flow["service"], "service-a");
+  EXPECT_EQ(flow["client"], "198.18.1.101:40007");
+  EXPECT_EQ(flow["backend"], "198.18.2.21:8080");
+  EXPECT_EQ(flow["colour"], "green");
+  EXPECT_EQ(flow["state"], "established");
+  EXPECT_EQ(flow["birth_generation"], 1);
+  EXPECT_EQ(home.get("/v1/flows?client=198.18.1.102&limit=0").body["matched"], 0);
+  EXPECT_EQ(home.get("/v1/flows?service=service-b").body["matched"], 0);
+
+  home.flip("service-a", "green");
+  const nlohmann::json service = home.service("service-a");
+  EXPECT_EQ(service["draining"], nlohmann::json::parse(R"({"colour":"blue","flows":100,"backends":1})"));
+  EXPECT_EQ(service["colours"]["blue"]["packets"]["to_backend"], 7);
+  body = home.get("/v1/counters").body;
+  EXPECT_EQ(body["totals"]["rx"], 3);
+  EXPECT_EQ(body["workers"].size(), 2u);
+  EXPECT_EQ(body["workers"][1]["counters"]["rx"], 3);
+  EXPECT_EQ(body["workers"][1]["state"], "polling");
+  EXPECT_EQ(body["workers"][1]["adopted_generation"], 2);
+  EXPECT_TRUE(body["totals"].contains("stale_backend"));
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dataplane/shm/process_lock.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+// What teald sees of a dataplane: the lock, the segment, and workers that load the word and report. It forwards nothing.
+class FakeDataplane {
+ public:
+  explicit FakeDataplane(const std::string& run_dir, uint32_t workers = 1, bool hold_still = false);
+  ~FakeDataplane() { stop(); }
+
+  Segment& segment() { return *segment_; }
+  const Targets& targets();  // as published now
+  const Ruleset& ruleset();
+  uint64_t generation() const;
+
+  // A worker that holds still is in the middle of a burst: it adopts nothing and lets go of nothing.
+  void hold_still(bool still) { hold_still_ = still; }
+  // Orderly. The segment's file stays, segment() does not.
+  void stop();
+  // As by SIGKILL: the workers leave their claims behind.
+  void die();
+
+  static bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds at_most = std::chrono::seconds(5));
+
+ private:
+  void work(uint32_t worker);
+
+  std::optional<ProcessLock> lock_;
+  std::optional<Segment> segment_;
+  std::atomic<bool> hold_still_{false};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> die_{false};
+  std::atomic<uint32_t> ready_{0};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace teal

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The promises of the design that a flip is about, by their numbers.
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "dataplane/choose.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+using Promise1 = SwitchTest;
+using Promise2 = SwitchTest;
+using Promise3 = SwitchTest;
+using Promise4 = SwitchTest;
+using Promise5 = SwitchTest;
+using Promise6 = SwitchTest;
+using Choice = SwitchTest;
+
+// ---- 1: a flow never changes its backend while both live
+
+TEST_F(Promise1, FlowKeepsItsBackendAfterAFlip) {
+  start();
+  for (const uint16_t service : {kWeb, kWeb6, kEcho, kEcho6}) {
+    const Client who = client(service);
+    const uint16_t backend = open_flow(who);
+    flip({service}, Colour::kGreen);
+    EXPECT_EQ(send_from_client(who), backend);
+    EXPECT_EQ(pass(kBack, from_backend(who, backend)).from(), to_string(plan.services[service].vip));
+    flip({service}, Colour::kBlue);
+    EXPECT_EQ(send_from_client(who), backend);
+  }
+}
+
+TEST_F(Promise1, FlowKeepsItsBackendWhenTheRulesetIsRepublishedWithOtherWeights) {
+  start();
+  std::vector<uint16_t> born_on;
+  for (uint32_t i = 0; i < 64; ++i) born_on.push_back(open_flow(client(kWeb, i)));
+  plan.backends[0].weights[0] = 0;
+  plan.backends[1].weights[0] = 7;
+  publish();
+  for (uint32_t i = 0; i < 64; ++i) EXPECT_EQ(send_from_client(client(kWeb, i)), born_on[i]);
+  for (uint32_t i = 64; i < 128; ++i) EXPECT_EQ(send_from_client(client(kWeb, i), kSyn), 1u);
+}
+
+TEST_F(Promise1, FlowKeepsItsBackendWhenThatIsRetired) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  plan.backends[backend].weights = {};
+  plan.backends[backend].retired = true;
+  publish();
+  EXPECT_EQ(send_from_client(who), backend);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).port, kFront);
+  for (uint32_t i = 1; i < 32; ++i) EXPECT_EQ(send_from_client(client(kWeb, i), kSyn), 1 - backend);
+}
+
+TEST_F(Promise1, EmbryonicFlowKeepsItsBackendToo) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend, kSynAck)).port, kFront);
+  EXPECT_EQ(send_from_client(who, kAck), backend);
+}
+
+// ---- 2: once a flip is acknowledged, no other flow starts on the old colour
+
+TEST_F(Promise2, NewFlowsFollowTheFlip) {
+  start();
+  for (uint32_t i = 0; i < 50; ++i)
+    EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kBlue);
+  flip({kWeb}, Colour::kGreen);
+  for (uint32_t i = 50; i < 100; ++i)
+    EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kGreen);
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
+}
+
+TEST_F(Promise2, FlowsOfAnOlderGenerationThanTheAcknowledgedOneAreCounted) {
+  start();
+  writer().acknowledge(next_generation());  // before any worker could load it: one adoption is held back
+  send_from_client(client(kWeb), kSyn);
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 1u);
+  send_from_client(client(kWeb), kAck);  // an old flow's packet is no new flow
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 1u);
+  flip({kWeb}, Colour::kGreen);
+  send_from_client(client(kWeb, 1), kSyn);
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 1u);
+}
+
+TEST_F(Promise2, BirthGenerationIsThatOfTheBurst) {
+  start();
+  send_from_client(client(kWeb, 0), kSyn);
+  const uint64_t generation = flip({kWeb}, Colour::kGreen);
+  send_from_client(client(kWeb, 1), kSyn);
+  EXPECT_EQ(flow_of(client(kWeb, 0))->birth_generation, 1u);
+  EXPECT_EQ(flow_of(client(kWeb, 1))->birth_generation, generation);
+}
+
+// ---- 3: a flip of several services is one publication
+
+TEST_F(Promise3, NoBurstSeesOneServiceFlippedAndAnotherNot) {
+  start({.flow_capacity = 60'000});
+  std::atomic<bool> stop = false;
+  std::thread flipper([&] {
+    for (Colour to = Colour::kGreen; !stop; to = other(to)) {
+      for (const uint16_t service : {kWeb, kEcho}) point_target(service, to);
+      const auto slot = writer().free_target_slot();
+      if (!slot) continue;
+      segment().targets(*slot) = *targets;
+      writer().publish({.generation = next_generation(),
+                        .ruleset_slot = writer().current().ruleset_slot,
+                        .target_slot = *slot});
+    }
+  });
+  std::set<Colour> seen;
+  for (uint32_t round = 0; round < 1'000 || (seen.size() < 2 && round < 4'000); ++round) {
+    if (round % 50 == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // there may be one CPU only
+    for (uint32_t i = 0; i < 6; ++i) {
+      inject(kFront, from_client(client(kWeb, round * 6 + i), kSyn));
+      inject(kFront, from_client(client(kEcho, round * 6 + i)));
+    }
+    EXPECT_EQ(worker(0).iterate(), 12u);
+    std::set<Colour> colours;
+    for (const Sent& sent : collect()) colours.insert(colour_of(backend_of(sent)));
+    EXPECT_EQ(colours.size(), 1u) << "round " << round;
+    seen.merge(colours);
+  }
+  stop = true;
+  flipper.join();
+  EXPECT_EQ(seen.size(), 2u) << "no flip was seen";
+}
+
+// ---- 4: a flip loses no packet
+
+TEST_F(Promise4, AFlipLosesNoPacket) {
+  start({.flow_capacity = 4'000});
+  uint32_t sent = 0, arrived = 0;
+  for (uint32_t i = 0; i < 200; ++i) {
+    for (const uint16_t service : {kWeb, kEcho}) {
+      inject(kFront, from_client(client(service, i), kSyn));
+      inject(kFront, from_client(client(service, i / 2), kAck));
+      sent += 2;
+    }
+    for (const uint16_t service : {kWeb, kEcho})
+      point_target(service, i % 2 == 0 ? Colour::kGreen : Colour::kBlue);
+    publish_targets();
+    settle();
+    arrived += static_cast<uint32_t>(collect().size());
+  }
+  EXPECT_EQ(arrived, sent);
+}
+
+// ---- 5: rollback is a flip
+
+TEST_F(Promise5, RollbackIsAFlip) {
+  start();
+  const Client on_blue = client(kWeb, 0), on_green = client(kWeb, 1);
+  const uint16_t blue = open_flow(on_blue);
+  flip({kWeb}, Colour::kGreen);
+  const uint16_t green = open_flow(on_green);
+  const uint64_t generation = flip({kWeb}, Colour::kBlue);
+  EXPECT_EQ(generation, 3u);
+  EXPECT_EQ(send_from_client(on_blue), blue);
+  EXPECT_EQ(send_from_client(on_green), green);
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb, 2), kSyn)), Colour::kBlue);
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
+}
+
+// ---- 6: what a SYN begins, and what it does not
+
+TEST_F(Promise6, SynAfterRstIsANewFlow) {
+  start();
+  for (const bool from_client_side : {true, false}) {
+    const Client who = client(kWeb, from_client_side);
+    const uint16_t blue = open_flow(who);
+    if (from_client_side)
+      send_from_client(who, kRst);
+    else
+      pass(kBack, from_backend(who, blue, kRst));
+    flip({kWeb}, other(colour_of(blue)));
+    const uint16_t backend = send_from_client(who, kSyn);
+    EXPECT_NE(colour_of(backend), colour_of(blue));
+    EXPECT_EQ(flow_of(who)->backend, backend);
+    EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  }
+  EXPECT_EQ(count(Event::k_flows_replaced), 2u);
+}
+
+TEST_F(Promise6, SynAfterBothFinsIsANewFlow) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t blue = open_flow(who);
+  flip({kWeb}, Colour::kGreen);
+  send_from_client(who, kFin);
+  EXPECT_EQ(send_from_client(who, kSyn), blue) << "one FIN is not the end";
+  pass(kBack, from_backend(who, blue, kFin));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+  EXPECT_EQ(flows(), 1u);
+  EXPECT_EQ(count(Event::k_flows_replaced), 1u);
+}
+
+TEST_F(Promise6, RetransmittedSynMovesNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t blue = send_from_client(who, kSyn);
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who, kSyn), blue);
+  EXPECT_EQ(count(Event::k_flows_created), 1u);
+}
+
+TEST_F(Promise6, SynOnALiveFlowMovesNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t blue = open_flow(who);
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who, kSyn), blue);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_EQ(count(Event::k_flows_created), 1u);
+}
+
+TEST_F(Promise6, SynAckOfAClientOnAClosedFlowBeginsNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t blue = open_flow(who);
+  send_from_client(who, kRst);
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who, kSynAck), blue);
+  EXPECT_EQ(count(Event::k_flows_replaced), 0u);
+}
+
+TEST_F(Promise6, TwoPacketsOfANewFlowInOneBurstMakeOneFlow) {
+  start();
+  for (const uint16_t service : {kWeb, kEcho}) {
+    inject(kFront, from_client(client(service), kSyn));
+    inject(kFront, from_client(client(service), kSyn));
+    inject(kFront, from_client(client(service), kAck));
+    EXPECT_EQ(worker(0).iterate(), 3u);
+    const auto sent = collect();
+    ASSERT_EQ(sent.size(), 3u);
+    EXPECT_EQ(sent[0].to(), sent[1].to());
+    EXPECT_EQ(sent[0].to(), sent[2].to());
+  }
+  EXPECT_EQ(flows(), 2u);
+  EXPECT_EQ(count(Event::k_flows_created), 2u);
+  EXPECT_EQ(count(Event::k_flows_adopted), 0u);
+}
+
+TEST_F(Promise6, RstAndSynOfOneTupleInOneBurstReplaceTheFlow) {
+  start();
+  const Client who = client(kWeb), neighbour = client(kWeb, 1);
+  open_flow(who);
+  open_flow(neighbour);
+  flip({kWeb}, Colour::kGreen);
+  inject(kFront, from_client(neighbour, kAck));
+  inject(kFront, from_client(who, kRst));
+  inject(kFront, from_client(who, kSyn));
+  inject(kFront, from_client(who, kSyn));
+  inject(kFront, from_client(who, kAck));
+  inject(kFront, from_client(neighbour, kAck));
+  EXPECT_EQ(worker(0).iterate(), 6u);
+  std::vector<Colour> colours;
+  for (const Sent& sent : collect()) colours.push_back(colour_of(backend_of(sent)));
+  const Colour blue = Colour::kBlue, green = Colour::kGreen;
+  EXPECT_EQ(colours, (std::vector{blue, blue, green, green, green, blue}));
+  EXPECT_EQ(count(Event::k_flows_replaced), 1u);
+  EXPECT_EQ(flows(), 2u);
+}
+
+// The rows of a burst are looked up before the first of them is tracked; a replaced flow need not come back
+// in its own slot.
+TEST_F(Promise6, PacketsBehindAReplacedFlowInABurstFollowItToItsNewSlot) {
+  plan.timeouts.tcp_closed = 3;
+  start({.flow_capacity = 1, .partitions = 1});
+  const Client first = client(kWeb, 0), who = client(kWeb, 1);
+  open_flow(first);  // slot 0
+  open_flow(who);    // slot 1
+  send_from_client(first, kRst);
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  restart(1);
+  settle();
+  ASSERT_FALSE(flow_of(first).has_value()) << "slot 0 is free now";
+  flip({kWeb}, Colour::kGreen);
+  inject(kFront, from_client(who, kRst));
+  inject(kFront, from_client(who, kSyn));
+  inject(kFront, from_client(who, kAck));
+  EXPECT_EQ(worker(0).iterate(), 3u);
+  std::vector<Colour> colours;
+  for (const Sent& sent : collect()) colours.push_back(colour_of(backend_of(sent)));
+  EXPECT_EQ(colours, (std::vector{Colour::kBlue, Colour::kGreen, Colour::kGreen}));
+}
+
+// ---- choice
+
+TEST_F(Choice, ShareSplitsNewFlowsWithinBounds) {
+  targets->services[kWeb].other_share = 2'500;
+  start({.flow_capacity = 20'000});
+  uint32_t green = 0;
+  constexpr uint32_t kFlows = 4'000;  // 25 % of them: 1,000, standard deviation 27
+  for (uint32_t i = 0; i < kFlows; ++i)
+    green += colour_of(send_from_client(client(kWeb, i), kSyn)) == Colour::kGreen;
+  EXPECT_NEAR(green, 1'000, 5 * 27);
+  EXPECT_EQ(segment().worker(0).services[kWeb][1].new_flows.read(), green);
+}
+
+TEST_F(Choice, ShareOf0And1AreWhole) {
+  start();
+  targets->services[kWeb].other_share = kShareOne;
+  publish_targets();
+  for (uint32_t i = 0; i < 50; ++i)
+    EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kGreen);
+  targets->services[kWeb].other_share = 0;
+  publish_targets();
+  for (uint32_t i = 50; i < 100; ++i)
+    EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kBlue);
+}
+
+TEST_F(Choice, ShareTakesItsFlowsFromAllBackends) {
+  targets->services[kWeb].other_share = 5'000;
+  start();
+  std::vector<uint32_t> flows_of(4);
+  for (uint32_t i = 0; i < 200; ++i) ++flows_of[send_from_client(client(kWeb, i), kSyn)];
+  for (const uint32_t flows : flows_of) EXPECT_GT(flows, 20u);
+}
+
+TEST_F(Choice, AffinityClientKeepsAClientsFlowsTogether) {
+  plan.services[kWeb].affinity_client = true;
+  start();
+  std::set<uint16_t> used;
+  for (uint32_t host = 1; host < 50; ++host) {
+    Client who = client(kWeb);
+    who.address.bytes[15] = static_cast<uint8_t>(host);
+    const uint16_t backend = send_from_client(who, kSyn);
+    used.insert(backend);
+    for (who.port = 50'000; who.port < 50'004; ++who.port) EXPECT_EQ(send_from_client(who, kSyn), backend);
+  }
+  EXPECT_EQ(used.size(), 2u);
+}
+
+TEST_F(Choice, AffinityFlowSpreadsAClientsFlows) {
+  start();
+  std::set<uint16_t> used;
+  Client who = client(kWeb);
+  for (who.port = 50'000; who.port < 50'050; ++who.port) used.insert(send_from_client(who, kSyn));
+  EXPECT_EQ(used.size(), 2u);
+}
+
+TEST_F(Choice, IsTheSameInAnotherSegmentOfTheSameSeed) {
+  start();
+  const Ruleset& ruleset = segment().ruleset(writer().current().ruleset_slot);
+  for (uint32_t i = 0; i < 50; ++i) {
+    const Client who = client(kWeb, i);
+    const uint64_t hash = client_hash(who.address, Be16::from_host(who.port), 42);  // the seed of all tests
+    const uint16_t chosen =
+        choose_backend(ruleset, ruleset.services[kWeb], Colour::kBlue, choice_hash(hash, kWeb));
+    EXPECT_EQ(send_from_client(who, kSyn), chosen);
+  }
+}
+
+}  // namespace
+}  // namespace teal::test

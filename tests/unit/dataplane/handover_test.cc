@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several workers, and workers that come and go: the flow's owner decides, whatever queue a packet came by.
+#include <set>
+
+#include "dataplane/resume.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+class HandoverTest : public SwitchTest, public testing::WithParamInterface<uint32_t> {
+ protected:
+  uint32_t owner_of(const Client& who, uint32_t workers) {
+    const FlowTable table = segment().flow_table();
+    return table.owner_of(client_hash(who.address, Be16::from_host(who.port), table.hash_seed()), workers);
+  }
+  Client client_of(uint32_t owner, uint32_t workers) {
+    for (uint32_t i = 0;; ++i) {
+      if (owner_of(client(kWeb, i), workers) == owner) return client(kWeb, i);
+    }
+  }
+};
+using HandoverOfTwo = HandoverTest;
+using Promise11 = HandoverTest;
+std::string name_of(const testing::TestParamInfo<uint32_t>& workers) {
+  return "Workers" + std::to_string(workers.param);
+}
+INSTANTIATE_TEST_SUITE_P(Workers, HandoverTest, testing::Values(2, 3), name_of);
+
+TEST_P(HandoverTest, PacketOfAnotherWorkersQueueReachesTheOwner) {
+  const uint32_t workers = GetParam();
+  start({.workers = workers});
+  for (uint32_t owner = 0; owner < workers; ++owner) {
+    const Client who = client_of(owner, workers);
+    const auto arrives_at = static_cast<uint16_t>((owner + 1) % workers);
+    const Sent sent = pass(kFront, from_client(who, kSyn), arrives_at);
+    ASSERT_NE(backend_of(sent), kNoId);
+    EXPECT_EQ(segment().worker(owner).events[static_cast<int>(Event::k_flows_created)].read(), 1u);
+    EXPECT_EQ(segment().worker(arrives_at).events[static_cast<int>(Event::k_handed_over)].read(), 1u);
+    const Sent reply = pass(kBack, from_backend(who, backend_of(sent), kSynAck), arrives_at);
+    EXPECT_EQ(reply.port, kFront);
+    EXPECT_EQ(reply.destination_mac(), kClientMac);
+    EXPECT_TRUE(checksums_are_right(reply.frame));
+  }
+  EXPECT_EQ(flows(), workers);
+}
+
+TEST_P(HandoverTest, AFlowWhosePacketsArriveOnAllQueuesIsMadeOnce) {
+  start({.workers = GetParam()});
+  for (uint32_t i = 0; i < 60; ++i) {
+    for (uint16_t queue = 0; queue < kMaxTestWorkers; ++queue)
+      inject(kFront, from_client(client(kWeb, i), kSyn), queue);
+    settle();
+    std::set<std::string> destinations;
+    for (const Sent& sent : collect()) destinations.insert(sent.to());
+    EXPECT_EQ(destinations.size(), 1u);
+  }
+  EXPECT_EQ(flows(), 60u);
+  EXPECT_EQ(count(Event::k_flows_created), 60u);
+  EXPECT_EQ(count(Event::k_tx), 60u * kMaxTestWorkers);
+}
+
+TEST_P(HandoverTest, WhatHasNoFlowStaysWithTheWorkerThatGotIt) {
+  start({.workers = GetParam()});
+  EXPECT_TRUE(punts_unchanged(kFront, PacketBuilder().ether_type(0x0806).payload_bytes(46).build()));
+  EXPECT_EQ(count(Event::k_handed_over), 0u);
+}
+
+TEST_P(HandoverTest, TheOwnerGoesByItsOwnGeneration) {
+  const uint32_t workers = GetParam();
+  start({.workers = workers});
+  const Client who = client_of(1, workers);
+  inject(kFront, from_client(who, kSyn), 0);
+  worker(0).iterate();  // in the ring of worker 1, under generation 1
+  point_target(kWeb, Colour::kGreen);
+  const uint64_t generation = publish_targets();
+  settle();
+  const auto sent = collect();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(colour_of(backend_of(sent[0])), Colour::kGreen);
+  EXPECT_EQ(flow_of(who)->birth_generation, generation);
+}
+
+TEST_F(HandoverOfTwo, FullRingDropsCountsAndNeverWaits) {
+  start({.workers = 2});
+  const Client who = client_of(1, 2);
+  constexpr uint32_t kPackets = Handover::kRingEntries + 500;
+  for (uint32_t i = 0; i < kPackets; ++i) {
+    inject(kFront, from_client(who, kSyn), 0);
+    if (i % 64 == 63) worker(0).iterate();
+  }
+  while (worker(0).iterate() != 0) {
+  }
+  EXPECT_EQ(count(DropReason::k_handover_full), 501u);  // a ring of 2,048 holds one less
+  EXPECT_EQ(count(Event::k_handed_over), kPackets - 501);
+  uint64_t arrived = 0;
+  while (worker(1).iterate() != 0) arrived += collect().size();
+  EXPECT_EQ(arrived, kPackets - 501);
+}
+
+TEST_F(Promise11, FlowsResumeOnTheirBackendsWithAnyNumberOfWorkers) {
+  start({.workers = 1});
+  std::vector<uint16_t> backends;
+  for (uint32_t i = 0; i < 150; ++i) backends.push_back(open_flow(client(i % 2 == 0 ? kWeb : kEcho, i)));
+  send_from_client(client(kWeb, 0), kRst);  // one that is closing
+  send_from_client(client(kWeb, 500), kSyn);
+  for (const uint32_t workers : {3u, 2u, 4u, 1u}) {
+    restart(workers);
+    EXPECT_EQ(flows(), 151u);
+    EXPECT_TRUE(ledger_is_exact()) << workers << " workers";
+    for (uint32_t i = 0; i < 150; ++i)
+      EXPECT_EQ(send_from_client(client(i % 2 == 0 ? kWeb : kEcho, i)), backends[i])
+          << workers << " workers, flow " << i;
+  }
+  EXPECT_EQ(count(Event::k_flows_adopted), 0u);
+}
+
+TEST_F(Promise11, RepliesFindTheirLastHopAfterARestart) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  restart(2);
+  const Sent reply = pass(kBack, from_backend(who, backend));
+  EXPECT_EQ(reply.port, kFront);
+  EXPECT_EQ(reply.destination_mac(), kClientMac);
+}
+
+TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
+  start({.workers = 2});
+  for (uint32_t i = 0; i < 50; ++i) open_flow(client(kWeb, i));
+  stop_workers();
+  // Killed between the table's change and the ledger's: one flow more and two fewer than the ledger says.
+  FlowTable table = segment().flow_table();
+  const auto place_of = [&](const Client& who) {
+    return table.place_of(client_hash(who.address, Be16::from_host(who.port), table.hash_seed()),
+                          who.service);
+  };
+  const Client added = client(kWeb, 900);
+  ASSERT_NE(table.insert(place_of(added), {added.address, Be16::from_host(added.port), kWeb}, 1, 1,
+                         {.tick = now_ticks()}),
+            kNoFlow);
+  uint32_t removed = 0;
+  for (uint64_t bucket = 0; bucket < table.geometry().buckets() && removed < 2; ++bucket) {
+    table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+      if (removed == 2 || flow.client_port.host() == added.port) return;
+      table.remove(index,
+                   table.place_of(client_hash(flow.client, flow.client_port, table.hash_seed()), kWeb));
+      ++removed;
+    });
+  }
+  EXPECT_FALSE(ledger_is_exact());
+  restart(3);
+  EXPECT_TRUE(ledger_is_exact());
+  EXPECT_EQ(flows(), 49u);
+}
+
+TEST_F(Promise11, ADisplacedCountThatAKillLeftTooHighIsCountedAnew) {
+  start({.flow_capacity = 100, .partitions = 1});
+  for (uint32_t i = 0; i < 100; ++i) open_flow(client(kWeb, i));
+  stop_workers();
+  FlowTable table = segment().flow_table();
+  auto* buckets =
+      reinterpret_cast<FlowTable::Bucket*>(reinterpret_cast<char*>(&header()) + header().buckets_offset);
+  std::vector<uint16_t> before;
+  for (uint64_t i = 0; i < table.geometry().buckets(); ++i) {
+    before.push_back(buckets[i].displaced.load());
+    buckets[i].displaced.store(static_cast<uint16_t>(before.back() + 3));
+  }
+  restart(1);
+  for (uint64_t i = 0; i < table.geometry().buckets(); ++i) EXPECT_EQ(buckets[i].displaced.load(), before[i]);
+}
+
+TEST_F(Promise11, FlowsOfABackendThatTheRulesetDoesNotKnowAreRemoved) {
+  start();
+  const uint16_t backend = open_flow(client(kWeb, 0));
+  uint32_t on_it = 1;
+  for (uint32_t i = 1; i < 40; ++i) on_it += open_flow(client(kWeb, i)) == backend;
+  std::erase_if(plan.backends, [&](const NumberedBackend& numbered) { return numbered.id == backend; });
+  publish();
+  stop_workers();
+  const Resumed resumed = resume_flows(segment(), 1);
+  EXPECT_EQ(resumed.removed, on_it);
+  EXPECT_EQ(resumed.flows, 40 - on_it);
+  EXPECT_EQ(flows(), 40 - on_it);
+}
+
+TEST_F(Promise11, LastHopsOfNoFlowAreFreedOnceTheirTableIsMostlyTaken) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  restart(1);
+  const uint16_t used = flow_of(who)->state.last_hop;
+  uint64_t number = 1;
+  for (auto& word : header().last_hops) {
+    if (word.load() == Hop::kNone) word.store(Hop{kFront, {}}.word() | number++);
+  }
+  restart(1);
+  uint32_t taken = 0;
+  for (const auto& word : header().last_hops) taken += word.load() != Hop::kNone;
+  EXPECT_EQ(taken, 1u);
+  EXPECT_NE(header().last_hops[used].load(), Hop::kNone);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
+}
+
+TEST_F(Promise11, FullTableOfLastHopsSendsRepliesByTheDefaultHop) {
+  start();
+  uint64_t number = 1;
+  for (auto& word : header().last_hops) word.store(Hop{kFront, {}}.word() | number++);
+  header().client_default_hops[0].store(Hop{kSide, kDefaultHopMac}.word());
+  const Client who = client(kWeb);
+  const Sent reply = pass(kBack, from_backend(who, send_from_client(who, kSyn), kSynAck));
+  EXPECT_EQ(reply.port, kSide);
+  EXPECT_EQ(reply.destination_mac(), kDefaultHopMac);
+}
+
+}  // namespace
+}  // namespace teal::test

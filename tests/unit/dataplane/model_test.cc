@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The switch against the plainest model of it: a map from flow to backend and phase. Random packets from both
+// sides of 200 tuples, with flips, rollbacks and weights that change in between; each packet must leave as
+// the model says.
+#include <random>
+#include <unordered_map>
+
+#include "dataplane/phase.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+constexpr uint32_t kTuples = 200;  // a quarter for each service
+constexpr uint32_t kOperations = 50'000;
+
+struct ModelFlow {
+  uint16_t backend;
+  FlowPhase phase;
+};
+
+class ModelTest : public SwitchTest {
+ protected:
+  enum class Fate : uint8_t { kToBackend, kToClient, kPunted, kStale };
+  struct Expected {
+    Fate fate;
+    Client who;
+    uint16_t backend;  // kNoId: a new one, of this colour
+    Colour colour;
+  };
+
+  uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
+  static Client tuple(uint32_t number) { return client(static_cast<uint16_t>(number % kServices), number); }
+  bool is_tcp(uint32_t number) const {
+    return plan.services[number % kServices].vip.protocol == kProtocolTcp;
+  }
+
+  static FlowEvent event_of(uint8_t flags, bool data) {
+    if (flags & kTcpRst) return FlowEvent::kRst;
+    if (flags & kTcpFin) return FlowEvent::kFin;
+    if (flags & kTcpSyn) return FlowEvent::kSyn;
+    return data ? FlowEvent::kData : FlowEvent::kQuiet;
+  }
+
+  uint8_t random_flags() {
+    static constexpr uint8_t kUsual[] = {kSyn, kSyn, kAck, kAck, kAck, kSynAck, kFin, kFin, kRst, kRstAck};
+    return kUsual[below(sizeof(kUsual))];
+  }
+
+  Expected client_packet(uint32_t number, uint8_t flags, bool data) {
+    const Client who = tuple(number);
+    const Target& target = targets->services[who.service];
+    auto found = model_.find(number);
+    if (found != model_.end() && is_tcp(number) && flags == kSyn && is_closing(found->second.phase)) {
+      model_.erase(found);
+      found = model_.end();
+    }
+    if (found == model_.end()) {
+      const bool adopted = is_tcp(number) && flags != kSyn;
+      const Colour colour = adopted && target.drain_ticks != 0 ? target.previous : target.active;
+      if (!is_tcp(number) || (flags & kTcpRst) == 0) model_[number] = {kNoId, FlowPhase::kEmbryonic};
+      return {Fate::kToBackend, who, kNoId, colour};
+    }
+    if (is_tcp(number)) found->second.phase = next_phase(found->second.phase, false, event_of(flags, data));
+    return {Fate::kToBackend, who, found->second.backend, {}};
+  }
+
+  Expected backend_packet(uint32_t number, uint16_t backend, uint8_t flags, bool data) {
+    const Client who = tuple(number);
+    const auto found = model_.find(number);
+    if (found == model_.end()) return {Fate::kPunted, who, backend, {}};
+    if (found->second.backend != backend)
+      return {is_tcp(number) ? Fate::kStale : Fate::kToClient, who, backend, {}};
+    found->second.phase = is_tcp(number) ? next_phase(found->second.phase, true, event_of(flags, data))
+                                         : FlowPhase::kEstablished;
+    return {Fate::kToClient, who, backend, {}};
+  }
+
+  // One packet in, and what the model says of it out.
+  void step(uint16_t queue) {
+    const uint32_t number = below(kTuples);
+    const Client who = tuple(number);
+    const uint8_t flags = random_flags();
+    const bool data = below(3) == 0;
+    const std::string payload = data ? "data" : "";
+    if (below(2) == 0) {
+      const Expected expected = client_packet(number, flags, data);
+      const Sent sent = pass(kFront, from_client(who, flags, payload), queue);
+      const uint16_t backend = backend_of(sent);
+      ASSERT_NE(backend, kNoId);
+      EXPECT_TRUE(checksums_are_right(sent.frame));
+      if (expected.backend != kNoId) {
+        ASSERT_EQ(backend, expected.backend) << "tuple " << number;
+      } else {
+        ASSERT_EQ(colour_of(backend), expected.colour) << "tuple " << number;
+        ASSERT_EQ(plan.backends[backend].service, who.service);
+        if (const auto made = model_.find(number); made != model_.end()) made->second.backend = backend;
+      }
+    } else {
+      const auto found = model_.find(number);
+      uint16_t backend = found != model_.end() && below(10) != 0 ? found->second.backend
+                                                                 : static_cast<uint16_t>(below(kBackends));
+      if (plan.backends[backend].service != who.service) return;
+      const Expected expected = backend_packet(number, backend, flags, data);
+      const uint64_t punted = punts(), stale = count(DropReason::k_stale_backend);
+      const Sent sent = pass(kBack, from_backend(who, backend, flags, payload), queue);
+      ASSERT_EQ(sent.port == kFront, expected.fate == Fate::kToClient) << "tuple " << number;
+      EXPECT_EQ(punts() - punted, expected.fate == Fate::kPunted);
+      EXPECT_EQ(count(DropReason::k_stale_backend) - stale, expected.fate == Fate::kStale);
+      if (sent.port == kFront) {
+        EXPECT_EQ(sent.from(), to_string(plan.services[who.service].vip));
+        EXPECT_TRUE(checksums_are_right(sent.frame));
+      }
+    }
+    const auto found = model_.find(number);
+    ASSERT_EQ(phase_of(who), found == model_.end() ? std::nullopt : std::optional(found->second.phase))
+        << "tuple " << number;
+  }
+
+  void change_weights() {
+    for (NumberedBackend& backend : plan.backends) {
+      auto& weight = backend.weights[static_cast<int>(colour_of(backend.id))];
+      if (backend.id % 2 == 0) weight = 1 + below(5);  // the pool is never empty
+    }
+    publish();
+    settle();
+  }
+
+  void run(uint32_t workers) {
+    start({.workers = workers, .flow_capacity = 2'000});
+    for (uint32_t i = 0; i < kOperations && !HasFatalFailure(); ++i) {
+      step(static_cast<uint16_t>(below(kMaxTestWorkers)));
+      if (below(200) == 0)
+        flip({static_cast<uint16_t>(below(kServices)), static_cast<uint16_t>(below(kServices))},
+             static_cast<Colour>(below(2)));
+      if (below(2'000) == 0) change_weights();
+      if (i % 5'000 == 0) {
+        EXPECT_TRUE(ledger_is_exact());
+      }
+    }
+    EXPECT_EQ(flows(), model_.size());
+    EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
+    EXPECT_EQ(count(Event::k_stateless), 0u);
+  }
+
+ private:
+  std::unordered_map<uint32_t, ModelFlow> model_;
+  std::mt19937_64 random_{1};
+};
+
+using Model = ModelTest;
+
+TEST_F(Model, EachPacketLeavesAsTheModelSays) {
+  run(1);
+}
+
+TEST_F(Model, EachPacketLeavesAsTheModelSaysAmongThreeWorkers) {
+  run(3);
+}
+
+}  // namespace
+}  // namespace teal::test

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "tests/unit/dataplane/switch_fixture.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+struct rte_ring;
+
+namespace teal::test {
+
+// The EAL without huge pages, PCI or files, one pool of mbufs, and ethdevs made of rings: started once per
+// process, as an EAL cannot be started twice. A test gets them empty and leaves them empty.
+class RingPorts {
+ public:
+  static constexpr uint16_t kQueues = 4;
+  static constexpr uint32_t kRingEntries = 1024;  // one less fits
+  static constexpr uint32_t kMbufs = 8191;
+
+  static RingPorts& get();
+
+  uint16_t ethdev(uint16_t wire) const { return ports_[wire].ethdev; }
+  rte_mempool* pool() const { return pool_; }
+  // As the wire does: a frame arrives on a queue.
+  bool put(uint16_t wire, uint16_t queue, rte_mbuf* mbuf);
+  // The next frame that left by any queue, or null.
+  rte_mbuf* take(uint16_t wire);
+  bool pool_is_whole() const;
+
+ private:
+  RingPorts();
+
+  struct RingPort {
+    uint16_t ethdev = 0;
+    std::array<rte_ring*, kQueues> receive{}, transmit{};
+  };
+  rte_mempool* pool_ = nullptr;
+  std::array<RingPort, kWires> ports_;
+};
+
+}  // namespace teal::test

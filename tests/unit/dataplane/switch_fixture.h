@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real Worker in process, without root: ports are pairs of rings, the segment lies in a temporary
+// directory, and the test calls iterate(). The picture of every test:
+//
+//   clients 198.18.1.0/24, fd18:1::/64 -- front --+
+//                                                 +-- [switch] -- back -- backends 198.18.2.0/24, fd18:2::/64
+//   clients by another way ------------- side  --+
+//
+//   service       VIP                      blue backends (ids)          green backends (ids)
+//   kWeb    0     198.18.0.10:80/tcp       .11:8080 (0) .12:8080 (1)    .21:8080 (2) .22:8080 (3)
+//   kWeb6   1     [fd18::10]:80/tcp        ::11 (4)                     ::21 (5)
+//   kEcho   2     198.18.0.10:5300/udp     .11:5300 (6) .12:5300 (7)    .21:5300 (8) .22:5300 (9)
+//   kEcho6  3     [fd18::10]:5300/udp      ::11 (10)                    ::21 (11)
+//
+// No kernel is there to take a punt: with a default-constructed Punt each one counts as punt_full and is
+// freed, so that is what "punted" looks like here. punts_unchanged() keeps a reference to the mbuf and looks
+// at its bytes afterwards.
+//
+// At the end of every test: each received packet had one verdict (rx == tx + punted + drops), and the mbuf
+// pool is whole.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/ruleset_builder.h"
+#include "dataplane/worker.h"
+#include "tests/support/packet_builder.h"
+
+struct rte_mbuf;
+
+namespace teal::test {
+
+enum Wire : uint16_t { kFront, kBack, kSide, kWires };  // ports by id
+inline constexpr uint16_t kNowhere = 0xffff;
+
+enum : uint16_t { kWeb, kWeb6, kEcho, kEcho6, kServices };
+inline constexpr uint16_t kBackends = 12;
+
+inline constexpr MacAddress kBackMac{{0x02, 0, 0, 0, 0, 0x12}};
+inline constexpr MacAddress kSideMac{{0x02, 0, 0, 0, 0, 0x22}};
+inline constexpr MacAddress kDefaultHopMac{{0x02, 0, 0, 0, 0, 0x99}};
+MacAddress backend_mac(uint16_t backend);
+
+// A frame that left, and the port that it left by.
+struct Sent {
+  uint16_t port = kNowhere;
+  Frame frame;
+
+  std::string from() const;  // "198.18.1.101:40000"
+  std::string to() const;
+  uint8_t ttl() const;
+  MacAddress destination_mac() const;
+  MacAddress source_mac() const;
+};
+
+// A client's end of a flow.
+struct Client {
+  uint16_t service = kWeb;
+  IpAddress address;
+  uint16_t port = 0;
+};
+// Tuples that differ with the number: four addresses, ports from 40000.
+Client client(uint16_t service, uint32_t number = 0);
+
+struct SwitchOptions {
+  uint32_t workers = 1;
+  uint64_t flow_capacity = 1000;
+  uint32_t partitions = 4;
+  bool steered = false;
+};
+
+class SwitchTest : public testing::Test {
+ protected:
+  static constexpr uint32_t kMaxTestWorkers = 4;  // queue pairs of the ring ports
+
+  SwitchTest();
+  ~SwitchTest() override;
+
+  // Call once, first. What the test changes in `plan` and `targets` before is published as generation 1.
+  void start(const SwitchOptions& options = {});
+  void start_unpublished(const SwitchOptions& options = {});
+  // As a new dataplane process on the same segment. A new worker's first sweep takes many buckets at once: it
+  // goes round a small table.
+  void restart(uint32_t workers);
+  void stop_workers();
+  void TearDown() override;
+
+  // Publishes `plan` and `targets` (or the targets alone) as the next generation. No worker has adopted it
+  // yet.
+  uint64_t publish();
+  uint64_t publish_targets();
+  // Changes targets, publishes, lets every worker adopt, acknowledges. What teald does.
+  uint64_t flip(const std::vector<uint16_t>& services, Colour to, uint32_t drain_ticks = 30'000);
+  void point_target(uint16_t service, Colour to, uint32_t drain_ticks = 30'000);  // a flip, unpublished
+  uint64_t next_generation() const;
+
+  // Frames of a flow as its ends send them. Flags do not matter for UDP.
+  Frame from_client(const Client& who, uint8_t tcp_flags = kTcpAck, std::string_view payload = "") const;
+  Frame from_backend(const Client& who, uint16_t backend, uint8_t tcp_flags = kTcpAck,
+                     std::string_view payload = "") const;
+
+  void inject(Wire wire, const Frame& frame, uint16_t queue = 0);
+  void settle();  // iterates all workers until none has a packet
+  std::vector<Sent> collect();
+  // inject, settle, collect: the one frame that left, or kNowhere.
+  Sent pass(Wire wire, const Frame& frame, uint16_t queue = 0);
+  testing::AssertionResult punts_unchanged(Wire wire, const Frame& frame);
+  testing::AssertionResult drops(DropReason reason, Wire wire, const Frame& frame);
+
+  // The backend that a frame was sent to; kNoId if none.
+  uint16_t backend_of(const Sent& sent) const;
+  uint16_t send_from_client(const Client& who, uint8_t tcp_flags = kTcpAck);  // the backend it went to
+  // SYN, SYN and ACK, ACK; for UDP a packet and its answer. Returns the backend.
+  uint16_t open_flow(const Client& who);
+  Colour colour_of(uint16_t backend) const;
+
+  uint64_t count(Event event) const;  // of all workers
+  uint64_t count(DropReason reason) const;
+  uint64_t punts() const { return count(DropReason::k_punt_full) + count(Event::k_punted); }
+  std::optional<Flow> flow_of(const Client& who) const;
+  std::optional<FlowPhase> phase_of(const Client& who) const;
+  uint64_t flows() const;  // by counting the table
+  // Every worker's live, closing and embryonic counts equal what a recount of its part of the table gives.
+  testing::AssertionResult ledger_is_exact() const;
+
+  Segment& segment() { return opened_->segment; }
+  const Segment& segment() const { return opened_->segment; }
+  SegmentHeader& header() { return segment().header(); }
+  Worker& worker(uint32_t index) { return *workers_[index]; }
+  Handover& handover() { return *handover_; }
+  PublicationWriter& writer() { return *writer_; }
+
+  Plan plan;
+  std::unique_ptr<Targets> targets = std::make_unique<Targets>();
+
+ private:
+  void start_workers(uint32_t workers);
+  void open_ports();
+  rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;
+  void enqueue(Wire wire, uint16_t queue, rte_mbuf* mbuf);
+  const Socket& backend_socket(uint16_t backend) const;
+  const Socket& vip(uint16_t service) const;
+  uint8_t publish_slot(std::optional<uint8_t> (PublicationWriter::*free_slot)());
+  uint64_t publish(uint8_t ruleset_slot);
+
+  SwitchOptions options_;
+  std::string run_dir_;
+  std::vector<Port> ports_;
+  Punt punt_;
+  std::unique_ptr<Segment::Opened> opened_;
+  std::unique_ptr<PublicationWriter> writer_;
+  std::unique_ptr<Handover> handover_;
+  std::unique_ptr<Switch> shared_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  uint32_t last_workers_ = 1;
+  uint64_t injected_ = 0;
+};
+
+// Flags of TCP segments.
+inline constexpr uint8_t kSyn = kTcpSyn, kAck = kTcpAck, kSynAck = kTcpSyn | kTcpAck,
+                         kFin = kTcpFin | kTcpAck, kRst = kTcpRst, kRstAck = kTcpRst | kTcpAck;
+
+}  // namespace teal::test

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the flow table says, read as teald reads it, and counted anew beside the ledger.
+#include <map>
+#include <tuple>
+
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+
+std::optional<Flow> SwitchTest::flow_of(const Client& who) const {
+  const FlowTable table = segment().flow_table();
+  const FlowKey key{who.address, Be16::from_host(who.port), who.service};
+  const auto word = PublicationWord::unpack(segment().header().word.load());
+  const Rules rules{segment().ruleset(word.ruleset_slot), segment().targets(word.target_slot),
+                    word.generation};
+  const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), key.service);
+  const FlowIndex index = table.find(place, key, rules);
+  return index == kNoFlow ? std::nullopt : table.read(index);
+}
+
+std::optional<FlowPhase> SwitchTest::phase_of(const Client& who) const {
+  const auto flow = flow_of(who);
+  return flow ? std::optional(flow->state.phase) : std::nullopt;
+}
+
+uint64_t SwitchTest::flows() const {
+  const FlowTable table = segment().flow_table();
+  uint64_t found = 0;
+  for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket)
+    table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow&) { ++found; });
+  return found;
+}
+
+testing::AssertionResult SwitchTest::ledger_is_exact() const {
+  const FlowTable table = segment().flow_table();
+  const uint32_t workers = workers_.empty() ? last_workers_ : static_cast<uint32_t>(workers_.size());
+  std::map<std::tuple<uint32_t, uint16_t, int>, std::pair<uint32_t, uint32_t>> recount;  // live, closing
+  std::vector<uint32_t> embryonic(kMaxWorkers);
+  for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
+    table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
+      const uint32_t owner =
+          table.owner_of(client_hash(flow.client, flow.client_port, table.hash_seed()), workers);
+      auto& [live, closing] = recount[{owner, flow.backend, static_cast<int>(flow.state.colour())}];
+      ++(is_closing(flow.state.phase) ? closing : live);
+      embryonic[owner] += flow.state.phase == FlowPhase::kEmbryonic;
+    });
+  }
+  for (uint32_t worker = 0; worker < kMaxWorkers; ++worker) {
+    const WorkerBlock& block = segment().worker(worker);
+    if (block.status.embryonic_flows.load() != embryonic[worker])
+      return testing::AssertionFailure()
+             << "worker " << worker << " counts " << block.status.embryonic_flows.load()
+             << " embryonic flows, there are " << embryonic[worker];
+    for (const NumberedBackend& backend : plan.backends) {
+      for (int colour = 0; colour < 2; ++colour) {
+        const auto& counted = block.flows[backend.id][colour];
+        const auto [live, closing] = recount[{worker, backend.id, colour}];
+        if (counted.live.load() != live || counted.closing.load() != closing)
+          return testing::AssertionFailure()
+                 << "worker " << worker << ", backend " << backend.id << ", " << kColourNames[colour]
+                 << ": counted " << counted.live.load() << " live and " << counted.closing.load()
+                 << " closing, there are " << live << " and " << closing;
+      }
+    }
+  }
+  return testing::AssertionSuccess();
+}
+
+}  // namespace teal::test

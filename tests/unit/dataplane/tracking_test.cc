@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of a flow: how it begins, what keeps it, what ends it.
+#include <chrono>
+#include <thread>
+
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+class TrackingTest : public SwitchTest {
+ protected:
+  static void wait_ticks(uint32_t ticks) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 * ticks));
+  }
+  // A new worker's first sweep goes round the whole of a small table; otherwise a round takes a second.
+  void sweep() {
+    restart(1);
+    settle();
+  }
+};
+
+using Tracking = TrackingTest;
+using Udp = TrackingTest;
+using Ageing = TrackingTest;
+using Adoption = TrackingTest;
+using StaleBackend = TrackingTest;
+
+TEST_F(Tracking, HandshakeEstablishesAndTwoFinsClose) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  send_from_client(who, kAck);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic) << "only the backend's answer counts";
+  pass(kBack, from_backend(who, backend, kSynAck));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  send_from_client(who, kFin);
+  EXPECT_EQ(phase_of(who), FlowPhase::kClientFin);
+  pass(kBack, from_backend(who, backend, kAck, "the rest"));
+  EXPECT_EQ(phase_of(who), FlowPhase::kClientFin);
+  pass(kBack, from_backend(who, backend, kFin));
+  EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
+  EXPECT_EQ(send_from_client(who, kAck), backend) << "the last ACK still goes its way";
+  EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
+}
+
+TEST_F(Tracking, RefusedConnectionIsClosing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend, kRstAck)).port, kFront);
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(segment().worker(0).flows[backend][0].live.load(), 0u);
+  EXPECT_EQ(segment().worker(0).flows[backend][0].closing.load(), 1u);
+}
+
+TEST_F(Tracking, SameTupleToTwoServicesIsTwoFlows) {
+  Socket second = plan.services[kWeb].vip;
+  second.port = Be16::from_host(81);
+  plan.services.push_back({.id = 4, .name = "web81", .vip = second});
+  NumberedBackend backend{.id = 12, .service = 4, .socket = plan.backends[0].socket};
+  backend.socket.port = Be16::from_host(8081);
+  backend.weights[0] = 1;
+  plan.backends.push_back(backend);
+  start();
+  Client who = client(kWeb);
+  const uint16_t first = open_flow(who);
+  who.service = 4;
+  EXPECT_EQ(open_flow(who), 12u);
+  EXPECT_EQ(flows(), 2u);
+  EXPECT_EQ(pass(kBack, from_backend(who, 12)).from(), "198.18.0.10:81");
+  who.service = kWeb;
+  EXPECT_EQ(pass(kBack, from_backend(who, first)).from(), "198.18.0.10:80");
+}
+
+TEST_F(Tracking, TicksAreThoseOfTheMonotonicClock) {
+  start();
+  const uint32_t before = now_ticks();
+  send_from_client(client(kWeb), kSyn);
+  const uint32_t tick = flow_of(client(kWeb))->state.tick;
+  EXPECT_GE(tick + 1, before);
+  EXPECT_LE(tick, now_ticks() + 1);
+}
+
+// The TSC's measured frequency is some ppm off: over days, ages would drift away from the flip times that
+// teald writes.
+TEST_F(Tracking, ClockOfAWrongFrequencyIsSetRightEverySecond) {
+  start();
+  header().tsc_hz += header().tsc_hz / 4;  // a clock that is a fifth slow
+  restart(1);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1'300);
+  while (std::chrono::steady_clock::now() < until) settle();
+  send_from_client(client(kWeb), kSyn);
+  const uint32_t lag = ticks_since(flow_of(client(kWeb))->state.tick, now_ticks());
+  EXPECT_LE(lag, 10u) << "26 ticks would be a fifth of 1.3 s";
+}
+
+TEST_F(Udp, AnswerEstablishes) {
+  start();
+  const Client who = client(kEcho);
+  const uint16_t backend = send_from_client(who);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  pass(kBack, from_backend(who, backend));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+TEST_F(Udp, OneWayFlowEndsByTheEmbryonicTimeoutAlthoughItsClientKeepsSending) {
+  plan.timeouts.embryonic = 4;
+  start();
+  const Client who = client(kEcho);
+  send_from_client(who);
+  const uint32_t born = flow_of(who)->state.tick;
+  for (int i = 0; i < 4; ++i) {
+    wait_ticks(2);
+    send_from_client(who);
+    EXPECT_EQ(flow_of(who)->state.tick, born);
+  }
+  sweep();
+  EXPECT_EQ(flow_of(who), std::nullopt);
+  EXPECT_EQ(count(Event::k_flows_aged), 1u);
+}
+
+TEST_F(Udp, AnswersOfTheBackendKeepAFlow) {
+  plan.timeouts.embryonic = 2;
+  plan.timeouts.udp_established = 50;
+  start();
+  const Client who = client(kEcho);
+  const uint16_t backend = send_from_client(who);
+  for (int i = 0; i < 35; ++i) {  // 0.7 s
+    pass(kBack, from_backend(who, backend));
+    wait_ticks(2);
+    sweep();
+  }
+  EXPECT_EQ(count(Event::k_flows_aged), 0u);
+  for (int i = 0; i < 3; ++i) {
+    wait_ticks(20);
+    send_from_client(who);
+  }
+  sweep();
+  EXPECT_EQ(flow_of(who), std::nullopt) << "the client alone keeps nothing";
+}
+
+TEST_F(Ageing, EachPhaseEndsByItsOwnTimeout) {
+  struct Case {
+    FlowPhase phase;
+    uint32_t Timeouts::*timeout;
+    std::vector<std::pair<Wire, uint8_t>> segments;
+  };
+  const std::vector<std::pair<Wire, uint8_t>> up = {{kFront, kSyn}, {kBack, kSynAck}};
+  const auto after = [&](std::vector<std::pair<Wire, uint8_t>> more) {
+    more.insert(more.begin(), up.begin(), up.end());
+    return more;
+  };
+  const std::vector<Case> cases = {
+      {FlowPhase::kEmbryonic, &Timeouts::embryonic, {{kFront, kSyn}}},
+      {FlowPhase::kEstablished, &Timeouts::tcp_established, up},
+      {FlowPhase::kClientFin, &Timeouts::tcp_half_closed, after({{kFront, kFin}})},
+      {FlowPhase::kBackendFin, &Timeouts::tcp_half_closed, after({{kBack, kFin}})},
+      {FlowPhase::kClosed, &Timeouts::tcp_closed, after({{kFront, kFin}, {kBack, kFin}})},
+      {FlowPhase::kReset, &Timeouts::tcp_closed, after({{kBack, kRst}})},
+  };
+  start();
+  uint64_t aged = 0;
+  const Timeouts patient{100'000, 100'000, 100'000, 100'000, 100'000};
+  for (const Case& c : cases) {
+    plan.timeouts = patient;
+    publish();
+    const Client who = client(kWeb, static_cast<uint32_t>(c.phase));
+    uint16_t backend = kNoId;
+    for (const auto& [wire, flags] : c.segments) {
+      if (wire == kFront)
+        backend = send_from_client(who, flags);
+      else
+        pass(kBack, from_backend(who, backend, flags));
+    }
+    ASSERT_EQ(phase_of(who), c.phase);
+    wait_ticks(4);
+    sweep();
+    ASSERT_EQ(phase_of(who), c.phase) << "too early";
+    plan.timeouts.*c.timeout = 3;
+    publish();
+    sweep();
+    EXPECT_EQ(flow_of(who), std::nullopt) << "phase " << static_cast<int>(c.phase);
+    EXPECT_EQ(count(Event::k_flows_aged), ++aged);
+    EXPECT_TRUE(ledger_is_exact());
+  }
+}
+
+TEST_F(Ageing, TheHandGoesRoundInASecond) {
+  plan.timeouts.embryonic = 1;
+  start();
+  for (uint32_t i = 0; i < 100; ++i) send_from_client(client(kWeb, i), kSyn);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1'100);
+  while (std::chrono::steady_clock::now() < until) settle();
+  EXPECT_EQ(flows(), 0u);
+  EXPECT_EQ(count(Event::k_flows_aged), 100u);
+}
+
+TEST_F(Ageing, TrafficKeepsATcpFlow) {
+  plan.timeouts.tcp_established = 50;
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  for (int i = 0; i < 35; ++i) {
+    i % 2 == 0 ? send_from_client(who) : backend_of(pass(kBack, from_backend(who, backend)));
+    wait_ticks(2);
+    sweep();
+  }
+  EXPECT_EQ(count(Event::k_flows_aged), 0u);
+}
+
+TEST_F(Adoption, DuringADrainGoesToThePreviousColour) {
+  start();
+  flip({kWeb}, Colour::kGreen);
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kAck);
+  EXPECT_EQ(colour_of(backend), Colour::kBlue);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  EXPECT_EQ(count(Event::k_flows_adopted), 1u);
+  EXPECT_EQ(count(Event::k_flows_created), 0u);
+  EXPECT_EQ(segment().worker(0).services[kWeb][0].adopted.read(), 1u);
+  EXPECT_EQ(segment().worker(0).services[kWeb][0].new_flows.read(), 1u);
+  pass(kBack, from_backend(who, backend, kAck, "data"));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_EQ(send_from_client(who), backend);
+}
+
+TEST_F(Adoption, AfterTheDrainGoesToTheActiveColour) {
+  start();
+  flip({kWeb}, Colour::kGreen, 2);
+  wait_ticks(5);
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb), kAck)), Colour::kGreen);
+  EXPECT_EQ(count(Event::k_flows_adopted), 1u);
+}
+
+TEST_F(Adoption, WithoutAFlipGoesToTheActiveColour) {
+  start();
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb), kAck)), Colour::kBlue);
+}
+
+TEST_F(Adoption, SynDuringADrainIsNoAdoption) {
+  start();
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb), kSyn)), Colour::kGreen);
+}
+
+TEST_F(Adoption, BackendThatKnowsNothingOfItEndsIt) {
+  start();
+  flip({kWeb}, Colour::kGreen);
+  const Client who = client(kWeb);
+  pass(kBack, from_backend(who, send_from_client(who, kAck), kRst));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen)
+      << "the client's new try follows the target";
+}
+
+TEST_F(Adoption, RstOfAClientWithoutFlowPassesAndLeavesNone) {
+  start();
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb), kRst)), Colour::kBlue);
+  EXPECT_EQ(flows(), 0u);
+  EXPECT_EQ(count(Event::k_flows_adopted), 0u);
+}
+
+TEST_F(StaleBackend, TcpFromAnotherBackendOfTheServiceIsDropped) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  for (uint16_t another = 0; another < 4; ++another) {
+    if (another == backend) continue;
+    EXPECT_TRUE(drops(DropReason::k_stale_backend, kBack, from_backend(who, another, kRst)));
+  }
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+TEST_F(StaleBackend, UdpFromAnotherBackendIsTranslatedAndChangesNoState) {
+  start();
+  const Client who = client(kEcho);
+  const uint16_t backend = send_from_client(who);
+  const uint16_t another = backend == 6 ? 7 : 6;
+  const Sent reply = pass(kBack, from_backend(who, another, 0, "late"));
+  EXPECT_EQ(reply.from(), "198.18.0.10:5300");
+  EXPECT_TRUE(checksums_are_right(reply.frame));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  EXPECT_EQ(send_from_client(who), backend);
+}
+
+}  // namespace
+}  // namespace teal::test
