@@ -16,7 +16,8 @@ class BusyRatios {
       const uint64_t busy = worker.status.busy_tsc.read(), total = worker.status.total_tsc.read();
       // They start anew with the worker.
       const bool same_life = busy >= last.busy && total > last.total;
-      last.ratio = same_life ? static_cast<double>(busy - last.busy) / static_cast<double>(total - last.total) : 0;
+      last.ratio =
+          same_life ? static_cast<double>(busy - last.busy) / static_cast<double>(total - last.total) : 0;
       last.busy = busy;
       last.total = total;
     });

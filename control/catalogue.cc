@@ -9,7 +9,10 @@ namespace {
 constexpr size_t kNowhere = ~size_t{0};
 }
 
-Catalogue::Catalogue(Config config, Inventory inventory) : config_(std::move(config)), inventory_(std::move(inventory)) { index(); }
+Catalogue::Catalogue(Config config, Inventory inventory)
+    : config_(std::move(config)), inventory_(std::move(inventory)) {
+  index();
+}
 
 void Catalogue::index() {
   services_.clear();
@@ -19,7 +22,8 @@ void Catalogue::index() {
   std::unordered_map<std::string, uint16_t> id_by_name;
   for (size_t i = 0; i < inventory_.services.size(); ++i) {
     place_of_service_[inventory_.services[i].id] = i;
-    if (!inventory_.services[i].retired) id_by_name.emplace(inventory_.services[i].name, inventory_.services[i].id);
+    if (!inventory_.services[i].retired)
+      id_by_name.emplace(inventory_.services[i].name, inventory_.services[i].id);
   }
   std::unordered_map<uint16_t, std::vector<const BackendState*>> backends_by_service;
   for (size_t i = 0; i < inventory_.backends.size(); ++i) {
@@ -39,7 +43,8 @@ void Catalogue::index() {
     }
     for (size_t colour = 0; colour < kColours; ++colour) {
       for (const BackendConfig& backend : wanted.pools[colour])
-        service.pools[colour].push_back({id_by_socket.at(to_string(backend.socket)), backend.socket, backend.weight, false});
+        service.pools[colour].push_back(
+            {id_by_socket.at(to_string(backend.socket)), backend.socket, backend.weight, false});
     }
     place_by_name_.emplace(wanted.name, services_.size());
     services_.push_back(std::move(service));

@@ -37,7 +37,9 @@ class Catalogue {
   const std::vector<CatalogueService>& services() const { return services_; }  // in the file's order
 
   const CatalogueService* find(const std::string& name) const;  // null: not in the config
-  const ServiceState& state(const CatalogueService& service) const { return inventory_.services[place_of_service_[service.id]]; }
+  const ServiceState& state(const CatalogueService& service) const {
+    return inventory_.services[place_of_service_[service.id]];
+  }
   const ServiceState* service(uint16_t id) const;  // retired ones too
   const BackendState* backend(uint16_t id) const;  // retired ones too
   std::vector<std::string> names() const;
@@ -54,7 +56,7 @@ class Catalogue {
   Config config_;
   Inventory inventory_;
   std::vector<CatalogueService> services_;
-  std::unordered_map<std::string, size_t> place_by_name_;  // into services_
+  std::unordered_map<std::string, size_t> place_by_name_;    // into services_
   std::vector<size_t> place_of_service_, place_of_backend_;  // by id, into the inventory
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald is one thread: everything here runs on the thread of the io_context, except for what run_on() is given.
+// teald is one thread: everything here runs on the thread of the io_context, except for what run_on() is
+// given.
 #pragma once
 
 #include <utility>  // before asio: Boost 1.74 uses std::exchange without it
@@ -38,7 +39,8 @@ inline Task<void> sleep_for(std::chrono::steady_clock::duration duration) {
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
 }
 
-// Runs `work` on the pool and comes back to this thread with its result. The pool is joined before the io_context goes.
+// Runs `work` on the pool and comes back to this thread with its result. The pool is joined before the
+// io_context goes.
 template <typename Work>
 Task<std::invoke_result_t<Work&>> run_on(asio::thread_pool& pool, Work work) {
   const auto home = co_await asio::this_coro::executor;

@@ -6,11 +6,11 @@
 #include <csignal>
 #include <filesystem>
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "control/api/router.h"
 #include "control/api/server.h"
@@ -31,6 +31,7 @@ using namespace std::chrono_literals;
 constexpr auto kFollowEvery = 100ms;
 constexpr auto kTidyEvery = 1s;
 constexpr auto kRefreshEvery = 5s;
+constexpr auto kLastAnswers = 20ms;  // to whoever asked for the last change
 // A running dataplane whose segment is of another ABI: it may be being replaced just now.
 constexpr auto kRefusedFor = 10s;
 
@@ -38,19 +39,23 @@ std::string instance_of(const std::string& run_dir) {
   return (std::filesystem::path(run_dir) / "").parent_path().filename().string();
 }
 
-StartFailure failure(ExitCode code, std::string message) { return {code, {std::move(message)}}; }
+StartFailure failure(ExitCode code, std::string message) {
+  return {code, {std::move(message)}};
+}
 
 }  // namespace
 
-// Destroyed from the last to the first: the coroutines (in io) after what they use by reference was told so (abandon), the disk's
-// thread before the io_context that it posts to.
+// Destroyed from the last to the first: the coroutines (in io) after what they use by reference was told so
+// (abandon), the disk's thread before the io_context that it posts to.
 struct Daemon::Parts {
-  Parts(DaemonOptions given, Config config, Inventory inventory, ProcessLock held, State opened, std::unique_ptr<Publisher> found)
+  Parts(DaemonOptions given, Config config, Inventory inventory, ProcessLock held, State opened,
+        std::unique_ptr<Publisher> found)
       : options(std::move(given)),
         lock(std::move(held)),
         state(std::move(opened)),
         publisher(std::move(found)),
-        switcher(std::move(config), std::move(inventory), state, disk, *publisher, "/sys/fs/bpf/" + instance_of(options.run_dir)),
+        switcher(std::move(config), std::move(inventory), state, disk, *publisher,
+                 "/sys/fs/bpf/" + instance_of(options.run_dir)),
         api{switcher, *publisher, busy, std::chrono::steady_clock::now()} {}
   ~Parts() {
     disk.join();
@@ -88,28 +93,33 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   tl::expected<Config, ConfigErrors> config = read_config(options.config_path);
   if (!config) return tl::unexpected(StartFailure{kExitUsage, config.error()});
 
-  if (const std::string why = too_large(*config); !why.empty()) return tl::unexpected(failure(kExitUsage, why));
+  if (const std::string why = too_large(*config); !why.empty())
+    return tl::unexpected(failure(kExitUsage, why));
 
   std::error_code error;
   std::filesystem::create_directories(options.run_dir, error);
-  if (error) return tl::unexpected(failure(kExitError, fmt::format("{}: cannot make it: {}", options.run_dir, error.message())));
+  if (error)
+    return tl::unexpected(
+        failure(kExitError, fmt::format("{}: cannot make it: {}", options.run_dir, error.message())));
   const std::string lock_path = options.run_dir + "/daemon.lock";
   tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(lock_path);
   if (!lock) {
     const bool held = ProcessLock::is_held(lock_path);
-    return tl::unexpected(failure(held ? kExitLocked : kExitError,
-                                  held ? "another teald runs on this instance: " + lock.error() : lock.error()));
+    return tl::unexpected(
+        failure(held ? kExitLocked : kExitError,
+                held ? "another teald runs on this instance: " + lock.error() : lock.error()));
   }
   tl::expected<State, std::string> state = State::open(options.state_dir);
   if (!state) return tl::unexpected(failure(kExitError, state.error()));
 
   auto publisher = std::make_unique<Publisher>(options.run_dir);
-  if (const auto found = publisher->follow(); !found) spdlog::warn("the segment is refused: {}", found.error());
+  if (const auto found = publisher->follow(); !found)
+    spdlog::warn("the segment is refused: {}", found.error());
   tl::expected<Inventory, std::string> inventory = recover(*state, *publisher, *config);
   if (!inventory) return tl::unexpected(failure(kExitError, inventory.error()));
 
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*inventory), std::move(*lock),
-                                       std::move(*state), std::move(publisher));
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*inventory),
+                                       std::move(*lock), std::move(*state), std::move(publisher));
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }
 
@@ -163,7 +173,8 @@ Task<void> Daemon::Parts::begin() {
   }
   // The segment has it all before the first request is taken.
   (void)co_await switcher.follow();
-  auto listening = Server::listen(io, options.run_dir + "/control.sock", [this](const Request& request) { return answer(api, request); });
+  auto listening = Server::listen(io, options.run_dir + "/control.sock",
+                                  [this](const Request& request) { return answer(api, request); });
   if (!listening) {
     spdlog::critical("{}", listening.error());
     co_return co_await end(kExitError);
@@ -171,8 +182,8 @@ Task<void> Daemon::Parts::begin() {
   server = std::move(*listening);
   spawn(follow());
   spawn(tidy());
-  spdlog::info("ready: {} services, generation {}, {}", switcher.catalogue().services().size(), switcher.generation(),
-               publisher->attached() ? "the segment is attached" : "no segment yet");
+  spdlog::info("ready: {} services, generation {}, {}", switcher.catalogue().services().size(),
+               switcher.generation(), publisher->attached() ? "the segment is attached" : "no segment yet");
 }
 
 Task<void> Daemon::Parts::follow() {
@@ -183,7 +194,8 @@ Task<void> Daemon::Parts::follow() {
     co_await sleep_for(kFollowEvery);
     const tl::expected<void, std::string> followed = co_await switcher.follow();
     const bool running = publisher->dataplane_running();
-    if (running != was_running) spdlog::info("the dataplane {}", running ? "runs" : "is gone; its segment stays as it is");
+    if (running != was_running)
+      spdlog::info("the dataplane {}", running ? "runs" : "is gone; its segment stays as it is");
     was_running = running;
     if (followed) {
       refused.clear();
@@ -241,6 +253,7 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   exit_code = code;
   server.reset();
   co_await switcher.finish();
+  co_await sleep_for(kLastAnswers);
   io.stop();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of teald. Start: config, lock, database, segment, ids, in this order; an error leaves everything as it was. Then one event
-// loop: the API, the segment, the kernel's routes, signals. It may be killed at any instruction; a stop by SIGTERM only differs in that it
-// sees the change under way through.
+// The life of teald. Start: config, lock, database, segment, ids, in this order; an error leaves everything
+// as it was. Then one event loop: the API, the segment, the kernel's routes, signals. It may be killed at any
+// instruction; a stop by SIGTERM only differs in that it sees the change under way through.
 #pragma once
 
 #include <functional>
@@ -16,14 +16,21 @@
 
 namespace teal {
 
-enum ExitCode : int { kExitStopped = 0, kExitError = 1, kExitUsage = 2, kExitLocked = 3, kExitSegmentRefused = 4 };
+enum ExitCode : int {
+  kExitStopped = 0,
+  kExitError = 1,
+  kExitUsage = 2,
+  kExitLocked = 3,
+  kExitSegmentRefused = 4
+};
 
 struct DaemonOptions {
   std::string config_path = "/etc/teal/teal.toml";
   std::string run_dir = "/run/teal";
   std::string state_dir = "/var/lib/teal";
   // Where next hops and local addresses come from. Empty: from nobody, they stay as they are.
-  std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(boost::asio::io_context&, std::function<void()> changed)>
+  std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(boost::asio::io_context&,
+                                                                         std::function<void()> changed)>
       open_kernel_routes;
 };
 

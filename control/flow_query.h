@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks for flows in the shared table while the workers change it. A flow that comes, goes or moves between the slices may be missed
-// or seen; a flow that stays is seen once.
+// Looks for flows in the shared table while the workers change it. A flow that comes, goes or moves between
+// the slices may be missed or seen; a flow that stays is seen once.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace teal {
 struct FlowFilter {
   std::optional<uint16_t> service;  // id
   std::optional<Colour> colour;
-  std::optional<Socket> backend;    // its protocol is not compared
+  std::optional<Socket> backend;  // its protocol is not compared
   std::optional<IpAddress> client;
   std::optional<Be16> client_port;
 };
@@ -30,13 +30,14 @@ inline bool matches(const FlowFilter& filter, const Flow& flow, const Catalogue&
   const BackendState* backend = catalogue.backend(flow.backend);
   if (backend == nullptr) return false;
   if (filter.service && backend->service != *filter.service) return false;
-  return !filter.backend || (backend->socket.address == filter.backend->address && backend->socket.port == filter.backend->port);
+  return !filter.backend ||
+         (backend->socket.address == filter.backend->address && backend->socket.port == filter.backend->port);
 }
 
 // Buckets [begin, end), as far as there are that many.
 template <typename Visit>
-void for_each_match(const FlowTable& table, uint64_t begin, uint64_t end, const FlowFilter& filter, const Catalogue& catalogue,
-                    Visit&& visit) {
+void for_each_match(const FlowTable& table, uint64_t begin, uint64_t end, const FlowFilter& filter,
+                    const Catalogue& catalogue, Visit&& visit) {
   for (uint64_t bucket = begin; bucket < std::min(end, table.geometry().buckets()); ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
       if (matches(filter, flow, catalogue)) visit(flow);

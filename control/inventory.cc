@@ -61,22 +61,26 @@ std::vector<const ServiceState*> match_services(const Inventory& stored, const C
   }
   std::unordered_map<Socket, const ServiceState*, SocketHash> by_vip;
   for (const ServiceState& service : stored.services) {
-    if (std::find(matches.begin(), matches.end(), &service) == matches.end()) by_vip.emplace(service.vip, &service);
+    if (std::find(matches.begin(), matches.end(), &service) == matches.end())
+      by_vip.emplace(service.vip, &service);
   }
   for (size_t i = 0; i < matches.size(); ++i) {
     if (matches[i] != nullptr) continue;
-    if (const auto found = by_vip.find(config.services[i].vip); found != by_vip.end()) matches[i] = found->second;
+    if (const auto found = by_vip.find(config.services[i].vip); found != by_vip.end())
+      matches[i] = found->second;
   }
   return matches;
 }
 
 std::string held_ids(const char* what, uint32_t limit) {
   return fmt::format(
-      "no free id for a {} (there are {}): ids of {}s that left the config stay taken until their last flow has ended", what,
-      limit, what);
+      "no free id for a {} (there are {}): ids of {}s that left the config stay taken until their last flow "
+      "has ended",
+      what, limit, what);
 }
 
-tl::expected<void, std::string> number_services(const Inventory& stored, const Config& config, Renumbered& out) {
+tl::expected<void, std::string> number_services(const Inventory& stored, const Config& config,
+                                                Renumbered& out) {
   const std::vector<const ServiceState*> matches = match_services(stored, config);
   FreeIds free_ids(kMaxServices);
   for (const ServiceState& service : stored.services) free_ids.take(service.id);
@@ -92,8 +96,8 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
     } else if (service.name != wanted.name) {
       out.notes.push_back(fmt::format("service \"{}\" is now called \"{}\"", service.name, wanted.name));
     } else if (service.vip != wanted.vip) {
-      out.notes.push_back(fmt::format("service \"{}\" moved from {} to {}: flows to the old address end", wanted.name,
-                                      to_string(service.vip), to_string(wanted.vip)));
+      out.notes.push_back(fmt::format("service \"{}\" moved from {} to {}: flows to the old address end",
+                                      wanted.name, to_string(service.vip), to_string(wanted.vip)));
     }
     service.name = wanted.name;
     service.vip = wanted.vip;
@@ -113,7 +117,8 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
   return {};
 }
 
-tl::expected<void, std::string> number_backends(const Inventory& stored, const Config& config, Renumbered& out) {
+tl::expected<void, std::string> number_backends(const Inventory& stored, const Config& config,
+                                                Renumbered& out) {
   std::unordered_map<Socket, const BackendState*, SocketHash> by_socket;
   FreeIds free_ids(kMaxBackends);
   for (const BackendState& backend : stored.backends) {
@@ -145,10 +150,12 @@ tl::expected<void, std::string> number_backends(const Inventory& stored, const C
   for (const BackendState& backend : stored.backends) {
     if (std::binary_search(kept.begin(), kept.end(), &backend)) continue;
     BackendState retired = backend;
-    if (!retired.retired) out.notes.push_back(fmt::format("backend {} left the config", to_string(retired.socket)));
+    if (!retired.retired)
+      out.notes.push_back(fmt::format("backend {} left the config", to_string(retired.socket)));
     retired.retired = true;
     if (placed.contains(retired.socket)) {
-      out.notes.push_back(fmt::format("backend {} moved to another service: its old flows end", to_string(retired.socket)));
+      out.notes.push_back(
+          fmt::format("backend {} moved to another service: its old flows end", to_string(retired.socket)));
       retired.socket = standin_socket(retired.id, retired.socket);
     }
     out.inventory.backends.push_back(retired);
@@ -176,7 +183,8 @@ const ServiceState* Inventory::service(const std::string& name) const {
 
 bool Inventory::has_retired() const {
   const auto retired = [](const auto& record) { return record.retired; };
-  return std::any_of(services.begin(), services.end(), retired) || std::any_of(backends.begin(), backends.end(), retired);
+  return std::any_of(services.begin(), services.end(), retired) ||
+         std::any_of(backends.begin(), backends.end(), retired);
 }
 
 tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Config& config) {
@@ -207,8 +215,8 @@ Inventory inventory_of(const Ruleset& ruleset, const Targets& targets) {
   return inventory;
 }
 
-std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation, const Targets& targets, uint32_t now_tick,
-                                    int64_t now_ms) {
+std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation,
+                                    const Targets& targets, uint32_t now_tick, int64_t now_ms) {
   std::vector<uint16_t> learned;
   for (ServiceState& service : inventory.services) {
     const Target& target = targets.services[service.id];
@@ -218,8 +226,8 @@ std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_gen
     service.active = target.active;
     service.previous = target.previous;
     service.flip_generation = flip_generation;
-    service.flipped_at_ms =
-        now_ms - static_cast<int64_t>(now_tick - target.flipped_at_tick) * static_cast<int64_t>(kTickNs / 1'000'000);
+    service.flipped_at_ms = now_ms - static_cast<int64_t>(now_tick - target.flipped_at_tick) *
+                                         static_cast<int64_t>(kTickNs / 1'000'000);
     learned.push_back(service.id);
   }
   return learned;
@@ -229,11 +237,13 @@ Plan make_plan(const Inventory& inventory, const Config& config) {
   Plan plan;
   plan.timeouts = config.timeouts;
   for (const ServiceState& service : inventory.services)
-    plan.services.push_back({service.id, service.name, service.vip, service.affinity_client, service.retired});
+    plan.services.push_back(
+        {service.id, service.name, service.vip, service.affinity_client, service.retired});
   std::unordered_map<Socket, std::array<std::optional<uint32_t>, kColours>, SocketHash> weights;
   for (const ServiceConfig& service : config.services) {
     for (uint32_t colour = 0; colour < kColours; ++colour)
-      for (const BackendConfig& backend : service.pools[colour]) weights[backend.socket][colour] = backend.weight;
+      for (const BackendConfig& backend : service.pools[colour])
+        weights[backend.socket][colour] = backend.weight;
   }
   for (const BackendState& backend : inventory.backends) {
     NumberedBackend numbered{backend.id, backend.service, backend.socket, {}, backend.retired};
@@ -248,7 +258,8 @@ uint32_t drain_ticks(std::chrono::milliseconds timeout) {
   return static_cast<uint32_t>(std::clamp<int64_t>(ticks, 1, INT32_MAX));
 }
 
-Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present, uint32_t now_tick, int64_t now_ms) {
+Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present,
+                     uint32_t now_tick, int64_t now_ms) {
   std::map<std::string, std::chrono::milliseconds> drains;
   for (const ServiceConfig& service : config.services) drains.emplace(service.name, service.drain_timeout);
 
@@ -265,21 +276,27 @@ Targets make_targets(const Inventory& inventory, const Config& config, const Tar
       target.flipped_at_tick = known->flipped_at_tick;
       continue;
     }
-    // Another boot's ticks say nothing. A flip longer ago than its drain is put at the drain's end: ticks wrap.
+    // Another boot's ticks say nothing. A flip longer ago than its drain is put at the drain's end: ticks
+    // wrap.
     const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
-    target.flipped_at_tick = now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, target.drain_ticks));
+    target.flipped_at_tick =
+        now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, target.drain_ticks));
   }
   return targets;
 }
 
 bool same_rules(const Ruleset& a, const Ruleset& b) {
-  const auto same_table = [](const MaglevTable& x, const MaglevTable& y) { return x.offset == y.offset && x.size == y.size; };
-  if (std::memcmp(&a.timeouts, &b.timeouts, sizeof(Timeouts)) != 0 || a.maglev_used != b.maglev_used) return false;
+  const auto same_table = [](const MaglevTable& x, const MaglevTable& y) {
+    return x.offset == y.offset && x.size == y.size;
+  };
+  if (std::memcmp(&a.timeouts, &b.timeouts, sizeof(Timeouts)) != 0 || a.maglev_used != b.maglev_used)
+    return false;
   for (uint32_t id = 0; id < kMaxServices; ++id) {
     const ServiceRule &x = a.services[id], &y = b.services[id];
     if (x.flags != y.flags) return false;
     if ((x.flags & kServicePresent) == 0) continue;
-    if (x.vip != y.vip || !same_table(x.pools[0], y.pools[0]) || !same_table(x.pools[1], y.pools[1])) return false;
+    if (x.vip != y.vip || !same_table(x.pools[0], y.pools[0]) || !same_table(x.pools[1], y.pools[1]))
+      return false;
   }
   for (uint32_t id = 0; id < kMaxBackends; ++id) {
     const BackendRule &x = a.backends[id], &y = b.backends[id];

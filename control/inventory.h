@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which service and which backend has which id, and what each service's target is. This is what outlives teald: the database keeps it
-// (state.h), and what the segment holds goes by its ids.
+// Which service and which backend has which id, and what each service's target is. This is what outlives
+// teald: the database keeps it (state.h), and what the segment holds goes by its ids.
 //
-// An id belongs to its service or backend for life, as flow entries hold the backend's id and find the service by it:
+// An id belongs to its service or backend for life, as flow entries hold the backend's id and find the
+// service by it:
 //   service  known by its name; a service that was renamed is known again by its VIP
 //   backend  known by its socket within its service
-// What leaves the config is retired: it keeps its id, and the workers keep classifying for it, until no flow holds it.
+// What leaves the config is retired: it keeps its id, and the workers keep classifying for it, until no flow
+// holds it.
 //
-// A socket that moves from one service to another gets a new id: flows of the old id belong to the old service (their place in the flow table
-// follows from the service's id). The retired record then gives its socket away and stands in the ruleset under a socket that
-// no packet carries (standin_socket), until its flows have aged out.
+// A socket that moves from one service to another gets a new id: flows of the old id belong to the old
+// service (their place in the flow table follows from the service's id). The retired record then gives its
+// socket away and stands in the ruleset under a socket that no packet carries (standin_socket), until its
+// flows have aged out.
 #pragma once
 
 #include <optional>
@@ -68,19 +71,22 @@ struct Renumbered {
 // `stored` brought in line with `config`. The error: more ids are held (by retired ones) than there are.
 tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Config& config);
 
-// For a database that was lost while a segment with flows lived on: the ids that the published ruleset goes by.
+// For a database that was lost while a segment with flows lived on: the ids that the published ruleset goes
+// by.
 Inventory inventory_of(const Ruleset& ruleset, const Targets& targets);
 
-// Where the segment knows of a later flip than the inventory (teald was killed before it recorded the result, or the disk
-// failed), the segment is right. Returns the ids of the services that changed. `now_tick` and `now_ms` are the same moment.
-std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation, const Targets& targets, uint32_t now_tick,
-                                    int64_t now_ms);
+// Where the segment knows of a later flip than the inventory (teald was killed before it recorded the result,
+// or the disk failed), the segment is right. Returns the ids of the services that changed. `now_tick` and
+// `now_ms` are the same moment.
+std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation,
+                                    const Targets& targets, uint32_t now_tick, int64_t now_ms);
 
 Plan make_plan(const Inventory& inventory, const Config& config);
 
-// The targets of all services. `present` (or null) is what the segment says now: where it knows of the same flip, its time of the
-// flip is kept, as it is the exact one.
-Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present, uint32_t now_tick, int64_t now_ms);
+// The targets of all services. `present` (or null) is what the segment says now: where it knows of the same
+// flip, its time of the flip is kept, as it is the exact one.
+Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present,
+                     uint32_t now_tick, int64_t now_ms);
 
 uint32_t drain_ticks(std::chrono::milliseconds timeout);  // at least 1, as 0 says "never flipped"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iostream>
 
-#include <cxxopts.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <cxxopts.hpp>
 
 #include "control/daemon.h"
 
@@ -38,13 +38,15 @@ int main(int argc, char** argv) {
 
   teal::DaemonOptions options;
   cxxopts::Options usage("teald", "Teal's control daemon: config, API, publication of flips.");
-  usage.add_options()                                                                                     //
-      ("config", "the config file", cxxopts::value(options.config_path)->default_value(options.config_path), "FILE")
-      ("run-dir", "where the segment and the sockets are", cxxopts::value(options.run_dir)->default_value(options.run_dir), "DIR")
-      ("state-dir", "where the database is", cxxopts::value(options.state_dir)->default_value(options.state_dir), "DIR")
-      ("log-level", "trace, debug, info, warning, error, critical or off", cxxopts::value<std::string>()->default_value("info"), "L")
-      ("version", "print the version")
-      ("help", "print this");
+  usage.add_options()  //
+      ("config", "the config file", cxxopts::value(options.config_path)->default_value(options.config_path),
+       "FILE")("run-dir", "where the segment and the sockets are",
+               cxxopts::value(options.run_dir)->default_value(options.run_dir),
+               "DIR")("state-dir", "where the database is",
+                      cxxopts::value(options.state_dir)->default_value(options.state_dir),
+                      "DIR")("log-level", "trace, debug, info, warning, error, critical or off",
+                             cxxopts::value<std::string>()->default_value("info"),
+                             "L")("version", "print the version")("help", "print this");
   try {
     const cxxopts::ParseResult given = usage.parse(argc, argv);
     if (given.count("help") != 0) {
@@ -55,7 +57,8 @@ int main(int argc, char** argv) {
       std::cout << "teald " << TEAL_VERSION << "\n";
       return teal::kExitStopped;
     }
-    if (!given.unmatched().empty()) return usage_error("unexpected argument \"" + given.unmatched().front() + "\"");
+    if (!given.unmatched().empty())
+      return usage_error("unexpected argument \"" + given.unmatched().front() + "\"");
     const std::string level_name = given["log-level"].as<std::string>();
     const auto level = parse_level(level_name);
     if (!level) return usage_error("--log-level: no level \"" + level_name + "\"");

@@ -33,7 +33,8 @@ uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route
   return port ? Hop{*port, *route->mac}.word() : Hop::kNone;
 }
 
-// Relaxed stores: a hop is one word, whole in itself; a worker that still sees the old one sends to where the kernel sent until now.
+// Relaxed stores: a hop is one word, whole in itself; a worker that still sees the old one sends to where the
+// kernel sent until now.
 Task<void> NextHops::pass(std::vector<BackendState> backends) {
   const std::shared_ptr<Segment> segment = publisher_.segment();
   if (segment == nullptr) co_return;
@@ -65,16 +66,19 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
     header.on_link_prefix_bits[id].store(on_link_bits, std::memory_order_relaxed);
     header.next_hops[id].store(hop, std::memory_order_relaxed);
     if (by_id[id] != nullptr)
-      spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket), hop == Hop::kNone ? "unresolved" : "resolved");
+      spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket),
+                    hop == Hop::kNone ? "unresolved" : "resolved");
   }
 }
 
 void NextHops::set_client_defaults(SegmentHeader& header) {
   std::vector<uint32_t> client_side;
   for (const PortRow& port : header.ports)
-    if (port.present != 0 && port.ifindex != 0 && (port.side & kClientSide) != 0) client_side.push_back(port.ifindex);
+    if (port.present != 0 && port.ifindex != 0 && (port.side & kClientSide) != 0)
+      client_side.push_back(port.ifindex);
   for (const bool v4 : {true, false}) {
-    const std::optional<Route> route = client_side.empty() ? std::nullopt : routes_.default_route(v4, client_side);
+    const std::optional<Route> route =
+        client_side.empty() ? std::nullopt : routes_.default_route(v4, client_side);
     header.client_default_hops[v4 ? 0 : 1].store(hop_word(header, route), std::memory_order_relaxed);
   }
 }

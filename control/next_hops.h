@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernel's routes and neighbours, copied into the segment: the next hop of each backend, and the client side's default next hops. A pass
-// asks the kernel for every backend and goes a few at a time, so that 4,096 of them stall no flip.
+// The kernel's routes and neighbours, copied into the segment: the next hop of each backend, and the client
+// side's default next hops. A pass asks the kernel for every backend and goes a few at a time, so that 4,096
+// of them stall no flip.
 #pragma once
 
 #include <span>

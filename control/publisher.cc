@@ -27,16 +27,20 @@ tl::expected<Publisher::News, std::string> Publisher::follow() {
     epoch_ = 0;
     news.new_segment = true;
   }
-  const uint64_t epoch = segment_->header().dataplane_epoch.load(std::memory_order_acquire);  // with its store after the ports
+  const uint64_t epoch =
+      segment_->header().dataplane_epoch.load(std::memory_order_acquire);  // with its store after the ports
   news.dataplane_started = epoch != epoch_;
   epoch_ = epoch;
   return news;
 }
 
-bool Publisher::dataplane_running() const { return ProcessLock::is_held(run_dir_ + "/dataplane.lock"); }
+bool Publisher::dataplane_running() const {
+  return ProcessLock::is_held(run_dir_ + "/dataplane.lock");
+}
 
-// Under the dataplane's lock, so that none starts meanwhile. A dataplane that tried to just then would be refused, so the lock is
-// taken for some microseconds, and only when somebody waits for readers that cannot answer.
+// Under the dataplane's lock, so that none starts meanwhile. A dataplane that tried to just then would be
+// refused, so the lock is taken for some microseconds, and only when somebody waits for readers that cannot
+// answer.
 bool Publisher::forget_dead_readers() {
   if (dataplane_running()) return false;
   const tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(run_dir_ + "/dataplane.lock");
@@ -47,16 +51,21 @@ bool Publisher::forget_dead_readers() {
 
 PublicationWord Publisher::word() const {
   if (segment_ == nullptr) return {};
-  return PublicationWord::unpack(segment_->header().word.load(std::memory_order_relaxed));  // only we store it
+  return PublicationWord::unpack(
+      segment_->header().word.load(std::memory_order_relaxed));  // only we store it
 }
 
-uint64_t Publisher::generation() const { return word().generation; }
+uint64_t Publisher::generation() const {
+  return word().generation;
+}
 
 const Ruleset* Publisher::ruleset() const {
   return generation() == 0 ? nullptr : &segment_->ruleset(word().ruleset_slot);
 }
 
-const Targets* Publisher::targets() const { return generation() == 0 ? nullptr : &segment_->targets(word().target_slot); }
+const Targets* Publisher::targets() const {
+  return generation() == 0 ? nullptr : &segment_->targets(word().target_slot);
+}
 
 bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const Targets& targets) {
   std::optional<uint8_t> ruleset_slot = writer_->free_ruleset_slot();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald's hand on the shared segment: finds it, follows it when a dataplane replaces it, fills slots and stores the word. It never
-// waits: whoever needs a free slot or an adoption comes again (switcher.h).
+// teald's hand on the shared segment: finds it, follows it when a dataplane replaces it, fills slots and
+// stores the word. It never waits: whoever needs a free slot or an adoption comes again (switcher.h).
 #pragma once
 
 #include <memory>
@@ -26,10 +26,12 @@ class Publisher {
   explicit Publisher(std::string run_dir) : run_dir_(std::move(run_dir)) {}
 
   struct News {
-    bool new_segment = false;        // attached just now: all that teald writes into a segment is missing in it, or of another teald
+    bool new_segment = false;  // attached just now: all that teald writes into a segment is missing in it, or
+                               // of another teald
     bool dataplane_started = false;  // since the last time: ports and their ids may differ
   };
-  // Follows RUN_DIR/segment; cheap when nothing changed. No segment at all is no error. The error says why one that is there was refused.
+  // Follows RUN_DIR/segment; cheap when nothing changed. No segment at all is no error. The error says why
+  // one that is there was refused.
   tl::expected<News, std::string> follow();
 
   bool attached() const { return segment_ != nullptr; }
@@ -44,8 +46,8 @@ class Publisher {
   const Ruleset* ruleset() const;
   const Targets* targets() const;
 
-  // False: all slots wait for a stalled worker; come again. The publication was not made then. (Claims of a dead dataplane's workers
-  // are dropped here and in grace_period_over(), where they would be in the way.)
+  // False: all slots wait for a stalled worker; come again. The publication was not made then. (Claims of a
+  // dead dataplane's workers are dropped here and in grace_period_over(), where they would be in the way.)
   // There is a segment, and for publish_targets() something is published in it.
   [[nodiscard]] bool publish_all(uint64_t generation, const Ruleset& ruleset, const Targets& targets);
   [[nodiscard]] bool publish_targets(uint64_t generation, std::span<const TargetUpdate> updates);
@@ -61,7 +63,8 @@ class Publisher {
   // visit(index, const WorkerBlock&), for the workers that the dataplane has, or had before it died.
   template <typename Visit>
   void for_each_worker(Visit&& visit) const {
-    for (uint32_t index = 0; index < worker_count(); ++index) visit(index, std::as_const(segment_->worker(index)));
+    for (uint32_t index = 0; index < worker_count(); ++index)
+      visit(index, std::as_const(segment_->worker(index)));
   }
 
   // Flows of a backend, over all workers.

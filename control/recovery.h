@@ -14,8 +14,8 @@
 
 namespace teal {
 
-// Ids and targets in line with `config`, and saved. Open intents have got their result: done where the segment has them, else interrupted.
-// `publisher` has looked for the segment.
+// Ids and targets in line with `config`, and saved. Open intents have got their result: done where the
+// segment has them, else interrupted. `publisher` has looked for the segment.
 tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config);
 
 // "" if the pools' Maglev tables fit into a ruleset; else what is too large.

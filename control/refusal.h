@@ -6,7 +6,8 @@
 
 namespace teal {
 
-// Why a request was not done, as the API answers it. `code` is for programs and stays as it is; the rest is for people.
+// Why a request was not done, as the API answers it. `code` is for programs and stays as it is; the rest is
+// for people.
 struct Refusal {
   unsigned status;  // of HTTP
   std::string_view code;

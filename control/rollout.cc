@@ -36,8 +36,9 @@ tl::expected<Chosen, Refusal> choose(const RolloutRequest& request, const Rollou
     return tl::unexpected(Refusal::bad_request("name either services or a group, and not both"));
   const std::vector<std::string>* names = &request.services;
   if (request.group) {
-    const auto group = std::find_if(view.groups.begin(), view.groups.end(),
-                                    [&](const GroupConfig& candidate) { return candidate.name == *request.group; });
+    const auto group =
+        std::find_if(view.groups.begin(), view.groups.end(),
+                     [&](const GroupConfig& candidate) { return candidate.name == *request.group; });
     if (group == view.groups.end()) return tl::unexpected(unknown_group(*request.group, view));
     names = &group->services;
   }
@@ -54,14 +55,16 @@ tl::expected<Chosen, Refusal> choose(const RolloutRequest& request, const Rollou
 }
 
 // Where the service shall go; nothing: it stays where it is.
-tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& request, const RolloutService& service) {
+tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& request,
+                                                         const RolloutService& service) {
   if (request.verb == RolloutRequest::Verb::kFlip)
     return service.active == request.to ? std::nullopt : std::optional(request.to);
   if (service.previous && *service.previous != service.active) return service.previous;
   if (request.group) return std::nullopt;
-  return tl::unexpected(Refusal{409, "nothing_to_roll_back",
-                                fmt::format("service \"{}\" was never flipped: there is no target to return to", service.name),
-                                "teal status " + service.name});
+  return tl::unexpected(
+      Refusal{409, "nothing_to_roll_back",
+              fmt::format("service \"{}\" was never flipped: there is no target to return to", service.name),
+              "teal status " + service.name});
 }
 
 }  // namespace
@@ -78,10 +81,11 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   const tl::expected<Chosen, Refusal> chosen = choose(request, view);
   if (!chosen) return tl::unexpected(chosen.error());
   if (request.if_generation && *request.if_generation != view.generation) {
-    return tl::unexpected(Refusal{409, "conflict",
-                                  fmt::format("the generation is {}, not {}: somebody else changed something in between",
-                                              view.generation, *request.if_generation),
-                                  "look at `teal list`, then decide anew"});
+    return tl::unexpected(
+        Refusal{409, "conflict",
+                fmt::format("the generation is {}, not {}: somebody else changed something in between",
+                            view.generation, *request.if_generation),
+                "look at `teal list`, then decide anew"});
   }
   RolloutPlan plan;
   for (const RolloutService* service : *chosen) {
@@ -93,18 +97,19 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
     }
     const auto colour = static_cast<size_t>(**to);
     if (!service->takes_flows[colour]) {
-      return tl::unexpected(Refusal{422, "refused",
-                                    fmt::format("service \"{}\" has no {} backend with a weight above 0: new flows would have "
-                                                "nowhere to go",
-                                                service->name, kColourNames[colour]),
-                                    "give one of them a weight in the config"});
+      return tl::unexpected(
+          Refusal{422, "refused",
+                  fmt::format("service \"{}\" has no {} backend with a weight above 0: new flows would have "
+                              "nowhere to go",
+                              service->name, kColourNames[colour]),
+                  "give one of them a weight in the config"});
     }
     plan.changes.push_back({service->id, service->name, service->active, **to});
   }
   if (request.verb == RolloutRequest::Verb::kRollback && plan.changes.empty()) {
-    return tl::unexpected(Refusal{409, "nothing_to_roll_back",
-                                  fmt::format("no service of group \"{}\" was ever flipped", request.group.value_or("")),
-                                  "teal list"});
+    return tl::unexpected(Refusal{
+        409, "nothing_to_roll_back",
+        fmt::format("no service of group \"{}\" was ever flipped", request.group.value_or("")), "teal list"});
   }
   return plan;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a command would change: pure functions of the services' targets and the request. No clock, no disk, no segment.
+// What a command would change: pure functions of the services' targets and the request. No clock, no disk, no
+// segment.
 //
-// All or nothing: one name that does not exist, or one service that cannot go where it is asked to, refuses the whole request.
-// A service that is already where it should be is no error: it is listed as unchanged.
+// All or nothing: one name that does not exist, or one service that cannot go where it is asked to, refuses
+// the whole request. A service that is already where it should be is no error: it is listed as unchanged.
 #pragma once
 
 #include <array>
@@ -58,8 +59,9 @@ struct RolloutPlan {
   std::vector<std::string> unchanged;  // names
 };
 
-// Rollback returns each service to the target before, so a second rollback undoes the first. A named service that was never flipped
-// is refused; as a member of a group it stays unchanged, unless none of the group was ever flipped.
+// Rollback returns each service to the target before, so a second rollback undoes the first. A named service
+// that was never flipped is refused; as a member of a group it stays unchanged, unless none of the group was
+// ever flipped.
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view);
 
 // "a, b, c", at most ten of them, then "and N more".

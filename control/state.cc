@@ -47,10 +47,14 @@ int64_t wall_clock_ms() {
 
 const char* name_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kDone: return "done";
-    case Outcome::kAdoptionTimeout: return "adoption_timeout";
-    case Outcome::kInterrupted: return "interrupted";
-    case Outcome::kNotPublished: return "not_published";
+    case Outcome::kDone:
+      return "done";
+    case Outcome::kAdoptionTimeout:
+      return "adoption_timeout";
+    case Outcome::kInterrupted:
+      return "interrupted";
+    case Outcome::kNotPublished:
+      return "not_published";
   }
   return "";
 }
@@ -77,7 +81,8 @@ class State::Statement {
 
   Statement& bind(int64_t value) { return bound(sqlite3_bind_int64(handle_, ++parameter_, value)); }
   Statement& bind(const std::string& value) {
-    return bound(sqlite3_bind_text(handle_, ++parameter_, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT));
+    return bound(sqlite3_bind_text(handle_, ++parameter_, value.data(), static_cast<int>(value.size()),
+                                   SQLITE_TRANSIENT));
   }
   Statement& bind_null() { return bound(sqlite3_bind_null(handle_, ++parameter_)); }
 
@@ -147,7 +152,9 @@ class State::Transaction {
   bool committed_ = false;
 };
 
-void State::Close::operator()(sqlite3* db) const { sqlite3_close(db); }
+void State::Close::operator()(sqlite3* db) const {
+  sqlite3_close(db);
+}
 
 std::string State::failed(std::string_view what) const {
   return fmt::format("{}: {}: {}", path_, what, sqlite3_errmsg(db_.get()));
@@ -164,15 +171,18 @@ tl::expected<State, std::string> State::open(const std::string& dir) {
   const std::string path = dir + "/teal.db";
   // SQLite gives its -wal and -shm files the mode of the database.
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) return tl::unexpected(fmt::format("{}: cannot open the state: {}", path, std::strerror(errno)));
+  if (file < 0)
+    return tl::unexpected(fmt::format("{}: cannot open the state: {}", path, std::strerror(errno)));
   ::close(file);
 
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
   State state(std::unique_ptr<sqlite3, Close>(handle), path);
   if (code != SQLITE_OK) return tl::unexpected(state.failed("cannot open the state"));
   sqlite3_busy_timeout(handle, 1000);  // somebody may be looking at it with another program
-  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
+  for (const char* pragma :
+       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
     if (Done done = state.execute(pragma); !done) return tl::unexpected(done.error());
   }
   if (Done done = state.prepare_schema(); !done) return tl::unexpected(done.error());
@@ -187,10 +197,11 @@ State::Done State::prepare_schema() {
     version = statement.integer();
   }
   if (version > kSchema) {
-    return tl::unexpected(fmt::format(
-        "{}: it has schema version {}, written by a newer teald; this one knows versions up to {}: install the newer one, or "
-        "use another --state-dir",
-        path_, version, kSchema));
+    return tl::unexpected(
+        fmt::format("{}: it has schema version {}, written by a newer teald; this one knows versions up to "
+                    "{}: install the newer one, or "
+                    "use another --state-dir",
+                    path_, version, kSchema));
   }
   if (version == kSchema) return {};
   Transaction transaction(*this);
@@ -202,7 +213,8 @@ State::Done State::prepare_schema() {
 tl::expected<Inventory, std::string> State::load() {
   Inventory inventory;
   Statement services(db_.get(),
-                     "SELECT id, name, vip, protocol, affinity_client, retired, active, previous, flip_generation, flipped_at_ms "
+                     "SELECT id, name, vip, protocol, affinity_client, retired, active, previous, "
+                     "flip_generation, flipped_at_ms "
                      "FROM services ORDER BY id");
   while (services.row()) {
     ServiceState service;
@@ -216,7 +228,8 @@ tl::expected<Inventory, std::string> State::load() {
     service.affinity_client = services.integer() != 0;
     service.retired = services.integer() != 0;
     service.active = static_cast<Colour>(services.integer() & 1);
-    if (const auto previous = services.integer_or_null()) service.previous = static_cast<Colour>(*previous & 1);
+    if (const auto previous = services.integer_or_null())
+      service.previous = static_cast<Colour>(*previous & 1);
     service.flip_generation = static_cast<uint64_t>(services.integer());
     service.flipped_at_ms = services.integer();
     inventory.services.push_back(std::move(service));
@@ -238,10 +251,13 @@ tl::expected<Inventory, std::string> State::load() {
   }
   if (!backends.complete()) return tl::unexpected(failed("cannot read the backends"));
 
-  Statement generations(db_.get(), "SELECT value FROM meta WHERE key IN ('given_generation', 'published_generation') ORDER BY key");
+  Statement generations(
+      db_.get(),
+      "SELECT value FROM meta WHERE key IN ('given_generation', 'published_generation') ORDER BY key");
   if (generations.row()) inventory.given_generation = static_cast<uint64_t>(generations.integer());
   if (generations.row()) inventory.published_generation = static_cast<uint64_t>(generations.integer());
-  if (!generations.row() && !generations.complete()) return tl::unexpected(failed("cannot read the generation"));
+  if (!generations.row() && !generations.complete())
+    return tl::unexpected(failed("cannot read the generation"));
   return inventory;
 }
 
@@ -252,7 +268,9 @@ State::Done State::save(const Inventory& inventory) {
   Statement add_service(db_.get(), "INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const ServiceState& service : inventory.services) {
     add_service.bind(service.id).bind(service.name).bind(to_string(service.vip)).bind(service.vip.protocol);
-    add_service.bind(service.affinity_client).bind(service.retired).bind(static_cast<int64_t>(service.active));
+    add_service.bind(service.affinity_client)
+        .bind(service.retired)
+        .bind(static_cast<int64_t>(service.active));
     if (service.previous) {
       add_service.bind(static_cast<int64_t>(*service.previous));
     } else {
@@ -263,7 +281,10 @@ State::Done State::save(const Inventory& inventory) {
   }
   Statement add_backend(db_.get(), "INSERT INTO backends VALUES (?, ?, ?, ?, ?)");
   for (const BackendState& backend : inventory.backends) {
-    add_backend.bind(backend.id).bind(backend.service).bind(to_string(backend.socket)).bind(backend.socket.protocol);
+    add_backend.bind(backend.id)
+        .bind(backend.service)
+        .bind(to_string(backend.socket))
+        .bind(backend.socket.protocol);
     if (!add_backend.bind(backend.retired).run_again())
       return tl::unexpected(failed("cannot write backend " + to_string(backend.socket)));
   }
@@ -281,12 +302,16 @@ tl::expected<int64_t, std::string> State::intend(const Intent& intent) {
   Statement add(db_.get(),
                 "INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user) "
                 "VALUES (?, ?, 'intended', ?, ?, ?, ?, ?)");
-  add.bind(wall_clock_ms()).bind(static_cast<int64_t>(intent.generation)).bind(intent.verb).bind(intent.changes);
+  add.bind(wall_clock_ms())
+      .bind(static_cast<int64_t>(intent.generation))
+      .bind(intent.verb)
+      .bind(intent.changes);
   add.bind(intent.reason).bind(intent.actor.uid).bind(intent.actor.user);
   if (!add.run()) return tl::unexpected(failed("cannot record the intent"));
   const int64_t id = sqlite3_last_insert_rowid(db_.get());
   Statement raise(db_.get(), "UPDATE meta SET value = max(value, ?) WHERE key = 'given_generation'");
-  if (!raise.bind(static_cast<int64_t>(intent.generation)).run()) return tl::unexpected(failed("cannot record the generation"));
+  if (!raise.bind(static_cast<int64_t>(intent.generation)).run())
+    return tl::unexpected(failed("cannot record the generation"));
   if (Done done = transaction.commit(); !done) return tl::unexpected(done.error());
   return id;
 }
@@ -299,10 +324,12 @@ State::Done State::finish(int64_t intent, Outcome outcome, int64_t duration_us, 
                 "INSERT INTO history (intent, at_ms, generation, event, verb, duration_us, detail) "
                 "SELECT id, ?, generation, ?, verb, ?, ? FROM history WHERE id = ?");
   add.bind(wall_clock_ms()).bind(name_of(outcome)).bind(duration_us).bind(detail).bind(intent);
-  if (!add.run() || sqlite3_changes(db_.get()) != 1) return tl::unexpected(failed("cannot record the result"));
+  if (!add.run() || sqlite3_changes(db_.get()) != 1)
+    return tl::unexpected(failed("cannot record the result"));
   if (outcome == Outcome::kDone || outcome == Outcome::kAdoptionTimeout) {
-    Statement set(db_.get(),
-                  "UPDATE services SET active = ?, previous = ?, flip_generation = ?, flipped_at_ms = ? WHERE id = ?");
+    Statement set(
+        db_.get(),
+        "UPDATE services SET active = ?, previous = ?, flip_generation = ?, flipped_at_ms = ? WHERE id = ?");
     for (const ServiceState& service : changed) {
       set.bind(static_cast<int64_t>(service.active));
       if (service.previous) {
@@ -340,7 +367,8 @@ tl::expected<std::vector<OpenIntent>, std::string> State::open_intents() {
 tl::expected<std::vector<HistoryRow>, std::string> State::history(uint32_t limit) {
   std::vector<HistoryRow> rows;
   Statement select(db_.get(),
-                   "SELECT id, ifnull(intent, 0), at_ms, generation, event, verb, changes, reason, user, detail, uid, duration_us "
+                   "SELECT id, ifnull(intent, 0), at_ms, generation, event, verb, changes, reason, user, "
+                   "detail, uid, duration_us "
                    "FROM history ORDER BY id DESC LIMIT ?");
   select.bind(limit);
   while (select.row()) {
@@ -349,7 +377,8 @@ tl::expected<std::vector<HistoryRow>, std::string> State::history(uint32_t limit
     row.intent = select.integer();
     row.at_ms = select.integer();
     row.generation = static_cast<uint64_t>(select.integer());
-    for (std::string* field : {&row.event, &row.verb, &row.changes, &row.reason, &row.user, &row.detail}) *field = select.text();
+    for (std::string* field : {&row.event, &row.verb, &row.changes, &row.reason, &row.user, &row.detail})
+      *field = select.text();
     row.uid = static_cast<uint32_t>(select.integer());
     row.duration_us = select.integer();
     rows.push_back(std::move(row));

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What survives teald, in SQLite (STATE_DIR/teal.db, write-ahead log, every commit synced): ids, targets, generations, and the history of
-// who did what.
+// What survives teald, in SQLite (STATE_DIR/teal.db, write-ahead log, every commit synced): ids, targets,
+// generations, and the history of who did what.
 //
-// A change is committed as *intended* before it is published and gets its result after. So a start can tell, together with
-// the segment's word, what became of a change that teald did not live to see through:
+// A change is committed as *intended* before it is published and gets its result after. So a start can tell,
+// together with the segment's word, what became of a change that teald did not live to see through:
 //   killed before the intent      nothing happened, nothing is recorded
 //   killed before the publication the word has another generation: interrupted, the targets are the old ones
-//   killed after the publication  the word has the intent's generation: done, the targets are the segment's (learn_targets)
+//   killed after the publication  the word has the intent's generation: done, the targets are the segment's
+//   (learn_targets)
 //
-// The history is append-only: a result is a row of its own that names its intent. Triggers refuse updates and deletions.
+// The history is append-only: a result is a row of its own that names its intent. Triggers refuse updates and
+// deletions.
 //
 // Calls block on the disk. One call at a time, from whichever thread.
 #pragma once
@@ -88,7 +90,8 @@ class State {
   };
   class Statement;
   class Transaction;
-  explicit State(std::unique_ptr<sqlite3, Close> db, std::string path) : db_(std::move(db)), path_(std::move(path)) {}
+  explicit State(std::unique_ptr<sqlite3, Close> db, std::string path)
+      : db_(std::move(db)), path_(std::move(path)) {}
 
   Done prepare_schema();
   Done execute(const char* sql);

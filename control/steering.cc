@@ -35,7 +35,9 @@ bool Steering::want_local(const std::vector<IpAddress>& addresses) {
   }
   const auto bytes = [](const std::vector<steer_address>& set) { return set.size() * sizeof(steer_address); };
   const std::vector<steer_address>& known = wanted_.local_addresses;
-  if (keys.size() == known.size() && (keys.empty() || std::memcmp(keys.data(), known.data(), bytes(keys)) == 0)) return false;
+  if (keys.size() == known.size() &&
+      (keys.empty() || std::memcmp(keys.data(), known.data(), bytes(keys)) == 0))
+    return false;
   wanted_.local_addresses = std::move(keys);
   return true;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the steering program is to know, and when it is told (bpf/steer_maps.h): all of a new ruleset before it is published, and
-// nothing of the old one taken away before every worker has let go of it.
+// What the steering program is to know, and when it is told (bpf/steer_maps.h): all of a new ruleset before
+// it is published, and nothing of the old one taken away before every worker has let go of it.
 #pragma once
 
 #include <string>
@@ -20,8 +20,8 @@ class Steering {
   void want(const Inventory& inventory);
   [[nodiscard]] bool want_local(const std::vector<IpAddress>& addresses);  // did they change?
 
-  // Adds what is missing; cleanup is due from then on. Called without a change, it brings the maps in line all the same: somebody may have
-  // unpinned them. Errors are logged and the next call tries again.
+  // Adds what is missing; cleanup is due from then on. Called without a change, it brings the maps in line
+  // all the same: somebody may have unpinned them. Errors are logged and the next call tries again.
   void add();
   bool cleanup_due() const { return cleanup_due_; }
   // After a grace period.

@@ -7,10 +7,10 @@
 #include <pwd.h>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
 #include "control/ruleset_builder.h"
+#include "control/target_change.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
@@ -20,7 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-// A spinning worker adopts within microseconds; a sleeping one counts as adopted. What takes longer has lost its core for a while.
+// A spinning worker adopts within microseconds; a sleeping one counts as adopted. What takes longer has lost
+// its core for a while.
 constexpr auto kSpin = 50us;
 constexpr auto kFirstPause = 50us;
 constexpr auto kLongestPause = 1ms;
@@ -28,7 +29,9 @@ constexpr auto kPatience = 2s;
 constexpr auto kLivenessEvery = 10ms;
 
 int64_t wall_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 int64_t microseconds_since(Clock::time_point begin) {
@@ -43,16 +46,6 @@ std::string user_name(uint32_t uid) {
   return found->pw_name;
 }
 
-std::string changes_json(const RolloutPlan& plan) {
-  nlohmann::ordered_json changes = nlohmann::ordered_json::array();
-  for (const TargetChange& change : plan.changes) {
-    changes.push_back({{"service", change.name},
-                       {"from", kColourNames[static_cast<size_t>(change.from)]},
-                       {"to", kColourNames[static_cast<size_t>(change.to)]}});
-  }
-  return changes.dump();
-}
-
 bool takes_flows(const std::vector<PoolMember>& pool) {
   return std::any_of(pool.begin(), pool.end(), [](const PoolMember& member) { return member.weight > 0; });
 }
@@ -64,8 +57,8 @@ struct Switcher::Watch {
   bool dataplane_running = false;
 };
 
-Switcher::Switcher(Config config, Inventory inventory, State& state, asio::thread_pool& disk, Publisher& publisher,
-                   std::string pin_dir)
+Switcher::Switcher(Config config, Inventory inventory, State& state, asio::thread_pool& disk,
+                   Publisher& publisher, std::string pin_dir)
     : catalogue_(std::move(config), std::move(inventory)),
       state_(state),
       disk_(disk),
@@ -93,7 +86,10 @@ RolloutView Switcher::view() const {
   RolloutView view{.generation = generation(), .services = {}, .groups = catalogue_.config().groups};
   for (const CatalogueService& service : catalogue_.services()) {
     const ServiceState& state = catalogue_.state(service);
-    view.services.push_back({state.name, state.id, state.active, state.previous,
+    view.services.push_back({state.name,
+                             state.id,
+                             state.active,
+                             state.previous,
                              {takes_flows(service.pools[0]), takes_flows(service.pools[1])}});
   }
   return view;
@@ -101,14 +97,15 @@ RolloutView Switcher::view() const {
 
 Task<tl::expected<int64_t, std::string>> Switcher::record_intent(Intent intent) {
   auto work = [this, intent = std::move(intent)]() mutable {
-    intent.actor.user = user_name(intent.actor.uid);  // may ask a directory over the network: not on the event loop
+    intent.actor.user =
+        user_name(intent.actor.uid);  // may ask a directory over the network: not on the event loop
     return state_.intend(intent);
   };
   co_return co_await run_on(disk_, std::move(work));
 }
 
-Task<State::Done> Switcher::record_result(int64_t intent, Outcome outcome, int64_t duration_us, std::string detail,
-                                          std::vector<ServiceState> changed) {
+Task<State::Done> Switcher::record_result(int64_t intent, Outcome outcome, int64_t duration_us,
+                                          std::string detail, std::vector<ServiceState> changed) {
   auto work = [this, intent, outcome, duration_us, detail = std::move(detail), changed = std::move(changed)] {
     return state_.finish(intent, outcome, duration_us, detail, changed);
   };
@@ -149,7 +146,8 @@ Task<Switcher::Watch> Switcher::watch_adoption() {
 
 Task<Switcher::Result> Switcher::change(RolloutRequest request, uint32_t uid) {
   const AsyncMutex::Guard guard = co_await mutex_.lock();
-  (void)co_await follow_locked();  // a segment that was made just now has everything before it has this change
+  (void)co_await follow_locked();  // a segment that was made just now has everything before it has this
+                                   // change
   const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view());
   if (!plan) co_return tl::unexpected(plan.error());
   if (plan->changes.empty()) {
@@ -162,7 +160,8 @@ Task<Switcher::Result> Switcher::change(RolloutRequest request, uint32_t uid) {
   co_return co_await carry_out(request, *plan, uid);
 }
 
-Task<Switcher::Result> Switcher::carry_out(const RolloutRequest& request, const RolloutPlan& plan, uint32_t uid) {
+Task<Switcher::Result> Switcher::carry_out(const RolloutRequest& request, const RolloutPlan& plan,
+                                           uint32_t uid) {
   const Clock::time_point begin = Clock::now();
   const bool is_rollback = request.verb == RolloutRequest::Verb::kRollback;
   const std::string verb = is_rollback ? "rollback" : "flip";
@@ -173,42 +172,27 @@ Task<Switcher::Result> Switcher::carry_out(const RolloutRequest& request, const 
   if (!intended) {
     spdlog::error("{}: {}", verb, intended.error());
     if (!is_rollback) {
-      co_return tl::unexpected(Refusal{503, "storage", "nothing was changed, as it could not be recorded: " + intended.error(),
-                                       "a rollback goes ahead all the same"});
+      co_return tl::unexpected(
+          Refusal{503, "storage", "nothing was changed, as it could not be recorded: " + intended.error(),
+                  "a rollback goes ahead all the same"});
     }
     result.warnings.push_back("not recorded in the history: " + intended.error());
   }
 
-  std::vector<ServiceState> states;
-  std::vector<TargetUpdate> updates;
-  const auto fill = [&] {
-    for (const TargetChange& change : plan.changes) {
-      ServiceState state = *catalogue_.service(change.service);
-      state.active = change.to;
-      state.previous = change.from;
-      state.flip_generation = result.generation;
-      state.flipped_at_ms = wall_clock_ms();
-      const uint32_t drain = drain_ticks(catalogue_.find(change.name)->config->drain_timeout);
-      updates.push_back({state.id,
-                         {.active = change.to,
-                          .previous = change.from,
-                          .other_share = 0,
-                          .flip_generation = static_cast<uint32_t>(result.generation),
-                          .flipped_at_tick = now_ticks(),
-                          .drain_ticks = drain}});
-      states.push_back(std::move(state));
-    }
-  };
-  fill();
-
+  std::vector<ServiceState> states = states_after(plan, result.generation, wall_clock_ms(), catalogue_);
+  const std::vector<TargetUpdate> updates = updates_of(states, now_ticks(), catalogue_);
   if (publisher_.attached()) {
-    Attempt attempt = [&] { return publisher_.generation() != 0 && publisher_.publish_targets(result.generation, updates); };
+    Attempt attempt = [&] {
+      return publisher_.generation() != 0 && publisher_.publish_targets(result.generation, updates);
+    };
     const bool published = co_await with_a_free_slot(std::move(attempt));
     if (!published) {
       const std::string why = "no slot became free within 2 s: a worker is stalled";
       spdlog::error("{}: {}", verb, why);
-      if (intended) (void)co_await record_result(*intended, Outcome::kNotPublished, microseconds_since(begin), why, {});
-      co_return tl::unexpected(Refusal{503, "no_free_slot", "nothing was changed: " + why, "teal status; teal-dataplane's log"});
+      if (intended)
+        (void)co_await record_result(*intended, Outcome::kNotPublished, microseconds_since(begin), why, {});
+      co_return tl::unexpected(
+          Refusal{503, "no_free_slot", "nothing was changed: " + why, "teal status; teal-dataplane's log"});
     }
   }
   catalogue_.set_states(states);
@@ -225,14 +209,16 @@ Task<Switcher::Result> Switcher::carry_out(const RolloutRequest& request, const 
     } else {
       outcome = Outcome::kAdoptionTimeout;
     }
-    detail = fmt::format("{} of {} workers adopted, {} of them asleep, slowest {:.1f} us", watch.adoption.adopted,
-                         watch.adoption.live, watch.adoption.asleep, watch.adoption.slowest_us);
+    detail =
+        fmt::format("{} of {} workers adopted, {} of them asleep, slowest {:.1f} us", watch.adoption.adopted,
+                    watch.adoption.live, watch.adoption.asleep, watch.adoption.slowest_us);
   }
   if (!result.dataplane_running)
     result.warnings.push_back("no dataplane is running: new flows follow this as soon as one does");
 
   if (intended) {
-    const State::Done done = co_await record_result(*intended, outcome, microseconds_since(begin), detail, std::move(states));
+    const State::Done done =
+        co_await record_result(*intended, outcome, microseconds_since(begin), detail, std::move(states));
     if (!done) {
       spdlog::error("{}: {}", verb, done.error());
       result.warnings.push_back("in force, but its result is not recorded: " + done.error());
@@ -240,11 +226,12 @@ Task<Switcher::Result> Switcher::carry_out(const RolloutRequest& request, const 
   }
   spdlog::info("{} {}: generation {}, {}", verb, changes_json(plan), result.generation, detail);
   if (outcome == Outcome::kAdoptionTimeout) {
-    co_return tl::unexpected(Refusal{504, "adoption_timeout",
-                                     fmt::format("generation {} was published, not undone, but only {} of {} workers took it up "
-                                                 "within 2 s",
-                                                 result.generation, result.adoption.adopted, result.adoption.live),
-                                     "teal status; teal rollback"});
+    co_return tl::unexpected(
+        Refusal{504, "adoption_timeout",
+                fmt::format("generation {} was published, not undone, but only {} of {} workers took it up "
+                            "within 2 s",
+                            result.generation, result.adoption.adopted, result.adoption.live),
+                "teal status; teal rollback"});
   }
   co_return result;
 }
@@ -271,20 +258,23 @@ Task<void> Switcher::publish_everything(std::string why) {
   if (!publisher_.attached()) co_return;
   if (publisher_.targets() != nullptr) {
     Inventory inventory = catalogue_.inventory();
-    if (!learn_targets(inventory, publisher_.generation(), *publisher_.targets(), now_ticks(), wall_clock_ms()).empty()) {
+    if (!learn_targets(inventory, publisher_.generation(), *publisher_.targets(), now_ticks(),
+                       wall_clock_ms())
+             .empty()) {
       catalogue_.replace(std::move(inventory));
       save_due_ = true;
     }
   }
 
   const auto rules = std::make_unique<Ruleset>();
-  const tl::expected<void, std::string> built = build_ruleset(make_plan(catalogue_.inventory(), catalogue_.config()), *rules);
+  const tl::expected<void, std::string> built =
+      build_ruleset(make_plan(catalogue_.inventory(), catalogue_.config()), *rules);
   if (!built) {  // the start tried it with the same pools
     spdlog::error("cannot build the ruleset: {}", built.error());
     co_return;
   }
-  const auto targets = std::make_unique<Targets>(
-      make_targets(catalogue_.inventory(), catalogue_.config(), publisher_.targets(), now_ticks(), wall_clock_ms()));
+  const auto targets = std::make_unique<Targets>(make_targets(
+      catalogue_.inventory(), catalogue_.config(), publisher_.targets(), now_ticks(), wall_clock_ms()));
   const bool is_published = publisher_.generation() != 0 && same_rules(*rules, *publisher_.ruleset()) &&
                             same_targets(catalogue_.inventory(), *targets, *publisher_.targets());
 
@@ -300,7 +290,9 @@ Task<void> Switcher::publish_everything(std::string why) {
     const bool published = co_await with_a_free_slot(std::move(attempt));
     if (!published) {
       spdlog::error("publish: no slot became free within 2 s: a worker is stalled; trying again");
-      if (intended) (void)co_await record_result(*intended, Outcome::kNotPublished, microseconds_since(begin), "no free slot", {});
+      if (intended)
+        (void)co_await record_result(*intended, Outcome::kNotPublished, microseconds_since(begin),
+                                     "no free slot", {});
       everything_due_ = true;
       co_return;
     }
@@ -309,8 +301,8 @@ Task<void> Switcher::publish_everything(std::string why) {
 
   const Watch watch = co_await watch_adoption();
   if (watch.adoption.complete()) publisher_.acknowledge(publisher_.generation());
-  spdlog::info("generation {} {} ({}): {} of {} workers", publisher_.generation(), is_published ? "is published" : "published", why,
-               watch.adoption.adopted, watch.adoption.live);
+  spdlog::info("generation {} {} ({}): {} of {} workers", publisher_.generation(),
+               is_published ? "is published" : "published", why, watch.adoption.adopted, watch.adoption.live);
   if (intended) {
     const Outcome outcome = watch.adoption.complete() ? Outcome::kDone : Outcome::kAdoptionTimeout;
     const State::Done done = co_await record_result(*intended, outcome, microseconds_since(begin), why, {});
@@ -331,8 +323,9 @@ Task<void> Switcher::tidy() {
   if (catalogue_.inventory().has_retired()) co_await let_go_of_retired();
 }
 
-// A retired backend without flows in two looks goes, and a retired service without backends. The ruleset without them is published first;
-// the database lets go of the ids after another grace period (save_due_), so that a start in between finds them still held.
+// A retired backend without flows in two looks goes, and a retired service without backends. The ruleset
+// without them is published first; the database lets go of the ids after another grace period (save_due_), so
+// that a start in between finds them still held.
 Task<void> Switcher::let_go_of_retired() {
   const bool counts_are_exact = publisher_.attached() && publisher_.dataplane_running();
   if (publisher_.attached() && !counts_are_exact) co_return;  // a killed worker may have left a count too low
@@ -341,14 +334,17 @@ Task<void> Switcher::let_go_of_retired() {
   for (const BackendState& backend : rest.backends)
     if (backend.retired && !publisher_.holds_flows(backend.id)) idle.push_back(backend.id);
   const auto goes = [&](const BackendState& backend) {
-    const auto is = [&](const std::vector<uint16_t>& ids) { return std::find(ids.begin(), ids.end(), backend.id) != ids.end(); };
+    const auto is = [&](const std::vector<uint16_t>& ids) {
+      return std::find(ids.begin(), ids.end(), backend.id) != ids.end();
+    };
     return backend.retired && is(idle) && is(idle_retired_);
   };
   std::erase_if(rest.backends, goes);
   idle_retired_ = std::move(idle);
   std::erase_if(rest.services, [&](const ServiceState& service) {
-    return service.retired && std::none_of(rest.backends.begin(), rest.backends.end(),
-                                           [&](const BackendState& backend) { return backend.service == service.id; });
+    return service.retired &&
+           std::none_of(rest.backends.begin(), rest.backends.end(),
+                        [&](const BackendState& backend) { return backend.service == service.id; });
   });
   const size_t gone = catalogue_.inventory().backends.size() - rest.backends.size();
   if (gone == 0 && rest.services.size() == catalogue_.inventory().services.size()) co_return;
@@ -360,7 +356,9 @@ Task<void> Switcher::let_go_of_retired() {
   hops_needed_();
 }
 
-Task<void> Switcher::finish() { finished_.emplace(co_await mutex_.lock()); }
+Task<void> Switcher::finish() {
+  finished_.emplace(co_await mutex_.lock());
+}
 
 void Switcher::set_local_addresses(const std::vector<IpAddress>& addresses) {
   if (steering_.want_local(addresses) && steered()) steering_.add();

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carries changes through: check -> commit as intended -> publish -> adopted by every live worker -> acknowledge -> commit as done ->
-// answer. One change at a time, first come, first served; what came second is checked against what the first left.
+// Carries changes through: check -> commit as intended -> publish -> adopted by every live worker ->
+// acknowledge -> commit as done -> answer. One change at a time, first come, first served; what came second
+// is checked against what the first left.
 //
-// What is in memory follows the segment: targets change at the moment of the publication. The database follows at "done"; if it was not
-// told, the next start learns it from the segment (inventory.h: learn_targets).
+// What is in memory follows the segment: targets change at the moment of the publication. The database
+// follows at "done"; if it was not told, the next start learns it from the segment (inventory.h:
+// learn_targets).
 #pragma once
 
 #include <functional>
@@ -34,12 +36,14 @@ class Switcher {
   using Result = tl::expected<ChangeResult, Refusal>;
 
   // `inventory` is already in line with `config` and saved. What is referred to outlives this.
-  Switcher(Config config, Inventory inventory, State& state, asio::thread_pool& disk, Publisher& publisher, std::string pin_dir);
+  Switcher(Config config, Inventory inventory, State& state, asio::thread_pool& disk, Publisher& publisher,
+           std::string pin_dir);
 
   // A flip or a rollback.
   Task<Result> change(RolloutRequest request, uint32_t uid);
 
-  // Called often. Follows the segment; publishes everything into one that does not have it. The error: a segment is there, but refused.
+  // Called often. Follows the segment; publishes everything into one that does not have it. The error: a
+  // segment is there, but refused.
   Task<tl::expected<void, std::string>> follow();
 
   // Called now and then: does what waits for a grace period, and lets go of ids that no flow holds any more.
@@ -51,7 +55,8 @@ class Switcher {
   void abandon() { mutex_.abandon(); }
 
   void set_local_addresses(const std::vector<IpAddress>& addresses);
-  // `callback` is called when next hops are to be asked for anew: another segment, other ports, other backends.
+  // `callback` is called when next hops are to be asked for anew: another segment, other ports, other
+  // backends.
   void on_hops_needed(std::function<void()> callback) { hops_needed_ = std::move(callback); }
 
   const Catalogue& catalogue() const { return catalogue_; }
@@ -83,8 +88,8 @@ class Switcher {
   AsyncMutex mutex_;
   std::optional<AsyncMutex::Guard> finished_;
   std::function<void()> hops_needed_ = [] {};
-  bool everything_due_ = true;  // nobody looked yet whether the segment has all of it, or it has not
-  bool save_due_ = false;        // ids were let go of, and become free after a grace period
+  bool everything_due_ = true;          // nobody looked yet whether the segment has all of it, or it has not
+  bool save_due_ = false;               // ids were let go of, and become free after a grace period
   std::vector<uint16_t> idle_retired_;  // backends that had no flow at the last look
 };
 

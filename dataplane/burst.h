@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A burst of packets on its way through the stages of worker.cc: one column per fact, row i is packet i. A stage reads what earlier
-// stages wrote and skips rows whose verdict is decided.
+// A burst of packets on its way through the stages of worker.cc: one column per fact, row i is packet i. A
+// stage reads what earlier stages wrote and skips rows whose verdict is decided.
 #pragma once
 
 #include <cstdint>
@@ -40,15 +40,16 @@ struct Burst {
 
   uint32_t count = 0;
   rte_mbuf* mbufs[kCapacity];
-  Verdict verdicts[kCapacity];       // every stage may decide
-  ParsedPacket packets[kCapacity];   // parse
-  Role roles[kCapacity];             // classify
-  FlowKey keys[kCapacity];           // classify; the flow's name, from either side
-  uint64_t client_hashes[kCapacity]; // classify
-  uint16_t backends[kCapacity];      // classify, for replies: where it comes from; then track: the backend to talk to or for
-  FlowTable::Place places[kCapacity];// find
-  FlowIndex flows[kCapacity];        // find, track
-  uint64_t hops[kCapacity];          // track: Hop word to leave by
+  Verdict verdicts[kCapacity];        // every stage may decide
+  ParsedPacket packets[kCapacity];    // parse
+  Role roles[kCapacity];              // classify
+  FlowKey keys[kCapacity];            // classify; the flow's name, from either side
+  uint64_t client_hashes[kCapacity];  // classify
+  uint16_t backends[kCapacity];  // classify, for replies: where it comes from; then track: the backend to
+                                 // talk to or for
+  FlowTable::Place places[kCapacity];  // find
+  FlowIndex flows[kCapacity];          // find, track
+  uint64_t hops[kCapacity];            // track: Hop word to leave by
 };
 
 }  // namespace teal

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a new flow goes: a pure function of (target, hash). The colour follows from the low 32 bits by share, the backend from the high
-// 32 bits by the colour's Maglev table, so a share picks no special backends.
+// Where a new flow goes: a pure function of (target, hash). The colour follows from the low 32 bits by share,
+// the backend from the high 32 bits by the colour's Maglev table, so a share picks no special backends.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,14 @@ inline Colour choose_colour(const Target& target, uint64_t choice) {
 }
 
 // kNoId where the pool has no backend that takes new flows.
-inline uint16_t choose_backend(const Ruleset& ruleset, const ServiceRule& service, Colour colour, uint64_t choice) {
+inline uint16_t choose_backend(const Ruleset& ruleset, const ServiceRule& service, Colour colour,
+                               uint64_t choice) {
   const MaglevTable& pool = service.pools[static_cast<int>(colour)];
   return pool.size == 0 ? kNoId : ruleset.maglev[pool.offset + scale(choice, pool.size)];
 }
 
-// Is the flip of this target still draining? Then TCP flows without an entry are taken for flows of the previous colour.
+// Is the flip of this target still draining? Then TCP flows without an entry are taken for flows of the
+// previous colour.
 inline bool is_draining(const Target& target, uint32_t now_tick) {
   return ticks_since(target.flipped_at_tick, now_tick) < target.drain_ticks;
 }

@@ -8,8 +8,8 @@
 namespace teal {
 namespace {
 
-// A flow packet as its receiver answers it. An ICMP error is about a packet that went the other way, so its quoted addresses are read
-// with the ends exchanged: one set of tests then serves both.
+// A flow packet as its receiver answers it. An ICMP error is about a packet that went the other way, so its
+// quoted addresses are read with the ends exchanged: one set of tests then serves both.
 struct Ends {
   Socket from, to;
 };
@@ -21,30 +21,41 @@ Ends ends_of(const ParsedPacket& packet) {
   return {source, destination};
 }
 
+// The last hop of a packet is this one: it makes no flow and counts nowhere, and the kernel answers for it
+// (ICMP time exceeded; RFC 1812, 5.3.1).
+Verdict unless_expired(const ParsedPacket& packet) {
+  return packet.ttl <= 1 ? Verdict::punt() : Verdict::undecided();
+}
+
 Verdict classify_one(Burst& burst, uint32_t i, const Rules& rules, PortTraits port) {
   const ParsedPacket& packet = burst.packets[i];
   switch (packet.result) {
     case ParseResult::kFlowPacket:
-    case ParseResult::kIcmpError: break;
-    case ParseResult::kOther: return Verdict::punt();
+    case ParseResult::kIcmpError:
+      break;
+    case ParseResult::kOther:
+      return Verdict::punt();
     // On a steered port it is to a VIP's or from a backend's address; without ports it has no flow.
-    case ParseResult::kFragment: return port.steered ? Verdict::drop(DropReason::k_fragment) : Verdict::punt();
-    case ParseResult::kTruncated: return Verdict::drop(DropReason::k_truncated);
-    case ParseResult::kBadHeader: return Verdict::drop(DropReason::k_bad_header);
+    case ParseResult::kFragment:
+      return port.steered ? Verdict::drop(DropReason::k_fragment) : Verdict::punt();
+    case ParseResult::kTruncated:
+      return Verdict::drop(DropReason::k_truncated);
+    case ParseResult::kBadHeader:
+      return Verdict::drop(DropReason::k_bad_header);
   }
   const bool icmp = packet.result == ParseResult::kIcmpError;
   const Ends ends = ends_of(packet);
   if (const uint16_t service = rules.ruleset.find_service(ends.to); service != kNoId) {
     burst.roles[i] = icmp ? Role::kIcmpToVip : Role::kToVip;
     burst.keys[i] = {ends.from.address, ends.from.port, service};
-    return Verdict::undecided();
+    return unless_expired(packet);
   }
   if ((port.side & kBackendSide) != 0) {
     if (const uint16_t backend = rules.ruleset.find_backend(ends.from); backend != kNoId) {
       burst.roles[i] = icmp ? Role::kIcmpFromBackend : Role::kFromBackend;
       burst.keys[i] = {ends.to.address, ends.to.port, rules[backend]};
       burst.backends[i] = backend;
-      return Verdict::undecided();
+      return unless_expired(packet);
     }
   }
   return Verdict::punt();

@@ -43,7 +43,8 @@ std::string allowed_cpus() {
 }  // namespace
 
 MbufNeed mbuf_need(uint32_t queues, uint32_t workers, uint32_t memory_mb) {
-  const uint32_t least = queues * kMbufsPerQueue + workers * (Handover::kRingEntries + 4 * Burst::kCapacity + 2 * kMempoolCache) + 4096;
+  const uint32_t least = queues * kMbufsPerQueue +
+                         workers * (Handover::kRingEntries + 4 * Burst::kCapacity + 2 * kMempoolCache) + 4096;
   const uint32_t mbufs = std::max(least, static_cast<uint32_t>((uint64_t{memory_mb} << 20) / kBytesPerMbuf));
   return {mbufs, mbufs * kBytesPerMbuf};
 }
@@ -59,12 +60,15 @@ EalArguments eal_arguments(const DataplaneOptions& options, const std::string& i
   if (free_huge_page_bytes() >= bytes + kEalBytes) {
     arguments.push_back("--in-memory");
     // net_vhost and virtio_user pass their memory on as files.
-    if (std::any_of(options.ports.begin(), options.ports.end(), [](const PortOptions& port) { return port.kind == DeviceKind::kVdev; }))
+    if (std::any_of(options.ports.begin(), options.ports.end(),
+                    [](const PortOptions& port) { return port.kind == DeviceKind::kVdev; }))
       arguments.push_back("--single-file-segments");
   } else {
-    result.notice = fmt::format("{} MiB of huge pages are wanted and {} MiB are free: going on with small pages, which is slower",
-                                (bytes + kEalBytes) >> 20, free_huge_page_bytes() >> 20);
-    arguments.insert(arguments.end(), {"--no-huge", "-m", std::to_string((bytes + 2 * kEalBytes) >> 20), "--file-prefix", instance});
+    result.notice = fmt::format(
+        "{} MiB of huge pages are wanted and {} MiB are free: going on with small pages, which is slower",
+        (bytes + kEalBytes) >> 20, free_huge_page_bytes() >> 20);
+    arguments.insert(arguments.end(), {"--no-huge", "-m", std::to_string((bytes + 2 * kEalBytes) >> 20),
+                                       "--file-prefix", instance});
   }
   const std::string floating = allowed_cpus();
   std::string lcores = fmt::format("0@({})", floating);
@@ -81,15 +85,17 @@ tl::expected<void, std::string> start_eal(const EalArguments& arguments) {
   kept = arguments.arguments;
   for (std::string& argument : kept) argv.push_back(argument.data());
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
-    return tl::unexpected(fmt::format("DPDK's EAL did not start ({}): {}", rte_strerror(rte_errno), fmt::join(kept, " ")));
+    return tl::unexpected(
+        fmt::format("DPDK's EAL did not start ({}): {}", rte_strerror(rte_errno), fmt::join(kept, " ")));
   return {};
 }
 
 tl::expected<rte_mempool*, std::string> create_mbuf_pool(const MbufNeed& need) {
-  rte_mempool* pool = rte_pktmbuf_pool_create("packets", need.mbufs, kMempoolCache, kPrivateBytes, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                              static_cast<int>(rte_socket_id()));
+  rte_mempool* pool = rte_pktmbuf_pool_create("packets", need.mbufs, kMempoolCache, kPrivateBytes,
+                                              RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   if (pool == nullptr)
-    return tl::unexpected(fmt::format("a pool of {} packets ({} MiB): {}", need.mbufs, need.bytes >> 20, rte_strerror(rte_errno)));
+    return tl::unexpected(fmt::format("a pool of {} packets ({} MiB): {}", need.mbufs, need.bytes >> 20,
+                                      rte_strerror(rte_errno)));
   return pool;
 }
 

@@ -13,15 +13,17 @@ struct rte_mempool;
 
 namespace teal {
 
-// What the packets of all ports and workers take: an AF_XDP queue keeps 2,048 in its fill ring and as many in transmit.
+// What the packets of all ports and workers take: an AF_XDP queue keeps 2,048 in its fill ring and as many in
+// transmit.
 struct MbufNeed {
   uint32_t mbufs;
   uint64_t bytes;
 };
 MbufNeed mbuf_need(uint32_t queues, uint32_t workers, uint32_t memory_mb);
 
-// The arguments of rte_eal_init: an EAL without files or telemetry, so that several run side by side, with an lcore per worker besides the
-// main one. Huge pages if `bytes` of them are free, else none (`notice` says so).
+// The arguments of rte_eal_init: an EAL without files or telemetry, so that several run side by side, with an
+// lcore per worker besides the main one. Huge pages if `bytes` of them are free, else none (`notice` says
+// so).
 struct EalArguments {
   std::vector<std::string> arguments;
   std::string notice;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The exact number of flows per backend and colour, kept beside the table: every insert, removal and change of phase of a worker's
-// flows passes here. A start counts anew, so a kill between the table's change and the ledger's does no lasting harm.
+// The exact number of flows per backend and colour, kept beside the table: every insert, removal and change
+// of phase of a worker's flows passes here. A start counts anew, so a kill between the table's change and the
+// ledger's does no lasting harm.
 #pragma once
 
 #include "dataplane/shm/counters.h"
@@ -16,7 +17,7 @@ class FlowLedger {
   void added(uint16_t backend, const FlowState& state) { change(backend, state, 1); }
   void removed(uint16_t backend, const FlowState& state) { change(backend, state, -1); }
   void moved(uint16_t backend, const FlowState& before, const FlowState& after) {
-    if (before.phase == after.phase) return;
+    if (before.phase == after.phase && before.flags == after.flags) return;
     removed(backend, before);
     added(backend, after);
   }
@@ -39,7 +40,7 @@ class FlowLedger {
   void change(uint16_t backend, const FlowState& state, int by) {
     FlowCount& count = block_.flows[backend][static_cast<int>(state.colour())];
     add(is_closing(state.phase) ? count.closing : count.live, by);
-    if (state.phase == FlowPhase::kEmbryonic) add(block_.status.embryonic_flows, by);
+    if (state.flags & kFlowUnproven) add(block_.status.embryonic_flows, by);
   }
 
   WorkerBlock& block_;

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/handover.h"
 
-#include <cstring>
 #include <fmt/format.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
+#include <cstring>
 
 namespace teal {
 
-void Handover::RingFree::operator()(rte_ring* ring) const { rte_ring_free(ring); }
+void Handover::RingFree::operator()(rte_ring* ring) const {
+  rte_ring_free(ring);
+}
 
 tl::expected<Handover, std::string> Handover::create(uint32_t workers) {
   Handover handover;
   for (uint32_t i = 0; i < workers; ++i) {
     const std::string name = fmt::format("handover_{}", i);
-    rte_ring* ring = rte_ring_create(name.c_str(), kRingEntries, static_cast<int>(rte_socket_id()), RING_F_SC_DEQ);
+    rte_ring* ring =
+        rte_ring_create(name.c_str(), kRingEntries, static_cast<int>(rte_socket_id()), RING_F_SC_DEQ);
     if (ring == nullptr)
-      return tl::unexpected(fmt::format("ring {} of {} entries: {}", name, kRingEntries, rte_strerror(rte_errno)));
+      return tl::unexpected(
+          fmt::format("ring {} of {} entries: {}", name, kRingEntries, rte_strerror(rte_errno)));
     handover.rings_.emplace_back(ring);
   }
   return handover;
@@ -38,7 +42,8 @@ void Handover::give(Burst& burst, uint32_t self, const FlowTable& table) {
 }
 
 void Handover::take(Burst& burst, uint32_t self) {
-  burst.count = rte_ring_sc_dequeue_burst(rings_[self].get(), reinterpret_cast<void**>(burst.mbufs), Burst::kCapacity, nullptr);
+  burst.count = rte_ring_sc_dequeue_burst(rings_[self].get(), reinterpret_cast<void**>(burst.mbufs),
+                                          Burst::kCapacity, nullptr);
   for (uint32_t i = 0; i < burst.count; ++i)
     std::memcpy(&burst.packets[i], rte_mbuf_to_priv(burst.mbufs[i]), sizeof(ParsedPacket));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packets that the NIC gave to another worker than the one that owns their flow. Each worker has one ring that all others put into;
-// the mbuf crosses it, with the parsed form in its private area. A full ring drops, counted, and never waits.
+// Packets that the NIC gave to another worker than the one that owns their flow. Each worker has one ring
+// that all others put into; the mbuf crosses it, with the parsed form in its private area. A full ring drops,
+// counted, and never waits.
 #pragma once
 
 #include <memory>

@@ -7,7 +7,8 @@
 
 namespace teal {
 
-// Ids of the hops that clients' packets came by, through a small cache of this worker in front of the segment's table.
+// Ids of the hops that clients' packets came by, through a small cache of this worker in front of the
+// segment's table.
 class LastHops {
  public:
   explicit LastHops(SegmentHeader& header) : header_(header) { cached_words_.fill(Hop::kNone); }

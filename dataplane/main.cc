@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teal-dataplane: from a config file to running workers, and until a signal ends them. Small and without policy: it never waits for teald.
+// teal-dataplane: from a config file to running workers, and until a signal ends them. Small and without
+// policy: it never waits for teald.
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
-#include <memory>
-#include <sys/prctl.h>
-#include <unistd.h>
 
-#include <cxxopts.hpp>
-#include <rte_lcore.h>
 #include <rte_launch.h>
+#include <rte_lcore.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <cxxopts.hpp>
 
 #include "bpf/steer_loader.h"
 #include "dataplane/eal.h"
@@ -22,6 +23,10 @@
 
 namespace teal {
 namespace {
+
+// A killed dataplane keeps its lock until the kernel has closed its AF_XDP sockets (seen: 250 ms for 16
+// queues).
+constexpr std::chrono::seconds kPatienceWithTheDead(2);
 
 enum ExitCode : int { kStopped = 0, kFailed = 1, kUsage = 2, kLockHeld = 3, kSegmentRefused = 4 };
 
@@ -39,19 +44,23 @@ int fail(ExitCode code, const std::string& message) {
   return code;
 }
 
-// Takes the steering program off every AF_XDP port of the config: from here on the kernel sees the services' packets.
+// Takes the steering program off every AF_XDP port of the config: from here on the kernel sees the services'
+// packets.
 int detach(const Arguments& arguments, const DataplaneOptions& options) {
   for (const PortOptions& port : options.ports) {
     if (port.kind != DeviceKind::kAfXdp) continue;
     const auto detached = detach_steering(port.device);
     if (!detached) return fail(kFailed, fmt::format("port {}: {}", port.name, detached.error()));
-    spdlog::info("port {}: {}", port.name, *detached ? "steering program taken off" : "had no steering program");
+    spdlog::info("port {}: {}", port.name,
+                 *detached ? "steering program taken off" : "had no steering program");
   }
-  if (const auto unpinned = unpin_steering(arguments.pin_dir()); !unpinned) return fail(kFailed, unpinned.error());
+  if (const auto unpinned = unpin_steering(arguments.pin_dir()); !unpinned)
+    return fail(kFailed, unpinned.error());
   return kStopped;
 }
 
-tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& options, SegmentHeader& header, rte_mempool* pool,
+tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& options,
+                                                        SegmentHeader& header, rte_mempool* pool,
                                                         const std::string& pin_dir) {
   const auto rows = assign_port_rows(header, options.ports);
   if (!rows) return tl::unexpected(rows.error());
@@ -75,24 +84,34 @@ uint32_t count_queues(const DataplaneOptions& options) {
   return queues;
 }
 
+struct Launch {
+  Switch* shared;
+  uint32_t worker;
+};
+
 int run_worker(void* argument) {
+  const auto& launch = *static_cast<const Launch*>(argument);
   prctl(PR_SET_TIMERSLACK, 1'000);  // ns; the default of 50 us would add to each short sleep
-  static_cast<Worker*>(argument)->run();
+  Worker(*launch.shared, launch.worker).run();
   return 0;
 }
 
-// Workers run until SIGTERM or SIGINT. The ports stay open: closing AF_XDP ports would take the steering program off.
+// Workers run until SIGTERM or SIGINT. The ports stay open: closing AF_XDP ports would take the steering
+// program off.
 void run_workers(Switch& shared, const sigset_t& signals) {
-  std::vector<std::unique_ptr<Worker>> workers;
-  for (uint32_t i = 0; i < shared.handover.workers(); ++i) workers.push_back(std::make_unique<Worker>(shared, i));
+  std::vector<Launch> launches;
+  for (uint32_t i = 0; i < shared.handover.workers(); ++i) launches.push_back({&shared, i});
   uint32_t next = 0;
   unsigned lcore;
-  RTE_LCORE_FOREACH_WORKER(lcore) { rte_eal_remote_launch(run_worker, workers[next++].get(), lcore); }
-  spdlog::info("ready: {} worker(s) poll {} port(s)", workers.size(), shared.ports.size());
+  RTE_LCORE_FOREACH_WORKER(lcore) {
+    rte_eal_remote_launch(run_worker, &launches[next++], lcore);
+  }
+  spdlog::info("ready: {} worker(s) poll {} port(s)", launches.size(), shared.ports.size());
 
   int signal = 0;
   sigwait(&signals, &signal);
-  spdlog::info("{}: stopping; flows stay in the segment, the steering program stays attached", strsignal(signal));
+  spdlog::info("{}: stopping; flows stay in the segment, the steering program stays attached",
+               strsignal(signal));
   shared.stop.store(true, std::memory_order_relaxed);
   rte_eal_mp_wait_lcore();
 }
@@ -107,7 +126,7 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(arguments.run_dir, error);
   if (error) return fail(kFailed, fmt::format("run directory {}: {}", arguments.run_dir, error.message()));
-  const auto lock = ProcessLock::acquire(arguments.run_dir + "/dataplane.lock");
+  const auto lock = ProcessLock::acquire(arguments.run_dir + "/dataplane.lock", kPatienceWithTheDead);
   if (!lock) return fail(kLockHeld, lock.error());
 
   auto opened = Segment::open_or_create(
@@ -126,7 +145,8 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
 
   header.tsc_hz = measure_tsc_hz();
   const Resumed resumed = resume_flows(segment, options.workers);
-  spdlog::info("segment {}: {} flows of {} kept{}", opened->created ? "created" : "attached", resumed.flows, header.flow_capacity,
+  spdlog::info("segment {}: {} flows of {} kept{}", opened->created ? "created" : "attached", resumed.flows,
+               header.flow_capacity,
                resumed.removed == 0 ? "" : fmt::format(", {} of unknown backends removed", resumed.removed));
   const auto ports = open_ports(options, header, *pool, arguments.pin_dir());
   if (!ports) return fail(kFailed, ports.error());
@@ -137,31 +157,39 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
 
   header.worker_count.store(options.workers, std::memory_order_relaxed);
   header.dataplane_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
-  header.dataplane_epoch.fetch_add(1, std::memory_order_release);  // pairs with teald's acquire load: the port rows are there
-  Switch shared{.segment = segment, .ports = *ports, .handover = *handover, .punt = *punt, .idle = options.idle};
+  header.dataplane_epoch.fetch_add(
+      1, std::memory_order_release);  // pairs with teald's acquire load: the port rows are there
+  Switch shared{
+      .segment = segment, .ports = *ports, .handover = *handover, .punt = *punt, .idle = options.idle};
   run_workers(shared, signals);
   spdlog::shutdown();
   _exit(kStopped);
 }
 
 int main_of(int argc, char** argv) {
-  cxxopts::Options parser("teal-dataplane", "Teal's packet path: rewrites packets between clients and the blue and green backends of services.");
-  parser.add_options()                                                                                          //
-      ("config", "the config file", cxxopts::value<std::string>()->default_value("/etc/teal/teal.toml"), "FILE")  //
+  cxxopts::Options parser(
+      "teal-dataplane",
+      "Teal's packet path: rewrites packets between clients and the blue and green backends of services.");
+  parser.add_options()  //
+      ("config", "the config file", cxxopts::value<std::string>()->default_value("/etc/teal/teal.toml"),
+       "FILE")  //
       ("run-dir", "where the lock and the segment's link are; its last part names the instance",
-       cxxopts::value<std::string>()->default_value("/run/teal"), "DIR")                                         //
-      ("workers", "overrides [dataplane] workers", cxxopts::value<uint32_t>(), "N")                              //
-      ("detach", "take the steering program off the ports and exit")                                             //
-      ("log-level", "trace, debug, info, warning, error", cxxopts::value<std::string>()->default_value("info"), "LEVEL")  //
-      ("version", "print the version and exit")                                                                  //
+       cxxopts::value<std::string>()->default_value("/run/teal"), "DIR")             //
+      ("workers", "overrides [dataplane] workers", cxxopts::value<uint32_t>(), "N")  //
+      ("detach", "take the steering program off the ports and exit")                 //
+      ("log-level", "trace, debug, info, warning, error",
+       cxxopts::value<std::string>()->default_value("info"), "LEVEL")  //
+      ("version", "print the version and exit")                        //
       ("help", "print this and exit");
   const auto given = parser.parse(argc, argv);
   if (given.count("help") != 0) return std::cout << parser.help(), kStopped;
   if (given.count("version") != 0) return std::cout << "teal-dataplane " TEAL_VERSION "\n", kStopped;
-  if (!given.unmatched().empty()) return fail(kUsage, fmt::format("unexpected argument \"{}\"; see --help", given.unmatched().front()));
+  if (!given.unmatched().empty())
+    return fail(kUsage, fmt::format("unexpected argument \"{}\"; see --help", given.unmatched().front()));
   spdlog::set_level(spdlog::level::from_str(given["log-level"].as<std::string>()));
 
-  Arguments arguments{.config = given["config"].as<std::string>(), .run_dir = given["run-dir"].as<std::string>(),
+  Arguments arguments{.config = given["config"].as<std::string>(),
+                      .run_dir = given["run-dir"].as<std::string>(),
                       .detach = given.count("detach") != 0};
   auto options = read_options(arguments.config);
   if (!options) {
@@ -171,8 +199,11 @@ int main_of(int argc, char** argv) {
   if (given.count("workers") != 0) {
     options->workers = given["workers"].as<uint32_t>();
     options->cpus.resize(std::min<size_t>(options->cpus.size(), options->workers));
-    if (options->workers < 1 || options->workers > Punt::kMaxWorkers || (!options->cpus.empty() && options->cpus.size() < options->workers))
-      return fail(kUsage, fmt::format("--workers {}: expected 1 to {}, and a CPU of [dataplane] cpus for each", options->workers, Punt::kMaxWorkers));
+    if (options->workers < 1 || options->workers > Punt::kMaxWorkers ||
+        (!options->cpus.empty() && options->cpus.size() < options->workers))
+      return fail(kUsage,
+                  fmt::format("--workers {}: expected 1 to {}, and a CPU of [dataplane] cpus for each",
+                              options->workers, Punt::kMaxWorkers));
   }
   return arguments.detach ? detach(arguments, *options) : run(arguments, *options);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of a flow as a table. No sequence numbers: RST and FIN only shorten the timeout, and later data restores the flow, so a
-// forged one costs nothing but a shorter patience.
+// The life of a flow as a table. No sequence numbers: RST and FIN only shorten the timeout, and later data
+// restores the flow, so a forged one costs nothing but a shorter patience. After both FINs, data takes back
+// that of its sender alone. After a RST, the client's data waits for the backend's answer as a new flow's
+// does: whether the backend had ever answered is no longer known.
 #pragma once
 
 #include <array>
@@ -30,8 +32,9 @@ inline FlowEvent tcp_event(const ParsedPacket& packet) {
 }
 
 namespace phase_table {
-inline constexpr FlowPhase kEmb = FlowPhase::kEmbryonic, kEst = FlowPhase::kEstablished, kCFi = FlowPhase::kClientFin,
-                           kBFi = FlowPhase::kBackendFin, kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset;
+inline constexpr FlowPhase kEmb = FlowPhase::kEmbryonic, kEst = FlowPhase::kEstablished,
+                           kCFi = FlowPhase::kClientFin, kBFi = FlowPhase::kBackendFin,
+                           kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset;
 // clang-format off
 inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
                             static_cast<size_t>(FlowPhase::kCount)> kNext = {{
@@ -40,8 +43,8 @@ inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
   /* established */         {{kEst, kEst, kEst, kCFi, kRes,           kEst, kEst, kEst, kBFi, kRes}},
   /* client fin  */         {{kCFi, kEst, kCFi, kCFi, kRes,           kCFi, kCFi, kCFi, kClo, kRes}},
   /* backend fin */         {{kBFi, kBFi, kBFi, kClo, kRes,           kBFi, kEst, kBFi, kBFi, kRes}},
-  /* closed      */         {{kClo, kEst, kClo, kClo, kRes,           kClo, kEst, kClo, kClo, kRes}},
-  /* reset       */         {{kRes, kEst, kRes, kRes, kRes,           kRes, kEst, kRes, kRes, kRes}},
+  /* closed      */         {{kClo, kBFi, kClo, kClo, kRes,           kClo, kCFi, kClo, kClo, kRes}},
+  /* reset       */         {{kRes, kEmb, kRes, kRes, kRes,           kRes, kEst, kRes, kRes, kRes}},
 }};
 // clang-format on
 }  // namespace phase_table
@@ -52,15 +55,29 @@ constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent eve
                            [static_cast<size_t>(event) + (from_backend ? kEventsOfOneSide : 0)];
 }
 
+// Is the flow, in `phase` before it, proven by this event? TCP by the client's answer to the backend's
+// answer: a forged address is not sent that one. UDP by the backend's, as many an exchange is one question
+// and one answer. Reset proves nothing, as it is reached without any answer too.
+constexpr bool proves(FlowPhase phase, bool udp, bool from_backend, FlowEvent event) {
+  if (udp) return from_backend;
+  return !from_backend && phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset &&
+         event != FlowEvent::kSyn && event != FlowEvent::kRst;
+}
+
 inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) {
+  if ((state.flags & kFlowUnproven) && !is_closing(state.phase)) return timeouts.embryonic;
   switch (state.phase) {
-    case FlowPhase::kEmbryonic: return timeouts.embryonic;
-    case FlowPhase::kEstablished: return state.flags & kFlowUdp ? timeouts.udp_established : timeouts.tcp_established;
+    case FlowPhase::kEmbryonic:
+      return timeouts.embryonic;
+    case FlowPhase::kEstablished:
+      return state.flags & kFlowUdp ? timeouts.udp_established : timeouts.tcp_established;
     case FlowPhase::kClientFin:
-    case FlowPhase::kBackendFin: return timeouts.tcp_half_closed;
+    case FlowPhase::kBackendFin:
+      return timeouts.tcp_half_closed;
     case FlowPhase::kClosed:
     case FlowPhase::kReset:
-    case FlowPhase::kCount: break;
+    case FlowPhase::kCount:
+      break;
   }
   return timeouts.tcp_closed;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/port.h"
 
-#include <algorithm>
-#include <cstring>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 #include <rte_dev.h>
@@ -32,13 +32,14 @@ tl::expected<uint16_t, std::string> probe_vdev(const std::string& device, const 
   return ethdev;
 }
 
-tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& options, uint32_t workers, rte_mempool* pool,
-                                            const std::string& pin_dir) {
+tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& options, uint32_t workers,
+                                            rte_mempool* pool, const std::string& pin_dir) {
   const auto queues = receive_queues(port.interface);
   if (!queues) return tl::unexpected(queues.error());
   if (*queues < workers)
-    return tl::unexpected(fmt::format("{} has {} queue(s) for {} workers, expected one each: `ethtool -L {} combined {}`, or fewer workers",
-                                      port.interface, *queues, workers, port.interface, workers));
+    return tl::unexpected(fmt::format(
+        "{} has {} queue(s) for {} workers, expected one each: `ethtool -L {} combined {}`, or fewer workers",
+        port.interface, *queues, workers, port.interface, workers));
   const auto steering = attach_steering(port.interface, options.side, pin_dir);
   if (!steering) return tl::unexpected(steering.error());
   spdlog::info("port {}: steering program {} {} on {}, {} mode", port.name, steering->program_id,
@@ -47,8 +48,9 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
   port.steered = true;
   for (uint32_t queue = 0; queue < *queues; ++queue) {
     // busy_budget=0: no system call on an empty poll.
-    const auto ethdev = probe_vdev(fmt::format("net_af_xdp_{}_{}", port.id, queue),
-                                   fmt::format("iface={},start_queue={},queue_count=1,busy_budget=0", port.interface, queue));
+    const auto ethdev =
+        probe_vdev(fmt::format("net_af_xdp_{}_{}", port.id, queue),
+                   fmt::format("iface={},start_queue={},queue_count=1,busy_budget=0", port.interface, queue));
     if (!ethdev) return tl::unexpected(ethdev.error());
     if (auto started = start_ethdev(*ethdev, 1, pool); !started) return started;
     port.queues.push_back({*ethdev, 0});
@@ -57,16 +59,19 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
 }
 
 // One ethdev with a queue pair per worker.
-tl::expected<void, std::string> open_multi_queue(Port& port, uint16_t ethdev, uint32_t workers, rte_mempool* pool) {
+tl::expected<void, std::string> open_multi_queue(Port& port, uint16_t ethdev, uint32_t workers,
+                                                 rte_mempool* pool) {
   if (auto started = start_ethdev(ethdev, static_cast<uint16_t>(workers), pool); !started) return started;
-  for (uint32_t queue = 0; queue < workers; ++queue) port.queues.push_back({ethdev, static_cast<uint16_t>(queue)});
+  for (uint32_t queue = 0; queue < workers; ++queue)
+    port.queues.push_back({ethdev, static_cast<uint16_t>(queue)});
   return {};
 }
 
-tl::expected<void, std::string> open_device(Port& port, const PortOptions& options, uint32_t workers, rte_mempool* pool,
-                                            const std::string& pin_dir) {
+tl::expected<void, std::string> open_device(Port& port, const PortOptions& options, uint32_t workers,
+                                            rte_mempool* pool, const std::string& pin_dir) {
   switch (options.kind) {
-    case DeviceKind::kAfXdp: return open_af_xdp(port, options, workers, pool, pin_dir);
+    case DeviceKind::kAfXdp:
+      return open_af_xdp(port, options, workers, pool, pin_dir);
     case DeviceKind::kAfPacket: {
       port.kernel_has_own_copy = true;
       const auto ethdev = probe_vdev(fmt::format("net_af_packet{}", port.id),
@@ -84,7 +89,8 @@ tl::expected<void, std::string> open_device(Port& port, const PortOptions& optio
     case DeviceKind::kPci: {
       uint16_t ethdev = 0;
       if (const int error = rte_eal_hotplug_add("pci", options.device.c_str(), ""); error != 0)
-        return tl::unexpected(fmt::format("PCI device {}: {} (is it bound to vfio-pci?)", options.device, rte_strerror(-error)));
+        return tl::unexpected(fmt::format("PCI device {}: {} (is it bound to vfio-pci?)", options.device,
+                                          rte_strerror(-error)));
       if (rte_eth_dev_get_port_by_name(options.device.c_str(), &ethdev) != 0)
         return tl::unexpected(fmt::format("PCI device {} is no Ethernet device", options.device));
       return open_multi_queue(port, ethdev, workers, pool);
@@ -119,10 +125,12 @@ tl::expected<void, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, r
   rte_eth_conf conf{};
   if (queues > 1) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-    conf.rx_adv_conf.rss_conf.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
+    conf.rx_adv_conf.rss_conf.rss_hf =
+        (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
     if (conf.rx_adv_conf.rss_conf.rss_hf == 0) conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
   }
-  if (const int error = rte_eth_dev_configure(ethdev, queues, queues, &conf); error != 0) return failed("configure", error);
+  if (const int error = rte_eth_dev_configure(ethdev, queues, queues, &conf); error != 0)
+    return failed("configure", error);
   uint16_t receive = kDescriptors, transmit = kDescriptors;
   if (const int error = rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &receive, &transmit); error != 0)
     return failed("descriptors", error);
@@ -137,8 +145,8 @@ tl::expected<void, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, r
   return {};
 }
 
-tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t id, uint32_t workers, rte_mempool* pool,
-                                          const std::string& pin_dir) {
+tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t id, uint32_t workers,
+                                          rte_mempool* pool, const std::string& pin_dir) {
   Port port;
   port.id = id;
   port.name = options.name;
@@ -147,21 +155,25 @@ tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t i
     port.interface = options.device;
     port.ifindex = if_nametoindex(port.interface.c_str());
     if (port.ifindex == 0)
-      return tl::unexpected(fmt::format("port {}: no interface {} in this network namespace", port.name, port.interface));
+      return tl::unexpected(
+          fmt::format("port {}: no interface {} in this network namespace", port.name, port.interface));
   }
   if (auto opened = open_device(port, options, workers, pool, pin_dir); !opened)
     return tl::unexpected(fmt::format("port {}: {}", port.name, opened.error()));
   rte_ether_addr address;
   rte_eth_macaddr_get(port.queues.front().ethdev, &address);
   std::copy_n(address.addr_bytes, 6, port.mac.bytes);
-  // The kernel sees to it on interfaces that it keeps; a NIC of our own takes what is sent to it, and multicast (ND) for the TAP.
+  // The kernel sees to it on interfaces that it keeps; a NIC of our own takes what is sent to it, and
+  // multicast (ND) for the TAP.
   if (port.ifindex == 0) rte_eth_allmulticast_enable(port.queues.front().ethdev);
   return port;
 }
 
-tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader& header, std::span<const PortOptions> ports) {
+tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader& header,
+                                                                  std::span<const PortOptions> ports) {
   const auto row_of = [&](std::string_view name) {
-    return std::find_if(header.ports, header.ports + kMaxPorts, [&](const PortRow& row) { return name == row.name; });
+    return std::find_if(header.ports, header.ports + kMaxPorts,
+                        [&](const PortRow& row) { return name == row.name; });
   };
   std::vector<uint16_t> ids;
   for (PortRow& row : header.ports) {
@@ -172,8 +184,10 @@ tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader&
     PortRow* row = row_of(port.name);
     if (row == header.ports + kMaxPorts) row = row_of("");
     if (row == header.ports + kMaxPorts)
-      return tl::unexpected(fmt::format("port {}: the segment knows {} port names already, expected no more (renamed ports keep "
-                                        "their row: remove the segment to forget them)", port.name, kMaxPorts));
+      return tl::unexpected(fmt::format(
+          "port {}: the segment knows {} port names already, expected no more (renamed ports keep "
+          "their row: remove the segment to forget them)",
+          port.name, kMaxPorts));
     std::memset(row->name, 0, sizeof(row->name));
     port.name.copy(row->name, sizeof(row->name) - 1);
     row->present = 1;

@@ -14,15 +14,17 @@
 namespace teal {
 namespace {
 
-// A punted packet's source is not routed towards the TAP, so the strict filter would drop it. The kernel takes the stricter of `all` and
-// the interface's own value.
+// A punted packet's source is not routed towards the TAP, so the strict filter would drop it. The kernel
+// takes the stricter of `all` and the interface's own value.
 void turn_off_reverse_path_filter(const std::string& interface) {
   const std::string path = fmt::format("/proc/sys/net/ipv4/conf/{}/rp_filter", interface);
-  if (!(std::ofstream(path) << "0\n").flush()) spdlog::warn("{}: cannot be set to 0: punted packets may be dropped", path);
+  if (!(std::ofstream(path) << "0\n").flush())
+    spdlog::warn("{}: cannot be set to 0: punted packets may be dropped", path);
   int all = 0;
   std::ifstream("/proc/sys/net/ipv4/conf/all/rp_filter") >> all;
   if (all == 1)
-    spdlog::warn("net.ipv4.conf.all.rp_filter is 1 (strict): the kernel drops punted packets; set it to 0 or 2");
+    spdlog::warn(
+        "net.ipv4.conf.all.rp_filter is 1 (strict): the kernel drops punted packets; set it to 0 or 2");
 }
 
 }  // namespace
@@ -34,8 +36,9 @@ tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAd
   std::string arguments = fmt::format("iface={}", interface);
   if (mac != nullptr) arguments += fmt::format(",mac={:02x}", fmt::join(mac->bytes, ":"));
   if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0)
-    return tl::unexpected(fmt::format("TAP port {}: {} (is /dev/net/tun there, and no other dataplane running?)", interface,
-                                      rte_strerror(-error)));
+    return tl::unexpected(
+        fmt::format("TAP port {}: {} (is /dev/net/tun there, and no other dataplane running?)", interface,
+                    rte_strerror(-error)));
   Tap tap;
   rte_eth_dev_get_port_by_name(device.c_str(), &tap.ethdev);
   if (auto started = start_ethdev(tap.ethdev, static_cast<uint16_t>(workers), pool); !started)
@@ -47,27 +50,31 @@ tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAd
   return tap;
 }
 
-tl::expected<Punt, std::string> Punt::create(std::span<const Port> ports, uint32_t workers, rte_mempool* pool) {
+tl::expected<Punt, std::string> Punt::create(std::span<const Port> ports, uint32_t workers,
+                                             rte_mempool* pool) {
   if (workers > kMaxWorkers)
-    return tl::unexpected(fmt::format("{} workers: the TAP port has {} queues, expected at most that many workers", workers, kMaxWorkers));
-  Punt punt;
+    return tl::unexpected(fmt::format(
+        "{} workers: the TAP port has {} queues, expected at most that many workers", workers, kMaxWorkers));
+  std::vector<Tap> taps;
+  TapOfPort tap_of_port = no_taps();
   uint8_t shared = kNoTap;
   for (const Port& port : ports) {
     if (port.kernel_has_own_copy) {
-      punt.tap_of_port_[port.id] = kFree;
+      tap_of_port[port.id] = kOwnCopy;
       continue;
     }
     if (!port.steered || shared == kNoTap) {
-      auto tap = open_tap(static_cast<uint32_t>(punt.taps_.size()), port.steered ? nullptr : &port.mac, workers, pool);
+      auto tap =
+          open_tap(static_cast<uint32_t>(taps.size()), port.steered ? nullptr : &port.mac, workers, pool);
       if (!tap) return tl::unexpected(tap.error());
       tap->shared = port.steered;
       tap->relay_to = port.queues.front();
-      punt.taps_.push_back(*tap);
-      if (port.steered) shared = static_cast<uint8_t>(punt.taps_.size() - 1);
+      taps.push_back(*tap);
+      if (port.steered) shared = static_cast<uint8_t>(taps.size() - 1);
     }
-    punt.tap_of_port_[port.id] = port.steered ? shared : static_cast<uint8_t>(punt.taps_.size() - 1);
+    tap_of_port[port.id] = port.steered ? shared : static_cast<uint8_t>(taps.size() - 1);
   }
-  return punt;
+  return Punt(std::move(taps), tap_of_port);
 }
 
 uint32_t Punt::send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbufs) const {
@@ -78,10 +85,12 @@ uint32_t Punt::send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbuf
     if (tap.shared) {
       for (rte_mbuf* mbuf : mbufs) __builtin_memcpy(rte_pktmbuf_mtod(mbuf, uint8_t*), tap.mac.bytes, 6);
     }
-    sent = rte_eth_tx_burst(tap.ethdev, static_cast<uint16_t>(worker), mbufs.data(), static_cast<uint16_t>(mbufs.size()));
+    sent = rte_eth_tx_burst(tap.ethdev, static_cast<uint16_t>(worker), mbufs.data(),
+                            static_cast<uint16_t>(mbufs.size()));
   }
-  if (sent < mbufs.size()) rte_pktmbuf_free_bulk(mbufs.data() + sent, static_cast<unsigned>(mbufs.size() - sent));
-  return index == kFree ? static_cast<uint32_t>(mbufs.size()) : sent;
+  if (sent < mbufs.size())
+    rte_pktmbuf_free_bulk(mbufs.data() + sent, static_cast<unsigned>(mbufs.size() - sent));
+  return index == kOwnCopy ? static_cast<uint32_t>(mbufs.size()) : sent;
 }
 
 uint32_t Punt::relay() const {

@@ -11,8 +11,9 @@ namespace teal {
 namespace {
 
 void free_unused_last_hops(SegmentHeader& header, const std::vector<bool>& used) {
-  const auto taken = std::count_if(std::begin(header.last_hops), std::end(header.last_hops),
-                                   [](const auto& word) { return word.load(std::memory_order_relaxed) != Hop::kNone; });
+  const auto taken =
+      std::count_if(std::begin(header.last_hops), std::end(header.last_hops),
+                    [](const auto& word) { return word.load(std::memory_order_relaxed) != Hop::kNone; });
   if (taken < kMaxLastHops * 3 / 4) return;
   for (uint32_t i = 0; i < kMaxLastHops; ++i) {
     if (!used[i]) header.last_hops[i].store(Hop::kNone, std::memory_order_relaxed);
@@ -36,11 +37,14 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   Resumed resumed;
   std::vector<bool> used_last_hops(kMaxLastHops);
   for (uint32_t worker = 0; worker < workers; ++worker) {
-    const uint64_t end = uint64_t{table.first_partition(worker + 1, workers)} * table.geometry().buckets_per_partition;
-    for (uint64_t bucket = uint64_t{table.first_partition(worker, workers)} * table.geometry().buckets_per_partition; bucket < end;
-         ++bucket) {
+    const uint64_t end =
+        uint64_t{table.first_partition(worker + 1, workers)} * table.geometry().buckets_per_partition;
+    for (uint64_t bucket =
+             uint64_t{table.first_partition(worker, workers)} * table.geometry().buckets_per_partition;
+         bucket < end; ++bucket) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
-        if (flow.backend >= kMaxBackends || (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {
+        if (flow.backend >= kMaxBackends ||
+            (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {
           // `displaced` is counted below: the removal need not.
           table.remove(index, {.first = bucket, .second = bucket, .tag = 0});
           ++resumed.removed;

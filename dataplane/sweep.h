@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ageing: a clock hand goes round the worker's buckets at a steady pace, a few per iteration, and ends the flows whose timeout is over.
-// A round takes 1 s, and longer for a large table, so that ageing never takes more than about a hundredth of a core.
+// Ageing: a clock hand goes round the worker's buckets at a steady pace, a few per iteration, and ends the
+// flows whose timeout is over. A round takes 1 s, and longer for a large table, so that ageing never takes
+// more than about a hundredth of a core.
 #pragma once
 
 #include <algorithm>

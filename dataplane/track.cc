@@ -39,8 +39,10 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
       table_(segment.flow_table()),
       ledger_(block),
       last_hops_(segment.header()),
-      first_bucket_(uint64_t{table_.first_partition(worker, workers)} * table_.geometry().buckets_per_partition),
-      end_bucket_(uint64_t{table_.first_partition(worker + 1, workers)} * table_.geometry().buckets_per_partition),
+      first_bucket_(uint64_t{table_.first_partition(worker, workers)} *
+                    table_.geometry().buckets_per_partition),
+      end_bucket_(uint64_t{table_.first_partition(worker + 1, workers)} *
+                  table_.geometry().buckets_per_partition),
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
 void Tracker::find_flows(Burst& burst, const Rules& rules) const {
@@ -67,12 +69,17 @@ void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits
     switch (burst.roles[i]) {
       case Role::kToVip: {
         const rte_mbuf* mbuf = burst.mbufs[i];
-        burst.verdicts[i] = track_client_packet(burst, i, rules, arrival_hop(mbuf, ports[mbuf->port].id), now_tick);
+        burst.verdicts[i] =
+            track_client_packet(burst, i, rules, arrival_hop(mbuf, ports[mbuf->port].id), now_tick);
         break;
       }
-      case Role::kFromBackend: burst.verdicts[i] = track_reply(burst, i, rules, now_tick); break;
+      case Role::kFromBackend:
+        burst.verdicts[i] = track_reply(burst, i, rules, now_tick);
+        break;
       case Role::kIcmpToVip:
-      case Role::kIcmpFromBackend: burst.verdicts[i] = follow_icmp_error(burst, i); break;
+      case Role::kIcmpFromBackend:
+        burst.verdicts[i] = follow_icmp_error(burst, i, rules, now_tick);
+        break;
     }
   }
 }
@@ -88,19 +95,23 @@ Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rule
     block_.count(Event::k_flows_replaced);
   }
   if (flow == kNoFlow) {
-    if (const Verdict verdict = begin_flow(burst, i, rules, hop_word, now_tick); !verdict.is_undecided()) return verdict;
+    if (const Verdict verdict = begin_flow(burst, i, rules, hop_word, now_tick); !verdict.is_undecided())
+      return verdict;
   } else {
     burst.backends[i] = table_.backend(flow);
     advance(flow, false, packet, last_hops_.id_of(hop_word), now_tick);
   }
-  const Colour colour = flow == kNoFlow ? rules.targets.services[burst.keys[i].service].active : table_.state(flow).colour();
-  count_packet(block_, burst.keys[i].service, colour, Direction::kToBackend, rte_pktmbuf_pkt_len(burst.mbufs[i]));
+  const Colour colour =
+      flow == kNoFlow ? rules.targets.services[burst.keys[i].service].active : table_.state(flow).colour();
+  count_packet(block_, burst.keys[i].service, colour, Direction::kToBackend,
+               rte_pktmbuf_pkt_len(burst.mbufs[i]));
   burst.hops[i] = header_.next_hops[burst.backends[i]].load(std::memory_order_relaxed);
   return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
 }
 
 // Admit, choose the colour, choose the backend, insert. Undecided: go on, with a flow or without.
-Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick) {
+Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
+                            uint32_t now_tick) {
   const ParsedPacket& packet = burst.packets[i];
   const FlowKey& key = burst.keys[i];
   const ServiceRule& service = rules.ruleset.services[key.service];
@@ -108,27 +119,25 @@ Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64
   const bool udp = packet.protocol == kProtocolUdp;
   const bool adopted = !udp && !begins_tcp(packet);
 
-  const uint64_t basis = service.flags & kAffinityClient ? address_hash(key.client, table_.hash_seed()) : burst.client_hashes[i];
-  const uint64_t choice = choice_hash(basis, key.service);
-  Colour colour = choose_colour(target, choice);
-  // A flow that this table does not know is most likely one of the colour that drains; not so once a full table has made new
-  // flows without entries, which look the same.
-  if (adopted && is_draining(target, now_tick) && !failed_insert_within(ticks_since(target.flipped_at_tick, now_tick), now_tick))
-    colour = target.previous;
+  const uint64_t choice = choice_of(burst, i, rules);
+  const Colour colour = new_colour(target, choice, adopted, now_tick);
   const uint16_t backend = choose_backend(rules.ruleset, service, colour, choice);
   if (backend == kNoId) return Verdict::drop(DropReason::k_no_backend);
-  if (client_is_on_link(key.client, backend, rules)) return Verdict::drop(DropReason::k_client_on_backend_link);
+  if (client_is_on_link(key.client, backend, rules))
+    return Verdict::drop(DropReason::k_client_on_backend_link);
   burst.backends[i] = backend;
 
-  if (packet.tcp_flags & kTcpRst) return Verdict::undecided();  // it ends whatever it was about: nothing to remember
+  if (packet.tcp_flags & kTcpRst)
+    return Verdict::undecided();  // it ends whatever it was about: nothing to remember
   if (ledger_.embryonic() >= embryonic_quota_) {
     note_insert_failure(Event::k_embryonic_quota, hop_word, now_tick);
     return Verdict::undecided();
   }
   FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_word)};
-  state.flags = static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) | (adopted ? kFlowAdopted : 0) |
-                                     (udp ? kFlowUdp : 0));
-  burst.flows[i] = table_.insert(burst.places[i], key, backend, static_cast<uint32_t>(rules.generation), state);
+  state.flags = static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) |
+                                     (adopted ? kFlowAdopted : 0) | (udp ? kFlowUdp : 0) | kFlowUnproven);
+  burst.flows[i] =
+      table_.insert(burst.places[i], key, backend, static_cast<uint32_t>(rules.generation), state);
   if (burst.flows[i] == kNoFlow) {
     note_insert_failure(Event::k_table_full, hop_word, now_tick);
     return Verdict::undecided();
@@ -142,9 +151,26 @@ Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64
   } else {
     block_.count(Event::k_flows_created);
     // Pairs with PublicationWriter::acknowledge(): promise 2's proof.
-    if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed)) block_.count(Event::k_wrong_colour_flows);
+    if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed))
+      block_.count(Event::k_wrong_colour_flows);
   }
   return Verdict::undecided();
+}
+
+uint64_t Tracker::choice_of(const Burst& burst, uint32_t i, const Rules& rules) const {
+  const FlowKey& key = burst.keys[i];
+  const bool by_client = rules.ruleset.services[key.service].flags & kAffinityClient;
+  return choice_hash(by_client ? address_hash(key.client, table_.hash_seed()) : burst.client_hashes[i],
+                     key.service);
+}
+
+// A TCP flow that this table does not know is most likely one of the colour that drains; not so once a full
+// table has made new flows without entries, which look the same.
+Colour Tracker::new_colour(const Target& target, uint64_t choice, bool adopted, uint32_t now_tick) const {
+  if (adopted && is_draining(target, now_tick) &&
+      !failed_insert_within(ticks_since(target.flipped_at_tick, now_tick), now_tick))
+    return target.previous;
+  return choose_colour(target, choice);
 }
 
 Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
@@ -159,35 +185,74 @@ Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint3
   } else if (packet.protocol == kProtocolTcp) {
     return Verdict::drop(DropReason::k_stale_backend);
   }
-  count_packet(block_, burst.keys[i].service, state.colour(), Direction::kToClient, rte_pktmbuf_pkt_len(burst.mbufs[i]));
+  count_packet(block_, burst.keys[i].service, state.colour(), Direction::kToClient,
+               rte_pktmbuf_pkt_len(burst.mbufs[i]));
   burst.hops[i] = client_hop(state.last_hop, burst.keys[i].client);
   return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
 }
 
-// Without a flow it is most likely somebody's own traffic with the backend, and the kernel's. Only where this worker lately had to
-// forward without an entry it may be the answer to that.
-Verdict Tracker::forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
+// May there be flows of this worker that have no entry, as it lately could not make one?
+bool Tracker::may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const {
   const Timeouts& timeouts = rules.ruleset.timeouts;
-  const bool udp = burst.packets[i].protocol == kProtocolUdp;
-  if (!failed_insert_within(udp ? timeouts.udp_established : timeouts.tcp_established, now_tick)) return Verdict::punt();
+  return failed_insert_within(protocol == kProtocolUdp ? timeouts.udp_established : timeouts.tcp_established,
+                              now_tick);
+}
+
+// Without a flow, what a backend's side sends is most likely about somebody's own traffic with the backend,
+// and the kernel's. It is taken for a stateless flow's only where this worker would have sent the client's
+// packet to this very backend, as one colour or the other. And never towards the backend's own link: this
+// host is on it, and its own health checks stay its own.
+bool Tracker::speaks_for_stateless(const Burst& burst, uint32_t i, const Rules& rules,
+                                   uint32_t now_tick) const {
+  if (!may_be_stateless(burst.packets[i].protocol, rules, now_tick)) return false;
+  const uint16_t backend = burst.backends[i];
+  const ServiceRule& service = rules.ruleset.services[burst.keys[i].service];
+  const uint64_t choice = choice_of(burst, i, rules);
+  return (choose_backend(rules.ruleset, service, Colour::kBlue, choice) == backend ||
+          choose_backend(rules.ruleset, service, Colour::kGreen, choice) == backend) &&
+         !client_is_on_link(burst.keys[i].client, backend, rules);
+}
+
+// The backend that the client of a stateless flow is talking to: that of its next packet. kNoId: it is
+// talking to none.
+uint16_t Tracker::stateless_backend(const Burst& burst, uint32_t i, const Rules& rules,
+                                    uint32_t now_tick) const {
+  const uint8_t protocol = burst.packets[i].protocol;
+  if (!may_be_stateless(protocol, rules, now_tick)) return kNoId;
+  const FlowKey& key = burst.keys[i];
+  const uint64_t choice = choice_of(burst, i, rules);
+  const Colour colour =
+      new_colour(rules.targets.services[key.service], choice, protocol == kProtocolTcp, now_tick);
+  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
+  return backend == kNoId || client_is_on_link(key.client, backend, rules) ? kNoId : backend;
+}
+
+Verdict Tracker::forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
+  if (!speaks_for_stateless(burst, i, rules, now_tick)) return Verdict::punt();
   block_.count(Event::k_stateless);
   burst.hops[i] = client_hop(kNoId, burst.keys[i].client);
   return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
 }
 
-// An error that a client's side sends about a reply goes to the flow's backend, one that the backend's side sends about a client's packet
-// goes to the client. It changes no state.
-Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i) {
-  const bool to_vip = burst.roles[i] == Role::kIcmpToVip;
+// An error that a client's side sends about a reply goes to the flow's backend, one that the backend's side
+// sends about a client's packet goes to the client. It changes no state.
+Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
   const FlowIndex flow = burst.flows[i];
-  const uint16_t backend = flow == kNoFlow ? kNoId : table_.backend(flow);
-  if (!to_vip && backend != burst.backends[i]) return Verdict::punt();  // about a connection that is not through the VIP
-  if (flow == kNoFlow) return Verdict::drop(DropReason::k_icmp_without_flow);
-  burst.backends[i] = backend;
-  burst.hops[i] = to_vip ? header_.next_hops[backend].load(std::memory_order_relaxed)
-                         : client_hop(table_.state(flow).last_hop, burst.keys[i].client);
+  if (burst.roles[i] == Role::kIcmpToVip) {
+    const uint16_t backend =
+        flow == kNoFlow ? stateless_backend(burst, i, rules, now_tick) : table_.backend(flow);
+    if (backend == kNoId) return Verdict::drop(DropReason::k_icmp_without_flow);
+    burst.backends[i] = backend;
+    burst.hops[i] = header_.next_hops[backend].load(std::memory_order_relaxed);
+  } else {
+    const bool ours = flow == kNoFlow ? speaks_for_stateless(burst, i, rules, now_tick)
+                                      : table_.backend(flow) == burst.backends[i];
+    if (!ours) return Verdict::punt();  // about a connection that is not through the VIP
+    burst.hops[i] = client_hop(flow == kNoFlow ? kNoId : table_.state(flow).last_hop, burst.keys[i].client);
+  }
   if (burst.hops[i] == Hop::kNone) return Verdict::drop(DropReason::k_no_next_hop);
   block_.count(Event::k_icmp_errors);
+  if (flow == kNoFlow) block_.count(Event::k_stateless);
   return Verdict::undecided();
 }
 
@@ -207,6 +272,8 @@ void Tracker::advance(FlowIndex index, bool from_backend, const ParsedPacket& pa
     after.phase = next_phase(before.phase, from_backend, tcp_event(packet));
     after.tick = now_tick;
   }
+  if (proves(before.phase, packet.protocol == kProtocolUdp, from_backend, tcp_event(packet)))
+    after.flags &= static_cast<uint8_t>(~kFlowUnproven);
   if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;  // leave the line clean
   table_.set_state(index, after);
   ledger_.moved(table_.backend(index), before, after);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The stage that knows flows: it finds or begins the flow of each packet, moves it along its phases, and says which backend the packet
-// goes to or speaks for, and by which hop it leaves. Packets of one flow may follow each other within a burst, so it goes packet by packet.
+// The stage that knows flows: it finds or begins the flow of each packet, moves it along its phases, and says
+// which backend the packet goes to or speaks for, and by which hop it leaves. Packets of one flow may follow
+// each other within a burst, so it goes packet by packet.
 #pragma once
 
 #include <span>
@@ -32,12 +33,19 @@ class Tracker {
   uint64_t end_bucket() const { return end_bucket_; }
 
  private:
-  Verdict track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
+  Verdict track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
+                              uint32_t now_tick);
   Verdict track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
-  Verdict follow_icmp_error(Burst& burst, uint32_t i);
+  Verdict follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
   Verdict begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
-  void advance(FlowIndex index, bool from_backend, const ParsedPacket& packet, uint16_t last_hop, uint32_t now_tick);
+  void advance(FlowIndex index, bool from_backend, const ParsedPacket& packet, uint16_t last_hop,
+               uint32_t now_tick);
+  uint64_t choice_of(const Burst& burst, uint32_t i, const Rules& rules) const;
+  Colour new_colour(const Target& target, uint64_t choice, bool adopted, uint32_t now_tick) const;
+  bool may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const;
+  bool speaks_for_stateless(const Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) const;
+  uint16_t stateless_backend(const Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) const;
   uint64_t client_hop(uint16_t last_hop, const IpAddress& client) const;
   void note_insert_failure(Event why, uint64_t hop_word, uint32_t now_tick);
   bool failed_insert_within(uint32_t ticks, uint32_t now_tick) const;

@@ -8,8 +8,9 @@
 
 namespace teal {
 
-// Rewrites each undecided packet for its next hop: addresses and ports, checksums, TTL, Ethernet addresses. After it every packet has a
-// verdict. `ports_by_id` gives the port of a hop, nullptr where no such port runs.
+// Rewrites each undecided packet for its next hop: addresses and ports, checksums, TTL, Ethernet addresses.
+// After it every packet has a verdict. `ports_by_id` gives the port of a hop, nullptr where no such port
+// runs.
 void translate(Burst& burst, const Rules& rules, std::span<const Port* const> ports_by_id);
 
 }  // namespace teal

@@ -7,8 +7,9 @@
 
 namespace teal {
 
-// What becomes of a packet. Each packet gets exactly one; who owns the mbuf follows from it: worker.cc's dispatch() gives it to a
-// transmit queue, the kernel, another worker's ring, or frees it and counts the reason.
+// What becomes of a packet. Each packet gets exactly one; who owns the mbuf follows from it: worker.cc's
+// dispatch() gives it to a transmit queue, the kernel, another worker's ring, or frees it and counts the
+// reason.
 class [[nodiscard]] Verdict {
  public:
   enum class Kind : uint8_t { kUndecided, kForward, kPunt, kHandOver, kDrop };

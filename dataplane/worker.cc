@@ -12,7 +12,8 @@
 
 namespace teal {
 
-// A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has decided.
+// A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has
+// decided.
 void Worker::forward(const Rules& rules) {
   classify(burst_, rules, traits_, tracker_.table().hash_seed());
   shared_.handover.give(burst_, index_, tracker_.table());
@@ -60,7 +61,8 @@ uint32_t Worker::tick_at(uint64_t tsc) {
 // Before the first publication the word is 0 and names slots without a service: all is punted.
 Rules Worker::load_rules() {
   const PublicationWord word = PublicationWord::unpack(publication_.load());
-  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.targets(word.target_slot), word.generation};
+  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.targets(word.target_slot),
+          word.generation};
 }
 
 void Worker::run() {
@@ -109,8 +111,12 @@ void Worker::dispatch() {
         out.mbufs[out.count++] = burst_.mbufs[i];
         break;
       }
-      case Verdict::Kind::kPunt: punts = true; break;
-      case Verdict::Kind::kHandOver: block_.count(Event::k_handed_over); break;
+      case Verdict::Kind::kPunt:
+        punts = true;
+        break;
+      case Verdict::Kind::kHandOver:
+        block_.count(Event::k_handed_over);
+        break;
       case Verdict::Kind::kUndecided:  // translate() leaves none
       case Verdict::Kind::kDrop:
         block_.count(verdict.reason());
@@ -125,10 +131,12 @@ void Worker::dispatch() {
 }
 
 void Worker::transmit(Transmit& out) {
-  uint32_t sent = rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data(), static_cast<uint16_t>(out.count));
+  uint32_t sent =
+      rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data(), static_cast<uint16_t>(out.count));
   // A second try: the first may have made room by reclaiming what the NIC has sent.
   if (sent < out.count)
-    sent += rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data() + sent, static_cast<uint16_t>(out.count - sent));
+    sent += rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data() + sent,
+                             static_cast<uint16_t>(out.count - sent));
   block_.count(Event::k_tx, sent);
   if (sent < out.count) {
     block_.count(DropReason::k_tx_full, out.count - sent);

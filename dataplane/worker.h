@@ -66,10 +66,10 @@ class Worker {
   Tracker tracker_;
   Sweeper sweeper_;
   IdleGovernor idle_;
-  std::vector<PortTraits> traits_;                    // by ethdev
+  std::vector<PortTraits> traits_;  // by ethdev
   std::array<const Port*, kMaxPorts> ports_by_id_{};
   std::vector<PortQueue> receive_queues_;
-  std::array<Transmit, kMaxPorts> transmits_;         // by port id
+  std::array<Transmit, kMaxPorts> transmits_;  // by port id
   Burst burst_;
   uint32_t now_tick_ = 0;
 };

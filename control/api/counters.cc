@@ -11,9 +11,12 @@ namespace {
 const char* state_name(const WorkerStatus& status, bool dataplane_running) {
   if (!dataplane_running) return "absent";
   switch (status.state.load(std::memory_order_relaxed)) {
-    case WorkerState::kAbsent: return "absent";
-    case WorkerState::kPolling: return "polling";
-    case WorkerState::kAsleep: return "asleep";
+    case WorkerState::kAbsent:
+      return "absent";
+    case WorkerState::kPolling:
+      return "polling";
+    case WorkerState::kAsleep:
+      return "asleep";
   }
   return "absent";
 }
@@ -21,7 +24,8 @@ const char* state_name(const WorkerStatus& status, bool dataplane_running) {
 Json counters_of(const WorkerBlock& worker) {
   Json counters = Json::object();
   for (uint32_t i = 0; i < kEventCount; ++i) counters[std::string(kEventNames[i])] = worker.events[i].read();
-  for (uint32_t i = 0; i < kDropReasonCount; ++i) counters[std::string(kDropReasonNames[i])] = worker.drops[i].read();
+  for (uint32_t i = 0; i < kDropReasonCount; ++i)
+    counters[std::string(kDropReasonNames[i])] = worker.drops[i].read();
   return counters;
 }
 
@@ -35,7 +39,8 @@ Task<Answer> show_counters(Api& api, const Request&) {
   for (const std::string_view name : kDropReasonNames) totals[std::string(name)] = 0;
   api.publisher.for_each_worker([&](uint32_t index, const WorkerBlock& worker) {
     Json counters = counters_of(worker);
-    for (const auto& [name, value] : counters.items()) totals[name] = totals[name].get<uint64_t>() + value.get<uint64_t>();
+    for (const auto& [name, value] : counters.items())
+      totals[name] = totals[name].get<uint64_t>() + value.get<uint64_t>();
     const uint64_t adopted = worker.status.adopted_word.load(std::memory_order_relaxed);
     workers.push_back({{"index", index},
                        {"adopted_generation", PublicationWord::unpack(adopted).generation},

@@ -21,17 +21,20 @@ bool is_known(std::string_view name, std::initializer_list<std::string_view> kno
 
 }  // namespace
 
-tl::expected<BodyFields, Refusal> BodyFields::parse(const std::string& body, std::initializer_list<std::string_view> known) {
+tl::expected<BodyFields, Refusal> BodyFields::parse(const std::string& body,
+                                                    std::initializer_list<std::string_view> known) {
   BodyFields fields;
   try {
     fields.object_ = nlohmann::json::parse(body);
   } catch (const nlohmann::json::parse_error& error) {
-    return tl::unexpected(Refusal::bad_request(fmt::format("the body is no JSON: at byte {}", error.byte), "a JSON object was expected"));
+    return tl::unexpected(Refusal::bad_request(fmt::format("the body is no JSON: at byte {}", error.byte),
+                                               "a JSON object was expected"));
   } catch (const nlohmann::json::out_of_range&) {
     return tl::unexpected(Refusal::bad_request("the body has a number that is out of range"));
   }
   if (!fields.object_.is_object())
-    return tl::unexpected(Refusal::bad_request(fmt::format("the body is a JSON {}, an object was expected", fields.object_.type_name())));
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("the body is a JSON {}, an object was expected", fields.object_.type_name())));
   std::string unknown;
   for (const auto& [name, value] : fields.object_.items())
     if (!is_known(name, known)) unknown += (unknown.empty() ? "\"" : ", \"") + name + "\"";
@@ -46,7 +49,9 @@ const nlohmann::json* BodyFields::find(const char* name) const {
 }
 
 void BodyFields::expected(const char* name, const char* what) {
-  if (!error_) error_ = Refusal::bad_request(fmt::format("field \"{}\": expected {}, got {}", name, what, find(name)->dump().substr(0, 100)));
+  if (!error_)
+    error_ = Refusal::bad_request(
+        fmt::format("field \"{}\": expected {}, got {}", name, what, find(name)->dump().substr(0, 100)));
 }
 
 std::optional<std::string> BodyFields::text(const char* name) {
@@ -75,11 +80,13 @@ std::optional<uint64_t> BodyFields::number(const char* name) {
   return std::nullopt;
 }
 
-tl::expected<void, Refusal> check_query(const Request& request, std::initializer_list<std::string_view> known) {
+tl::expected<void, Refusal> check_query(const Request& request,
+                                        std::initializer_list<std::string_view> known) {
   for (size_t i = 0; i < request.query.size(); ++i) {
     const std::string& name = request.query[i].first;
     if (!is_known(name, known))
-      return tl::unexpected(Refusal::bad_request(fmt::format("unknown parameter \"{}\"", name), "parameters are: " + joined(known)));
+      return tl::unexpected(Refusal::bad_request(fmt::format("unknown parameter \"{}\"", name),
+                                                 "parameters are: " + joined(known)));
     for (size_t other = 0; other < i; ++other)
       if (request.query[other].first == name)
         return tl::unexpected(Refusal::bad_request(fmt::format("parameter \"{}\" is given twice", name)));
@@ -96,7 +103,8 @@ std::optional<std::string> query_value(const Request& request, std::string_view 
 tl::expected<Colour, Refusal> parse_colour(const std::string& field, const std::string& text) {
   for (size_t colour = 0; colour < kColours; ++colour)
     if (text == kColourNames[colour]) return static_cast<Colour>(colour);
-  return tl::unexpected(Refusal::bad_request(fmt::format("\"{}\": no colour \"{}\", expected blue or green", field, text)));
+  return tl::unexpected(
+      Refusal::bad_request(fmt::format("\"{}\": no colour \"{}\", expected blue or green", field, text)));
 }
 
 }  // namespace teal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the fields of a JSON body or of a query, and refuses what it does not know: a field that is spelt wrong must not be ignored.
+// Reads the fields of a JSON body or of a query, and refuses what it does not know: a field that is spelt
+// wrong must not be ignored.
 #pragma once
 
 #include <initializer_list>
@@ -20,7 +21,8 @@ namespace teal {
 class BodyFields {
  public:
   // The error: no JSON object, or it has a field that is not in `known`.
-  static tl::expected<BodyFields, Refusal> parse(const std::string& body, std::initializer_list<std::string_view> known);
+  static tl::expected<BodyFields, Refusal> parse(const std::string& body,
+                                                 std::initializer_list<std::string_view> known);
 
   // Nothing if the field is missing.
   std::optional<std::string> text(const char* name);
@@ -39,7 +41,8 @@ class BodyFields {
 };
 
 // The query with its names checked; each may be given once.
-tl::expected<void, Refusal> check_query(const Request& request, std::initializer_list<std::string_view> known);
+tl::expected<void, Refusal> check_query(const Request& request,
+                                        std::initializer_list<std::string_view> known);
 std::optional<std::string> query_value(const Request& request, std::string_view name);
 
 tl::expected<Colour, Refusal> parse_colour(const std::string& field, const std::string& text);

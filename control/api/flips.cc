@@ -12,7 +12,9 @@ namespace {
 
 constexpr size_t kLongestReason = 1024;
 
-const char* name_of(Colour colour) { return kColourNames[static_cast<size_t>(colour)]; }
+const char* name_of(Colour colour) {
+  return kColourNames[static_cast<size_t>(colour)];
+}
 
 tl::expected<RolloutRequest, Refusal> read_request(RolloutRequest::Verb verb, const std::string& body) {
   const bool is_flip = verb == RolloutRequest::Verb::kFlip;
@@ -27,7 +29,8 @@ tl::expected<RolloutRequest, Refusal> read_request(RolloutRequest::Verb verb, co
   const std::optional<std::string> to = is_flip ? fields->text("to") : std::nullopt;
   if (fields->error()) return tl::unexpected(*fields->error());
   if (request.reason.size() > kLongestReason)
-    return tl::unexpected(Refusal::bad_request(fmt::format("field \"reason\": {} bytes, at most {}", request.reason.size(), kLongestReason)));
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("field \"reason\": {} bytes, at most {}", request.reason.size(), kLongestReason)));
   if (is_flip) {
     if (!to) return tl::unexpected(Refusal::bad_request("field \"to\" is missing, expected blue or green"));
     const auto colour = parse_colour("to", *to);
@@ -44,7 +47,10 @@ Json to_json(const ChangeResult& result) {
   return {{"generation", result.generation},
           {"changed", changed},
           {"unchanged", result.unchanged},
-          {"workers", {{"live", result.adoption.live}, {"adopted", result.adoption.adopted}, {"asleep", result.adoption.asleep}}},
+          {"workers",
+           {{"live", result.adoption.live},
+            {"adopted", result.adoption.adopted},
+            {"asleep", result.adoption.asleep}}},
           {"slowest_us", result.adoption.slowest_us},
           {"dataplane_running", result.dataplane_running},
           {"warnings", result.warnings}};
@@ -60,7 +66,11 @@ Task<Answer> carry_out(RolloutRequest::Verb verb, Api& api, const Request& reque
 
 }  // namespace
 
-Task<Answer> flip(Api& api, const Request& request) { return carry_out(RolloutRequest::Verb::kFlip, api, request); }
-Task<Answer> roll_back(Api& api, const Request& request) { return carry_out(RolloutRequest::Verb::kRollback, api, request); }
+Task<Answer> flip(Api& api, const Request& request) {
+  return carry_out(RolloutRequest::Verb::kFlip, api, request);
+}
+Task<Answer> roll_back(Api& api, const Request& request) {
+  return carry_out(RolloutRequest::Verb::kRollback, api, request);
+}
 
 }  // namespace teal

@@ -19,7 +19,8 @@ constexpr uint64_t kDefaultLimit = 100;
 constexpr uint64_t kLargestLimit = 10'000;
 
 Refusal bad_parameter(const char* name, const std::string& value, std::string_view expected) {
-  return Refusal::bad_request(fmt::format("parameter \"{}\": expected {}, got \"{}\"", name, expected, value));
+  return Refusal::bad_request(
+      fmt::format("parameter \"{}\": expected {}, got \"{}\"", name, expected, value));
 }
 
 tl::expected<FlowFilter, Refusal> read_filter(const Api& api, const Request& request) {
@@ -58,7 +59,8 @@ tl::expected<uint64_t, Refusal> read_limit(const Request& request) {
   uint64_t limit = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
   if (text->empty() || error != std::errc() || end != text->data() + text->size() || limit > kLargestLimit)
-    return tl::unexpected(bad_parameter("limit", *text, fmt::format("an integer from 0 to {}", kLargestLimit)));
+    return tl::unexpected(
+        bad_parameter("limit", *text, fmt::format("an integer from 0 to {}", kLargestLimit)));
   return limit;
 }
 
@@ -66,21 +68,24 @@ Json to_json(const Flow& flow, const Api& api, uint32_t now) {
   const Catalogue& catalogue = api.switcher.catalogue();
   const BackendState* backend = catalogue.backend(flow.backend);
   const ServiceState* service = backend == nullptr ? nullptr : catalogue.service(backend->service);
-  const auto idle_ticks = std::max<int32_t>(static_cast<int32_t>(now - flow.state.tick), 0);  // a worker may be ahead by a tick
+  const auto idle_ticks =
+      std::max<int32_t>(static_cast<int32_t>(now - flow.state.tick), 0);  // a worker may be ahead by a tick
   const uint64_t generation = api.switcher.generation();
   return {{"service", service == nullptr ? Json(nullptr) : Json(service->name)},
           {"client", to_string(Socket{flow.client, flow.client_port, 0})},
           {"backend", backend == nullptr ? Json(nullptr) : Json(to_string(backend->socket))},
           {"colour", kColourNames[static_cast<size_t>(flow.state.colour())]},
           {"state", flow_phase_name(flow.state.phase)},
-          {"birth_generation", generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - flow.birth_generation)},
+          {"birth_generation",
+           generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - flow.birth_generation)},
           {"idle_seconds", static_cast<double>(idle_ticks) * static_cast<double>(kTickNs) / 1e9}};
 }
 
 }  // namespace
 
 Task<Answer> list_flows(Api& api, const Request& request) {
-  if (const auto checked = check_query(request, {"service", "colour", "backend", "client", "limit"}); !checked)
+  if (const auto checked = check_query(request, {"service", "colour", "backend", "client", "limit"});
+      !checked)
     co_return tl::unexpected(checked.error());
   const auto filter = read_filter(api, request);
   if (!filter) co_return tl::unexpected(filter.error());
@@ -89,14 +94,16 @@ Task<Answer> list_flows(Api& api, const Request& request) {
 
   Json flows = Json::array();
   uint64_t matched = 0;
-  if (const std::shared_ptr<Segment> segment = api.publisher.segment()) {  // held: the segment may be replaced meanwhile
+  if (const std::shared_ptr<Segment> segment =
+          api.publisher.segment()) {  // held: the segment may be replaced meanwhile
     const FlowTable table = segment->flow_table();
     const uint32_t now = now_ticks();
     for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsPerSlice) {
       if (bucket != 0) co_await yield_to_loop();
-      for_each_match(table, bucket, bucket + kBucketsPerSlice, *filter, api.switcher.catalogue(), [&](const Flow& flow) {
-        if (matched++ < *limit) flows.push_back(to_json(flow, api, now));
-      });
+      for_each_match(table, bucket, bucket + kBucketsPerSlice, *filter, api.switcher.catalogue(),
+                     [&](const Flow& flow) {
+                       if (matched++ < *limit) flows.push_back(to_json(flow, api, now));
+                     });
     }
   }
   const bool truncated = matched > flows.size();

@@ -37,7 +37,8 @@ std::optional<std::string> decode(std::string_view text, bool in_query) {
 
 tl::expected<void, Refusal> parse_request_target(std::string_view text, Request& out) {
   const auto broken = [&] {
-    return tl::unexpected(Refusal::bad_request(fmt::format("cannot read the request target \"{}\"", text.substr(0, 200))));
+    return tl::unexpected(
+        Refusal::bad_request(fmt::format("cannot read the request target \"{}\"", text.substr(0, 200))));
   };
   const size_t mark = text.find('?');
   const std::optional<std::string> path = decode(text.substr(0, mark), false);

@@ -15,7 +15,7 @@ namespace teal {
 
 struct Request {
   std::string method;
-  std::string path;                                         // decoded, without the query
+  std::string path;                                        // decoded, without the query
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in the order given
   std::string body;
   uint32_t uid = 0;  // of the peer, as the kernel says (SO_PEERCRED)
@@ -27,7 +27,8 @@ struct Response {
   std::string allow;  // with 405: the methods there are
 };
 
-// Splits and decodes "/v1/flows?service=a&backend=%5Bfd18%3A%3A1%5D%3A80"; refuses a broken escape and what is no path.
+// Splits and decodes "/v1/flows?service=a&backend=%5Bfd18%3A%3A1%5D%3A80"; refuses a broken escape and what
+// is no path.
 tl::expected<void, Refusal> parse_request_target(std::string_view text, Request& out);
 
 }  // namespace teal

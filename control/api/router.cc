@@ -19,12 +19,9 @@ struct Route {
 };
 
 constexpr std::array kRoutes = {
-    Route{"GET", "/v1/version", false, show_version},
-    Route{"GET", "/v1/services", false, list_services},
-    Route{"GET", "/v1/services/", false, show_service},
-    Route{"GET", "/v1/flows", true, list_flows},
-    Route{"GET", "/v1/counters", false, show_counters},
-    Route{"POST", "/v1/flip", false, flip},
+    Route{"GET", "/v1/version", false, show_version},   Route{"GET", "/v1/services", false, list_services},
+    Route{"GET", "/v1/services/", false, show_service}, Route{"GET", "/v1/flows", true, list_flows},
+    Route{"GET", "/v1/counters", false, show_counters}, Route{"POST", "/v1/flip", false, flip},
     Route{"POST", "/v1/rollback", false, roll_back},
 };
 
@@ -49,7 +46,8 @@ Response refused(const Refusal& refusal) {
 
 Refusal no_such_service(const Api& api, const std::string& name) {
   const std::vector<std::string> names = api.switcher.catalogue().names();
-  return {404, "unknown_service", fmt::format("no service \"{}\"; there are: {}", name, names.empty() ? "none" : listed(names)),
+  return {404, "unknown_service",
+          fmt::format("no service \"{}\"; there are: {}", name, names.empty() ? "none" : listed(names)),
           "teal list"};
 }
 
@@ -62,19 +60,22 @@ Task<Response> answer(Api& api, const Request& request) {
       continue;
     }
     if (!route.takes_query && !request.query.empty())
-      co_return refused(Refusal::bad_request(fmt::format("{} takes no query, got \"{}\"", request.path, request.query.front().first)));
+      co_return refused(Refusal::bad_request(
+          fmt::format("{} takes no query, got \"{}\"", request.path, request.query.front().first)));
     const Answer answer = co_await route.handle(api, request);
     co_return to_response(answer);
   }
   if (!other_method.empty()) {
-    Response response = refused({405, "method_not_allowed",
-                                 fmt::format("{} does not take {}, but {}", request.path, request.method, other_method), ""});
+    Response response =
+        refused({405, "method_not_allowed",
+                 fmt::format("{} does not take {}, but {}", request.path, request.method, other_method), ""});
     response.allow = other_method;
     co_return response;
   }
   std::string paths;
   for (const Route& route : kRoutes)
-    paths += fmt::format("{}{} {}{}", paths.empty() ? "" : ", ", route.method, route.path, route.path.back() == '/' ? "NAME" : "");
+    paths += fmt::format("{}{} {}{}", paths.empty() ? "" : ", ", route.method, route.path,
+                         route.path.back() == '/' ? "NAME" : "");
   co_return refused({404, "unknown_path", fmt::format("no {}; there are: {}", request.path, paths), ""});
 }
 

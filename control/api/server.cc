@@ -9,14 +9,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "control/api/router.h"
 
@@ -32,22 +32,28 @@ using boost::system::error_code;
 
 constexpr size_t kMostDrained = 1024 * 1024;
 
-auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+auto into(error_code& error) {
+  return asio::redirect_error(asio::use_awaitable, error);
+}
 
 uint32_t peer_uid(Stream& stream) {
   ucred peer{};
   socklen_t size = sizeof(peer);
-  if (getsockopt(stream.socket().native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return UINT32_MAX;
+  if (getsockopt(stream.socket().native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    return UINT32_MAX;
   return peer.uid;
 }
 
 // A request that could not be read: what to say to it, or nothing if there is nobody to say it to.
 std::optional<Refusal> unreadable(const error_code& error) {
   if (error == http::error::body_limit)
-    return Refusal{413, "bad_request", fmt::format("the body is larger than {} bytes", Server::kBodyLimit), ""};
+    return Refusal{413, "bad_request", fmt::format("the body is larger than {} bytes", Server::kBodyLimit),
+                   ""};
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return Refusal{413, "bad_request", fmt::format("the header is larger than {} bytes", Server::kHeaderLimit), ""};
-  // end_of_stream is a client that is done, partial_message one that went away; other categories are the socket's.
+    return Refusal{413, "bad_request",
+                   fmt::format("the header is larger than {} bytes", Server::kHeaderLimit), ""};
+  // end_of_stream is a client that is done, partial_message one that went away; other categories are the
+  // socket's.
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
   if (error.category() == make_error_code(http::error::end_of_stream).category())
     return Refusal::bad_request("no HTTP/1.1 request: " + error.message());
@@ -80,7 +86,8 @@ Task<void> drain(Stream& stream) {
     drained += co_await stream.async_read_some(asio::buffer(buffer), into(error));
 }
 
-Task<void> serve(UnixStream::socket socket, std::shared_ptr<const Server::Handler> handler, [[maybe_unused]] std::shared_ptr<const int> place) {
+Task<void> serve(UnixStream::socket socket, std::shared_ptr<const Server::Handler> handler,
+                 [[maybe_unused]] std::shared_ptr<const int> place) {
   Stream stream(std::move(socket));
   beast::flat_buffer buffer(Server::kHeaderLimit + Server::kBodyLimit);
   for (bool keep_alive = true; keep_alive;) {
@@ -104,7 +111,8 @@ Task<void> serve(UnixStream::socket socket, std::shared_ptr<const Server::Handle
     request.body = message.body();
     request.uid = peer_uid(stream);
     Response response;
-    if (const auto parsed = parse_request_target({message.target().data(), message.target().size()}, request); !parsed) {
+    if (const auto parsed = parse_request_target({message.target().data(), message.target().size()}, request);
+        !parsed) {
       response = refused(parsed.error());
     } else {
       stream.expires_never();
@@ -157,7 +165,8 @@ Task<void> accept(std::shared_ptr<Listener> listener, std::shared_ptr<const Serv
 
 class UnixServer : public Server {
  public:
-  UnixServer(asio::io_context& io, std::string path) : listener_(std::make_shared<Listener>(io)), path_(std::move(path)) {}
+  UnixServer(asio::io_context& io, std::string path)
+      : listener_(std::make_shared<Listener>(io)), path_(std::move(path)) {}
   ~UnixServer() override {
     listener_->closed = true;
     error_code ignored;
@@ -191,14 +200,17 @@ class UnixServer : public Server {
 
 }  // namespace
 
-tl::expected<std::unique_ptr<Server>, std::string> Server::listen(asio::io_context& io, const std::string& path, Handler handler) {
+tl::expected<std::unique_ptr<Server>, std::string> Server::listen(asio::io_context& io,
+                                                                  const std::string& path, Handler handler) {
   if (path.size() >= sizeof(sockaddr_un::sun_path))
     return tl::unexpected(fmt::format("{}: {} bytes, the path of a socket has at most {}", path, path.size(),
                                       sizeof(sockaddr_un::sun_path) - 1));
   struct stat existing {};
   if (::lstat(path.c_str(), &existing) == 0) {
-    if (!S_ISSOCK(existing.st_mode)) return tl::unexpected(path + ": is there and is no socket, so it is not removed");
-    if (::unlink(path.c_str()) != 0) return tl::unexpected(fmt::format("{}: cannot remove it: {}", path, std::strerror(errno)));
+    if (!S_ISSOCK(existing.st_mode))
+      return tl::unexpected(path + ": is there and is no socket, so it is not removed");
+    if (::unlink(path.c_str()) != 0)
+      return tl::unexpected(fmt::format("{}: cannot remove it: {}", path, std::strerror(errno)));
     spdlog::info("{}: removed the socket of a daemon that is gone", path);
   }
   auto server = std::make_unique<UnixServer>(io, path);

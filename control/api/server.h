@@ -27,10 +27,10 @@ class Server {
   static constexpr auto kIdleTimeout = std::chrono::seconds(30);
   static constexpr uint32_t kMostConnections = 128;
 
-  // Listens at `path` (0660). A socket that is there was left by a dead daemon (the caller holds the daemon's lock) and is removed;
-  // anything else that is there is an error.
-  static tl::expected<std::unique_ptr<Server>, std::string> listen(boost::asio::io_context& io, const std::string& path,
-                                                                   Handler handler);
+  // Listens at `path` (0660). A socket that is there was left by a dead daemon (the caller holds the daemon's
+  // lock) and is removed; anything else that is there is an error.
+  static tl::expected<std::unique_ptr<Server>, std::string> listen(boost::asio::io_context& io,
+                                                                   const std::string& path, Handler handler);
   virtual ~Server() = default;  // removes the socket
 };
 

@@ -11,11 +11,15 @@ namespace teal {
 
 namespace {
 
-constexpr size_t kServicesPerSlice = 32;  // then the event loop has its turn: a long list delays no flip
+constexpr size_t kBackendsPerSlice = 256;  // then the event loop has its turn: a long list delays no flip
 
-const char* name_of(Colour colour) { return kColourNames[static_cast<size_t>(colour)]; }
+const char* name_of(Colour colour) {
+  return kColourNames[static_cast<size_t>(colour)];
+}
 
-Json name_or_null(const std::optional<Colour>& colour) { return colour ? Json(name_of(*colour)) : Json(nullptr); }
+Json name_or_null(const std::optional<Colour>& colour) {
+  return colour ? Json(name_of(*colour)) : Json(nullptr);
+}
 
 // RFC 3339, UTC.
 Json time_or_null(int64_t at_ms) {
@@ -23,8 +27,8 @@ Json time_or_null(int64_t at_ms) {
   const auto seconds = static_cast<time_t>(at_ms / 1000);
   tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                     utc.tm_min, utc.tm_sec, at_ms % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, at_ms % 1000);
 }
 
 struct Traffic {
@@ -68,10 +72,14 @@ ColourView view_colour(const Api& api, const CatalogueService& service, Colour c
     view.flows += sum.live;
     closing += sum.closing;
     if (sum.live != 0) ++view.backends_with_flows;
-    const bool resolved =
-        segment != nullptr && segment->header().next_hops[member.id].load(std::memory_order_relaxed) != Hop::kNone;
-    Json backend = {{"address", to_string(member.socket)}, {"id", member.id},          {"weight", member.weight},
-                    {"flows", sum.live},                   {"closing", sum.closing}, {"next_hop", resolved ? "resolved" : "unresolved"}};
+    const bool resolved = segment != nullptr && segment->header().next_hops[member.id].load(
+                                                    std::memory_order_relaxed) != Hop::kNone;
+    Json backend = {{"address", to_string(member.socket)},
+                    {"id", member.id},
+                    {"weight", member.weight},
+                    {"flows", sum.live},
+                    {"closing", sum.closing},
+                    {"next_hop", resolved ? "resolved" : "unresolved"}};
     if (member.retired) backend["retired"] = true;
     backends.push_back(std::move(backend));
   };
@@ -89,11 +97,13 @@ ColourView view_colour(const Api& api, const CatalogueService& service, Colour c
 
 Json view_service(const Api& api, const CatalogueService& service) {
   const ServiceState& state = api.switcher.catalogue().state(service);
-  ColourView colours[kColours] = {view_colour(api, service, Colour::kBlue), view_colour(api, service, Colour::kGreen)};
+  ColourView colours[kColours] = {view_colour(api, service, Colour::kBlue),
+                                  view_colour(api, service, Colour::kGreen)};
   Json draining = nullptr;
   const Colour old = other(state.active);
   const ColourView& left = colours[static_cast<size_t>(old)];
-  if (left.flows != 0) draining = {{"colour", name_of(old)}, {"flows", left.flows}, {"backends", left.backends_with_flows}};
+  if (left.flows != 0)
+    draining = {{"colour", name_of(old)}, {"flows", left.flows}, {"backends", left.backends_with_flows}};
   return {{"name", state.name},
           {"id", state.id},
           {"vip", to_string(state.vip)},
@@ -110,7 +120,8 @@ Json view_service(const Api& api, const CatalogueService& service) {
 Json view_dataplane(const Api& api) {
   const std::shared_ptr<Segment> segment = api.publisher.segment();
   const bool running = segment != nullptr && api.publisher.dataplane_running();
-  Json view = {{"running", running}, {"pid", nullptr}, {"workers", 0}, {"adopted_generation", 0}, {"flow_capacity", 0}, {"flow_entries", 0}};
+  Json view = {{"running", running},      {"pid", nullptr},     {"workers", 0},
+               {"adopted_generation", 0}, {"flow_capacity", 0}, {"flow_entries", 0}};
   if (segment == nullptr) return view;
   const SegmentHeader& header = segment->header();
   view["flow_capacity"] = header.flow_capacity;
@@ -136,9 +147,14 @@ Task<Answer> list_services(Api& api, const Request&) {
   Json services = Json::array();
   // By name: the catalogue may be indexed anew while others have their turn.
   const std::vector<std::string> names = api.switcher.catalogue().names();
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (i % kServicesPerSlice == kServicesPerSlice - 1) co_await yield_to_loop();
-    if (const CatalogueService* service = api.switcher.catalogue().find(names[i])) services.push_back(view_service(api, *service));
+  size_t in_slice = 0;
+  for (const std::string& name : names) {
+    const CatalogueService* service = api.switcher.catalogue().find(name);
+    services.push_back(view_service(api, *service));
+    in_slice += service->pools[0].size() + service->pools[1].size() + service->retired.size();
+    if (in_slice < kBackendsPerSlice) continue;
+    in_slice = 0;
+    co_await yield_to_loop();
   }
   answer["services"] = std::move(services);
   Json groups = Json::array();

@@ -188,6 +188,7 @@ ParseResult parse_ipv4(ParsedPacket& packet, const uint8_t* frame, uint32_t byte
   packet.source = IpAddress::from_v4(header + 12);
   packet.destination = IpAddress::from_v4(header + 16);
   packet.protocol = header[9];
+  packet.ttl = header[8];
   if (header_bytes > kIpv4Bytes) [[unlikely]] {
     const ParseResult options = check_ipv4_options(header + kIpv4Bytes, header_bytes - kIpv4Bytes);
     if (options != ParseResult::kFlowPacket) return options;
@@ -209,6 +210,7 @@ ParseResult parse_ipv6(ParsedPacket& packet, const uint8_t* frame, uint32_t byte
   packet.source = IpAddress::from_v6(header + 8);
   packet.destination = IpAddress::from_v6(header + 24);
   packet.protocol = header[6];
+  packet.ttl = header[7];
   if (packet.source.is_v4() || packet.destination.is_v4()) [[unlikely]]
     return ParseResult::kBadHeader;
 

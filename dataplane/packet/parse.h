@@ -41,8 +41,8 @@ inline constexpr uint8_t kTcpRst = 0x04;
 inline constexpr uint8_t kTcpAck = 0x10;
 
 // Addresses, ports and protocol are those of the flow's packet: for an ICMP error, of the packet that it
-// quotes. Where there is no flow, addresses and protocol are there as soon as a sound IP header is, and ports
-// are 0. Offsets count from the first byte of the frame.
+// quotes. Where there is no flow, addresses, protocol and TTL are there as soon as a sound IP header is, and
+// ports are 0. Offsets count from the first byte of the frame.
 struct ParsedPacket {
   IpAddress source;
   IpAddress destination;
@@ -53,6 +53,7 @@ struct ParsedPacket {
       0;  // kProtocolTcp, kProtocolUdp, or what the IP header (or its last extension header) says
   uint8_t tcp_flags = 0;  // 0 for UDP, and for a quoted header
   bool is_v4 = false;
+  uint8_t ttl = 0;  // or hop limit; of the outer header
   uint16_t l3_offset = 0;
   uint16_t l4_offset = 0;         // for an ICMP error, of the ICMP header
   uint16_t payload_bytes = 0;     // behind the TCP or UDP header, by the IP length and not by the frame's

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/packet/rewrite.h"
 
+#include <cassert>
+
 namespace teal {
 namespace {
 
@@ -138,18 +140,17 @@ void rewrite_icmp_to_client(uint8_t* frame, const ParsedPacket& packet, const So
   update(frame + packet.l4_offset + kIcmpChecksum, delta);
 }
 
-bool decrement_ttl(uint8_t* frame, const ParsedPacket& packet) {
+void decrement_ttl(uint8_t* frame, const ParsedPacket& packet) {
   uint8_t* l3 = frame + packet.l3_offset;
   uint8_t* ttl = l3 + (packet.is_v4 ? kIpv4Ttl : kIpv6HopLimit);
-  if (*ttl <= 1) return false;
+  assert(*ttl > 1);
   if (!packet.is_v4) {
     --*ttl;
-    return true;
+    return;
   }
   const uint16_t old_word = load_raw(ttl);  // the TTL and the protocol
   --*ttl;
   update(l3 + kIpv4Checksum, change(old_word, load_raw(ttl)));
-  return true;
 }
 
 }  // namespace teal

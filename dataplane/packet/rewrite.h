@@ -48,9 +48,9 @@ void rewrite_icmp_to_backend(uint8_t* frame, const ParsedPacket& packet, const S
 void rewrite_icmp_to_client(uint8_t* frame, const ParsedPacket& packet, const Socket& vip,
                             const Socket& backend);
 
-// False, and nothing changed, where the TTL or hop limit is 1 or 0 (RFC 1812, 5.3.1). Takes any frame whose
-// IP header parse() found sound.
-[[nodiscard]] bool decrement_ttl(uint8_t* frame, const ParsedPacket& packet);
+// The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC 1812, 5.3.1; classify.cc).
+// Takes any frame whose IP header parse() found sound.
+void decrement_ttl(uint8_t* frame, const ParsedPacket& packet);
 
 inline void write_ethernet_addresses(uint8_t* frame, const MacAddress& destination,
                                      const MacAddress& source) {

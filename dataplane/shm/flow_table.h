@@ -67,6 +67,7 @@ enum FlowFlags : uint8_t {
   kFlowDisplaced = 2,  // lives in its second bucket
   kFlowAdopted = 4,    // began with a TCP packet that was no SYN
   kFlowUdp = 8,
+  kFlowUnproven = 16,  // embryonic: nothing has shown yet that both ends talk (a SYN flood gets answers, too)
 };
 
 // The mutable word of an entry.

@@ -28,15 +28,17 @@ std::string holder(int fd) {
 
 }  // namespace
 
-tl::expected<ProcessLock, std::string> ProcessLock::acquire(const std::string& path) {
+tl::expected<ProcessLock, std::string> ProcessLock::acquire(const std::string& path,
+                                                            std::chrono::milliseconds patience) {
   ProcessLock lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (lock.fd_ < 0) return tl::make_unexpected(path + ": cannot open the lock file: " + std::strerror(errno));
 
   struct flock wanted = whole_file();
-  for (int tries = 0; fcntl(lock.fd_, F_OFD_SETLK, &wanted) != 0; ++tries) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (fcntl(lock.fd_, F_OFD_SETLK, &wanted) != 0) {
     if (errno != EAGAIN && errno != EACCES)
       return tl::make_unexpected(path + ": cannot lock: " + std::strerror(errno));
-    if (tries == kTries - 1)
+    if (std::chrono::steady_clock::now() >= end)
       return tl::make_unexpected(path + ": held by " + holder(lock.fd_) + ", expected no other process");
     const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
     nanosleep(&pause, nullptr);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -14,9 +15,11 @@ namespace teal {
 class ProcessLock {
  public:
   // Creates the file where needed and writes this process's pid into it. The error names the file and the pid
-  // of the holder. Tries for 40 ms, as teald holds the dataplane's lock for some microseconds while it drops
-  // a dead one's claims.
-  static tl::expected<ProcessLock, std::string> acquire(const std::string& path);
+  // of the holder. Tries for `patience`: teald holds the dataplane's lock for some microseconds while it
+  // drops a dead one's claims, and a killed dataplane for as long as the kernel takes to close its AF_XDP
+  // sockets.
+  static tl::expected<ProcessLock, std::string> acquire(
+      const std::string& path, std::chrono::milliseconds patience = std::chrono::milliseconds(40));
   // Does some process hold it? Never takes it.
   static bool is_held(const std::string& path);
 
@@ -26,8 +29,6 @@ class ProcessLock {
 
  private:
   explicit ProcessLock(int fd) : fd_(fd) {}
-  static constexpr int kTries = 5;  // 10 ms apart
-
   int fd_ = -1;
 };
 

@@ -115,15 +115,16 @@ default_route() {
   ip -n "$prefix$1" -6 route add default via "fd18:$2::$3"
 }
 
-# use_queues N: the edge's ports receive on N queues, one a worker. veth delivers to the queue of the number
-# that the sender used, so it is the far end's transmit queues that count. XDP wants at least as many receive
-# queues here as transmit queues there: hence first up, then the far end, then down.
+# use_queues N: the edge's ports receive on at least N queues, one a worker. veth delivers to the queue of the number that the sender
+# used, so it is the far end's transmit queues that count, and XDP wants at least as many receive queues here. Never fewer than
+# before: the kernel refuses to take a queue away from a socket that a killed dataplane has not let go of yet, and a worker
+# polls several queues just as well.
 use_queues() {
-  local port
+  local port now
   for port in front back; do
-    set_channels edge "$port" "$queues"
-    set_channels "$port" edge "$1"
-    set_channels edge "$port" "$1"
+    now=$(in_host edge ethtool -l "$port" | awk '/^Current/ { now = 1 } now && /^RX:/ { print $2 }')
+    if ((now < $1)); then set_channels edge "$port" "$1"; fi
+    if ((now < $1)); then set_channels "$port" edge "$1"; fi
   done
 }
 

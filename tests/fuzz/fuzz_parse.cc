@@ -52,6 +52,7 @@ void check_offsets(const ParsedPacket& packet, const Frame& frame) {
   const size_t l3_bytes = packet.is_v4 ? 20 : 40;
   require(packet.l3_offset == 14 && packet.l4_offset >= packet.l3_offset + l3_bytes);
   require(packet.is_v4 == packet.source.is_v4() && packet.is_v4 == packet.destination.is_v4());
+  require(packet.ttl == frame.at(packet.l3_offset + (packet.is_v4 ? 8u : 7u)));
   require(packet.protocol == kProtocolTcp || packet.protocol == kProtocolUdp);
   if (packet.result == ParseResult::kFlowPacket) {
     const size_t least = packet.protocol == kProtocolTcp ? 20 : 8;
@@ -84,8 +85,9 @@ void check_flow_packet(const ParsedPacket& packet, Frame frame) {
   rewrite_source(frame.data(), packet, source, towards_client.reversed());
   require(frame == before);
 
-  const bool decremented = decrement_ttl(frame.data(), packet);
-  require(decremented == (frame != before) && test::wrong_checksums(frame) == wrong);
+  if (packet.ttl <= 1) return;
+  decrement_ttl(frame.data(), packet);
+  require(parse(frame).ttl == packet.ttl - 1 && test::wrong_checksums(frame) == wrong);
 }
 
 void check_icmp_error(const ParsedPacket& packet, Frame frame) {

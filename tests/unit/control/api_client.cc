@@ -3,13 +3,13 @@
 
 #include <utility>
 
+#include <gtest/gtest.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <gtest/gtest.h>
 
 #include <fstream>
 
@@ -23,7 +23,8 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using UnixStream = asio::local::stream_protocol;
 
-ApiReply exchange(UnixStream::socket& socket, const std::string& method, const std::string& target, const std::string& body) {
+ApiReply exchange(UnixStream::socket& socket, const std::string& method, const std::string& target,
+                  const std::string& body) {
   http::request<http::string_body> request(http::string_to_verb(method), target, 11);
   if (request.method() == http::verb::unknown) request.method_string(method);
   request.set(http::field::host, "teal");
@@ -35,12 +36,14 @@ ApiReply exchange(UnixStream::socket& socket, const std::string& method, const s
   http::response<http::string_body> response;
   http::read(socket, buffer, response, error);
   if (error) return {};
-  return {response.result_int(), std::string(response[http::field::allow]), nlohmann::json::parse(response.body())};
+  return {response.result_int(), std::string(response[http::field::allow]),
+          nlohmann::json::parse(response.body())};
 }
 
 }  // namespace
 
-ApiReply call(const std::string& socket, const std::string& method, const std::string& target, const std::string& body) {
+ApiReply call(const std::string& socket, const std::string& method, const std::string& target,
+              const std::string& body) {
   asio::io_context io;
   UnixStream::socket stream(io);
   boost::system::error_code error;
@@ -70,7 +73,9 @@ std::string send_raw(const std::string& socket, const std::string& bytes) {
   return reply;
 }
 
-void DaemonHome::write_config(const std::string& toml) const { std::ofstream(dir_.file("teal.toml")) << toml; }
+void DaemonHome::write_config(const std::string& toml) const {
+  std::ofstream(dir_.file("teal.toml")) << toml;
+}
 
 DaemonOptions DaemonHome::options() const {
   DaemonOptions options;

@@ -19,7 +19,8 @@ struct ApiReply {
 };
 
 // One request over a connection of its own.
-ApiReply call(const std::string& socket, const std::string& method, const std::string& target, const std::string& body = "");
+ApiReply call(const std::string& socket, const std::string& method, const std::string& target,
+              const std::string& body = "");
 // `count` times the same over one connection: how many were answered 200.
 int call_again_and_again(const std::string& socket, const std::string& target, int count);
 // Bytes as they are; what comes back until the server closes.
@@ -37,7 +38,9 @@ class DaemonHome {
   DaemonOptions options() const;
 
   ApiReply get(const std::string& target) const { return call(socket(), "GET", target); }
-  ApiReply post(const std::string& target, const std::string& body) const { return call(socket(), "POST", target, body); }
+  ApiReply post(const std::string& target, const std::string& body) const {
+    return call(socket(), "POST", target, body);
+  }
   ApiReply flip(const std::string& service, const std::string& to) const {
     return post("/v1/flip", R"({"services":[")" + service + R"("],"to":")" + to + "\"}");
   }

@@ -24,10 +24,14 @@ TEST(BodyFields, RefuseWhatTheyDoNotKnow) {
   EXPECT_EQ(refusal_of(""), "the body is no JSON: at byte 1");
   EXPECT_EQ(refusal_of("{\"to\":\"gr\xff\"}"), "the body is no JSON: at byte 10");
   EXPECT_EQ(refusal_of(R"({"to":1})"), "field \"to\": expected a string, got 1");
-  EXPECT_EQ(refusal_of(R"({"services":"a"})"), "field \"services\": expected a list of one or more strings, got \"a\"");
-  EXPECT_EQ(refusal_of(R"({"services":[]})"), "field \"services\": expected a list of one or more strings, got []");
-  EXPECT_EQ(refusal_of(R"({"services":["a",1]})"), "field \"services\": expected a list of one or more strings, got [\"a\",1]");
-  EXPECT_EQ(refusal_of(R"({"if_generation":-1})"), "field \"if_generation\": expected an integer, 0 or above, got -1");
+  EXPECT_EQ(refusal_of(R"({"services":"a"})"),
+            "field \"services\": expected a list of one or more strings, got \"a\"");
+  EXPECT_EQ(refusal_of(R"({"services":[]})"),
+            "field \"services\": expected a list of one or more strings, got []");
+  EXPECT_EQ(refusal_of(R"({"services":["a",1]})"),
+            "field \"services\": expected a list of one or more strings, got [\"a\",1]");
+  EXPECT_EQ(refusal_of(R"({"if_generation":-1})"),
+            "field \"if_generation\": expected an integer, 0 or above, got -1");
   EXPECT_EQ(refusal_of(R"({"if_generation":1e999})"), "the body has a number that is out of range");
 }
 

@@ -13,7 +13,9 @@ namespace {
 
 class ApiTest : public testing::Test {
  protected:
-  std::string code(const ApiReply& reply) { return std::to_string(reply.status) + " " + reply.body["error"].value("code", "-"); }
+  std::string code(const ApiReply& reply) {
+    return std::to_string(reply.status) + " " + reply.body["error"].value("code", "-");
+  }
   std::string message(const ApiReply& reply) { return reply.body["error"].value("message", "-"); }
 
   DaemonHome home;
@@ -39,7 +41,8 @@ TEST_F(ApiTest, ServicesWithoutADataplane) {
   EXPECT_EQ(body["dataplane"]["running"], false);
   EXPECT_EQ(body["dataplane"]["flow_entries"], 0);
   ASSERT_EQ(body["services"].size(), 3u);
-  EXPECT_EQ(body["groups"], nlohmann::json::parse(R"([{"name":"shop","services":["service-a","service-b"]}])"));
+  EXPECT_EQ(body["groups"],
+            nlohmann::json::parse(R"([{"name":"shop","services":["service-a","service-b"]}])"));
   const nlohmann::json expected = nlohmann::json::parse(R"({
     "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","previous":null,"generation_of_flip":0,
     "flipped_at":null,"file_active":"blue","draining":null,"colours":{
@@ -57,7 +60,8 @@ TEST_F(ApiTest, AFlipWithoutADataplaneIsRecordedAndSaysSo) {
   const ApiReply reply = home.flip("service-a", "green");
   ASSERT_EQ(reply.status, 200u) << reply.body;
   EXPECT_EQ(reply.body["generation"], 1);
-  EXPECT_EQ(reply.body["changed"], nlohmann::json::parse(R"([{"service":"service-a","from":"blue","to":"green"}])"));
+  EXPECT_EQ(reply.body["changed"],
+            nlohmann::json::parse(R"([{"service":"service-a","from":"blue","to":"green"}])"));
   EXPECT_EQ(reply.body["dataplane_running"], false);
   EXPECT_EQ(reply.body["warnings"].size(), 1u);
   EXPECT_EQ(reply.body["workers"]["live"], 0);
@@ -78,7 +82,8 @@ TEST_F(ApiTest, AFlipToWhereItIsChangesNothing) {
 }
 
 TEST_F(ApiTest, AGroupFlipsAndRollsBackInOneGenerationEach) {
-  EXPECT_EQ(home.post("/v1/flip", R"({"group":"shop","to":"green","reason":"release 42"})").body["generation"], 1);
+  EXPECT_EQ(
+      home.post("/v1/flip", R"({"group":"shop","to":"green","reason":"release 42"})").body["generation"], 1);
   EXPECT_EQ(home.service("service-a")["active"], "green");
   EXPECT_EQ(home.service("service-b")["active"], "green");
   const ApiReply reply = home.post("/v1/rollback", R"({"group":"shop","if_generation":1})");
@@ -90,15 +95,18 @@ TEST_F(ApiTest, AGroupFlipsAndRollsBackInOneGenerationEach) {
 
 TEST_F(ApiTest, WhatIsRefusedChangesNothing) {
   EXPECT_EQ(code(home.get("/v1/services/nope")), "404 unknown_service");
-  EXPECT_EQ(message(home.get("/v1/services/nope")), "no service \"nope\"; there are: service-a, service-b, service-c");
+  EXPECT_EQ(message(home.get("/v1/services/nope")),
+            "no service \"nope\"; there are: service-a, service-b, service-c");
   EXPECT_EQ(code(home.flip("nope", "green")), "404 unknown_service");
   EXPECT_EQ(code(home.flip("service-a", "red")), "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"group":"shoe","to":"green"})")), "404 unknown_group");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"]})")), "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"to":"green"})")), "400 bad_request");
-  EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","force":true})")), "400 bad_request");
+  EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","force":true})")),
+            "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", "not json")), "400 bad_request");
-  EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","if_generation":7})")), "409 conflict");
+  EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","if_generation":7})")),
+            "409 conflict");
   EXPECT_EQ(code(home.post("/v1/rollback", R"({"services":["service-a"]})")), "409 nothing_to_roll_back");
   EXPECT_EQ(code(home.post("/v1/rollback", R"({"services":["service-a"],"to":"green"})")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v2/services")), "404 unknown_path");
@@ -111,7 +119,8 @@ TEST_F(ApiTest, WhatIsRefusedChangesNothing) {
 }
 
 TEST_F(ApiTest, FlowQueriesAreChecked) {
-  EXPECT_EQ(home.get("/v1/flows").body, nlohmann::json::parse(R"({"flows":[],"matched":0,"truncated":false})"));
+  EXPECT_EQ(home.get("/v1/flows").body,
+            nlohmann::json::parse(R"({"flows":[],"matched":0,"truncated":false})"));
   EXPECT_EQ(code(home.get("/v1/flows?service=nope")), "404 unknown_service");
   EXPECT_EQ(code(home.get("/v1/flows?colour=red")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v1/flows?backend=198.18.2.11")), "400 bad_request");
@@ -120,7 +129,8 @@ TEST_F(ApiTest, FlowQueriesAreChecked) {
   EXPECT_EQ(code(home.get("/v1/flows?limit=1000000")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v1/flows?color=blue")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v1/flows?limit=%")), "400 bad_request");
-  EXPECT_EQ(code(home.get("/v1/flows?service=%ff")), "404 unknown_service") << "an answer that quotes what is no UTF-8";
+  EXPECT_EQ(code(home.get("/v1/flows?service=%ff")), "404 unknown_service")
+      << "an answer that quotes what is no UTF-8";
 }
 
 TEST_F(ApiTest, AConnectionServesManyRequests) {
@@ -130,7 +140,8 @@ TEST_F(ApiTest, AConnectionServesManyRequests) {
 TEST_F(ApiTest, LimitsAreAnswered) {
   const std::string large(100'000, 'x');
   EXPECT_EQ(home.post("/v1/flip", large).status, 413u);
-  EXPECT_TRUE(send_raw(home.socket(), "GET /v1/version HTTP/1.1\r\nX: " + large + "\r\n\r\n").starts_with("HTTP/1.1 413"));
+  EXPECT_TRUE(send_raw(home.socket(), "GET /v1/version HTTP/1.1\r\nX: " + large + "\r\n\r\n")
+                  .starts_with("HTTP/1.1 413"));
   EXPECT_TRUE(send_raw(home.socket(), "what is this\r\n\r\n").starts_with("HTTP/1.1 400"));
   EXPECT_EQ(send_raw(home.socket(), "GET /v1/ver"), "") << "a client that went away";
   EXPECT_EQ(home.get("/v1/version").status, 200u);
@@ -142,7 +153,8 @@ TEST_F(ApiTest, OfRacingFlipsExactlyOneWins) {
   std::atomic<int> won{0}, conflicts{0};
   for (int i = 0; i < kRacers; ++i) {
     racers.emplace_back([&] {
-      const ApiReply reply = home.post("/v1/flip", R"({"services":["service-a"],"to":"green","if_generation":0})");
+      const ApiReply reply =
+          home.post("/v1/flip", R"({"services":["service-a"],"to":"green","if_generation":0})");
       won += reply.status == 200;
       conflicts += reply.status == 409;
     });

@@ -22,8 +22,8 @@ inline std::vector<BackendConfig> pool(std::initializer_list<const char*> socket
   return pool;
 }
 
-inline ServiceConfig service_config(const std::string& name, const std::string& vip, std::vector<BackendConfig> blue,
-                                    std::vector<BackendConfig> green) {
+inline ServiceConfig service_config(const std::string& name, const std::string& vip,
+                                    std::vector<BackendConfig> blue, std::vector<BackendConfig> green) {
   ServiceConfig service;
   service.name = name;
   service.vip = tcp(vip);
@@ -31,15 +31,18 @@ inline ServiceConfig service_config(const std::string& name, const std::string& 
   return service;
 }
 
-// service-a with 2 + 1 backends, service-b with 1 + 1, service-c with 1 + 1 (of weight 2); group "shop": a and b.
+// service-a with 2 + 1 backends, service-b with 1 + 1, service-c with 1 + 1 (of weight 2); group "shop": a
+// and b.
 inline Config shop_config() {
   Config config;
   config.path = "teal.toml";
   config.timeouts = {3000, 744000, 30000, 1000, 6000};
   config.services = {
-      service_config("service-a", "198.18.0.10:80", pool({"198.18.2.11:8080", "198.18.2.12:8080"}), pool({"198.18.2.21:8080"})),
+      service_config("service-a", "198.18.0.10:80", pool({"198.18.2.11:8080", "198.18.2.12:8080"}),
+                     pool({"198.18.2.21:8080"})),
       service_config("service-b", "[fd18::10]:80", pool({"[fd18:2::11]:8080"}), pool({"[fd18:2::21]:8080"})),
-      service_config("service-c", "198.18.0.11:80", pool({"198.18.2.13:8080"}), {{tcp("198.18.2.23:8080"), 2}})};
+      service_config("service-c", "198.18.0.11:80", pool({"198.18.2.13:8080"}),
+                     {{tcp("198.18.2.23:8080"), 2}})};
   config.groups = {{"shop", {"service-a", "service-b"}}};
   return config;
 }

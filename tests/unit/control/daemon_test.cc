@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald with a dataplane that comes, stalls, dies and returns; and its own life: locks, sockets, restarts, disks that fail.
+// teald with a dataplane that comes, stalls, dies and returns; and its own life: locks, sockets, restarts,
+// disks that fail.
 #include "control/daemon.h"
 
 #include <gtest/gtest.h>
@@ -66,7 +67,8 @@ TEST_F(DaemonTest, AFlipIsAnsweredWhenEveryWorkerAdoptedIt) {
 TEST_F(DaemonTest, ManyFlipsCountExactly) {
   FakeDataplane dataplane(home.run_dir(), 2);
   RunningDaemon daemon(home);
-  for (int i = 0; i < 200; ++i) ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").body["generation"], 2 + i);
+  for (int i = 0; i < 200; ++i)
+    ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").body["generation"], 2 + i);
   EXPECT_EQ(dataplane.generation(), 201u);
   EXPECT_EQ(dataplane.segment().header().acknowledged, 201u);
 }
@@ -168,7 +170,8 @@ TEST_F(DaemonTest, ASecondDaemonIsRefusedAndNamesTheFirst) {
   const auto second = Daemon::start(home.options());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, kExitLocked);
-  EXPECT_NE(second.error().messages.front().find(std::to_string(getpid())), std::string::npos) << second.error().messages.front();
+  EXPECT_NE(second.error().messages.front().find(std::to_string(getpid())), std::string::npos)
+      << second.error().messages.front();
   EXPECT_EQ(home.get("/v1/version").status, 200u) << "the first serves on";
 }
 
@@ -207,7 +210,8 @@ TEST_F(DaemonTest, AFailingDiskStopsAFlipAndNoRollback) {
   ASSERT_EQ(home.flip("service-a", "green").status, 200u);
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(home.dir().file("state/teal.db").c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);  // nobody else can write now
+  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr),
+            SQLITE_OK);  // nobody else can write now
 
   const ApiReply flip = home.flip("service-b", "green");
   EXPECT_EQ(flip.status, 503u);
@@ -231,7 +235,8 @@ TEST_F(DaemonTest, FlowsAndCountersComeFromTheSegment) {
   RunningDaemon daemon(home);
   FlowTable table = dataplane.segment().flow_table();
   for (uint16_t i = 0; i < 150; ++i) {
-    const FlowKey key{*IpAddress::parse("198.18.1.101"), Be16::from_host(static_cast<uint16_t>(40000 + i)), 0};
+    const FlowKey key{*IpAddress::parse("198.18.1.101"), Be16::from_host(static_cast<uint16_t>(40000 + i)),
+                      0};
     const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), 0);
     const uint16_t backend = i < 50 ? 2 : 0;
     FlowState state{.tick = 1, .last_hop = 0, .phase = FlowPhase::kEstablished};

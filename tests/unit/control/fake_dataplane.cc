@@ -9,7 +9,8 @@
 
 namespace teal {
 
-FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool hold_still) : hold_still_(hold_still) {
+FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool hold_still)
+    : hold_still_(hold_still) {
   auto lock = ProcessLock::acquire(run_dir + "/dataplane.lock");
   EXPECT_TRUE(lock) << lock.error();
   lock_.emplace(std::move(*lock));
@@ -25,7 +26,8 @@ FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool 
   header.tsc_hz = tsc_hz;
   header.dataplane_pid = static_cast<uint32_t>(getpid());
   header.worker_count = workers;
-  for (uint32_t worker = 0; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  for (uint32_t worker = 0; worker < workers; ++worker)
+    threads_.emplace_back([this, worker] { work(worker); });
   wait_for([&] { return ready_ == workers; });
   header.dataplane_epoch.fetch_add(1, std::memory_order_release);
 }
@@ -53,7 +55,9 @@ const Ruleset& FakeDataplane::ruleset() {
   return segment_->ruleset(PublicationWord::unpack(segment_->header().word).ruleset_slot);
 }
 
-uint64_t FakeDataplane::generation() const { return PublicationWord::unpack(segment_->header().word).generation; }
+uint64_t FakeDataplane::generation() const {
+  return PublicationWord::unpack(segment_->header().word).generation;
+}
 
 void FakeDataplane::stop() {
   stop_ = true;

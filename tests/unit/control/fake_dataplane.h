@@ -14,7 +14,8 @@
 
 namespace teal {
 
-// What teald sees of a dataplane: the lock, the segment, and workers that load the word and report. It forwards nothing.
+// What teald sees of a dataplane: the lock, the segment, and workers that load the word and report. It
+// forwards nothing.
 class FakeDataplane {
  public:
   explicit FakeDataplane(const std::string& run_dir, uint32_t workers = 1, bool hold_still = false);
@@ -32,7 +33,8 @@ class FakeDataplane {
   // As by SIGKILL: the workers leave their claims behind.
   void die();
 
-  static bool wait_for(const std::function<bool()>& condition, std::chrono::milliseconds at_most = std::chrono::seconds(5));
+  static bool wait_for(const std::function<bool()>& condition,
+                       std::chrono::milliseconds at_most = std::chrono::seconds(5));
 
  private:
   void work(uint32_t worker);

@@ -49,14 +49,16 @@ TEST(Inventory, IdsStayWhenTheFileIsReordered) {
   std::swap(config.services[2].pools[0], config.services[2].pools[1]);
   const Inventory after = numbered(before, config);
   for (const ServiceState& service : before.services) EXPECT_EQ(after.service(service.name)->id, service.id);
-  for (const BackendState& backend : before.backends) EXPECT_EQ(find(after, to_string(backend.socket))->id, backend.id);
+  for (const BackendState& backend : before.backends)
+    EXPECT_EQ(find(after, to_string(backend.socket))->id, backend.id);
 }
 
 TEST(Inventory, WhatLeavesIsRetiredAndKeepsItsId) {
   const Inventory before = numbered({}, shop_config());
   Config config = shop_config();
-  config.services.erase(config.services.begin());                                // service-a, ids 0, backends 0..2
-  config.services.push_back(service_config("new", "198.18.0.12:80", pool({"198.18.2.31:8080"}), pool({"198.18.2.32:8080"})));
+  config.services.erase(config.services.begin());  // service-a, ids 0, backends 0..2
+  config.services.push_back(
+      service_config("new", "198.18.0.12:80", pool({"198.18.2.31:8080"}), pool({"198.18.2.32:8080"})));
   config.groups.clear();
   const Inventory after = numbered(before, config);
   EXPECT_TRUE(after.service(uint16_t{0})->retired);
@@ -67,9 +69,10 @@ TEST(Inventory, WhatLeavesIsRetiredAndKeepsItsId) {
 
   const Plan plan = make_plan(after, config);
   EXPECT_EQ(plan.services.size(), 4u);
-  const auto retired = std::count_if(plan.backends.begin(), plan.backends.end(), [](const NumberedBackend& backend) {
-    return backend.retired && !backend.weights[0] && !backend.weights[1];
-  });
+  const auto retired =
+      std::count_if(plan.backends.begin(), plan.backends.end(), [](const NumberedBackend& backend) {
+        return backend.retired && !backend.weights[0] && !backend.weights[1];
+      });
   EXPECT_EQ(retired, 3);
 }
 
@@ -112,7 +115,8 @@ TEST(Inventory, ABackendThatMovesToAnotherServiceGetsANewId) {
   const Inventory after = numbered(before, config);
   EXPECT_EQ(find(after, "198.18.2.12:8080")->service, 2);
   EXPECT_NE(find(after, "198.18.2.12:8080")->id, 1);
-  const auto old = std::find_if(after.backends.begin(), after.backends.end(), [](const BackendState& b) { return b.id == 1; });
+  const auto old = std::find_if(after.backends.begin(), after.backends.end(),
+                                [](const BackendState& b) { return b.id == 1; });
   EXPECT_TRUE(old->retired);
   EXPECT_EQ(old->service, 0) << "flows of the old id stay with the old service";
   auto rules = std::make_unique<Ruleset>();
@@ -124,7 +128,8 @@ TEST(Inventory, RunsOutOfIdsAloud) {
   before.services.push_back({0, "gone", tcp("198.18.0.99:80")});
   for (uint16_t id = 0; id < kMaxBackends; ++id) {
     const uint8_t address[4] = {10, 0, static_cast<uint8_t>(id >> 8), static_cast<uint8_t>(id)};
-    before.backends.push_back({id, 0, {IpAddress::from_v4(address), Be16::from_host(80), kProtocolTcp}, true});
+    before.backends.push_back(
+        {id, 0, {IpAddress::from_v4(address), Be16::from_host(80), kProtocolTcp}, true});
   }
   const auto renumbered = renumber(before, shop_config());
   ASSERT_FALSE(renumbered);

@@ -9,7 +9,8 @@
 namespace teal {
 namespace {
 
-const std::vector<TargetUpdate> kToGreen = {{3, {.active = Colour::kGreen, .previous = Colour::kBlue, .drain_ticks = 1}}};
+const std::vector<TargetUpdate> kToGreen = {
+    {3, {.active = Colour::kGreen, .previous = Colour::kBlue, .drain_ticks = 1}}};
 
 class PublisherTest : public testing::Test {
  protected:
@@ -103,7 +104,8 @@ TEST_F(PublisherTest, AdoptionIsOfEveryWorker) {
   EXPECT_EQ(publisher.adopted_generation(true), 1u);
   EXPECT_FALSE(publisher.grace_period_over());
   dataplane.hold_still(false);
-  EXPECT_TRUE(FakeDataplane::wait_for([&] { return publisher.adoption(true).complete() && publisher.grace_period_over(); }));
+  EXPECT_TRUE(FakeDataplane::wait_for(
+      [&] { return publisher.adoption(true).complete() && publisher.grace_period_over(); }));
 }
 
 TEST_F(PublisherTest, AStalledWorkerStopsOnlyTheLastOfTheSlots) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald killed at each step of a flip: the database and the segment are put into the state that the kill leaves.
+// teald killed at each step of a flip: the database and the segment are put into the state that the kill
+// leaves.
 #include "control/recovery.h"
 
 #include <gtest/gtest.h>
@@ -69,7 +70,8 @@ TEST_F(RecoveryTest, KilledAfterThePublicationTheIntentIsDone) {
 TEST_F(RecoveryTest, AnOlderIntentThatIsInForceIsDoneToo) {
   ASSERT_TRUE(state->intend({6, "flip", "[]", "", {}}));
   publish_flip(6);
-  ASSERT_TRUE(publisher.publish_targets(7, std::vector<TargetUpdate>{{1, {Colour::kGreen, Colour::kBlue, 0, 7, 100, 1000}}}));
+  ASSERT_TRUE(publisher.publish_targets(
+      7, std::vector<TargetUpdate>{{1, {Colour::kGreen, Colour::kBlue, 0, 7, 100, 1000}}}));
   const Inventory after = recovered();
   EXPECT_EQ(state->history(1)->front().event, "done");
   EXPECT_EQ(after.service("service-a")->flip_generation, 6u);
@@ -86,9 +88,11 @@ TEST_F(RecoveryTest, ALostDatabaseTakesTheIdsFromTheSegment) {
   state.emplace(*State::open(dir.file("another")));
   std::reverse(config.services.begin(), config.services.end());
   const Inventory after = recovered();
-  for (const ServiceState& service : inventory.services) EXPECT_EQ(after.service(service.name)->id, service.id);
+  for (const ServiceState& service : inventory.services)
+    EXPECT_EQ(after.service(service.name)->id, service.id);
   for (const BackendState& backend : inventory.backends)
-    EXPECT_NE(std::find(after.backends.begin(), after.backends.end(), backend), after.backends.end()) << to_string(backend.socket);
+    EXPECT_NE(std::find(after.backends.begin(), after.backends.end(), backend), after.backends.end())
+        << to_string(backend.socket);
   EXPECT_EQ(after.service("service-a")->active, Colour::kGreen);
   EXPECT_EQ(after.given_generation, 6u);
 }

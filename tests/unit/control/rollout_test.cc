@@ -14,16 +14,23 @@ using Verb = RolloutRequest::Verb;
 
 const std::vector<GroupConfig> kGroups = {{"shop", {"a", "b", "c"}}, {"fresh", {"c"}}};
 
-// a: blue, flipped before (from green). b: green, flipped before. c: blue, never flipped. d: blue, its green pool takes nothing.
+// a: blue, flipped before (from green). b: green, flipped before. c: blue, never flipped. d: blue, its green
+// pool takes nothing.
 RolloutView view() {
   return {.generation = 12,
-          .services = {{"a", 0, kBlue, kGreen}, {"b", 1, kGreen, kBlue}, {"c", 2, kBlue, std::nullopt},
+          .services = {{"a", 0, kBlue, kGreen},
+                       {"b", 1, kGreen, kBlue},
+                       {"c", 2, kBlue, std::nullopt},
                        {"d", 3, kBlue, std::nullopt, {true, false}}},
           .groups = kGroups};
 }
 
-RolloutRequest flip(std::vector<std::string> services, Colour to) { return {.verb = Verb::kFlip, .services = services, .to = to}; }
-RolloutRequest rollback(std::vector<std::string> services) { return {.verb = Verb::kRollback, .services = services}; }
+RolloutRequest flip(std::vector<std::string> services, Colour to) {
+  return {.verb = Verb::kFlip, .services = services, .to = to};
+}
+RolloutRequest rollback(std::vector<std::string> services) {
+  return {.verb = Verb::kRollback, .services = services};
+}
 
 // "a:blue>green b:green>blue | c"
 std::string shown(const tl::expected<RolloutPlan, Refusal>& plan) {
@@ -83,11 +90,13 @@ TEST(Rollout, TableOfRequests) {
       {"a pool that takes nothing", flip({"a", "d"}, kGreen), "422 refused"},
       {"from a pool that takes nothing", flip({"d"}, kBlue), "| d"},
   };
-  for (const Case& test : cases) EXPECT_EQ(shown(plan_rollout(test.request, view())), test.expected) << test.name;
+  for (const Case& test : cases)
+    EXPECT_EQ(shown(plan_rollout(test.request, view())), test.expected) << test.name;
 }
 
 TEST(Rollout, UnknownNamesAreAnsweredWithThoseThereAre) {
-  EXPECT_EQ(plan_rollout(flip({"x"}, kGreen), view()).error().message, "no service \"x\"; there are: a, b, c, d");
+  EXPECT_EQ(plan_rollout(flip({"x"}, kGreen), view()).error().message,
+            "no service \"x\"; there are: a, b, c, d");
   RolloutRequest request = flip({}, kGreen);
   request.group = "shoe";
   EXPECT_EQ(plan_rollout(request, view()).error().message, "no group \"shoe\"; there are: shop, fresh");

@@ -14,8 +14,10 @@ namespace {
 
 Inventory some_inventory() {
   Inventory inventory;
-  inventory.services = {{0, "service-a", tcp("198.18.0.10:80"), false, false, Colour::kGreen, Colour::kBlue, 7, 1'700'000'000'123},
-                        {5, "service-b", tcp("[fd18::10]:80"), true, true, Colour::kBlue, std::nullopt, 0, 0}};
+  inventory.services = {
+      {0, "service-a", tcp("198.18.0.10:80"), false, false, Colour::kGreen, Colour::kBlue, 7,
+       1'700'000'000'123},
+      {5, "service-b", tcp("[fd18::10]:80"), true, true, Colour::kBlue, std::nullopt, 0, 0}};
   inventory.backends = {{0, 0, tcp("198.18.2.11:8080"), false}, {4095, 5, tcp("[fd18:2::11]:8080"), true}};
   inventory.given_generation = 9;
   inventory.published_generation = 7;
@@ -68,7 +70,8 @@ TEST(State, RefusesANewerSchema) {
 TEST(State, RefusesWhatIsNoDatabase) {
   const TempDir dir;
   FILE* file = fopen(dir.file("teal.db").c_str(), "w");
-  fputs("this is no database, and longer than a header would have to be: it goes on and on and on and on", file);
+  fputs("this is no database, and longer than a header would have to be: it goes on and on and on and on",
+        file);
   fclose(file);
   const auto state = State::open(dir.path());
   ASSERT_FALSE(state);

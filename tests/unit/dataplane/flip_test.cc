@@ -6,7 +6,6 @@
 #include <set>
 #include <thread>
 
-#include "dataplane/choose.h"
 #include "tests/unit/dataplane/switch_fixture.h"
 
 namespace teal::test {
@@ -18,6 +17,8 @@ using Promise3 = SwitchTest;
 using Promise4 = SwitchTest;
 using Promise5 = SwitchTest;
 using Promise6 = SwitchTest;
+using Promise8 = SwitchTest;
+using Promise10 = SwitchTest;
 using Choice = SwitchTest;
 
 // ---- 1: a flow never changes its backend while both live
@@ -294,6 +295,46 @@ TEST_F(Promise6, PacketsBehindAReplacedFlowInABurstFollowItToItsNewSlot) {
   EXPECT_EQ(colours, (std::vector{Colour::kBlue, Colour::kGreen, Colour::kGreen}));
 }
 
+// ---- 8: a drain is visible
+
+TEST_F(Promise8, CountsOfADrainSayHowManyFlowsOfWhichBackendsAreLeft) {
+  start();
+  std::vector<uint32_t> left(kBackends);
+  for (uint32_t i = 0; i < 40; ++i) ++left[open_flow(client(kWeb, i))];
+  flip({kWeb}, Colour::kGreen);
+  for (uint32_t i = 40; i < 60; ++i) EXPECT_EQ(colour_of(open_flow(client(kWeb, i))), Colour::kGreen);
+  for (uint32_t i = 0; i < 40; ++i) {
+    const uint16_t backend = send_from_client(client(kWeb, i), kFin);
+    pass(kBack, from_backend(client(kWeb, i), backend, kFin));
+    --left[backend];
+    for (const uint16_t blue : {0, 1})
+      EXPECT_EQ(segment().worker(0).flows[blue][0].live.load(), left[blue]) << "after flow " << i;
+  }
+  EXPECT_EQ(segment().worker(0).flows[0][0].closing.load() + segment().worker(0).flows[1][0].closing.load(),
+            40u);
+  EXPECT_EQ(segment().worker(0).flows[2][1].live.load() + segment().worker(0).flows[3][1].live.load(), 20u);
+}
+
+// ---- 10: the daemon may die at any time
+
+TEST_F(Promise10, ForwardingDoesNotNoticeADaemonThatDiesHalfWayThroughAPublication) {
+  start();
+  const Client old_client = client(kWeb);
+  const uint16_t backend = open_flow(old_client);
+  const uint64_t acknowledged = flip({kWeb}, Colour::kGreen);
+  // It had written a slot and not yet the word.
+  auto half_done = std::make_unique<Targets>(*targets);
+  half_done->services[kWeb].active = Colour::kBlue;
+  segment().targets(*writer().free_target_slot()) = *half_done;
+  restart_writer();
+  EXPECT_EQ(send_from_client(old_client), backend);
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb, 1), kSyn)), Colour::kGreen)
+      << "no acknowledged flip is lost";
+  EXPECT_EQ(flip({kWeb}, Colour::kBlue), acknowledged + 1);
+  EXPECT_EQ(colour_of(send_from_client(client(kWeb, 2), kSyn)), Colour::kBlue);
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
+}
+
 // ---- choice
 
 TEST_F(Choice, ShareSplitsNewFlowsWithinBounds) {
@@ -351,13 +392,9 @@ TEST_F(Choice, AffinityFlowSpreadsAClientsFlows) {
 
 TEST_F(Choice, IsTheSameInAnotherSegmentOfTheSameSeed) {
   start();
-  const Ruleset& ruleset = segment().ruleset(writer().current().ruleset_slot);
   for (uint32_t i = 0; i < 50; ++i) {
-    const Client who = client(kWeb, i);
-    const uint64_t hash = client_hash(who.address, Be16::from_host(who.port), 42);  // the seed of all tests
-    const uint16_t chosen =
-        choose_backend(ruleset, ruleset.services[kWeb], Colour::kBlue, choice_hash(hash, kWeb));
-    EXPECT_EQ(send_from_client(who, kSyn), chosen);
+    const uint16_t chosen = chosen_backend(client(kWeb, i), Colour::kBlue);
+    EXPECT_EQ(send_from_client(client(kWeb, i), kSyn), chosen);
   }
 }
 

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One packet in, one packet out: addresses, MACs, TTL, checksums, and what is not forwarded.
+#include <bit>
+#include <utility>
+
 #include "tests/unit/dataplane/switch_fixture.h"
 
 namespace teal::test {
 namespace {
 
 using Forwarding = SwitchTest;
+using Promise13 = SwitchTest;
+using Promise14 = SwitchTest;
 
 std::string_view payload_of(const Frame& frame, size_t bytes) {
   return {reinterpret_cast<const char*>(frame.data()) + frame.size() - bytes, bytes};
+}
+
+uint8_t& ttl_of(Frame& frame) {
+  return frame[frame[14] >> 4 == 4 ? 14 + 8 : 14 + 7];
 }
 
 class ForwardingOfEachService : public SwitchTest, public testing::WithParamInterface<uint16_t> {};
@@ -80,13 +89,34 @@ TEST_P(ForwardingOfEachService, BrokenChecksumLeavesBroken) {
   EXPECT_FALSE(checksums_are_right(pass(kBack, answer).frame));
 }
 
-TEST_P(ForwardingOfEachService, TtlOf1IsPuntedUnchanged) {
+// The kernel answers for it. Had it made a flow, a traceroute would look like a flood.
+TEST_P(ForwardingOfEachService, PacketOfTtl1OrLessIsPuntedUnchangedMakesNoFlowAndCountsNothing) {
   start();
-  Frame last = from_client(client(GetParam()), kSyn);
-  const bool v4 = last[14] >> 4 == 4;
-  last[v4 ? 14 + 8 : 14 + 7] = 1;
-  EXPECT_TRUE(punts_unchanged(kFront, last));
+  for (const uint8_t ttl : {0, 1}) {
+    Frame last = from_client(client(GetParam()), kSyn);
+    ttl_of(last) = ttl;
+    EXPECT_TRUE(punts_unchanged(kFront, last));
+  }
   EXPECT_EQ(count(Event::k_tx), 0u);
+  EXPECT_EQ(flows(), 0u);
+  EXPECT_EQ(count(Event::k_flows_created), 0u);
+  const ServiceColourCounters& blue = segment().worker(0).services[GetParam()][0];
+  EXPECT_EQ(blue.packets[0].read() + blue.bytes[0].read() + blue.new_flows.read(), 0u);
+  Frame last_but_one = from_client(client(GetParam()), kSyn);
+  ttl_of(last_but_one) = 2;
+  EXPECT_EQ(pass(kFront, last_but_one).ttl(), 1);
+}
+
+TEST_P(ForwardingOfEachService, PacketOfTtl1MovesNoFlow) {
+  start();
+  const Client who = client(GetParam());
+  const uint16_t backend = send_from_client(who, kSyn);
+  const auto before = std::bit_cast<uint64_t>(flow_of(who)->state);
+  Frame answer = from_backend(who, backend, kSynAck), rst = from_client(who, kRst);
+  ttl_of(answer) = ttl_of(rst) = 1;
+  EXPECT_TRUE(punts_unchanged(kBack, answer));
+  EXPECT_TRUE(punts_unchanged(kFront, rst));
+  EXPECT_EQ(std::bit_cast<uint64_t>(flow_of(who)->state), before);
 }
 
 TEST_P(ForwardingOfEachService, ReplyOfNoFlowIsPuntedUnchanged) {
@@ -98,6 +128,25 @@ TEST_P(ForwardingOfEachService, ReplyOfNoFlowIsPuntedUnchanged) {
     }
   }
   EXPECT_EQ(flows(), 0u);
+}
+
+// A flow's replies, whatever was flipped since it was born and whoever else answers the same client.
+TEST_F(Promise14, RepliesCarryTheVipOverFlipsAndRollbacks) {
+  start();
+  for (const uint16_t service : {kWeb, kWeb6, kEcho, kEcho6}) {
+    const Client on_blue = client(service, 0), on_green = client(service, 1);
+    const uint16_t blue = open_flow(on_blue);
+    flip({service}, Colour::kGreen);
+    const uint16_t green = open_flow(on_green);
+    for (const Colour active : {Colour::kGreen, Colour::kBlue}) {
+      flip({service}, active);
+      for (const auto& [who, backend] : {std::pair{on_blue, blue}, std::pair{on_green, green}}) {
+        const Sent reply = pass(kBack, from_backend(who, backend, kAck, "data"));
+        EXPECT_EQ(reply.from(), to_string(plan.services[service].vip));
+        EXPECT_TRUE(checksums_are_right(reply.frame));
+      }
+    }
+  }
 }
 
 TEST_F(Forwarding, UdpChecksumOf0Stays) {
@@ -125,7 +174,7 @@ TEST_F(Forwarding, EthernetPaddingStaysOutsideOfTheIpPacket) {
   EXPECT_TRUE(checksums_are_right(sent.frame));
 }
 
-TEST_F(Forwarding, WhatIsForNoServiceIsPuntedUnchanged) {
+TEST_F(Promise13, WhatIsForNoServiceIsPuntedUnchanged) {
   start();
   const auto to_vip = [] { return PacketBuilder(PacketBuilder().ipv4("198.18.1.101", "198.18.0.10")); };
   EXPECT_TRUE(punts_unchanged(kFront, to_vip().tcp(40'000, 22, kSyn).build()));  // SSH to the edge
@@ -143,7 +192,7 @@ TEST_F(Forwarding, WhatIsForNoServiceIsPuntedUnchanged) {
   EXPECT_EQ(flows(), 0u);
 }
 
-TEST_F(Forwarding, TrafficOfOthersWithABackendIsPuntedUnchanged) {
+TEST_F(Promise13, TrafficOfOthersWithABackendIsPuntedUnchanged) {
   start();
   // To a backend's own address, and its answer: a health check of the host, or a connection merely routed
   // through.
@@ -156,7 +205,7 @@ TEST_F(Forwarding, TrafficOfOthersWithABackendIsPuntedUnchanged) {
       kBack, PacketBuilder().ipv4("198.18.2.11", "198.18.1.101").tcp(22, 50'000, kAck).build()));
 }
 
-TEST_F(Forwarding, ABackendsAddressOnAClientPortIsNobodysReply) {
+TEST_F(Promise13, ABackendsAddressOnAClientPortIsNobodysReply) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = open_flow(who);
@@ -164,7 +213,7 @@ TEST_F(Forwarding, ABackendsAddressOnAClientPortIsNobodysReply) {
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
 }
 
-TEST_F(Forwarding, BeforeTheFirstPublicationAllIsPunted) {
+TEST_F(Promise13, BeforeTheFirstPublicationAllIsPunted) {
   start_unpublished();
   EXPECT_TRUE(punts_unchanged(kFront, from_client(client(kWeb), kSyn)));
   EXPECT_TRUE(punts_unchanged(kBack, from_backend(client(kWeb6), 4, kSynAck)));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Promise 12: a full flow table is a stated policy, and a SYN flood evicts nobody.
+#include <chrono>
+#include <thread>
+
 #include "tests/unit/dataplane/switch_fixture.h"
 
 namespace teal::test {
@@ -15,6 +18,12 @@ class FullTableTest : public SwitchTest {
     ASSERT_EQ(segment().flow_table().geometry().buckets(), 1u);
     for (uint32_t i = 0; i < kFlows; ++i) backends.push_back(open_flow(client(kWeb, i)));
     ASSERT_EQ(flows(), kFlows);
+  }
+  void expect_first_flows_untouched() {
+    for (uint32_t i = 0; i < backends.size(); ++i) {
+      EXPECT_EQ(send_from_client(client(kWeb, i)), backends[i]);
+      EXPECT_EQ(phase_of(client(kWeb, i)), FlowPhase::kEstablished);
+    }
   }
   std::vector<uint16_t> backends;
 };
@@ -61,6 +70,61 @@ TEST_F(FullTable, ReplyWithoutAFlowOrADefaultHopGoesWhereTheLatestSuchClientIs) 
   EXPECT_EQ(reply.destination_mac(), kClientMac);
 }
 
+TEST_F(FullTable, ReplyWithoutAFlowGetsTheVipOnlyFromTheBackendThatTheChoiceNames) {
+  fill_table();
+  const Client who = client(kWeb, 1'000);
+  send_from_client(who, kSyn);
+  uint32_t answered = 0;
+  for (uint16_t backend = 0; backend < 4; ++backend) {
+    const Frame reply = from_backend(who, backend, kSynAck);
+    if (backend == chosen_backend(who, colour_of(backend))) {  // a flip may have come in between
+      EXPECT_EQ(pass(kBack, reply).from(), "198.18.0.10:80");
+      ++answered;
+    } else {
+      EXPECT_TRUE(punts_unchanged(kBack, reply)) << "somebody's own traffic with backend " << backend;
+    }
+  }
+  EXPECT_EQ(answered, 2u);
+}
+
+TEST_F(FullTable, UdpReplyWithoutAFlowGetsTheVipOnlyFromTheBackendThatTheChoiceNames) {
+  fill_table();
+  const Client who = client(kEcho, 1'000);
+  send_from_client(who);
+  for (uint16_t backend = 6; backend < 10; ++backend) {
+    const Frame reply = from_backend(who, backend);
+    if (backend == chosen_backend(who, colour_of(backend))) {
+      EXPECT_EQ(pass(kBack, reply).from(), "198.18.0.10:5300");
+    } else {
+      EXPECT_TRUE(punts_unchanged(kBack, reply));
+    }
+  }
+}
+
+// The host's own health checks come from an address on the backends' link.
+TEST_F(FullTable, ReplyTowardsTheBackendsOwnLinkIsTheKernels) {
+  fill_table();
+  for (auto& bits : header().on_link_prefix_bits) bits.store(96 + 24);
+  send_from_client(client(kWeb, 1'000), kSyn);
+  Client host = client(kWeb);
+  host.address = *IpAddress::parse("198.18.2.1");
+  for (host.port = 50'000; host.port < 50'020; ++host.port) {
+    for (uint16_t backend = 0; backend < 4; ++backend)
+      EXPECT_TRUE(punts_unchanged(kBack, from_backend(host, backend, kSynAck)));
+  }
+  EXPECT_EQ(count(Event::k_stateless), 1u) << "of the client's SYN";
+}
+
+TEST_F(FullTable, ReplyWithoutAFlowIsTheKernelsAgainOnceTheLastFailedInsertIsLongAgo) {
+  plan.timeouts.tcp_established = 3;
+  fill_table();
+  const Client who = client(kWeb, 1'000);
+  const uint16_t backend = send_from_client(who, kSyn);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend, kSynAck)).port, kFront);
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  EXPECT_TRUE(punts_unchanged(kBack, from_backend(who, backend, kSynAck)));
+}
+
 TEST_F(FullTable, DrainSendsUnknownFlowsToTheActiveColourOnceAnInsertFailedSinceTheFlip) {
   fill_table();
   flip({kWeb}, Colour::kGreen);
@@ -101,10 +165,7 @@ TEST_F(SynFlood, NeverEvictsAnEstablishedFlow) {
   collect();
   EXPECT_GT(count(Event::k_embryonic_quota), 4'000u);
   EXPECT_EQ(count(Event::k_table_full), 0u) << "the quota leaves room";
-  for (uint32_t i = 0; i < 100; ++i) {
-    EXPECT_EQ(send_from_client(client(kWeb, i)), backends[i]);
-    EXPECT_EQ(phase_of(client(kWeb, i)), FlowPhase::kEstablished);
-  }
+  expect_first_flows_untouched();
 }
 
 TEST_F(SynFlood, ConnectionsWithoutAnEntryWork) {
@@ -120,11 +181,100 @@ TEST_F(SynFlood, ConnectionsWithoutAnEntryWork) {
   EXPECT_EQ(flow_of(who), std::nullopt);
 }
 
-TEST_F(SynFlood, AnswersOfTheBackendMakeRoomAgain) {
+// The backends answer a flood's SYNs; nobody answers them.
+TEST_F(SynFlood, AnsweredByTheBackendsFillsNoMoreThanTheQuota) {
+  start();
+  for (uint32_t i = 0; i < 100; ++i) backends.push_back(open_flow(client(kWeb, i)));
+  for (uint32_t i = 0; i < 5'000; ++i) {
+    const Client forged = client(kWeb, 1'000 + i);
+    const uint16_t backend = send_from_client(forged, kSyn);
+    for (int tries = 0; tries < 2; ++tries)
+      EXPECT_EQ(pass(kBack, from_backend(forged, backend, kSynAck)).port, kFront);
+  }
+  EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), embryonic_quota());
+  EXPECT_EQ(flows(), 100 + embryonic_quota());
+  EXPECT_EQ(count(Event::k_table_full), 0u);
+  expect_first_flows_untouched();
+}
+
+TEST_F(SynFlood, OfUdpThatNobodyAnswersFillsNoMoreThanTheQuota) {
+  start();
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    send_from_client(client(kEcho, i));
+    send_from_client(client(kEcho, i));
+  }
+  EXPECT_EQ(flows(), embryonic_quota());
+}
+
+// A RST ends a flow's patience, not its place in the quota: else SYN and RST in turn would fill the table.
+TEST_F(SynFlood, WithRstsFillsNoMoreThanTheQuota) {
+  start();
+  for (uint32_t i = 0; i < 100; ++i) backends.push_back(open_flow(client(kWeb, i)));
+  for (uint32_t i = 0; i < 3'000; ++i) {
+    send_from_client(client(kWeb, 1'000 + i), kSyn);
+    send_from_client(client(kWeb, 1'000 + i), kRst);
+  }
+  EXPECT_EQ(flows(), 100 + embryonic_quota());
+  EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), embryonic_quota());
+  expect_first_flows_untouched();
+}
+
+// Each in its own way: what follows the RST must not look like the answer to an answer that never came.
+TEST_F(SynFlood, WithRstsAndDataFillsNoMoreThanTheQuota) {
+  start();
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    const Client forged = client(kWeb, 1'000 + i);
+    send_from_client(forged, kSyn);
+    send_from_client(forged, kRst);
+    send_from_client(forged, kAck);
+    pass(kFront, from_client(forged, kAck, "data"));
+    send_from_client(forged, kAck);
+    send_from_client(forged, kFin);
+  }
+  EXPECT_EQ(flows(), embryonic_quota());
+}
+
+TEST_F(SynFlood, RefusedByTheBackendsFillsNoMoreThanTheQuota) {
+  start();
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    const Client forged = client(kWeb, 1'000 + i);
+    pass(kBack, from_backend(forged, send_from_client(forged, kSyn), kRstAck));
+    send_from_client(forged, kAck);
+  }
+  EXPECT_EQ(flows(), embryonic_quota());
+}
+
+TEST_F(SynFlood, OfSegmentsThatAreNoSynsFillsNoMoreThanTheQuota) {
+  start();
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    send_from_client(client(kWeb, i), kAck);
+    pass(kFront, from_client(client(kWeb, i), kAck, "data"));
+  }
+  EXPECT_EQ(flows(), embryonic_quota());
+}
+
+TEST_F(SynFlood, EndsWithTheEmbryonicTimeoutAndLeavesRoom) {
+  plan.timeouts.embryonic = 3;
+  start();
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    const Client forged = client(kWeb, 1'000 + i);
+    pass(kBack, from_backend(forged, send_from_client(forged, kSyn), kSynAck));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  restart(1);  // its first sweep goes round the whole table
+  settle();
+  EXPECT_EQ(flows(), 0u);
+  open_flow(client(kWeb));
+}
+
+TEST_F(SynFlood, AnswersOfTheClientsMakeRoomAgain) {
   start();
   std::vector<uint16_t> asked;
   for (uint32_t i = 0; i < 500; ++i) asked.push_back(send_from_client(client(kWeb, 1'000 + i), kSyn));
   for (uint32_t i = 0; i < 500; ++i) pass(kBack, from_backend(client(kWeb, 1'000 + i), asked[i], kSynAck));
+  send_from_client(client(kWeb), kSyn);
+  EXPECT_EQ(flow_of(client(kWeb)), std::nullopt) << "the backends' answers make none";
+  for (uint32_t i = 0; i < 500; ++i) EXPECT_EQ(send_from_client(client(kWeb, 1'000 + i), kAck), asked[i]);
   send_from_client(client(kWeb), kSyn);
   EXPECT_EQ(phase_of(client(kWeb)), FlowPhase::kEmbryonic);
 }

@@ -23,7 +23,7 @@ std::string outer_address(const Frame& frame, bool source) {
   return IpAddress::from_v6(l3 + (source ? 8 : 24)).to_string();
 }
 
-class IcmpTest : public SwitchTest, public testing::WithParamInterface<uint16_t> {
+class Promise15 : public SwitchTest, public testing::WithParamInterface<uint16_t> {
  protected:
   // An error from `sender` to `receiver` about `about`, quoting at most `quoted` bytes of it.
   static Frame error(const IpAddress& sender, const IpAddress& receiver, const Frame& about,
@@ -35,15 +35,19 @@ class IcmpTest : public SwitchTest, public testing::WithParamInterface<uint16_t>
     if (near_client) return *IpAddress::parse(v4 ? "198.18.1.1" : "fd18:1::1");
     return *IpAddress::parse(v4 ? "198.18.2.1" : "fd18:2::1");
   }
+  // With a table of one bucket: from here on no flow gets an entry.
+  void use_up_quota() {
+    for (uint32_t i = 0; i < embryonic_quota(); ++i) send_from_client(client(GetParam(), i), kSyn);
+  }
   const Socket& vip() const { return plan.services[GetParam()].vip; }
 };
 std::string name_of(const testing::TestParamInfo<uint16_t>& service) {
   static constexpr const char* kNames[] = {"Tcp4", "Tcp6", "Udp4", "Udp6"};
   return kNames[service.param];
 }
-INSTANTIATE_TEST_SUITE_P(Services, IcmpTest, testing::Values(kWeb, kWeb6, kEcho, kEcho6), name_of);
+INSTANTIATE_TEST_SUITE_P(Services, Promise15, testing::Values(kWeb, kWeb6, kEcho, kEcho6), name_of);
 
-TEST_P(IcmpTest, ErrorOfTheClientsSideReachesTheBackend) {
+TEST_P(Promise15, ErrorOfTheClientsSideReachesTheBackend) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = open_flow(who);
@@ -64,7 +68,7 @@ TEST_P(IcmpTest, ErrorOfTheClientsSideReachesTheBackend) {
   EXPECT_EQ(count(Event::k_icmp_errors), 4u);
 }
 
-TEST_P(IcmpTest, ErrorOfTheBackendsSideReachesTheClient) {
+TEST_P(Promise15, ErrorOfTheBackendsSideReachesTheClient) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = open_flow(who);
@@ -85,7 +89,7 @@ TEST_P(IcmpTest, ErrorOfTheBackendsSideReachesTheClient) {
   EXPECT_EQ(count(Event::k_icmp_errors), 4u);
 }
 
-TEST_P(IcmpTest, AnErrorChangesNoState) {
+TEST_P(Promise15, AnErrorChangesNoState) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = send_from_client(who, kSyn);
@@ -96,7 +100,7 @@ TEST_P(IcmpTest, AnErrorChangesNoState) {
   EXPECT_EQ(flow_of(who)->state.last_hop, before.last_hop);
 }
 
-TEST_P(IcmpTest, ErrorToAVipAboutNoFlowIsDropped) {
+TEST_P(Promise15, ErrorToAVipAboutNoFlowIsDropped) {
   start();
   const Client who = client(GetParam());
   const Frame reply =
@@ -108,7 +112,7 @@ TEST_P(IcmpTest, ErrorToAVipAboutNoFlowIsDropped) {
                     error(who.address, vip().address, tcp ? reply : udp_reply)));
 }
 
-TEST_P(IcmpTest, ErrorOfTheBackendsSideAboutNoFlowIsPuntedUnchanged) {
+TEST_P(Promise15, ErrorOfTheBackendsSideAboutNoFlowIsPuntedUnchanged) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = GetParam() == kWeb ? 0 : GetParam() == kWeb6 ? 4 : GetParam() == kEcho ? 6 : 10;
@@ -120,7 +124,85 @@ TEST_P(IcmpTest, ErrorOfTheBackendsSideAboutNoFlowIsPuntedUnchanged) {
   EXPECT_TRUE(punts_unchanged(kBack, error(socket.address, who.address, direct.build())));
 }
 
-TEST_P(IcmpTest, ErrorAboutADirectConnectionBesideAFlowIsPunted) {
+TEST_P(Promise15, ErrorOfTtl1IsPuntedUnchanged) {
+  start();
+  const Client who = client(GetParam());
+  const Frame reply = pass(kBack, from_backend(who, open_flow(who), kAck, "data")).frame;
+  const Frame last = PacketBuilder().ip(who.address, vip().address).ttl(1).icmp_unreachable(reply).build();
+  EXPECT_TRUE(punts_unchanged(kFront, last));
+  EXPECT_EQ(count(Event::k_icmp_errors), 0u);
+}
+
+TEST_P(Promise15, ErrorAboutAFlowWithoutAnEntryReachesItsOtherEndToo) {
+  start({.flow_capacity = 1, .partitions = 1});
+  use_up_quota();
+  const Client who = client(GetParam(), 1'000);
+  const uint16_t backend = send_from_client(who, kSyn);
+  const Frame request = pass(kFront, from_client(who, kAck, "hello")).frame;
+  const Frame reply = pass(kBack, from_backend(who, backend, kAck, "too big to pass")).frame;
+  ASSERT_FALSE(flow_of(who).has_value());
+  const uint64_t stateless = count(Event::k_stateless);
+
+  const Sent to_backend = pass(kFront, error(router(true), vip().address, reply));
+  ASSERT_EQ(to_backend.port, kBack);
+  EXPECT_EQ(to_backend.destination_mac(), backend_mac(backend));
+  EXPECT_EQ(outer_address(to_backend.frame, false), plan.backends[backend].socket.address.to_string());
+  EXPECT_EQ(quote_of(to_backend.frame).from, to_string(plan.backends[backend].socket));
+  EXPECT_EQ(wrong_checksums(to_backend.frame), std::vector<std::string>{});
+
+  const Sent to_client = pass(kBack, error(plan.backends[backend].socket.address, who.address, request));
+  ASSERT_EQ(to_client.port, kFront);
+  EXPECT_EQ(outer_address(to_client.frame, true), vip().address.to_string());
+  EXPECT_EQ(quote_of(to_client.frame).to, to_string(vip()));
+  EXPECT_EQ(wrong_checksums(to_client.frame), std::vector<std::string>{});
+
+  EXPECT_EQ(count(Event::k_icmp_errors), 2u);
+  EXPECT_EQ(count(Event::k_stateless), stateless + 2);
+}
+
+TEST_P(Promise15, ErrorAboutAFlowWithoutAnEntryFollowsAFlipAsItsPacketsDo) {
+  start({.flow_capacity = 1, .partitions = 1});
+  use_up_quota();
+  flip({GetParam()}, Colour::kGreen);
+  const Client who = client(GetParam(), 1'000);
+  const uint16_t backend = send_from_client(who, kSyn);
+  EXPECT_EQ(colour_of(backend), Colour::kGreen);
+  const Frame reply = pass(kBack, from_backend(who, backend, kAck, "data")).frame;
+  EXPECT_EQ(pass(kFront, error(who.address, vip().address, reply)).destination_mac(), backend_mac(backend));
+}
+
+TEST_P(Promise15, ErrorAboutSomebodysOwnTrafficIsTheKernelsThoughAnInsertFailed) {
+  start({.flow_capacity = 1, .partitions = 1});
+  use_up_quota();
+  const Client who = client(GetParam(), 1'000);
+  send_from_client(who, kSyn);
+  const auto about_direct = [&](const NumberedBackend& backend) {
+    PacketBuilder direct;
+    direct.ip(who.address, backend.socket.address);
+    backend.socket.protocol == kProtocolTcp ? direct.tcp(who.port, backend.socket.port.host())
+                                            : direct.udp(who.port, backend.socket.port.host());
+    return error(backend.socket.address, who.address, direct.build());
+  };
+  for (const NumberedBackend& backend : plan.backends) {
+    if (backend.service != GetParam() || backend.id == chosen_backend(who, colour_of(backend.id))) continue;
+    EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "the choice does not name it";
+  }
+  for (auto& bits : header().on_link_prefix_bits) bits.store(1);  // all the world is on every link
+  for (const NumberedBackend& backend : plan.backends) {
+    if (backend.service != GetParam()) continue;
+    EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "the host's own";
+  }
+  const Socket client_end{who.address, Be16::from_host(who.port), vip().protocol};
+  PacketBuilder reply;
+  reply.ip(vip().address, client_end.address);
+  vip().protocol == kProtocolTcp ? reply.tcp(vip().port.host(), who.port)
+                                 : reply.udp(vip().port.host(), who.port);
+  EXPECT_TRUE(
+      drops(DropReason::k_icmp_without_flow, kFront, error(who.address, vip().address, reply.build())))
+      << "its packets are refused";
+}
+
+TEST_P(Promise15, ErrorAboutADirectConnectionBesideAFlowIsPunted) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = open_flow(who);

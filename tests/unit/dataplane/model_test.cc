@@ -18,6 +18,7 @@ constexpr uint32_t kOperations = 50'000;
 struct ModelFlow {
   uint16_t backend;
   FlowPhase phase;
+  bool unproven;
 };
 
 class ModelTest : public SwitchTest {
@@ -48,6 +49,14 @@ class ModelTest : public SwitchTest {
     return kUsual[below(sizeof(kUsual))];
   }
 
+  static void move(ModelFlow& flow, bool tcp, bool from_backend, FlowEvent event) {
+    if (proves(flow.phase, !tcp, from_backend, event)) flow.unproven = false;
+    if (tcp)
+      flow.phase = next_phase(flow.phase, from_backend, event);
+    else if (from_backend)
+      flow.phase = FlowPhase::kEstablished;
+  }
+
   Expected client_packet(uint32_t number, uint8_t flags, bool data) {
     const Client who = tuple(number);
     const Target& target = targets->services[who.service];
@@ -59,10 +68,10 @@ class ModelTest : public SwitchTest {
     if (found == model_.end()) {
       const bool adopted = is_tcp(number) && flags != kSyn;
       const Colour colour = adopted && target.drain_ticks != 0 ? target.previous : target.active;
-      if (!is_tcp(number) || (flags & kTcpRst) == 0) model_[number] = {kNoId, FlowPhase::kEmbryonic};
+      if (!is_tcp(number) || (flags & kTcpRst) == 0) model_[number] = {kNoId, FlowPhase::kEmbryonic, true};
       return {Fate::kToBackend, who, kNoId, colour};
     }
-    if (is_tcp(number)) found->second.phase = next_phase(found->second.phase, false, event_of(flags, data));
+    move(found->second, is_tcp(number), false, event_of(flags, data));
     return {Fate::kToBackend, who, found->second.backend, {}};
   }
 
@@ -72,8 +81,7 @@ class ModelTest : public SwitchTest {
     if (found == model_.end()) return {Fate::kPunted, who, backend, {}};
     if (found->second.backend != backend)
       return {is_tcp(number) ? Fate::kStale : Fate::kToClient, who, backend, {}};
-    found->second.phase = is_tcp(number) ? next_phase(found->second.phase, true, event_of(flags, data))
-                                         : FlowPhase::kEstablished;
+    move(found->second, is_tcp(number), true, event_of(flags, data));
     return {Fate::kToClient, who, backend, {}};
   }
 
@@ -116,6 +124,7 @@ class ModelTest : public SwitchTest {
     const auto found = model_.find(number);
     ASSERT_EQ(phase_of(who), found == model_.end() ? std::nullopt : std::optional(found->second.phase))
         << "tuple " << number;
+    ASSERT_EQ(is_unproven(who), found != model_.end() && found->second.unproven) << "tuple " << number;
   }
 
   void change_weights() {

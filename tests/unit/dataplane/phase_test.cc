@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace teal::test {
 namespace {
 
@@ -48,12 +50,20 @@ TEST(Phase, TheOtherSideMaySendOnAHalfClosedFlow) {
 
 // A forged RST or FIN costs a live flow no more than a shorter patience.
 TEST(Phase, DataRestoresAFlowThatAForgedRstOrFinShortened) {
-  for (const FlowPhase phase : {FlowPhase::kReset, FlowPhase::kClosed}) {
-    EXPECT_EQ(next_phase(phase, kFromClient, FlowEvent::kData), FlowPhase::kEstablished);
-    EXPECT_EQ(next_phase(phase, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
-  }
+  EXPECT_EQ(next_phase(FlowPhase::kReset, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
   EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromClient, FlowEvent::kData), FlowPhase::kEstablished);
   EXPECT_EQ(next_phase(FlowPhase::kBackendFin, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
+}
+
+TEST(Phase, DataOfTheClientAfterARstWaitsForTheBackendsAnswer) {
+  const FlowPhase asked = next_phase(FlowPhase::kReset, kFromClient, FlowEvent::kData);
+  EXPECT_EQ(asked, FlowPhase::kEmbryonic);
+  EXPECT_EQ(next_phase(asked, kFromBackend, FlowEvent::kQuiet), FlowPhase::kEstablished);
+}
+
+TEST(Phase, AfterBothFinsDataTakesBackThatOfItsSenderAlone) {
+  EXPECT_EQ(next_phase(FlowPhase::kClosed, kFromClient, FlowEvent::kData), FlowPhase::kBackendFin);
+  EXPECT_EQ(next_phase(FlowPhase::kClosed, kFromBackend, FlowEvent::kData), FlowPhase::kClientFin);
 }
 
 TEST(Phase, SegmentsWithoutDataLeaveAClosingFlowClosing) {
@@ -65,14 +75,54 @@ TEST(Phase, SegmentsWithoutDataLeaveAClosingFlowClosing) {
   }
 }
 
-TEST(Phase, NothingLeadsBackToEmbryonic) {
+TEST(Phase, OnlyDataOfTheClientAfterARstLeadsBackToEmbryonic) {
   for (const FlowPhase phase : kPhases) {
     if (phase == FlowPhase::kEmbryonic) continue;
     for (const FlowEvent event : kEvents) {
-      EXPECT_NE(next_phase(phase, kFromClient, event), FlowPhase::kEmbryonic);
+      EXPECT_EQ(next_phase(phase, kFromClient, event) == FlowPhase::kEmbryonic,
+                phase == FlowPhase::kReset && event == FlowEvent::kData);
       EXPECT_NE(next_phase(phase, kFromBackend, event), FlowPhase::kEmbryonic);
     }
   }
+}
+
+constexpr bool kTcp = false, kUdp = true;
+
+TEST(Phase, TcpIsProvenByTheClientsAnswerToTheBackendsAnswer) {
+  for (const FlowPhase phase : kPhases) {
+    const bool answered = phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset;
+    for (const FlowEvent event : kEvents) {
+      const bool answer = event != FlowEvent::kSyn && event != FlowEvent::kRst;
+      EXPECT_EQ(proves(phase, kTcp, kFromClient, event), answered && answer);
+      EXPECT_FALSE(proves(phase, kTcp, kFromBackend, event));
+    }
+  }
+}
+
+TEST(Phase, UdpIsProvenByTheBackend) {
+  for (const FlowPhase phase : {FlowPhase::kEmbryonic, FlowPhase::kEstablished}) {
+    EXPECT_FALSE(proves(phase, kUdp, kFromClient, FlowEvent::kData));
+    EXPECT_TRUE(proves(phase, kUdp, kFromBackend, FlowEvent::kData));
+  }
+}
+
+// Whatever a client sends, in whatever order: without a backend that answers it proves nothing, and the flow
+// never gets a longer patience than the embryonic one.
+TEST(Phase, NoOrderOfTheClientsSegmentsAloneProvesATcpFlow) {
+  const Timeouts timeouts{.embryonic = 2, .tcp_established = 9, .tcp_half_closed = 9, .tcp_closed = 1};
+  std::set<FlowPhase> reached, todo = {FlowPhase::kEmbryonic};
+  while (!todo.empty()) {
+    const FlowPhase phase = *todo.begin();
+    todo.erase(todo.begin());
+    reached.insert(phase);
+    EXPECT_LE(timeout_ticks(timeouts, {.phase = phase, .flags = kFlowUnproven}), timeouts.embryonic);
+    for (const FlowEvent event : kEvents) {
+      EXPECT_FALSE(proves(phase, kTcp, kFromClient, event));
+      if (const FlowPhase next = next_phase(phase, kFromClient, event); !reached.contains(next))
+        todo.insert(next);
+    }
+  }
+  EXPECT_EQ(reached, (std::set{FlowPhase::kEmbryonic, FlowPhase::kReset}));
 }
 
 TEST(Phase, TcpEventTakesRstBeforeFinBeforeSynBeforeData) {
@@ -102,6 +152,9 @@ TEST(Phase, EachPhaseHasItsTimeout) {
   EXPECT_EQ(ticks(FlowPhase::kBackendFin, 0), 3u);
   EXPECT_EQ(ticks(FlowPhase::kClosed, 0), 4u);
   EXPECT_EQ(ticks(FlowPhase::kReset, 0), 4u);
+  for (const FlowPhase phase : kPhases)
+    EXPECT_EQ(ticks(phase, kFlowUnproven), is_closing(phase) ? 4u : 1u)
+        << "phase " << static_cast<int>(phase);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace teal::test {
 namespace {
 
-class RandomFrames : public SwitchTest {
+class Promise16 : public SwitchTest {
  protected:
   static constexpr uint32_t kFrames = 100'000;
 
@@ -103,20 +103,20 @@ class RandomFrames : public SwitchTest {
   std::mt19937_64 random_{16};
 };
 
-TEST_F(RandomFrames, EachHasOneVerdict) {
+TEST_F(Promise16, EachHasOneVerdict) {
   start({.steered = true});
   run(1);
   expect_all_kinds();
 }
 
-TEST_F(RandomFrames, EachHasOneVerdictAmongThreeWorkers) {
+TEST_F(Promise16, EachHasOneVerdictAmongThreeWorkers) {
   start({.workers = 3, .steered = true});
   run(3);
   expect_all_kinds();
   EXPECT_GT(count(Event::k_handed_over), kFrames / 4);
 }
 
-TEST_F(RandomFrames, EachHasOneVerdictWhenTheTableIsFull) {
+TEST_F(Promise16, EachHasOneVerdictWhenTheTableIsFull) {
   start({.flow_capacity = 1, .partitions = 1, .steered = true});
   run(1);
   EXPECT_GT(count(Event::k_stateless), kFrames / 20);

@@ -12,6 +12,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include "dataplane/port.h"
@@ -48,6 +49,8 @@ void start_eal() {
   kept = arguments;
   for (size_t i = 0; i < kept.size(); ++i) argv[i] = kept[i].data();
   if (rte_eal_init(static_cast<int>(kept.size()), argv.data()) < 0) give_up("rte_eal_init");
+  std::error_code error;
+  std::filesystem::remove_all(rte_eal_get_runtime_dir(), error);  // EAL makes it even without shared files
 }
 
 rte_ring* make_ring(uint16_t wire, uint16_t queue, const char* way) {
@@ -70,7 +73,7 @@ RingPorts::RingPorts() {
   pool_ = rte_pktmbuf_pool_create("packets", kMbufs, 0, kPrivateBytes, RTE_MBUF_DEFAULT_BUF_SIZE,
                                   static_cast<int>(rte_socket_id()));
   if (pool_ == nullptr) give_up("rte_pktmbuf_pool_create");
-  for (uint16_t wire = 0; wire < kWires; ++wire) {
+  for (uint16_t wire = 0; wire < kRings; ++wire) {
     RingPort& port = ports_[wire];
     for (uint16_t queue = 0; queue < kQueues; ++queue) {
       port.receive[queue] = make_ring(wire, queue, "_in");
@@ -96,6 +99,15 @@ rte_mbuf* RingPorts::take(uint16_t wire) {
     if (rte_ring_dequeue(ring, &mbuf) == 0) return static_cast<rte_mbuf*>(mbuf);
   }
   return nullptr;
+}
+
+uint32_t RingPorts::waiting(uint16_t wire, uint16_t queue) const {
+  return rte_ring_count(ports_[wire].transmit[queue]);
+}
+
+rte_mbuf* RingPorts::take_back(uint16_t wire, uint16_t queue) {
+  void* mbuf = nullptr;
+  return rte_ring_dequeue(ports_[wire].receive[queue], &mbuf) == 0 ? static_cast<rte_mbuf*>(mbuf) : nullptr;
 }
 
 bool RingPorts::pool_is_whole() const {

@@ -28,6 +28,9 @@ class RingPorts {
   bool put(uint16_t wire, uint16_t queue, rte_mbuf* mbuf);
   // The next frame that left by any queue, or null.
   rte_mbuf* take(uint16_t wire);
+  uint32_t waiting(uint16_t wire, uint16_t queue) const;  // to be taken
+  // The next frame that was put and not received.
+  rte_mbuf* take_back(uint16_t wire, uint16_t queue);
   bool pool_is_whole() const;
 
  private:
@@ -38,7 +41,7 @@ class RingPorts {
     std::array<rte_ring*, kQueues> receive{}, transmit{};
   };
   rte_mempool* pool_ = nullptr;
-  std::array<RingPort, kWires> ports_;
+  std::array<RingPort, kRings> ports_;
 };
 
 }  // namespace teal::test

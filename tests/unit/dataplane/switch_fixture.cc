@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "dataplane/choose.h"
 #include "dataplane/resume.h"
 #include "tests/unit/dataplane/ring_ports.h"
 
@@ -149,7 +150,7 @@ void SwitchTest::start_workers(uint32_t workers) {
   ASSERT_TRUE(handover.has_value()) << handover.error();
   handover_ = std::make_unique<Handover>(std::move(*handover));
   shared_.reset(new Switch{
-      .segment = segment(), .ports = ports_, .handover = *handover_, .punt = punt_, .idle = Idle::kSpin});
+      .segment = segment(), .ports = ports_, .handover = *handover_, .punt = punt, .idle = Idle::kSpin});
   for (uint32_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*shared_, i));
 }
 
@@ -166,10 +167,14 @@ void SwitchTest::restart(uint32_t workers) {
   start_workers(workers);
 }
 
+void SwitchTest::restart_writer() {
+  writer_ = std::make_unique<PublicationWriter>(segment());
+}
+
 void SwitchTest::TearDown() {
   if (opened_ == nullptr) return;
   stop_workers();
-  collect();
+  for (uint16_t ring = 0; ring < kRings; ++ring) collect_from(ring);
   uint64_t decided = count(Event::k_tx) + count(Event::k_punted);
   for (uint32_t reason = 0; reason < kDropReasonCount; ++reason)
     decided += count(static_cast<DropReason>(reason));
@@ -244,6 +249,12 @@ Colour SwitchTest::colour_of(uint16_t backend) const {
   return plan.backends[backend].weights[0].has_value() ? Colour::kBlue : Colour::kGreen;
 }
 
+uint16_t SwitchTest::chosen_backend(const Client& who, Colour colour) const {
+  const Ruleset& ruleset = segment().ruleset(writer_->current().ruleset_slot);
+  const uint64_t hash = client_hash(who.address, Be16::from_host(who.port), 42);  // the seed of all tests
+  return choose_backend(ruleset, ruleset.services[who.service], colour, choice_hash(hash, who.service));
+}
+
 Frame SwitchTest::from_client(const Client& who, uint8_t tcp_flags, std::string_view payload) const {
   const Socket& to = vip(who.service);
   PacketBuilder builder;
@@ -293,11 +304,18 @@ void SwitchTest::settle() {
 std::vector<Sent> SwitchTest::collect() {
   std::vector<Sent> sent;
   for (uint16_t wire = 0; wire < kWires; ++wire) {
-    while (rte_mbuf* mbuf = RingPorts::get().take(wire)) {
-      const auto* bytes = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-      sent.push_back({wire, Frame(bytes, bytes + rte_pktmbuf_data_len(mbuf))});
-      rte_pktmbuf_free(mbuf);
-    }
+    const std::vector<Sent> by_wire = collect_from(wire);
+    sent.insert(sent.end(), by_wire.begin(), by_wire.end());
+  }
+  return sent;
+}
+
+std::vector<Sent> SwitchTest::collect_from(uint16_t ring) {
+  std::vector<Sent> sent;
+  while (rte_mbuf* mbuf = RingPorts::get().take(ring)) {
+    const auto* bytes = rte_pktmbuf_mtod(mbuf, const uint8_t*);
+    sent.push_back({ring, Frame(bytes, bytes + rte_pktmbuf_data_len(mbuf))});
+    rte_pktmbuf_free(mbuf);
   }
   return sent;
 }
@@ -356,6 +374,7 @@ uint16_t SwitchTest::open_flow(const Client& who) {
     EXPECT_EQ(send_from_client(who, kAck), backend);
   }
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_FALSE(is_unproven(who));
   return backend;
 }
 

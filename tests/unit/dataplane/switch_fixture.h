@@ -15,7 +15,8 @@
 //
 // No kernel is there to take a punt: with a default-constructed Punt each one counts as punt_full and is
 // freed, so that is what "punted" looks like here. punts_unchanged() keeps a reference to the mbuf and looks
-// at its bytes afterwards.
+// at its bytes afterwards. A test may set `punt` before start(): kTap0 and kTap1 are rings that can play
+// TAPs.
 //
 // At the end of every test: each received packet had one verdict (rx == tx + punted + drops), and the mbuf
 // pool is whole.
@@ -36,7 +37,7 @@ struct rte_mbuf;
 
 namespace teal::test {
 
-enum Wire : uint16_t { kFront, kBack, kSide, kWires };  // ports by id
+enum Wire : uint16_t { kFront, kBack, kSide, kWires, kTap0 = kWires, kTap1, kRings };  // ports by id, TAPs
 inline constexpr uint16_t kNowhere = 0xffff;
 
 enum : uint16_t { kWeb, kWeb6, kEcho, kEcho6, kServices };
@@ -89,6 +90,7 @@ class SwitchTest : public testing::Test {
   // goes round a small table.
   void restart(uint32_t workers);
   void stop_workers();
+  void restart_writer();  // as a new daemon process
   void TearDown() override;
 
   // Publishes `plan` and `targets` (or the targets alone) as the next generation. No worker has adopted it
@@ -108,6 +110,7 @@ class SwitchTest : public testing::Test {
   void inject(Wire wire, const Frame& frame, uint16_t queue = 0);
   void settle();  // iterates all workers until none has a packet
   std::vector<Sent> collect();
+  std::vector<Sent> collect_from(uint16_t ring);
   // inject, settle, collect: the one frame that left, or kNowhere.
   Sent pass(Wire wire, const Frame& frame, uint16_t queue = 0);
   testing::AssertionResult punts_unchanged(Wire wire, const Frame& frame);
@@ -119,13 +122,18 @@ class SwitchTest : public testing::Test {
   // SYN, SYN and ACK, ACK; for UDP a packet and its answer. Returns the backend.
   uint16_t open_flow(const Client& who);
   Colour colour_of(uint16_t backend) const;
+  // The backend that the choice names for a new flow of this colour.
+  uint16_t chosen_backend(const Client& who, Colour colour) const;
 
   uint64_t count(Event event) const;  // of all workers
   uint64_t count(DropReason reason) const;
   uint64_t punts() const { return count(DropReason::k_punt_full) + count(Event::k_punted); }
   std::optional<Flow> flow_of(const Client& who) const;
   std::optional<FlowPhase> phase_of(const Client& who) const;
+  bool is_unproven(const Client& who) const;
   uint64_t flows() const;  // by counting the table
+  // How many unproven flows the only worker may have.
+  uint32_t embryonic_quota() const;
   // Every worker's live, closing and embryonic counts equal what a recount of its part of the table gives.
   testing::AssertionResult ledger_is_exact() const;
 
@@ -136,13 +144,15 @@ class SwitchTest : public testing::Test {
   Handover& handover() { return *handover_; }
   PublicationWriter& writer() { return *writer_; }
 
+  rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;
+
   Plan plan;
+  Punt punt;
   std::unique_ptr<Targets> targets = std::make_unique<Targets>();
 
  private:
   void start_workers(uint32_t workers);
   void open_ports();
-  rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;
   void enqueue(Wire wire, uint16_t queue, rte_mbuf* mbuf);
   const Socket& backend_socket(uint16_t backend) const;
   const Socket& vip(uint16_t service) const;
@@ -152,7 +162,6 @@ class SwitchTest : public testing::Test {
   SwitchOptions options_;
   std::string run_dir_;
   std::vector<Port> ports_;
-  Punt punt_;
   std::unique_ptr<Segment::Opened> opened_;
   std::unique_ptr<PublicationWriter> writer_;
   std::unique_ptr<Handover> handover_;

@@ -24,6 +24,15 @@ std::optional<FlowPhase> SwitchTest::phase_of(const Client& who) const {
   return flow ? std::optional(flow->state.phase) : std::nullopt;
 }
 
+bool SwitchTest::is_unproven(const Client& who) const {
+  const auto flow = flow_of(who);
+  return flow && (flow->state.flags & kFlowUnproven) != 0;
+}
+
+uint32_t SwitchTest::embryonic_quota() const {
+  return static_cast<uint32_t>(segment().flow_table().geometry().buckets() * FlowTable::kSlots / 4);
+}
+
 uint64_t SwitchTest::flows() const {
   const FlowTable table = segment().flow_table();
   uint64_t found = 0;
@@ -43,7 +52,7 @@ testing::AssertionResult SwitchTest::ledger_is_exact() const {
           table.owner_of(client_hash(flow.client, flow.client_port, table.hash_seed()), workers);
       auto& [live, closing] = recount[{owner, flow.backend, static_cast<int>(flow.state.colour())}];
       ++(is_closing(flow.state.phase) ? closing : live);
-      embryonic[owner] += flow.state.phase == FlowPhase::kEmbryonic;
+      embryonic[owner] += (flow.state.flags & kFlowUnproven) != 0;
     });
   }
   for (uint32_t worker = 0; worker < kMaxWorkers; ++worker) {
@@ -51,7 +60,7 @@ testing::AssertionResult SwitchTest::ledger_is_exact() const {
     if (block.status.embryonic_flows.load() != embryonic[worker])
       return testing::AssertionFailure()
              << "worker " << worker << " counts " << block.status.embryonic_flows.load()
-             << " embryonic flows, there are " << embryonic[worker];
+             << " unproven flows, there are " << embryonic[worker];
     for (const NumberedBackend& backend : plan.backends) {
       for (int colour = 0; colour < 2; ++colour) {
         const auto& counted = block.flows[backend.id][colour];

@@ -22,7 +22,7 @@ class TrackingTest : public SwitchTest {
 };
 
 using Tracking = TrackingTest;
-using Udp = TrackingTest;
+using Promise7 = TrackingTest;  // UDP flows end
 using Ageing = TrackingTest;
 using Adoption = TrackingTest;
 using StaleBackend = TrackingTest;
@@ -44,6 +44,48 @@ TEST_F(Tracking, HandshakeEstablishesAndTwoFinsClose) {
   EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
   EXPECT_EQ(send_from_client(who, kAck), backend) << "the last ACK still goes its way";
   EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
+}
+
+TEST_F(Tracking, FlowIsUnprovenUntilTheClientAnswersTheBackendsAnswer) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  send_from_client(who, kAck);  // to what?
+  EXPECT_TRUE(is_unproven(who));
+  pass(kBack, from_backend(who, backend, kSynAck));
+  pass(kBack, from_backend(who, backend, kSynAck));
+  send_from_client(who, kSyn);
+  EXPECT_TRUE(is_unproven(who));
+  EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 1u);
+  send_from_client(who, kAck);
+  EXPECT_FALSE(is_unproven(who));
+  EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 0u);
+}
+
+TEST_F(Tracking, RstOfAClientLeavesItsFlowUnproven) {
+  start();
+  for (const bool answered : {false, true}) {
+    const Client who = client(kWeb, answered);
+    const uint16_t backend = send_from_client(who, kSyn);
+    if (answered) pass(kBack, from_backend(who, backend, kSynAck));
+    send_from_client(who, kRst);
+    EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+    send_from_client(who, kAck);
+    EXPECT_TRUE(is_unproven(who));
+  }
+  EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 2u);
+}
+
+TEST_F(Tracking, FlowThatAForgedRstHitGoesOnOnceTheBackendAnswers) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  send_from_client(who, kRst);
+  EXPECT_EQ(backend_of(pass(kFront, from_client(who, kAck, "data"))), backend);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  pass(kBack, from_backend(who, backend, kAck));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_FALSE(is_unproven(who));
 }
 
 TEST_F(Tracking, RefusedConnectionIsClosing) {
@@ -97,16 +139,19 @@ TEST_F(Tracking, ClockOfAWrongFrequencyIsSetRightEverySecond) {
   EXPECT_LE(lag, 10u) << "26 ticks would be a fifth of 1.3 s";
 }
 
-TEST_F(Udp, AnswerEstablishes) {
+TEST_F(Promise7, AnswerEstablishesAndProves) {
   start();
   const Client who = client(kEcho);
   const uint16_t backend = send_from_client(who);
   EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  send_from_client(who);
+  EXPECT_TRUE(is_unproven(who));
   pass(kBack, from_backend(who, backend));
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_FALSE(is_unproven(who));
 }
 
-TEST_F(Udp, OneWayFlowEndsByTheEmbryonicTimeoutAlthoughItsClientKeepsSending) {
+TEST_F(Promise7, OneWayFlowEndsByTheEmbryonicTimeoutAlthoughItsClientKeepsSending) {
   plan.timeouts.embryonic = 4;
   start();
   const Client who = client(kEcho);
@@ -122,7 +167,7 @@ TEST_F(Udp, OneWayFlowEndsByTheEmbryonicTimeoutAlthoughItsClientKeepsSending) {
   EXPECT_EQ(count(Event::k_flows_aged), 1u);
 }
 
-TEST_F(Udp, AnswersOfTheBackendKeepAFlow) {
+TEST_F(Promise7, AnswersOfTheBackendKeepAFlow) {
   plan.timeouts.embryonic = 2;
   plan.timeouts.udp_established = 50;
   start();
@@ -148,13 +193,14 @@ TEST_F(Ageing, EachPhaseEndsByItsOwnTimeout) {
     uint32_t Timeouts::*timeout;
     std::vector<std::pair<Wire, uint8_t>> segments;
   };
-  const std::vector<std::pair<Wire, uint8_t>> up = {{kFront, kSyn}, {kBack, kSynAck}};
+  const std::vector<std::pair<Wire, uint8_t>> up = {{kFront, kSyn}, {kBack, kSynAck}, {kFront, kAck}};
   const auto after = [&](std::vector<std::pair<Wire, uint8_t>> more) {
     more.insert(more.begin(), up.begin(), up.end());
     return more;
   };
   const std::vector<Case> cases = {
       {FlowPhase::kEmbryonic, &Timeouts::embryonic, {{kFront, kSyn}}},
+      {FlowPhase::kEstablished, &Timeouts::embryonic, {{kFront, kSyn}, {kBack, kSynAck}}},  // unproven
       {FlowPhase::kEstablished, &Timeouts::tcp_established, up},
       {FlowPhase::kClientFin, &Timeouts::tcp_half_closed, after({{kFront, kFin}})},
       {FlowPhase::kBackendFin, &Timeouts::tcp_half_closed, after({{kBack, kFin}})},
@@ -167,7 +213,7 @@ TEST_F(Ageing, EachPhaseEndsByItsOwnTimeout) {
   for (const Case& c : cases) {
     plan.timeouts = patient;
     publish();
-    const Client who = client(kWeb, static_cast<uint32_t>(c.phase));
+    const Client who = client(kWeb, static_cast<uint32_t>(aged));
     uint16_t backend = kNoId;
     for (const auto& [wire, flags] : c.segments) {
       if (wire == kFront)

@@ -124,6 +124,14 @@ TEST(Parse, StepsOverSixExtensionHeadersAndNoMore) {
   EXPECT_EQ(result_of(builder.destination_options()), kOther);
 }
 
+TEST(Parse, TtlIsThatOfTheOuterHeader) {
+  EXPECT_EQ(parse_all(tcp4().ttl(7).build()).ttl, 7);
+  EXPECT_EQ(parse_all(udp6().ttl(255).build()).ttl, 255);
+  EXPECT_EQ(parse_all(tcp6().ttl(0).hop_by_hop().build()).ttl, 0);
+  EXPECT_EQ(parse_all(router4().ttl(3).icmp_unreachable(reply4()).build()).ttl, 3);
+  EXPECT_EQ(parse_all(router6().ttl(4).icmp_unreachable(reply6()).build()).ttl, 4);
+}
+
 TEST(Parse, CountsPayloadByTheIpLength) {
   for (const auto& builder : {v4().tcp(1, 2), v4().udp(1, 2), v6().tcp(1, 2), v6().udp(1, 2)}) {
     const auto packet = parse_all(PacketBuilder(builder).pad_to(90).build());

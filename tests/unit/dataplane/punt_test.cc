@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way to the kernel, with rings in the place of TAPs. The picture:
+//
+//   front   AF_XDP: shares kTap0      back   owned by DPDK: its own kTap1      side   AF_PACKET: no TAP
+#include <rte_mbuf.h>
+
+#include "tests/unit/dataplane/ring_ports.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+constexpr MacAddress kTapMac{{0x02, 0, 0, 0, 0, 0x70}};
+
+class PuntTest : public SwitchTest {
+ protected:
+  void start_with_taps(const SwitchOptions& options = {}) {
+    const RingPorts& rings = RingPorts::get();
+    Punt::TapOfPort tap_of_port = Punt::no_taps();
+    tap_of_port[kFront] = 0;
+    tap_of_port[kBack] = 1;
+    tap_of_port[kSide] = Punt::kOwnCopy;
+    punt = Punt({{.ethdev = rings.ethdev(kTap0), .mac = kTapMac, .shared = true},
+                 {.ethdev = rings.ethdev(kTap1), .mac = kBackMac, .relay_to = {rings.ethdev(kBack), 0}}},
+                tap_of_port);
+    start(options);
+  }
+  // What the kernel sends out by a TAP.
+  void kernel_sends(Wire tap, const Frame& frame) {
+    ASSERT_TRUE(RingPorts::get().put(tap, 0, make_mbuf(tap, frame)));
+  }
+  static Frame ssh(uint16_t client_port = 50'000) {
+    return PacketBuilder()
+        .ipv4("198.18.1.101", "198.18.0.10")
+        .tcp(client_port, 22, kSyn)
+        .payload("x")
+        .build();
+  }
+  static Frame arp() { return PacketBuilder().ether_type(0x0806).payload_bytes(46).build(); }
+};
+
+using PuntToTap = PuntTest;
+using Relay = PuntTest;
+
+TEST_F(PuntToTap, FrameOfASharedPortGetsTheTapsMacAndIsOtherwiseUnchanged) {
+  start_with_taps();
+  for (const Frame& frame : {ssh(), arp()}) {
+    EXPECT_EQ(pass(kFront, frame).port, kNowhere);
+    const auto punted = collect_from(kTap0);
+    ASSERT_EQ(punted.size(), 1u);
+    EXPECT_EQ(punted[0].destination_mac(), kTapMac);
+    Frame expected = frame;
+    std::copy_n(kTapMac.bytes, 6, expected.begin());
+    EXPECT_EQ(punted[0].frame, expected);
+  }
+  EXPECT_TRUE(collect_from(kTap1).empty());
+  EXPECT_EQ(count(Event::k_punted), 2u);
+}
+
+TEST_F(PuntToTap, FrameOfAnOwnedPortIsUnchanged) {
+  start_with_taps();
+  for (const Frame& frame : {ssh(), arp(), from_backend(client(kWeb), 0, kSynAck)}) {
+    EXPECT_EQ(pass(kBack, frame).port, kNowhere);
+    const auto punted = collect_from(kTap1);
+    ASSERT_EQ(punted.size(), 1u);
+    EXPECT_EQ(punted[0].frame, frame);
+  }
+  EXPECT_TRUE(collect_from(kTap0).empty());
+  EXPECT_EQ(count(Event::k_punted), 3u);
+}
+
+TEST_F(PuntToTap, FrameOfAPortOfWhichTheKernelHasACopyIsFreed) {
+  start_with_taps();
+  EXPECT_EQ(pass(kSide, ssh()).port, kNowhere);
+  EXPECT_TRUE(collect_from(kTap0).empty());
+  EXPECT_TRUE(collect_from(kTap1).empty());
+  EXPECT_EQ(count(Event::k_punted), 1u);
+  EXPECT_EQ(count(DropReason::k_punt_full), 0u);
+}
+
+TEST_F(PuntToTap, EachWorkerUsesItsOwnQueue) {
+  start_with_taps({.workers = 3});
+  for (uint16_t queue = 0; queue < 3; ++queue) {
+    EXPECT_EQ(pass(kBack, arp(), queue).port, kNowhere);
+    EXPECT_EQ(RingPorts::get().waiting(kTap1, queue), 1u);
+    EXPECT_EQ(collect_from(kTap1).size(), 1u);
+  }
+}
+
+TEST_F(PuntToTap, FullTapDropsAndCounts) {
+  start_with_taps();
+  constexpr uint32_t kMore = 77;
+  for (uint32_t i = 0; i < RingPorts::kRingEntries - 1 + kMore; ++i) {
+    inject(kFront, ssh());
+    if (i % 64 == 63) settle();
+  }
+  settle();
+  EXPECT_EQ(count(Event::k_punted), RingPorts::kRingEntries - 1);
+  EXPECT_EQ(count(DropReason::k_punt_full), kMore);
+  EXPECT_NE(send_from_client(client(kWeb), kSyn), kNoId) << "services do not notice";
+  EXPECT_EQ(collect_from(kTap0).size(), RingPorts::kRingEntries - 1);
+}
+
+TEST_F(PuntToTap, PuntsAmongAFlowsPacketsInOneBurstGoTheirOwnWay) {
+  start_with_taps();
+  for (uint16_t i = 0; i < 10; ++i) {
+    inject(kFront, from_client(client(kWeb), i == 0 ? kSyn : kAck));
+    inject(kFront, ssh(static_cast<uint16_t>(50'000 + i)));
+  }
+  EXPECT_EQ(worker(0).iterate(), 20u);
+  EXPECT_EQ(collect().size(), 10u);
+  const auto punted = collect_from(kTap0);
+  ASSERT_EQ(punted.size(), 10u);
+  for (uint16_t i = 0; i < 10; ++i)
+    EXPECT_EQ(punted[i].from(), "198.18.1.101:" + std::to_string(50'000 + i)) << "in order";
+}
+
+TEST_F(Relay, WhatTheKernelSentLeavesByThePortUnchanged) {
+  start_with_taps();
+  const Frame answer = PacketBuilder().ipv4("198.18.0.10", "198.18.1.101").tcp(22, 50'000, kSynAck).build();
+  for (const Frame& frame : {answer, arp(), from_client(client(kWeb), kSyn)}) {
+    kernel_sends(kTap1, frame);
+    EXPECT_EQ(worker(0).iterate(), 1u) << "it is work: no sleep";
+    const auto sent = collect();
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_EQ(sent[0].port, kBack);
+    EXPECT_EQ(sent[0].frame, frame);
+  }
+  EXPECT_EQ(flows(), 0u) << "the kernel's own packets are no client's";
+}
+
+TEST_F(Relay, IsWorker0sAlone) {
+  start_with_taps({.workers = 2});
+  kernel_sends(kTap1, arp());
+  EXPECT_EQ(worker(1).iterate(), 0u);
+  EXPECT_TRUE(collect().empty());
+  worker(0).iterate();
+  EXPECT_EQ(collect().size(), 1u);
+}
+
+// The kernel has these ports' interfaces, and sends by them.
+TEST_F(Relay, LeavesTheSharedTapAlone) {
+  start_with_taps();
+  kernel_sends(kTap0, arp());
+  settle();
+  EXPECT_TRUE(collect().empty());
+  rte_pktmbuf_free(RingPorts::get().take_back(kTap0, 0));
+}
+
+TEST_F(Relay, FullPortLosesNoMbuf) {
+  start_with_taps();
+  for (uint32_t i = 0; i < RingPorts::kRingEntries + 50; ++i) {
+    kernel_sends(kTap1, arp());
+    if (i % 64 == 63) settle();
+  }
+  settle();
+  EXPECT_EQ(collect().size(), RingPorts::kRingEntries - 1);  // the fixture looks whether the pool is whole
+}
+
+}  // namespace
+}  // namespace teal::test
