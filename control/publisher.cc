@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
@@ -43,7 +44,8 @@ bool Publisher::dataplane_running() const {
 // answer.
 bool Publisher::forget_dead_readers() {
   if (dataplane_running()) return false;
-  const tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(run_dir_ + "/dataplane.lock");
+  const tl::expected<ProcessLock, std::string> lock =
+      ProcessLock::acquire(run_dir_ + "/dataplane.lock", std::chrono::milliseconds(0));
   if (!lock) return false;
   writer_->forget_dead_readers();
   return true;

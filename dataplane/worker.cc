@@ -26,22 +26,22 @@ void Worker::forward(const Rules& rules) {
 uint32_t Worker::iterate() {
   const uint64_t began = rte_rdtsc();
   now_tick_ = tick_at(began);
-  const Rules rules = load_rules();
   uint32_t packets = 0;
   for (const PortQueue queue : receive_queues_) {
     receive(queue);
     if (burst_.count == 0) continue;
     packets += burst_.count;
     parse_packets();
-    forward(rules);
+    forward(load_rules());
   }
   shared_.handover.take(burst_, index_);
   if (burst_.count != 0) {
     packets += burst_.count;
-    forward(rules);
+    forward(load_rules());
   }
   if (index_ == 0) packets += shared_.punt.relay();
-  sweeper_.sweep(rules, began, now_tick_);
+  sweeper_.sweep(load_rules(), began,
+                 now_tick_);  // also where a worker without packets adopts what is published
   publication_.quiescent();
 
   const uint64_t spent = rte_rdtsc() - began;
@@ -58,7 +58,9 @@ uint32_t Worker::tick_at(uint64_t tsc) {
   return clock_.ticks(tsc);
 }
 
-// Before the first publication the word is 0 and names slots without a service: all is punted.
+// Once per burst, so that a flip waits for one burst and not for those of all queues (a transmit kick alone
+// takes tens of us on veth). Before the first publication the word is 0 and names slots without a service:
+// all is punted.
 Rules Worker::load_rules() {
   const PublicationWord word = PublicationWord::unpack(publication_.load());
   return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.targets(word.target_slot),

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <new>
+
 #include <unistd.h>
 
 #include "dataplane/shm/tsc_clock.h"
@@ -33,7 +36,8 @@ FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool 
 }
 
 void FakeDataplane::work(uint32_t worker) {
-  auto reader = std::make_unique<PublicationReader>(*segment_, worker);
+  alignas(PublicationReader) std::byte place[sizeof(PublicationReader)];
+  auto* reader = new (place) PublicationReader(*segment_, worker);
   ++ready_;
   while (!stop_ && !die_) {
     if (hold_still_) {
@@ -44,7 +48,7 @@ void FakeDataplane::work(uint32_t worker) {
     reader->quiescent();
     std::this_thread::yield();
   }
-  if (die_) (void)reader.release();  // leaked, as a killed process would not have cleaned up
+  if (!die_) reader->~PublicationReader();  // a killed process would not have cleaned up
 }
 
 const Targets& FakeDataplane::targets() {
