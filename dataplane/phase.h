@@ -56,8 +56,9 @@ constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent eve
 }
 
 // Is the flow, in `phase` before it, proven by this event? TCP by the client's answer to the backend's
-// answer: a forged address is not sent that one. UDP by the backend's, as many an exchange is one question
-// and one answer. Reset proves nothing, as it is reached without any answer too.
+// answer: a forged address is not sent that one, and has to guess that and when there is one (no sequence
+// numbers: a blind ACK behind it passes). UDP by the backend's, as many an exchange is one question and one
+// answer. Reset proves nothing, as it is reached without any answer too.
 constexpr bool proves(FlowPhase phase, bool udp, bool from_backend, FlowEvent event) {
   if (udp) return from_backend;
   return !from_backend && phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset &&

@@ -58,6 +58,7 @@ TEST(PublicationWord, PacksAndUnpacks) {
 TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
   PublicationReader reader(segment_, 0);
   ASSERT_TRUE(flip(true));
+  reader.quiescent();  // nothing of a new segment's own word, slots 0, is used any more
   const uint8_t first = writer_.current().target_slot;
   reader.load();  // a burst of the first word begins
   ASSERT_TRUE(flip(true));
@@ -74,9 +75,24 @@ TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
   EXPECT_EQ(writer_.free_target_slot(), first);
 }
 
+TEST_F(PublicationTest, SlotsOfANewSegmentHoldNoServiceAndAreNotWrittenWhileRead) {
+  PublicationReader reader(segment_, 0);
+  EXPECT_EQ(reader.load(), PublicationWord::kNothingPublished);
+  EXPECT_EQ(segment_.ruleset(0).find_service(Socket{}), kNoId);
+  EXPECT_EQ(segment_.ruleset(0).find_backend(Socket{}), kNoId);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NE(writer_.free_ruleset_slot(), 0);
+    EXPECT_NE(writer_.free_target_slot(), 0);
+    ASSERT_TRUE(flip(true));
+  }
+  reader.quiescent();
+  EXPECT_EQ(writer_.free_ruleset_slot(), 0);
+}
+
 TEST_F(PublicationTest, StalledReaderBlocksRulesetsButNotSixtyThreeFlips) {
   PublicationReader reader(segment_, 0);
   ASSERT_TRUE(flip(true));
+  reader.quiescent();  // nothing of a new segment's own word, slots 0, is used any more
   reader.load();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(flip(true));
   EXPECT_FALSE(writer_.free_ruleset_slot());
