@@ -186,7 +186,13 @@ int main_of(int argc, char** argv) {
   if (given.count("version") != 0) return std::cout << "teal-dataplane " TEAL_VERSION "\n", kStopped;
   if (!given.unmatched().empty())
     return fail(kUsage, fmt::format("unexpected argument \"{}\"; see --help", given.unmatched().front()));
-  spdlog::set_level(spdlog::level::from_str(given["log-level"].as<std::string>()));
+  const std::string level = given["log-level"].as<std::string>();
+  // from_str() takes what it does not know for "off".
+  if (spdlog::level::from_str(level) == spdlog::level::off && level != "off")
+    return fail(
+        kUsage,
+        fmt::format("--log-level {}: expected trace, debug, info, warning, error, critical or off", level));
+  spdlog::set_level(spdlog::level::from_str(level));
 
   Arguments arguments{.config = given["config"].as<std::string>(),
                       .run_dir = given["run-dir"].as<std::string>(),

@@ -93,8 +93,8 @@ uint32_t Punt::send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbuf
   return index == kOwnCopy ? static_cast<uint32_t>(mbufs.size()) : sent;
 }
 
-uint32_t Punt::relay() const {
-  uint32_t relayed = 0;
+Punt::Relayed Punt::relay() const {
+  Relayed relayed;
   for (const Tap& tap : taps_) {
     if (tap.shared) continue;
     rte_mbuf* mbufs[Burst::kCapacity];
@@ -102,7 +102,8 @@ uint32_t Punt::relay() const {
     if (received == 0) continue;
     const uint16_t sent = rte_eth_tx_burst(tap.relay_to.ethdev, tap.relay_to.queue, mbufs, received);
     if (sent < received) rte_pktmbuf_free_bulk(mbufs + sent, received - sent);
-    relayed += received;
+    relayed.received += received;
+    relayed.sent += sent;
   }
   return relayed;
 }

@@ -58,9 +58,12 @@ class Punt {
   // Takes the mbufs, which came in by `port_id`. Returns how many the kernel took; the others are freed.
   uint32_t send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbufs) const;
 
+  struct Relayed {
+    uint32_t received = 0;
+    uint32_t sent = 0;  // the others were freed: the port took no more
+  };
   // What the kernel sent out by the TAPs of DPDK-owned ports goes out of these. Called by worker 0 alone.
-  // Returns how many packets.
-  uint32_t relay() const;
+  Relayed relay() const;
 
  private:
   static tl::expected<Tap, std::string> open_tap(uint32_t number, const MacAddress* mac, uint32_t workers,

@@ -39,7 +39,7 @@ uint32_t Worker::iterate() {
     packets += burst_.count;
     forward(load_rules());
   }
-  if (index_ == 0) packets += shared_.punt.relay();
+  if (index_ == 0) packets += relay();
   sweeper_.sweep(load_rules(), began,
                  now_tick_);  // also where a worker without packets adopts what is published
   publication_.quiescent();
@@ -145,6 +145,14 @@ void Worker::transmit(Transmit& out) {
     rte_pktmbuf_free_bulk(out.mbufs.data() + sent, out.count - sent);
   }
   out.count = 0;
+}
+
+uint32_t Worker::relay() {
+  const Punt::Relayed relayed = shared_.punt.relay();
+  if (relayed.received == 0) return 0;
+  block_.count(Event::k_relayed, relayed.sent);
+  block_.count(Event::k_relay_full, relayed.received - relayed.sent);
+  return relayed.received;
 }
 
 void Worker::punt_packets() {

@@ -55,6 +55,7 @@ class Worker {
   void dispatch();
   void transmit(Transmit& out);
   void punt_packets();
+  uint32_t relay();
   void sleep(uint32_t microseconds);
 
   Switch& shared_;

@@ -34,6 +34,8 @@ inline constexpr uint32_t kColours = 2;
   X(rx, "packets received from the ports")                                   \
   X(tx, "packets transmitted to clients and backends")                       \
   X(punted, "packets handed to the kernel")                                  \
+  X(relayed, "packets of the kernel passed on from a TAP port to its port")  \
+  X(relay_full, "packets of the kernel that the port took no more of")       \
   X(handed_over, "packets passed to the worker that owns their flow")        \
   X(flows_created, "flows begun by a SYN or a first UDP packet")             \
   X(flows_adopted, "flows begun by a TCP packet that is no SYN")             \

@@ -148,13 +148,15 @@ TEST_F(Relay, LeavesTheSharedTapAlone) {
   rte_pktmbuf_free(RingPorts::get().take_back(kTap0, 0));
 }
 
-TEST_F(Relay, FullPortLosesNoMbuf) {
+TEST_F(Relay, FullPortLosesNoMbufAndCounts) {
   start_with_taps();
   for (uint32_t i = 0; i < RingPorts::kRingEntries + 50; ++i) {
     kernel_sends(kTap1, arp());
     if (i % 64 == 63) settle();
   }
   settle();
+  EXPECT_EQ(count(Event::k_relayed), RingPorts::kRingEntries - 1);
+  EXPECT_EQ(count(Event::k_relay_full), 51u);
   EXPECT_EQ(collect().size(), RingPorts::kRingEntries - 1);  // the fixture looks whether the pool is whole
 }
 

