@@ -205,11 +205,11 @@ int main_of(int argc, char** argv) {
   if (given.count("workers") != 0) {
     options->workers = given["workers"].as<uint32_t>();
     options->cpus.resize(std::min<size_t>(options->cpus.size(), options->workers));
-    if (options->workers < 1 || options->workers > Punt::kMaxWorkers ||
+    if (options->workers < 1 || options->workers > kMostWorkers ||
         (!options->cpus.empty() && options->cpus.size() < options->workers))
       return fail(kUsage,
                   fmt::format("--workers {}: expected 1 to {}, and a CPU of [dataplane] cpus for each",
-                              options->workers, Punt::kMaxWorkers));
+                              options->workers, kMostWorkers));
   }
   return arguments.detach ? detach(arguments, *options) : run(arguments, *options);
 }

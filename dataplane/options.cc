@@ -129,7 +129,7 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   table->allow_only({"workers", "cpus", "flow_capacity", "idle", "hash_seed", "memory_mb"});
   bool workers_known = true;
   if (const auto node = table->find("workers")) {
-    const auto workers = node->integer(1, kMaxWorkers);
+    const auto workers = node->integer(1, kMostWorkers);
     workers_known = workers.has_value();
     options.workers = static_cast<uint32_t>(workers.value_or(1));
   }

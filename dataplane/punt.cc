@@ -52,9 +52,6 @@ tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAd
 
 tl::expected<Punt, std::string> Punt::create(std::span<const Port> ports, uint32_t workers,
                                              rte_mempool* pool) {
-  if (workers > kMaxWorkers)
-    return tl::unexpected(fmt::format(
-        "{} workers: the TAP port has {} queues, expected at most that many workers", workers, kMaxWorkers));
   std::vector<Tap> taps;
   TapOfPort tap_of_port = no_taps();
   uint8_t shared = kNoTap;

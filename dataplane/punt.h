@@ -26,8 +26,6 @@ namespace teal {
 
 class Punt {
  public:
-  static constexpr uint32_t kMaxWorkers = 16;  // the TAP driver's queues
-
   struct Tap {
     uint16_t ethdev = 0;
     MacAddress mac;

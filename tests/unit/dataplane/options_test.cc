@@ -65,7 +65,7 @@ TEST_P(OptionsMistake, IsToldOnceWithLineAndField) {
 
 constexpr Mistake kMistakes[] = {
     {"NoWorkers", "workers = 2", "workers = 0",
-     "2: dataplane.workers: is 0, expected an integer from 1 to 32"},
+     "2: dataplane.workers: is 0, expected an integer from 1 to 16"},
     {"TooManyWorkers", "workers = 2", "workers = 33", "2: dataplane.workers: is 33, "},
     {"WorkersOfWrongType", "workers = 2", "workers = \"2\"", "2: dataplane.workers: is a string, "},
     {"TooFewCpus", "[1, 3]", "[1]", "3: dataplane.cpus: names 1 CPUs, expected 2, as many"},
@@ -185,7 +185,7 @@ TEST(Options, ListAllErrorsAtOnceByLine) {
   text = with(text, "\"backend\"", "\"left\"");
   text = with(text, "42", "true");
   EXPECT_EQ(errors_of(text),
-            "teal.toml:2: dataplane.workers: is 0, expected an integer from 1 to 32\n"
+            "teal.toml:2: dataplane.workers: is 0, expected an integer from 1 to 16\n"
             "teal.toml:6: dataplane.hash_seed: is a boolean, expected an integer of at least 0\n"
             "teal.toml:11: port[0].device: \"eth1\" is no device, expected \"af_xdp:INTERFACE\", "
             "\"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as \"0000:3b:00.0\"\n"
