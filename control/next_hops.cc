@@ -4,6 +4,8 @@
 #include <array>
 #include <unordered_map>
 
+#include "dataplane/options.h"
+
 #include <spdlog/spdlog.h>
 
 namespace teal {
@@ -15,7 +17,6 @@ struct AddressHash {
 };
 
 constexpr uint32_t kLookupsPerSlice = 16;  // each is some round trips to the kernel, tens of microseconds
-constexpr uint8_t kClientSide = 1;         // PortRow::side
 
 }  // namespace
 

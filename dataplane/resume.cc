@@ -32,7 +32,6 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   for (uint32_t worker = 0; worker < kMaxWorkers; ++worker) {
     ledgers.emplace_back(segment.worker(worker));
     ledgers.back().clear();
-    segment.worker(worker).status.state.store(WorkerState::kAbsent, std::memory_order_relaxed);
   }
   Resumed resumed;
   std::vector<bool> used_last_hops(kMaxLastHops);

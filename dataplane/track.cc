@@ -21,6 +21,12 @@ uint64_t arrival_hop(const rte_mbuf* mbuf, uint16_t port_id) {
   return hop.word();
 }
 
+// The packet's way out: the hop that it leaves by, if there is one.
+Verdict leave_by(Burst& burst, uint32_t i, uint64_t hop_word) {
+  burst.hops[i] = hop_word;
+  return hop_word == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+}
+
 ServiceColourCounters& counters_of(WorkerBlock& block, uint16_t service, Colour colour) {
   return block.services[service][static_cast<int>(colour)];
 }
@@ -105,8 +111,7 @@ Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rule
       flow == kNoFlow ? rules.targets.services[burst.keys[i].service].active : table_.state(flow).colour();
   count_packet(block_, burst.keys[i].service, colour, Direction::kToBackend,
                rte_pktmbuf_pkt_len(burst.mbufs[i]));
-  burst.hops[i] = header_.next_hops[burst.backends[i]].load(std::memory_order_relaxed);
-  return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+  return leave_by(burst, i, header_.next_hops[burst.backends[i]].load(std::memory_order_relaxed));
 }
 
 // Admit, choose the colour, choose the backend, insert. Undecided: go on, with a flow or without.
@@ -187,8 +192,7 @@ Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint3
   }
   count_packet(block_, burst.keys[i].service, state.colour(), Direction::kToClient,
                rte_pktmbuf_pkt_len(burst.mbufs[i]));
-  burst.hops[i] = client_hop(state.last_hop, burst.keys[i].client);
-  return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+  return leave_by(burst, i, client_hop(state.last_hop, burst.keys[i].client));
 }
 
 // May there be flows of this worker that have no entry, as it lately could not make one?
@@ -230,30 +234,31 @@ uint16_t Tracker::stateless_backend(const Burst& burst, uint32_t i, const Rules&
 Verdict Tracker::forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
   if (!speaks_for_stateless(burst, i, rules, now_tick)) return Verdict::punt();
   block_.count(Event::k_stateless);
-  burst.hops[i] = client_hop(kNoId, burst.keys[i].client);
-  return burst.hops[i] == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+  return leave_by(burst, i, client_hop(kNoId, burst.keys[i].client));
 }
 
 // An error that a client's side sends about a reply goes to the flow's backend, one that the backend's side
 // sends about a client's packet goes to the client. It changes no state.
 Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
   const FlowIndex flow = burst.flows[i];
+  uint64_t hop_word = Hop::kNone;
   if (burst.roles[i] == Role::kIcmpToVip) {
     const uint16_t backend =
         flow == kNoFlow ? stateless_backend(burst, i, rules, now_tick) : table_.backend(flow);
     if (backend == kNoId) return Verdict::drop(DropReason::k_icmp_without_flow);
     burst.backends[i] = backend;
-    burst.hops[i] = header_.next_hops[backend].load(std::memory_order_relaxed);
+    hop_word = header_.next_hops[backend].load(std::memory_order_relaxed);
   } else {
     const bool ours = flow == kNoFlow ? speaks_for_stateless(burst, i, rules, now_tick)
                                       : table_.backend(flow) == burst.backends[i];
     if (!ours) return Verdict::punt();  // about a connection that is not through the VIP
-    burst.hops[i] = client_hop(flow == kNoFlow ? kNoId : table_.state(flow).last_hop, burst.keys[i].client);
+    hop_word = client_hop(flow == kNoFlow ? kNoId : table_.state(flow).last_hop, burst.keys[i].client);
   }
-  if (burst.hops[i] == Hop::kNone) return Verdict::drop(DropReason::k_no_next_hop);
+  const Verdict verdict = leave_by(burst, i, hop_word);
+  if (!verdict.is_undecided()) return verdict;
   block_.count(Event::k_icmp_errors);
   if (flow == kNoFlow) block_.count(Event::k_stateless);
-  return Verdict::undecided();
+  return verdict;
 }
 
 // `last_hop` kNoId: keep the one that the flow has.
@@ -262,18 +267,16 @@ void Tracker::advance(FlowIndex index, bool from_backend, const ParsedPacket& pa
   const FlowState before = table_.state(index);
   FlowState after = before;
   if (last_hop != kNoId) after.last_hop = last_hop;
-  if (packet.protocol == kProtocolUdp) {
-    // Only the backend's packets keep a UDP flow alive: a one-way sender cannot hold a backend for ever.
-    if (from_backend) {
-      after.phase = FlowPhase::kEstablished;
-      after.tick = now_tick;
-    }
-  } else {
-    after.phase = next_phase(before.phase, from_backend, tcp_event(packet));
-    after.tick = now_tick;
+  const bool udp = packet.protocol == kProtocolUdp;
+  const FlowEvent event = tcp_event(packet);
+  // Only the backend's packets keep a UDP flow alive: a one-way sender cannot hold a backend for ever.
+  if (!udp || from_backend) after.tick = now_tick;
+  if (!udp) {
+    after.phase = next_phase(before.phase, from_backend, event);
+  } else if (from_backend) {
+    after.phase = FlowPhase::kEstablished;
   }
-  if (proves(before.phase, packet.protocol == kProtocolUdp, from_backend, tcp_event(packet)))
-    after.flags &= static_cast<uint8_t>(~kFlowUnproven);
+  if (proves(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnproven);
   if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;  // leave the line clean
   table_.set_state(index, after);
   ledger_.moved(table_.backend(index), before, after);
