@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <cerrno>
@@ -13,6 +14,10 @@
 
 namespace teal {
 namespace {
+
+// The kernel pins with 0600. teald fills the maps that teal-dataplane made, as another user of the same
+// group; the group comes from the directory (setgid).
+constexpr mode_t kPinMode = 0660;
 
 std::string describe(uint32_t type, uint32_t key_bytes, uint32_t value_bytes, uint32_t max_entries) {
   const char* type_name = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(type));
@@ -70,8 +75,14 @@ tl::expected<BpfFd, std::string> open_pinned_map(const std::string& pin_dir, con
     if (errno != ENOENT) return tl::unexpected(path + ": cannot be opened: " + std::strerror(errno));
     BpfFd made(bpf_map_create(shape.type, shape.name, shape.key_bytes, shape.value_bytes, shape.max_entries,
                               nullptr));
-    if (!made) return tl::unexpected(path + ": the map cannot be created: " + std::strerror(errno));
-    if (bpf_obj_pin(made.get(), path.c_str()) == 0) return made;
+    if (!made) {
+      return tl::unexpected(path + ": is missing, and the map cannot be created: " + std::strerror(errno) +
+                            "; teal-dataplane makes it when it opens its AF_XDP ports");
+    }
+    if (bpf_obj_pin(made.get(), path.c_str()) == 0) {
+      if (chmod(path.c_str(), kPinMode) == 0) return made;
+      return tl::unexpected(path + ": its mode cannot be set: " + std::strerror(errno));
+    }
     if (errno != EEXIST) return tl::unexpected(path + ": the map cannot be pinned: " + std::strerror(errno));
   }
   return tl::unexpected(path + ": comes and goes; another process pins and unpins it");

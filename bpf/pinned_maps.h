@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
 // The maps that all ports of an instance and teald share, by name and shape: the user-space twin of the map
-// definitions in steer.bpf.c (a test holds the two together). Whoever comes first makes them: the loader, or
-// SteerMaps::open.
+// definitions in steer.bpf.c (a test holds the two together). Whoever comes first and may makes them: the
+// loader, or SteerMaps::open. Owner and group read and write them (0660).
 #pragma once
 
 #include <linux/bpf.h>

@@ -12,7 +12,8 @@
 //
 // The interface is looked up in the network namespace of the calling thread. pin_dir is a directory of a
 // mounted bpffs, /sys/fs/bpf/INSTANCE, and is made if it is missing; note that `ip netns exec` hides bpffs
-// and `nsenter --net` does not. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (or root).
+// and `nsenter --net` does not. Needs CAP_NET_ADMIN, and CAP_SYS_ADMIN: what is attached
+// is opened by its id, here and in libxdp.
 //
 // Not for use by two threads at once: libbpf's log hook is global to the process and is taken for the time of
 // a call. Errors are full sentences with what libbpf and the kernel had to say; libbpf's other messages go to

@@ -10,8 +10,8 @@
 //
 // Open it anew for each change and drop it after: it costs a dozen system calls, and a process that holds on
 // to it would write to maps nobody reads after `teal-dataplane --detach` has removed the pins. Maps that are
-// missing are made and pinned, so teald may start before the dataplane and the program finds them filled when
-// it is attached.
+// missing are made and pinned where the caller may (root, CAP_BPF): the program then finds them filled when
+// it is attached. teald as a service has no capability for it and needs none: it is of the maps' group.
 //
 // One process writes at a time (teald holds its lock). Not thread-safe.
 #pragma once

@@ -33,18 +33,25 @@ void Catalogue::index() {
   for (const ServiceConfig& wanted : config_.services) {
     CatalogueService service{.config = &wanted, .id = id_by_name.at(wanted.name)};
     const std::vector<const BackendState*>& members = backends_by_service[service.id];
-    std::unordered_map<std::string, uint16_t> id_by_socket;
+    std::unordered_map<std::string, const BackendState*> by_socket;
     for (const BackendState* backend : members) {
       if (backend->retired) {
-        service.retired.push_back({backend->id, backend->socket, 0, true});
+        service.retired.push_back({.id = backend->id, .socket = backend->socket, .retired = true});
       } else {
-        id_by_socket.emplace(to_string(backend->socket), backend->id);
+        by_socket.emplace(to_string(backend->socket), backend);
       }
     }
     for (size_t colour = 0; colour < kColours; ++colour) {
-      for (const BackendConfig& backend : wanted.pools[colour])
-        service.pools[colour].push_back(
-            {id_by_socket.at(to_string(backend.socket)), backend.socket, backend.weight, false});
+      for (const BackendConfig& backend : wanted.pools[colour]) {
+        const BackendState& state = *by_socket.at(to_string(backend.socket));
+        const Membership& member = state.members[colour];
+        service.pools[colour].push_back({.id = state.id,
+                                         .socket = backend.socket,
+                                         .weight = weight_in_force(backend, member),
+                                         .file_weight = backend.weight,
+                                         .set_weight = member.weight,
+                                         .admin = member.admin});
+      }
     }
     place_by_name_.emplace(wanted.name, services_.size());
     services_.push_back(std::move(service));
@@ -81,9 +88,19 @@ void Catalogue::set_generations(uint64_t given, uint64_t published) {
   inventory_.published_generation = std::max(inventory_.published_generation, published);
 }
 
+void Catalogue::set_backends(const std::vector<BackendState>& backends) {
+  for (const BackendState& backend : backends) inventory_.backends[place_of_backend_[backend.id]] = backend;
+  index();
+}
+
 void Catalogue::replace(Inventory inventory) {
   inventory_ = std::move(inventory);
   index();
+}
+
+void Catalogue::replace(Config config, Inventory inventory) {
+  config_ = std::move(config);
+  replace(std::move(inventory));
 }
 
 }  // namespace teal

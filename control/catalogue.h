@@ -15,7 +15,10 @@ namespace teal {
 struct PoolMember {
   uint16_t id = kNoId;
   Socket socket;
-  uint32_t weight = 0;
+  uint32_t weight = 0;                 // in force: 0 where the admin state keeps new flows away
+  uint32_t file_weight = 0;            // what the config says
+  std::optional<uint32_t> set_weight;  // at run time
+  AdminState admin = AdminState::kReady;
   bool retired = false;
 };
 
@@ -47,8 +50,11 @@ class Catalogue {
   // New targets of services that are there.
   void set_states(const std::vector<ServiceState>& states);
   void set_generations(uint64_t given, uint64_t published);
+  void set_backends(const std::vector<BackendState>& backends);  // other states or weights of members
+  void set_lock(std::optional<ChangeLock> lock) { inventory_.lock = std::move(lock); }
   // Other members.
   void replace(Inventory inventory);
+  void replace(Config config, Inventory inventory);
 
  private:
   void index();

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of the config file that teald reads: services, groups, timeouts. `[dataplane]` and `[[port]]`
-// belong to dataplane/options. All or nothing: every error of the file is listed, as FILE:LINE: FIELD: what
-// is wrong, what was expected.
+// The part of the config file that teald reads: services, groups, timeouts, drains, its own sockets.
+// `[dataplane]` and `[[port]]` belong to dataplane/options. All or nothing: every error of the file is
+// listed, as FILE:LINE: FIELD: what is wrong, what was expected.
 #pragma once
 
 #include <array>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,24 @@
 
 namespace teal {
 
+inline constexpr uint32_t kMaxWeight = 1000;
+
 struct BackendConfig {
   Socket socket;
   uint32_t weight = 1;  // 0: takes no new flows
+};
+
+// What becomes of the flows of the colour that a flip left. The table [drain] has the defaults, a service's
+// `drain` what differs.
+struct DrainConfig {
+  enum class Then : uint8_t { kWait, kReset };  // at the deadline
+  enum class Udp : uint8_t { kStick, kCut };    // flows end by their timeout, or at the client's next packet
+
+  std::chrono::milliseconds timeout = std::chrono::minutes(5);
+  Then then = Then::kWait;
+  Udp udp = Udp::kStick;
+
+  friend bool operator==(const DrainConfig&, const DrainConfig&) = default;
 };
 
 struct ServiceConfig {
@@ -29,7 +45,7 @@ struct ServiceConfig {
   std::array<std::vector<BackendConfig>, kColours> pools;  // by Colour
   Colour active = Colour::kBlue;                           // for the first start only
   bool affinity_client = false;
-  std::chrono::milliseconds drain_timeout = std::chrono::minutes(5);
+  DrainConfig drain;
 };
 
 struct GroupConfig {
@@ -37,8 +53,27 @@ struct GroupConfig {
   std::vector<std::string> services;  // names, each of a service of this file
 };
 
+// Who may use a socket: [api] control = { owner = "root", group = "teal", mode = "0660" }.
+struct SocketAccess {
+  std::optional<uint32_t> owner;  // uid; nothing: teald's
+  std::optional<uint32_t> group;  // gid; nothing: teald's
+  uint32_t mode = 0660;           // permission bits
+
+  friend bool operator==(const SocketAccess&, const SocketAccess&) = default;
+};
+
+struct ApiConfig {
+  SocketAccess control;                                            // RUN_DIR/control.sock
+  SocketAccess status = {.owner = {}, .group = {}, .mode = 0666};  // RUN_DIR/status.sock, read-only
+  std::optional<Socket> listen;  // read-only HTTP on a loopback address; its protocol is TCP
+
+  friend bool operator==(const ApiConfig&, const ApiConfig&) = default;
+};
+
 struct Config {
   std::string path;
+  ApiConfig api;
+  uint32_t reset_rate = 10'000;         // [drain] reset_rate: flows a second, of all services together
   Timeouts timeouts;                    // in ticks
   std::vector<ServiceConfig> services;  // in the file's order
   std::vector<GroupConfig> groups;

@@ -12,12 +12,17 @@ std::string shown(const Socket& socket) {
   return to_string(socket) + (socket.protocol == kProtocolUdp ? "/udp" : "/tcp");
 }
 
+bool is_loopback(const IpAddress& address) {
+  static const IpAddress kIpv6Loopback = *IpAddress::parse("::1");
+  return address.is_v4() ? address.v4_bytes()[0] == 127 : address == kIpv6Loopback;
+}
+
 // Why traffic cannot go to it; nothing if it can.
 std::optional<std::string_view> unusable_reason(const IpAddress& address) {
+  if (is_loopback(address)) return "a loopback address";
   if (address.is_v4()) {
     const uint8_t* bytes = address.v4_bytes();
     if (bytes[0] == 0) return "an unspecified address";  // RFC 1122, 3.2.1.3: 0.0.0.0/8 is "this network"
-    if (bytes[0] == 127) return "a loopback address";
     if (bytes[0] >= 224 && bytes[0] < 240) return "a multicast address";
     if (std::all_of(bytes, bytes + 4, [](uint8_t byte) { return byte == 255; }))
       return "the broadcast address";
@@ -27,10 +32,7 @@ std::optional<std::string_view> unusable_reason(const IpAddress& address) {
   if (bytes[0] == 0xff) return "a multicast address";
   if (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80)
     return "a link-local address";  // means nothing without a link
-  if (std::all_of(bytes, bytes + 15, [](uint8_t byte) { return byte == 0; })) {
-    if (bytes[15] == 0) return "an unspecified address";
-    if (bytes[15] == 1) return "a loopback address";
-  }
+  if (address == IpAddress{}) return "an unspecified address";
   return std::nullopt;
 }
 
@@ -55,19 +57,33 @@ std::string wrong_part(std::string_view text) {
   return complaint("has the bad port " + in_quotes(port) + " (1 to 65535)");
 }
 
+std::optional<Socket> read_any_socket(const ConfigNode& node, const std::string& expected) {
+  const auto text = node.text(expected);
+  if (!text) return std::nullopt;
+  const auto socket = parse_socket(*text);
+  if (!socket) node.error(wrong_part(*text) + ", expected " + expected);
+  return socket;
+}
+
 }  // namespace
 
 std::optional<Socket> read_socket(const ConfigNode& node) {
-  const auto text = node.text(kSocketForm);
-  if (!text) return std::nullopt;
-  const auto socket = parse_socket(*text);
-  if (!socket) {
-    node.error(wrong_part(*text) + ", expected " + kSocketForm);
+  const auto socket = read_any_socket(node, kSocketForm);
+  if (!socket) return std::nullopt;
+  if (const auto reason = unusable_reason(socket->address)) {
+    node.error(in_quotes(to_string(*socket)) + " has " + std::string(*reason) +
+               ", expected the unicast address of a host");
     return std::nullopt;
   }
-  if (const auto reason = unusable_reason(socket->address)) {
-    node.error(in_quotes(*text) + " has " + std::string(*reason) +
-               ", expected the unicast address of a host");
+  return socket;
+}
+
+std::optional<Socket> read_loopback_socket(const ConfigNode& node) {
+  constexpr char kForm[] = "a loopback address and port such as \"127.0.0.1:9100\" or \"[::1]:9100\"";
+  const auto socket = read_any_socket(node, kForm);
+  if (!socket) return std::nullopt;
+  if (!is_loopback(socket->address)) {
+    node.error(in_quotes(to_string(*socket)) + " can be reached from elsewhere, expected " + kForm);
     return std::nullopt;
   }
   return socket;

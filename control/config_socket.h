@@ -26,6 +26,9 @@ inline constexpr char kSocketForm[] = "an address and port such as \"198.18.0.10
 // 0.
 std::optional<Socket> read_socket(const ConfigNode& node);
 
+// The same for one of 127.0.0.0/8 or ::1 alone.
+std::optional<Socket> read_loopback_socket(const ConfigNode& node);
+
 class SocketOwners {
  public:
   // Each reports at `node` what an earlier call of it forbids. `service` is the position in the file, `name`

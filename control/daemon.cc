@@ -6,6 +6,8 @@
 #include <csignal>
 #include <filesystem>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
@@ -13,11 +15,13 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "control/api/router.h"
-#include "control/api/server.h"
+#include "control/api/servers.h"
 #include "control/busy.h"
 #include "control/next_hops.h"
 #include "control/publisher.h"
+#include "control/recorder.h"
 #include "control/recovery.h"
+#include "control/service_manager.h"
 #include "control/state.h"
 #include "control/switcher.h"
 #include "dataplane/shm/process_lock.h"
@@ -54,12 +58,16 @@ struct Daemon::Parts {
         lock(std::move(held)),
         state(std::move(opened)),
         publisher(std::move(found)),
-        switcher(std::move(config), std::move(inventory), state, disk, *publisher,
+        switcher(std::move(config), std::move(inventory), recorder, *publisher, events,
                  "/sys/fs/bpf/" + instance_of(options.run_dir)),
-        api{switcher, *publisher, busy, std::chrono::steady_clock::now()} {}
+        api{switcher, *publisher, recorder, events, metrics, busy, std::chrono::steady_clock::now()} {
+    if (options.on_event) events.listen(options.on_event);
+    metrics.listen(events);
+  }
   ~Parts() {
     disk.join();
     switcher.abandon();
+    events.abandon();
   }
 
   Task<void> begin();
@@ -67,7 +75,11 @@ struct Daemon::Parts {
   Task<void> tidy();
   Task<void> follow_routes();
   Task<void> refresh_routes();
+  Task<void> reload();
+  Task<void> stay_alive();
   Task<void> end(ExitCode code);
+  void on_signal();
+  void tell_service_manager();
   void spawn(Task<void> task);
   void ask_for_hops();
 
@@ -76,15 +88,19 @@ struct Daemon::Parts {
   State state;
   std::unique_ptr<Publisher> publisher;
   asio::thread_pool disk{1};
+  Recorder recorder{state, disk};
+  Events events;
   Switcher switcher;
   BusyRatios busy;
+  Metrics metrics;
   Api api;
   asio::io_context io{1};
-  asio::signal_set signals{io, SIGTERM, SIGINT};
+  asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
   asio::steady_timer hops_wanted{io};
   bool hops_are_wanted = true;
   std::unique_ptr<KernelRoutes> routes;
-  std::unique_ptr<Server> server;
+  std::unique_ptr<ApiServers> servers;
+  ServiceManager manager;
   bool ending = false;
   ExitCode exit_code = kExitStopped;
 };
@@ -128,11 +144,7 @@ Daemon::~Daemon() = default;
 
 ExitCode Daemon::run() {
   Parts& parts = *parts_;
-  parts.signals.async_wait([&parts](const boost::system::error_code& cancelled, int signal) {
-    if (cancelled) return;
-    spdlog::info("stopping: signal {}", signal);
-    parts.spawn(parts.end(kExitStopped));
-  });
+  parts.on_signal();
   parts.spawn(parts.begin());
   parts.io.run();
   return parts.exit_code;
@@ -140,6 +152,16 @@ ExitCode Daemon::run() {
 
 void Daemon::stop() {
   asio::post(parts_->io, [parts = parts_.get()] { parts->spawn(parts->end(kExitStopped)); });
+}
+
+void Daemon::Parts::on_signal() {
+  signals.async_wait([this](const boost::system::error_code& cancelled, int signal) {
+    if (cancelled) return;
+    on_signal();
+    if (signal == SIGHUP) return spawn(reload());
+    spdlog::info("stopping: signal {}", signal);
+    spawn(end(kExitStopped));
+  });
 }
 
 void Daemon::Parts::spawn(Task<void> task) {
@@ -173,17 +195,56 @@ Task<void> Daemon::Parts::begin() {
   }
   // The segment has it all before the first request is taken.
   (void)co_await switcher.follow();
-  auto listening = Server::listen(io, options.run_dir + "/control.sock",
-                                  [this](const Request& request) { return answer(api, request); });
-  if (!listening) {
-    spdlog::critical("{}", listening.error());
+  servers = std::make_unique<ApiServers>(io, options.run_dir, api);
+  if (const auto open = servers->apply(switcher.catalogue().config().api); !open) {
+    spdlog::critical("{}", open.error());
     co_return co_await end(kExitError);
   }
-  server = std::move(*listening);
+  switcher.on_reload([this](const Config& config) {
+    if (servers == nullptr) return;
+    if (const auto applied = servers->apply(config.api); !applied)
+      spdlog::error("[api] is not in force: {}", applied.error());
+  });
   spawn(follow());
   spawn(tidy());
   spdlog::info("ready: {} services, generation {}, {}", switcher.catalogue().services().size(),
                switcher.generation(), publisher->attached() ? "the segment is attached" : "no segment yet");
+  tell_service_manager();
+  manager.ready();
+  if (manager.alive_every()) spawn(stay_alive());
+}
+
+// The event loop answers: the sign of life is that it comes here.
+Task<void> Daemon::Parts::stay_alive() {
+  for (;;) {
+    manager.alive();
+    co_await sleep_for(*manager.alive_every());
+  }
+}
+
+Task<void> Daemon::Parts::reload() {
+  if (ending) co_return;
+  manager.reloading();
+  ChangeOptions how{.reason = "SIGHUP", .uid = getuid()};
+  const Switcher::Result result = co_await switcher.reload(std::move(how));
+  if (result) {
+    spdlog::info("reloaded: generation {}", result->generation);
+  } else {
+    spdlog::error("the reload changed nothing: {}", result.error().message);
+    for (const std::string& line : result.error().details) spdlog::error("{}", line);
+  }
+  manager.ready();
+}
+
+// "3 services: 1 blue, 2 green; generation 13; the dataplane runs"
+void Daemon::Parts::tell_service_manager() {
+  size_t green = 0;
+  const Catalogue& catalogue = switcher.catalogue();
+  for (const CatalogueService& service : catalogue.services())
+    if (catalogue.state(service).active == Colour::kGreen) ++green;
+  manager.status(fmt::format("{} services: {} blue, {} green; generation {}; the dataplane {}",
+                             catalogue.services().size(), catalogue.services().size() - green, green,
+                             switcher.generation(), publisher->dataplane_running() ? "runs" : "is down"));
 }
 
 Task<void> Daemon::Parts::follow() {
@@ -194,8 +255,10 @@ Task<void> Daemon::Parts::follow() {
     co_await sleep_for(kFollowEvery);
     const tl::expected<void, std::string> followed = co_await switcher.follow();
     const bool running = publisher->dataplane_running();
-    if (running != was_running)
+    if (running != was_running) {
       spdlog::info("the dataplane {}", running ? "runs" : "is gone; its segment stays as it is");
+      events.tell(running ? "dataplane_up" : "dataplane_down");
+    }
     was_running = running;
     if (followed) {
       refused.clear();
@@ -218,6 +281,7 @@ Task<void> Daemon::Parts::tidy() {
     co_await sleep_for(kTidyEvery);
     co_await switcher.tidy();
     busy.sample(*publisher);
+    tell_service_manager();
   }
 }
 
@@ -227,7 +291,12 @@ void Daemon::Parts::ask_for_hops() {
 }
 
 Task<void> Daemon::Parts::follow_routes() {
-  NextHops next_hops(*publisher, *routes);
+  NextHops next_hops(*publisher, *routes, [this](const BackendState& backend, bool resolved) {
+    const ServiceState* service = switcher.catalogue().service(backend.service);
+    events.tell("backend", {{"service", service == nullptr ? "" : service->name},
+                            {"address", to_string(backend.socket)},
+                            {"next_hop", resolved ? "resolved" : "unresolved"}});
+  });
   for (;;) {
     if (!hops_are_wanted) {
       hops_wanted.expires_at(asio::steady_timer::time_point::max());
@@ -251,7 +320,8 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   if (ending) co_return;
   ending = true;
   exit_code = code;
-  server.reset();
+  manager.stopping();
+  servers.reset();
   co_await switcher.finish();
   co_await sleep_for(kLastAnswers);
   io.stop();

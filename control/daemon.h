@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of teald. Start: config, lock, database, segment, ids, in this order; an error leaves everything
-// as it was. Then one event loop: the API, the segment, the kernel's routes, signals. It may be killed at any
-// instruction; a stop by SIGTERM only differs in that it sees the change under way through.
+// as it was. Then one event loop: the API, the segment, the kernel's routes, signals (SIGHUP is a reload). It
+// may be killed at any instruction; a stop by SIGTERM only differs in that it sees the change under way
+// through.
 #pragma once
 
 #include <functional>
@@ -12,6 +13,7 @@
 
 #include <tl/expected.hpp>
 
+#include "control/events.h"
 #include "control/kernel_routes.h"
 
 namespace teal {
@@ -32,6 +34,8 @@ struct DaemonOptions {
   std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(boost::asio::io_context&,
                                                                          std::function<void()> changed)>
       open_kernel_routes;
+  // Told of each event, before anything that follows it is done.
+  std::function<void(const ToldEvent&)> on_event;
 };
 
 // For people, one line each, and for the exit code.

@@ -47,7 +47,7 @@ void for_each_match(const FlowTable& table, uint64_t begin, uint64_t end, const 
 
 inline const char* flow_phase_name(FlowPhase phase) {
   static constexpr std::array<const char*, static_cast<size_t>(FlowPhase::kCount)> kNames = {
-      "embryonic", "established", "client_fin", "backend_fin", "closed", "reset"};
+      "embryonic", "established", "client_fin", "backend_fin", "closed", "reset", "resetting"};
   const auto index = static_cast<size_t>(phase);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

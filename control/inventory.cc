@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -117,6 +118,17 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
   return {};
 }
 
+// What was set at run time belongs to a place in a pool: who leaves it and comes back begins anew.
+void forget_left_pools(const Config& config, Inventory& inventory) {
+  for (size_t colour = 0; colour < kColours; ++colour) {
+    std::unordered_set<Socket, SocketHash> members;
+    for (const ServiceConfig& service : config.services)
+      for (const BackendConfig& backend : service.pools[colour]) members.insert(backend.socket);
+    for (BackendState& backend : inventory.backends)
+      if (!members.contains(backend.socket)) backend.members[colour] = {};
+  }
+}
+
 tl::expected<void, std::string> number_backends(const Inventory& stored, const Config& config,
                                                 Renumbered& out) {
   std::unordered_map<Socket, const BackendState*, SocketHash> by_socket;
@@ -136,6 +148,7 @@ tl::expected<void, std::string> number_backends(const Inventory& stored, const C
         BackendState backend{.service = service, .socket = wanted.socket};
         if (found != by_socket.end() && found->second->service == service) {
           backend.id = found->second->id;
+          if (!found->second->retired) backend.members = found->second->members;
           kept.push_back(found->second);
         } else {
           const std::optional<uint16_t> id = free_ids.next();
@@ -146,6 +159,7 @@ tl::expected<void, std::string> number_backends(const Inventory& stored, const C
       }
     }
   }
+  forget_left_pools(config, out.inventory);
   std::sort(kept.begin(), kept.end());
   for (const BackendState& backend : stored.backends) {
     if (std::binary_search(kept.begin(), kept.end(), &backend)) continue;
@@ -153,6 +167,7 @@ tl::expected<void, std::string> number_backends(const Inventory& stored, const C
     if (!retired.retired)
       out.notes.push_back(fmt::format("backend {} left the config", to_string(retired.socket)));
     retired.retired = true;
+    retired.members = {};
     if (placed.contains(retired.socket)) {
       out.notes.push_back(
           fmt::format("backend {} moved to another service: its old flows end", to_string(retired.socket)));
@@ -191,6 +206,7 @@ tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Co
   Renumbered out;
   out.inventory.given_generation = stored.given_generation;
   out.inventory.published_generation = stored.published_generation;
+  out.inventory.lock = stored.lock;
   if (auto done = number_services(stored, config, out); !done) return tl::unexpected(done.error());
   if (auto done = number_backends(stored, config, out); !done) return tl::unexpected(done.error());
   return out;
@@ -236,21 +252,44 @@ std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_gen
 Plan make_plan(const Inventory& inventory, const Config& config) {
   Plan plan;
   plan.timeouts = config.timeouts;
-  for (const ServiceState& service : inventory.services)
-    plan.services.push_back(
-        {service.id, service.name, service.vip, service.affinity_client, service.retired});
-  std::unordered_map<Socket, std::array<std::optional<uint32_t>, kColours>, SocketHash> weights;
+  plan.reset_rate = config.reset_rate;
+  std::unordered_set<std::string_view> cut;
+  std::unordered_map<Socket, std::array<const BackendConfig*, kColours>, SocketHash> places;
   for (const ServiceConfig& service : config.services) {
+    if (service.drain.udp == DrainConfig::Udp::kCut) cut.insert(service.name);
     for (uint32_t colour = 0; colour < kColours; ++colour)
-      for (const BackendConfig& backend : service.pools[colour])
-        weights[backend.socket][colour] = backend.weight;
+      for (const BackendConfig& backend : service.pools[colour]) places[backend.socket][colour] = &backend;
+  }
+  for (const ServiceState& service : inventory.services) {
+    plan.services.push_back({.id = service.id,
+                             .name = service.name,
+                             .vip = service.vip,
+                             .affinity_client = service.affinity_client,
+                             .udp_cut = !service.retired && cut.contains(service.name),
+                             .retired = service.retired});
   }
   for (const BackendState& backend : inventory.backends) {
-    NumberedBackend numbered{backend.id, backend.service, backend.socket, {}, backend.retired};
-    if (!backend.retired) numbered.weights = weights[backend.socket];
+    NumberedBackend numbered{backend.id, backend.service, backend.socket, {}, {}, backend.retired};
+    for (uint32_t colour = 0; colour < kColours && !backend.retired; ++colour) {
+      const BackendConfig* place = places[backend.socket][colour];
+      if (place == nullptr) continue;
+      numbered.weights[colour] = weight_in_force(*place, backend.members[colour]);
+      numbered.reset[colour] = backend.members[colour].admin == AdminState::kMaint;
+    }
     plan.backends.push_back(numbered);
   }
   return plan;
+}
+
+uint32_t weight_in_force(const BackendConfig& file, const Membership& member) {
+  return member.admin == AdminState::kReady ? member.weight.value_or(file.weight) : 0;
+}
+
+DrainConfig effective_drain(const ServiceConfig& file, const ServiceState& state) {
+  DrainConfig drain = file.drain;
+  drain.timeout = state.drain_timeout.value_or(drain.timeout);
+  drain.then = state.drain_then.value_or(drain.then);
+  return drain;
 }
 
 uint32_t drain_ticks(std::chrono::milliseconds timeout) {
@@ -258,29 +297,38 @@ uint32_t drain_ticks(std::chrono::milliseconds timeout) {
   return static_cast<uint32_t>(std::clamp<int64_t>(ticks, 1, INT32_MAX));
 }
 
+Target make_target(const ServiceState& service, const DrainConfig& drain, const Target* present,
+                   uint32_t now_tick, int64_t now_ms) {
+  Target target{};
+  target.active = service.active;
+  target.previous = service.previous.value_or(service.active);
+  if (service.flip_generation == 0) return target;
+  target.flip_generation = static_cast<uint32_t>(service.flip_generation);
+  target.drain_ticks = drain_ticks(drain.timeout);
+  if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == target.flip_generation) {
+    target.flipped_at_tick = present->flipped_at_tick;
+    const bool over = ticks_since(target.flipped_at_tick, now_tick) >= target.drain_ticks;
+    if (over && drain.then == DrainConfig::Then::kReset) target.reset_before = present->reset_before;
+    return target;
+  }
+  // Another boot's ticks say nothing. A flip longer ago than its drain is put at the drain's end: ticks wrap.
+  const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
+  target.flipped_at_tick =
+      now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, target.drain_ticks));
+  return target;
+}
+
 Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present,
                      uint32_t now_tick, int64_t now_ms) {
-  std::map<std::string, std::chrono::milliseconds> drains;
-  for (const ServiceConfig& service : config.services) drains.emplace(service.name, service.drain_timeout);
-
+  std::unordered_map<std::string_view, const ServiceConfig*> by_name;
+  for (const ServiceConfig& service : config.services) by_name.emplace(service.name, &service);
   Targets targets{};
   for (const ServiceState& service : inventory.services) {
-    Target& target = targets.services[service.id];
-    target = {.active = service.active, .previous = service.previous.value_or(service.active)};
-    if (service.flip_generation == 0) continue;
-    target.flip_generation = static_cast<uint32_t>(service.flip_generation);
-    const auto drain = drains.find(service.name);
-    target.drain_ticks = drain_ticks(drain != drains.end() ? drain->second : std::chrono::minutes(5));
-    const Target* known = present != nullptr ? &present->services[service.id] : nullptr;
-    if (known != nullptr && known->drain_ticks != 0 && known->flip_generation == target.flip_generation) {
-      target.flipped_at_tick = known->flipped_at_tick;
-      continue;
-    }
-    // Another boot's ticks say nothing. A flip longer ago than its drain is put at the drain's end: ticks
-    // wrap.
-    const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
-    target.flipped_at_tick =
-        now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, target.drain_ticks));
+    const auto file = by_name.find(service.name);
+    const bool configured = !service.retired && file != by_name.end();
+    targets.services[service.id] =
+        make_target(service, configured ? effective_drain(*file->second, service) : DrainConfig{},
+                    present == nullptr ? nullptr : &present->services[service.id], now_tick, now_ms);
   }
   return targets;
 }
@@ -289,7 +337,8 @@ bool same_rules(const Ruleset& a, const Ruleset& b) {
   const auto same_table = [](const MaglevTable& x, const MaglevTable& y) {
     return x.offset == y.offset && x.size == y.size;
   };
-  if (std::memcmp(&a.timeouts, &b.timeouts, sizeof(Timeouts)) != 0 || a.maglev_used != b.maglev_used)
+  if (std::memcmp(&a.timeouts, &b.timeouts, sizeof(Timeouts)) != 0 || a.reset_rate != b.reset_rate ||
+      a.maglev_used != b.maglev_used)
     return false;
   for (uint32_t id = 0; id < kMaxServices; ++id) {
     const ServiceRule &x = a.services[id], &y = b.services[id];

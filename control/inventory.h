@@ -16,6 +16,8 @@
 // flows have aged out.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +30,32 @@
 
 namespace teal {
 
+// What an operator says of a backend in one colour's pool.
+enum class AdminState : uint8_t {
+  kReady,
+  kDrain,  // takes no new flows; those it has stay
+  kMaint,  // takes no new flows; those it has are reset
+};
+inline constexpr std::array<const char*, 3> kAdminStateNames = {"ready", "drain", "maint"};
+
+// A backend's place in one colour's pool, as far as it was set at run time: this beats the file.
+struct Membership {
+  AdminState admin = AdminState::kReady;
+  std::optional<uint32_t> weight;
+
+  friend bool operator==(const Membership&, const Membership&) = default;
+};
+
+// Nobody changes anything until it is taken off.
+struct ChangeLock {
+  uint32_t uid = 0;
+  std::string user;
+  std::string reason;
+  int64_t at_ms = 0;  // since 1970, UTC
+
+  friend bool operator==(const ChangeLock&, const ChangeLock&) = default;
+};
+
 struct ServiceState {
   uint16_t id = kNoId;
   std::string name;
@@ -38,6 +66,9 @@ struct ServiceState {
   std::optional<Colour> previous;  // what rollback returns to; nothing: never flipped
   uint64_t flip_generation = 0;    // 0: never flipped
   int64_t flipped_at_ms = 0;       // since 1970, UTC
+  // Of the drain under way, set at run time; a flip forgets them.
+  std::optional<std::chrono::milliseconds> drain_timeout;
+  std::optional<DrainConfig::Then> drain_then;
 
   friend bool operator==(const ServiceState&, const ServiceState&) = default;
 };
@@ -47,6 +78,7 @@ struct BackendState {
   uint16_t service = kNoId;  // id
   Socket socket;
   bool retired = false;
+  std::array<Membership, kColours> members = {};  // by Colour
 
   friend bool operator==(const BackendState&, const BackendState&) = default;
 };
@@ -56,6 +88,7 @@ struct Inventory {
   std::vector<BackendState> backends;
   uint64_t given_generation = 0;      // the highest that was ever given to a change, published or not
   uint64_t published_generation = 0;  // the highest that is known to have been published
+  std::optional<ChangeLock> lock;
 
   ServiceState* service(uint16_t id);
   const ServiceState* service(uint16_t id) const { return const_cast<Inventory*>(this)->service(id); }
@@ -81,10 +114,21 @@ Inventory inventory_of(const Ruleset& ruleset, const Targets& targets);
 std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation,
                                     const Targets& targets, uint32_t now_tick, int64_t now_ms);
 
+// 0 where the admin state keeps new flows away.
+uint32_t weight_in_force(const BackendConfig& file, const Membership& member);
+
+// What holds for the drain under way: the config, or what was set since the flip.
+DrainConfig effective_drain(const ServiceConfig& file, const ServiceState& state);
+
 Plan make_plan(const Inventory& inventory, const Config& config);
 
-// The targets of all services. `present` (or null) is what the segment says now: where it knows of the same
-// flip, its time of the flip is kept, as it is the exact one.
+// A service's target. `present` (or null) is what the segment says of it now: where it knows of the same
+// flip, its time of the flip is kept, as it is the exact one, and so is a reset under way whose deadline is
+// over still. `now_tick` and `now_ms` are the same moment.
+Target make_target(const ServiceState& service, const DrainConfig& drain, const Target* present,
+                   uint32_t now_tick, int64_t now_ms);
+
+// The targets of all services. `present` (or null) is what the segment says now.
 Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present,
                      uint32_t now_tick, int64_t now_ms);
 

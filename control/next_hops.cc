@@ -45,6 +45,7 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
   std::array<const BackendState*, kMaxBackends> by_id{};
   for (const BackendState& backend : backends) by_id[backend.id] = &backend;
   std::unordered_map<IpAddress, std::optional<Route>, AddressHash> known;
+  std::map<uint16_t, bool> resolved;
   for (uint32_t id = 0; id < kMaxBackends; ++id) {
     uint64_t hop = Hop::kNone;
     uint8_t on_link_bits = 0;
@@ -61,6 +62,11 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
       hop = hop_word(header, route->second);
       if (route->second) on_link_bits = route->second->on_link_prefix_bits;
     }
+    if (by_id[id] != nullptr) {
+      const bool is_resolved = resolved[static_cast<uint16_t>(id)] = hop != Hop::kNone;
+      const auto before = resolved_.find(static_cast<uint16_t>(id));
+      if (before != resolved_.end() && before->second != is_resolved) changed_(*by_id[id], is_resolved);
+    }
     if (header.next_hops[id].load(std::memory_order_relaxed) == hop &&
         header.on_link_prefix_bits[id].load(std::memory_order_relaxed) == on_link_bits)
       continue;
@@ -70,6 +76,7 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
       spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket),
                     hop == Hop::kNone ? "unresolved" : "resolved");
   }
+  resolved_ = std::move(resolved);
 }
 
 void NextHops::set_client_defaults(SegmentHeader& header) {

@@ -5,6 +5,8 @@
 // of them stall no flip.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <span>
 
 #include "control/coroutine.h"
@@ -22,7 +24,11 @@ uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route
 
 class NextHops {
  public:
-  NextHops(Publisher& publisher, KernelRoutes& routes) : publisher_(publisher), routes_(routes) {}
+  using Changed = std::function<void(const BackendState&, bool resolved)>;
+
+  // `changed` is told of hops that come and go later, not of those that a new backend or segment begins with.
+  NextHops(Publisher& publisher, KernelRoutes& routes, Changed changed)
+      : publisher_(publisher), routes_(routes), changed_(std::move(changed)) {}
 
   // Ends early if the segment is replaced; whoever saw that asks for another pass.
   Task<void> pass(std::vector<BackendState> backends);
@@ -32,6 +38,8 @@ class NextHops {
 
   Publisher& publisher_;
   KernelRoutes& routes_;
+  Changed changed_;
+  std::map<uint16_t, bool> resolved_;  // by backend id, as of the latest pass
 };
 
 }  // namespace teal

@@ -2,23 +2,19 @@
 #include "control/recovery.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "control/backend_change.h"
+#include "control/drain.h"
 #include "control/maglev.h"
+#include "control/wall_clock.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
 
 namespace {
-
-int64_t wall_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
   if (publisher.targets() == nullptr) return;
@@ -48,15 +44,30 @@ void drop_retired(Inventory& inventory) {
   });
 }
 
-State::Done close_intents(State& state, const Publisher& publisher, const Inventory& inventory) {
-  const auto intents = state.open_intents();
-  if (!intents) return tl::unexpected(intents.error());
-  for (const OpenIntent& intent : *intents) {
-    const bool in_force =
-        publisher.generation() == intent.generation ||
-        std::any_of(inventory.services.begin(), inventory.services.end(), [&](const ServiceState& service) {
-          return service.flip_generation == intent.generation;
-        });
+// A later generation was published by the same teald, which gives each number once and publishes in their
+// order: then this one was published as well, or its failure would have been recorded.
+bool was_published(const OpenIntent& intent, const Publisher& publisher) {
+  return publisher.generation() >= intent.generation;
+}
+
+// Targets are the segment's to say (learn_targets). What else a change set, only its record knows: drains and
+// backends' states. A reload's is the config file, which a start reads anyway.
+void apply_changes(const OpenIntent& intent, Inventory& inventory) {
+  const auto changes = nlohmann::json::parse(intent.changes, nullptr, false);
+  if (!changes.is_array()) return;
+  for (const nlohmann::json& change : changes) {
+    if (!change.is_object()) continue;
+    const std::string name = change.value("service", "");
+    const ServiceState* service = inventory.service(name);
+    if (service == nullptr) continue;
+    if (intent.verb == "drain") apply_drain(change, *inventory.service(service->id));
+    if (intent.verb == "backend") apply_backend(change, service->id, inventory.backends);
+  }
+}
+
+State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, const Publisher& publisher) {
+  for (const OpenIntent& intent : intents) {
+    const bool in_force = was_published(intent, publisher);
     spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
                  in_force ? "it was published, so it is done" : "it was not published, so it is not applied");
     const State::Done done =
@@ -72,6 +83,10 @@ State::Done close_intents(State& state, const Publisher& publisher, const Invent
 tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config) {
   tl::expected<Inventory, std::string> stored = state.load();
   if (!stored) return stored;
+  const auto intents = state.open_intents();
+  if (!intents) return tl::unexpected(intents.error());
+  for (const OpenIntent& intent : *intents)
+    if (was_published(intent, publisher)) apply_changes(intent, *stored);
   learn_from_segment(*stored, publisher);
   if (!publisher.attached()) drop_retired(*stored);
   tl::expected<Renumbered, std::string> renumbered = renumber(*stored, config);
@@ -79,7 +94,7 @@ tl::expected<Inventory, std::string> recover(State& state, const Publisher& publ
   for (const std::string& note : renumbered->notes) spdlog::info("{}", note);
   if (const State::Done saved = state.save(renumbered->inventory); !saved)
     return tl::unexpected(saved.error());
-  if (const State::Done closed = close_intents(state, publisher, renumbered->inventory); !closed)
+  if (const State::Done closed = close_intents(state, *intents, publisher); !closed)
     return tl::unexpected(closed.error());
   return std::move(renumbered->inventory);
 }
@@ -88,9 +103,7 @@ std::string too_large(const Config& config) {
   uint64_t entries = 0;
   for (const ServiceConfig& service : config.services) {
     for (const auto& pool : service.pools) {
-      const auto members = std::count_if(pool.begin(), pool.end(),
-                                         [](const BackendConfig& backend) { return backend.weight > 0; });
-      entries += maglev_size(static_cast<uint32_t>(members));
+      entries += maglev_size(static_cast<uint32_t>(pool.size()));
     }
   }
   if (entries <= kMaglevCapacity) return "";

@@ -12,10 +12,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <tl/expected.hpp>
 
+#include "control/change.h"
 #include "control/config.h"
 #include "control/refusal.h"
 #include "dataplane/shm/ruleset.h"
@@ -25,11 +27,9 @@ namespace teal {
 struct RolloutRequest {
   enum class Verb { kFlip, kRollback };
   Verb verb = Verb::kFlip;
-  std::vector<std::string> services;  // either these
-  std::optional<std::string> group;   // or this
-  Colour to = Colour::kBlue;          // of a flip
-  std::optional<uint64_t> if_generation;
-  std::string reason;
+  Selection what;             // neither services nor a group: all services, of a rollback to a generation
+  Colour to = Colour::kBlue;  // of a flip
+  std::optional<uint64_t> to_generation;  // of a rollback: the targets as they were then
 };
 
 // A service as a rollout sees it.
@@ -38,11 +38,12 @@ struct RolloutService {
   uint16_t id = kNoId;
   Colour active = Colour::kBlue;
   std::optional<Colour> previous;
-  std::array<bool, kColours> takes_flows = {true, true};  // has the colour a backend with a weight?
+  std::array<bool, kColours> takes_flows = {true,
+                                            true};  // has the colour a backend that is ready, with a weight?
+  std::optional<Colour> back_then;                  // its active colour at to_generation; nothing: as now
 };
 
 struct RolloutView {
-  uint64_t generation = 0;
   std::vector<RolloutService> services;
   std::span<const GroupConfig> groups;
 };
@@ -63,6 +64,16 @@ struct RolloutPlan {
 // that was never flipped is refused; as a member of a group it stays unchanged, unless none of the group was
 // ever flipped.
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view);
+
+// The services that `what` names, in its order, each once.
+tl::expected<std::vector<const RolloutService*>, Refusal> choose(const Selection& what,
+                                                                 const RolloutView& view);
+
+// The active colours of services at an earlier generation, by name: `flips` are the histories' changes of all
+// flips and rollbacks that were published since, newest first, as JSON [{"service","from","to"}].
+std::unordered_map<std::string, Colour> targets_before(const std::vector<std::string>& flips);
+
+Refusal unknown_service(const std::string& name, const std::vector<std::string>& known);
 
 // "a, b, c", at most ten of them, then "and N more".
 std::string listed(std::span<const std::string> names);

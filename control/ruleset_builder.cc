@@ -14,8 +14,9 @@ namespace {
 
 // The members of one pool, and where their table lies in the arena.
 struct Pool {
-  uint16_t service;  // id
-  uint32_t colour;   // index
+  uint16_t service;     // id
+  uint32_t colour;      // index
+  uint32_t places = 0;  // members, with those that take no new flows now
   std::vector<MaglevMember> members;
 };
 
@@ -36,22 +37,25 @@ std::vector<Pool> pools_of(const Plan& plan) {
     assert(service.id < kMaxServices);
     if (service.retired) continue;
     first_pool[service.id] = static_cast<uint32_t>(pools.size());
-    for (uint32_t colour = 0; colour < kColours; ++colour) pools.push_back({service.id, colour, {}});
+    for (uint32_t colour = 0; colour < kColours; ++colour) pools.push_back({service.id, colour, 0, {}});
   }
   for (const NumberedBackend& backend : plan.backends) {
     assert(backend.id < kMaxBackends && backend.service < kMaxServices);
     if (backend.retired || first_pool[backend.service] == UINT32_MAX) continue;
     for (uint32_t colour = 0; colour < kColours; ++colour) {
-      const uint32_t weight = backend.weights[colour].value_or(0);
-      if (weight == 0) continue;
-      pools[first_pool[backend.service] + colour].members.push_back({backend.id, backend.socket, weight});
+      if (!backend.weights[colour]) continue;
+      Pool& pool = pools[first_pool[backend.service] + colour];
+      ++pool.places;
+      const uint32_t weight = *backend.weights[colour];
+      if (weight != 0) pool.members.push_back({backend.id, backend.socket, weight});
     }
   }
   return pools;
 }
 
+// By all places: a backend that is drained and comes back leaves the size, and so most of the choices, alone.
 uint32_t table_size(const Pool& pool) {
-  return maglev_size(static_cast<uint32_t>(pool.members.size()));
+  return pool.members.empty() ? 0 : maglev_size(pool.places);
 }
 
 void put_services(const Plan& plan, Ruleset& out) {
@@ -63,7 +67,8 @@ void put_services(const Plan& plan, Ruleset& out) {
     assert(out.find_service(service.vip) == kNoId && "VIPs are unique");
     rule.vip = service.vip;
     rule.flags = static_cast<uint8_t>(kServicePresent | (service.retired ? kServiceRetired : 0) |
-                                      (service.affinity_client ? kAffinityClient : 0));
+                                      (service.affinity_client ? kAffinityClient : 0) |
+                                      (service.udp_cut ? kUdpCut : 0));
     insert(out.vip_table, service.vip, service.id);
   }
 }
@@ -80,7 +85,9 @@ void put_backends(const Plan& plan, Ruleset& out) {
     rule.socket = backend.socket;
     rule.from_vip = ChecksumDelta::between(service.vip, backend.socket);
     rule.service = backend.service;
-    rule.flags = static_cast<uint8_t>(kBackendPresent | (backend.retired ? kBackendRetired : 0));
+    rule.flags = static_cast<uint8_t>(kBackendPresent | (backend.retired ? kBackendRetired : 0) |
+                                      (backend.reset[0] ? kBackendResetBlue : 0) |
+                                      (backend.reset[1] ? kBackendResetGreen : 0));
     insert(out.backend_table, backend.socket, backend.id);
   }
 }
@@ -98,6 +105,7 @@ tl::expected<void, std::string> build_ruleset(const Plan& plan, Ruleset& out) {
   }
 
   out.timeouts = plan.timeouts;
+  out.reset_rate = plan.reset_rate;
   put_services(plan, out);
   put_backends(plan, out);
   uint32_t offset = 0;

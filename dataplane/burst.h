@@ -16,7 +16,13 @@ struct rte_mbuf;
 namespace teal {
 
 // What a packet is to the switch.
-enum class Role : uint8_t { kToVip, kFromBackend, kIcmpToVip, kIcmpFromBackend };
+enum class Role : uint8_t {
+  kToVip,
+  kFromBackend,
+  kIcmpToVip,
+  kIcmpFromBackend,
+  kOfResetFlow,  // goes back to its sender, as a RST
+};
 
 // All of a burst goes by one publication.
 struct Rules {
@@ -42,7 +48,7 @@ struct Burst {
   rte_mbuf* mbufs[kCapacity];
   Verdict verdicts[kCapacity];        // every stage may decide
   ParsedPacket packets[kCapacity];    // parse
-  Role roles[kCapacity];              // classify
+  Role roles[kCapacity];              // classify; then track: kOfResetFlow
   FlowKey keys[kCapacity];            // classify; the flow's name, from either side
   uint64_t client_hashes[kCapacity];  // classify
   uint16_t backends[kCapacity];  // classify, for replies: where it comes from; then track: the backend to

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/config_reader.h"
 
+#include "dataplane/nearest.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -8,7 +10,6 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
 #include <toml++/toml.h>
@@ -66,20 +67,6 @@ std::string_view type_text(const toml::node& node) {
       break;
   }
   return "nothing";
-}
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
 }
 
 // "a", "b" or "c"
@@ -172,22 +159,6 @@ std::string in_quotes(std::string_view text) {
   std::string escaped = without_controls(text.substr(0, kLongest));
   for (size_t at = 0; (at = escaped.find('"', at)) != std::string::npos; at += 2) escaped.insert(at, 1, '\\');
   return "\"" + escaped + (text.size() > kLongest ? "\"..." : "\"");
-}
-
-std::optional<std::string_view> closest(std::string_view word,
-                                        const std::vector<std::string_view>& candidates) {
-  if (word.size() > 64) return std::nullopt;
-  std::optional<std::string_view> best;
-  size_t best_distance = 3;
-  for (const std::string_view candidate : candidates) {
-    if (candidate.size() > word.size() + 2 || word.size() > candidate.size() + 2) continue;
-    const size_t distance = edit_distance(word, candidate);
-    if (distance < best_distance && 2 * distance < candidate.size()) {
-      best_distance = distance;
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 // Where errors go.
@@ -328,10 +299,8 @@ void ConfigNode::allow_only(const std::vector<std::string_view>& keys) const {
   if (table == nullptr) return;
   for (const auto& [key, value] : *table) {
     if (std::find(keys.begin(), keys.end(), key.str()) != keys.end()) continue;
-    const auto meant = closest(key.str(), keys);
     const ConfigNode unknown(sink_, &value, member_field(key.str()), line_of(key.source(), line_));
-    unknown.error("is an unknown field, " +
-                  (meant ? "did you mean " + in_quotes(*meant) + "?" : "expected " + any_of_text(keys)));
+    unknown.error("is an unknown field, " + nearest_hint(key.str(), keys, "expected " + any_of_text(keys)));
   }
 }
 

@@ -38,11 +38,6 @@ std::string duration_text(std::chrono::milliseconds duration);
 // std::string arguments std::quoted would be found as well.)
 std::string in_quotes(std::string_view text);
 
-// The candidate that `word` was probably meant to be: at most 2 edits away, and fewer than half of its
-// letters. Nothing if none is.
-std::optional<std::string_view> closest(std::string_view word,
-                                        const std::vector<std::string_view>& candidates);
-
 // A value of the file, with its place. Refers into its document, which must outlive it.
 class ConfigNode {
  public:

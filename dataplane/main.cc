@@ -3,6 +3,7 @@
 // teal-dataplane: from a config file to running workers, and until a signal ends them. Small and without
 // policy: it never waits for teald.
 #include <sys/prctl.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <chrono>
 #include <csignal>
@@ -19,6 +20,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/resume.h"
 #include "dataplane/shm/process_lock.h"
+#include "dataplane/watchdog.h"
 #include "dataplane/worker.h"
 
 namespace teal {
@@ -69,7 +71,6 @@ tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& 
   for (size_t i = 0; i < options.ports.size(); ++i) {
     auto port = open_port(options.ports[i], (*rows)[i], options.workers, pool, pin_dir);
     if (!port) return tl::unexpected(port.error());
-    fill_port_row(header.ports[port->id], *port);
     steering |= port->steered;
     ports.push_back(std::move(*port));
   }
@@ -96,8 +97,29 @@ int run_worker(void* argument) {
   return 0;
 }
 
-// Workers run until SIGTERM or SIGINT. The ports stay open: closing AF_XDP ports would take the steering
-// program off.
+// Until SIGTERM or SIGINT. systemd's watchdog, where it is on, is told twice in its time that all workers go
+// round: of one that stalls it hears no more, and has this process killed and started again.
+int await_signal(const sigset_t& signals, Watchdog watchdog) {
+  uint64_t patience_us = 0;
+  if (sd_watchdog_enabled(0, &patience_us) <= 0) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    return signal;
+  }
+  const uint64_t half_us = patience_us / 2;
+  const timespec half{static_cast<time_t>(half_us / 1'000'000),
+                      static_cast<long>(half_us % 1'000'000 * 1000)};
+  for (;;) {
+    if (const int signal = sigtimedwait(&signals, nullptr, &half); signal > 0) return signal;
+    if (errno != EAGAIN) continue;  // woken for nothing
+    if (const auto stalled = watchdog.stalled())
+      spdlog::error("worker {} has not gone round its loop for {} ms", *stalled, half_us / 1000);
+    else
+      sd_notify(0, "WATCHDOG=1");
+  }
+}
+
+// Workers run until a signal. The ports stay open: closing AF_XDP ports would take the steering program off.
 void run_workers(Switch& shared, const sigset_t& signals) {
   std::vector<Launch> launches;
   for (uint32_t i = 0; i < shared.handover.workers(); ++i) launches.push_back({&shared, i});
@@ -106,10 +128,13 @@ void run_workers(Switch& shared, const sigset_t& signals) {
   RTE_LCORE_FOREACH_WORKER(lcore) {
     rte_eal_remote_launch(run_worker, &launches[next++], lcore);
   }
-  spdlog::info("ready: {} worker(s) poll {} port(s)", launches.size(), shared.ports.size());
+  const std::string status =
+      fmt::format("{} worker(s) poll {} port(s)", launches.size(), shared.ports.size());
+  spdlog::info("ready: {}", status);
+  sd_notifyf(0, "READY=1\nSTATUS=%s", status.c_str());
 
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const int signal = await_signal(signals, Watchdog(shared.segment, static_cast<uint32_t>(launches.size())));
+  sd_notify(0, "STOPPING=1\nSTATUS=stopping: flows stay in the segment");
   spdlog::info("{}: stopping; flows stay in the segment, the steering program stays attached",
                strsignal(signal));
   shared.stop.store(true, std::memory_order_relaxed);
@@ -148,10 +173,12 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   spdlog::info("segment {}: {} flows of {} kept{}", opened->created ? "created" : "attached", resumed.flows,
                header.flow_capacity,
                resumed.removed == 0 ? "" : fmt::format(", {} of unknown backends removed", resumed.removed));
-  const auto ports = open_ports(options, header, *pool, arguments.pin_dir());
+  auto ports = open_ports(options, header, *pool, arguments.pin_dir());
   if (!ports) return fail(kFailed, ports.error());
   const auto punt = Punt::create(*ports, options.workers, *pool);
   if (!punt) return fail(kFailed, punt.error());
+  // Not before: a port that DPDK owns has its interface from its TAP.
+  for (const Port& port : *ports) fill_port_row(header.ports[port.id], port);
   auto handover = Handover::create(options.workers);
   if (!handover) return fail(kFailed, handover.error());
 
@@ -159,8 +186,12 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   header.dataplane_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
   header.dataplane_epoch.fetch_add(
       1, std::memory_order_release);  // pairs with teald's acquire load: the port rows are there
-  Switch shared{
-      .segment = segment, .ports = *ports, .handover = *handover, .punt = *punt, .idle = options.idle};
+  Switch shared{.segment = segment,
+                .ports = *ports,
+                .handover = *handover,
+                .punt = *punt,
+                .pool = *pool,
+                .idle = options.idle};
   run_workers(shared, signals);
   spdlog::shutdown();
   _exit(kStopped);

@@ -34,7 +34,7 @@ inline FlowEvent tcp_event(const ParsedPacket& packet) {
 namespace phase_table {
 inline constexpr FlowPhase kEmb = FlowPhase::kEmbryonic, kEst = FlowPhase::kEstablished,
                            kCFi = FlowPhase::kClientFin, kBFi = FlowPhase::kBackendFin,
-                           kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset;
+                           kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset, kRng = FlowPhase::kResetting;
 // clang-format off
 inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
                             static_cast<size_t>(FlowPhase::kCount)> kNext = {{
@@ -45,6 +45,7 @@ inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
   /* backend fin */         {{kBFi, kBFi, kBFi, kClo, kRes,           kBFi, kEst, kBFi, kBFi, kRes}},
   /* closed      */         {{kClo, kBFi, kClo, kClo, kRes,           kClo, kCFi, kClo, kClo, kRes}},
   /* reset       */         {{kRes, kEmb, kRes, kRes, kRes,           kRes, kEst, kRes, kRes, kRes}},
+  /* resetting   */         {{kRng, kRng, kRng, kRng, kRes,           kRng, kRng, kRng, kRng, kRes}},
 }};
 // clang-format on
 }  // namespace phase_table
@@ -77,6 +78,7 @@ inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) 
       return timeouts.tcp_half_closed;
     case FlowPhase::kClosed:
     case FlowPhase::kReset:
+    case FlowPhase::kResetting:
     case FlowPhase::kCount:
       break;
   }

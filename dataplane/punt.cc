@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/punt.h"
 
+#include <net/if.h>
+
 #include <cstdio>
 #include <fstream>
 
@@ -27,11 +29,15 @@ void turn_off_reverse_path_filter(const std::string& interface) {
         "net.ipv4.conf.all.rp_filter is 1 (strict): the kernel drops punted packets; set it to 0 or 2");
 }
 
+std::string interface_of(uint32_t tap_number) {
+  return fmt::format("teal{}", tap_number);
+}
+
 }  // namespace
 
 tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAddress* mac, uint32_t workers,
                                                     rte_mempool* pool) {
-  const std::string interface = fmt::format("teal{}", number);
+  const std::string interface = interface_of(number);
   const std::string device = fmt::format("net_tap{}", number);
   std::string arguments = fmt::format("iface={}", interface);
   if (mac != nullptr) arguments += fmt::format(",mac={:02x}", fmt::join(mac->bytes, ":"));
@@ -50,12 +56,11 @@ tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAd
   return tap;
 }
 
-tl::expected<Punt, std::string> Punt::create(std::span<const Port> ports, uint32_t workers,
-                                             rte_mempool* pool) {
+tl::expected<Punt, std::string> Punt::create(std::span<Port> ports, uint32_t workers, rte_mempool* pool) {
   std::vector<Tap> taps;
   TapOfPort tap_of_port = no_taps();
   uint8_t shared = kNoTap;
-  for (const Port& port : ports) {
+  for (Port& port : ports) {
     if (port.kernel_has_own_copy) {
       tap_of_port[port.id] = kOwnCopy;
       continue;
@@ -66,6 +71,10 @@ tl::expected<Punt, std::string> Punt::create(std::span<const Port> ports, uint32
       if (!tap) return tl::unexpected(tap.error());
       tap->shared = port.steered;
       tap->relay_to = port.queues.front();
+      if (!port.steered) {
+        port.interface = interface_of(static_cast<uint32_t>(taps.size()));
+        port.ifindex = if_nametoindex(port.interface.c_str());
+      }
       taps.push_back(*tap);
       if (port.steered) shared = static_cast<uint8_t>(taps.size() - 1);
     }

@@ -43,9 +43,9 @@ class Punt {
     return none;
   }
 
-  // Opens the TAPs that `ports` need.
-  static tl::expected<Punt, std::string> create(std::span<const Port> ports, uint32_t workers,
-                                                rte_mempool* pool);
+  // Opens the TAPs that `ports` need. A port that the kernel knows by its TAP alone gets the TAP's interface
+  // as its own: routes and neighbours there are those of the port.
+  static tl::expected<Punt, std::string> create(std::span<Port> ports, uint32_t workers, rte_mempool* pool);
 
   // The TAPs are open and started, with a queue per worker.
   Punt(std::vector<Tap> taps, const TapOfPort& tap_of_port)

@@ -36,11 +36,8 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   Resumed resumed;
   std::vector<bool> used_last_hops(kMaxLastHops);
   for (uint32_t worker = 0; worker < workers; ++worker) {
-    const uint64_t end =
-        uint64_t{table.first_partition(worker + 1, workers)} * table.geometry().buckets_per_partition;
-    for (uint64_t bucket =
-             uint64_t{table.first_partition(worker, workers)} * table.geometry().buckets_per_partition;
-         bucket < end; ++bucket) {
+    const uint64_t end = table.first_bucket(worker + 1, workers);
+    for (uint64_t bucket = table.first_bucket(worker, workers); bucket < end; ++bucket) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
         if (flow.backend >= kMaxBackends ||
             (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ageing: a clock hand goes round the worker's buckets at a steady pace, a few per iteration, and ends the
-// flows whose timeout is over. A round takes 1 s, and longer for a large table, so that ageing never takes
-// more than about a hundredth of a core.
+// A clock hand goes round the worker's buckets at a steady pace, a few per iteration. It ends the flows whose
+// timeout is over, and begins and carries on with those that are to be reset (reset.h). A round takes 1 s,
+// and longer for a large table, so that it never takes more than about a hundredth of a core.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
 #include "dataplane/burst.h"
+#include "dataplane/reset.h"
 #include "dataplane/track.h"
 
 namespace teal {
@@ -18,8 +19,11 @@ class Sweeper {
   static constexpr uint64_t kBucketsPerSecond = 100'000;  // at most
   static constexpr uint32_t kMostAtOnce = 256;            // buckets an iteration
 
-  Sweeper(Tracker& tracker, WorkerBlock& block, uint64_t tsc_hz)
+  // What `resetter` has to send it puts into `probes`.
+  Sweeper(Tracker& tracker, Resetter& resetter, const Burst& probes, WorkerBlock& block, uint64_t tsc_hz)
       : tracker_(tracker),
+        resetter_(resetter),
+        probes_(probes),
         block_(block),
         hand_(tracker.first_bucket()),
         tsc_per_bucket_(tsc_hz / std::clamp<uint64_t>(tracker.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
@@ -27,9 +31,14 @@ class Sweeper {
   void sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
 
  private:
-  void sweep_bucket(const Rules& rules, uint32_t now_tick);
+  void sweep_bucket(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
+  bool probes_have_room() const {
+    return probes_.count + FlowTable::kSlots * Resetter::kProbesOfAFlow <= Burst::kCapacity;
+  }
 
   Tracker& tracker_;
+  Resetter& resetter_;
+  const Burst& probes_;
   WorkerBlock& block_;
   uint64_t hand_;  // bucket
   uint64_t tsc_per_bucket_;

@@ -45,10 +45,8 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
       table_(segment.flow_table()),
       ledger_(block),
       last_hops_(segment.header()),
-      first_bucket_(uint64_t{table_.first_partition(worker, workers)} *
-                    table_.geometry().buckets_per_partition),
-      end_bucket_(uint64_t{table_.first_partition(worker + 1, workers)} *
-                  table_.geometry().buckets_per_partition),
+      first_bucket_(table_.first_bucket(worker, workers)),
+      end_bucket_(table_.first_bucket(worker + 1, workers)),
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
 void Tracker::find_flows(Burst& burst, const Rules& rules) const {
@@ -86,6 +84,8 @@ void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits
       case Role::kIcmpFromBackend:
         burst.verdicts[i] = follow_icmp_error(burst, i, rules, now_tick);
         break;
+      case Role::kOfResetFlow:  // given here only
+        break;
     }
   }
 }
@@ -93,19 +93,26 @@ void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits
 Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
                                      uint32_t now_tick) {
   const ParsedPacket& packet = burst.packets[i];
-  FlowIndex& flow = burst.flows[i];
-  if (flow != kNoFlow && begins_tcp(packet) && is_closing(table_.state(flow).phase)) {
-    end_flow(flow, burst.places[i]);
-    removed_in_burst_ = true;
-    flow = kNoFlow;
-    block_.count(Event::k_flows_replaced);
+  const FlowIndex& flow = burst.flows[i];
+  FlowState state;
+  if (flow != kNoFlow) {
+    state = table_.state(flow);
+    if (begins_tcp(packet) && (is_closing(state.phase) || state.phase == FlowPhase::kResetting))
+      end_flow_of(burst, i, Event::k_flows_replaced);
+    else if (packet.protocol == kProtocolUdp && is_cut(flow, state, burst.keys[i].service, rules))
+      end_flow_of(burst, i, Event::k_flows_cut);
   }
   if (flow == kNoFlow) {
     if (const Verdict verdict = begin_flow(burst, i, rules, hop_word, now_tick); !verdict.is_undecided())
       return verdict;
   } else {
     burst.backends[i] = table_.backend(flow);
-    advance(flow, false, packet, last_hops_.id_of(hop_word), now_tick);
+    if (is_reset_by_teal(state)) [[unlikely]] {
+      const Verdict verdict = track_reset_flow(burst, i, false, hop_word, now_tick);
+      if ((packet.tcp_flags & kTcpRst) == 0) return verdict;
+      state = table_.state(flow);
+    }
+    advance(flow, state, false, packet, last_hops_.id_of(hop_word), now_tick);
   }
   const Colour colour =
       flow == kNoFlow ? rules.targets.services[burst.keys[i].service].active : table_.state(flow).colour();
@@ -184,15 +191,53 @@ Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint3
   if (flow == kNoFlow) return forward_reply_without_flow(burst, i, rules, now_tick);
 
   const uint16_t backend = table_.backend(flow);
-  const FlowState state = table_.state(flow);
+  FlowState state = table_.state(flow);
   if (backend == burst.backends[i]) {
-    advance(flow, true, packet, kNoId, now_tick);
+    if (is_reset_by_teal(state)) [[unlikely]] {
+      const uint64_t hop_back = header_.next_hops[backend].load(std::memory_order_relaxed);
+      const Verdict verdict = track_reset_flow(burst, i, true, hop_back, now_tick);
+      if ((packet.tcp_flags & kTcpRst) == 0) return verdict;
+      state = table_.state(flow);
+    }
+    advance(flow, state, true, packet, kNoId, now_tick);
   } else if (packet.protocol == kProtocolTcp) {
     return Verdict::drop(DropReason::k_stale_backend);
   }
   count_packet(block_, burst.keys[i].service, state.colour(), Direction::kToClient,
                rte_pktmbuf_pkt_len(burst.mbufs[i]));
-  return leave_by(burst, i, client_hop(state.last_hop, burst.keys[i].client));
+  return leave_by(burst, i, hop_to_client(state.last_hop, burst.keys[i].client));
+}
+
+// What an end of a flow that Teal resets (reset.h) sends. A RST passes to the other end as always; all else
+// is consumed, and where it tells a number, it goes back by `hop_back` as a RST.
+Verdict Tracker::track_reset_flow(Burst& burst, uint32_t i, bool from_backend, uint64_t hop_back,
+                                  uint32_t now_tick) {
+  const uint8_t tcp_flags = burst.packets[i].tcp_flags;
+  const bool rst = tcp_flags & kTcpRst;
+  if (!rst) {
+    if ((tcp_flags & kTcpAck) == 0) return Verdict::drop(DropReason::k_flow_reset);
+    if (const Verdict way = leave_by(burst, i, hop_back); !way.is_undecided()) return way;
+    burst.roles[i] = Role::kOfResetFlow;
+    block_.count(Event::k_resets_sent);
+  }
+  FlowState state = table_.state(burst.flows[i]);
+  constexpr uint8_t kBothReset = kFlowClientReset | kFlowBackendReset;
+  state.flags |= from_backend ? kFlowBackendReset : kFlowClientReset;
+  if (state.phase == FlowPhase::kResetting && (rst || (state.flags & kBothReset) == kBothReset)) {
+    state.phase = FlowPhase::kReset;
+    state.tick = now_tick;
+    block_.count(Event::k_flows_reset);
+  }
+  set_state(burst.flows[i], state);
+  return Verdict::undecided();
+}
+
+// Is this flow of a client that sends on UDP to be chosen anew, as it is older than a flip away from its
+// colour? (The service's rule was looked at when the packet was classified.)
+bool Tracker::is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const {
+  if ((rules.ruleset.services[service].flags & kUdpCut) == 0) return false;
+  const Target& target = rules.targets.services[service];
+  return state.colour() != target.active && is_older(table_.birth_generation(index), target.flip_generation);
 }
 
 // May there be flows of this worker that have no entry, as it lately could not make one?
@@ -234,7 +279,7 @@ uint16_t Tracker::stateless_backend(const Burst& burst, uint32_t i, const Rules&
 Verdict Tracker::forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
   if (!speaks_for_stateless(burst, i, rules, now_tick)) return Verdict::punt();
   block_.count(Event::k_stateless);
-  return leave_by(burst, i, client_hop(kNoId, burst.keys[i].client));
+  return leave_by(burst, i, hop_to_client(kNoId, burst.keys[i].client));
 }
 
 // An error that a client's side sends about a reply goes to the flow's backend, one that the backend's side
@@ -252,7 +297,7 @@ Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules,
     const bool ours = flow == kNoFlow ? speaks_for_stateless(burst, i, rules, now_tick)
                                       : table_.backend(flow) == burst.backends[i];
     if (!ours) return Verdict::punt();  // about a connection that is not through the VIP
-    hop_word = client_hop(flow == kNoFlow ? kNoId : table_.state(flow).last_hop, burst.keys[i].client);
+    hop_word = hop_to_client(flow == kNoFlow ? kNoId : table_.state(flow).last_hop, burst.keys[i].client);
   }
   const Verdict verdict = leave_by(burst, i, hop_word);
   if (!verdict.is_undecided()) return verdict;
@@ -262,9 +307,8 @@ Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules,
 }
 
 // `last_hop` kNoId: keep the one that the flow has.
-void Tracker::advance(FlowIndex index, bool from_backend, const ParsedPacket& packet, uint16_t last_hop,
-                      uint32_t now_tick) {
-  const FlowState before = table_.state(index);
+void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backend, const ParsedPacket& packet,
+                      uint16_t last_hop, uint32_t now_tick) {
   FlowState after = before;
   if (last_hop != kNoId) after.last_hop = last_hop;
   const bool udp = packet.protocol == kProtocolUdp;
@@ -287,7 +331,26 @@ void Tracker::end_flow(FlowIndex index, const FlowTable::Place& place) {
   table_.remove(index, place);
 }
 
-uint64_t Tracker::client_hop(uint16_t last_hop, const IpAddress& client) const {
+void Tracker::end_flow(FlowIndex index, const Flow& flow, const Rules& rules) {
+  const uint64_t hash = client_hash(flow.client, flow.client_port, table_.hash_seed());
+  end_flow(index, table_.place_of(hash, rules[flow.backend]));
+}
+
+// The flow of a packet that begins another.
+void Tracker::end_flow_of(Burst& burst, uint32_t i, Event why) {
+  end_flow(burst.flows[i], burst.places[i]);
+  removed_in_burst_ = true;
+  burst.flows[i] = kNoFlow;
+  block_.count(why);
+}
+
+void Tracker::set_state(FlowIndex index, const FlowState& state) {
+  const FlowState before = table_.state(index);
+  table_.set_state(index, state);
+  ledger_.moved(table_.backend(index), before, state);
+}
+
+uint64_t Tracker::hop_to_client(uint16_t last_hop, const IpAddress& client) const {
   if (const uint64_t word = last_hops_.word_of(last_hop); word != Hop::kNone) return word;
   const uint64_t word = header_.client_default_hops[client.is_v4() ? 0 : 1].load(std::memory_order_relaxed);
   return word != Hop::kNone ? word : hop_of_latest_failure_;

@@ -26,6 +26,11 @@ class Tracker {
 
   // A flow has ended: out of the table and the ledger.
   void end_flow(FlowIndex index, const FlowTable::Place& place);
+  void end_flow(FlowIndex index, const Flow& flow, const Rules& rules);
+  // A flow has changed: in both.
+  void set_state(FlowIndex index, const FlowState& state);
+  // The way to a flow's client; Hop::kNone: there is none.
+  uint64_t hop_to_client(uint16_t last_hop, const IpAddress& client) const;
 
   FlowTable& table() { return table_; }
   // The worker's part of the table: [first_bucket, end_bucket).
@@ -36,17 +41,19 @@ class Tracker {
   Verdict track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
                               uint32_t now_tick);
   Verdict track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
+  Verdict track_reset_flow(Burst& burst, uint32_t i, bool from_backend, uint64_t hop_back, uint32_t now_tick);
   Verdict follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
   Verdict begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
-  void advance(FlowIndex index, bool from_backend, const ParsedPacket& packet, uint16_t last_hop,
-               uint32_t now_tick);
+  void advance(FlowIndex index, const FlowState& before, bool from_backend, const ParsedPacket& packet,
+               uint16_t last_hop, uint32_t now_tick);
+  void end_flow_of(Burst& burst, uint32_t i, Event why);
+  bool is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const;
   uint64_t choice_of(const Burst& burst, uint32_t i, const Rules& rules) const;
   Colour new_colour(const Target& target, uint64_t choice, bool adopted, uint32_t now_tick) const;
   bool may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const;
   bool speaks_for_stateless(const Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) const;
   uint16_t stateless_backend(const Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) const;
-  uint64_t client_hop(uint16_t last_hop, const IpAddress& client) const;
   void note_insert_failure(Event why, uint64_t hop_word, uint32_t now_tick);
   bool failed_insert_within(uint32_t ticks, uint32_t now_tick) const;
   bool client_is_on_link(const IpAddress& client, uint16_t backend, const Rules& rules) const;

@@ -4,14 +4,24 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/packet/rewrite.h"
+#include "dataplane/packet/tcp_segment.h"
 
 namespace teal {
 namespace {
 
+const Port* port_of(const Hop& hop, std::span<const Port* const> ports_by_id) {
+  return hop.port < ports_by_id.size() ? ports_by_id[hop.port] : nullptr;
+}
+
+void become_rst(rte_mbuf* mbuf, const ParsedPacket& packet) {
+  const uint32_t bytes = turn_into_rst(rte_pktmbuf_mtod(mbuf, uint8_t*), packet);
+  rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(rte_pktmbuf_data_len(mbuf) - bytes));
+}
+
 Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
                       std::span<const Port* const> ports_by_id) {
   const Hop hop = Hop::from_word(burst.hops[i]);
-  const Port* out = hop.port < ports_by_id.size() ? ports_by_id[hop.port] : nullptr;
+  const Port* out = port_of(hop, ports_by_id);
   if (out == nullptr) return Verdict::drop(DropReason::k_no_next_hop);
 
   auto* frame = rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*);
@@ -32,6 +42,9 @@ Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
     case Role::kIcmpFromBackend:
       rewrite_icmp_to_client(frame, packet, vip, backend.socket);
       break;
+    case Role::kOfResetFlow:
+      become_rst(burst.mbufs[i], packet);
+      break;
   }
   write_ethernet_addresses(frame, hop.mac, out->mac);
   return Verdict::forward();
@@ -42,6 +55,16 @@ Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
 void translate(Burst& burst, const Rules& rules, std::span<const Port* const> ports_by_id) {
   for (uint32_t i = 0; i < burst.count; ++i) {
     if (burst.verdicts[i].is_undecided()) burst.verdicts[i] = translate_one(burst, i, rules, ports_by_id);
+  }
+}
+
+void address(Burst& burst, std::span<const Port* const> ports_by_id) {
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    const Hop hop = Hop::from_word(burst.hops[i]);
+    const Port* out = port_of(hop, ports_by_id);
+    if (out != nullptr)
+      write_ethernet_addresses(rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*), hop.mac, out->mac);
+    burst.verdicts[i] = out == nullptr ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::forward();
   }
 }
 

@@ -13,4 +13,7 @@ namespace teal {
 // runs.
 void translate(Burst& burst, const Rules& rules, std::span<const Port* const> ports_by_id);
 
+// The same for frames of our own: they want the Ethernet addresses of their hop only.
+void address(Burst& burst, std::span<const Port* const> ports_by_id);
+
 }  // namespace teal

@@ -40,8 +40,7 @@ uint32_t Worker::iterate() {
     forward(load_rules());
   }
   if (index_ == 0) packets += relay();
-  sweeper_.sweep(load_rules(), began,
-                 now_tick_);  // also where a worker without packets adopts what is published
+  packets += sweep(began);
   publication_.quiescent();
 
   const uint64_t spent = rte_rdtsc() - began;
@@ -147,6 +146,17 @@ void Worker::transmit(Transmit& out) {
   out.count = 0;
 }
 
+// Ageing and resets. Also where a worker without packets adopts what is published. The probes of flows that
+// are reset leave by dispatch(), as all packets do.
+uint32_t Worker::sweep(uint64_t now_tsc) {
+  burst_.count = 0;
+  sweeper_.sweep(load_rules(), now_tsc, now_tick_);
+  if (burst_.count == 0) return 0;
+  address(burst_, ports_by_id_);
+  dispatch();
+  return burst_.count;
+}
+
 uint32_t Worker::relay() {
   const Punt::Relayed relayed = shared_.punt.relay();
   if (relayed.received == 0) return 0;
@@ -184,7 +194,8 @@ Worker::Worker(Switch& shared, uint32_t index)
       publication_(shared.segment, index),
       clock_(shared.segment.header().tsc_hz),
       tracker_(shared.segment, block_, index, shared.handover.workers()),
-      sweeper_(tracker_, block_, shared.segment.header().tsc_hz),
+      resetter_(tracker_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
+      sweeper_(tracker_, resetter_, burst_, block_, shared.segment.header().tsc_hz),
       idle_(shared.idle),
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {

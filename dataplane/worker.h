@@ -13,10 +13,13 @@
 #include "dataplane/idle.h"
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
+#include "dataplane/reset.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/shm/tsc_clock.h"
 #include "dataplane/sweep.h"
 #include "dataplane/track.h"
+
+struct rte_mempool;
 
 namespace teal {
 
@@ -26,6 +29,7 @@ struct Switch {
   std::span<const Port> ports;
   Handover& handover;
   const Punt& punt;
+  rte_mempool* pool;  // that of the ports; for frames of our own
   Idle idle = Idle::kAdaptive;
   std::atomic<bool> stop = false;
 };
@@ -37,7 +41,7 @@ class Worker {
   // Until shared.stop.
   void run();
 
-  // One poll of all queues, the ring and the sweep. Returns how many packets it had.
+  // One poll of all queues, the ring and the sweep. Returns how many packets it had or made.
   uint32_t iterate();
 
  private:
@@ -56,6 +60,7 @@ class Worker {
   void transmit(Transmit& out);
   void punt_packets();
   uint32_t relay();
+  uint32_t sweep(uint64_t now_tsc);
   void sleep(uint32_t microseconds);
 
   Switch& shared_;
@@ -64,14 +69,15 @@ class Worker {
   PublicationReader publication_;
   TickClock clock_;
   uint64_t clock_set_tsc_ = 0;
+  Burst burst_;
   Tracker tracker_;
+  Resetter resetter_;
   Sweeper sweeper_;
   IdleGovernor idle_;
   std::vector<PortTraits> traits_;  // by ethdev
   std::array<const Port*, kMaxPorts> ports_by_id_{};
   std::vector<PortQueue> receive_queues_;
   std::array<Transmit, kMaxPorts> transmits_;  // by port id
-  Burst burst_;
   uint32_t now_tick_ = 0;
 };
 

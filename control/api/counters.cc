@@ -48,7 +48,7 @@ Task<Answer> show_counters(Api& api, const Request&) {
                        {"busy_ratio", api.busy.of(index)},
                        {"counters", std::move(counters)}});
   });
-  co_return Json{{"workers", std::move(workers)}, {"totals", std::move(totals)}};
+  co_return as_json({{"workers", std::move(workers)}, {"totals", std::move(totals)}});
 }
 
 }  // namespace teal

@@ -2,6 +2,7 @@
 #include "control/api/fields.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -9,23 +10,24 @@ namespace teal {
 
 namespace {
 
-std::string joined(std::initializer_list<std::string_view> names) {
+std::string joined(std::span<const std::string_view> names) {
   std::string text;
   for (const std::string_view name : names) text += (text.empty() ? "" : ", ") + std::string(name);
   return text;
 }
 
-bool is_known(std::string_view name, std::initializer_list<std::string_view> known) {
+bool is_known(std::string_view name, std::span<const std::string_view> known) {
   return std::find(known.begin(), known.end(), name) != known.end();
 }
 
 }  // namespace
 
 tl::expected<BodyFields, Refusal> BodyFields::parse(const std::string& body,
-                                                    std::initializer_list<std::string_view> known) {
+                                                    std::span<const std::string_view> known) {
   BodyFields fields;
+  fields.object_ = nlohmann::json::object();
   try {
-    fields.object_ = nlohmann::json::parse(body);
+    if (!body.empty()) fields.object_ = nlohmann::json::parse(body);
   } catch (const nlohmann::json::parse_error& error) {
     return tl::unexpected(Refusal::bad_request(fmt::format("the body is no JSON: at byte {}", error.byte),
                                                "a JSON object was expected"));
@@ -48,17 +50,24 @@ const nlohmann::json* BodyFields::find(const char* name) const {
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
-void BodyFields::expected(const char* name, const char* what) {
-  if (!error_)
-    error_ = Refusal::bad_request(
-        fmt::format("field \"{}\": expected {}, got {}", name, what, find(name)->dump().substr(0, 100)));
+void BodyFields::refuse(const char* name, const std::string& what_was_expected) {
+  const nlohmann::json* value = find(name);
+  if (error_ || value == nullptr) return;
+  error_ = Refusal::bad_request(fmt::format("field \"{}\": expected {}, got {}", name, what_was_expected,
+                                            value->dump().substr(0, 100)));
+}
+
+void BodyFields::require(const char* name, const std::string& what_was_expected) {
+  if (!error_ && find(name) == nullptr)
+    error_ =
+        Refusal::bad_request(fmt::format("field \"{}\" is missing, expected {}", name, what_was_expected));
 }
 
 std::optional<std::string> BodyFields::text(const char* name) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_string()) return value->get<std::string>();
-  expected(name, "a string");
+  refuse(name, "a string");
   return std::nullopt;
 }
 
@@ -68,7 +77,7 @@ std::optional<std::vector<std::string>> BodyFields::texts(const char* name) {
   const auto is_string = [](const nlohmann::json& element) { return element.is_string(); };
   if (value->is_array() && !value->empty() && std::all_of(value->begin(), value->end(), is_string))
     return value->get<std::vector<std::string>>();
-  expected(name, "a list of one or more strings");
+  refuse(name, "a list of one or more strings");
   return std::nullopt;
 }
 
@@ -76,12 +85,39 @@ std::optional<uint64_t> BodyFields::number(const char* name) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_number_unsigned()) return value->get<uint64_t>();
-  expected(name, "an integer, 0 or above");
+  refuse(name, "an integer, 0 or above");
   return std::nullopt;
 }
 
-tl::expected<void, Refusal> check_query(const Request& request,
-                                        std::initializer_list<std::string_view> known) {
+std::optional<bool> BodyFields::flag(const char* name) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_boolean()) return value->get<bool>();
+  refuse(name, "true or false");
+  return std::nullopt;
+}
+
+bool BodyFields::is_text(const char* name) const {
+  const nlohmann::json* value = find(name);
+  return value != nullptr && value->is_string();
+}
+
+std::optional<size_t> BodyFields::one_of(const char* name, std::span<const char* const> values) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  std::string names;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (value->is_string() && *value == values[i]) return i;
+    names += fmt::format("{}\"{}\"", i == 0 ? "" : i + 1 == values.size() ? " or " : ", ", values[i]);
+  }
+  refuse(name, names);
+  return std::nullopt;
+}
+
+tl::expected<void, Refusal> check_query(const Request& request, std::span<const std::string_view> known) {
+  if (known.empty() && !request.query.empty())
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("{} takes no query, got \"{}\"", request.path, request.query.front().first)));
   for (size_t i = 0; i < request.query.size(); ++i) {
     const std::string& name = request.query[i].first;
     if (!is_known(name, known))
@@ -98,6 +134,23 @@ std::optional<std::string> query_value(const Request& request, std::string_view 
   for (const auto& [key, value] : request.query)
     if (key == name) return value;
   return std::nullopt;
+}
+
+Refusal bad_parameter(std::string_view name, const std::string& value, std::string_view expected) {
+  return Refusal::bad_request(
+      fmt::format("parameter \"{}\": expected {}, got \"{}\"", name, expected, value.substr(0, 100)));
+}
+
+tl::expected<std::optional<uint64_t>, Refusal> query_number(const Request& request, std::string_view name,
+                                                            uint64_t least, uint64_t most) {
+  const std::optional<std::string> text = query_value(request, name);
+  if (!text) return std::nullopt;
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (text->empty() || error != std::errc() || end != text->data() + text->size() || number < least ||
+      number > most)
+    return tl::unexpected(bad_parameter(name, *text, fmt::format("an integer from {} to {}", least, most)));
+  return number;
 }
 
 tl::expected<Colour, Refusal> parse_colour(const std::string& field, const std::string& text) {

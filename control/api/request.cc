@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api/request.h"
 
+#include <algorithm>
+#include <cctype>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "dataplane/packet/ip_address.h"
+
 namespace teal {
 
 namespace {
+
+constexpr std::string_view kLocalhost = "localhost";
 
 int hex_value(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
@@ -40,6 +46,10 @@ tl::expected<void, Refusal> parse_request_target(std::string_view text, Request&
     return tl::unexpected(
         Refusal::bad_request(fmt::format("cannot read the request target \"{}\"", text.substr(0, 200))));
   };
+  if (text == "*" && out.method == "OPTIONS") {
+    out.path.push_back('*');
+    return {};
+  }
   const size_t mark = text.find('?');
   const std::optional<std::string> path = decode(text.substr(0, mark), false);
   if (!path || path->empty() || path->front() != '/') return broken();
@@ -58,6 +68,25 @@ tl::expected<void, Refusal> parse_request_target(std::string_view text, Request&
     out.query.emplace_back(*name, *value);
   }
   return {};
+}
+
+bool is_loopback_host(std::string_view host) {
+  const size_t colon = host.rfind(':');
+  const bool has_port = colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos;
+  std::string_view name = has_port ? host.substr(0, colon) : host;
+  if (has_port) {
+    const std::string_view port = host.substr(colon + 1);
+    if (port.empty() || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  }
+  if (std::equal(name.begin(), name.end(), kLocalhost.begin(), kLocalhost.end(), [](char given, char meant) {
+        return std::tolower(static_cast<unsigned char>(given)) == meant;
+      }))
+    return true;
+  const bool bracketed = name.size() > 2 && name.front() == '[' && name.back() == ']';
+  if (bracketed) name = name.substr(1, name.size() - 2);
+  const std::optional<IpAddress> address = IpAddress::parse(name);
+  if (!address || address->is_v4() == bracketed) return false;
+  return address->is_v4() ? address->v4_bytes()[0] == 127 : *address == *IpAddress::parse("::1");
 }
 
 }  // namespace teal

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP/1.1 over a unix socket. It knows bytes and limits, no resources.
+// HTTP/1.1 on a listener. It knows bytes and limits, no resources. A connection is read by connection.h, who
+// gets a place is decided in places.h, an endless answer is written by event_stream.h.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
-#include <tl/expected.hpp>
-
+#include "control/api/limits.h"
+#include "control/api/listener.h"
 #include "control/api/request.h"
+#include "control/api/response.h"
 #include "control/coroutine.h"
 
 namespace boost::asio {
@@ -22,16 +24,20 @@ class Server {
  public:
   using Handler = std::function<Task<Response>(const Request&)>;
 
-  static constexpr uint32_t kBodyLimit = 64 * 1024;
-  static constexpr uint32_t kHeaderLimit = 8 * 1024;
-  static constexpr auto kIdleTimeout = std::chrono::seconds(30);
-  static constexpr uint32_t kMostConnections = 128;
+  struct Options {
+    bool read_only = false;  // everything but GET and HEAD is refused
+    std::string changes_at;  // the socket that takes changes, for the hint then
+    ServerLimits limits;
+  };
 
-  // Listens at `path` (0660). A socket that is there was left by a dead daemon (the caller holds the daemon's
-  // lock) and is removed; anything else that is there is an error.
-  static tl::expected<std::unique_ptr<Server>, std::string> listen(boost::asio::io_context& io,
-                                                                   const std::string& path, Handler handler);
-  virtual ~Server() = default;  // removes the socket
+  static std::unique_ptr<Server> start(boost::asio::io_context& io, Listener listener, Options options,
+                                       Handler handler);
+
+  // No more connections and no more requests: those that wait are closed, streams end, requests under way
+  // are answered. The socket's path is removed.
+  virtual ~Server() = default;
+
+  virtual Listener& listener() = 0;
 };
 
 }  // namespace teal

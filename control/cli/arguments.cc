@@ -6,13 +6,14 @@
 #define CXXOPTS_VECTOR_DELIMITER '\0'
 #include <cxxopts.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "control/cli/nearest.h"
 #include "dataplane/config_reader.h"
+#include "dataplane/nearest.h"
 
 namespace teal::cli {
 namespace {
@@ -20,13 +21,17 @@ namespace {
 constexpr OptionSpec kCommon[] = {
     {'o', "output", "json|table", "form of the output (table)"},
     {0, "socket", "PATH", "the daemon's socket (/run/teal/control.sock)"},
-    {0, "timeout", "TIME", "how long to wait for the daemon: 500ms, 2m (10s)"},
+    {0, "timeout", "TIME", "how long to wait for the daemon's answer: 500ms, 2m (10s)"},
     {'h', "help", "", "show what the verb does and takes"},
 };
 
 std::vector<OptionSpec> with_common(std::span<const OptionSpec> options) {
   std::vector<OptionSpec> all(options.begin(), options.end());
-  all.insert(all.end(), std::begin(kCommon), std::end(kCommon));
+  for (const auto& common : kCommon) {
+    const bool redefined = std::any_of(options.begin(), options.end(),
+                                       [&](const OptionSpec& option) { return option.name == common.name; });
+    if (!redefined) all.push_back(common);
+  }
   return all;
 }
 
@@ -110,7 +115,7 @@ std::optional<Failure> check_count(const Arguments& arguments, const PositionalR
                                    std::string_view verb) {
   const size_t count = arguments.positional.size();
   if (count < range.least) {
-    return usage_failure(fmt::format("teal {}: {} is missing", verb, range.what),
+    return usage_failure(fmt::format("teal {}: {} is missing", verb, range.place(count)),
                          fmt::format("teal {} --help", verb));
   }
   if (count > range.most) {
@@ -125,6 +130,11 @@ std::optional<Failure> check_count(const Arguments& arguments, const PositionalR
 
 std::span<const OptionSpec> common_options() {
   return kCommon;
+}
+
+std::string_view PositionalRange::place(size_t index) const {
+  const auto all = split(places, ' ');
+  return all[std::min(index, all.size() - 1)];
 }
 
 std::optional<std::string> Arguments::value(std::string_view name) const {
@@ -147,13 +157,14 @@ tl::expected<std::optional<uint64_t>, Failure> Arguments::number(std::string_vie
 }
 
 tl::expected<std::optional<std::chrono::milliseconds>, Failure> Arguments::duration(
-    std::string_view name) const {
+    std::string_view name, std::chrono::hours most) const {
   const auto text = value(name);
   if (!text) return std::nullopt;
-  const auto duration = parse_duration(*text);
+  const auto duration = parse_duration(*text, most);
   if (!duration) {
-    return tl::unexpected(usage_failure(fmt::format(
-        "--{} is \"{}\", a time above 0 and up to 24h like 500ms, 10s or 2m was expected", name, *text)));
+    return tl::unexpected(usage_failure(
+        fmt::format("--{} is \"{}\", a time above 0 and up to {}h like 500ms, 10s or 2m was expected", name,
+                    *text, most.count())));
   }
   return *duration;
 }
@@ -164,6 +175,16 @@ tl::expected<std::optional<std::string>, Failure> Arguments::colour(std::string_
   if (!text || *text == kColours[0] || *text == kColours[1]) return text;
   return tl::unexpected(usage_failure(fmt::format("unknown colour \"{}\" for --{}", *text, name),
                                       nearest_hint(*text, kColours, "the colours are blue and green")));
+}
+
+tl::expected<std::optional<std::string>, Failure> Arguments::choice(std::string_view name,
+                                                                    std::string_view choices) const {
+  const auto text = value(name);
+  const auto words = split(choices, '|');
+  if (!text || std::find(words.begin(), words.end(), *text) != words.end()) return text;
+  return tl::unexpected(
+      usage_failure(fmt::format("--{} is \"{}\"", name, *text),
+                    nearest_hint(*text, words, fmt::format("expected one of {}", choices))));
 }
 
 tl::expected<Arguments, Failure> parse_arguments(std::string_view verb, std::span<const std::string> words,
@@ -230,8 +251,7 @@ bool wants_json(std::span<const std::string> words) {
   return false;
 }
 
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  constexpr std::chrono::hours kLongest(24);
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text, std::chrono::hours most) {
   double seconds = 0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, seconds, std::chars_format::fixed);
@@ -239,22 +259,21 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   std::optional<std::chrono::milliseconds> duration;
   if (!plain_number) {
     duration = teal::parse_duration(text);  // as in the config file
-  } else if (seconds > 0 && seconds <= 86'400) {
+  } else if (seconds > 0 && seconds <= static_cast<double>(std::chrono::seconds(most).count())) {
     duration = std::chrono::milliseconds(std::llround(seconds * 1000));
   }
-  if (!duration || duration->count() < 1 || *duration > kLongest) return std::nullopt;
+  if (!duration || duration->count() < 1 || *duration > most) return std::nullopt;
   return duration;
 }
 
-std::string describe_options(std::span<const OptionSpec> options) {
-  std::string text;
-  for (const auto& option : options) {
-    std::string left = option.letter != 0 ? fmt::format("-{}, --{}", option.letter, option.name)
-                                          : fmt::format("    --{}", option.name);
-    if (!option.value.empty()) left += fmt::format(" {}", option.value);
-    text += fmt::format("  {:<24} {}\n", left, option.help);
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
   }
-  return text;
 }
 
 }  // namespace teal::cli

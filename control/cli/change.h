@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What flip and rollback share: the request from the command line, and the sentence about the answer.
+// What the verbs that change something have in common: the options, the request, and the sentence about the
+// answer. A change that was made begins with its generation, one that was only asked about with "would".
 #pragma once
 
+#include <span>
 #include <string>
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,14 +13,34 @@
 
 namespace teal::cli {
 
-// {"services":[...]} or {"group":...}, with if_generation and reason where they are given.
-tl::expected<nlohmann::json, Failure> change_request(const Invocation& call, std::string_view verb);
+// --if-generation, --reason, --dry-run.
+std::span<const OptionSpec> change_options();
 
-// Posts it, prints the answer and its warnings.
-Outcome post_change(const Invocation& call, const std::string& target, const nlohmann::json& request);
+// {"services":[...]} or {"group":...}, as the command line says; exactly one of them.
+tl::expected<nlohmann::json, Failure> selection(const Invocation& call);
 
-// "generation 13: service-a, service-b blue -> green; adopted by 2 of 2 workers, slowest 3.1 us", and a line
-// about the services that stay as they are, if some do.
-std::string change_sentence(const nlohmann::json& reply, bool colour);
+// Posts it, with the options above as they are given.
+tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const std::string& target,
+                                                  nlohmann::json request);
+
+struct ChangeWords {
+  std::string done;      // "service-a blue -> green"; empty: there was nothing to change
+  std::string would;     // "flip service-a blue -> green"
+  std::string nothing;   // why there was nothing to change: "service-a is already there"
+  std::string lines;     // what else there is to say, each line ended
+  std::string sentence;  // instead of "generation N: DONE; adopted by ...", without a line end
+};
+
+// The sentence, the lines, and warnings on standard error. Not for -o json.
+void print_change(const Invocation& call, const nlohmann::json& reply, const ChangeWords& words);
+
+std::string change_sentence(const nlohmann::json& reply, const ChangeWords& words);
+
+// The entries of an answer's "changed" and of the history's "changes", those that say the same together:
+// "service-a, service-b blue -> green".
+std::string changes_text(const nlohmann::json& entries, bool colour);
+
+// "a is already there", "a, b are already there"; of the answer's "unchanged".
+std::string unchanged_text(const nlohmann::json& reply, std::string_view how);
 
 }  // namespace teal::cli

@@ -7,16 +7,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/answer.h"
 #include "control/cli/verb.h"
 #include "control/config.h"
 #include "dataplane/options.h"
 
 namespace teal::cli {
 namespace {
-
-std::string counted(size_t count, const char* word) {
-  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
-}
 
 // The errors of both. A file that is no TOML at all is told of by each in the same words: once is enough.
 std::vector<std::string> merged(const std::vector<std::string>& first,

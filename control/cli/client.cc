@@ -8,8 +8,13 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include <array>
+#include <limits>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "control/cli/unreachable.h"
 
 namespace teal::cli {
 namespace {
@@ -18,40 +23,38 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using Protocol = asio::local::stream_protocol;
 using Deadline = std::chrono::steady_clock::time_point;
+using boost::system::error_code;
 
 constexpr uint64_t kLargestAnswer = 256u << 20;  // 4,096 backends and as many flows as one asks for
-
-Failure unreachable(const std::string& socket, const boost::system::error_code& error) {
-  Failure failure{.exit_code = kUnreachable, .code = "unreachable"};
-  std::string what = error.message();
-  failure.hint = "systemctl status teald; another instance: --socket PATH or TEAL_SOCKET";
-  if (error == boost::system::errc::no_such_file_or_directory) {
-    what = "there is no such socket";
-  } else if (error == boost::system::errc::connection_refused) {
-    what = "nobody listens on it (left by a daemon that is gone)";
-  } else if (error == boost::system::errc::permission_denied) {
-    what = "permission denied";
-    failure.hint = "run as root, or as a member of the group that owns the socket";
-  }
-  failure.message = fmt::format("cannot reach the daemon on {}: {}", socket, what);
-  return failure;
-}
+constexpr size_t kLongestPath = 107;             // sockaddr_un without its final 0
 
 Failure no_answer(const std::string& socket, bool is_post, const std::string& what) {
   Failure failure{.exit_code = kUnreachable, .code = "unreachable"};
   failure.message = fmt::format("the daemon on {} {}", socket, what);
   if (is_post) failure.message += "; whether the change was published is not known";
-  failure.hint =
-      is_post ? "teal status shows the generation and the active colours" : "systemctl status teald";
+  failure.hint = is_post ? "teal history shows whether it was; teal status shows the active colours"
+                         : "systemctl status teald";
   return failure;
+}
+
+Failure no_answer(const std::string& socket, bool is_post, const error_code& error,
+                  std::chrono::milliseconds timeout) {
+  if (error == asio::error::timed_out)
+    return no_answer(socket, is_post,
+                     fmt::format("gave no answer within {} ms (--timeout)", timeout.count()));
+  if (error == http::error::end_of_stream || error == http::error::partial_message ||
+      error == boost::system::errc::connection_reset || error == boost::system::errc::broken_pipe) {
+    return no_answer(socket, is_post, "closed the connection before it had answered");
+  }
+  return no_answer(socket, is_post, fmt::format("gave no HTTP answer: {}", error.message()));
 }
 
 // Runs one asynchronous operation to its end or the deadline. `start` gets the handler's error to fill.
 template <typename Start>
-boost::system::error_code run_until(asio::io_context& io, Deadline deadline, Start start) {
-  boost::system::error_code result = asio::error::timed_out;
+error_code run_until(asio::io_context& io, Deadline deadline, Start start) {
+  error_code result = asio::error::timed_out;
   bool done = false;
-  start([&](const boost::system::error_code& error, auto&&...) {
+  start([&](const error_code& error, auto&&...) {
     result = error;
     done = true;
   });
@@ -59,6 +62,35 @@ boost::system::error_code run_until(asio::io_context& io, Deadline deadline, Sta
   while (!done && io.run_one_until(deadline) != 0) {
   }
   return done ? result : asio::error::timed_out;
+}
+
+http::request<http::string_body> make_request(http::verb verb, const std::string& target) {
+  http::request<http::string_body> request(verb, target, 11);
+  request.set(http::field::host, "teal");
+  request.set(http::field::connection, "close");
+  return request;
+}
+
+std::optional<Failure> connect(asio::io_context& io, Protocol::socket& socket, Deadline deadline,
+                               const std::string& path, bool reads_only) {
+  if (path.empty() || path.size() > kLongestPath) {
+    return usage_failure(fmt::format("\"{}\" cannot be a socket's path: 1 to {} characters were expected",
+                                     path, kLongestPath));
+  }
+  const auto to = [&](const std::string& endpoint) {
+    return run_until(io, deadline,
+                     [&](auto handler) { socket.async_connect(Protocol::endpoint(endpoint), handler); });
+  };
+  const error_code error = to(path);
+  if (!error) return std::nullopt;
+  const std::string sibling = readable_sibling(path);
+  if (reads_only && error == boost::system::errc::permission_denied && !sibling.empty() &&
+      sibling.size() <= kLongestPath) {
+    error_code ignored;
+    socket.close(ignored);
+    if (!to(sibling)) return std::nullopt;
+  }
+  return unreachable(path, error);
 }
 
 }  // namespace
@@ -69,22 +101,15 @@ tl::expected<nlohmann::json, Failure> Client::get(const std::string& target) con
 
 tl::expected<nlohmann::json, Failure> Client::post(const std::string& target,
                                                    const nlohmann::json& body) const {
-  return exchange(true, target, body.dump());
+  return exchange(true, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::string& target,
                                                        std::string body) const {
-  constexpr size_t kLongestPath = 107;  // sockaddr_un without its final 0
-  if (socket_.empty() || socket_.size() > kLongestPath) {
-    return tl::unexpected(usage_failure(fmt::format(
-        "\"{}\" cannot be a socket's path: 1 to {} characters were expected", socket_, kLongestPath)));
-  }
   const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
   // The operations' state comes before the io_context: what a timeout left pending is dropped with the
   // context, while they live.
-  http::request<http::string_body> request(is_post ? http::verb::post : http::verb::get, target, 11);
-  request.set(http::field::host, "teal");
-  request.set(http::field::connection, "close");
+  auto request = make_request(is_post ? http::verb::post : http::verb::get, target);
   if (is_post) request.set(http::field::content_type, "application/json");
   request.body() = std::move(body);
   request.prepare_payload();
@@ -94,23 +119,15 @@ tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::
 
   asio::io_context io(1);
   Protocol::socket socket(io);
-  auto error = run_until(io, deadline,
-                         [&](auto handler) { socket.async_connect(Protocol::endpoint(socket_), handler); });
-  if (error) return tl::unexpected(unreachable(socket_, error));
-  error = run_until(io, deadline, [&](auto handler) { http::async_write(socket, request, handler); });
-  if (!error)
-    error = run_until(io, deadline, [&](auto handler) { http::async_read(socket, buffer, parser, handler); });
-  if (error == asio::error::timed_out) {
-    return tl::unexpected(no_answer(
-        socket_, is_post, fmt::format("gave no answer within {} ms (--timeout)", timeout_.count())));
-  }
-  if (error == http::error::end_of_stream || error == http::error::partial_message ||
-      error == boost::system::errc::connection_reset || error == boost::system::errc::broken_pipe) {
-    return tl::unexpected(no_answer(socket_, is_post, "closed the connection before it had answered"));
-  }
-  if (error)
-    return tl::unexpected(
-        no_answer(socket_, is_post, fmt::format("gave no HTTP answer: {}", error.message())));
+  if (auto failure = connect(io, socket, deadline, socket_, !is_post))
+    return tl::unexpected(std::move(*failure));
+  // A daemon that answers before it has read everything (it has too many clients) is heard all the same.
+  const auto unsent =
+      run_until(io, deadline, [&](auto handler) { http::async_write(socket, request, handler); });
+  auto error = unsent == asio::error::timed_out ? unsent : run_until(io, deadline, [&](auto handler) {
+    http::async_read(socket, buffer, parser, handler);
+  });
+  if (error) return tl::unexpected(no_answer(socket_, is_post, unsent ? unsent : error, timeout_));
 
   const auto& response = parser.get();
   auto json = nlohmann::json::parse(response.body(), nullptr, false);
@@ -119,6 +136,53 @@ tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::
     return tl::unexpected(failure_of_reply(response.result_int(), json));
   }
   return json;
+}
+
+tl::expected<Client::StreamEnd, Failure> Client::stream(
+    const std::string& target, std::optional<uint64_t> last_event_id, std::chrono::milliseconds silence,
+    const std::function<bool(std::string_view)>& take) const {
+  const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
+  auto request = make_request(http::verb::get, target);
+  request.set(http::field::accept, "text/event-stream");
+  if (last_event_id) request.set("Last-Event-ID", std::to_string(*last_event_id));
+  boost::beast::flat_buffer buffer;
+  http::response_parser<http::buffer_body> parser;
+  parser.body_limit(
+      std::numeric_limits<uint64_t>::max());  // a stream has no end. (boost::none: 1.74 refuses all)
+  std::array<char, 16384> chunk;
+
+  asio::io_context io(1);
+  Protocol::socket socket(io);
+  if (auto failure = connect(io, socket, deadline, socket_, true)) return tl::unexpected(std::move(*failure));
+  auto error = run_until(io, deadline, [&](auto handler) { http::async_write(socket, request, handler); });
+  if (!error) {
+    error = run_until(io, deadline,
+                      [&](auto handler) { http::async_read_header(socket, buffer, parser, handler); });
+  }
+  if (error) return tl::unexpected(no_answer(socket_, false, error, timeout_));
+
+  const bool good = parser.get().result() == http::status::ok;
+  std::string refusal;
+  while (!parser.is_done()) {
+    auto& body = parser.get().body();
+    body.data = chunk.data();
+    body.size = chunk.size();
+    const Deadline patience = good ? std::chrono::steady_clock::now() + silence : deadline;
+    error = run_until(io, patience,
+                      [&](auto handler) { http::async_read_some(socket, buffer, parser, handler); });
+    if (error == asio::error::timed_out) return StreamEnd::kSilent;
+    const std::string_view bytes(chunk.data(), chunk.size() - body.size);
+    if (!good) {
+      refusal += bytes;
+    } else if (!bytes.empty() && !take(bytes)) {
+      return StreamEnd::kTaken;
+    }
+    if (error && error != http::error::need_buffer) break;
+  }
+  if (good) return StreamEnd::kClosed;
+  auto json = nlohmann::json::parse(refusal, nullptr, false);
+  if (json.is_discarded()) json = nullptr;
+  return tl::unexpected(failure_of_reply(parser.get().result_int(), json));
 }
 
 std::string percent_encoded(std::string_view text) {

@@ -8,15 +8,36 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/answer.h"
+
 namespace teal::cli {
 namespace {
 
-// The API's codes that have an exit code of their own; all others end with kError.
-constexpr std::array<std::pair<std::string_view, ExitCode>, 3> kExitCodes = {{
-    {"conflict", kConflict},
-    {"refused", kRefused},
-    {"adoption_timeout", kAdoptionTimeout},
-}};
+struct Code {
+  std::string_view code;
+  ExitCode exit_code;
+  std::string_view hint;  // where the daemon gives none
+};
+
+// The API's codes that have an exit code or a next step of their own; all others end with kError.
+constexpr std::array kCodes = {
+    Code{"conflict", kConflict,
+         "somebody was faster: teal history shows who; look with teal status, then decide anew"},
+    Code{"refused", kRefused, "teal status shows why; nothing was changed"},
+    Code{"locked", kRefused, "teal unlock takes the lock off; teal status shows it"},
+    Code{"adoption_timeout", kTimeout,
+         "teal status shows which generation is adopted; teal rollback undoes the change"},
+    Code{"read_only", kError, "changes go to control.sock: leave out --socket, or name that one"},
+    Code{"bad_config", kError, "nothing was changed; teal check FILE shows the same errors before a reload"},
+    Code{"unknown_service", kError, "teal list"},
+    Code{"unknown_group", kError, "teal list"},
+    Code{"unknown_backend", kError, "teal backend list"},
+    Code{"unknown_generation", kError, "teal history shows the generations"},
+    Code{"not_draining", kError, "teal status shows what drains"},
+    Code{"too_many_connections", kError, "try again in a moment"},
+    Code{"not_ready", kError, "teald is starting: try again in a moment"},
+    Code{"storage", kError, "is there room where the state directory is? journalctl -u teald says more"},
+};
 
 std::string text_at(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
@@ -40,30 +61,40 @@ Failure failure_of_reply(unsigned status, const nlohmann::json& body) {
   Failure failure{.code = text_at(*error, "code"),
                   .message = text_at(*error, "message"),
                   .hint = text_at(*error, "hint")};
+  if (const auto details = error->find("details"); details != error->end() && details->is_array()) {
+    for (const auto& line : *details) {
+      if (line.is_string()) failure.details.push_back(line.get<std::string>());
+    }
+  }
   if (failure.message.empty()) failure.message = fmt::format("{} (HTTP status {})", failure.code, status);
-  for (const auto& [code, exit_code] : kExitCodes) {
-    if (failure.code == code) failure.exit_code = exit_code;
+  for (const auto& [code, exit_code, hint] : kCodes) {
+    if (failure.code != code) continue;
+    failure.exit_code = exit_code;
+    if (failure.hint.empty()) failure.hint = hint;
   }
   // Whoever gets this code must know that the change stands, whatever the daemon's sentence says.
-  if (failure.exit_code == kAdoptionTimeout) {
-    failure.message += " (published, not undone)";
-    if (failure.hint.empty())
-      failure.hint = "teal status shows which generation is adopted; teal rollback undoes the change";
-  }
+  if (failure.exit_code == kTimeout) failure.message += " (published, not undone)";
   return failure;
+}
+
+bool may_pass(const Failure& failure) {
+  return failure.exit_code == kUnreachable || failure.code == "not_ready" ||
+         failure.code == "too_many_connections";
 }
 
 nlohmann::json to_json(const Failure& failure) {
   nlohmann::json error = {{"code", failure.code}, {"message", failure.message}};
   if (!failure.hint.empty()) error["hint"] = failure.hint;
   if (!failure.details.empty()) error["details"] = failure.details;
-  return {{"error", std::move(error)}};
+  nlohmann::json document = {{"error", std::move(error)}};
+  if (failure.done) document["done"] = *failure.done;
+  return document;
 }
 
 void print_failure(const Failure& failure, std::ostream& stream) {
-  for (const auto& line : failure.details) stream << line << '\n';
-  stream << "teal: " << failure.message << '\n';
-  if (!failure.hint.empty()) stream << "hint: " << failure.hint << '\n';
+  for (const auto& line : failure.details) stream << clean(line) << '\n';
+  stream << "teal: " << clean(failure.message) << '\n';
+  if (!failure.hint.empty()) stream << "hint: " << clean(failure.hint) << '\n';
 }
 
 }  // namespace teal::cli

@@ -2,20 +2,21 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/change.h"
+#include "control/cli/rollout.h"
 
 namespace teal::cli {
 
 Outcome run_flip(const Invocation& call) {
   const auto to = call.arguments.colour("to");
   if (!to) return tl::unexpected(to.error());
-  auto request = change_request(call, "flip");
+  auto request = selection(call);
   if (!request) return tl::unexpected(request.error());
   // The colour is always said: a flip that toggled would go the wrong way when it is sent twice.
   if (!*to)
     return tl::unexpected(
         usage_failure("teal flip: --to COLOUR is missing, blue or green", "teal flip --help"));
   (*request)["to"] = **to;
-  return post_change(call, "/v1/flip", *request);
+  return roll(call, "/v1/flip", std::move(*request), "flip");
 }
 
 }  // namespace teal::cli

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/answer.h"
 #include "control/cli/table.h"
 #include "control/cli/verb.h"
 
@@ -22,13 +23,6 @@ tl::expected<std::string, Failure> query(const Arguments& arguments) {
       text += fmt::format("&{}={}", name, percent_encoded(*value));
   }
   return text;
-}
-
-std::string idle_text(double seconds) {
-  if (seconds < 60) return fmt::format("{:.1f}s", seconds);
-  const auto whole = static_cast<uint64_t>(seconds);
-  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
 }
 
 }  // namespace
@@ -52,14 +46,14 @@ Outcome run_flows(const Invocation& call) {
               .rows = {}};
   const auto& flows = reply->at("flows");
   for (const auto& flow : flows) {
-    const auto colour = flow.at("colour").get<std::string>();
-    table.rows.push_back({flow.at("service").get<std::string>(),
-                          flow.at("client").get<std::string>(),
+    const auto colour = text(flow, "colour");
+    table.rows.push_back({text(flow, "service"),
+                          text(flow, "client"),
                           {colour, style_of(colour)},
-                          flow.at("backend").get<std::string>(),
-                          flow.at("state").get<std::string>(),
-                          std::to_string(flow.at("birth_generation").get<uint64_t>()),
-                          idle_text(flow.at("idle_seconds").get<double>())});
+                          text(flow, "backend"),
+                          text(flow, "state"),
+                          std::to_string(number(flow, "birth_generation")),
+                          span_text(flow.at("idle_seconds").get<double>())});
   }
   auto& out = call.around.out;
   if (flows.empty()) {
@@ -67,9 +61,8 @@ Outcome run_flows(const Invocation& call) {
     return {};
   }
   out << table.text(call.around.columns, call.around.colour);
-  if (reply->value("truncated", false)) {
-    out << fmt::format("{} of {} flows; --limit N shows more\n", flows.size(),
-                       reply->at("matched").get<uint64_t>());
+  if (flag(*reply, "truncated")) {
+    out << fmt::format("{} of {} flows; --limit N shows more\n", flows.size(), number(*reply, "matched"));
   }
   return {};
 }

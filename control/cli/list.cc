@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/answer.h"
+#include "control/cli/services.h"
 #include "control/cli/table.h"
-#include "control/cli/verb.h"
 
 namespace teal::cli {
 namespace {
 
-std::string groups_of(const std::string& service, const nlohmann::json& groups) {
-  std::string names;
+std::map<std::string, std::string> groups_by_service(const nlohmann::json& groups) {
+  std::map<std::string, std::string> names;
   for (const auto& group : groups) {
-    for (const auto& member : group.at("services")) {
-      if (member == service) names += (names.empty() ? "" : ", ") + group.at("name").get<std::string>();
+    for (const auto& member : texts(group, "services")) {
+      auto& of_service = names[member];
+      of_service += (of_service.empty() ? "" : ", ") + text(group, "name");
     }
   }
   return names;
@@ -21,7 +25,7 @@ std::string groups_of(const std::string& service, const nlohmann::json& groups) 
 }  // namespace
 
 Outcome run_list(const Invocation& call) {
-  const auto reply = call.daemon.get("/v1/services");
+  const auto reply = get_summary(call.daemon);
   if (!reply) return tl::unexpected(reply.error());
   if (call.json) {
     call.print(*reply);
@@ -35,21 +39,23 @@ Outcome run_list(const Invocation& call) {
                           {"GREEN", kRight},
                           {"GROUPS", kLeft, true}},
               .rows = {}};
+  auto groups = groups_by_service(reply->at("groups"));
   for (const auto& service : reply->at("services")) {
-    const auto name = service.at("name").get<std::string>();
-    const auto active = service.at("active").get<std::string>();
-    const auto backends = [&](const char* colour) {
-      return std::to_string(service.at("colours").at(colour).at("backends").size());
-    };
+    const auto name = text(service, "name");
+    const auto active = text(service, "active");
+    const auto& backends = service.at("backends");
     table.rows.push_back({name,
-                          service.at("vip").get<std::string>(),
-                          service.at("protocol").get<std::string>(),
+                          text(service, "vip"),
+                          text(service, "protocol"),
                           {active, style_of(active)},
-                          backends("blue"),
-                          backends("green"),
-                          groups_of(name, reply->at("groups"))});
+                          std::to_string(number(backends, "blue")),
+                          std::to_string(number(backends, "green")),
+                          groups[name]});
   }
-  call.around.out << table.text(call.around.columns, call.around.colour);
+  auto& out = call.around.out;
+  out << table.text(call.around.columns, call.around.colour);
+  if (const auto& lock = part(*reply, "lock"); !lock.is_null())
+    out << styled(lock_text(lock), Style::kWarning, call.around.colour) << "\n";
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 
+#include "control/cli/utf8_locale.h"
 #include "control/cli/verb.h"
 
 namespace {
@@ -21,10 +22,11 @@ std::string environment(const char* name, const char* otherwise) {
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
-unsigned terminal_columns() {
+void measure_terminal(teal::cli::Surroundings& around) {
   winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return std::max<unsigned>(size.ws_col, 40);
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return;
+  around.columns = std::max<unsigned>(size.ws_col, 40);
+  around.rows = std::max<unsigned>(size.ws_row, 5);
 }
 
 }  // namespace
@@ -38,8 +40,9 @@ int main(int argc, char** argv) {
       .err = std::cerr,
       // https://no-color.org: any value but the empty one
       .colour = terminal && environment("NO_COLOR", "").empty() && environment("TERM", "dumb") != "dumb",
-      .terminal = terminal,
-      .columns = terminal ? terminal_columns() : 80,
+      .terminal = terminal && environment("TERM", "dumb") != "dumb",
+      .utf8 =
+          teal::cli::is_utf8(environment("LC_ALL", ""), environment("LC_CTYPE", ""), environment("LANG", "")),
       .socket = environment("TEAL_SOCKET", "/run/teal/control.sock"),
       .pause =
           [](std::chrono::milliseconds time) {
@@ -47,6 +50,10 @@ int main(int argc, char** argv) {
             return true;
           },
   };
+  if (terminal) {
+    measure_terminal(around);
+    around.measure = measure_terminal;
+  }
   int exit_code = teal::cli::kError;
   try {
     exit_code = teal::cli::run(words, around);

@@ -10,13 +10,31 @@ namespace {
 constexpr size_t kGap = 2;
 constexpr size_t kNarrowest = 8;  // a wrapping column is not made narrower than this
 
-// Splits at a space, or before a colon so that no half of a port or address group passes for a whole one;
-// where neither is in the second half of the line, anywhere.
+bool continues(char c) {  // a character, rather than beginning one
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+// The bytes that fill `width` columns.
+size_t bytes_of(std::string_view text, size_t width) {
+  size_t i = 0;
+  for (size_t columns = 0; i < text.size(); ++i) {
+    if (!continues(text[i]) && columns++ == width) break;
+  }
+  return i;
+}
+
+// Splits at a space; where the line would be left mostly empty, before a colon or slash, so that no half of a
+// port, an address or a name passes for a whole one; else anywhere.
 std::vector<std::string_view> wrap(std::string_view text, size_t width) {
   std::vector<std::string_view> lines;
-  while (text.size() > width) {
-    size_t end = text.find_last_of(" :", width);
-    if (end == std::string_view::npos || end < width / 2 || end == 0) end = width;
+  while (width_of(text) > width) {
+    const size_t full = bytes_of(text, width);
+    const auto fills = [&](size_t end) {
+      return end != std::string_view::npos && end >= full / 3 && end != 0;
+    };
+    size_t end = text.find_last_of(' ', full);
+    if (!fills(end)) end = text.find_last_of(":/", full);
+    if (!fills(end)) end = full;
     lines.push_back(text.substr(0, end));
     text.remove_prefix(end);
     if (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -31,7 +49,7 @@ std::vector<size_t> column_widths(const Table& table, size_t screen) {
   size_t total = 0;
   for (size_t c = 0; c < columns.size(); ++c) {
     size_t width = columns[c].title.size();
-    for (const auto& row : table.rows) width = std::max(width, row[c].text.size());
+    for (const auto& row : table.rows) width = std::max(width, width_of(row[c].text));
     widths.push_back(width);
     total += width + (c == 0 ? 0 : kGap);
   }
@@ -61,7 +79,7 @@ void append_row(std::string& text, const std::vector<Column>& columns, std::span
     size_t pending = 0;  // spaces that are written only if something follows them
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string_view part = line < wrapped[c].size() ? wrapped[c][line] : std::string_view();
-      const size_t fill = widths[c] - part.size();
+      const size_t fill = widths[c] - width_of(part);
       const bool right = columns[c].align == kRight;
       if (right) pending += fill;
       if (!part.empty()) {
@@ -76,6 +94,31 @@ void append_row(std::string& text, const std::vector<Column>& columns, std::span
 }
 
 }  // namespace
+
+size_t width_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+}
+
+std::string filled(std::string_view text, size_t indent, size_t width) {
+  std::string result;
+  size_t column = indent;
+  bool at_start = true;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!at_start && column + 1 + width_of(word) > width) {
+      result.append("\n").append(indent, ' ');
+      column = indent;
+      at_start = true;
+    }
+    if (!at_start) result += ' ';
+    result += word;
+    column += width_of(word) + (at_start ? 0 : 1);
+    at_start = false;
+  }
+  return result + "\n";
+}
 
 std::string styled(std::string_view text, Style style, bool colour) {
   if (!colour || style == Style::kPlain) return std::string(text);

@@ -3,6 +3,9 @@
 // Tables for people: columns are as wide as their widest cell, two spaces apart. Where that is wider than the
 // screen, the widest of the columns that may wrap are narrowed and their cells continue on the next line:
 // nothing is cut off.
+//
+// Widths are of characters as UTF-8 has them, one column each; where a script has wider ones, the table is
+// only less straight.
 #pragma once
 
 #include <string>
@@ -18,6 +21,13 @@ std::string styled(std::string_view text, Style style, bool colour);
 
 // The style of a colour's name: blue or green.
 Style style_of(std::string_view colour_name);
+
+// Columns on the screen.
+size_t width_of(std::string_view text);
+
+// `text` in lines of at most `width` columns, split at spaces; the second and later ones begin with `indent`
+// spaces, and the first one is taken to stand behind as many. Each line is ended.
+std::string filled(std::string_view text, size_t indent, size_t width);
 
 struct Column {
   std::string title;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A verb is a row of the table in verbs.cc and a function in a file of its own. The function gets parsed
+// A verb is a row of the table in verb_table.cc and a function in a file of its own. The function gets parsed
 // arguments, the daemon's client and where to print; it returns nothing for success, or a Failure that the
-// caller prints in the form asked for.
+// caller prints in the form asked for. Help, man page and completions are made from the same table.
 #pragma once
 
 #include <chrono>
@@ -27,46 +27,71 @@ struct Surroundings {
   std::ostream& err;
   bool colour = false;                                   // ANSI colours are wanted
   bool terminal = false;                                 // out is a terminal
+  bool utf8 = false;                                     // characters beyond ASCII can be shown
   unsigned columns = 80;                                 // tables keep within them
+  unsigned rows = 24;                                    // of the terminal
   std::string socket;                                    // where the command line names none
   std::function<bool(std::chrono::milliseconds)> pause;  // false: stop watching
+  std::function<void(Surroundings&)> measure = {};       // columns and rows anew, if the terminal can tell
 };
 
+struct Verb;
+
 struct Invocation {
+  const Verb& verb;
   const Arguments& arguments;
   const Client& daemon;
   Surroundings& around;
   bool json = false;
 
   void print(const nlohmann::json& document) const;  // indented, with a line end
+  void print_line(const nlohmann::json& document) const;
 };
 
 using Outcome = tl::expected<void, Failure>;
 
+enum class Theme { kLook, kChange, kOther };
+
 struct Verb {
-  std::string_view name;
-  std::string_view usage;    // after "teal NAME"
-  std::string_view summary;  // one line
-  std::span<const OptionSpec> options;
-  PositionalRange positional;
+  std::string_view name;        // one word, or two: "backend set"
+  std::string_view usage = {};  // after "teal NAME"
+  std::string_view summary;
+  std::string_view description = {};  // paragraphs, parted by line ends
+  std::span<const OptionSpec> options = {};
+  PositionalRange positional = {};
+  Theme theme = Theme::kOther;
+  bool changes = false;  // takes the options of change.h too
+  std::span<const std::string_view> examples = {};
   Outcome (*run)(const Invocation&);
+
+  std::vector<OptionSpec> own_options() const;  // with those of a change, without the common ones
 };
 
 std::span<const Verb> verbs();
 
+// The verb of that name; the error says which was probably meant.
+tl::expected<const Verb*, Failure> verb_named(std::string_view name);
+
 // One per file.
 Outcome run_list(const Invocation&);
 Outcome run_status(const Invocation&);
-Outcome run_flip(const Invocation&);
-Outcome run_rollback(const Invocation&);
 Outcome run_flows(const Invocation&);
 Outcome run_stats(const Invocation&);
+Outcome run_history(const Invocation&);
+Outcome run_events(const Invocation&);
+Outcome run_wait(const Invocation&);
+Outcome run_backend_list(const Invocation&);
+Outcome run_flip(const Invocation&);
+Outcome run_rollback(const Invocation&);
+Outcome run_drain(const Invocation&);
+Outcome run_backend_set(const Invocation&);
+Outcome run_reload(const Invocation&);
+Outcome run_lock(const Invocation&);
+Outcome run_unlock(const Invocation&);
 Outcome run_check(const Invocation&);
+Outcome run_completion(const Invocation&);
 Outcome run_version(const Invocation&);
 Outcome run_help(const Invocation&);
-
-std::string help_text();
-std::string help_text(const Verb& verb);
 
 // The whole program: from the words after "teal" to the exit code.
 int run(std::span<const std::string> words, Surroundings& around);

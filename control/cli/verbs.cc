@@ -1,103 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-#include <limits>
-#include <vector>
+//
+// From the words on the command line to a verb of the table, and from its outcome to an exit code.
+#include <algorithm>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/nearest.h"
+#include "control/cli/answer.h"
+#include "control/cli/change.h"
+#include "control/cli/help.h"
 #include "control/cli/verb.h"
+#include "dataplane/nearest.h"
 
 namespace teal::cli {
 namespace {
 
-constexpr size_t kAny = std::numeric_limits<size_t>::max();
 constexpr std::chrono::seconds kDefaultTimeout(10);
 
-constexpr OptionSpec kStatusOptions[] = {
-    {'w', "watch", "", "print again and again, until interrupted"},
-    {0, "interval", "TIME", "how often with --watch (1s)"},
-};
-constexpr OptionSpec kFlipOptions[] = {
-    {'t', "to", "COLOUR", "blue or green: what new flows follow from now on"},
-    {'g', "group", "GROUP", "all services of the group, instead of names"},
-    {0, "if-generation", "N", "only if the generation is still N, else exit code 5"},
-    {'r', "reason", "TEXT", "kept in the history"},
-};
-constexpr std::span<const OptionSpec> kRollbackOptions = std::span(kFlipOptions).subspan(1);
-constexpr OptionSpec kFlowsOptions[] = {
-    {'s', "service", "NAME", "only flows of this service"},
-    {0, "colour", "COLOUR", "only flows that were chosen as blue or green"},
-    {'b', "backend", "SOCKET", "only flows on this backend, as 198.18.2.11:8080"},
-    {'c', "client", "ADDRESS", "only flows of this client, with or without :PORT"},
-    {'n', "limit", "N", "how many to show at most (100)"},
-};
-constexpr OptionSpec kStatsOptions[] = {
-    {'a', "all", "", "counters that are zero, too"},
-};
-
-constexpr std::array<Verb, 9> kVerbs = {{
-    {"list", "", "services, their VIPs, active colours and groups", {}, {}, run_list},
-    {"status",
-     "[SERVICE...] [--watch [--interval TIME]]",
-     "flows by colour and backend, and what drains",
-     kStatusOptions,
-     {0, kAny, "SERVICE"},
-     run_status},
-    {"flip",
-     "SERVICE... | --group GROUP  --to COLOUR",
-     "new flows follow the other colour; old ones stay",
-     kFlipOptions,
-     {0, kAny, "SERVICE"},
-     run_flip},
-    {"rollback",
-     "SERVICE... | --group GROUP",
-     "return to the target before the latest flip",
-     kRollbackOptions,
-     {0, kAny, "SERVICE"},
-     run_rollback},
-    {"flows", "[--service NAME] [--colour COLOUR] ...", "the flows themselves", kFlowsOptions, {}, run_flows},
-    {"stats", "[--all]", "counters with their meaning, by worker too", kStatsOptions, {}, run_stats},
-    {"check",
-     "[FILE]",
-     "check a config file (/etc/teal/teal.toml); needs no daemon",
-     {},
-     {0, 1, "FILE"},
-     run_check},
-    {"version", "", "versions of teal and of the daemon", {}, {}, run_version},
-    {"help", "[VERB]", "this text, or a verb's", {}, {0, 1, "VERB"}, run_help},
-}};
-
-tl::expected<const Verb*, Failure> verb_named(std::string_view name) {
-  std::vector<std::string_view> names;
-  for (const auto& verb : kVerbs) {
-    if (verb.name == name) return &verb;
-    names.push_back(verb.name);
-  }
-  return tl::unexpected(
-      usage_failure(fmt::format("unknown verb \"{}\"", name), nearest_hint(name, names, "teal help")));
+bool has_option(const Verb& verb, std::string_view name) {
+  return std::any_of(verb.options.begin(), verb.options.end(),
+                     [&](const OptionSpec& option) { return option.name == name; });
 }
 
-Outcome print_help(const Invocation& call, const std::string& text) {
-  if (call.json) {
-    call.print({{"help", text}});
-  } else {
-    call.around.out << text;
-  }
-  return {};
+bool is_family(std::string_view word) {  // "backend" of "backend set"
+  const auto all = verbs();
+  return std::any_of(all.begin(), all.end(), [&](const Verb& verb) {
+    return verb.name.size() > word.size() && verb.name.starts_with(word) && verb.name[word.size()] == ' ';
+  });
 }
 
 Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundings& around) {
-  const auto arguments = parse_arguments(verb.name, words, verb.options, verb.positional);
+  const auto options = verb.own_options();
+  const auto arguments = parse_arguments(verb.name, words, options, verb.positional);
   if (!arguments) return tl::unexpected(arguments.error());
-  const auto timeout = arguments->duration("timeout");
-  if (!timeout) return tl::unexpected(timeout.error());
-
-  const Client daemon(arguments->value("socket").value_or(around.socket), timeout->value_or(kDefaultTimeout));
-  const Invocation call{*arguments, daemon, around, arguments->value("output") == "json"};
+  // --timeout of a verb that waits, or that sets a timeout, is not about the daemon's answer.
+  const bool of_the_verb = has_option(verb, "timeout") || arguments->has("wait");
+  auto timeout = kDefaultTimeout + std::chrono::milliseconds(0);
+  if (!of_the_verb) {
+    const auto given = arguments->duration("timeout");
+    if (!given) return tl::unexpected(given.error());
+    timeout = given->value_or(kDefaultTimeout);
+  }
+  const Client daemon(arguments->value("socket").value_or(around.socket), timeout);
+  const Invocation call{verb, *arguments, daemon, around, arguments->value("output") == "json"};
   if (arguments->has("help")) return print_help(call, help_text(verb));
   return verb.run(call);
+}
+
+// Takes the verb's second word out of `words`.
+tl::expected<std::string, Failure> second_word(const std::string& first, std::vector<std::string>& words) {
+  const auto place = find_verb(words);
+  if (!place) return tl::unexpected(place.error());
+  if (*place == words.size()) {
+    std::vector<std::string> seconds;
+    for (const auto& verb : verbs()) {
+      if (verb.name.starts_with(first + " ")) seconds.emplace_back(verb.name.substr(first.size() + 1));
+    }
+    return tl::unexpected(
+        usage_failure(fmt::format("teal {}: what of it? There are: {}", first, joined(seconds, ", ")),
+                      fmt::format("teal help {}", first)));
+  }
+  const std::string word = words[*place];
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(*place));
+  return word;
 }
 
 Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
@@ -117,15 +82,46 @@ Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
     std::erase_if(rest,
                   [](const auto& word) { return word == "--help" || word == "-h" || word == "--version"; });
   }
+  if (is_family(name)) {
+    if (std::find(rest.begin(), rest.end(), "--help") != rest.end() && find_verb(rest) == rest.size()) {
+      around.out << help_of_family(name);
+      return {};
+    }
+    const auto second = second_word(name, rest);
+    if (!second) return tl::unexpected(second.error());
+    name += " " + *second;
+  }
   const auto verb = verb_named(name);
   if (!verb) return tl::unexpected(verb.error());
+  // Before the verb, --timeout is about the daemon's answer; behind it, these verbs would take it for
+  // another.
+  const auto before = words.subspan(0, std::min(*place, words.size()));
+  if (has_option(**verb, "timeout") && std::any_of(before.begin(), before.end(), [](const auto& word) {
+        return word == "--timeout" || word.starts_with("--timeout=");
+      })) {
+    return tl::unexpected(usage_failure(
+        fmt::format("--timeout stands before \"{}\", where it would be another one", name),
+        fmt::format("teal {} --help says what --timeout is there; put it behind the verb", name)));
+  }
   return run_verb(**verb, rest, around);
 }
 
 }  // namespace
 
-std::span<const Verb> verbs() {
-  return kVerbs;
+tl::expected<const Verb*, Failure> verb_named(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& verb : verbs()) {
+    if (verb.name == name) return &verb;
+    names.push_back(verb.name);
+  }
+  return tl::unexpected(
+      usage_failure(fmt::format("unknown verb \"{}\"", name), nearest_hint(name, names, "teal help")));
+}
+
+std::vector<OptionSpec> Verb::own_options() const {
+  std::vector<OptionSpec> all(options.begin(), options.end());
+  if (changes) all.insert(all.end(), change_options().begin(), change_options().end());
+  return all;
 }
 
 void Invocation::print(const nlohmann::json& document) const {
@@ -133,30 +129,8 @@ void Invocation::print(const nlohmann::json& document) const {
   around.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
-std::string help_text() {
-  std::string text = "usage: teal [--socket PATH] [-o json|table] VERB ...\n\nverbs:\n";
-  for (const auto& verb : kVerbs) text += fmt::format("  {:<10} {}\n", verb.name, verb.summary);
-  text += "\noptions of every verb:\n" + describe_options(common_options());
-  text +=
-      "\nexit codes: 0 done, 1 error, 2 usage, 3 refused, 4 published but not adopted in\n"
-      "time (not undone), 5 conflict, 6 rolled back, 7 daemon unreachable\n"
-      "\nTEAL_SOCKET is the socket where --socket is not given; NO_COLOR: no colours.\n"
-      "teal VERB --help says more about a verb.\n";
-  return text;
-}
-
-std::string help_text(const Verb& verb) {
-  std::string text = fmt::format("usage: teal {}{}{}\n\n{}\n", verb.name, verb.usage.empty() ? "" : " ",
-                                 verb.usage, verb.summary);
-  if (!verb.options.empty()) text += "\noptions:\n" + describe_options(verb.options);
-  return text + "\noptions of every verb:\n" + describe_options(common_options());
-}
-
-Outcome run_help(const Invocation& call) {
-  if (call.arguments.positional.empty()) return print_help(call, help_text());
-  const auto verb = verb_named(call.arguments.positional.front());
-  if (!verb) return tl::unexpected(verb.error());
-  return print_help(call, help_text(**verb));
+void Invocation::print_line(const nlohmann::json& document) const {
+  around.out << document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n' << std::flush;
 }
 
 int run(std::span<const std::string> words, Surroundings& around) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/answer.h"
 #include "control/cli/verb.h"
 
 namespace teal::cli {
@@ -17,9 +18,9 @@ Outcome run_version(const Invocation& call) {
   }
   call.around.out << "teal " TEAL_VERSION "\n";
   if (reply) {
-    call.around.out << fmt::format("teald {} (pid {}, up {:.0f} s) on {}\n",
-                                   reply->at("version").get<std::string>(), reply->at("pid").get<int64_t>(),
-                                   reply->at("uptime_seconds").get<double>(), call.daemon.socket());
+    call.around.out << fmt::format(
+        "teald {} (pid {}, up {}) on {}\n", text(*reply, "version"), reply->at("pid").get<int64_t>(),
+        span_text(reply->at("uptime_seconds").get<double>()), call.daemon.socket());
   } else {
     call.around.out << fmt::format("teald: {}\n", reply.error().message);
   }

@@ -28,23 +28,28 @@ inline constexpr uint32_t kColours = 2;
   X(no_next_hop, "the kernel has no neighbour for the backend or the client side yet")              \
   X(icmp_without_flow, "an ICMP error about no known flow")                                         \
   X(tx_full, "the transmit queue took no more")                                                     \
+  X(flow_reset, "a packet of a flow that is being reset, to which no RST is an answer")             \
   X(punt_full, "the TAP port to the kernel took no more")
 
-#define TEAL_EVENTS(X)                                                       \
-  X(rx, "packets received from the ports")                                   \
-  X(tx, "packets transmitted to clients and backends")                       \
-  X(punted, "packets handed to the kernel")                                  \
-  X(relayed, "packets of the kernel passed on from a TAP port to its port")  \
-  X(relay_full, "packets of the kernel that the port took no more of")       \
-  X(handed_over, "packets passed to the worker that owns their flow")        \
-  X(flows_created, "flows begun by a SYN or a first UDP packet")             \
-  X(flows_adopted, "flows begun by a TCP packet that is no SYN")             \
-  X(flows_aged, "flows that ended by their timeout")                         \
-  X(flows_replaced, "flows replaced by a SYN after RST or both FINs")        \
-  X(stateless, "packets forwarded by hash alone as no entry could be made")  \
-  X(table_full, "inserts refused because both buckets were full")            \
-  X(embryonic_quota, "inserts refused because too many flows are embryonic") \
-  X(icmp_errors, "ICMP errors passed to the other end of their flow")        \
+#define TEAL_EVENTS(X)                                                                           \
+  X(rx, "packets received from the ports")                                                       \
+  X(tx, "packets transmitted to clients and backends")                                           \
+  X(punted, "packets handed to the kernel")                                                      \
+  X(relayed, "packets of the kernel passed on from a TAP port to its port")                      \
+  X(relay_full, "packets of the kernel that the port took no more of")                           \
+  X(handed_over, "packets passed to the worker that owns their flow")                            \
+  X(flows_created, "flows begun by a SYN or a first UDP packet")                                 \
+  X(flows_adopted, "flows begun by a TCP packet that is no SYN")                                 \
+  X(flows_aged, "flows that ended by their timeout")                                             \
+  X(flows_replaced, "flows replaced by a SYN after RST or both FINs")                            \
+  X(flows_reset, "flows ended by a reset: of a drain at its deadline, or of a backend in maint") \
+  X(flows_cut, "UDP flows ended so that they are chosen anew")                                   \
+  X(reset_probes, "segments that make an end of a flow to be reset tell its numbers")            \
+  X(resets_sent, "RSTs sent to an end of a flow that is being reset")                            \
+  X(stateless, "packets forwarded by hash alone as no entry could be made")                      \
+  X(table_full, "inserts refused because both buckets were full")                                \
+  X(embryonic_quota, "inserts refused because too many flows are embryonic")                     \
+  X(icmp_errors, "ICMP errors passed to the other end of their flow")                            \
   X(wrong_colour_flows, "flows begun under an older generation than the acknowledged one")
 
 enum class DropReason : uint8_t {

@@ -56,6 +56,7 @@ enum class FlowPhase : uint8_t {
   kBackendFin,  // half closed
   kClosed,      // both FINs
   kReset,
+  kResetting,  // live, but Teal is resetting it: see reset.h
   kCount
 };
 constexpr bool is_closing(FlowPhase phase) {
@@ -68,18 +69,27 @@ enum FlowFlags : uint8_t {
   kFlowAdopted = 4,    // began with a TCP packet that was no SYN
   kFlowUdp = 8,
   kFlowUnproven = 16,  // embryonic: nothing has shown yet that both ends talk (a SYN flood gets answers, too)
+  kFlowClientReset = 32,   // Teal resets it: the client was sent a RST, or sent one
+  kFlowBackendReset = 64,  // the same of the backend
 };
 
 // The mutable word of an entry.
 struct FlowState {
   uint32_t tick = 0;      // since when the timeout counts
   uint16_t last_hop = 0;  // index into Segment::last_hops
-  FlowPhase phase = FlowPhase::kEmbryonic;
-  uint8_t flags = 0;  // FlowFlags
+  FlowPhase phase : 6 = FlowPhase::kEmbryonic;
+  uint8_t probes : 2 = 0;  // of a flow that is being reset: how often its ends were probed
+  uint8_t flags = 0;       // FlowFlags
 
   Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
 };
 static_assert(sizeof(FlowState) == 8);
+
+// Does Teal reset it, or has it done so? Then nothing passes from one end to the other but a RST (reset.h).
+constexpr bool is_reset_by_teal(const FlowState& state) {
+  return state.phase >= FlowPhase::kReset && (state.phase == FlowPhase::kResetting ||
+                                              (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
+}
 
 struct Flow {
   IpAddress client;
@@ -92,6 +102,11 @@ static_assert(sizeof(Flow) == 32);
 
 using FlowIndex = uint64_t;  // bucket * kSlots + slot
 inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
+
+// Birth generations are the low 32 bits.
+constexpr bool is_older(uint32_t generation, uint32_t than) {
+  return static_cast<int32_t>(generation - than) < 0;
+}
 
 class FlowTable {
  public:
@@ -143,6 +158,10 @@ class FlowTable {
   uint32_t first_partition(uint32_t worker, uint32_t workers) const {
     return (worker * geometry_.partitions + workers - 1) / workers;
   }
+  // And the buckets, likewise.
+  uint64_t first_bucket(uint32_t worker, uint32_t workers) const {
+    return uint64_t{first_partition(worker, workers)} * geometry_.buckets_per_partition;
+  }
 
   Place place_of(uint64_t client_hash, uint16_t service) const;
   void prefetch_tags(const Place& place) const { __builtin_prefetch(&buckets_[place.first]); }
@@ -171,6 +190,9 @@ class FlowTable {
   }
   uint16_t backend(FlowIndex index) const {
     return static_cast<uint16_t>(entry(index).words[2].load(std::memory_order_relaxed) >> 16);
+  }
+  uint32_t birth_generation(FlowIndex index) const {
+    return static_cast<uint32_t>(entry(index).words[2].load(std::memory_order_relaxed) >> 32);
   }
 
   // Any thread: the flow in this slot, or nothing if it is empty (or, for others than the owner, if eight

@@ -6,11 +6,32 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 namespace teal {
 namespace {
+
+// Of owner and group, whatever the umask says: teald takes the lock of a dead dataplane, as another user of
+// the same group. Others have no access: whoever can read a file can keep others from locking it.
+constexpr mode_t kFileMode = 0660;
+
+// The file that is there, without O_CREAT: the kernel can refuse O_CREAT for another one's file in a sticky
+// directory (fs.protected_regular). No link is followed: the pid is written to what is opened.
+int open_or_create(const std::string& path) {
+  for (;;) {
+    int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode);
+    if (fd < 0 && errno == EEXIST) continue;  // another process was faster
+    if (fd < 0 || fchmod(fd, kFileMode) == 0) return fd;
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+}
 
 struct flock whole_file() {
   struct flock lock {};
@@ -30,7 +51,7 @@ std::string holder(int fd) {
 
 tl::expected<ProcessLock, std::string> ProcessLock::acquire(const std::string& path,
                                                             std::chrono::milliseconds patience) {
-  ProcessLock lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  ProcessLock lock(open_or_create(path));
   if (lock.fd_ < 0) return tl::make_unexpected(path + ": cannot open the lock file: " + std::strerror(errno));
 
   struct flock wanted = whole_file();

@@ -14,9 +14,9 @@ namespace teal {
 // however the process ends.
 class ProcessLock {
  public:
-  // Creates the file where needed and writes this process's pid into it. The error names the file and the pid
-  // of the holder. Tries for `patience`: teald holds the dataplane's lock for some microseconds while it
-  // drops a dead one's claims, and a killed dataplane for as long as the kernel takes to close its AF_XDP
+  // Creates the file (0660) where needed and writes this process's pid into it. The error names the file and
+  // the pid of the holder. Tries for `patience`: teald holds the dataplane's lock for some microseconds while
+  // it drops a dead one's claims, and a killed dataplane for as long as the kernel takes to close its AF_XDP
   // sockets.
   static tl::expected<ProcessLock, std::string> acquire(
       const std::string& path, std::chrono::milliseconds patience = std::chrono::milliseconds(40));

@@ -46,7 +46,12 @@ struct MaglevTable {
   uint32_t size;  // prime
 };
 
-enum ServiceFlags : uint8_t { kServicePresent = 1, kServiceRetired = 2, kAffinityClient = 4 };
+enum ServiceFlags : uint8_t {
+  kServicePresent = 1,
+  kServiceRetired = 2,
+  kAffinityClient = 4,
+  kUdpCut = 8  // UDP flows older than a flip are chosen anew at the client's next packet
+};
 
 struct ServiceRule {
   Socket vip;
@@ -54,7 +59,12 @@ struct ServiceRule {
   MaglevTable pools[kColours];
 };
 
-enum BackendFlags : uint8_t { kBackendPresent = 1, kBackendRetired = 2 };
+enum BackendFlags : uint8_t {
+  kBackendPresent = 1,
+  kBackendRetired = 2,
+  kBackendResetBlue = 4,  // flows of it that were chosen as blue are reset (admin state "maint")
+  kBackendResetGreen = 8
+};
 
 struct BackendRule {
   Socket socket;
@@ -74,6 +84,7 @@ struct Timeouts {
 
 struct Ruleset {
   Timeouts timeouts;
+  uint32_t reset_rate;  // flows a second that all workers together begin to reset
   uint32_t maglev_used;
   ServiceRule services[kMaxServices];         // by service id
   BackendRule backends[kMaxBackends];         // by backend id
@@ -103,9 +114,11 @@ struct Target {
   uint16_t other_share;      // of new flows that go to the colour not active, in 1/kShareOne
   uint32_t flip_generation;  // low 32 bits of the generation that made `active` active
   uint32_t flipped_at_tick;
-  uint32_t drain_ticks;  // how long after flipped_at_tick the drain lasts; 0: never flipped
+  uint32_t drain_ticks;   // how long after flipped_at_tick the drain lasts; 0: never flipped
+  uint32_t reset_before;  // flows of the colour not active that were born under an older generation than this
+                          // (low 32 bits) are reset; 0: none
 };
-static_assert(sizeof(Target) == 16);
+static_assert(sizeof(Target) == 20);
 
 struct Targets {
   Target services[kMaxServices];  // by service id

@@ -182,12 +182,12 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   const SegmentPaths paths = SegmentPaths::of(options.run_dir);
   Opened opened;
 
-  // Where a segment may be: behind the link; or, with the link gone (RUN_DIR was cleaned, or a creation was
-  // killed before it), where one would be made.
+  // Where a segment may be: where the link leads; or, with the link gone (RUN_DIR was cleaned, or a creation
+  // was killed before it), where one would be made. A link to anywhere else is not of our making.
   std::vector<std::string> candidates;
   std::error_code no_link;
-  const auto linked = std::filesystem::canonical(paths.link, no_link);
-  if (!no_link) candidates.push_back(linked);
+  for (const std::string& path : {paths.huge, paths.tmpfs})
+    if (std::filesystem::equivalent(paths.link, path, no_link)) candidates.push_back(path);
   if (!paths.huge.empty() && options.try_huge_pages) candidates.push_back(paths.huge);
   candidates.push_back(paths.tmpfs);
 
@@ -232,7 +232,7 @@ tl::expected<Segment, std::string> Segment::attach(const std::string& run_dir) {
   if (access(link.c_str(), F_OK) != 0)
     return tl::make_unexpected(link + ": " + std::strerror(errno) +
                                ", expected what teal-dataplane makes at its start");
-  auto file = SegmentFile::open(link);
+  auto file = SegmentFile::open(link, true);
   if (!file) return tl::make_unexpected(file.error());
   if (const std::string wrong = defect(*file); !wrong.empty())
     return tl::make_unexpected(link + ": " + wrong);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bit>
 #include <cstddef>
 #include <string_view>
 
@@ -58,7 +59,8 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(PortRow, interface)).add(offsetof(PortRow, ifindex)).add(offsetof(PortRow, mac));
   hash.add(offsetof(PortRow, side)).add(offsetof(PortRow, present));
 
-  hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
+  hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, reset_rate));
+  hash.add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
   hash.add(offsetof(Ruleset, vip_table)).add(offsetof(Ruleset, backend_table)).add(offsetof(Ruleset, maglev));
   hash.add(offsetof(ServiceRule, flags)).add(offsetof(ServiceRule, pools));
   hash.add(offsetof(BackendRule, from_vip))
@@ -68,6 +70,7 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(Target, other_share))
       .add(offsetof(Target, flip_generation));
   hash.add(offsetof(Target, flipped_at_tick)).add(offsetof(Target, drain_ticks));
+  hash.add(offsetof(Target, reset_before));
 
   hash.add(offsetof(WorkerStatus, adopted_at_tsc)).add(offsetof(WorkerStatus, state));
   hash.add(offsetof(WorkerStatus, thread_id)).add(offsetof(WorkerStatus, busy_tsc));
@@ -81,12 +84,16 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(FlowTable::Bucket, displaced))
       .add(offsetof(FlowTable::Bucket, inserts));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
-  hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, phase)).add(offsetof(FlowState, flags));
+  hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, flags));
   hash.add(static_cast<uint64_t>(FlowPhase::kCount))
       .add(kFlowGreen)
       .add(kFlowDisplaced)
       .add(kFlowAdopted)
-      .add(kFlowUdp);
+      .add(kFlowUdp)
+      .add(kFlowUnproven)
+      .add(kFlowClientReset)
+      .add(kFlowBackendReset);
+  hash.add(kAffinityClient).add(kUdpCut).add(kBackendResetBlue).add(kBackendResetGreen);
 
   hash.add(kMaxWorkers)
       .add(kMaxServices)
@@ -102,6 +109,8 @@ constexpr uint64_t layout_hash() {
 }  // namespace
 
 uint64_t segment_abi() {
+  // Bit-fields have no offset: a value of each shows where they lie.
+  const FlowState state{.tick = 1, .last_hop = 2, .phase = FlowPhase::kResetting, .probes = 3, .flags = 4};
   // Kept flows are found, and hosts choose alike, by these hashes: another mixing step is another ABI.
   Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};
   sample.address.bytes[15] = 1;
@@ -110,6 +119,7 @@ uint64_t segment_abi() {
   const FlowTable::Place place = table.place_of(client, 1);
   return Hash()
       .add(layout_hash())
+      .add(std::bit_cast<uint64_t>(state))
       .add(flow_hash(client, 1))
       .add(choice_hash(client, 1))
       .add(socket_hash(sample))

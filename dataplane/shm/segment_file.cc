@@ -22,10 +22,25 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHugeMount = "/dev/hugepages";
+// teal-dataplane and teald may be different users of one group; the group comes from the directory (setgid).
 constexpr mode_t kFileMode = 0660;
 
 tl::unexpected<std::string> failed(const std::string& path, const std::string& what, int error) {
   return tl::make_unexpected(path + ": " + what + ": " + std::strerror(error));
+}
+
+// Also for whoever meets a file of another user: root's, say, of a dataplane that was started by hand.
+tl::unexpected<std::string> cannot_open(const std::string& path) {
+  const int error = errno;
+  std::string what = "cannot open";
+  struct stat status;
+  if (error == EACCES && stat(path.c_str(), &status) == 0) {
+    char text[96];
+    snprintf(text, sizeof(text), " as uid %u (it is of uid %u and gid %u, mode %04o)", geteuid(),
+             status.st_uid, status.st_gid, status.st_mode & 07777u);
+    what += text;
+  }
+  return failed(path, what, error);
 }
 
 std::string mebibytes(uint64_t bytes) {
@@ -68,9 +83,9 @@ tl::expected<void, std::string> SegmentFile::map(const std::string& path) {
   return {};
 }
 
-tl::expected<SegmentFile, std::string> SegmentFile::open(const std::string& path) {
-  SegmentFile file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (file.fd_ < 0) return failed(path, "cannot open", errno);
+tl::expected<SegmentFile, std::string> SegmentFile::open(const std::string& path, bool follow_link) {
+  SegmentFile file(::open(path.c_str(), O_RDWR | O_CLOEXEC | (follow_link ? 0 : O_NOFOLLOW)));
+  if (file.fd_ < 0) return cannot_open(path);
   struct stat status;
   if (fstat(file.fd_, &status) != 0) return failed(path, "cannot stat", errno);
   if (!S_ISREG(status.st_mode)) return tl::make_unexpected(path + ": not a regular file");
@@ -86,7 +101,10 @@ tl::expected<SegmentFile, std::string> SegmentFile::create(const std::string& pa
   if (error) return failed(path, "cannot make its directory", error.value());
   SegmentFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
   if (file.fd_ < 0) return failed(path, "cannot create", errno);
-  if (auto reserved = file.reserve(path, bytes); !reserved) {
+  // Whatever the umask says.
+  auto reserved = fchmod(file.fd_, kFileMode) == 0 ? file.reserve(path, bytes)
+                                                   : failed(path, "cannot set its mode", errno);
+  if (!reserved) {
     unlink(path.c_str());
     return tl::make_unexpected(reserved.error());
   }

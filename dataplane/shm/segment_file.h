@@ -33,11 +33,13 @@ class SegmentFile {
  public:
   SegmentFile() = default;  // no file
 
-  static tl::expected<SegmentFile, std::string> open(const std::string& path);
+  // A link is followed only where one is expected: others may write RUN_DIR, and with the rights of whoever
+  // opens a segment no other file shall be opened.
+  static tl::expected<SegmentFile, std::string> open(const std::string& path, bool follow_link = false);
 
-  // A new file of at least `bytes` zeroes, whose memory is reserved: a file system without the room gives an
-  // error here, not a SIGBUS later. Makes the file's directory where needed. Nothing is left of a failed
-  // creation.
+  // A new file (0660) of at least `bytes` zeroes, whose memory is reserved: a file system without the room
+  // gives an error here, not a SIGBUS later. Makes the file's directory where needed. Nothing is left of a
+  // failed creation.
   static tl::expected<SegmentFile, std::string> create(const std::string& path, uint64_t bytes);
 
   SegmentFile(SegmentFile&& other) noexcept;

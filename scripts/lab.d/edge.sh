@@ -60,7 +60,7 @@ start_dataplane() {
   local from_line
   touch "$dataplane_log"
   from_line=$(($(wc -l <"$dataplane_log") + 1))
-  launch edge dataplane@edge "$dataplane_log" \
+  launch_as_unit teal-dataplane dataplane@edge "$dataplane_log" \
     "$dataplane_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --workers "$1"
   wait_until 15 dataplane_ready_or_dead "$from_line" || program_failed dataplane "not ready after 15 s"
   running dataplane@edge || program_failed dataplane "it ended at its start"
@@ -72,7 +72,7 @@ dataplane_ready_or_dead() {
 
 start_daemon() {
   if running daemon@edge; then fail "the daemon runs already, pid $(pid_of daemon@edge)"; fi
-  launch edge daemon@edge "$daemon_log" \
+  launch_as_unit teald daemon@edge "$daemon_log" \
     "$daemon_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --state-dir "$run_dir/state"
   if ! wait_until 15 daemon_answers_or_dead; then
     on_edge teal list >&2 || true   # says why

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "bpf/steer_maps.h"
 
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <functional>
+
 #include "bpf/pinned_maps.h"
 #include "tests/bpf/steer_program.h"
 
@@ -172,6 +177,66 @@ TEST_F(SteerMapsTest, ShapesAreThoseOfTheProgram) {
     ASSERT_EQ(bpf_obj_get_info_by_fd(pinned->get(), &map_info, &bytes), 0);
     EXPECT_EQ(map_id_of_program(info.id, shape.name), map_info.id) << shape.name;
   }
+}
+
+// teald under systemd: another user than the dataplane's, in its group (scripts/systemd), without a
+// capability.
+bool as_teald(gid_t group, const std::function<bool()>& attempt) {
+  constexpr uid_t kTeald = 59990;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setgroups(1, &group) != 0 || setgid(kTeald) != 0 || setuid(kTeald) != 0) _exit(2);
+    _exit(attempt() ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) != 2);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+class SharedSteerMapsTest : public SteerMapsTest {
+ protected:
+  static constexpr gid_t kGroup = 59991;
+  void SetUp() override {
+    SteerMapsTest::SetUp();
+    if (IsSkipped()) return;
+    struct stat root = {};
+    ASSERT_EQ(stat("/sys/fs/bpf", &root), 0);
+    if ((root.st_mode & S_IXOTH) == 0) GTEST_SKIP() << "/sys/fs/bpf is closed to other users here";
+    ASSERT_EQ(mkdir(pins_->path().c_str(), 0700), 0);
+    ASSERT_EQ(chown(pins_->path().c_str(), 0, kGroup), 0);
+    ASSERT_EQ(chmod(pins_->path().c_str(), 02750), 0);  // as in scripts/systemd/tmpfiles.conf
+  }
+};
+
+TEST_F(SharedSteerMapsTest, AnotherUserOfTheGroupFillsMapsWithoutACapability) {
+  const mode_t before = umask(0077);
+  open();
+  umask(before);
+  for (const MapShape& shape : kPinnedMaps) {
+    struct stat status = {};
+    ASSERT_EQ(stat((pins_->path() + "/" + shape.name).c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777u, 0660u) << shape.name;
+    EXPECT_EQ(status.st_gid, kGroup) << shape.name;
+  }
+  EXPECT_TRUE(as_teald(kGroup, [this] {
+    auto maps = SteerMaps::open(pins_->path());
+    return maps && maps->add_missing(numbered(3, 2)) && maps->remove_others(numbered(2, 2)) &&
+           maps->counters();
+  }));
+  EXPECT_EQ(entries(kVips), 2u);
+}
+
+TEST_F(SharedSteerMapsTest, WhoIsNotInTheGroupOpensNoMap) {
+  open();
+  EXPECT_FALSE(as_teald(59990, [this] { return SteerMaps::open(pins_->path()).has_value(); }));
+}
+
+TEST_F(SharedSteerMapsTest, MissingMapsAreSaidToBeTheDataplanesToMake) {
+  EXPECT_TRUE(as_teald(kGroup, [this] {
+    const auto maps = SteerMaps::open(pins_->path());
+    return !maps && maps.error().find("teal-dataplane makes it") != std::string::npos;
+  }));
 }
 
 }  // namespace

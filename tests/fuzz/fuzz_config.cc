@@ -32,7 +32,15 @@ void check_errors(const std::vector<std::string>& errors) {
 
 void check_config(const teal::Config& config) {
   require(!config.services.empty(), "there is a service");
+  require(config.reset_rate > 0, "resets go on");
+  for (const teal::SocketAccess& access : {config.api.control, config.api.status})
+    require(access.mode > 0 && access.mode <= 0777, "a mode is one of permissions");
+  if (config.api.listen) {
+    const std::string address = to_string(*config.api.listen);
+    require(address.starts_with("127.") || address.starts_with("[::1]"), "the listener is on loopback");
+  }
   for (const teal::ServiceConfig& service : config.services) {
+    require(service.drain.timeout.count() > 0, "a drain has a deadline");
     require(!service.name.empty() && service.vip.port.raw != 0 && service.vip.protocol != 0,
             "a VIP is whole");
     for (const auto& pool : service.pools) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Any bytes as a frame. What parse() accepts must lie inside of the frame; each rewrite must show in the
-// parsed form, leave right checksums right and wrong ones wrong, and be undone by its inverse to the byte.
+// parsed form, leave right checksums right and wrong ones wrong, and be undone by its inverse to the byte. A
+// RST that takes the frame's place is whole.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -11,6 +12,7 @@
 
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/rewrite.h"
+#include "dataplane/packet/tcp_segment.h"
 #include "tests/support/plain_checksum.h"
 
 namespace teal {
@@ -90,6 +92,16 @@ void check_flow_packet(const ParsedPacket& packet, Frame frame) {
   require(parse(frame).ttl == packet.ttl - 1 && test::wrong_checksums(frame) == wrong);
 }
 
+void check_rst(const ParsedPacket& packet, Frame frame) {
+  const uint32_t bytes = turn_into_rst(frame.data(), packet);
+  require(bytes <= frame.size());
+  frame.resize(bytes);
+  const ParsedPacket rst = parse(frame);
+  require(rst.result == ParseResult::kFlowPacket && rst.tcp_flags == kTcpRst && rst.payload_bytes == 0);
+  require(source_of(rst) == destination_of(packet) && destination_of(rst) == source_of(packet));
+  require(test::wrong_checksums(frame).empty());
+}
+
 void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   const size_t address_bytes = packet.is_v4 ? 4 : 16;
   const size_t outer_source = packet.l3_offset + (packet.is_v4 ? 12u : 8u);
@@ -134,6 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_offsets(packet, frame);
   if (flow) {
     check_flow_packet(packet, frame);
+    if (packet.tcp_flags & kTcpAck) check_rst(packet, frame);
   } else {
     check_icmp_error(packet, frame);
   }

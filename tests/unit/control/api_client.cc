@@ -37,7 +37,7 @@ ApiReply exchange(UnixStream::socket& socket, const std::string& method, const s
   http::read(socket, buffer, response, error);
   if (error) return {};
   return {response.result_int(), std::string(response[http::field::allow]),
-          nlohmann::json::parse(response.body())};
+          nlohmann::json::parse(response.body(), nullptr, false)};
 }
 
 }  // namespace

@@ -3,7 +3,11 @@
 // The API over its socket, without a dataplane: what is read, what is refused, what a change leaves behind.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
@@ -22,10 +26,34 @@ class ApiTest : public testing::Test {
   RunningDaemon daemon{home};
 };
 
-TEST_F(ApiTest, TheSocketIsForOperators) {
+TEST_F(ApiTest, OneSocketIsForOperatorsOneForAll) {
   struct stat status {};
   ASSERT_EQ(::stat(home.socket().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0660u);
+  ASSERT_EQ(::stat((home.run_dir() + "/status.sock").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0666u);
+}
+
+TEST_F(ApiTest, TheStatusSocketReadsOnly) {
+  const std::string socket = home.run_dir() + "/status.sock";
+  EXPECT_EQ(call(socket, "GET", "/v1/services").body, home.get("/v1/services").body);
+  const ApiReply reply = call(socket, "POST", "/v1/flip", R"({"services":["service-a"],"to":"green"})");
+  EXPECT_EQ(code(reply), "403 read_only");
+  EXPECT_EQ(reply.body["error"]["hint"], "changes are taken on " + home.socket());
+  EXPECT_EQ(home.get("/v1/services").body["generation"], 0);
+}
+
+TEST_F(ApiTest, ListsItsResources) {
+  const nlohmann::json resources = home.get("/v1").body["resources"];
+  EXPECT_EQ(resources.size(), 17u);
+  for (const auto& resource : resources) {
+    if (resource["method"] != "GET" || resource["path"] == "/v1/events" || resource["path"] == "/metrics")
+      continue;
+    std::string path = resource["path"];
+    if (const size_t name = path.find("{name}"); name != std::string::npos)
+      path.replace(name, 6, "service-a");
+    EXPECT_EQ(home.get(path).status, 200u) << path;
+  }
 }
 
 TEST_F(ApiTest, Version) {
@@ -43,17 +71,141 @@ TEST_F(ApiTest, ServicesWithoutADataplane) {
   ASSERT_EQ(body["services"].size(), 3u);
   EXPECT_EQ(body["groups"],
             nlohmann::json::parse(R"([{"name":"shop","services":["service-a","service-b"]}])"));
+  EXPECT_EQ(body["lock"], nullptr);
+  EXPECT_EQ(body["retired_services"], nlohmann::json::array());
+  EXPECT_EQ(body["config"]["path"], home.dir().file("teal.toml"));
+  EXPECT_EQ(body["config"]["loaded_at"].get<std::string>().size(), 24u);
+  EXPECT_EQ(body["config"]["file_differs"], false);
   const nlohmann::json expected = nlohmann::json::parse(R"({
     "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","previous":null,"generation_of_flip":0,
-    "flipped_at":null,"file_active":"blue","draining":null,"colours":{
+    "flipped_at":null,"file_active":"blue","drift":[],"drain":{"timeout_seconds":300.0,"then":"wait","udp":"stick"},
+    "draining":null,"colours":{
       "blue":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},
-        "backends":[{"address":"198.18.2.11:8080","id":0,"weight":1,"flows":0,"closing":0,"next_hop":"unresolved"},
-                    {"address":"198.18.2.12:8080","id":1,"weight":1,"flows":0,"closing":0,"next_hop":"unresolved"}]},
+        "backends":[{"address":"198.18.2.11:8080","id":0,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
+                     "next_hop":"unresolved"},
+                    {"address":"198.18.2.12:8080","id":1,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
+                     "next_hop":"unresolved"}]},
       "green":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},
-        "backends":[{"address":"198.18.2.21:8080","id":2,"weight":1,"flows":0,"closing":0,"next_hop":"unresolved"}]}}})");
+        "backends":[{"address":"198.18.2.21:8080","id":2,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
+                     "next_hop":"unresolved"}]}}})");
   EXPECT_EQ(body["services"][0], expected) << body["services"][0].dump(1);
   EXPECT_EQ(home.service("service-a"), expected);
   EXPECT_EQ(home.service("service-b")["vip"], "[fd18::10]:80");
+}
+
+TEST_F(ApiTest, ASummaryIsWhatAListTakes) {
+  const nlohmann::json body = home.get("/v1/services?view=summary").body;
+  EXPECT_EQ(body["generation"], 0);
+  EXPECT_EQ(body["lock"], nullptr);
+  EXPECT_EQ(body["dataplane"], home.get("/v1/services").body["dataplane"]);
+  EXPECT_EQ(body["groups"], home.get("/v1/services").body["groups"]);
+  ASSERT_EQ(body["services"].size(), 3u);
+  EXPECT_EQ(body["services"][0],
+            nlohmann::json::parse(R"({"name":"service-a","vip":"198.18.0.10:80","protocol":"tcp",
+                                     "active":"blue","backends":{"blue":2,"green":1}})"));
+  EXPECT_EQ(code(home.get("/v1/services?view=short")), "400 bad_request");
+}
+
+TEST_F(ApiTest, ADryRunChangesNothing) {
+  const std::string flip = R"({"services":["service-a"],"to":"green","dry_run":true})";
+  const ApiReply reply = home.post("/v1/flip", flip);
+  ASSERT_EQ(reply.status, 200u) << reply.body;
+  EXPECT_EQ(reply.body["dry_run"], true);
+  EXPECT_EQ(reply.body["generation"], 0);
+  EXPECT_EQ(reply.body["changed"][0]["to"], "green");
+  for (const auto& [path, body] : std::map<std::string, std::string>{
+           {"/v1/lock", R"({"reason":"x","dry_run":true})"},
+           {"/v1/reload", R"({"dry_run":true})"},
+           {"/v1/backend",
+            R"({"service":"service-a","colour":"blue","address":"198.18.2.11:8080","state":"maint",
+                               "dry_run":true})"}})
+    EXPECT_EQ(home.post(path, body).status, 200u) << path;
+  EXPECT_EQ(home.service("service-a")["active"], "blue");
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][0]["state"], "ready");
+  EXPECT_EQ(home.get("/v1/services").body["lock"], nullptr);
+  EXPECT_EQ(home.get("/v1/history").body["changes"].size(), 0u);
+}
+
+TEST_F(ApiTest, ALockHoldsChangesUntilItIsTakenOff) {
+  EXPECT_EQ(code(home.post("/v1/lock", "{}")), "400 bad_request") << "a reason is asked for";
+  const ApiReply locked = home.post("/v1/lock", R"({"reason":"audit"})");
+  ASSERT_EQ(locked.status, 200u) << locked.body;
+  EXPECT_EQ(locked.body["lock"]["reason"], "audit");
+  EXPECT_EQ(locked.body["lock"]["uid"], ::getuid());
+  EXPECT_EQ(home.get("/v1/services?view=summary").body["lock"], locked.body["lock"]);
+  EXPECT_EQ(code(home.flip("service-a", "green")), "423 locked");
+  EXPECT_EQ(home.post("/v1/unlock", "").body["lock"], nullptr) << "no body is an empty one";
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
+}
+
+TEST_F(ApiTest, ABackendIsSetAndShowsWhatTheFileSays) {
+  const std::string backend = R"("service":"service-a","colour":"blue","address":"198.18.2.11:8080")";
+  ASSERT_EQ(home.post("/v1/backend", "{" + backend + R"(,"weight":7})").status, 200u);
+  nlohmann::json shown = home.service("service-a")["colours"]["blue"]["backends"][0];
+  EXPECT_EQ(shown["weight"], 7);
+  EXPECT_EQ(shown["file_weight"], 1);
+  ASSERT_EQ(home.post("/v1/backend", "{" + backend + R"(,"weight":"file","state":"drain"})").status, 200u);
+  shown = home.service("service-a")["colours"]["blue"]["backends"][0];
+  EXPECT_EQ(shown["weight"], 0) << "in force";
+  EXPECT_EQ(shown["file_weight"], 1);
+  EXPECT_EQ(shown["state"], "drain");
+  EXPECT_EQ(home.service("service-a")["drift"].size(), 1u);
+  for (const char* wrong :
+       {R"(,"weight":"heavy"})", R"(,"weight":-1})", R"(,"weight":100000})", R"(,"state":"up"})", "}"})
+    EXPECT_EQ(code(home.post("/v1/backend", "{" + backend + wrong)), "400 bad_request") << wrong;
+  EXPECT_EQ(
+      code(home.post("/v1/backend",
+                     R"({"service":"service-a","colour":"blue","address":"198.18.2.99:80","weight":1})")),
+      "404 unknown_backend");
+  EXPECT_EQ(code(home.post("/v1/backend",
+                           R"({"service":"service-a","colour":"blue","address":"here","weight":1})")),
+            "400 bad_request");
+}
+
+TEST_F(ApiTest, HistoryIsReadInPages) {
+  for (int i = 0; i < 25; ++i) ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").status, 200u);
+  ASSERT_EQ(home.post("/v1/flip", R"({"services":["service-b"],"to":"green","reason":"caf\u00e9"})").status,
+            200u);
+  nlohmann::json body = home.get("/v1/history").body;
+  EXPECT_EQ(body["changes"].size(), 26u);
+  EXPECT_EQ(body["truncated"], false);
+  const nlohmann::json latest = body["changes"][0];
+  EXPECT_EQ(latest["generation"], 26);
+  EXPECT_EQ(latest["verb"], "flip");
+  EXPECT_EQ(latest["reason"], "caf\u00e9");
+  EXPECT_EQ(latest["uid"], ::getuid());
+  EXPECT_EQ(latest["result"], "done");
+  EXPECT_EQ(latest["changes"][0]["service"], "service-b");
+  EXPECT_GT(latest["duration_us"], 0);
+  EXPECT_EQ(home.get("/v1/history?service=service-b").body["changes"], nlohmann::json::array({latest}));
+
+  std::vector<int64_t> ids;
+  std::string before;
+  for (bool more = true; more;) {
+    body = home.get("/v1/history?limit=7" + before).body;
+    for (const auto& change : body["changes"]) ids.push_back(change["id"]);
+    more = body["truncated"];
+    before = "&before=" + std::to_string(ids.back());
+    ASSERT_LE(ids.size(), 26u);
+  }
+  EXPECT_EQ(ids.size(), 26u);
+  EXPECT_TRUE(std::is_sorted(ids.rbegin(), ids.rend()));
+  EXPECT_EQ(home.get("/v1/history?limit=26").body["truncated"], false);
+  EXPECT_EQ(code(home.get("/v1/history?limit=0")), "400 bad_request");
+  EXPECT_EQ(code(home.get("/v1/history?before=x")), "400 bad_request");
+}
+
+TEST_F(ApiTest, DrainsAreAskedForAndChecked) {
+  const nlohmann::json quiet = home.get("/v1/services/service-a/drain").body;
+  EXPECT_EQ(quiet, nlohmann::json::parse(R"({"service":"service-a","active":"blue","draining":null})"));
+  EXPECT_EQ(code(home.get("/v1/services/nope/drain")), "404 unknown_service");
+  EXPECT_EQ(code(home.get("/v1/services//drain")), "404 unknown_path");
+  for (const char* wrong :
+       {R"({"services":["service-a"],"timeout":"2"})", R"({"services":["service-a"],"timeout":"1ms"})",
+        R"({"services":["service-a"],"timeout":"9999h"})", R"({"services":["service-a"],"then":"stop"})",
+        R"({"services":["service-a"],"timeout":120})"})
+    EXPECT_EQ(code(home.post("/v1/drain", wrong)), "400 bad_request") << wrong;
+  EXPECT_EQ(code(home.post("/v1/drain", R"({"services":["service-a"],"timeout":"2m"})")), "409 not_draining");
 }
 
 TEST_F(ApiTest, AFlipWithoutADataplaneIsRecordedAndSaysSo) {
@@ -112,8 +264,10 @@ TEST_F(ApiTest, WhatIsRefusedChangesNothing) {
   EXPECT_EQ(code(home.get("/v2/services")), "404 unknown_path");
   EXPECT_EQ(code(home.get("/v1/services/")), "404 unknown_path");
   EXPECT_EQ(code(home.get("/v1/services?all=1")), "400 bad_request");
+  EXPECT_EQ(code(home.get("/v1/services/service-a/drain/x")), "404 unknown_path");
   EXPECT_EQ(code(call(home.socket(), "BREW", "/v1/services")), "405 method_not_allowed");
-  EXPECT_EQ(call(home.socket(), "DELETE", "/v1/flip").allow, "POST");
+  EXPECT_EQ(call(home.socket(), "DELETE", "/v1/flip").allow, "POST, OPTIONS");
+  EXPECT_EQ(call(home.socket(), "DELETE", "/v1/services").allow, "GET, HEAD, OPTIONS");
   EXPECT_EQ(code(home.post("/v1/services/service-a", "{}")), "405 method_not_allowed");
   EXPECT_EQ(home.get("/v1/services").body["generation"], 0);
 }
@@ -133,12 +287,20 @@ TEST_F(ApiTest, FlowQueriesAreChecked) {
       << "an answer that quotes what is no UTF-8";
 }
 
+TEST_F(ApiTest, OptionsSayWhatThereIs) {
+  const ApiReply flip = call(home.socket(), "OPTIONS", "/v1/flip");
+  EXPECT_EQ(flip.status, 204u);
+  EXPECT_EQ(flip.allow, "POST, OPTIONS");
+  EXPECT_EQ(call(home.socket(), "OPTIONS", "*").allow, "GET, HEAD, POST, OPTIONS");
+  EXPECT_EQ(code(call(home.socket(), "OPTIONS", "/v1/nope")), "404 unknown_path");
+}
+
 TEST_F(ApiTest, AConnectionServesManyRequests) {
   EXPECT_EQ(call_again_and_again(home.socket(), "/v1/services", 200), 200);
 }
 
 TEST_F(ApiTest, LimitsAreAnswered) {
-  const std::string large(100'000, 'x');
+  const std::string large(200'000, 'x');
   EXPECT_EQ(home.post("/v1/flip", large).status, 413u);
   EXPECT_TRUE(send_raw(home.socket(), "GET /v1/version HTTP/1.1\r\nX: " + large + "\r\n\r\n")
                   .starts_with("HTTP/1.1 413"));

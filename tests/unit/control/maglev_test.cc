@@ -200,6 +200,32 @@ TEST(Maglev, FewOthersMoveWhenOneLeaves) {
 
 // At some member counts (3, 6, 11, 21, 41, ...) the size doubles, and all is chosen anew. Known, and why a
 // change of a pool's size concerns new flows alone: flows with an entry do not ask the table.
+// The table of docs/operations.md, "Backends". The table's size goes by all places of the pool
+// (ruleset_builder.cc), so one that is drained, or gets another weight, does not change it.
+TEST(Maglev, ShareOfOtherClientsThatMoves) {
+  std::printf("%8s  %14s  %14s\n", "backends", "one is drained", "weight 1 -> 2");
+  for (const uint32_t count : {2u, 3u, 5u, 10u, 20u, 50u, 100u, 1000u}) {
+    auto pool = members(count);
+    std::vector<uint16_t> before(maglev_size(count)), drained(before.size()), heavier(before.size());
+    fill_maglev(pool, before);
+    pool[0].weight = 0;
+    fill_maglev(pool, drained);
+    pool[0].weight = 2;
+    fill_maglev(pool, heavier);
+    uint32_t others = 0, moved = 0, moved_by_weight = 0;
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (before[i] == pool[0].backend) continue;
+      ++others;
+      moved += drained[i] != before[i];
+      moved_by_weight += heavier[i] != before[i] && heavier[i] != pool[0].backend;
+    }
+    std::printf("%8u  %12.1f %%  %12.1f %%\n", count, 100.0 * moved / others,
+                100.0 * moved_by_weight / others);
+    EXPECT_LT(moved, 0.05 * others) << count << " backends";
+    EXPECT_LT(moved_by_weight, 0.05 * others) << count << " backends";
+  }
+}
+
 TEST(Maglev, AllMoveWhenTheSizeDoubles) {
   const auto before = table_of(members(10));
   const auto after = table_of(members(11));

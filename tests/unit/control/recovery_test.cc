@@ -27,7 +27,7 @@ class RecoveryTest : public testing::Test {
   }
 
   void publish_flip(uint64_t generation) {
-    const Target target{Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(generation), 100, 1000};
+    const Target target{Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(generation), 100, 1000, 0};
     ASSERT_TRUE(publisher.publish_targets(generation, std::vector<TargetUpdate>{{0, target}}));
   }
 
@@ -51,7 +51,7 @@ TEST_F(RecoveryTest, KilledBeforeThePublicationTheIntentIsInterrupted) {
   EXPECT_EQ(after.service("service-a")->active, Colour::kBlue);
   EXPECT_EQ(after.given_generation, 6u) << "6 is not given again";
   EXPECT_EQ(after.published_generation, 5u);
-  EXPECT_EQ(state->history(1)->front().event, "interrupted");
+  EXPECT_EQ(state->history({.service = {}, .limit = 1, .before = {}})->front().result, "interrupted");
   EXPECT_TRUE(state->open_intents()->empty());
 }
 
@@ -64,18 +64,42 @@ TEST_F(RecoveryTest, KilledAfterThePublicationTheIntentIsDone) {
   EXPECT_EQ(after.service("service-a")->flip_generation, 6u);
   EXPECT_EQ(state->load()->services[0].flip_generation, 6u) << "saved";
   EXPECT_EQ(after.published_generation, 6u);
-  EXPECT_EQ(state->history(1)->front().event, "done");
+  EXPECT_EQ(state->history({.service = {}, .limit = 1, .before = {}})->front().result, "done");
 }
 
 TEST_F(RecoveryTest, AnOlderIntentThatIsInForceIsDoneToo) {
   ASSERT_TRUE(state->intend({6, "flip", "[]", "", {}}));
   publish_flip(6);
   ASSERT_TRUE(publisher.publish_targets(
-      7, std::vector<TargetUpdate>{{1, {Colour::kGreen, Colour::kBlue, 0, 7, 100, 1000}}}));
+      7, std::vector<TargetUpdate>{{1, {Colour::kGreen, Colour::kBlue, 0, 7, 100, 1000, 0}}}));
   const Inventory after = recovered();
-  EXPECT_EQ(state->history(1)->front().event, "done");
+  EXPECT_EQ(state->history({.service = {}, .limit = 1, .before = {}})->front().result, "done");
   EXPECT_EQ(after.service("service-a")->flip_generation, 6u);
   EXPECT_EQ(after.service("service-b")->flip_generation, 7u);
+}
+
+TEST_F(RecoveryTest, ABackendsNewStateIsAppliedIfItWasPublished) {
+  const char* changes = R"([{"service":"service-a","colour":"blue","address":"198.18.2.12:8080",
+      "state":{"from":"ready","to":"maint"},"weight":{"from":"file","to":7}}])";
+  ASSERT_TRUE(state->intend({6, "backend", changes, "", {}}));
+  EXPECT_EQ(recovered().backends[1].members[0], Membership()) << "not published";
+  ASSERT_TRUE(state->intend({7, "backend", changes, "", {}}));
+  publish_flip(7);  // whatever it is that has this generation
+  const Inventory after = recovered();
+  EXPECT_EQ(after.backends[1].members[0], (Membership{AdminState::kMaint, 7}));
+  EXPECT_EQ(after.backends[0].members[0], Membership());
+  EXPECT_EQ(state->load()->backends[1].members[0].weight, 7u) << "saved";
+}
+
+TEST_F(RecoveryTest, ADrainsNewDeadlineIsAppliedIfItWasPublished) {
+  publish_flip(6);
+  ASSERT_TRUE(recover(*state, publisher, config));
+  ASSERT_TRUE(state->intend(
+      {7, "drain", R"([{"service":"service-a","timeout_seconds":2.5,"then":"reset"}])", "", {}}));
+  publish_flip(7);
+  const ServiceState service = *recovered().service("service-a");
+  EXPECT_EQ(service.drain_timeout, std::chrono::milliseconds(2500));
+  EXPECT_EQ(service.drain_then, DrainConfig::Then::kReset);
 }
 
 TEST_F(RecoveryTest, ARollbackThatTheDiskMissedIsLearntFromTheSegment) {

@@ -17,19 +17,18 @@ const std::vector<GroupConfig> kGroups = {{"shop", {"a", "b", "c"}}, {"fresh", {
 // a: blue, flipped before (from green). b: green, flipped before. c: blue, never flipped. d: blue, its green
 // pool takes nothing.
 RolloutView view() {
-  return {.generation = 12,
-          .services = {{"a", 0, kBlue, kGreen},
-                       {"b", 1, kGreen, kBlue},
+  return {.services = {{"a", 0, kBlue, kGreen},
+                       {"b", 1, kGreen, kBlue, {true, true}, kBlue},
                        {"c", 2, kBlue, std::nullopt},
                        {"d", 3, kBlue, std::nullopt, {true, false}}},
           .groups = kGroups};
 }
 
 RolloutRequest flip(std::vector<std::string> services, Colour to) {
-  return {.verb = Verb::kFlip, .services = services, .to = to};
+  return {.verb = Verb::kFlip, .what = {services, {}}, .to = to, .to_generation = {}};
 }
 RolloutRequest rollback(std::vector<std::string> services) {
-  return {.verb = Verb::kRollback, .services = services};
+  return {.verb = Verb::kRollback, .what = {services, {}}, .to_generation = {}};
 }
 
 // "a:blue>green b:green>blue | c"
@@ -52,21 +51,17 @@ struct Case {
 
 TEST(Rollout, TableOfRequests) {
   RolloutRequest group_flip = flip({}, kGreen);
-  group_flip.group = "shop";
+  group_flip.what.group = "shop";
   RolloutRequest group_rollback = rollback({});
-  group_rollback.group = "shop";
+  group_rollback.what.group = "shop";
   RolloutRequest fresh_rollback = rollback({});
-  fresh_rollback.group = "fresh";
+  fresh_rollback.what.group = "fresh";
   RolloutRequest unknown_group = flip({}, kGreen);
-  unknown_group.group = "shoe";
+  unknown_group.what.group = "shoe";
   RolloutRequest both = flip({"a"}, kGreen);
-  both.group = "shop";
-  RolloutRequest right_generation = flip({"a"}, kGreen), wrong_generation = flip({"a"}, kGreen);
-  right_generation.if_generation = 12;
-  wrong_generation.if_generation = 11;
-  RolloutRequest stale_no_change = flip({"b"}, kGreen);
-  stale_no_change.if_generation = 11;
-
+  both.what.group = "shop";
+  RolloutRequest back_then = rollback({}), back_then_one = rollback({"b"});
+  back_then.to_generation = back_then_one.to_generation = 7;
   const Case cases[] = {
       {"flip of one", flip({"a"}, kGreen), "a:blue>green |"},
       {"flip of several", flip({"a", "c"}, kGreen), "a:blue>green c:blue>green |"},
@@ -84,9 +79,8 @@ TEST(Rollout, TableOfRequests) {
       {"unknown group", unknown_group, "404 unknown_group"},
       {"neither services nor group", flip({}, kGreen), "400 bad_request"},
       {"services and group", both, "400 bad_request"},
-      {"the generation is right", right_generation, "a:blue>green |"},
-      {"the generation is another", wrong_generation, "409 conflict"},
-      {"a conflict even where nothing would change", stale_no_change, "409 conflict"},
+      {"to a generation: all services as they were then", back_then, "b:green>blue | a c d"},
+      {"to a generation, one service", back_then_one, "b:green>blue |"},
       {"a pool that takes nothing", flip({"a", "d"}, kGreen), "422 refused"},
       {"from a pool that takes nothing", flip({"d"}, kBlue), "| d"},
   };
@@ -98,8 +92,18 @@ TEST(Rollout, UnknownNamesAreAnsweredWithThoseThereAre) {
   EXPECT_EQ(plan_rollout(flip({"x"}, kGreen), view()).error().message,
             "no service \"x\"; there are: a, b, c, d");
   RolloutRequest request = flip({}, kGreen);
-  request.group = "shoe";
+  request.what.group = "shoe";
   EXPECT_EQ(plan_rollout(request, view()).error().message, "no group \"shoe\"; there are: shop, fresh");
+}
+
+TEST(Rollout, TargetsBeforeAreWhatTheOldestLaterFlipLeft) {
+  const auto targets = targets_before({R"([{"service":"a","from":"blue","to":"green"}])",
+                                       R"([{"service":"a","from":"green","to":"blue"},)"
+                                       R"({"service":"b","from":"blue","to":"green"}])",
+                                       "no JSON"});
+  EXPECT_EQ(targets.at("a"), kGreen);
+  EXPECT_EQ(targets.at("b"), kBlue);
+  EXPECT_EQ(targets.size(), 2u);
 }
 
 TEST(Rollout, LongListsAreCutShort) {

@@ -39,14 +39,6 @@ TEST(InQuotes, EscapesAndCuts) {
   EXPECT_EQ(in_quotes(std::string(100, 'x')), "\"" + std::string(80, 'x') + "\"...");
 }
 
-TEST(Closest, FindsSlipsOnly) {
-  EXPECT_EQ(closest("actve", {"vip", "active"}), "active");
-  EXPECT_EQ(closest("workres", {"workers", "cpus"}), "workers");
-  EXPECT_EQ(closest("vpi", {"vip", "name"}), std::nullopt);  // 2 of 3 letters
-  EXPECT_EQ(closest("colour", {"vip", "name"}), std::nullopt);
-  EXPECT_EQ(closest("", {"vip"}), std::nullopt);
-}
-
 TEST(ConfigDocument, PlacesErrorsOfValuesOverSeveralLines) {
   const auto document = ConfigDocument::parse("a = [\n  1,\n  \"x\",\n]\n[t]\nb.c = true\n", "f.toml");
   ASSERT_TRUE(document);

@@ -138,7 +138,7 @@ TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
   };
   const Client added = client(kWeb, 900);
   ASSERT_NE(table.insert(place_of(added), {added.address, Be16::from_host(added.port), kWeb}, 1, 1,
-                         {.tick = now_ticks()}),
+                         FlowState{.tick = now_ticks()}),
             kNoFlow);
   uint32_t removed = 0;
   for (uint64_t bucket = 0; bucket < table.geometry().buckets() && removed < 2; ++bucket) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The switch against the plainest model of it: a map from flow to backend and phase. Random packets from both
-// sides of 200 tuples, with flips, rollbacks and weights that change in between; each packet must leave as
-// the model says.
+// sides of 200 tuples, with flips, rollbacks, weights that change and flows that are reset in between; each
+// packet must leave as the model says.
+#include <algorithm>
 #include <random>
 #include <unordered_map>
 
@@ -19,11 +20,15 @@ struct ModelFlow {
   uint16_t backend;
   FlowPhase phase;
   bool unproven;
+  uint32_t birth_generation;
+  bool client_reset = false, backend_reset = false;  // by Teal
+
+  bool is_reset() const { return phase == FlowPhase::kResetting || client_reset || backend_reset; }
 };
 
 class ModelTest : public SwitchTest {
  protected:
-  enum class Fate : uint8_t { kToBackend, kToClient, kPunted, kStale };
+  enum class Fate : uint8_t { kToBackend, kToClient, kPunted, kStale, kAnswered, kDropped };
   struct Expected {
     Fate fate;
     Client who;
@@ -61,16 +66,18 @@ class ModelTest : public SwitchTest {
     const Client who = tuple(number);
     const Target& target = targets->services[who.service];
     auto found = model_.find(number);
-    if (found != model_.end() && is_tcp(number) && flags == kSyn && is_closing(found->second.phase)) {
+    if (found != model_.end() && ends_before_client_packet(found->second, is_tcp(number), flags, target)) {
       model_.erase(found);
       found = model_.end();
     }
     if (found == model_.end()) {
       const bool adopted = is_tcp(number) && flags != kSyn;
       const Colour colour = adopted && target.drain_ticks != 0 ? target.previous : target.active;
-      if (!is_tcp(number) || (flags & kTcpRst) == 0) model_[number] = {kNoId, FlowPhase::kEmbryonic, true};
+      if (!is_tcp(number) || (flags & kTcpRst) == 0)
+        model_[number] = {kNoId, FlowPhase::kEmbryonic, true, static_cast<uint32_t>(next_generation() - 1)};
       return {Fate::kToBackend, who, kNoId, colour};
     }
+    if (found->second.is_reset()) return reset_packet(number, false, flags);
     move(found->second, is_tcp(number), false, event_of(flags, data));
     return {Fate::kToBackend, who, found->second.backend, {}};
   }
@@ -81,13 +88,66 @@ class ModelTest : public SwitchTest {
     if (found == model_.end()) return {Fate::kPunted, who, backend, {}};
     if (found->second.backend != backend)
       return {is_tcp(number) ? Fate::kStale : Fate::kToClient, who, backend, {}};
+    if (found->second.is_reset()) return reset_packet(number, true, flags);
     move(found->second, is_tcp(number), true, event_of(flags, data));
     return {Fate::kToClient, who, backend, {}};
   }
 
+  bool ends_before_client_packet(const ModelFlow& flow, bool tcp, uint8_t flags, const Target& target) const {
+    if (tcp) return flags == kSyn && (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting);
+    return plan.services[plan.backends[flow.backend].service].udp_cut &&
+           colour_of(flow.backend) != target.active && flow.birth_generation < target.flip_generation;
+  }
+
+  // Nothing passes but a RST.
+  Expected reset_packet(uint32_t number, bool from_backend, uint8_t flags) {
+    ModelFlow& flow = model_[number];
+    const bool rst = flags & kTcpRst;
+    if (!rst && (flags & kTcpAck) == 0) return {Fate::kDropped, tuple(number), flow.backend, {}};
+    (from_backend ? flow.backend_reset : flow.client_reset) = true;
+    if (rst || (flow.client_reset && flow.backend_reset)) flow.phase = FlowPhase::kReset;
+    if (!rst) return {Fate::kAnswered, tuple(number), flow.backend, {}};
+    return {from_backend ? Fate::kToClient : Fate::kToBackend, tuple(number), flow.backend, {}};
+  }
+
+  // The flows that a drain has left are begun with: one round of the sweep. Then the operator has seen
+  // enough, and of those begun the ends answer, or not.
+  void reset_round(uint32_t workers) {
+    const auto service = static_cast<uint16_t>(below(kServices));
+    Target& target = targets->services[service];
+    const auto next = static_cast<uint32_t>(next_generation());
+    target.reset_before = next - std::min(below(30), next - 1);
+    publish_targets();
+    settle();
+    restart(workers);
+    settle();
+    uint32_t probes = 0;
+    for (uint32_t number = 0; number < kTuples; ++number) {
+      const auto found = model_.find(number);
+      if (found == model_.end() || number % kServices != service) continue;
+      ModelFlow& flow = found->second;
+      if (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting ||
+          colour_of(flow.backend) == target.active || flow.birth_generation >= target.reset_before)
+        continue;
+      if (!is_tcp(number) || (flow.phase == FlowPhase::kEmbryonic && flow.unproven)) {
+        model_.erase(found);
+      } else {
+        flow.phase = FlowPhase::kResetting;
+        probes += 2;
+      }
+    }
+    EXPECT_EQ(collect().size(), probes);
+    target.reset_before = 0;
+    publish_targets();
+    settle();
+    for (uint32_t number = 0; number < kTuples; ++number) {
+      while (model_.contains(number) && model_[number].phase == FlowPhase::kResetting && !HasFatalFailure())
+        step(static_cast<uint16_t>(below(kMaxTestWorkers)), number);
+    }
+  }
+
   // One packet in, and what the model says of it out.
-  void step(uint16_t queue) {
-    const uint32_t number = below(kTuples);
+  void step(uint16_t queue, uint32_t number) {
     const Client who = tuple(number);
     const uint8_t flags = random_flags();
     const bool data = below(3) == 0;
@@ -95,6 +155,10 @@ class ModelTest : public SwitchTest {
     if (below(2) == 0) {
       const Expected expected = client_packet(number, flags, data);
       const Sent sent = pass(kFront, from_client(who, flags, payload), queue);
+      if (expected.fate == Fate::kAnswered) {
+        ASSERT_TRUE(is_answer(sent, kFront, vip(who.service))) << "tuple " << number;
+        return compare(number);
+      }
       const uint16_t backend = backend_of(sent);
       ASSERT_NE(backend, kNoId);
       EXPECT_TRUE(checksums_are_right(sent.frame));
@@ -111,9 +175,15 @@ class ModelTest : public SwitchTest {
                                                                  : static_cast<uint16_t>(below(kBackends));
       if (plan.backends[backend].service != who.service) return;
       const Expected expected = backend_packet(number, backend, flags, data);
-      const uint64_t punted = punts(), stale = count(DropReason::k_stale_backend);
+      const uint64_t punted = punts(), stale = count(DropReason::k_stale_backend),
+                     dropped = count(DropReason::k_flow_reset);
       const Sent sent = pass(kBack, from_backend(who, backend, flags, payload), queue);
+      if (expected.fate == Fate::kAnswered) {
+        ASSERT_TRUE(is_answer(sent, kBack, {who.address, Be16::from_host(who.port)})) << "tuple " << number;
+        return compare(number);
+      }
       ASSERT_EQ(sent.port == kFront, expected.fate == Fate::kToClient) << "tuple " << number;
+      EXPECT_EQ(count(DropReason::k_flow_reset) - dropped, expected.fate == Fate::kDropped);
       EXPECT_EQ(punts() - punted, expected.fate == Fate::kPunted);
       EXPECT_EQ(count(DropReason::k_stale_backend) - stale, expected.fate == Fate::kStale);
       if (sent.port == kFront) {
@@ -121,6 +191,16 @@ class ModelTest : public SwitchTest {
         EXPECT_TRUE(checksums_are_right(sent.frame));
       }
     }
+    compare(number);
+  }
+
+  static bool is_answer(const Sent& sent, uint16_t port, const Socket& from) {
+    return sent.port == port && sent.from() == to_string(from) && checksums_are_right(sent.frame) &&
+           parse(sent.frame.data(), static_cast<uint32_t>(sent.frame.size())).tcp_flags == kTcpRst;
+  }
+
+  void compare(uint32_t number) {
+    const Client who = tuple(number);
     const auto found = model_.find(number);
     ASSERT_EQ(phase_of(who), found == model_.end() ? std::nullopt : std::optional(found->second.phase))
         << "tuple " << number;
@@ -137,13 +217,16 @@ class ModelTest : public SwitchTest {
   }
 
   void run(uint32_t workers) {
+    plan.services[kEcho].udp_cut = true;
+    plan.timeouts.tcp_closed = plan.timeouts.tcp_established;  // nothing ages here
     start({.workers = workers, .flow_capacity = 2'000});
     for (uint32_t i = 0; i < kOperations && !HasFatalFailure(); ++i) {
-      step(static_cast<uint16_t>(below(kMaxTestWorkers)));
+      step(static_cast<uint16_t>(below(kMaxTestWorkers)), below(kTuples));
       if (below(200) == 0)
         flip({static_cast<uint16_t>(below(kServices)), static_cast<uint16_t>(below(kServices))},
              static_cast<Colour>(below(2)));
       if (below(2'000) == 0) change_weights();
+      if (below(500) == 0) reset_round(workers);
       if (i % 5'000 == 0) {
         EXPECT_TRUE(ledger_is_exact());
       }
@@ -151,6 +234,8 @@ class ModelTest : public SwitchTest {
     EXPECT_EQ(flows(), model_.size());
     EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
     EXPECT_EQ(count(Event::k_stateless), 0u);
+    EXPECT_GT(count(Event::k_flows_reset), 100u);
+    EXPECT_GT(count(Event::k_flows_cut), 100u);
   }
 
  private:

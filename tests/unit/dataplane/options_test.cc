@@ -81,7 +81,7 @@ constexpr Mistake kMistakes[] = {
      "5: dataplane.idle: is \"sleep\", expected \"adaptive\" or \"spin\""},
     {"NegativeSeed", "42", "-1", "6: dataplane.hash_seed: is -1, expected an integer of at least 0"},
     {"TooLittleMemory", "256", "1", "7: dataplane.memory_mb: is 1, expected an integer from 16"},
-    {"UnknownField", "idle", "idel", "5: dataplane.idel: is an unknown field, expected \"workers\", "},
+    {"UnknownField", "idle", "idel", "5: dataplane.idel: is an unknown field, did you mean \"idle\"?"},
     {"UnknownFieldOfPort", "side = \"client\"", "side = \"client\"\nmtu = 9000",
      "13: port[0].mtu: is an unknown field, expected \"name\", \"device\" or \"side\""},
     {"PortWithoutName", "name = \"front\"\n", "\n", "9: port[0].name: is missing, expected "},

@@ -9,7 +9,9 @@ namespace teal::test {
 namespace {
 
 constexpr std::array kPhases = {FlowPhase::kEmbryonic,  FlowPhase::kEstablished, FlowPhase::kClientFin,
-                                FlowPhase::kBackendFin, FlowPhase::kClosed,      FlowPhase::kReset};
+                                FlowPhase::kBackendFin, FlowPhase::kClosed,      FlowPhase::kReset,
+                                FlowPhase::kResetting};
+static_assert(kPhases.size() == static_cast<size_t>(FlowPhase::kCount));
 constexpr std::array kEvents = {FlowEvent::kQuiet, FlowEvent::kData, FlowEvent::kSyn, FlowEvent::kFin,
                                 FlowEvent::kRst};
 constexpr bool kFromClient = false, kFromBackend = true;
@@ -46,6 +48,24 @@ TEST(Phase, ARetransmittedFinIsNotTheOtherSides) {
 TEST(Phase, TheOtherSideMaySendOnAHalfClosedFlow) {
   EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromBackend, FlowEvent::kData), FlowPhase::kClientFin);
   EXPECT_EQ(next_phase(FlowPhase::kBackendFin, kFromClient, FlowEvent::kData), FlowPhase::kBackendFin);
+}
+
+TEST(Phase, NothingButARstEndsAResetThatTealHasBegun) {
+  for (const FlowEvent event : kEvents) {
+    for (const bool side : {kFromClient, kFromBackend})
+      EXPECT_EQ(next_phase(FlowPhase::kResetting, side, event),
+                event == FlowEvent::kRst ? FlowPhase::kReset : FlowPhase::kResetting);
+  }
+  EXPECT_FALSE(is_closing(FlowPhase::kResetting)) << "it counts as live";
+}
+
+TEST(Phase, TealResetsWhatIsResettingAndWhatItHasMarked) {
+  for (const FlowPhase phase : kPhases) {
+    EXPECT_EQ(is_reset_by_teal(FlowState{.phase = phase}), phase == FlowPhase::kResetting);
+    for (const uint8_t mark : {kFlowClientReset, kFlowBackendReset})
+      EXPECT_EQ(is_reset_by_teal(FlowState{.phase = phase, .flags = mark}),
+                phase == FlowPhase::kResetting || phase == FlowPhase::kReset);
+  }
 }
 
 // A forged RST or FIN costs a live flow no more than a shorter patience.
@@ -115,7 +135,7 @@ TEST(Phase, NoOrderOfTheClientsSegmentsAloneProvesATcpFlow) {
     const FlowPhase phase = *todo.begin();
     todo.erase(todo.begin());
     reached.insert(phase);
-    EXPECT_LE(timeout_ticks(timeouts, {.phase = phase, .flags = kFlowUnproven}), timeouts.embryonic);
+    EXPECT_LE(timeout_ticks(timeouts, FlowState{.phase = phase, .flags = kFlowUnproven}), timeouts.embryonic);
     for (const FlowEvent event : kEvents) {
       EXPECT_FALSE(proves(phase, kTcp, kFromClient, event));
       if (const FlowPhase next = next_phase(phase, kFromClient, event); !reached.contains(next))
@@ -142,7 +162,7 @@ TEST(Phase, EachPhaseHasItsTimeout) {
   const Timeouts timeouts{
       .embryonic = 1, .tcp_established = 2, .tcp_half_closed = 3, .tcp_closed = 4, .udp_established = 5};
   const auto ticks = [&](FlowPhase phase, uint8_t flags) {
-    return timeout_ticks(timeouts, {.phase = phase, .flags = flags});
+    return timeout_ticks(timeouts, FlowState{.phase = phase, .flags = flags});
   };
   EXPECT_EQ(ticks(FlowPhase::kEmbryonic, 0), 1u);
   EXPECT_EQ(ticks(FlowPhase::kEmbryonic, kFlowUdp), 1u);

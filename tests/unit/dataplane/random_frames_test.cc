@@ -68,14 +68,28 @@ class Promise16 : public SwitchTest {
     }
   }
 
+  // What is older than the flip is reset from now on, every other time.
+  void flip_and_reset(uint16_t service) {
+    Target& target = targets->services[service];
+    target.reset_before = below(2) == 0 ? static_cast<uint32_t>(next_generation()) : 0;
+    flip({service}, static_cast<Colour>(below(2)));
+  }
+
   void run(uint32_t workers) {
+    for (const uint16_t service : {kEcho, kEcho6}) plan.services[service].udp_cut = true;
+    publish();
     for (uint32_t i = 0; i < kFrames; ++i) {
       Frame frame = sane();
       if (below(2) == 0) mutate(frame);
       if (below(50) == 0)
         std::generate(frame.begin(), frame.end(), [&] { return static_cast<uint8_t>(random_()); });
       inject(static_cast<Wire>(below(kWires)), frame, static_cast<uint16_t>(below(kMaxTestWorkers)));
-      if (below(100) == 0) flip({static_cast<uint16_t>(below(kServices))}, static_cast<Colour>(below(2)));
+      if (below(100) == 0) flip_and_reset(static_cast<uint16_t>(below(kServices)));
+      if (below(1'000) == 0) {
+        settle();
+        collect();
+        restart(workers);  // and the sweep goes round
+      }
       if (below(64) == 0) {
         for (uint32_t worker_index = 0; worker_index < workers; ++worker_index)
           worker(worker_index).iterate();
@@ -93,9 +107,12 @@ class Promise16 : public SwitchTest {
 
   // Nothing came too rarely to be tried.
   void expect_all_kinds() {
-    EXPECT_GT(count(Event::k_icmp_errors), 0u);
-    for (const DropReason reason : {DropReason::k_truncated, DropReason::k_bad_header, DropReason::k_fragment,
-                                    DropReason::k_stale_backend, DropReason::k_icmp_without_flow})
+    for (const Event event : {Event::k_icmp_errors, Event::k_reset_probes, Event::k_resets_sent,
+                              Event::k_flows_reset, Event::k_flows_cut})
+      EXPECT_GT(count(event), 0u) << kEventNames[static_cast<int>(event)];
+    for (const DropReason reason :
+         {DropReason::k_truncated, DropReason::k_bad_header, DropReason::k_fragment,
+          DropReason::k_stale_backend, DropReason::k_icmp_without_flow, DropReason::k_flow_reset})
       EXPECT_GT(count(reason), 0u) << kDropReasonNames[static_cast<int>(reason)];
   }
 

@@ -28,6 +28,7 @@ Plan plan_of_all_tests() {
                    .tcp_half_closed = 30'000,
                    .tcp_closed = 1'000,
                    .udp_established = 6'000};
+  plan.reset_rate = 1'000'000;
   const auto service = [&](uint16_t id, const char* name, const char* vip, uint8_t protocol) {
     plan.services.push_back({.id = id, .name = name, .vip = socket_of(vip, protocol)});
   };
@@ -149,8 +150,12 @@ void SwitchTest::start_workers(uint32_t workers) {
   auto handover = Handover::create(workers);
   ASSERT_TRUE(handover.has_value()) << handover.error();
   handover_ = std::make_unique<Handover>(std::move(*handover));
-  shared_.reset(new Switch{
-      .segment = segment(), .ports = ports_, .handover = *handover_, .punt = punt, .idle = Idle::kSpin});
+  shared_.reset(new Switch{.segment = segment(),
+                           .ports = ports_,
+                           .handover = *handover_,
+                           .punt = punt,
+                           .pool = RingPorts::get().pool(),
+                           .idle = Idle::kSpin});
   for (uint32_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*shared_, i));
 }
 
@@ -179,7 +184,7 @@ void SwitchTest::TearDown() {
   for (uint32_t reason = 0; reason < kDropReasonCount; ++reason)
     decided += count(static_cast<DropReason>(reason));
   EXPECT_EQ(count(Event::k_rx), injected_);
-  EXPECT_EQ(decided, injected_) << "each packet has exactly one verdict";
+  EXPECT_EQ(decided, injected_ + count(Event::k_reset_probes)) << "each packet has exactly one verdict";
   EXPECT_TRUE(ledger_is_exact());
   EXPECT_TRUE(RingPorts::get().pool_is_whole()) << "an mbuf leaked or was freed twice";
   writer_.reset();

@@ -18,8 +18,8 @@
 // at its bytes afterwards. A test may set `punt` before start(): kTap0 and kTap1 are rings that can play
 // TAPs.
 //
-// At the end of every test: each received packet had one verdict (rx == tx + punted + drops), and the mbuf
-// pool is whole.
+// At the end of every test: each packet that was received or made had one verdict (rx + reset_probes == tx +
+// punted + drops), and the mbuf pool is whole.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -129,6 +129,8 @@ class SwitchTest : public testing::Test {
   uint64_t count(DropReason reason) const;
   uint64_t punts() const { return count(DropReason::k_punt_full) + count(Event::k_punted); }
   std::optional<Flow> flow_of(const Client& who) const;
+  // Behind the workers' back: `state` is of the same phase and flags, or the ledger is wrong from here on.
+  void set_state(const Client& who, const FlowState& state);
   std::optional<FlowPhase> phase_of(const Client& who) const;
   bool is_unproven(const Client& who) const;
   uint64_t flows() const;  // by counting the table
@@ -145,6 +147,8 @@ class SwitchTest : public testing::Test {
   PublicationWriter& writer() { return *writer_; }
 
   rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;
+  const Socket& backend_socket(uint16_t backend) const;
+  const Socket& vip(uint16_t service) const;
 
   Plan plan;
   Punt punt;
@@ -154,8 +158,7 @@ class SwitchTest : public testing::Test {
   void start_workers(uint32_t workers);
   void open_ports();
   void enqueue(Wire wire, uint16_t queue, rte_mbuf* mbuf);
-  const Socket& backend_socket(uint16_t backend) const;
-  const Socket& vip(uint16_t service) const;
+  FlowIndex index_of(const Client& who) const;
   uint8_t publish_slot(std::optional<uint8_t> (PublicationWriter::*free_slot)());
   uint64_t publish(uint8_t ruleset_slot);
 

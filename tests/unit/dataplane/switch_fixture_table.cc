@@ -8,15 +8,24 @@
 
 namespace teal::test {
 
-std::optional<Flow> SwitchTest::flow_of(const Client& who) const {
+FlowIndex SwitchTest::index_of(const Client& who) const {
   const FlowTable table = segment().flow_table();
   const FlowKey key{who.address, Be16::from_host(who.port), who.service};
   const auto word = PublicationWord::unpack(segment().header().word.load());
   const Rules rules{segment().ruleset(word.ruleset_slot), segment().targets(word.target_slot),
                     word.generation};
   const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), key.service);
-  const FlowIndex index = table.find(place, key, rules);
-  return index == kNoFlow ? std::nullopt : table.read(index);
+  return table.find(place, key, rules);
+}
+
+std::optional<Flow> SwitchTest::flow_of(const Client& who) const {
+  const FlowIndex index = index_of(who);
+  return index == kNoFlow ? std::nullopt : segment().flow_table().read(index);
+}
+
+void SwitchTest::set_state(const Client& who, const FlowState& state) {
+  ASSERT_NE(index_of(who), kNoFlow);
+  segment().flow_table().set_state(index_of(who), state);
 }
 
 std::optional<FlowPhase> SwitchTest::phase_of(const Client& who) const {

@@ -38,7 +38,7 @@ inline uint16_t backend_of(uint32_t number, uint32_t version) {
                                kTestServices * (version % (kTestBackends / kTestServices)));
 }
 inline FlowState state_of(uint32_t number, uint32_t version) {
-  return {.tick = number ^ version * 0x9e3779b9u, .last_hop = static_cast<uint16_t>(version)};
+  return FlowState{.tick = number ^ version * 0x9e3779b9u, .last_hop = static_cast<uint16_t>(version)};
 }
 // `tick` marks the flow; last hop and phase are free to change.
 inline bool is_whole(const Flow& flow) {

@@ -141,7 +141,8 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
                             48 * sizeof(FlowTable::Entry));
   for (uint32_t end = number + 100; number < end; ++number) {
     const FlowKey key = key_of(number);
-    EXPECT_EQ(owned.table.insert(place_of(owned.table, key), key, backend_of(number, 0), 0, {}), kNoFlow);
+    EXPECT_EQ(owned.table.insert(place_of(owned.table, key), key, backend_of(number, 0), 0, FlowState{}),
+              kNoFlow);
   }
   EXPECT_EQ(buckets, std::string(reinterpret_cast<const char*>(owned.buckets.get()), buckets.size()));
   EXPECT_EQ(entries, std::string(reinterpret_cast<const char*>(owned.entries.get()), entries.size()));
@@ -153,9 +154,9 @@ TEST(FlowTable, SameClientOfTwoServicesIsTwoFlows) {
   FlowKey one = key_of(1), two = key_of(1);
   one.service = 1;
   two.service = 2;
-  const FlowIndex first = table.insert(place_of(table, one), one, 1, 1, {});
+  const FlowIndex first = table.insert(place_of(table, one), one, 1, 1, FlowState{});
   EXPECT_EQ(table.find(place_of(table, two), two, service_of_backend()), kNoFlow);
-  const FlowIndex second = table.insert(place_of(table, two), two, 2, 1, {});
+  const FlowIndex second = table.insert(place_of(table, two), two, 2, 1, FlowState{});
   EXPECT_NE(first, second);
   EXPECT_EQ(table.find(place_of(table, one), one, service_of_backend()), first);
   EXPECT_EQ(table.find(place_of(table, two), two, service_of_backend()), second);
@@ -202,7 +203,7 @@ TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
       uint64_t inserted = 0;
       for (;; ++inserted) {
         const FlowKey key = client_of(pattern, inserted, random);
-        if (owned.table.insert(place_of(owned.table, key), key, 0, 1, {}) == kNoFlow) break;
+        if (owned.table.insert(place_of(owned.table, key), key, 0, 1, FlowState{}) == kNoFlow) break;
       }
       EXPECT_GE(inserted, flows) << "pattern " << pattern << " seed " << seed;
       const double full =
@@ -241,6 +242,22 @@ TEST(FlowTable, OwnersShareThePartitionsWithoutGapOrOverlap) {
                   (partitions + workers - 1) / workers);
     }
   }
+}
+
+TEST(Generation, IsOlderByTheShorterWayRound) {
+  EXPECT_TRUE(is_older(1, 2));
+  EXPECT_FALSE(is_older(2, 2));
+  EXPECT_FALSE(is_older(3, 2));
+  EXPECT_TRUE(is_older(0xffffffff, 1));
+  EXPECT_FALSE(is_older(1, 0xffffffff));
+}
+
+TEST(FlowTable, BucketsOfAnOwnerAreThoseOfItsPartitions) {
+  const FlowTable table({64, 747}, nullptr, nullptr, 1);
+  EXPECT_EQ(table.first_bucket(0, 3), 0u);
+  for (const uint32_t worker : {1u, 2u, 3u})
+    EXPECT_EQ(table.first_bucket(worker, 3), uint64_t{table.first_partition(worker, 3)} * 747);
+  EXPECT_EQ(table.first_bucket(3, 3), table.geometry().buckets());
 }
 
 TEST(FlowTable, BothPlacesAreInThePartitionOfTheClient) {

@@ -28,7 +28,7 @@ TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
     FlowTable flows = mine->flow_table();
     const FlowKey key{.client = {}, .client_port = Be16::from_host(9), .service = 2};
     flows.insert(flows.place_of(client_hash(key.client, key.client_port, flows.hash_seed()), 2), key, 6, 8,
-                 {});
+                 FlowState{});
     mine->header().word.store(PublicationWord{1, 3, 5}.pack(), std::memory_order_release);
     _exit(0);
   }

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `teal help`, `teal VERB --help` and the man page say, from the verb table.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "control/cli/verb.h"
+
+namespace teal::cli {
+
+std::string help_text();
+std::string help_text(const Verb& verb);
+// Of the verbs that begin with this word: "backend" for "backend set" and "backend list".
+std::string help_of_family(std::string_view word);
+
+// As text, or as {"help":...}.
+Outcome print_help(const Invocation& call, const std::string& text);
+
+std::string man_page();  // teal(1), in mdoc
+
+// What the exit codes mean.
+std::span<const std::pair<int, std::string_view>> exit_codes();
+
+}  // namespace teal::cli

@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The lab's teald and teal-dataplane run with the users, groups, capabilities and umask of their systemd units
+# (scripts/systemd), in the directories of tmpfiles.conf: what a unit forbids fails in the lab as well. The
+# rest of a unit's sandbox (file system, system calls) is systemd's and is not here. Sourced by scripts/lab.
+
+readonly units=$repo/scripts/systemd
+# For users that are not installed here: numbers that nobody has.
+readonly -A spare_ids=([teal]=59990 [teal-dataplane]=59991)
+
+user_id() { id -u "$1" 2>/dev/null || spare_id "$1"; }
+group_id() { getent group "$1" | cut -d: -f3 | grep . || spare_id "$1"; }
+spare_id() {
+  local id=${spare_ids[$1]:-}
+  [[ -n $id ]] || fail "no user or group $1: one of scripts/systemd that the lab does not know?"
+  if getent passwd "$id" >/dev/null || getent group "$id" >/dev/null; then
+    fail "user or group $id exists; the lab takes that number for $1 where $1 is not installed"
+  fi
+  echo "$id"
+}
+
+# read_units: what a service gets, into a file, once per lab: looking it up takes time, and tests measure how
+# soon a killed program is back.
+read_units() {
+  local unit line user group
+  mkdir -p "$run_dir/units"
+  for unit in teal-dataplane teald; do
+    local -A of=()
+    while IFS= read -r line; do
+      if [[ $line =~ ^([A-Za-z]+)=(.*) ]]; then of[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}; fi
+    done <"$units/$unit.service.in"
+    user=$(user_id "${of[User]}")
+    group=$(group_id "${of[Group]}")
+    local groups=--clear-groups capabilities=-all capability
+    if [[ -n ${of[SupplementaryGroups]:-} ]]; then groups=--groups=$(group_id "${of[SupplementaryGroups]}"); fi
+    for capability in ${of[AmbientCapabilities]}; do
+      capability=${capability#CAP_}
+      capabilities+=,+${capability,,}
+    done
+    # shellcheck disable=SC2034  # printed below
+    local unit_user=$user unit_group=$group unit_umask=${of[UMask]} unit_directory=${of[RuntimeDirectory]:-} privileges=(
+      setpriv --reuid "$user" --regid "$group" "$groups"
+      --inh-caps="$capabilities" --ambient-caps="$capabilities" --bounding-set="$capabilities" --no-new-privs
+    )
+    declare -p unit_user unit_group unit_umask unit_directory privileges >"$run_dir/units/$unit"
+  done
+}
+
+# make_shared_directories: those of tmpfiles.conf, for this instance, where they are missing. Of its other
+# lines, only that bpffs may be entered.
+make_shared_directories() {
+  local type path mode user group
+  while read -r type path mode user group; do
+    case $type in
+      d)
+        path=${path%/teal}/$instance
+        if [[ ! -d ${path%/*} || (-d $path && -g $path) ]]; then continue; fi
+        if [[ $user != root ]]; then user=$(user_id "$user"); fi
+        install -d -m "$mode" -o "$user" -g "$(group_id "$group")" "$path"
+        ;;
+      z) if [[ $path == /sys/fs/bpf && -d $path ]]; then chmod o+x "$path"; fi ;;
+    esac
+  done <"$units/tmpfiles.conf"
+}
+
+# share_with_services: all that the two services need to be there.
+share_with_services() {
+  make_shared_directories
+  read_units
+  (
+    # shellcheck disable=SC1091
+    source "$run_dir/units/teald"
+    install -d -m 0700 -o "$unit_user" -g "$unit_group" "$run_dir/state"
+  )
+}
+
+# launch_as_unit UNIT NAME LOG PROGRAM ARGUMENT...: on the edge.
+launch_as_unit() (
+  name=$2 log=$3 program=$4
+  make_shared_directories   # "teal-dataplane --detach" takes that of bpffs away
+  # shellcheck disable=SC1090  # by read_units
+  source "$run_dir/units/$1"
+  shift 4
+  # Below a home directory that is closed to others, only an open file leads to the program.
+  if ! "${privileges[@]}" test -x "$program"; then
+    exec {program_fd}<"$program"
+    program=/proc/self/fd/$program_fd
+  fi
+  umask "$unit_umask"
+  # As systemd does: DPDK puts files there.
+  if [[ -n $unit_directory ]]; then
+    export RUNTIME_DIRECTORY=$run_dir/$unit_directory
+    if [[ ! -d $RUNTIME_DIRECTORY ]]; then install -d -m 0700 -o "$unit_user" -g "$unit_group" "$RUNTIME_DIRECTORY"; fi
+  fi
+  launch edge "$name" "$log" "${privileges[@]}" "$program" "$@"
+)

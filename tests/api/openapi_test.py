@@ -1,0 +1,414 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds a running teald against docs/openapi.yaml: every operation, every answer, every documented error.
+
+usage: openapi_test.py TEALD STAND_IN_DATAPLANE OPENAPI_YAML
+
+What is documented and does not occur here fails the test as well, unless it is in NOT_HERE with a reason.
+"""
+import http.client
+import json
+import pathlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    import jsonschema
+    import yaml
+except ImportError as error:
+    print(f"skipped: {error}; Debian's python3-yaml and python3-jsonschema have it")
+    sys.exit(77)
+
+CONFIG = """
+[dataplane]
+workers = 1
+
+[api]
+listen = "127.0.0.1:{port}"
+
+[[port]]
+name = "front"
+device = "af_packet:none0"
+side = "both"
+
+[[service]]
+name = "service-a"
+vip = "198.18.0.10:80"
+protocol = "tcp"
+blue = ["198.18.2.11:8080", "198.18.2.12:8080"]
+green = [{{ address = "198.18.2.21:8080", weight = 2 }}]
+drain = {{ timeout = "5m", then = "reset" }}
+
+[[service]]
+name = "service-b"
+vip = "[fd18:0::10]:53"
+protocol = "udp"
+blue = ["[fd18:2::11]:53"]
+green = ["[fd18:2::21]:53"]
+
+[[group]]
+name = "shop"
+services = ["service-a", "service-b"]
+"""
+
+# Documented, and not to be had in this test.
+NOT_HERE = {
+    ("code", "internal"): "a bug",
+    ("code", "not_ready"): "teald opens its sockets when it is ready",
+    ("code", "no_free_slot"): "takes 64 flips with a stalled worker, 2 s each",
+    ("code", "request_timeout"): "takes 30 s; server_test has it",
+    ("status", "show_history", "503"): "a database that cannot be read",
+}
+
+failures = []
+
+
+def check(holds, what):
+    if not holds:
+        failures.append(what)
+        print(f"FAILED: {what}")
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=20)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Document:
+    def __init__(self, path):
+        self.doc = yaml.safe_load(pathlib.Path(path).read_text())
+        self.operations = {}  # (method, path) -> operation
+        for url, methods in self.doc["paths"].items():
+            for method, operation in methods.items():
+                self.operations[method.upper(), url] = operation
+        self.seen_status, self.seen_codes, self.seen_schemas = set(), set(), set()
+
+    def check_itself(self):
+        schemas = self.doc["components"]["schemas"]
+        for name, schema in schemas.items():
+            jsonschema.Draft202012Validator.check_schema(schema)
+            self._check_objects(schema, name)
+        names = [operation["operationId"] for operation in self.operations.values()]
+        check(len(names) == len(set(names)), "every operation has a name of its own")
+        used = set(json.dumps(self.doc).split('#/components/schemas/')[1:][i].split('"')[0]
+                   for i in range(json.dumps(self.doc).count('#/components/schemas/')))
+        check(used == set(schemas), f"schemas that nobody uses, or that are missing: {used ^ set(schemas)}")
+
+    def _check_objects(self, schema, where):
+        if isinstance(schema, list):
+            for element in schema:
+                self._check_objects(element, where)
+        if not isinstance(schema, dict):
+            return
+        if schema.get("type") == "object":
+            check("additionalProperties" in schema, f"{where}: an object says whether it has other properties")
+            if "properties" in schema:
+                check(schema["additionalProperties"] is False, f"{where}: an object has no other properties")
+                missing = set(schema.get("required", [])) - set(schema["properties"])
+                check(not missing, f"{where}: required and not described: {missing}")
+        for key, value in schema.items():
+            self._check_objects(value, f"{where}.{key}")
+
+    def resolve(self, element):
+        while "$ref" in element:
+            part = self.doc
+            for name in element["$ref"][2:].split("/"):
+                part = part[name]
+            element = part
+        return element
+
+    def validate(self, value, schema, what):
+        validator = jsonschema.Draft202012Validator({**schema, "components": self.doc["components"]})
+        for error in validator.iter_errors(value):
+            best = jsonschema.exceptions.best_match([error])
+            check(False, f"{what}: at {list(best.absolute_path)}: {best.message[:400]}")
+
+    def query_of(self, operation):
+        return sorted(parameter["name"] for parameter in map(self.resolve, operation.get("parameters", []))
+                      if parameter["in"] == "query")
+
+
+class Client:
+    def __init__(self, document, run_dir):
+        self.document, self.run_dir = document, run_dir
+
+    def __call__(self, method, path, body=None, *, url=None, expect=200, code=None, name="control.sock", headers=None,
+                 connection=None):
+        """Asks, and holds question and answer against the document. `path` is the document's."""
+        operation = self.document.operations[method, path]
+        url = url or path
+        if body is not None and expect == 200:
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            self.document.validate(body, schema, f"{method} {url}: the request")
+        connection = connection or Unix(self.run_dir / name)
+        connection.request(method, url, body=None if body is None else json.dumps(body), headers=headers or {})
+        answer = connection.getresponse()
+        what = f"{method} {url} {'' if body is None else json.dumps(body)}"
+        text = answer.read()
+        check(answer.status == expect, f"{what}: {answer.status}, expected {expect}: {text[:300]}")
+        content_type = answer.headers["Content-Type"].split(";")[0]
+        described = operation["responses"].get(str(answer.status), operation["responses"]["default"])
+        content = self.document.resolve(described)["content"]
+        check(content_type in content, f"{what}: {content_type} is not documented")
+        value = text.decode()
+        if content_type == "application/json":
+            value = json.loads(text)
+            self.document.validate(value, content[content_type]["schema"], what)
+        self.document.seen_status.add((operation["operationId"], str(answer.status)))
+        if answer.status != 200:
+            self.document.seen_codes.add(value["error"]["code"])
+        if code:
+            check(value["error"]["code"] == code, f"{what}: {value['error']['code']}, expected {code}")
+        return value
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    check(False, f"20 s without: {what}")
+
+
+def check_routes(ask, document):
+    listed = ask("GET", "/v1")["resources"]
+    check({(r["method"], r["path"]) for r in listed} == set(document.operations),
+          "the router and the document have the same resources: "
+          f"{ {(r['method'], r['path']) for r in listed} ^ set(document.operations) }")
+    for resource in listed:
+        documented = document.query_of(document.operations[resource["method"], resource["path"]])
+        check(sorted(resource["query"]) == documented, f"{resource['path']}: {resource['query']}, documented {documented}")
+
+
+def check_reads(ask):
+    ask("GET", "/v1/version")
+    ask("GET", "/v1/services")
+    ask("GET", "/v1/services", url="/v1/services?view=summary")
+    ask("GET", "/v1/services", url="/v1/services?view=all", expect=400, code="bad_request")
+    ask("GET", "/v1/services/{name}", url="/v1/services/service-b")
+    ask("GET", "/v1/services/{name}", url="/v1/services/nope", expect=404, code="unknown_service")
+    ask("GET", "/v1/services/{name}/drain", url="/v1/services/service-a/drain")
+    ask("GET", "/v1/services/{name}/drain", url="/v1/services/nope/drain", expect=404, code="unknown_service")
+    ask("GET", "/v1/counters")
+    ask("GET", "/v1/flows", url="/v1/flows?service=nope", expect=404, code="unknown_service")
+    check("teal_build_info" in ask("GET", "/metrics"), "/metrics has teal_build_info")
+
+
+def check_changes(ask, flows):
+    a, shop = {"services": ["service-a"]}, {"group": "shop"}
+    flip, back = ("POST", "/v1/flip"), ("POST", "/v1/rollback")
+    ask(*back, a, expect=409, code="nothing_to_roll_back")
+    ask("POST", "/v1/drain", {**a, "timeout": "2m"}, expect=409, code="not_draining")
+    ask(*flip, {**a, "to": "green", "dry_run": True})
+    begun = ask("GET", "/v1/services")["generation"]
+    flows()
+    ask(*flip, {**shop, "to": "green", "if_generation": begun, "reason": "release 42"})
+    ask(*flip, {**a, "to": "green"})
+    ask(*flip, {**a, "to": "green", "if_generation": 0}, expect=409, code="conflict")
+    ask(*flip, {**a, "to": "red"}, expect=400, code="bad_request")
+    ask(*flip, {"services": ["nope"], "to": "blue"}, expect=404, code="unknown_service")
+    ask(*flip, {"group": "nope", "to": "blue"}, expect=404, code="unknown_group")
+    ask(*flip, {**a, "to": "blue"}, name="status.sock", expect=403, code="read_only")
+
+    drain = ask("GET", "/v1/services/{name}/drain", url="/v1/services/service-a/drain")["draining"]
+    check(drain["flows"] == 200 and drain["clients"][0] == {"address": "10.0.0.0", "flows": 100},
+          f"the client with most flows comes first: {drain}")
+    check(len(drain["clients"]) == 10 and drain["oldest"]["born_before"], f"the drain's holders: {drain}")
+    shown = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")
+    check(shown["draining"]["flows"] == 200, f"draining: {shown['draining']}")
+    ask("GET", "/v1/flows", url="/v1/flows?service=service-a&colour=blue&limit=5")
+    ask("POST", "/v1/drain", {**a, "timeout": "2m", "then": "wait"})
+    ask("POST", "/v1/drain", {**a, "timeout": "2m"})
+    ask("POST", "/v1/drain", {**a, "timeout": "soon"}, expect=400, code="bad_request")
+
+    one = {"service": "service-a", "colour": "blue", "address": "198.18.2.11:8080"}
+    ask("POST", "/v1/backend", {**one, "weight": 7, "state": "drain"})
+    ask("POST", "/v1/backend", {**one, "weight": "file", "state": "ready"})
+    ask("POST", "/v1/backend", {**one, "address": "198.18.2.99:1", "weight": 1}, expect=404, code="unknown_backend")
+    ask("POST", "/v1/backend", {"service": "service-a", "colour": "green", "address": "198.18.2.21:8080", "state": "maint"},
+        expect=422, code="refused")
+    ask("POST", "/v1/backend", one, expect=400, code="bad_request")
+
+    ask(*back, {**a, "reason": "too many errors"})
+    only_green = {"service": "service-a", "colour": "green", "address": "198.18.2.21:8080"}
+    ask("POST", "/v1/backend", {**only_green, "state": "drain"})
+    ask(*flip, {**a, "to": "green"}, expect=422, code="refused")
+    ask("POST", "/v1/backend", {**only_green, "state": "ready"})
+    ask(*back, {"to_generation": begun, "dry_run": True})
+    ask(*back, {"to_generation": 10**9}, expect=404, code="unknown_generation")
+
+    ask("POST", "/v1/lock", {"reason": "audit"})
+    ask("GET", "/v1/services")
+    ask(*flip, {**a, "to": "green"}, expect=423, code="locked")
+    ask("POST", "/v1/lock", {"reason": "again"}, expect=423, code="locked")
+    ask("POST", "/v1/unlock", {})
+
+
+def check_reload(ask, config):
+    text = config.read_text()
+    config.write_text(text + "\n[[service]]\nname = \"X\"\n")
+    refused = ask("POST", "/v1/reload", {}, expect=422, code="bad_config")
+    check(len(refused["error"]["details"]) > 1, f"a bad config lists its errors: {refused}")
+    changed = text.replace('["198.18.2.11:8080", "198.18.2.12:8080"]', '["198.18.2.12:8080", "198.18.2.13:8080"]')
+    changed = changed.replace("weight = 2", "weight = 3")
+    changed += ('\n[[service]]\nname = "service-c"\nvip = "198.18.0.12:80"\nprotocol = "tcp"\n'
+                'blue = ["198.18.2.31:80"]\ngreen = ["198.18.2.41:80"]\n')
+    config.write_text(changed)
+    wait_for(lambda: ask("GET", "/v1/services")["config"]["file_differs"], "teald sees that the file differs")
+    plan = ask("POST", "/v1/reload", {"dry_run": True})["plan"]
+    check(plan["added"] and plan["changed"] and plan["retired"], f"the plan of a reload: {plan}")
+    ask("POST", "/v1/reload", {"reason": "another backend"})
+    retired = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")["colours"]["blue"]["backends"]
+    check(any(backend.get("retired") for backend in retired), f"a retired backend with flows is shown: {retired}")
+    config.write_text(text.replace('"service-b"', '"service-d"').replace("[fd18:0::10]", "[fd18:0::11]"))
+    ask("POST", "/v1/reload")
+
+
+def check_history(ask):
+    verbs = {change["verb"] for change in ask("GET", "/v1/history")["changes"]}
+    check({"flip", "rollback", "drain", "backend", "reload", "lock", "unlock"} <= verbs, f"the history has {verbs}")
+    page = ask("GET", "/v1/history", url="/v1/history?limit=2&service=service-a")
+    check(page["truncated"] and len(page["changes"]) == 2, "a page of the history")
+    ask("GET", "/v1/history", url=f"/v1/history?before={page['changes'][-1]['id']}")
+    ask("GET", "/v1/history", url="/v1/history?limit=many", expect=400, code="bad_request")
+
+
+def check_events(ask, document, run_dir):
+    """Each event is in the document's form and its types; 33 streams are one too many."""
+    streams = []
+    for i in range(33):
+        connection = Unix(run_dir / "control.sock")
+        if i < 32:
+            connection.request("GET", "/v1/events?since=0")
+            answer = connection.getresponse()
+            streams.append((connection, answer))  # an answer that nobody holds is closed
+            check(answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream", "an event stream")
+        else:
+            ask("GET", "/v1/events", expect=503, code="too_many_connections", connection=connection)
+    document.seen_status.add(("follow_events", "200"))
+    told = document.operations["GET", "/v1/events"]["description"].split("Types:")[1]
+    types = {name.strip(" .\n") for name in told.split(",")}
+    seen, event = set(), {}
+    deadline = time.monotonic() + 20
+    while "reloaded" not in seen and time.monotonic() < deadline:
+        line = answer.readline()
+        if not line:
+            break
+        line = line.decode().rstrip("\n")
+        if line.startswith(":"):
+            continue
+        if line:
+            key, _, value = line.partition(": ")
+            event[key] = value
+            continue
+        if event:
+            check(set(event) == {"id", "event", "data"} and event["id"].isdigit(), f"an event's form: {event}")
+            check(event.get("event") in types, f"the event {event.get('event')} is documented")
+            check("at" in json.loads(event["data"]), f"an event says when: {event}")
+            seen.add(event["event"])
+        event = {}
+    check({"intended", "published", "adopted", "done", "locked", "unlocked", "reloaded"} <= seen, f"events seen: {seen}")
+    for connection, _ in streams:
+        connection.close()
+    ask("GET", "/v1/events", url="/v1/events?since=x", expect=400, code="bad_request")
+
+
+def check_faults(ask, document, state_dir, dataplane, port):
+    a = {"services": ["service-a"]}
+    database = sqlite3.connect(state_dir / "teal.db", isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")  # nobody else can write now
+    ask("POST", "/v1/flip", {**a, "to": "green"}, expect=503, code="storage")
+    database.execute("ROLLBACK")
+    dataplane("hold")
+    ask("POST", "/v1/flip", {**a, "to": "green"}, expect=504, code="adoption_timeout")
+    dataplane("go on")
+
+    def raw(method, url, **more):
+        connection = more.pop("connection", None) or Unix(ask.run_dir / "control.sock")
+        connection.request(method, url, **more)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        document.validate(body, {"$ref": "#/components/schemas/Error"}, f"{method} {url}")
+        document.seen_codes.add(body["error"]["code"])
+        return answer.status, body["error"]["code"]
+
+    check(raw("GET", "/v2") == (404, "unknown_path"), "an unknown path")
+    check(raw("PUT", "/v1/flip") == (405, "method_not_allowed"), "a method that is not taken")
+    check(raw("POST", "/v1/flip", body="x" * 200_000) == (413, "bad_request"), "a body that is too large")
+    loopback = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    ask("GET", "/v1/services", connection=loopback)
+    check(raw("GET", "/v1", headers={"Host": "evil.example"}, connection=loopback) == (421, "wrong_host"), "DNS rebinding")
+
+
+def check_all_seen(document):
+    for operation in document.operations.values():
+        for status in operation["responses"]:
+            key = (operation["operationId"], status)
+            if status != "default" and key not in document.seen_status and ("status", *key) not in NOT_HERE:
+                check(False, f"documented, and did not occur: {key}")
+    codes = set(document.doc["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"])
+    for code in codes - document.seen_codes:
+        check(("code", code) in NOT_HERE, f"documented, and did not occur: the error {code}")
+
+
+def main():
+    teald, stand_in, openapi = sys.argv[1:]
+    document = Document(openapi)
+    document.check_itself()
+    home = pathlib.Path(tempfile.mkdtemp(prefix="teal-api-"))
+    port = free_port()
+    config, run_dir, state_dir = home / "teal.toml", home / "run", home / "state"
+    config.write_text(CONFIG.format(port=port))
+    run_dir.mkdir()
+    started = []
+    try:
+        dataplane_process = subprocess.Popen([stand_in, run_dir, "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(dataplane_process)
+        check(dataplane_process.stdout.readline() == "ready\n", "the stand-in for a dataplane is ready")
+        started.append(subprocess.Popen(
+            [teald, "--config", config, "--run-dir", run_dir, "--state-dir", state_dir, "--log-level", "warning"]))
+        wait_for((run_dir / "control.sock").exists, "control.sock")
+
+        def dataplane(line):
+            dataplane_process.stdin.write(line + "\n")
+            dataplane_process.stdin.flush()
+            dataplane_process.stdout.readline()
+
+        ask = Client(document, run_dir)
+        check_routes(ask, document)
+        check_reads(ask)
+        check_changes(ask, lambda: dataplane("flows"))
+        check_reload(ask, config)
+        check_history(ask)
+        check_events(ask, document, run_dir)
+        check_faults(ask, document, state_dir, dataplane, port)
+        check_all_seen(document)
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(timeout=20)
+        shutil.rmtree(home)
+    print(f"{len(document.operations)} operations, {len(document.seen_codes)} errors, {len(failures)} failures")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

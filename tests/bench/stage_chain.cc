@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stages of a worker (worker.cc: forward()) on bursts of 64, without EAL, ports or another core, and what
+// each of them takes: to see where cycles go, and what a change of one stage brings.
+//
+//   stage_chain --flows 65536                       cycles a packet of each stage, by TSC
+//   valgrind --tool=callgrind --toggle-collect='*measured_burst*' stage_chain --flows 1000 --bursts 200 ...
+//                                                   instructions, which repeat to the last digit
+//
+// The median over all bursts is told, so that a burst in which the core was taken away does not count. A
+// packet's bytes are copied into one of a few buffers before parse() sees it, as net_pcap does: `source` is
+// that copy, and no part of the sum. Flows are established, the packets are the clients', in an order that
+// helps no prefetcher.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include <cxxopts.hpp>
+
+#include "control/ruleset_builder.h"
+#include "dataplane/classify.h"
+#include "dataplane/track.h"
+#include "dataplane/translate.h"
+#include "tests/support/packet_builder.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+namespace teal {
+namespace {
+
+constexpr uint16_t kServices = 16;
+constexpr uint32_t kBuffers = 256;  // as many mbufs as a mempool's cache hands out in turn
+constexpr uint32_t kDataRoom = RTE_MBUF_DEFAULT_BUF_SIZE;
+constexpr uint32_t kFrameBytes = 64;  // at most, in the source
+constexpr uint32_t kNow = 1000;       // tick
+
+enum Stage : uint32_t { kSource, kParse, kClassify, kFind, kTrack, kTranslate, kStages };
+constexpr std::array<const char*, kStages> kStageNames = {"source",     "parse", "classify",
+                                                          "find_flows", "track", "translate"};
+
+Socket socket_of(const std::string& text, uint8_t protocol) {
+  Socket socket = parse_socket(text).value();
+  socket.protocol = protocol;
+  return socket;
+}
+
+struct Options {
+  uint64_t flows, held, bursts;
+  bool tcp, replies;
+};
+
+class Chain {
+ public:
+  explicit Chain(const Options& options)
+      : options_(options), segment_(open_segment(options)), tracker_(make_tracker()) {
+    port_.side = 3;
+    ports_by_id_[0] = &port_;
+    traits_.assign(RTE_MAX_ETHPORTS, {0, 3, false});
+    buffers_.resize(kBuffers * kDataRoom);
+    mbufs_.resize(kBuffers);
+    for (uint32_t i = 0; i < kBuffers; ++i) {
+      mbufs_[i].buf_addr = &buffers_[i * kDataRoom];
+      mbufs_[i].data_off = RTE_PKTMBUF_HEADROOM;
+    }
+    establish();
+  }
+  ~Chain() {
+    const auto huge = SegmentPaths::of(run_dir_).huge;
+    if (!huge.empty()) std::filesystem::remove_all(std::filesystem::path(huge).parent_path());
+    std::filesystem::remove_all(run_dir_);
+  }
+
+  // One burst through all stages; adds what each took.
+  __attribute__((noinline)) void measured_burst(std::array<uint64_t, kStages>& cycles) {
+    uint64_t before = rte_rdtsc();
+    const auto stage_done = [&](Stage stage) {
+      const uint64_t now = rte_rdtsc();
+      cycles[stage] = now - before;
+      before = now;
+    };
+    receive();
+    stage_done(kSource);
+    parse_packets();
+    stage_done(kParse);
+    classify(burst_, rules_, traits_, segment_.header().hash_seed);
+    stage_done(kClassify);
+    tracker_.find_flows(burst_, rules_);
+    stage_done(kFind);
+    tracker_.track(burst_, rules_, traits_, kNow);
+    stage_done(kTrack);
+    translate(burst_, rules_, ports_by_id_);
+    stage_done(kTranslate);
+    for (uint32_t i = 0; i < Burst::kCapacity; ++i)
+      if (burst_.verdicts[i].kind() != Verdict::Kind::kForward) std::abort();
+  }
+
+  uint64_t flows_held() const {
+    uint64_t count = 0;
+    for (const auto& by_colour : segment_.worker(0).flows)
+      for (const FlowCount& flows : by_colour) count += flows.live.load(std::memory_order_relaxed);
+    return count;
+  }
+
+ private:
+  Segment open_segment(const Options& options) {
+    run_dir_ = (std::filesystem::temp_directory_path() / "teal-stage-chain-XXXXXX").string();
+    if (mkdtemp(run_dir_.data()) == nullptr) std::abort();
+    auto opened = Segment::open_or_create({.run_dir = run_dir_,
+                                           .flow_capacity = std::max<uint64_t>(options.held, 1 << 20),
+                                           .hash_seed = 42,
+                                           .try_huge_pages = true});
+    if (!opened) {
+      std::cerr << opened.error() << '\n';
+      std::exit(1);
+    }
+    if (!opened->no_huge_pages.empty()) std::cerr << "no huge pages: " << opened->no_huge_pages << '\n';
+    return std::move(opened->segment);
+  }
+
+  Tracker make_tracker() {
+    Plan plan;
+    plan.timeouts = {3'000, 700'000, 30'000, 1'000, 6'000};
+    const uint8_t protocol = options_.tcp ? kProtocolTcp : kProtocolUdp;
+    for (uint16_t s = 0; s < kServices; ++s) {
+      plan.services.push_back({.id = s,
+                               .name = "service",
+                               .vip = socket_of("198.18.0." + std::to_string(10 + s) + ":5300", protocol)});
+      NumberedBackend backend{.id = s, .service = s};
+      backend.socket = socket_of("198.18.2." + std::to_string(10 + s) + ":5300", protocol);
+      backend.weights[0] = 1;
+      plan.backends.push_back(backend);
+      segment_.header().next_hops[s].store(Hop{0, {{2, 0, 0, 0, 0, 1}}}.word());
+    }
+    if (!build_ruleset(plan, segment_.ruleset(0))) std::abort();
+    return Tracker(segment_, segment_.worker(0), 0, 1);
+  }
+
+  // Frame n of the source is of flow order_[n]; a flow's address is a permutation of its number.
+  void write_frame(uint64_t flow, bool reply, uint8_t* frame) {
+    auto& made = templates_[reply][flow % kServices];
+    if (made.frame.empty()) {
+      const std::string last = std::to_string(10 + flow % kServices);
+      test::PacketBuilder builder;
+      reply ? builder.ipv4("198.18.2." + last, "10.0.0.0") : builder.ipv4("10.0.0.0", "198.18.0." + last);
+      const uint16_t from = reply ? 5300 : 1024, to = reply ? 1024 : 5300;
+      options_.tcp ? builder.tcp(from, to, kTcpAck) : builder.udp(from, to);
+      made.frame = builder.pad_to(60).build();
+      made.parsed = parse(made.frame.data(), 60);
+    }
+    const auto bits = static_cast<uint32_t>(flow * 0x9e3779b1u) & 0xff'ffffu;
+    const uint8_t address[4] = {10, static_cast<uint8_t>(bits >> 16), static_cast<uint8_t>(bits >> 8),
+                                static_cast<uint8_t>(bits)};
+    const Socket none = socket_of("10.0.0.0:1024", made.parsed.protocol);
+    const Socket client{IpAddress::from_v4(address),
+                        Be16::from_host(static_cast<uint16_t>(1024 + flow % 60'000)), none.protocol};
+    std::copy_n(made.frame.data(), 60, frame);
+    (reply ? rewrite_destination : rewrite_source)(frame, made.parsed, client,
+                                                   ChecksumDelta::between(none, client));
+  }
+
+  void establish() {
+    std::vector<uint64_t> order(options_.held);
+    for (uint64_t n = 0; n < options_.held; ++n) order[n] = n;
+    source_.resize(Burst::kCapacity * kFrameBytes);
+    std::array<uint64_t, kStages> ignored{};
+    for (uint64_t first = 0; first < options_.held; first += Burst::kCapacity) {
+      for (uint32_t i = 0; i < Burst::kCapacity; ++i)
+        write_frame((first + i) % options_.held, false, &source_[i * kFrameBytes]);
+      next_ = 0;
+      measured_burst(ignored);
+      for (uint32_t i = 0; i < Burst::kCapacity; ++i) {
+        FlowState state = tracker_.table().state(burst_.flows[i]);
+        state.phase = FlowPhase::kEstablished;
+        state.flags &= static_cast<uint8_t>(~kFlowUnproven);
+        tracker_.set_state(burst_.flows[i], state);
+      }
+    }
+    const uint64_t packets = (options_.flows + Burst::kCapacity - 1) / Burst::kCapacity * Burst::kCapacity;
+    source_.resize(packets * kFrameBytes);
+    for (uint64_t n = 0; n < packets; ++n)
+      write_frame(n % options_.flows, options_.replies && n % 2 == 1, &source_[n * kFrameBytes]);
+    next_ = 0;
+  }
+
+  void receive() {
+    burst_.count = Burst::kCapacity;
+    for (uint32_t i = 0; i < Burst::kCapacity; ++i) {
+      rte_mbuf& mbuf = mbufs_[next_buffer_++ % kBuffers];
+      std::copy_n(&source_[next_], kFrameBytes, rte_pktmbuf_mtod(&mbuf, uint8_t*));
+      mbuf.data_len = 60;
+      mbuf.pkt_len = 60;
+      mbuf.port = 0;
+      burst_.mbufs[i] = &mbuf;
+      next_ += kFrameBytes;
+      if (next_ == source_.size()) next_ = 0;
+    }
+  }
+
+  // As Worker::parse_packets().
+  void parse_packets() {
+    for (uint32_t i = 0; i < burst_.count; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
+    for (uint32_t i = 0; i < burst_.count; ++i) {
+      const rte_mbuf* mbuf = burst_.mbufs[i];
+      burst_.packets[i] = parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf));
+    }
+  }
+
+  struct Template {
+    test::Frame frame;
+    ParsedPacket parsed;
+  };
+
+  const Options options_;
+  std::string run_dir_;
+  Segment segment_;
+  Tracker tracker_;
+  Rules rules_{segment_.ruleset(0), segment_.targets(0), 1};
+  Burst burst_;
+  Port port_;
+  std::array<const Port*, kMaxPorts> ports_by_id_{};
+  std::vector<PortTraits> traits_;
+  Template templates_[2][kServices];
+  std::vector<uint8_t> source_, buffers_;
+  std::vector<rte_mbuf> mbufs_;
+  uint64_t next_ = 0, next_buffer_ = 0;
+};
+
+int main_of(int argc, char** argv) {
+  cxxopts::Options parser("stage_chain", "What each stage of a worker takes, without EAL.");
+  parser.add_options()                                                                              //
+      ("flows", "that packets come from", cxxopts::value<uint64_t>()->default_value("65536"), "N")  //
+      ("held", "flows in the table, at least --flows", cxxopts::value<uint64_t>()->default_value("0"),
+       "N")                                                                               //
+      ("bursts", "to measure", cxxopts::value<uint64_t>()->default_value("100000"), "N")  //
+      ("tcp", "instead of UDP")("replies", "every second packet is the backend's");
+  const auto given = parser.parse(argc, argv);
+  Options options{.flows = given["flows"].as<uint64_t>(),
+                  .held = given["held"].as<uint64_t>(),
+                  .bursts = given["bursts"].as<uint64_t>(),
+                  .tcp = given.count("tcp") != 0,
+                  .replies = given.count("replies") != 0};
+  options.held = std::max(options.held, options.flows);
+  const auto chain = std::make_unique<Chain>(options);
+  std::vector<std::array<uint64_t, kStages>> taken(options.bursts);
+  for (auto& cycles : taken) chain->measured_burst(cycles);
+
+  double sum = 0;
+  for (uint32_t stage = 0; stage < kStages; ++stage) {
+    std::vector<uint64_t> cycles;
+    for (const auto& burst : taken) cycles.push_back(burst[stage]);
+    std::nth_element(cycles.begin(), cycles.begin() + static_cast<ptrdiff_t>(cycles.size() / 2),
+                     cycles.end());
+    const double median = static_cast<double>(cycles[cycles.size() / 2]) / Burst::kCapacity;
+    if (stage != kSource) sum += median;
+    std::printf("%-12s %7.1f cycles a packet\n", kStageNames[stage], median);
+  }
+  std::printf("%-12s %7.1f cycles a packet, without source; %llu flows in the table\n", "sum", sum,
+              static_cast<unsigned long long>(chain->flows_held()));
+  return 0;
+}
+
+}  // namespace
+}  // namespace teal
+
+int main(int argc, char** argv) {
+  return teal::main_of(argc, argv);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <csignal>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "tests/unit/control/api_client.h"
+#include "tests/unit/control/fake_dataplane.h"
+
+extern char** environ;
+
+namespace teal {
+
+// A teald in a process of its own, which can be killed as a process is: from outside, or at an event.
+class MortalDaemon {
+ public:
+  explicit MortalDaemon(const DaemonHome& home, const std::string& die_at = "never", int nth = 1) {
+    std::string words[] = {
+        TEAL_MORTAL_TEALD,  home.dir().file("teal.toml"), home.run_dir(), home.dir().file("state"), die_at,
+        std::to_string(nth)};
+    char* argv[std::size(words) + 1] = {};
+    for (size_t i = 0; i < std::size(words); ++i) argv[i] = words[i].data();
+    EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv, environ), 0);
+    EXPECT_TRUE(FakeDataplane::wait_for([&] { return home.get("/v1/version").status == 200 || is_over(); }));
+  }
+  ~MortalDaemon() { kill_now(); }
+  MortalDaemon(const MortalDaemon&) = delete;
+  MortalDaemon& operator=(const MortalDaemon&) = delete;
+
+  void kill_now() {
+    if (is_over()) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, &status_, 0);
+    over_ = true;
+  }
+  // Did it end, at most a moment from now?
+  bool dies() {
+    return FakeDataplane::wait_for([&] { return is_over(); });
+  }
+  bool was_killed() const { return over_ && WIFSIGNALED(status_) && WTERMSIG(status_) == SIGKILL; }
+  bool is_over() {
+    if (!over_) over_ = ::waitpid(pid_, &status_, WNOHANG) == pid_;
+    return over_;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int status_ = 0;
+  bool over_ = false;
+};
+
+}  // namespace teal

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A teald that dies by SIGKILL at the N-th event of a kind: events are told before anything that follows them
+// is done, so each is a point between two steps of a change.
+//
+// usage: mortal_teald CONFIG RUN_DIR STATE_DIR EVENT N
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include <unistd.h>
+
+#include <spdlog/spdlog.h>
+
+#include "control/daemon.h"
+
+int main(int argc, char** argv) {
+  if (argc != 6) return 2;
+  spdlog::set_level(spdlog::level::off);
+  int left = std::atoi(argv[5]);
+  teal::DaemonOptions options{.config_path = argv[1], .run_dir = argv[2], .state_dir = argv[3]};
+  options.on_event = [&left, event = std::string(argv[4])](const teal::ToldEvent& told) {
+    if (told.type == event && --left == 0) kill(getpid(), SIGKILL);
+  };
+  auto daemon = teal::Daemon::start(std::move(options));
+  if (!daemon) {
+    for (const std::string& message : daemon.error().messages) fprintf(stderr, "%s\n", message.c_str());
+    return daemon.error().code;
+  }
+  return (*daemon)->run();
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What operators ask teald for beside flips: reload, drain, backends, locks, the way back to a generation.
+// With a dataplane that adopts all at once.
+#include <set>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/control/api_client.h"
+#include "tests/unit/control/fake_dataplane.h"
+
+namespace teal {
+namespace {
+
+class Verbs : public testing::Test {
+ protected:
+  Verbs() {
+    std::filesystem::create_directories(home.run_dir());
+    dataplane.emplace(home.run_dir());
+    teald.emplace(home);
+  }
+
+  std::string code(const ApiReply& reply) { return reply.body["error"].value("code", "-"); }
+  uint64_t generation() { return home.get("/v1/services").body["generation"]; }
+  std::string active(const std::string& service) { return home.service(service)["active"]; }
+  ApiReply set_backend(const char* colour, const char* address, const std::string& what) {
+    return home.post("/v1/backend", std::string(R"({"service":"service-a","colour":")") + colour +
+                                        R"(","address":")" + address + "\"," + what + "}");
+  }
+  void write_with(const std::string& from, const std::string& to) {
+    std::string toml = kShopToml;
+    toml.replace(toml.find(from), from.size(), to);
+    home.write_config(toml);
+  }
+
+  DaemonHome home;
+  std::optional<FakeDataplane> dataplane;
+  std::optional<RunningDaemon> teald;
+};
+
+struct Verb {
+  const char* path;
+  const char* body;  // without the closing brace, for more fields
+};
+constexpr Verb kVerbs[] = {
+    {"/v1/flip", R"({"services":["service-b"],"to":"green")"},
+    {"/v1/rollback", R"({"services":["service-a"])"},
+    {"/v1/rollback", R"({"to_generation":1)"},
+    {"/v1/reload", R"({"reason":"r")"},
+    {"/v1/drain", R"({"services":["service-a"],"timeout":"7s")"},
+    {"/v1/backend", R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain")"},
+};
+
+TEST_F(Verbs, EachOneRehearsesKnowsConflictsAndIsStoppedByALock) {
+  ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  write_with("198.18.2.13:8080", "198.18.2.33:8080");
+  const uint64_t before = generation();
+  nlohmann::json seen = home.get("/v1/services").body["services"];
+  for (const Verb& verb : kVerbs) {
+    const std::string body = verb.body;
+    const ApiReply rehearsed = home.post(verb.path, body + R"(,"dry_run":true})");
+    EXPECT_EQ(rehearsed.status, 200u) << verb.path << rehearsed.body;
+    EXPECT_EQ(rehearsed.body["dry_run"], true);
+    EXPECT_EQ(rehearsed.body["generation"], before);
+    EXPECT_EQ(code(home.post(verb.path, body + R"(,"if_generation":1})")), "conflict") << verb.path;
+    EXPECT_EQ(home.get("/v1/services").body["services"], seen) << verb.path << ": nothing changed";
+    EXPECT_EQ(dataplane->generation(), before);
+  }
+  ASSERT_EQ(home.post("/v1/lock", R"({"reason":"audit"})").status, 200u);
+  for (const Verb& verb : kVerbs) {
+    const ApiReply reply = home.post(verb.path, std::string(verb.body) + "}");
+    EXPECT_EQ(reply.status, 423u) << verb.path;
+    EXPECT_NE(reply.body["error"]["message"].get<std::string>().find("audit"), std::string::npos)
+        << reply.body;
+  }
+  EXPECT_EQ(generation(), before);
+  ASSERT_EQ(home.post("/v1/unlock", "{}").status, 200u);
+  for (const Verb& verb : kVerbs) {
+    const uint64_t now = generation();
+    const ApiReply reply =
+        home.post(verb.path, verb.body + (R"(,"if_generation":)" + std::to_string(now) + "}"));
+    EXPECT_EQ(reply.status, 200u) << verb.path << reply.body;
+    const bool is_undone_already = std::string(verb.body).find("to_generation") != std::string::npos;
+    if (!is_undone_already) {
+      EXPECT_EQ(reply.body["generation"], now + 1) << verb.path << reply.body;
+    }
+  }
+}
+
+TEST_F(Verbs, ARollbackToAGenerationTakesBackEveryFlipSince) {
+  home.flip("service-a", "green");                             // 2
+  home.post("/v1/flip", R"({"group":"shop","to":"green"})");   // 3: service-b
+  home.post("/v1/rollback", R"({"services":["service-a"]})");  // 4
+  home.flip("service-c", "green");                             // 5
+  const ApiReply back = home.post("/v1/rollback", R"({"to_generation":2})");
+  ASSERT_EQ(back.status, 200u) << back.body;
+  EXPECT_EQ(back.body["changed"].size(), 3u) << back.body;
+  EXPECT_EQ(active("service-a"), "green");
+  EXPECT_EQ(active("service-b"), "blue");
+  EXPECT_EQ(active("service-c"), "blue");
+  EXPECT_EQ(home.post("/v1/rollback", R"({"to_generation":5,"services":["service-c"]})").status, 200u);
+  EXPECT_EQ(active("service-c"), "green");
+  EXPECT_EQ(code(home.post("/v1/rollback", R"({"to_generation":999})")), "unknown_generation");
+}
+
+TEST_F(Verbs, TheActivePoolIsNeverEmptiedByHand) {
+  EXPECT_EQ(set_backend("blue", "198.18.2.11:8080", R"("state":"drain")").status, 200u);
+  const ApiReply last = set_backend("blue", "198.18.2.12:8080", R"("state":"maint")");
+  EXPECT_EQ(last.status, 422u);
+  EXPECT_EQ(code(last), "refused");
+  EXPECT_EQ(set_backend("blue", "198.18.2.12:8080", R"("weight":0)").status, 422u);
+
+  EXPECT_EQ(set_backend("green", "198.18.2.21:8080", R"("state":"maint")").status, 200u) << "not active";
+  EXPECT_EQ(home.flip("service-a", "green").status, 422u) << "it takes no new flows";
+  EXPECT_EQ(set_backend("green", "198.18.2.21:8080", R"("state":"ready")").status, 200u);
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
+  EXPECT_EQ(code(set_backend("green", "198.18.2.99:8080", R"("state":"drain")")), "unknown_backend");
+}
+
+TEST_F(Verbs, ABackendsWeightAndStateOutliveRestartsAndReloadsAndAreToldAsDrift) {
+  set_backend("blue", "198.18.2.11:8080", R"("weight":9)");
+  set_backend("blue", "198.18.2.12:8080", R"("state":"maint")");
+  const Ruleset& rules = dataplane->ruleset();
+  EXPECT_NE(rules.backends[1].flags & kBackendResetBlue, 0) << "in maint its flows are reset";
+  EXPECT_EQ(rules.backends[1].flags & kBackendResetGreen, 0);
+  for (const bool restart : {false, true}) {
+    if (restart) {
+      teald.reset();
+      teald.emplace(home);
+    } else {
+      ASSERT_EQ(home.post("/v1/reload", "{}").status, 200u);
+    }
+    const nlohmann::json service = home.service("service-a");
+    EXPECT_EQ(service["colours"]["blue"]["backends"][0]["weight"], 9);
+    EXPECT_EQ(service["colours"]["blue"]["backends"][0]["file_weight"], 1);
+    EXPECT_EQ(service["colours"]["blue"]["backends"][1]["state"], "maint");
+    EXPECT_EQ(service["drift"].size(), 2u) << service["drift"];
+  }
+  EXPECT_EQ(set_backend("blue", "198.18.2.11:8080", R"("weight":"file")").status, 200u);
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][0]["weight"], 1);
+}
+
+TEST_F(Verbs, ABadFileReloadsNothingAndTellsAllItsErrors) {
+  home.write_config(std::string(kShopToml) + "\n[[service]]\nname = \"X\"\nvip = \"198.18.0.10:70000\"\n");
+  const ApiReply reply = home.post("/v1/reload", "{}");
+  EXPECT_EQ(reply.status, 422u);
+  EXPECT_EQ(code(reply), "bad_config");
+  EXPECT_GT(reply.body["error"]["details"].size(), 2u);
+  EXPECT_EQ(generation(), 1u);
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    return home.get("/v1/services").body["config"]["file_differs"] == true;
+  })) << "the edit is seen";
+}
+
+TEST_F(Verbs, AReloadPublishesRetiresAndComesBack) {
+  dataplane->segment().worker(0).flows[1][0].live = 3;  // on 198.18.2.12
+  write_with("\"198.18.2.12:8080\"", "\"198.18.2.14:8080\"");
+  const ApiReply rehearsed = home.post("/v1/reload", R"({"dry_run":true})");
+  const nlohmann::json retired = rehearsed.body["plan"]["retired"][0];
+  EXPECT_EQ(retired["address"], "198.18.2.12:8080");
+  EXPECT_EQ(retired["flows"], 3);
+  ASSERT_EQ(home.post("/v1/reload", "{}").status, 200u);
+  EXPECT_EQ(dataplane->ruleset().find_backend(tcp("198.18.2.12:8080")), 1)
+      << "still classified: flows hold it";
+  home.write_config(kShopToml);
+  ASSERT_EQ(home.post("/v1/reload", "{}").status, 200u);
+  const nlohmann::json backend = home.service("service-a")["colours"]["blue"]["backends"][1];
+  EXPECT_EQ(backend["id"], 1) << "it is known again";
+  EXPECT_FALSE(backend.value("retired", false));
+}
+
+TEST_F(Verbs, AReloadThatWouldEmptyTheActivePoolIsRefused) {
+  set_backend("blue", "198.18.2.12:8080", R"("state":"drain")");
+  write_with("\"198.18.2.11:8080\", ", "");
+  const ApiReply reply = home.post("/v1/reload", "{}");
+  EXPECT_EQ(reply.status, 422u);
+  EXPECT_EQ(code(reply), "refused");
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"].size(), 2u);
+}
+
+TEST_F(Verbs, ReloadsThatRaceFlipsTakeTurns) {
+  std::atomic<int> failures{0};
+  std::mutex mutex;
+  std::multiset<uint64_t> generations;
+  const auto count = [&](const ApiReply& reply) {
+    if (reply.status != 200) ++failures;
+    const std::scoped_lock lock(mutex);
+    generations.insert(reply.body.value("generation", uint64_t{0}));
+  };
+  std::thread flips([&] {
+    for (int i = 0; i < 50; ++i) count(home.flip("service-a", i % 2 == 0 ? "green" : "blue"));
+  });
+  for (int i = 0; i < 25; ++i) {
+    home.write_config(kShopToml);
+    if (i % 2 == 0) write_with("198.18.2.13:8080", "198.18.2.33:8080");
+    count(home.post("/v1/reload", "{}"));
+  }
+  flips.join();
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(std::set<uint64_t>(generations.begin(), generations.end()).size(), 75u)
+      << "each its own generation";
+  EXPECT_EQ(active("service-a"), "blue");
+}
+
+TEST_F(Verbs, ADrainThatEndsWithResetDoesSoByAPublicationAtItsDeadline) {
+  home.flip("service-a", "green");
+  dataplane->segment().worker(0).flows[0][0].live = 2;
+  const ApiReply drain =
+      home.post("/v1/drain", R"({"services":["service-a"],"timeout":"500ms","then":"reset"})");
+  ASSERT_EQ(drain.status, 200u) << drain.body;
+  EXPECT_EQ(dataplane->targets().services[0].reset_before, 0u);
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane->targets().services[0].reset_before != 0; }));
+  EXPECT_EQ(dataplane->targets().services[0].reset_before, dataplane->generation());
+  EXPECT_EQ(home.service("service-a")["draining"]["state"], "resetting");
+  const nlohmann::json row = home.get("/v1/history?limit=1").body["changes"][0];
+  EXPECT_EQ(row["verb"], "reset");
+  home.flip("service-a", "blue");
+  EXPECT_EQ(dataplane->targets().services[0].reset_before, 0u) << "a flip back stops it";
+}
+
+TEST_F(Verbs, TheHistoryTellsWhoDidWhatAndHowItEnded) {
+  home.post("/v1/flip", R"({"services":["service-a"],"to":"green","reason":"release 42"})");
+  const nlohmann::json row = home.get("/v1/history?service=service-a").body["changes"][0];
+  EXPECT_EQ(row["verb"], "flip");
+  EXPECT_EQ(row["reason"], "release 42");
+  EXPECT_EQ(row["uid"], getuid());
+  EXPECT_EQ(row["result"], "done");
+  EXPECT_EQ(row["changes"].dump(), R"([{"from":"blue","service":"service-a","to":"green"}])");
+  EXPECT_GT(row["duration_us"], 0);
+}
+
+}  // namespace
+}  // namespace teal
