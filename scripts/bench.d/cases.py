@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured. A case names its source of packets; `held` flows are in the table while it is replayed."""
+import dataclasses
+
+from plan import KI, MI, Source
+
+HANDSHAKE = {"udp": "cr", "tcp": "sac"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    title: str
+    source: Source
+    quick: bool = True
+    held: int = 0  # 0: the flows of the source
+    workers: int = 1
+    moving: frozenset = frozenset()  # counters that move besides rx and tx
+    created: bool = False  # flows begin all the time: how many a second is told
+    peers: bool = False  # measured of the others too
+    plotted: bool = False
+
+    @property
+    def flows_held(self):
+        return self.held or self.source.flows
+
+    @property
+    def capacity(self):
+        """Room for 1 Mi flows at least, as an operator would have; four times the flows where they stay embryonic."""
+        return max(MI, self.flows_held) * (4 if self.created else 1)
+
+    def sources(self):
+        """One for each worker, of flows that are its own."""
+        if self.workers == 1:
+            return [self.source]
+        return [dataclasses.replace(self.source, worker=w, workers=self.workers) for w in range(self.workers)]
+
+    def handshakes(self):
+        """What establishes the flows, for each worker."""
+        if self.source.steps == "sx":
+            return []
+        protocol = self.source.kind[:3]
+        return [
+            dataclasses.replace(s, flows=self.flows_held, steps=HANDSHAKE[protocol], order="chunks", imix=False)
+            for s in self.sources()
+        ]
+
+
+BEGINNING = frozenset({"flows_created", "flows_replaced"})
+
+
+def udp(flows, **more):
+    return Source("udp4", flows, **more)
+
+
+def tcp(flows, **more):
+    return Source("tcp4", flows, **more)
+
+
+CASES = (
+    Case("udp-1k", "established UDP, 1,000 flows", udp(1000), peers=True, plotted=True),
+    Case("udp-64k", "established UDP, 64 Ki flows", udp(64 * KI), peers=True, plotted=True),
+    Case("udp-1m", "established UDP, 1 Mi flows", udp(MI), peers=True, plotted=True),
+    Case("udp-10m", "established UDP, 1 Mi of 10 Mi flows", udp(MI), held=10 * MI, plotted=True),
+    Case("tcp-1k", "established TCP (ACK), 1,000 flows", tcp(1000), quick=False),
+    Case("tcp-64k", "established TCP (ACK), 64 Ki flows", tcp(64 * KI)),
+    Case("tcp-1m", "established TCP (ACK), 1 Mi flows", tcp(MI), quick=False),
+    Case("both-64k", "both directions, UDP, 64 Ki flows", udp(64 * KI, steps="cr")),
+    Case("both-1m", "both directions, UDP, 1 Mi flows", udp(MI, steps="cr"), quick=False),
+    Case("v6-64k", "established UDP over IPv6, 64 Ki flows", Source("udp6", 64 * KI)),
+    Case("v6-1m", "established UDP over IPv6, 1 Mi flows", Source("udp6", MI), quick=False),
+    Case("imix-64k", "established UDP, IMIX, 64 Ki flows", udp(64 * KI, imix=True), quick=False),
+    Case(
+        *("mixed-64k", "90 % established, 10 % new (TCP), 64 Ki flows", tcp(64 * KI, order="churn")),
+        moving=BEGINNING,
+        created=True,
+    ),
+    Case(
+        *("mixed-1m", "90 % established, 10 % new (TCP), 1 Mi flows", tcp(MI, order="churn")),
+        quick=False,
+        moving=BEGINNING,
+        created=True,
+    ),
+    Case(
+        *("begin-end", "each flow a SYN and a RST, 256 Ki at a time", tcp(256 * KI, steps="sx")),
+        quick=False,
+        moving=BEGINNING,
+        created=True,
+    ),
+    Case("workers-2", "2 workers, each its own 64 Ki flows (UDP)", udp(64 * KI), workers=2),
+)
+
+NEW, FLIPS = "new", "flips"
+NAMES = [case.name for case in CASES] + [NEW, FLIPS, "ovs", "nftables"]
+
+
+def case_named(name):
+    return next(case for case in CASES if case.name == name)

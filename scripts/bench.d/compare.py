@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teal and the limit (testpmd), on the same pcap, in turns.
+
+Both programs are up at once and only one runs at a time: teal-dataplane is stopped by SIGSTOP while testpmd forwards,
+whose cores sleep while Teal does. A round measures each of them once, so that what the machine does in the meantime
+meets all alike; ratios are of the same round, and the median of these is told.
+"""
+import contextlib
+import dataclasses
+import statistics
+
+import teal as teal_runner
+import testpmd as testpmd_runner
+from machine import CONTROL_CPU, WORKER_CPU, expect, hugepages, tsc_hz
+from teal import MOVING, Teal
+from testpmd import Testpmd, pcap_port
+
+LIMITS = ("macswap", "5tswap")
+
+
+def summary(values):
+    """Median, and the spread: the distance from the least to the most, as a part of the median."""
+    median = statistics.median(values)
+    return {"values": values, "median": median, "spread": (max(values) - min(values)) / median if median else 0.0}
+
+
+def ratio(above, below):
+    return summary([a / b for a, b in zip(above, below)])
+
+
+class Comparison:
+    def __init__(self, settings):
+        self.settings = settings  # build, work, packets, rounds, seconds
+
+    def measure(self, case):
+        """The result of one case of cases.CASES."""
+        sources = case.sources()
+        packets = sum(source.packets for source in sources)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.settings.packets.forget)
+            need = teal_runner.hugepages_mb(packets, self.capacity(case))
+            undo.enter_context(hugepages(testpmd_runner.hugepages_mb(packets) + need * (1 if case.workers == 1 else 2)))
+            teal = self.replaying(undo, case, case.name)
+            alone = self.replaying(undo, dataclasses.replace(case, workers=1), "alone") if case.workers > 1 else None
+            files = [self.settings.packets.file(source) for source in sources]
+            cpus = (WORKER_CPU, CONTROL_CPU)[: case.workers]
+            limit = Testpmd(undo, self.settings.work, case.name, [pcap_port(files)], packets, case.workers, cpus)
+            return self.rounds(case, teal, limit, alone)
+
+    @staticmethod
+    def capacity(case):
+        return case.capacity * case.workers
+
+    def replaying(self, undo, case, name):
+        """A Teal that holds the flows of the case and replays its source; paused."""
+        teal = Teal(
+            *(undo, self.settings.build, self.settings.work, name, [case.source.kind]),
+            capacity=self.capacity(case),
+            workers=case.workers,
+        )
+        teal.start()
+        handshakes = case.handshakes()
+        if handshakes:
+            files = [self.settings.packets.file(source) for source in handshakes]
+            flows = sum(source.flows for source in handshakes)
+            teal.establish(files, sum(source.packets for source in handshakes), flows)
+            for file in files:
+                file.unlink()
+        sources = case.sources()
+        teal.replay([self.settings.packets.file(source) for source in sources], sum(s.packets for s in sources))
+        teal.dataplane.pause()
+        return teal
+
+    def rounds(self, case, teal, limit, alone):
+        windows = {"teal": [], **{mode: [] for mode in LIMITS}, **({"alone": []} if alone else {})}
+        for _ in range(self.settings.rounds):
+            for mode in LIMITS:
+                windows[mode].append(limit.measure(mode, self.settings.seconds))
+            if alone:
+                windows["alone"].append(alone.measure(self.settings.seconds))
+            windows["teal"].append(teal.measure(self.settings.seconds, moving=MOVING | case.moving))
+        rates = {who: [window.rate for window in taken] for who, taken in windows.items()}
+        begun = [window.begun for window in windows["teal"]]
+        result = {"title": case.title, "flows": case.flows_held, "packets": sum(s.packets for s in case.sources())}
+        result |= {who: summary(values) for who, values in rates.items()}
+        result |= {f"of_{who}": ratio(rates["teal"], rates[who]) for who in rates if who != "teal"}
+        result["core_share"] = min(window.share for taken in windows.values() for window in taken)
+        result["cycles"] = case.workers * tsc_hz() / result["teal"]["median"]
+        result["segment"] = {"capacity": teal.capacity, "bytes": teal.segment_bytes()}
+        teal.dataplane.resume()
+        if case.created:
+            expect(min(begun) > 0, "no flow began while it was measured")
+            result["new_flows"] = summary(begun)
+        else:
+            teal.expect_flows(case.flows_held * case.workers)
+        return result

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flips under full load: a worker that is never idle, on a core of its own, with established flows and new ones.
+
+Each flip is one publication for all 16 services. "adopted" is from the store of the publication word to the worker's
+first burst under it, as `teal flip` tells it. Lost is what came in and did not go out, by Teal's counters.
+"""
+import contextlib
+import statistics
+import time
+
+import teal as teal_runner
+from cases import case_named
+from compare import Comparison
+from machine import Failure, Stretch, expect, hugepages
+from plan import SERVICES
+from teal import MOVING
+
+CASE = case_named("mixed-64k")
+
+
+def measure(settings, flips):
+    with contextlib.ExitStack() as undo:
+        undo.callback(settings.packets.forget)
+        comparison = Comparison(settings)
+        undo.enter_context(hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE))))
+        teal = comparison.replaying(undo, CASE, "flips")
+        teal.dataplane.resume()
+        time.sleep(0.3)
+        names = [f"tcp4-{number}" for number in range(SERVICES)]
+        before, stretch, times = teal.totals(), Stretch(teal.dataplane), []
+        for number in range(flips):
+            answer = teal.flip(names, ("green", "blue")[number % 2])
+            expect(len(answer["changed"]) == SERVICES, f"flip {number} changed {answer['changed']}")
+            times.append(answer["slowest_us"])
+        stretch.end()
+        teal.dataplane.pause()
+        time.sleep(0.05)
+        moved = teal.moved(before)
+    times.sort()
+    strange = {name: value for name, value in moved.items() if name not in MOVING | CASE.moving}
+    lost = sum(value for name, value in strange.items() if name not in ("wrong_colour_flows", "stateless"))
+    if moved.get("flows_created", 0) == 0:
+        raise Failure("no flow began during the flips")
+    return {
+        "flips": flips,
+        "mpps": moved["tx"] / stretch.cpu_seconds / 1e6,
+        "core_share": stretch.share,
+        "median_us": statistics.median(times),
+        "p99_us": times[min(len(times) - 1, int(0.99 * len(times)))],
+        "max_us": times[-1],
+        "lost": lost,
+        "strange": strange,
+        "wrong_colour": moved.get("wrong_colour_flows", 0),
+    }
