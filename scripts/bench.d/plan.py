@@ -73,6 +73,7 @@ class Source:
     steps: str = "c"
     order: str = "spread"
     imix: bool = False
+    frame_bytes: int = 0  # without FCS; 0: the least of the kind
     worker: int = 0
     workers: int = 1
 
@@ -83,7 +84,8 @@ class Source:
     @property
     def name(self):
         parts = [self.kind, str(self.flows), self.steps, self.order]
-        parts += ["imix"] * self.imix + [f"{self.worker}of{self.workers}"] * (self.workers > 1)
+        parts += ["imix"] * self.imix + [f"{self.frame_bytes}bytes"] * bool(self.frame_bytes)
+        parts += [f"{self.worker}of{self.workers}"] * (self.workers > 1)
         return "-".join(parts)
 
 
@@ -101,7 +103,7 @@ class Packets:
         command = [self.tool, "--out", path, "--flows", source.flows, "--steps", source.steps, "--order", source.order]
         command += ["--client", kind.client, "--vip", kind.socket(kind.vip_of(0), kind.vip_port)]
         command += ["--backend", kind.socket(kind.backend_of(0), kind.backend_port), "--protocol", kind.protocol]
-        command += ["--services", SERVICES, "--frame-bytes", kind.least_frame]
+        command += ["--services", SERVICES, "--frame-bytes", source.frame_bytes or kind.least_frame]
         command += ["--hash-seed", HASH_SEED, "--worker", source.worker, "--workers", source.workers]
         run(*command, *(["--imix"] if source.imix else []), seconds=180)
         return path

@@ -138,15 +138,19 @@ green = {json.dumps(pool(True))}
         self.start_dataplane("net_null0,no-rx=1", 0)
         self.start_daemon()
 
-    def replay(self, files, packets, infinite=True):
-        """Another source, a file for each worker. teald is held while the TAP has no neighbours, so that packets
-        always have a way out."""
+    def change_port(self, device, packets=0):
+        """Another port; every flow is kept. teald is held while the TAP has no neighbours, so that packets always have
+        a way out."""
         self.daemon.pause()
         self.dataplane.stop()
-        rx = ",".join(f"rx_pcap={file}" for file in files)
-        self.start_dataplane(f"net_pcap0,{rx}" + (",infinite_rx=1" if infinite else ""), packets if infinite else 0)
+        self.start_dataplane(device, packets)
         self.daemon.resume()
         self.wait_for_next_hops()
+
+    def replay(self, files, packets, infinite=True):
+        """Another source, a file for each worker."""
+        rx = ",".join(f"rx_pcap={file}" for file in files)
+        self.change_port(f"net_pcap0,{rx}" + (",infinite_rx=1" if infinite else ""), packets if infinite else 0)
         if infinite:
             # A worker that the scheduler has not let begin yet shows the counters of the one before it.
             before = self.totals()["rx"]

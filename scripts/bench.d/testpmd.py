@@ -18,10 +18,10 @@ def hugepages_mb(packets):
 class Testpmd:
     """Interactive, on a pipe. `vdevs` are its ports, `queues` their pairs, each with a core of its own."""
 
-    def __init__(self, undo, work, name, vdevs, packets, queues=1, cpus=(WORKER_CPU,), netns=None, options=()):
+    def __init__(self, undo, work, name, vdevs, packets, queues=1, cpus=(WORKER_CPU,), netns=None, options=(), eal=()):
         lcores = ",".join([f"0@{CONTROL_CPU}", *(f"{n}@{cpu}" for n, cpu in enumerate(cpus, 1))])
         command = ["stdbuf", "-o0", "dpdk-testpmd", "--lcores", lcores, "--main-lcore", 0, "--in-memory"]
-        command += ["--no-telemetry", "--no-pci", "--file-prefix", f"teal-bench-{os.getpid()}-{name}"]
+        command += ["--no-telemetry", "--no-pci", "--file-prefix", f"teal-bench-{os.getpid()}-{name}", *eal]
         for vdev in vdevs:
             command += ["--vdev", vdev]
         command += ["--", "-i", f"--nb-cores={len(cpus)}", f"--rxq={queues}", f"--txq={queues}", f"--burst={BURST}"]

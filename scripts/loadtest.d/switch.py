@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Teal whose only port is a vhost socket, with flows in its table. See scripts/bench.d/teal.py for how it runs."""
+import time
+
+import teal as teal_runner
+from cases import HANDSHAKE
+from ledger import Ledger
+from plan import SERVICES, Source
+from teal import Teal
+
+NAME = "loadtest"
+
+
+def hugepages_mb(capacity):
+    return teal_runner.hugepages_mb(0, capacity)
+
+
+class Switch:
+    def __init__(self, undo, settings, kind, capacity):
+        self.settings, self.kind = settings, kind
+        self.teal = Teal(undo, settings.build, settings.work, NAME, [kind], capacity=capacity)
+        self.vhost_socket = f"{settings.work}/vhost"
+        self.services = [f"{kind}-{number}" for number in range(SERVICES)]
+
+    def start(self, flows=0):
+        """With so many established flows, the first ones of plan.py's clients."""
+        self.teal.start()
+        if flows:
+            source = Source(self.kind, flows, steps=HANDSHAKE[self.kind[:3]], order="chunks")
+            self.teal.establish([self.settings.packets.file(source)], source.packets, flows)
+        self.teal.change_port(f"net_vhost0,iface={self.vhost_socket}")
+
+    def flip(self, colour):
+        return self.teal.flip(self.services, colour)
+
+    def carry(self, sender, during):
+        """A Ledger of what `sender` sends while during() lasts, and what that returned."""
+        before, (offered, received) = self.teal.totals(), sender.counts()
+        began = time.monotonic()
+        sender.start()
+        result = during()
+        seconds = time.monotonic() - began
+        sender.stop()
+        moved = self.teal.moved(before)
+        offered_now, received_now = sender.counts()
+        of_clients = received_now - received - moved.get("relayed", 0)
+        return Ledger(offered_now - offered, of_clients, seconds, moved), result
