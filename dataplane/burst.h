@@ -53,7 +53,7 @@ struct Burst {
   uint64_t client_hashes[kCapacity];  // classify
   uint16_t backends[kCapacity];  // classify, for replies: where it comes from; then track: the backend to
                                  // talk to or for
-  FlowTable::Place places[kCapacity];  // find
+  FlowTable::Place places[kCapacity];  // classify
   FlowIndex flows[kCapacity];          // find, track
   uint64_t hops[kCapacity];            // track: Hop word to leave by
 };

@@ -8,19 +8,6 @@
 namespace teal {
 namespace {
 
-// A flow packet as its receiver answers it. An ICMP error is about a packet that went the other way, so its
-// quoted addresses are read with the ends exchanged: one set of tests then serves both.
-struct Ends {
-  Socket from, to;
-};
-
-Ends ends_of(const ParsedPacket& packet) {
-  Socket source{packet.source, packet.source_port, packet.protocol};
-  Socket destination{packet.destination, packet.destination_port, packet.protocol};
-  if (packet.result == ParseResult::kIcmpError) return {destination, source};
-  return {source, destination};
-}
-
 // The last hop of a packet is this one: it makes no flow and counts nowhere, and the kernel answers for it
 // (ICMP time exceeded; RFC 1812, 5.3.1).
 Verdict unless_expired(const ParsedPacket& packet) {
@@ -43,17 +30,28 @@ Verdict classify_one(Burst& burst, uint32_t i, const Rules& rules, PortTraits po
     case ParseResult::kBadHeader:
       return Verdict::drop(DropReason::k_bad_header);
   }
+  // An ICMP error is about a packet that went the other way, so its quoted addresses are read with the ends
+  // exchanged: one set of tests then serves both.
   const bool icmp = packet.result == ParseResult::kIcmpError;
-  const Ends ends = ends_of(packet);
-  if (const uint16_t service = rules.ruleset.find_service(ends.to); service != kNoId) {
+  const IpAddress& from = icmp ? packet.destination : packet.source;
+  const IpAddress& to = icmp ? packet.source : packet.destination;
+  const Be16 from_port = icmp ? packet.destination_port : packet.source_port;
+  const Be16 to_port = icmp ? packet.source_port : packet.destination_port;
+  FlowKey& key = burst.keys[i];  // member by member: a copy of a fresh one waits for its narrow stores
+  if (const uint16_t service = rules.ruleset.find_service(to, to_port, packet.protocol); service != kNoId) {
     burst.roles[i] = icmp ? Role::kIcmpToVip : Role::kToVip;
-    burst.keys[i] = {ends.from.address, ends.from.port, service};
+    key.client = from;
+    key.client_port = from_port;
+    key.service = service;
     return unless_expired(packet);
   }
   if ((port.side & kBackendSide) != 0) {
-    if (const uint16_t backend = rules.ruleset.find_backend(ends.from); backend != kNoId) {
+    if (const uint16_t backend = rules.ruleset.find_backend(from, from_port, packet.protocol);
+        backend != kNoId) {
       burst.roles[i] = icmp ? Role::kIcmpFromBackend : Role::kFromBackend;
-      burst.keys[i] = {ends.to.address, ends.to.port, rules[backend]};
+      key.client = to;
+      key.client_port = to_port;
+      key.service = rules[backend];
       burst.backends[i] = backend;
       return unless_expired(packet);
     }
@@ -63,11 +61,14 @@ Verdict classify_one(Burst& burst, uint32_t i, const Rules& rules, PortTraits po
 
 }  // namespace
 
-void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, uint64_t hash_seed) {
+void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const FlowTable& table) {
   for (uint32_t i = 0; i < burst.count; ++i) {
     burst.verdicts[i] = classify_one(burst, i, rules, ports[burst.mbufs[i]->port]);
     if (!burst.verdicts[i].is_undecided()) continue;
-    burst.client_hashes[i] = client_hash(burst.keys[i].client, burst.keys[i].client_port, hash_seed);
+    const FlowKey& key = burst.keys[i];
+    burst.client_hashes[i] = client_hash(key.client, key.client_port, table.hash_seed());
+    burst.places[i] = table.place_of(burst.client_hashes[i], key.service);
+    table.prefetch_tags(burst.places[i]);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/track.h"
 
+#include <cstring>
+
 #include <rte_mbuf.h>
 
 #include "dataplane/choose.h"
@@ -15,10 +17,9 @@ bool begins_tcp(const ParsedPacket& packet) {
 
 // The hop back to where a frame came from.
 uint64_t arrival_hop(const rte_mbuf* mbuf, uint16_t port_id) {
-  Hop hop;
-  hop.port = port_id;
-  __builtin_memcpy(hop.mac.bytes, rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, 6), 6);
-  return hop.word();
+  MacAddress source;
+  std::memcpy(source.bytes, rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, 6), 6);
+  return Hop{port_id, source}.word();
 }
 
 // The packet's way out: the hop that it leaves by, if there is one.
@@ -51,15 +52,15 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
 
 void Tracker::find_flows(Burst& burst, const Rules& rules) const {
   for (uint32_t i = 0; i < burst.count; ++i) {
-    if (!burst.verdicts[i].is_undecided()) continue;
-    burst.places[i] = table_.place_of(burst.client_hashes[i], burst.keys[i].service);
-    table_.prefetch_tags(burst.places[i]);
+    if (burst.verdicts[i].is_undecided()) burst.flows[i] = table_.guess(burst.places[i]);
   }
   for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].is_undecided()) table_.prefetch_entry(burst.places[i]);
+    if (burst.verdicts[i].is_undecided() && burst.flows[i] == kNoFlow)
+      burst.flows[i] = table_.guess_again(burst.places[i]);
   }
   for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].is_undecided()) burst.flows[i] = table_.find(burst.places[i], burst.keys[i], rules);
+    if (burst.verdicts[i].is_undecided())
+      burst.flows[i] = table_.find_by(burst.flows[i], burst.places[i], burst.keys[i], rules);
   }
 }
 
@@ -321,7 +322,7 @@ void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backen
     after.phase = FlowPhase::kEstablished;
   }
   if (proves(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnproven);
-  if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;  // leave the line clean
+  if (after == before) return;  // leave the line clean
   table_.set_state(index, after);
   ledger_.moved(table_.backend(index), before, after);
 }

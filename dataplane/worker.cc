@@ -15,7 +15,7 @@ namespace teal {
 // A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has
 // decided.
 void Worker::forward(const Rules& rules) {
-  classify(burst_, rules, traits_, tracker_.table().hash_seed());
+  classify(burst_, rules, traits_, tracker_.table());
   shared_.handover.give(burst_, index_, tracker_.table());
   tracker_.find_flows(burst_, rules);
   tracker_.track(burst_, rules, traits_, now_tick_);  // no flow: admit, choose colour, choose backend, insert
@@ -97,7 +97,9 @@ void Worker::parse_packets() {
   for (uint32_t i = 0; i < burst_.count; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
   for (uint32_t i = 0; i < burst_.count; ++i) {
     const rte_mbuf* mbuf = burst_.mbufs[i];
-    burst_.packets[i] = parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf));
+    // In place: a copy right behind the narrow stores of parse() waits for each of them.
+    new (&burst_.packets[i])
+        ParsedPacket(parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf)));
   }
 }
 

@@ -61,8 +61,11 @@ inline uint64_t choice_hash(uint64_t basis, uint16_t service) {
   return mix(basis ^ kMixB, kMixC ^ (service * kMixA));
 }
 
+inline uint64_t socket_hash(const IpAddress& address, Be16 port, uint8_t protocol) {
+  return mix(address_hash(address, kMixC) ^ port.raw, kMixB ^ protocol);
+}
 inline uint64_t socket_hash(const Socket& socket) {
-  return mix(address_hash(socket.address, kMixC) ^ socket.port.raw, kMixB ^ socket.protocol);
+  return socket_hash(socket.address, socket.port, socket.protocol);
 }
 
 // Scales the upper 32 bits of a hash to 0 .. count-1 without a division.

@@ -148,9 +148,11 @@ void decrement_ttl(uint8_t* frame, const ParsedPacket& packet) {
     --*ttl;
     return;
   }
-  const uint16_t old_word = load_raw(ttl);  // the TTL and the protocol
   --*ttl;
-  update(l3 + kIpv4Checksum, change(old_word, load_raw(ttl)));
+  // ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the
+  // TTL is not 0.
+  constexpr uint16_t kOneLess = 0xfffe;
+  update(l3 + kIpv4Checksum, kOneLess);
 }
 
 }  // namespace teal

@@ -28,6 +28,14 @@ namespace teal {
 
 struct MacAddress {
   uint8_t bytes[6] = {};
+
+  uint64_t word() const {  // native load into the lower 48 bits
+    uint32_t low;
+    uint16_t high;
+    std::memcpy(&low, bytes, 4);
+    std::memcpy(&high, bytes + 4, 2);
+    return low | uint64_t{high} << 32;
+  }
   friend bool operator==(const MacAddress&, const MacAddress&) = default;
 };
 
@@ -52,10 +60,13 @@ void rewrite_icmp_to_client(uint8_t* frame, const ParsedPacket& packet, const So
 // Takes any frame whose IP header parse() found sound.
 void decrement_ttl(uint8_t* frame, const ParsedPacket& packet);
 
+// The destination and then the source, by two stores.
 inline void write_ethernet_addresses(uint8_t* frame, const MacAddress& destination,
                                      const MacAddress& source) {
-  std::memcpy(frame, destination.bytes, 6);
-  std::memcpy(frame + 6, source.bytes, 6);
+  const uint64_t first = destination.word() | source.word() << 48;
+  const auto rest = static_cast<uint32_t>(source.word() >> 16);
+  std::memcpy(frame, &first, 8);
+  std::memcpy(frame + 8, &rest, 4);
 }
 
 }  // namespace teal

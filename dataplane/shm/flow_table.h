@@ -82,6 +82,7 @@ struct FlowState {
   uint8_t flags = 0;       // FlowFlags
 
   Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
+  friend bool operator==(const FlowState&, const FlowState&) = default;
 };
 static_assert(sizeof(FlowState) == 8);
 
@@ -106,6 +107,12 @@ inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
 // Birth generations are the low 32 bits.
 constexpr bool is_older(uint32_t generation, uint32_t than) {
   return static_cast<int32_t>(generation - than) < 0;
+}
+
+// By assembly: GCC 12 takes a function in which __builtin_prefetch is all that happens for one without any
+// effect, and drops the calls of it.
+[[gnu::always_inline]] inline void prefetch(const void* line) {
+  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line)));
 }
 
 class FlowTable {
@@ -164,9 +171,20 @@ class FlowTable {
   }
 
   Place place_of(uint64_t client_hash, uint16_t service) const;
-  void prefetch_tags(const Place& place) const { __builtin_prefetch(&buckets_[place.first]); }
-  // The first slot whose tag matches, so that its entry can be prefetched one stage ahead of find().
-  void prefetch_entry(const Place& place) const;
+  void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
+  // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
+  // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
+  // whose tag matches; its entry is prefetched, or where the flow can only be in the second bucket, that
+  // one's tags. kNoFlow: none yet.
+  FlowIndex guess(const Place& place) const;
+  FlowIndex guess_again(const Place& place) const;  // after a guess() that gave none
+  template <typename ServiceOf>
+  FlowIndex find_by(FlowIndex guess, const Place& place, const FlowKey& key,
+                    const ServiceOf& service_of) const {
+    if (guess != kNoFlow && is(guess, key, service_of)) [[likely]]
+      return guess;
+    return find(place, key, service_of);
+  }
 
   // `service_of[backend id]` is the service's id. kNoFlow if there is none.
   template <typename ServiceOf>
@@ -218,6 +236,11 @@ class FlowTable {
   uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: slot i's tag equals `tag`
   uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
   bool holds(FlowIndex index, const FlowKey& key) const;
+  template <typename ServiceOf>
+  bool is(FlowIndex index, const FlowKey& key, const ServiceOf& service_of) const {
+    return holds(index, key) && service_of[backend(index)] == key.service;
+  }
+  FlowIndex guess_in(uint64_t bucket, uint16_t tag) const;
 
   Geometry geometry_;
   Bucket* buckets_;
@@ -258,9 +281,24 @@ inline bool FlowTable::holds(FlowIndex index, const FlowKey& key) const {
          static_cast<uint16_t>(e.words[2].load(std::memory_order_relaxed)) == key.client_port.raw;
 }
 
-inline void FlowTable::prefetch_entry(const Place& place) const {
-  const uint32_t matches = tag_matches(place.first, place.tag);
-  if (matches != 0) __builtin_prefetch(&entry(place.first * kSlots + std::countr_zero(matches)));
+inline FlowIndex FlowTable::guess_in(uint64_t bucket, uint16_t tag) const {
+  const uint32_t matches = tag_matches(bucket, tag);
+  if (matches == 0) return kNoFlow;
+  const FlowIndex index = bucket * kSlots + std::countr_zero(matches);
+  prefetch(&entry(index));
+  return index;
+}
+
+inline FlowIndex FlowTable::guess(const Place& place) const {
+  const FlowIndex index = guess_in(place.first, place.tag);
+  if (index == kNoFlow && buckets_[place.first].displaced.load(std::memory_order_relaxed) != 0)
+    prefetch(&buckets_[place.second]);
+  return index;
+}
+
+inline FlowIndex FlowTable::guess_again(const Place& place) const {
+  if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) return kNoFlow;
+  return guess_in(place.second, place.tag);
 }
 
 template <typename ServiceOf>
@@ -268,7 +306,7 @@ FlowIndex FlowTable::find(const Place& place, const FlowKey& key, const ServiceO
   for (uint64_t bucket : {place.first, place.second}) {
     for (uint32_t matches = tag_matches(bucket, place.tag); matches != 0; matches &= matches - 1) {
       const FlowIndex index = bucket * kSlots + std::countr_zero(matches);
-      if (holds(index, key) && service_of[backend(index)] == key.service) return index;
+      if (is(index, key, service_of)) return index;
     }
     if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) break;
   }

@@ -18,11 +18,7 @@ struct Hop {
 
   static constexpr uint64_t kNone = 0;
 
-  uint64_t word() const {
-    uint64_t mac_bits = 0;
-    std::memcpy(&mac_bits, mac.bytes, 6);
-    return (static_cast<uint64_t>(port + 1) << 48) | mac_bits;
-  }
+  uint64_t word() const { return (static_cast<uint64_t>(port + 1) << 48) | mac.word(); }
   static Hop from_word(uint64_t word) {  // word is not kNone
     Hop hop;
     hop.port = static_cast<uint16_t>((word >> 48) - 1);

@@ -92,18 +92,20 @@ struct Ruleset {
   uint16_t backend_table[kBackendTableSize];  // backend ids; the same
   uint16_t maglev[kMaglevCapacity];           // backend ids
 
-  uint16_t find_service(const Socket& socket) const {
-    for (uint64_t at = socket_hash(socket);; ++at) {
+  uint16_t find_service(const IpAddress& address, Be16 port, uint8_t protocol) const {
+    for (uint64_t at = socket_hash(address, port, protocol);; ++at) {
       const uint16_t id = vip_table[at % kVipTableSize];
-      if (id == kNoId || services[id].vip == socket) return id;
+      if (id == kNoId || services[id].vip.is(address, port, protocol)) return id;
     }
   }
-  uint16_t find_backend(const Socket& socket) const {
-    for (uint64_t at = socket_hash(socket);; ++at) {
+  uint16_t find_backend(const IpAddress& address, Be16 port, uint8_t protocol) const {
+    for (uint64_t at = socket_hash(address, port, protocol);; ++at) {
       const uint16_t id = backend_table[at % kBackendTableSize];
-      if (id == kNoId || backends[id].socket == socket) return id;
+      if (id == kNoId || backends[id].socket.is(address, port, protocol)) return id;
     }
   }
+  uint16_t find_service(const Socket& s) const { return find_service(s.address, s.port, s.protocol); }
+  uint16_t find_backend(const Socket& s) const { return find_backend(s.address, s.port, s.protocol); }
 };
 static_assert(std::is_trivially_copyable_v<Ruleset>);
 

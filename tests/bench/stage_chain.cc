@@ -88,7 +88,7 @@ class Chain {
     stage_done(kSource);
     parse_packets();
     stage_done(kParse);
-    classify(burst_, rules_, traits_, segment_.header().hash_seed);
+    classify(burst_, rules_, traits_, tracker_.table());
     stage_done(kClassify);
     tracker_.find_flows(burst_, rules_);
     stage_done(kFind);
@@ -207,7 +207,8 @@ class Chain {
     for (uint32_t i = 0; i < burst_.count; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
     for (uint32_t i = 0; i < burst_.count; ++i) {
       const rte_mbuf* mbuf = burst_.mbufs[i];
-      burst_.packets[i] = parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf));
+      new (&burst_.packets[i])
+          ParsedPacket(parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf)));
     }
   }
 
