@@ -90,8 +90,8 @@ CASES = (
     Case("workers-2", "2 workers, each its own 64 Ki flows (UDP)", udp(64 * KI), workers=2),
 )
 
-NEW, FLIPS = "new", "flips"
-NAMES = [case.name for case in CASES] + [NEW, FLIPS, "ovs", "nftables"]
+NEW, FLIPS, STATUS = "new", "flips", "status"
+NAMES = [case.name for case in CASES] + [NEW, FLIPS, STATUS, "ovs", "nftables"]
 
 
 def case_named(name):

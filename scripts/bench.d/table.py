@@ -54,6 +54,14 @@ def flip_rows(flips):
         yield f"the worker had {flips['core_share'] * 100:.0f} % of its core: the tail is the machine's"
 
 
+def status_row(status):
+    return (
+        f"1 Mi flows at full load while status is asked {status['answers']} times: {status['of_alone']['median']:.3f} of the "
+        f"rate without (±{status['of_alone']['spread'] / 2 * 100:.1f}%); an answer took {status['answer_ms']:.1f} ms "
+        f"(median), {status['slowest_ms']:.1f} (most)"
+    )
+
+
 def aim_rows(judged):
     yield f"{'aim':<60}{'must':>9}{'aim':>9}{'measured':>11}"
     for row in judged:

@@ -62,6 +62,9 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
     const FlowKey key = key_of(number);
     const FlowTable::Place place = place_of(table, key);
     const FlowIndex index = table.find(place, key, service_of);
+    FlowIndex guess = table.guess(place);
+    if (guess == kNoFlow) guess = table.guess_again(place);
+    ASSERT_EQ(table.find_by(guess, place, key, service_of), index);
     const auto known = model.find(number);
     ASSERT_EQ(index, known == model.end() ? kNoFlow : known->second.index);
     // Inserts outweigh removals for a while, then the other way round, so that full and empty tables are met.

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What asking costs the forwarding: 1 Mi established flows at full load, in turns left alone and while the status of all
+services is asked for ten times a second, ten times as often as by `teal status --watch`."""
+import contextlib
+import statistics
+import threading
+import time
+
+import teal as teal_runner
+from api import Api
+from cases import case_named
+from compare import Comparison, ratio, summary
+from machine import expect, hugepages
+
+CASE = case_named("udp-1m")
+EVERY = 0.1  # seconds
+
+
+class Asker:
+    """Asks in a thread and by a connection of its own; `times` are in milliseconds."""
+
+    def __init__(self, teal):
+        self.api, self.times, self.stopped = Api(teal.run_dir / "control.sock"), [], threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+
+    def ask(self):
+        while not self.stopped.is_set():
+            began = time.monotonic()
+            self.api.call("GET", "/v1/services")
+            self.times.append((time.monotonic() - began) * 1e3)
+            self.stopped.wait(EVERY)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join()
+
+
+def measure(settings):
+    with contextlib.ExitStack() as undo:
+        undo.callback(settings.packets.forget)
+        comparison = Comparison(settings)
+        undo.enter_context(hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE))))
+        teal = comparison.replaying(undo, CASE, "status")
+        alone, asked, times = [], [], []
+        for _ in range(settings.rounds):
+            alone.append(teal.measure(settings.seconds).rate)
+            with Asker(teal) as asker:
+                asked.append(teal.measure(settings.seconds).rate)
+            times += asker.times
+        expect(len(times) > settings.rounds, f"{len(times)} answers in {settings.rounds} windows")
+        return {
+            "alone": summary(alone),
+            "asked": summary(asked),
+            "of_alone": ratio(asked, alone),
+            "answers": len(times),
+            "answer_ms": statistics.median(times),
+            "slowest_ms": max(times),
+        }
