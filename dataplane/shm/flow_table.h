@@ -174,8 +174,8 @@ class FlowTable {
   void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
-  // whose tag matches; its entry is prefetched, or where the flow can only be in the second bucket, that
-  // one's tags. kNoFlow: none yet.
+  // whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if the
+  // flow may be there, or else the entry that insert() would write. kNoFlow: none yet.
   FlowIndex guess(const Place& place) const;
   FlowIndex guess_again(const Place& place) const;  // after a guess() that gave none
   template <typename ServiceOf>
@@ -291,9 +291,13 @@ inline FlowIndex FlowTable::guess_in(uint64_t bucket, uint16_t tag) const {
 
 inline FlowIndex FlowTable::guess(const Place& place) const {
   const FlowIndex index = guess_in(place.first, place.tag);
-  if (index == kNoFlow && buckets_[place.first].displaced.load(std::memory_order_relaxed) != 0)
+  if (index != kNoFlow) return index;
+  if (buckets_[place.first].displaced.load(std::memory_order_relaxed) != 0) {
     prefetch(&buckets_[place.second]);
-  return index;
+  } else if (const uint32_t empty = tag_matches(place.first, 0); empty != 0) {
+    prefetch(&entry(place.first * kSlots + std::countr_zero(empty)));
+  }
+  return kNoFlow;
 }
 
 inline FlowIndex FlowTable::guess_again(const Place& place) const {
