@@ -94,7 +94,10 @@ def end(child):
             continue
 
 
-def tail(log, lines=12):
+def tail(log, lines=6):
+    """From where it panicked, or the end."""
     with open(log, errors="replace") as file:
         said = [line.strip() for line in file if line.strip()]
-    return " | ".join(said[-lines:])
+    panics = [number for number, line in enumerate(said) if "PANIC" in line]
+    begin = max(0, panics[0] - 2) if panics else -lines
+    return " | ".join(line[:200] for line in said[begin:][:lines])
