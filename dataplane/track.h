@@ -18,7 +18,7 @@ class Tracker {
  public:
   Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
 
-  // Looks each undecided packet's flow up, one stage of prefetch ahead of itself.
+  // Looks each undecided packet's flow up, in steps that prefetch for each other (flow_table.h).
   void find_flows(Burst& burst, const Rules& rules) const;
 
   // Decides on each undecided packet: its backend and hop, or a verdict. `ports` as for classify().

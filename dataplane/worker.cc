@@ -2,6 +2,7 @@
 #include "dataplane/worker.h"
 
 #include <ctime>
+#include <new>
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
