@@ -3,11 +3,10 @@
 import contextlib
 import json
 import pathlib
-import subprocess
 
 import switch as switch_runner
 from ledger import ALWAYS_MOVING
-from machine import CONTROL_CPU, Failure, expect, hugepages
+from machine import CONTROL_CPU, Process, expect, hugepages, wait_until
 from plan import MI
 from scenarios import FLOOD_CAPACITY, spread
 from switch import Switch
@@ -18,7 +17,7 @@ FLOWS = 16_384
 BEGINNING = {"flows_created", "flows_adopted", "flows_replaced"}
 MOVING_IN = {"syn-flood": {"embryonic_quota", "stateless"}, "throughput": {"tx_full"}}
 TCP = ("new-flows", "syn-flood", "flip")
-LOST, COULD_NOT = 1, 3  # exit codes of the runner
+LOST = 1  # exit code of the runner
 MOST_SECONDS = 7200
 
 
@@ -69,13 +68,9 @@ def run(settings):
         switch = Switch(undo, settings, kind, capacity)
         switch.start()
         before = switch.teal.totals()
-        try:
-            done = subprocess.run(
-                command_of(settings, switch), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=MOST_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            raise Failure(f"{RUNNER}: not done after {MOST_SECONDS} s") from None
-        expect(done.returncode in (0, LOST), done.stderr.decode(errors="replace").strip())
+        runner = Process(undo, "scripts/pktgen/run", command_of(settings, switch), f"{settings.work}/runner.log")
+        wait_until(f"the end of {runner.name}", lambda: not runner.alive, MOST_SECONDS, every=0.2)
+        expect(runner.child.returncode in (0, LOST), runner.said().strip())
         teal = switch.teal.moved(before)
     result = json.loads(pathlib.Path(f"{settings.work}/pktgen.json").read_text())
     result |= {"title": f"scripts/pktgen/{settings.scenario.replace('-', '_')}.lua", "teal": teal}

@@ -12,7 +12,7 @@ import termios
 import time
 
 ROWS, COLUMNS = 60, 160
-END_SECONDS = 10  # from SIGTERM to SIGKILL
+END_SECONDS = 3  # from SIGTERM to SIGKILL
 ESCAPES = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|\r")
 
 
