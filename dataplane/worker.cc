@@ -2,13 +2,13 @@
 #include "dataplane/worker.h"
 
 #include <ctime>
-#include <new>
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
 #include "dataplane/classify.h"
+#include "dataplane/parse_packets.h"
 #include "dataplane/translate.h"
 
 namespace teal {
@@ -32,7 +32,7 @@ uint32_t Worker::iterate() {
     receive(queue);
     if (burst_.count == 0) continue;
     packets += burst_.count;
-    parse_packets();
+    parse_packets(burst_);
     forward(load_rules());
   }
   shared_.handover.take(burst_, index_);
@@ -92,16 +92,6 @@ void Worker::sleep(uint32_t microseconds) {
 void Worker::receive(PortQueue queue) {
   burst_.count = rte_eth_rx_burst(queue.ethdev, queue.queue, burst_.mbufs, Burst::kCapacity);
   block_.count(Event::k_rx, burst_.count);
-}
-
-void Worker::parse_packets() {
-  for (uint32_t i = 0; i < burst_.count; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
-  for (uint32_t i = 0; i < burst_.count; ++i) {
-    const rte_mbuf* mbuf = burst_.mbufs[i];
-    // In place: a copy right behind the narrow stores of parse() waits for each of them.
-    new (&burst_.packets[i])
-        ParsedPacket(parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf)));
-  }
 }
 
 // The one place where packets leave a worker.

@@ -55,7 +55,6 @@ class Worker {
   Rules load_rules();
   void receive(PortQueue queue);
   void forward(const Rules& rules);
-  void parse_packets();
   void dispatch();
   void transmit(Transmit& out);
   void punt_packets();

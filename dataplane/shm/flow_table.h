@@ -175,13 +175,13 @@ class FlowTable {
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
   // whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if the
-  // flow may be there, or else the entry that insert() would write. kNoFlow: none yet.
+  // flow may be there, or else the entry that insert() would write. kNoFlow of both: there is no such flow.
   FlowIndex guess(const Place& place) const;
   FlowIndex guess_again(const Place& place) const;  // after a guess() that gave none
   template <typename ServiceOf>
   FlowIndex find_by(FlowIndex guess, const Place& place, const FlowKey& key,
                     const ServiceOf& service_of) const {
-    if (guess != kNoFlow && is(guess, key, service_of)) [[likely]]
+    if (guess == kNoFlow || is(guess, key, service_of)) [[likely]]
       return guess;
     return find(place, key, service_of);
   }

@@ -24,6 +24,7 @@
 
 #include "control/ruleset_builder.h"
 #include "dataplane/classify.h"
+#include "dataplane/parse_packets.h"
 #include "dataplane/track.h"
 #include "dataplane/translate.h"
 #include "tests/support/packet_builder.h"
@@ -86,7 +87,7 @@ class Chain {
     };
     receive();
     stage_done(kSource);
-    parse_packets();
+    parse_packets(burst_);
     stage_done(kParse);
     classify(burst_, rules_, traits_, tracker_.table());
     stage_done(kClassify);
@@ -199,16 +200,6 @@ class Chain {
       burst_.mbufs[i] = &mbuf;
       next_ += kFrameBytes;
       if (next_ == source_.size()) next_ = 0;
-    }
-  }
-
-  // As Worker::parse_packets().
-  void parse_packets() {
-    for (uint32_t i = 0; i < burst_.count; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
-    for (uint32_t i = 0; i < burst_.count; ++i) {
-      const rte_mbuf* mbuf = burst_.mbufs[i];
-      new (&burst_.packets[i])
-          ParsedPacket(parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf)));
     }
   }
 
