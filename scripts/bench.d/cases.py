@@ -91,7 +91,6 @@ CASES = (
 )
 
 NEW, FLIPS, STATUS = "new", "flips", "status"
-NAMES = [case.name for case in CASES] + [NEW, FLIPS, STATUS, "ovs", "nftables"]
 
 
 def case_named(name):

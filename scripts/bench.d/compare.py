@@ -24,6 +24,10 @@ def summary(values):
     return {"values": values, "median": median, "spread": (max(values) - min(values)) / median if median else 0.0}
 
 
+def percentile(sorted_values, share):
+    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
+
+
 def ratio(above, below):
     return summary([a / b for a, b in zip(above, below)])
 

@@ -10,7 +10,7 @@ import time
 
 import teal as teal_runner
 from cases import case_named
-from compare import Comparison
+from compare import Comparison, percentile
 from machine import Failure, Stretch, expect, hugepages
 from plan import SERVICES
 from teal import MOVING
@@ -46,7 +46,7 @@ def measure(settings, flips):
         "mpps": moved["tx"] / stretch.cpu_seconds / 1e6,
         "core_share": stretch.share,
         "median_us": statistics.median(times),
-        "p99_us": times[min(len(times) - 1, int(0.99 * len(times)))],
+        "p99_us": percentile(times, 0.99),
         "max_us": times[-1],
         "lost": lost,
         "strange": strange,

@@ -18,6 +18,7 @@ import time
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPO / "tests" / "lab"))
 import lab  # noqa: E402
+from compare import percentile  # noqa: E402
 
 WORKER_CPU = 1
 BIG_POOL = 1000
@@ -38,10 +39,6 @@ protocol = "tcp"
 blue = {pool(100)}
 green = {pool(120)}
 """
-
-
-def percentile(sorted_values, share):
-    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
 
 
 def flip_rows(flips):

@@ -6,9 +6,10 @@ import statistics
 import time
 
 import interleave
-import sender as sender_runner
 import switch as switch_runner
+import testpmd
 from cases import case_named
+from compare import percentile
 from machine import Failure, expect, hugepages
 from plan import KI, Source
 from sender import Sender
@@ -28,7 +29,7 @@ def run_case(settings, case, during):
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         packets = case.source.packets
-        need = sender_runner.hugepages_mb(packets) + switch_runner.hugepages_mb(case.capacity)
+        need = testpmd.hugepages_mb(packets) + switch_runner.hugepages_mb(case.capacity)
         undo.enter_context(hugepages(need))
         switch = Switch(undo, settings, case.source.kind, case.capacity)
         switch.start(0 if case.source.steps == "sx" else case.flows_held)
@@ -86,8 +87,8 @@ def flip(settings):
 
 def spread(values):
     values = sorted(values)
-    p99 = values[min(len(values) - 1, int(0.99 * len(values)))]
-    return {name: round(v, 1) for name, v in (("median", statistics.median(values)), ("p99", p99), ("max", values[-1]))}
+    told = {"median": statistics.median(values), "p99": percentile(values, 0.99), "max": values[-1]}
+    return {name: round(value, 1) for name, value in told.items()}
 
 
 def syn_flood(settings):
@@ -96,7 +97,7 @@ def syn_flood(settings):
     established = Source("tcp4", FLOOD_FLOWS)
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
-        need = sender_runner.hugepages_mb(2 * FLOOD_SYNS) + switch_runner.hugepages_mb(FLOOD_CAPACITY)
+        need = testpmd.hugepages_mb(2 * FLOOD_SYNS) + switch_runner.hugepages_mb(FLOOD_CAPACITY)
         undo.enter_context(hugepages(need))
         switch = Switch(undo, settings, "tcp4", FLOOD_CAPACITY)
         switch.start(FLOOD_FLOWS)
@@ -131,7 +132,7 @@ def throughput(settings):
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         capacity = case_named("udp-64k").capacity
-        undo.enter_context(hugepages(sender_runner.hugepages_mb(base.packets) + switch_runner.hugepages_mb(capacity)))
+        undo.enter_context(hugepages(testpmd.hugepages_mb(base.packets) + switch_runner.hugepages_mb(capacity)))
         switch = Switch(undo, settings, base.kind, capacity)
         switch.start(base.flows)
         for size in RFC_2544_FRAMES:

@@ -12,7 +12,6 @@ A packet that is missing in the end was lost by the switch.
 import re
 import time
 
-import testpmd
 from machine import CONTROL_CPU, expect
 from testpmd import Testpmd, pcap_port
 
@@ -21,10 +20,6 @@ WIRE = 1  # the number of the virtio_user port
 QUIET_SECONDS = 0.3  # without a packet: the switch has nothing left
 DRAIN_SECONDS = 10
 PARTS_OF_LOSS = ("RX-missed", "RX-errors", "RX-nombuf", "TX-errors")
-
-
-def hugepages_mb(packets):
-    return testpmd.hugepages_mb(packets)
 
 
 class Sender:

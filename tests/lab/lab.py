@@ -11,6 +11,8 @@ import http.client
 import json
 import os
 import pathlib
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -88,6 +90,37 @@ def scripts_lab(*arguments, check=True):
 def command(host, *arguments):
     """An argument vector that runs on a host, without a process in between: the pid is the command's."""
     return ["nsenter", f"--net=/run/netns/teal-{host}", *map(str, arguments)]
+
+
+# --- load ---
+
+
+@contextlib.contextmanager
+def wrk(*runs):
+    """Each of `runs`, (host, options and URL...), is a wrk while the block lasts. At its end each of them has made
+    requests, and all without an error."""
+    running = [
+        subprocess.Popen(
+            command(host, "wrk", "-t1", "-d600s", "--timeout", "5s", *words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for host, *words in runs
+    ]
+    try:
+        time.sleep(1)
+        yield
+        time.sleep(1)
+    finally:
+        for one in running:
+            one.send_signal(signal.SIGINT)
+        reports = [one.communicate(timeout=30)[0] for one in running]
+    for report in reports:
+        requests = int(re.search(r"(\d+) requests in", report)[1])
+        print(f"wrk: {requests} requests, {re.search('Requests/sec: *(.*)', report)[1]} a second")
+        expect(requests > 1000, f"too few requests to be a load:\n{report}")
+        expect("Socket errors" not in report and "Non-2xx" not in report, f"wrk saw errors:\n{report}")
 
 
 # --- flows ---

@@ -32,7 +32,7 @@ def settings(work):
     if (os.cpu_count() or 1) < 2:
         raise lab.Skip("two CPUs are wanted, one of them for the worker")
     if not shutil.which("dpdk-testpmd"):
-        raise lab.Skip("dpdk-testpmd is missing; scripts/bench --setup installs it")
+        raise lab.Skip("dpdk-testpmd is missing; scripts/setup installs it")
     os.sched_setaffinity(0, {CONTROL_CPU})
     packets = Packets(lab.BUILD / "tests/bench/make_pcap", work)
     return types.SimpleNamespace(build=lab.BUILD, work=work, packets=packets, flips=FLIPS)
