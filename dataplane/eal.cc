@@ -19,9 +19,7 @@ namespace {
 
 constexpr uint32_t kMbufsPerQueue = 4096;
 constexpr uint32_t kMempoolCache = 256;
-constexpr uint32_t kPrivateBytes = 64;
-static_assert(kPrivateBytes >= sizeof(ParsedPacket) && kPrivateBytes % RTE_MBUF_PRIV_ALIGN == 0);
-constexpr uint64_t kBytesPerMbuf = 64 + sizeof(rte_mbuf) + kPrivateBytes + RTE_MBUF_DEFAULT_BUF_SIZE;
+constexpr uint64_t kBytesPerMbuf = 64 + sizeof(rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
 constexpr uint64_t kEalBytes = 48u << 20;  // rings, ethdevs, mempool headers
 
 uint64_t free_huge_page_bytes() {
@@ -91,7 +89,7 @@ tl::expected<void, std::string> start_eal(const EalArguments& arguments) {
 }
 
 tl::expected<rte_mempool*, std::string> create_mbuf_pool(const MbufNeed& need) {
-  rte_mempool* pool = rte_pktmbuf_pool_create("packets", need.mbufs, kMempoolCache, kPrivateBytes,
+  rte_mempool* pool = rte_pktmbuf_pool_create("packets", need.mbufs, kMempoolCache, 0,
                                               RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   if (pool == nullptr)
     return tl::unexpected(fmt::format("a pool of {} packets ({} MiB): {}", need.mbufs, need.bytes >> 20,

@@ -32,7 +32,7 @@ EalArguments eal_arguments(const DataplaneOptions& options, const std::string& i
 
 tl::expected<void, std::string> start_eal(const EalArguments& arguments);
 
-// Mbufs with a private area for the parsed form (handover.h).
+// The mbufs of all ports and workers.
 tl::expected<rte_mempool*, std::string> create_mbuf_pool(const MbufNeed& need);
 
 }  // namespace teal

@@ -6,7 +6,6 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
-#include <cstring>
 
 namespace teal {
 
@@ -28,24 +27,19 @@ tl::expected<Handover, std::string> Handover::create(uint32_t workers) {
   return handover;
 }
 
-void Handover::give(Burst& burst, uint32_t self, const FlowTable& table) {
+void Handover::give(Burst& burst, const FlowTable& table) {
   if (workers() == 1) return;
   for (uint32_t i = 0; i < burst.count; ++i) {
-    if (!burst.verdicts[i].is_undecided()) continue;
+    if (burst.verdicts[i].kind() != Verdict::Kind::kHandOver) continue;
     const uint32_t owner = table.owner_of(burst.client_hashes[i], workers());
-    if (owner == self) continue;
-    std::memcpy(rte_mbuf_to_priv(burst.mbufs[i]), &burst.packets[i], sizeof(ParsedPacket));
-    burst.verdicts[i] = rte_ring_mp_enqueue(rings_[owner].get(), burst.mbufs[i]) == 0
-                            ? Verdict::hand_over()
-                            : Verdict::drop(DropReason::k_handover_full);
+    if (rte_ring_mp_enqueue(rings_[owner].get(), burst.mbufs[i]) != 0)
+      burst.verdicts[i] = Verdict::drop(DropReason::k_handover_full);
   }
 }
 
 void Handover::take(Burst& burst, uint32_t self) {
   burst.count = rte_ring_sc_dequeue_burst(rings_[self].get(), reinterpret_cast<void**>(burst.mbufs),
                                           Burst::kCapacity, nullptr);
-  for (uint32_t i = 0; i < burst.count; ++i)
-    std::memcpy(&burst.packets[i], rte_mbuf_to_priv(burst.mbufs[i]), sizeof(ParsedPacket));
 }
 
 }  // namespace teal

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Packets that the NIC gave to another worker than the one that owns their flow. Each worker has one ring
-// that all others put into; the mbuf crosses it, with the parsed form in its private area. A full ring drops,
-// counted, and never waits.
+// that all others put into; the mbuf crosses it as it came in, and its owner looks at it anew. A full ring
+// drops, counted, and never waits.
 #pragma once
 
 #include <memory>
@@ -24,10 +24,10 @@ class Handover {
 
   uint32_t workers() const { return static_cast<uint32_t>(rings_.size()); }
 
-  // Gives the rows to their owners: verdict kHandOver, or a drop where the ring is full.
-  void give(Burst& burst, uint32_t self, const FlowTable& table);
+  // Gives the rows with the verdict kHandOver to their owners; where the ring is full they become drops.
+  void give(Burst& burst, const FlowTable& table);
 
-  // Fills the burst with packets that other workers gave, parsed.
+  // Fills the burst with packets that other workers gave.
   void take(Burst& burst, uint32_t self);
 
  private:

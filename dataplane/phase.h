@@ -24,7 +24,7 @@ enum class FlowEvent : uint8_t {  // the client's; the backend's follow in the s
 };
 inline constexpr uint32_t kEventsOfOneSide = static_cast<uint32_t>(FlowEvent::kCountOfOneSide);
 
-inline FlowEvent tcp_event(const ParsedPacket& packet) {
+inline FlowEvent tcp_event(const PacketShape& packet) {
   if (packet.tcp_flags & kTcpRst) return FlowEvent::kRst;
   if (packet.tcp_flags & kTcpFin) return FlowEvent::kFin;
   if (packet.tcp_flags & kTcpSyn) return FlowEvent::kSyn;

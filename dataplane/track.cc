@@ -11,15 +11,13 @@
 namespace teal {
 namespace {
 
-bool begins_tcp(const ParsedPacket& packet) {
+bool begins_tcp(const PacketShape& packet) {
   return (packet.tcp_flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
 }
 
 // The hop back to where a frame came from.
-uint64_t arrival_hop(const rte_mbuf* mbuf, uint16_t port_id) {
-  MacAddress source;
-  std::memcpy(source.bytes, rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, 6), 6);
-  return Hop{port_id, source}.word();
+uint64_t arrival_hop(const rte_mbuf* mbuf, std::span<const PortTraits> ports) {
+  return Hop::word_of(ports[mbuf->port].id, load_mac(rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, 6)));
 }
 
 // The packet's way out: the hop that it leaves by, if there is one.
@@ -50,50 +48,78 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
       end_bucket_(table_.first_bucket(worker + 1, workers)),
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
-void Tracker::find_flows(Burst& burst, const Rules& rules) const {
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].is_undecided()) burst.flows[i] = table_.guess(burst.places[i]);
-  }
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].is_undecided() && burst.flows[i] == kNoFlow)
-      burst.flows[i] = table_.guess_again(burst.places[i]);
-  }
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].is_undecided())
-      burst.flows[i] = table_.find_by(burst.flows[i], burst.places[i], burst.keys[i], rules);
-  }
-}
-
 void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, uint32_t now_tick) {
   removed_in_burst_ = false;
   for (uint32_t i = 0; i < burst.count; ++i) {
     if (!burst.verdicts[i].is_undecided()) continue;
     // An earlier packet of this burst may have begun or replaced this flow.
-    if (burst.flows[i] == kNoFlow || removed_in_burst_)
-      burst.flows[i] = table_.find(burst.places[i], burst.keys[i], rules);
-    switch (burst.roles[i]) {
-      case Role::kToVip: {
-        const rte_mbuf* mbuf = burst.mbufs[i];
-        burst.verdicts[i] =
-            track_client_packet(burst, i, rules, arrival_hop(mbuf, ports[mbuf->port].id), now_tick);
-        break;
-      }
-      case Role::kFromBackend:
-        burst.verdicts[i] = track_reply(burst, i, rules, now_tick);
-        break;
-      case Role::kIcmpToVip:
-      case Role::kIcmpFromBackend:
-        burst.verdicts[i] = follow_icmp_error(burst, i, rules, now_tick);
-        break;
-      case Role::kOfResetFlow:  // given here only
-        break;
-    }
+    burst.flows[i] = removed_in_burst_
+                         ? table_.find(burst.places[i], burst.keys[i], rules)
+                         : table_.find_by(burst.flows[i], burst.places[i], burst.keys[i], rules);
+    const uint64_t hop_back = arrival_hop(burst.mbufs[i], ports);
+    if (follow_quietly(burst, i, rules, hop_back, now_tick)) [[likely]]
+      continue;
+    burst.verdicts[i] = judge(burst, i, rules, hop_back, now_tick);
   }
+}
+
+// Nearly every packet: it is of an established flow, and all that it changes is since when the flow is quiet.
+// Then what judge() would come to, in short; else false, and nothing has happened.
+[[gnu::always_inline]] inline bool Tracker::follow_quietly(Burst& burst, uint32_t i, const Rules& rules,
+                                                           uint64_t hop_back, uint32_t now_tick) {
+  constexpr uint8_t kEventful = kFlowUnproven | kFlowClientReset | kFlowBackendReset;
+  const FlowIndex flow = burst.flows[i];
+  const Role role = burst.roles[i];
+  if (flow == kNoFlow || (role != Role::kToVip && role != Role::kFromBackend)) return false;
+  const PacketShape& packet = burst.shapes[i];
+  FlowState state = table_.state(flow);
+  if (state.phase != FlowPhase::kEstablished || (state.flags & kEventful) != 0 ||
+      (packet.tcp_flags & (kTcpSyn | kTcpFin | kTcpRst)) != 0)
+    return false;
+  const uint16_t backend = table_.backend(flow);
+  const uint16_t service = burst.keys[i].service;
+  const bool to_vip = role == Role::kToVip;
+  uint64_t hop_word;
+  if (to_vip) {
+    if (last_hops_.word_of(state.last_hop) != hop_back) return false;  // the client comes another way now
+    if (rules.ruleset.services[service].flags & kUdpCut) return false;
+    burst.backends[i] = backend;
+    hop_word = header_.next_hops[backend].load(std::memory_order_relaxed);
+  } else {
+    if (backend != burst.backends[i]) return false;
+    hop_word = last_hops_.word_of(state.last_hop);
+  }
+  if (hop_word == Hop::kNone) return false;
+  const bool keeps_alive = !to_vip || packet.protocol == kProtocolTcp;  // see advance()
+  if (keeps_alive && state.tick != now_tick) {
+    state.tick = now_tick;
+    table_.set_state(flow, state);
+  }
+  count_packet(block_, service, state.colour(), to_vip ? Direction::kToBackend : Direction::kToClient,
+               rte_pktmbuf_pkt_len(burst.mbufs[i]));
+  burst.hops[i] = hop_word;
+  return true;
+}
+
+[[gnu::noinline]] Verdict Tracker::judge(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_back,
+                                         uint32_t now_tick) {
+  switch (burst.roles[i]) {
+    case Role::kToVip:
+      return track_client_packet(burst, i, rules, hop_back, now_tick);
+    case Role::kFromBackend:
+      return track_reply(burst, i, rules, now_tick);
+    case Role::kIcmpToVip:
+    case Role::kIcmpFromBackend:
+      return follow_icmp_error(burst, i, rules, now_tick);
+    case Role::kOfResetFlow:  // given by track_reset_flow() only
+      break;
+  }
+  return burst.verdicts[i];
 }
 
 Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
                                      uint32_t now_tick) {
-  const ParsedPacket& packet = burst.packets[i];
+  const PacketShape& packet = burst.shapes[i];
   const FlowIndex& flow = burst.flows[i];
   FlowState state;
   if (flow != kNoFlow) {
@@ -125,7 +151,7 @@ Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rule
 // Admit, choose the colour, choose the backend, insert. Undecided: go on, with a flow or without.
 Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
                             uint32_t now_tick) {
-  const ParsedPacket& packet = burst.packets[i];
+  const PacketShape& packet = burst.shapes[i];
   const FlowKey& key = burst.keys[i];
   const ServiceRule& service = rules.ruleset.services[key.service];
   const Target& target = rules.targets.services[key.service];
@@ -187,7 +213,7 @@ Colour Tracker::new_colour(const Target& target, uint64_t choice, bool adopted, 
 }
 
 Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) {
-  const ParsedPacket& packet = burst.packets[i];
+  const PacketShape& packet = burst.shapes[i];
   const FlowIndex flow = burst.flows[i];
   if (flow == kNoFlow) return forward_reply_without_flow(burst, i, rules, now_tick);
 
@@ -213,7 +239,7 @@ Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint3
 // is consumed, and where it tells a number, it goes back by `hop_back` as a RST.
 Verdict Tracker::track_reset_flow(Burst& burst, uint32_t i, bool from_backend, uint64_t hop_back,
                                   uint32_t now_tick) {
-  const uint8_t tcp_flags = burst.packets[i].tcp_flags;
+  const uint8_t tcp_flags = burst.shapes[i].tcp_flags;
   const bool rst = tcp_flags & kTcpRst;
   if (!rst) {
     if ((tcp_flags & kTcpAck) == 0) return Verdict::drop(DropReason::k_flow_reset);
@@ -254,7 +280,7 @@ bool Tracker::may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t no
 // host is on it, and its own health checks stay its own.
 bool Tracker::speaks_for_stateless(const Burst& burst, uint32_t i, const Rules& rules,
                                    uint32_t now_tick) const {
-  if (!may_be_stateless(burst.packets[i].protocol, rules, now_tick)) return false;
+  if (!may_be_stateless(burst.shapes[i].protocol, rules, now_tick)) return false;
   const uint16_t backend = burst.backends[i];
   const ServiceRule& service = rules.ruleset.services[burst.keys[i].service];
   const uint64_t choice = choice_of(burst, i, rules);
@@ -267,7 +293,7 @@ bool Tracker::speaks_for_stateless(const Burst& burst, uint32_t i, const Rules& 
 // talking to none.
 uint16_t Tracker::stateless_backend(const Burst& burst, uint32_t i, const Rules& rules,
                                     uint32_t now_tick) const {
-  const uint8_t protocol = burst.packets[i].protocol;
+  const uint8_t protocol = burst.shapes[i].protocol;
   if (!may_be_stateless(protocol, rules, now_tick)) return kNoId;
   const FlowKey& key = burst.keys[i];
   const uint64_t choice = choice_of(burst, i, rules);
@@ -308,7 +334,7 @@ Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules,
 }
 
 // `last_hop` kNoId: keep the one that the flow has.
-void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backend, const ParsedPacket& packet,
+void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backend, const PacketShape& packet,
                       uint16_t last_hop, uint32_t now_tick) {
   FlowState after = before;
   if (last_hop != kNoId) after.last_hop = last_hop;

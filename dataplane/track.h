@@ -18,9 +18,6 @@ class Tracker {
  public:
   Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
 
-  // Looks each undecided packet's flow up, in steps that prefetch for each other (flow_table.h).
-  void find_flows(Burst& burst, const Rules& rules) const;
-
   // Decides on each undecided packet: its backend and hop, or a verdict. `ports` as for classify().
   void track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, uint32_t now_tick);
 
@@ -38,6 +35,8 @@ class Tracker {
   uint64_t end_bucket() const { return end_bucket_; }
 
  private:
+  bool follow_quietly(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+  Verdict judge(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
                               uint32_t now_tick);
   Verdict track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
@@ -45,7 +44,7 @@ class Tracker {
   Verdict follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
   Verdict begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
-  void advance(FlowIndex index, const FlowState& before, bool from_backend, const ParsedPacket& packet,
+  void advance(FlowIndex index, const FlowState& before, bool from_backend, const PacketShape& packet,
                uint16_t last_hop, uint32_t now_tick);
   void end_flow_of(Burst& burst, uint32_t i, Event why);
   bool is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const;

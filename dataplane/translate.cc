@@ -9,23 +9,26 @@
 namespace teal {
 namespace {
 
-const Port* port_of(const Hop& hop, std::span<const Port* const> ports_by_id) {
-  return hop.port < ports_by_id.size() ? ports_by_id[hop.port] : nullptr;
+// The port that a hop leaves by.
+const Port* port_of(uint64_t hop_word, std::span<const Port* const> ports_by_id) {
+  const uint16_t port = Hop::port_of(hop_word);
+  return port < ports_by_id.size() ? ports_by_id[port] : nullptr;
 }
 
-void become_rst(rte_mbuf* mbuf, const ParsedPacket& packet) {
-  const uint32_t bytes = turn_into_rst(rte_pktmbuf_mtod(mbuf, uint8_t*), packet);
+void become_rst(rte_mbuf* mbuf) {
+  auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
+  const uint32_t bytes = turn_into_rst(frame, parse(frame, rte_pktmbuf_data_len(mbuf)));
   rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(rte_pktmbuf_data_len(mbuf) - bytes));
 }
 
-Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
-                      std::span<const Port* const> ports_by_id) {
-  const Hop hop = Hop::from_word(burst.hops[i]);
+[[gnu::always_inline]] inline Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
+                                                    std::span<const Port* const> ports_by_id) {
+  const uint64_t hop = burst.hops[i];
   const Port* out = port_of(hop, ports_by_id);
   if (out == nullptr) return Verdict::drop(DropReason::k_no_next_hop);
 
   auto* frame = rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*);
-  const ParsedPacket& packet = burst.packets[i];
+  const PacketShape& packet = burst.shapes[i];
   decrement_ttl(frame, packet);
   const BackendRule& backend = rules.ruleset.backends[burst.backends[i]];
   const Socket& vip = rules.ruleset.services[backend.service].vip;
@@ -43,10 +46,10 @@ Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
       rewrite_icmp_to_client(frame, packet, vip, backend.socket);
       break;
     case Role::kOfResetFlow:
-      become_rst(burst.mbufs[i], packet);
+      become_rst(burst.mbufs[i]);
       break;
   }
-  write_ethernet_addresses(frame, hop.mac, out->mac);
+  write_ethernet_addresses(frame, hop & Hop::kMacMask, out->mac.word());
   return Verdict::forward();
 }
 
@@ -60,10 +63,11 @@ void translate(Burst& burst, const Rules& rules, std::span<const Port* const> po
 
 void address(Burst& burst, std::span<const Port* const> ports_by_id) {
   for (uint32_t i = 0; i < burst.count; ++i) {
-    const Hop hop = Hop::from_word(burst.hops[i]);
+    const uint64_t hop = burst.hops[i];
     const Port* out = port_of(hop, ports_by_id);
     if (out != nullptr)
-      write_ethernet_addresses(rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*), hop.mac, out->mac);
+      write_ethernet_addresses(rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*), hop & Hop::kMacMask,
+                               out->mac.word());
     burst.verdicts[i] = out == nullptr ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::forward();
   }
 }

@@ -20,16 +20,16 @@ class [[nodiscard]] Verdict {
   static constexpr Verdict hand_over() { return {Kind::kHandOver, {}}; }
   static constexpr Verdict drop(DropReason reason) { return {Kind::kDrop, reason}; }
 
-  constexpr Kind kind() const { return kind_; }
-  constexpr DropReason reason() const { return reason_; }  // of a drop
-  constexpr bool is_undecided() const { return kind_ == Kind::kUndecided; }
+  constexpr Kind kind() const { return static_cast<Kind>(bits_ & 0xff); }
+  constexpr DropReason reason() const { return static_cast<DropReason>(bits_ >> 8); }  // of a drop
+  constexpr bool is_undecided() const { return kind() == Kind::kUndecided; }
 
   constexpr Verdict() = default;
 
  private:
-  constexpr Verdict(Kind kind, DropReason reason) : kind_(kind), reason_(reason) {}
-  Kind kind_ = Kind::kUndecided;
-  DropReason reason_ = {};
+  constexpr Verdict(Kind kind, DropReason reason)
+      : bits_(static_cast<uint16_t>(static_cast<uint32_t>(kind) | static_cast<uint32_t>(reason) << 8)) {}
+  uint16_t bits_ = 0;  // one word, for one store
 };
 
 }  // namespace teal

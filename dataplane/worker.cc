@@ -8,7 +8,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/classify.h"
-#include "dataplane/parse_packets.h"
+#include "dataplane/look_up.h"
 #include "dataplane/translate.h"
 
 namespace teal {
@@ -16,11 +16,16 @@ namespace teal {
 // A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has
 // decided.
 void Worker::forward(const Rules& rules) {
-  classify(burst_, rules, traits_, tracker_.table());
-  shared_.handover.give(burst_, index_, tracker_.table());
-  tracker_.find_flows(burst_, rules);
+  classify(burst_, rules, traits_);
+  timers_.done(Stage::k_classify);
+  look_up(burst_, tracker_.table(), {index_, shared_.handover.workers()});
+  timers_.done(Stage::k_look_up);
+  shared_.handover.give(burst_, tracker_.table());
+  timers_.done(Stage::k_hand_over);
   tracker_.track(burst_, rules, traits_, now_tick_);  // no flow: admit, choose colour, choose backend, insert
+  timers_.done(Stage::k_track);
   translate(burst_, rules, ports_by_id_);
+  timers_.done(Stage::k_translate);
   dispatch();
 }
 
@@ -28,11 +33,13 @@ uint32_t Worker::iterate() {
   const uint64_t began = rte_rdtsc();
   now_tick_ = tick_at(began);
   uint32_t packets = 0;
+  timers_.begin();
   for (const PortQueue queue : receive_queues_) {
     receive(queue);
+    timers_.received(burst_.count);
+    timers_.done(Stage::k_receive);
     if (burst_.count == 0) continue;
     packets += burst_.count;
-    parse_packets(burst_);
     forward(load_rules());
   }
   shared_.handover.take(burst_, index_);
@@ -43,6 +50,7 @@ uint32_t Worker::iterate() {
   if (index_ == 0) packets += relay();
   packets += sweep(began);
   publication_.quiescent();
+  timers_.done(Stage::k_rest);
 
   const uint64_t spent = rte_rdtsc() - began;
   if (packets != 0) block_.status.busy_tsc.add(spent);
@@ -79,6 +87,7 @@ void Worker::run() {
     block_.status.total_tsc.add(now - began);
     began = now;
   }
+  timers_.tell(index_);
 }
 
 // Offline while asleep: a flip does not wait for a sleeper, who loads the new word before anything else.
@@ -101,7 +110,7 @@ void Worker::dispatch() {
     const Verdict verdict = burst_.verdicts[i];
     switch (verdict.kind()) {
       case Verdict::Kind::kForward: {
-        Transmit& out = transmits_[Hop::from_word(burst_.hops[i]).port];
+        Transmit& out = transmits_[Hop::port_of(burst_.hops[i])];
         out.mbufs[out.count++] = burst_.mbufs[i];
         break;
       }
@@ -118,9 +127,11 @@ void Worker::dispatch() {
         break;
     }
   }
+  timers_.done(Stage::k_dispatch);
   for (Transmit& out : transmits_) {
     if (out.count != 0) transmit(out);
   }
+  timers_.done(Stage::k_transmit);
   if (punts) punt_packets();
 }
 

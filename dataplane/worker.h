@@ -16,6 +16,7 @@
 #include "dataplane/reset.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/shm/tsc_clock.h"
+#include "dataplane/stage_timers.h"
 #include "dataplane/sweep.h"
 #include "dataplane/track.h"
 
@@ -73,6 +74,7 @@ class Worker {
   Resetter resetter_;
   Sweeper sweeper_;
   IdleGovernor idle_;
+  StageTimers timers_;
   std::vector<PortTraits> traits_;  // by ethdev
   std::array<const Port*, kMaxPorts> ports_by_id_{};
   std::vector<PortQueue> receive_queues_;

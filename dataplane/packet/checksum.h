@@ -17,6 +17,13 @@ inline uint16_t fold(uint32_t sum) {
   return static_cast<uint16_t>(sum + (sum >> 16));
 }
 
+// The same for two words: the carry comes back in.
+inline uint16_t add(uint16_t a, uint16_t b) {
+  uint16_t sum;
+  const bool carry = __builtin_add_overflow(a, b, &sum);
+  return static_cast<uint16_t>(sum + carry);
+}
+
 // The sum over `bytes` (an odd last byte counts as padded with 0), not folded, not complemented.
 uint32_t ones_complement_sum(const void* data, size_t bytes, uint32_t initial = 0);
 
@@ -32,7 +39,7 @@ struct ChecksumDelta {
 
 // RFC 1624, equation 3: HC' = ~(~HC + ~m + m'). `delta` is ~m + m'.
 inline uint16_t updated_checksum(uint16_t checksum, uint16_t delta) {
-  return static_cast<uint16_t>(~fold(static_cast<uint32_t>(static_cast<uint16_t>(~checksum)) + delta));
+  return static_cast<uint16_t>(~add(static_cast<uint16_t>(~checksum), delta));
 }
 
 }  // namespace teal

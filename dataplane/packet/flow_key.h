@@ -61,8 +61,9 @@ inline uint64_t choice_hash(uint64_t basis, uint16_t service) {
   return mix(basis ^ kMixB, kMixC ^ (service * kMixA));
 }
 
+// Of VIPs and backends: an operator chose them, and one multiplication spreads them well enough.
 inline uint64_t socket_hash(const IpAddress& address, Be16 port, uint8_t protocol) {
-  return mix(address_hash(address, kMixC) ^ port.raw, kMixB ^ protocol);
+  return mix(address.word(0) ^ (port.raw | uint64_t{protocol} << 16) ^ kMixA, address.word(1) ^ kMixB);
 }
 inline uint64_t socket_hash(const Socket& socket) {
   return socket_hash(socket.address, socket.port, socket.protocol);

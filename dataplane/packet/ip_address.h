@@ -32,6 +32,12 @@ struct IpAddress {
     std::memcpy(address.bytes, sixteen_bytes, 16);
     return address;
   }
+  static IpAddress from_words(uint64_t word0, uint64_t word1) {
+    IpAddress address;
+    std::memcpy(address.bytes, &word0, 8);
+    std::memcpy(address.bytes + 8, &word1, 8);
+    return address;
+  }
   // Text as inet_pton takes it, "198.18.0.10" or "fd18::10"; nothing if it is neither.
   static std::optional<IpAddress> parse(std::string_view text);
   std::string to_string() const;

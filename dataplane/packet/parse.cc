@@ -229,7 +229,6 @@ ParseResult parse_ipv6(ParsedPacket& packet, const uint8_t* frame, uint32_t byte
 ParsedPacket parse(const uint8_t* frame, uint32_t bytes) {
   ParsedPacket packet;
   if (bytes < kEthernetBytes) return packet;
-  packet.l3_offset = kEthernetBytes;
   const uint16_t ether_type = load16(frame + 12);
   if (ether_type == kEtherTypeIpv4) [[likely]] {
     packet.result = parse_ipv4(packet, frame, bytes);

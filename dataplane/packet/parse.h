@@ -40,28 +40,38 @@ inline constexpr uint8_t kTcpSyn = 0x02;
 inline constexpr uint8_t kTcpRst = 0x04;
 inline constexpr uint8_t kTcpAck = 0x10;
 
-// Addresses, ports and protocol are those of the flow's packet: for an ICMP error, of the packet that it
-// quotes. Where there is no flow, addresses, protocol and TTL are there as soon as a sound IP header is, and
-// ports are 0. Offsets count from the first byte of the frame.
-struct ParsedPacket {
-  IpAddress source;
-  IpAddress destination;
-  Be16 source_port;
-  Be16 destination_port;
+// What a packet is but for its addresses: all that is asked for once its flow has a name. Protocol and flags
+// are those of the flow's packet: for an ICMP error, of the packet that it quotes. Where there is no flow,
+// protocol and TTL are there as soon as a sound IP header is. Offsets count from the first byte of the frame.
+struct PacketShape {
+  static constexpr uint16_t l3_offset = 14;
+
   ParseResult result = ParseResult::kTruncated;
   uint8_t protocol =
       0;  // kProtocolTcp, kProtocolUdp, or what the IP header (or its last extension header) says
   uint8_t tcp_flags = 0;  // 0 for UDP, and for a quoted header
   bool is_v4 = false;
   uint8_t ttl = 0;  // or hop limit; of the outer header
-  uint16_t l3_offset = 0;
   uint16_t l4_offset = 0;         // for an ICMP error, of the ICMP header
   uint16_t payload_bytes = 0;     // behind the TCP or UDP header, by the IP length and not by the frame's
   uint16_t quoted_l3_offset = 0;  // ICMP errors only
   uint16_t quoted_l4_offset = 0;  // ICMP errors only; at least 4 bytes (the ports) are there
   uint16_t quoted_l4_bytes = 0;   // ICMP errors only; how much of the quoted TCP or UDP packet is there
+
+  friend bool operator==(const PacketShape&, const PacketShape&) = default;
 };
-static_assert(sizeof(ParsedPacket) <= 64, "it travels in an mbuf's private area");
+static_assert(sizeof(PacketShape) == 16);
+
+// Addresses and ports, too, are those of the flow's packet. Without a flow, addresses are there as soon as a
+// sound IP header is, and ports are 0.
+struct ParsedPacket : PacketShape {
+  IpAddress source;
+  IpAddress destination;
+  Be16 source_port;
+  Be16 destination_port;
+
+  friend bool operator==(const ParsedPacket&, const ParsedPacket&) = default;
+};
 
 ParsedPacket parse(const uint8_t* frame, uint32_t bytes);
 

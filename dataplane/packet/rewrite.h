@@ -22,51 +22,99 @@
 #include <cstring>
 
 #include "dataplane/packet/checksum.h"
+#include "dataplane/packet/header_fields.h"
 #include "dataplane/packet/parse.h"
 
 namespace teal {
 
+// A native load into the lower 48 bits.
+inline uint64_t load_mac(const uint8_t* six_bytes) {
+  uint32_t low;
+  uint16_t high;
+  std::memcpy(&low, six_bytes, 4);
+  std::memcpy(&high, six_bytes + 4, 2);
+  return low | uint64_t{high} << 32;
+}
+
 struct MacAddress {
   uint8_t bytes[6] = {};
 
-  uint64_t word() const {  // native load into the lower 48 bits
-    uint32_t low;
-    uint16_t high;
-    std::memcpy(&low, bytes, 4);
-    std::memcpy(&high, bytes + 4, 2);
-    return low | uint64_t{high} << 32;
-  }
+  uint64_t word() const { return load_mac(bytes); }
   friend bool operator==(const MacAddress&, const MacAddress&) = default;
 };
 
 // Puts `socket`'s address and port in the place of the destination (towards a backend) or the source (towards
 // a client). `delta` is ChecksumDelta::between(what stood there, socket).
-void rewrite_destination(uint8_t* frame, const ParsedPacket& packet, const Socket& socket,
-                         const ChecksumDelta& delta);
-void rewrite_source(uint8_t* frame, const ParsedPacket& packet, const Socket& socket,
-                    const ChecksumDelta& delta);
+inline void rewrite_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                                const ChecksumDelta& delta);
+inline void rewrite_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                           const ChecksumDelta& delta);
 
 // ICMP errors about a flow (RFC 5508, 4.2; RFC 6146, 3.4 in spirit). Towards the backend: the error's
 // destination (a VIP) becomes the backend's address and the quoted source becomes the backend's socket.
 // Towards the client: the quoted destination becomes the VIP's socket, and the error's source becomes the
 // VIP's address if it was the backend's own (a router's stays). The quoted checksums are updated as far as
 // they are inside the quote: TCP's often is not.
-void rewrite_icmp_to_backend(uint8_t* frame, const ParsedPacket& packet, const Socket& vip,
+void rewrite_icmp_to_backend(uint8_t* frame, const PacketShape& packet, const Socket& vip,
                              const Socket& backend);
-void rewrite_icmp_to_client(uint8_t* frame, const ParsedPacket& packet, const Socket& vip,
+void rewrite_icmp_to_client(uint8_t* frame, const PacketShape& packet, const Socket& vip,
                             const Socket& backend);
 
 // The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC 1812, 5.3.1; classify.cc).
 // Takes any frame whose IP header parse() found sound.
-void decrement_ttl(uint8_t* frame, const ParsedPacket& packet);
+inline void decrement_ttl(uint8_t* frame, const PacketShape& packet);
 
-// The destination and then the source, by two stores.
-inline void write_ethernet_addresses(uint8_t* frame, const MacAddress& destination,
-                                     const MacAddress& source) {
-  const uint64_t first = destination.word() | source.word() << 48;
-  const auto rest = static_cast<uint32_t>(source.word() >> 16);
+// By two stores. Words as of load_mac().
+inline void write_ethernet_addresses(uint8_t* frame, uint64_t destination, uint64_t source) {
+  const uint64_t first = destination | source << 48;
+  const auto rest = static_cast<uint32_t>(source >> 16);
   std::memcpy(frame, &first, 8);
   std::memcpy(frame + 8, &rest, 4);
+}
+
+// Every packet passes these: inline.
+
+namespace fields {
+[[gnu::always_inline]] inline void exchange(uint8_t* frame, const PacketShape& packet, uint32_t ipv4_field,
+                                            uint32_t ipv6_field, uint32_t port_field, const Socket& socket,
+                                            const ChecksumDelta& delta) {
+  uint8_t* l3 = frame + packet.l3_offset;
+  uint8_t* l4 = frame + packet.l4_offset;
+  if (packet.is_v4) {
+    std::memcpy(l3 + ipv4_field, socket.address.v4_bytes(), 4);
+    update(l3 + kIpv4Checksum, delta.ip);
+  } else {
+    std::memcpy(l3 + ipv6_field, socket.address.bytes, 16);
+  }
+  store_raw(l4 + port_field, socket.port.raw);
+  update_transport(l4, packet.protocol, delta.transport);
+}
+}  // namespace fields
+
+inline void rewrite_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                                const ChecksumDelta& delta) {
+  using namespace fields;
+  exchange(frame, packet, kIpv4Destination, kIpv6Destination, kDestinationPort, socket, delta);
+}
+
+inline void rewrite_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                           const ChecksumDelta& delta) {
+  using namespace fields;
+  exchange(frame, packet, kIpv4Source, kIpv6Source, kSourcePort, socket, delta);
+}
+
+inline void decrement_ttl(uint8_t* frame, const PacketShape& packet) {
+  using namespace fields;
+  uint8_t* l3 = frame + packet.l3_offset;
+  if (!packet.is_v4) {
+    --l3[kIpv6HopLimit];
+    return;
+  }
+  --l3[kIpv4Ttl];
+  // ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the
+  // TTL is not 0.
+  constexpr uint16_t kOneLess = 0xfffe;
+  update(l3 + kIpv4Checksum, kOneLess);
 }
 
 }  // namespace teal

@@ -18,7 +18,9 @@ FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t bac
                             uint32_t birth_generation, FlowState state) {
   uint64_t bucket = place.first;
   const uint32_t used_first = used_slots(place.first);
-  if (used_first > kSlots / 2 && used_slots(place.second) < used_first) bucket = place.second;
+  if (used_first > kSlots / 2) {
+    if (const uint64_t other = second(place); used_slots(other) < used_first) bucket = other;
+  }
   const uint32_t empty = tag_matches(bucket, 0);
   if (empty == 0) return kNoFlow;
 
@@ -41,7 +43,7 @@ FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t bac
   e.words[2].store(uint64_t{key.client_port.raw} | uint64_t{backend} << 16 | uint64_t{birth_generation} << 32,
                    std::memory_order_release);
   e.words[3].store(std::bit_cast<uint64_t>(state), std::memory_order_release);
-  buckets_[bucket].tags[slot].store(place.tag, std::memory_order_release);
+  buckets_[bucket].tags[slot].store(place.tag(), std::memory_order_release);
   return index;
 }
 

@@ -143,11 +143,13 @@ class FlowTable {
     uint64_t entry_bytes() const { return buckets() * kSlots * sizeof(Entry); }
   };
 
-  // Where a flow may live.
+  // Where a flow may live: its first bucket, and by the flow hash the tag there and its second().
   struct Place {
-    uint64_t first;   // bucket
-    uint64_t second;  // bucket; equals `first` where a partition has only one
-    uint16_t tag;
+    uint64_t first;  // bucket
+    uint32_t partition;
+    uint32_t hash_low;  // tag and, in the upper half, how far the second bucket is
+
+    uint16_t tag() const { return static_cast<uint16_t>(hash_low); }
   };
 
   // A view of zeroed or formerly used memory; the memory belongs to the segment.
@@ -171,17 +173,19 @@ class FlowTable {
   }
 
   Place place_of(uint64_t client_hash, uint16_t service) const;
+  uint64_t second(const Place& place) const;  // bucket; equals `first` where a partition has only one
   void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
   // whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if the
-  // flow may be there, or else the entry that insert() would write. kNoFlow of both: there is no such flow.
+  // flow may be there, or else the entry that insert() would write. A guess stays good while flows are
+  // inserted, not when one is removed: then find() anew.
   FlowIndex guess(const Place& place) const;
   FlowIndex guess_again(const Place& place) const;  // after a guess() that gave none
   template <typename ServiceOf>
   FlowIndex find_by(FlowIndex guess, const Place& place, const FlowKey& key,
                     const ServiceOf& service_of) const {
-    if (guess == kNoFlow || is(guess, key, service_of)) [[likely]]
+    if (guess != kNoFlow && is(guess, key, service_of)) [[likely]]
       return guess;
     return find(place, key, service_of);
   }
@@ -251,14 +255,18 @@ class FlowTable {
 inline FlowTable::Place FlowTable::place_of(uint64_t client_hash, uint16_t service) const {
   const uint64_t hash = flow_hash(client_hash, service);
   const uint32_t count = geometry_.buckets_per_partition;
-  const uint64_t base = uint64_t{partition_of(client_hash)} * count;
-  const uint32_t first = scale(hash, count);
+  const uint32_t partition = partition_of(client_hash);
+  const auto low = static_cast<uint32_t>(hash);
+  return {uint64_t{partition} * count + scale(hash, count), partition, low + (static_cast<uint16_t>(low) == 0)};
+}
+
+inline uint64_t FlowTable::second(const Place& place) const {
+  const uint32_t count = geometry_.buckets_per_partition;
+  const uint64_t end = (uint64_t{place.partition} + 1) * count;
   // 1 .. count - 1 further on, by bits that neither `first` nor the tag takes.
-  uint32_t second =
-      first + (count > 1 ? 1 + static_cast<uint32_t>((((hash >> 16) & 0xffff) * (count - 1)) >> 16) : 0);
-  if (second >= count) second -= count;
-  const auto tag = static_cast<uint16_t>(hash);
-  return {base + first, base + second, tag == 0 ? uint16_t{1} : tag};
+  const uint64_t bucket =
+      place.first + (count > 1 ? 1 + ((uint64_t{place.hash_low >> 16} * (count - 1)) >> 16) : 0);
+  return bucket >= end ? bucket - count : bucket;
 }
 
 // Three 16-byte loads. They are not atomic as a whole, but each 16-bit tag is (x86-64: aligned loads do not
@@ -290,29 +298,33 @@ inline FlowIndex FlowTable::guess_in(uint64_t bucket, uint16_t tag) const {
 }
 
 inline FlowIndex FlowTable::guess(const Place& place) const {
-  const FlowIndex index = guess_in(place.first, place.tag);
-  if (index != kNoFlow) return index;
+  const FlowIndex index = guess_in(place.first, place.tag());
+  if (index != kNoFlow) [[likely]]
+    return index;
   if (buckets_[place.first].displaced.load(std::memory_order_relaxed) != 0) {
-    prefetch(&buckets_[place.second]);
+    prefetch(&buckets_[second(place)]);
   } else if (const uint32_t empty = tag_matches(place.first, 0); empty != 0) {
     prefetch(&entry(place.first * kSlots + std::countr_zero(empty)));
   }
   return kNoFlow;
 }
 
-inline FlowIndex FlowTable::guess_again(const Place& place) const {
+// Out of line: few need it, and the loop around it needs the registers.
+[[gnu::noinline]] inline FlowIndex FlowTable::guess_again(const Place& place) const {
   if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) return kNoFlow;
-  return guess_in(place.second, place.tag);
+  return guess_in(second(place), place.tag());
 }
 
 template <typename ServiceOf>
 FlowIndex FlowTable::find(const Place& place, const FlowKey& key, const ServiceOf& service_of) const {
-  for (uint64_t bucket : {place.first, place.second}) {
-    for (uint32_t matches = tag_matches(bucket, place.tag); matches != 0; matches &= matches - 1) {
+  uint64_t bucket = place.first;
+  for (int looks = 0; looks < 2; ++looks) {
+    for (uint32_t matches = tag_matches(bucket, place.tag()); matches != 0; matches &= matches - 1) {
       const FlowIndex index = bucket * kSlots + std::countr_zero(matches);
       if (is(index, key, service_of)) return index;
     }
     if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) break;
+    bucket = second(place);
   }
   return kNoFlow;
 }

@@ -18,10 +18,14 @@ struct Hop {
 
   static constexpr uint64_t kNone = 0;
 
-  uint64_t word() const { return (static_cast<uint64_t>(port + 1) << 48) | mac.word(); }
+  static constexpr uint64_t kMacMask = 0xffff'ffff'ffff;
+
+  static uint64_t word_of(uint16_t port, uint64_t mac) { return (uint64_t{port} + 1) << 48 | mac; }
+  static uint16_t port_of(uint64_t word) { return static_cast<uint16_t>((word >> 48) - 1); }
+  uint64_t word() const { return word_of(port, mac.word()); }
   static Hop from_word(uint64_t word) {  // word is not kNone
     Hop hop;
-    hop.port = static_cast<uint16_t>((word >> 48) - 1);
+    hop.port = port_of(word);
     std::memcpy(hop.mac.bytes, &word, 6);
     return hop;
   }

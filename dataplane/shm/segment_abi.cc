@@ -124,8 +124,8 @@ uint64_t segment_abi() {
       .add(choice_hash(client, 1))
       .add(socket_hash(sample))
       .add(place.first)
-      .add(place.second)
-      .add(place.tag)
+      .add(table.second(place))
+      .add(place.tag())
       .value();
 }
 

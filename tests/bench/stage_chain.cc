@@ -8,7 +8,7 @@
 //                                                   instructions, which repeat to the last digit
 //
 // The median over all bursts is told, so that a burst in which the core was taken away does not count. A
-// packet's bytes are copied into one of a few buffers before parse() sees it, as net_pcap does: `source` is
+// packet's bytes are copied into one of a few buffers before classify() sees it, as net_pcap does: `source` is
 // that copy, and no part of the sum. Flows are established, the packets are the clients', in an order that
 // helps no prefetcher.
 #include <algorithm>
@@ -24,7 +24,7 @@
 
 #include "control/ruleset_builder.h"
 #include "dataplane/classify.h"
-#include "dataplane/parse_packets.h"
+#include "dataplane/look_up.h"
 #include "dataplane/track.h"
 #include "dataplane/translate.h"
 #include "tests/support/packet_builder.h"
@@ -41,9 +41,8 @@ constexpr uint32_t kDataRoom = RTE_MBUF_DEFAULT_BUF_SIZE;
 constexpr uint32_t kFrameBytes = 64;  // at most, in the source
 constexpr uint32_t kNow = 1000;       // tick
 
-enum Stage : uint32_t { kSource, kParse, kClassify, kFind, kTrack, kTranslate, kStages };
-constexpr std::array<const char*, kStages> kStageNames = {"source",     "parse", "classify",
-                                                          "find_flows", "track", "translate"};
+enum Stage : uint32_t { kSource, kClassify, kLookUp, kTrack, kTranslate, kStages };
+constexpr std::array<const char*, kStages> kStageNames = {"source", "classify", "look_up", "track", "translate"};
 
 Socket socket_of(const std::string& text, uint8_t protocol) {
   Socket socket = parse_socket(text).value();
@@ -87,12 +86,10 @@ class Chain {
     };
     receive();
     stage_done(kSource);
-    parse_packets(burst_);
-    stage_done(kParse);
-    classify(burst_, rules_, traits_, tracker_.table());
+    classify(burst_, rules_, traits_);
     stage_done(kClassify);
-    tracker_.find_flows(burst_, rules_);
-    stage_done(kFind);
+    look_up(burst_, tracker_.table(), {});
+    stage_done(kLookUp);
     tracker_.track(burst_, rules_, traits_, kNow);
     stage_done(kTrack);
     translate(burst_, rules_, ports_by_id_);

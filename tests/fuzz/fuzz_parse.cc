@@ -14,6 +14,7 @@
 #include "dataplane/packet/rewrite.h"
 #include "dataplane/packet/tcp_segment.h"
 #include "tests/support/plain_checksum.h"
+#include "tests/support/plain_twin.h"
 
 namespace teal {
 namespace {
@@ -140,6 +141,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace teal;
   if (size > 65600) return 0;
   const ParsedPacket packet = teal::parse(data, static_cast<uint32_t>(size));
+  require(test::plain_agrees(data, static_cast<uint32_t>(size), packet));
   const bool flow = packet.result == ParseResult::kFlowPacket;
   if (!flow && packet.result != ParseResult::kIcmpError) return 0;
   const Frame frame(data, data + size);

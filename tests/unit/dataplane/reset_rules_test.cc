@@ -214,6 +214,8 @@ TEST_F(Promise7Cut, FlowsToBeResetEndAtOnce) {
     sweep();
     EXPECT_EQ(flow_of(of_maint), std::nullopt);
     EXPECT_EQ(count(Event::k_flows_cut), cut + 3);
+    plan.backends[backend].reset[1] = false;
+    publish();
     EXPECT_EQ(colour_of(send_from_client(answered)), Colour::kGreen);
   }
   EXPECT_EQ(count(Event::k_flows_reset), 0u);

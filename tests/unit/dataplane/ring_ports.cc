@@ -20,9 +20,6 @@
 namespace teal::test {
 namespace {
 
-constexpr uint16_t kPrivateBytes = 64;  // for the parsed form, as in eal.cc
-static_assert(sizeof(ParsedPacket) <= kPrivateBytes);
-
 [[noreturn]] void give_up(const char* what) {
   std::fprintf(stderr, "%s: %s\n", what, rte_strerror(rte_errno));
   std::exit(1);
@@ -70,7 +67,7 @@ RingPorts& RingPorts::get() {
 
 RingPorts::RingPorts() {
   start_eal();
-  pool_ = rte_pktmbuf_pool_create("packets", kMbufs, 0, kPrivateBytes, RTE_MBUF_DEFAULT_BUF_SIZE,
+  pool_ = rte_pktmbuf_pool_create("packets", kMbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
                                   static_cast<int>(rte_socket_id()));
   if (pool_ == nullptr) give_up("rte_pktmbuf_pool_create");
   for (uint16_t wire = 0; wire < kRings; ++wire) {

@@ -366,7 +366,7 @@ TEST(Rewrite, EthernetAddressesAreDestinationThenSource) {
   const MacAddress destination{{2, 0, 0, 0, 1, 1}}, source{{2, 0, 0, 0, 2, 2}};
   std::copy_n(destination.bytes, 6, expected.begin());
   std::copy_n(source.bytes, 6, expected.begin() + 6);
-  write_ethernet_addresses(frame.data(), destination, source);
+  write_ethernet_addresses(frame.data(), destination.word(), source.word());
   EXPECT_EQ(frame, expected);
 }
 

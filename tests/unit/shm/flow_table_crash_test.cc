@@ -63,7 +63,7 @@ void expect_valid(SharedMemory& memory) {
     const FlowKey key = key_of(number_of(*flow));
     const FlowTable::Place place = place_of(table, key);
     ASSERT_EQ(table.find(place, key, service_of_backend()), index);
-    ASSERT_EQ(memory.buckets[index / FlowTable::kSlots].tags[index % FlowTable::kSlots], place.tag);
+    ASSERT_EQ(memory.buckets[index / FlowTable::kSlots].tags[index % FlowTable::kSlots], place.tag());
   }
 }
 
