@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/cli/arguments.h"
 
-// std::regex costs a millisecond of start-up; and a comma in an argument is no separator.
-#define CXXOPTS_NO_REGEX
+// A comma in an argument is no separator.
 #define CXXOPTS_VECTOR_DELIMITER '\0'
 #include <cxxopts.hpp>
 

@@ -94,16 +94,18 @@ std::string zsh_completion() {
                  first.word, seconds.substr(1)) +
              of_family + "      esac ;;\n";
   }
-  return std::string(kHead) + "_teal_verbs() {\n  local -a verbs=(\n" + words +
-         "  )\n  _describe verb verbs\n}\n\n_teal() {\n  local curcontext=$curcontext state teal_socket\n"
-         "  typeset -A opt_args\n  _arguments -C" +
-         arguments(common_options(), "  ") +
-         " \\\n    '--version[versions of teal and of the daemon]' \\\n    '1:verb:_teal_verbs' \\\n"
-         "    '*::argument:->arguments'\n  [[ $state == arguments ]] || return\n"
-         "  teal_socket=$opt_args[--socket]\n  case $words[1] in\n" +
-         cases +
-         "  esac\n}\n\nif [[ $funcstack[1] == _teal ]]; then\n  _teal \"$@\"\nelse\n  compdef _teal "
-         "teal\nfi\n";
+  std::string text(kHead);
+  text += "_teal_verbs() {\n  local -a verbs=(\n" + words +
+          "  )\n  _describe verb verbs\n}\n\n_teal() {\n  local curcontext=$curcontext state teal_socket\n"
+          "  typeset -A opt_args\n  _arguments -C" +
+          arguments(common_options(), "  ") +
+          " \\\n    '--version[versions of teal and of the daemon]' \\\n    '1:verb:_teal_verbs' \\\n"
+          "    '*::argument:->arguments'\n  [[ $state == arguments ]] || return\n"
+          "  teal_socket=$opt_args[--socket]\n  case $words[1] in\n" +
+          cases +
+          "  esac\n}\n\nif [[ $funcstack[1] == _teal ]]; then\n  _teal \"$@\"\nelse\n  compdef _teal "
+          "teal\nfi\n";
+  return text;
 }
 
 }  // namespace teal::cli
