@@ -139,7 +139,7 @@ Verdict Tracker::track_client_packet(Burst& burst, uint32_t i, const Rules& rule
       if ((packet.tcp_flags & kTcpRst) == 0) return verdict;
       state = table_.state(flow);
     }
-    advance(flow, state, false, packet, last_hops_.id_of(hop_word), now_tick);
+    advance(flow, state, false, packet, last_hops_.id_of(hop_word), rules, now_tick);
   }
   const Colour colour =
       flow == kNoFlow ? rules.targets.services[burst.keys[i].service].active : table_.state(flow).colour();
@@ -181,6 +181,7 @@ Verdict Tracker::begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64
     note_insert_failure(Event::k_table_full, hop_word, now_tick);
     return Verdict::undecided();
   }
+  bring_sweep_forward(burst.flows[i], state, rules);
   ledger_.added(backend, state);
   ServiceColourCounters& counters = counters_of(block_, key.service, colour);
   counters.new_flows.add(1);
@@ -226,7 +227,7 @@ Verdict Tracker::track_reply(Burst& burst, uint32_t i, const Rules& rules, uint3
       if ((packet.tcp_flags & kTcpRst) == 0) return verdict;
       state = table_.state(flow);
     }
-    advance(flow, state, true, packet, kNoId, now_tick);
+    advance(flow, state, true, packet, kNoId, rules, now_tick);
   } else if (packet.protocol == kProtocolTcp) {
     return Verdict::drop(DropReason::k_stale_backend);
   }
@@ -335,7 +336,7 @@ Verdict Tracker::follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules,
 
 // `last_hop` kNoId: keep the one that the flow has.
 void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backend, const PacketShape& packet,
-                      uint16_t last_hop, uint32_t now_tick) {
+                      uint16_t last_hop, const Rules& rules, uint32_t now_tick) {
   FlowState after = before;
   if (last_hop != kNoId) after.last_hop = last_hop;
   const bool udp = packet.protocol == kProtocolUdp;
@@ -350,7 +351,13 @@ void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backen
   if (proves(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnproven);
   if (after == before) return;  // leave the line clean
   table_.set_state(index, after);
+  bring_sweep_forward(index, after, rules);
   ledger_.moved(table_.backend(index), before, after);
+}
+
+// The flow may end earlier than the sweep knows. (Where Teal resets a flow, its bucket is due soon anyway.)
+void Tracker::bring_sweep_forward(FlowIndex index, const FlowState& state, const Rules& rules) {
+  table_.bring_forward(index, state.tick + timeout_ticks(rules.ruleset.timeouts, state));
 }
 
 void Tracker::end_flow(FlowIndex index, const FlowTable::Place& place) {

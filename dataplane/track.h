@@ -45,7 +45,8 @@ class Tracker {
   Verdict begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
   void advance(FlowIndex index, const FlowState& before, bool from_backend, const PacketShape& packet,
-               uint16_t last_hop, uint32_t now_tick);
+               uint16_t last_hop, const Rules& rules, uint32_t now_tick);
+  void bring_sweep_forward(FlowIndex index, const FlowState& state, const Rules& rules);
   void end_flow_of(Burst& burst, uint32_t i, Event why);
   bool is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const;
   uint64_t choice_of(const Burst& burst, uint32_t i, const Rules& rules) const;

@@ -48,7 +48,9 @@ uint32_t Worker::iterate() {
     forward(load_rules());
   }
   if (index_ == 0) packets += relay();
+  timers_.done(Stage::k_rest);
   packets += sweep(began);
+  timers_.done(Stage::k_sweep);
   publication_.quiescent();
   timers_.done(Stage::k_rest);
 

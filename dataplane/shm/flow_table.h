@@ -124,7 +124,8 @@ class FlowTable {
     std::atomic<uint16_t> displaced;     // owner: rw
     uint16_t reserved;
     std::atomic<uint32_t> inserts;  // owner: rw, others: ro; modulo 2^32
-    uint8_t spare[8];
+    std::atomic<uint32_t> due;      // owner: rw; see due()
+    uint8_t spare[4];
   };
   static_assert(sizeof(Bucket) == 64);
 
@@ -217,6 +218,17 @@ class FlowTable {
     return static_cast<uint32_t>(entry(index).words[2].load(std::memory_order_relaxed) >> 32);
   }
 
+  // The owner's note of when (tick) it will look into a bucket again, kept with the tags: whoever looks round
+  // the table at those that are due need not touch the others' entries. Empty memory says 0.
+  uint32_t due(uint64_t bucket) const { return buckets_[bucket].due.load(std::memory_order_relaxed); }
+  void set_due(uint64_t bucket, uint32_t tick) {
+    buckets_[bucket].due.store(tick, std::memory_order_relaxed);
+  }
+  // This entry's bucket, at `tick` at the latest.
+  void bring_forward(FlowIndex index, uint32_t tick) {
+    if (is_before(tick, due(index / kSlots))) set_due(index / kSlots, tick);
+  }
+
   // Any thread: the flow in this slot, or nothing if it is empty (or, for others than the owner, if eight
   // looks in a row were each overtaken by an insert into its bucket).
   std::optional<Flow> read(FlowIndex index) const;
@@ -224,8 +236,9 @@ class FlowTable {
   // Calls visit(FlowIndex, const Flow&) for each flow in the bucket. The visitor may remove that flow.
   template <typename Visit>
   void for_each_in_bucket(uint64_t bucket, Visit&& visit) const {
-    for (uint32_t slot = 0; slot < kSlots; ++slot) {
-      const FlowIndex index = bucket * kSlots + slot;
+    constexpr uint32_t kAllSlots = (1u << kSlots) - 1;
+    for (uint32_t used = kAllSlots & ~tag_matches(bucket, 0); used != 0; used &= used - 1) {
+      const FlowIndex index = bucket * kSlots + std::countr_zero(used);
       if (const std::optional<Flow> flow = read(index)) visit(index, *flow);
     }
   }
@@ -257,7 +270,8 @@ inline FlowTable::Place FlowTable::place_of(uint64_t client_hash, uint16_t servi
   const uint32_t count = geometry_.buckets_per_partition;
   const uint32_t partition = partition_of(client_hash);
   const auto low = static_cast<uint32_t>(hash);
-  return {uint64_t{partition} * count + scale(hash, count), partition, low + (static_cast<uint16_t>(low) == 0)};
+  return {uint64_t{partition} * count + scale(hash, count), partition,
+          low + (static_cast<uint16_t>(low) == 0)};
 }
 
 inline uint64_t FlowTable::second(const Place& place) const {
@@ -270,7 +284,7 @@ inline uint64_t FlowTable::second(const Place& place) const {
 }
 
 // Three 16-byte loads. They are not atomic as a whole, but each 16-bit tag is (x86-64: aligned loads do not
-// tear within it), and only the owner searches while only the owner writes.
+// tear within it); the owner searches while only the owner writes, and others read() what they found.
 inline uint32_t FlowTable::tag_matches(uint64_t bucket, uint16_t tag) const {
   const auto* tags = reinterpret_cast<const __m128i*>(buckets_[bucket].tags);
   const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));

@@ -28,6 +28,8 @@ inline constexpr uint32_t kShareOne = 10'000;                    // a share is i
 // 2^32).
 inline constexpr uint64_t kTickNs = 10'000'000;
 
+constexpr bool is_before(uint32_t tick, uint32_t other) { return static_cast<int32_t>(tick - other) < 0; }
+
 // Two clocks may differ by a tick: what lies in the future is 0 old.
 constexpr uint32_t ticks_since(uint32_t then, uint32_t now) {
   const auto age = static_cast<int32_t>(now - then);

@@ -128,6 +128,7 @@ class SwitchTest : public testing::Test {
   uint64_t count(Event event) const;  // of all workers
   uint64_t count(DropReason reason) const;
   uint64_t punts() const { return count(DropReason::k_punt_full) + count(Event::k_punted); }
+  Rules rules() const;  // as last published
   std::optional<Flow> flow_of(const Client& who) const;
   // Behind the workers' back: `state` is of the same phase and flags, or the ledger is wrong from here on.
   void set_state(const Client& who, const FlowState& state);

@@ -8,14 +8,16 @@
 
 namespace teal::test {
 
+Rules SwitchTest::rules() const {
+  const auto word = PublicationWord::unpack(segment().header().word.load());
+  return {segment().ruleset(word.ruleset_slot), segment().targets(word.target_slot), word.generation};
+}
+
 FlowIndex SwitchTest::index_of(const Client& who) const {
   const FlowTable table = segment().flow_table();
   const FlowKey key{who.address, Be16::from_host(who.port), who.service};
-  const auto word = PublicationWord::unpack(segment().header().word.load());
-  const Rules rules{segment().ruleset(word.ruleset_slot), segment().targets(word.target_slot),
-                    word.generation};
   const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), key.service);
-  return table.find(place, key, rules);
+  return table.find(place, key, rules());
 }
 
 std::optional<Flow> SwitchTest::flow_of(const Client& who) const {
