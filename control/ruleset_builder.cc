@@ -20,15 +20,6 @@ struct Pool {
   std::vector<MaglevMember> members;
 };
 
-// Puts `id` at the first empty place from the hash on. The tables are at most a quarter full, so there is
-// one.
-template <size_t kSize>
-void insert(uint16_t (&table)[kSize], const Socket& socket, uint16_t id) {
-  uint64_t at = socket_hash(socket);
-  while (table[at % kSize] != kNoId) ++at;
-  table[at % kSize] = id;
-}
-
 // In the order of the plan's services. Members without weight stay out, as do retired ones.
 std::vector<Pool> pools_of(const Plan& plan) {
   std::vector<Pool> pools;
@@ -60,7 +51,7 @@ uint32_t table_size(const Pool& pool) {
 
 void put_services(const Plan& plan, Ruleset& out) {
   std::fill(std::begin(out.services), std::end(out.services), ServiceRule{});
-  std::fill(std::begin(out.vip_table), std::end(out.vip_table), kNoId);
+  out.vips = {};
   for (const NumberedService& service : plan.services) {
     ServiceRule& rule = out.services[service.id];
     assert((rule.flags & kServicePresent) == 0 && "service ids are unique");
@@ -69,13 +60,13 @@ void put_services(const Plan& plan, Ruleset& out) {
     rule.flags = static_cast<uint8_t>(kServicePresent | (service.retired ? kServiceRetired : 0) |
                                       (service.affinity_client ? kAffinityClient : 0) |
                                       (service.udp_cut ? kUdpCut : 0));
-    insert(out.vip_table, service.vip, service.id);
+    out.vips.insert(service.vip, service.id);
   }
 }
 
 void put_backends(const Plan& plan, Ruleset& out) {
   std::fill(std::begin(out.backends), std::end(out.backends), BackendRule{});
-  std::fill(std::begin(out.backend_table), std::end(out.backend_table), kNoId);
+  out.sockets = {};
   for (const NumberedBackend& backend : plan.backends) {
     BackendRule& rule = out.backends[backend.id];
     const ServiceRule& service = out.services[backend.service];
@@ -87,8 +78,9 @@ void put_backends(const Plan& plan, Ruleset& out) {
     rule.service = backend.service;
     rule.flags = static_cast<uint8_t>(kBackendPresent | (backend.retired ? kBackendRetired : 0) |
                                       (backend.reset[0] ? kBackendResetBlue : 0) |
-                                      (backend.reset[1] ? kBackendResetGreen : 0));
-    insert(out.backend_table, backend.socket, backend.id);
+                                      (backend.reset[1] ? kBackendResetGreen : 0) |
+                                      (service.flags & kUdpCut ? kBackendUdpCut : 0));
+    out.sockets.insert(backend.socket, backend.id);
   }
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A burst of packets on its way through the stages of worker.cc: one column per fact, row i is packet i. A
-// stage reads what earlier stages wrote and skips rows whose verdict is decided.
+// A burst of packets on its way through the stages of worker.cc. A stage reads what earlier stages wrote of a
+// packet and skips packets whose verdict is decided.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "dataplane/packet/parse.h"
 #include "dataplane/shm/flow_table.h"
@@ -36,29 +37,36 @@ struct Rules {
 
 // What the stages need to know of the port that a packet came in by.
 struct PortTraits {
-  uint16_t id = 0;       // port id, as in a Hop
-  uint8_t side = 0;      // kClientSide | kBackendSide (options.h)
-  bool steered = false;  // the steering program has picked its packets
+  uint64_t hop_prefix = 0;  // Hop::word_of(id, 0)
+  uint16_t id = 0;          // port id, as in a Hop
+  uint8_t side = 0;         // kClientSide | kBackendSide (options.h)
+  bool steered = false;     // the steering program has picked its packets
 };
 
-// How many packets ahead a stage prefetches: a line from memory takes some 400 cycles.
-inline constexpr uint32_t kAhead = 12;
+struct Packet {
+  uint8_t* frame;          // classify; where it begins
+  rte_mbuf* mbuf;          // classify
+  FlowKey key;             // classify; the flow's name, from either side
+  uint16_t backend;        // classify, for replies: where it comes from; then track: the backend to talk to or for
+  Role role;               // classify; then track: kOfResetFlow
+  PacketShape shape;       // classify
+  FlowTable::Place place;  // classify
+  FlowIndex flow;          // track; a guess at first (look_ahead.h)
+  uint64_t hop;            // track: Hop word to leave by
+  Verdict verdict = Verdict::forward();  // every stage may decide
+};
 
 struct Burst {
   static constexpr uint32_t kCapacity = 64;
+  // How far a stage may look ahead without asking for the end: behind the last packet there are others, of no
+  // meaning, which are decided. A line from memory takes some 400 cycles.
+  static constexpr uint32_t kMostAhead = 24;
 
   uint32_t count = 0;
   rte_mbuf* mbufs[kCapacity];
-  Verdict verdicts[kCapacity];        // every stage may decide
-  PacketShape shapes[kCapacity];      // classify
-  Role roles[kCapacity];              // classify; then track: kOfResetFlow
-  FlowKey keys[kCapacity];            // classify; the flow's name, from either side
-  uint64_t client_hashes[kCapacity];  // look_up
-  uint16_t backends[kCapacity];  // classify, for replies: where it comes from; then track: the backend to
-                                 // talk to or for
-  FlowTable::Place places[kCapacity];  // look_up
-  FlowIndex flows[kCapacity];          // look_up: a guess; then track
-  uint64_t hops[kCapacity];            // track: Hop word to leave by
+  Packet packets[kCapacity + kMostAhead];  // packets[i] is that of mbufs[i]
+
+  std::span<Packet> all() { return {packets, count}; }
 };
 
 }  // namespace teal

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/classify.h"
 
+#include <algorithm>
+
 #include "dataplane/options.h"
 #include "dataplane/packet/parse_plain.h"
 
@@ -9,63 +11,75 @@
 namespace teal {
 namespace {
 
-// The last hop of a packet is this one: it makes no flow and counts nowhere, and the kernel answers for it
-// (ICMP time exceeded; RFC 1812, 5.3.1).
-Verdict unless_expired(const PacketShape& packet) {
-  return packet.ttl <= 1 ? Verdict::punt() : Verdict::undecided();
-}
+// What all packets of a burst are classified by.
+struct Context {
+  const Rules& rules;
+  std::span<const PortTraits> ports;
+  const FlowTable table;  // a copy, which no store into the burst may change
+};
 
-// By words: a copy of a fresh address as a whole waits for the stores of its halves.
-void name(FlowKey& key, const IpAddress& client, Be16 client_port, uint16_t service) {
-  key.client = IpAddress::from_words(client.word(0), client.word(1));
-  key.client_port = client_port;
-  key.service = service;
+// A packet's flow has a name: where it lies in the table. By words, as a copy of a fresh address as a whole
+// waits for the stores of its halves.
+//
+// A packet whose last hop is this one makes no flow and counts nowhere, and the kernel answers for it (ICMP time
+// exceeded; RFC 1812, 5.3.1).
+[[gnu::always_inline]] inline Verdict name(Packet& packet, const Context& context, Role role,
+                                           const IpAddress& client, Be16 client_port, uint16_t service,
+                                           uint8_t ttl) {
+  packet.role = role;
+  packet.key.client = IpAddress::from_words(client.word(0), client.word(1));
+  packet.key.client_port = client_port;
+  packet.key.service = service;
+  packet.place = context.table.place_of(flow_hash(client, client_port, service, context.table.secret()));
+  context.table.prefetch_tags(packet.place);
+  if (ttl <= 1) [[unlikely]]
+    return Verdict::punt();
+  return Verdict::undecided();
 }
 
 // An ICMP error is about a packet that went the other way, so its quoted addresses are read with the ends
 // exchanged: one set of tests then serves both.
-template <bool kIcmp>
-[[gnu::always_inline]] inline Verdict name_flow(Burst& burst, uint32_t i, const Rules& rules,
-                                                std::span<const PortTraits> ports,
-                                                const ParsedPacket& packet) {
-  const IpAddress& from = kIcmp ? packet.destination : packet.source;
-  const IpAddress& to = kIcmp ? packet.source : packet.destination;
-  const Be16 from_port = kIcmp ? packet.destination_port : packet.source_port;
-  const Be16 to_port = kIcmp ? packet.source_port : packet.destination_port;
-  burst.shapes[i] = packet;
-  FlowKey& key = burst.keys[i];
-  if (const uint16_t service = rules.ruleset.find_service(to, to_port, packet.protocol); service != kNoId) {
-    burst.roles[i] = kIcmp ? Role::kIcmpToVip : Role::kToVip;
-    name(key, from, from_port, service);
-    return unless_expired(packet);
-  }
-  if ((ports[burst.mbufs[i]->port].side & kBackendSide) != 0) {
-    if (const uint16_t backend = rules.ruleset.find_backend(from, from_port, packet.protocol);
-        backend != kNoId) {
-      burst.roles[i] = kIcmp ? Role::kIcmpFromBackend : Role::kFromBackend;
-      name(key, to, to_port, rules[backend]);
-      burst.backends[i] = backend;
-      return unless_expired(packet);
+template <bool kIcmp, typename Parsed>
+[[gnu::always_inline]] inline Verdict name_flow(Packet& packet, const Context& context, const Parsed& parsed,
+                                                uint8_t protocol, uint8_t ttl) {
+  const IpAddress& from = kIcmp ? parsed.destination : parsed.source;
+  const IpAddress& to = kIcmp ? parsed.source : parsed.destination;
+  const Be16 from_port = kIcmp ? parsed.destination_port : parsed.source_port;
+  const Be16 to_port = kIcmp ? parsed.source_port : parsed.destination_port;
+  const Ruleset& ruleset = context.rules.ruleset;
+  if (const uint16_t service = ruleset.find_service(to, to_port, protocol); service != kNoId)
+    return name(packet, context, kIcmp ? Role::kIcmpToVip : Role::kToVip, from, from_port, service, ttl);
+  if ((context.ports[packet.mbuf->port].side & kBackendSide) != 0) {
+    if (const uint16_t backend = ruleset.find_backend(from, from_port, protocol); backend != kNoId) {
+      packet.backend = backend;
+      return name(packet, context, kIcmp ? Role::kIcmpFromBackend : Role::kFromBackend, to, to_port,
+                  context.rules[backend], ttl);
     }
   }
   return Verdict::punt();
 }
 
+[[gnu::always_inline]] inline Verdict name_plain(Packet& packet, const Context& context,
+                                                 const PlainPacket& plain) {
+  plain.put_shape(packet.shape);
+  return name_flow<false>(packet, context, plain, plain.protocol(), plain.ttl());
+}
+
 // What parse_plain() does not take.
-[[gnu::noinline]] Verdict classify_any(Burst& burst, uint32_t i, const Rules& rules,
-                                       std::span<const PortTraits> ports) {
-  const rte_mbuf* mbuf = burst.mbufs[i];
-  const ParsedPacket packet = parse(rte_pktmbuf_mtod(mbuf, const uint8_t*), rte_pktmbuf_data_len(mbuf));
-  switch (packet.result) {
+[[gnu::noinline]] Verdict classify_any(Packet& packet, const Context& context) {
+  const ParsedPacket parsed = parse(packet.frame, rte_pktmbuf_data_len(packet.mbuf));
+  packet.shape = parsed;
+  switch (parsed.result) {
     case ParseResult::kFlowPacket:
-      return name_flow<false>(burst, i, rules, ports, packet);
+      return name_flow<false>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kIcmpError:
-      return name_flow<true>(burst, i, rules, ports, packet);
+      return name_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kOther:
       return Verdict::punt();
     // On a steered port it is to a VIP's or from a backend's address; without ports it has no flow.
     case ParseResult::kFragment:
-      return ports[mbuf->port].steered ? Verdict::drop(DropReason::k_fragment) : Verdict::punt();
+      return context.ports[packet.mbuf->port].steered ? Verdict::drop(DropReason::k_fragment)
+                                                      : Verdict::punt();
     case ParseResult::kTruncated:
       return Verdict::drop(DropReason::k_truncated);
     case ParseResult::kBadHeader:
@@ -74,26 +88,27 @@ template <bool kIcmp>
   return Verdict::punt();
 }
 
-[[gnu::always_inline]] inline Verdict classify_one(Burst& burst, uint32_t i, const Rules& rules,
-                                                   std::span<const PortTraits> ports) {
-  const rte_mbuf* mbuf = burst.mbufs[i];
-  const auto* frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-  const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
-  // A copy of name_flow() for each family, which knows what is constant there.
-  if (ParsedPacket packet; parse_plain_ipv4(frame, bytes, packet))
-    return name_flow<false>(burst, i, rules, ports, packet);
-  if (ParsedPacket packet; parse_plain_ipv6(frame, bytes, packet))
-    return name_flow<false>(burst, i, rules, ports, packet);
-  return classify_any(burst, i, rules, ports);
+// A copy of name_plain() for each family, which knows what is constant there.
+[[gnu::always_inline]] inline Verdict classify_one(Packet& packet, const Context& context) {
+  const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
+  if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]
+    return name_plain(packet, context, plain);
+  if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain)) return name_plain(packet, context, plain);
+  return classify_any(packet, context);
 }
 
 }  // namespace
 
-void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports) {
-  const uint32_t count = burst.count;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (i + kAhead < count) prefetch(rte_pktmbuf_mtod(burst.mbufs[i + kAhead], const void*));
-    burst.verdicts[i] = classify_one(burst, i, rules, ports);
+void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const FlowTable& table) {
+  const Context context{rules, ports, table};
+  constexpr uint32_t kAhead = 12;  // packets
+  rte_mbuf* const* mbuf = burst.mbufs;
+  rte_mbuf* const* const last = mbuf + burst.count - 1;
+  for (Packet& packet : burst.all()) {
+    prefetch(rte_pktmbuf_mtod(*std::min(mbuf + kAhead, last), const void*));
+    packet.mbuf = *mbuf++;
+    packet.frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
+    packet.verdict = classify_one(packet, context);
   }
 }
 

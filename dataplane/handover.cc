@@ -27,13 +27,14 @@ tl::expected<Handover, std::string> Handover::create(uint32_t workers) {
   return handover;
 }
 
-void Handover::give(Burst& burst, const FlowTable& table) {
+void Handover::give(Burst& burst, const FlowTable& table, uint32_t self) {
   if (workers() == 1) return;
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].kind() != Verdict::Kind::kHandOver) continue;
-    const uint32_t owner = table.owner_of(burst.client_hashes[i], workers());
-    if (rte_ring_mp_enqueue(rings_[owner].get(), burst.mbufs[i]) != 0)
-      burst.verdicts[i] = Verdict::drop(DropReason::k_handover_full);
+  for (Packet& packet : burst.all()) {
+    if (!packet.verdict.is_undecided()) continue;
+    const uint32_t owner = table.owner_of(packet.place.hash, workers());
+    if (owner == self) continue;
+    const bool given = rte_ring_mp_enqueue(rings_[owner].get(), packet.mbuf) == 0;
+    packet.verdict = given ? Verdict::hand_over() : Verdict::drop(DropReason::k_handover_full);
   }
 }
 

@@ -24,8 +24,9 @@ class Handover {
 
   uint32_t workers() const { return static_cast<uint32_t>(rings_.size()); }
 
-  // Gives the rows with the verdict kHandOver to their owners; where the ring is full they become drops.
-  void give(Burst& burst, const FlowTable& table);
+  // Gives the undecided packets whose flow is another worker's to that one: their verdict is kHandOver, or
+  // where the ring is full a drop.
+  void give(Burst& burst, const FlowTable& table, uint32_t self);
 
   // Fills the burst with packets that other workers gave.
   void take(Burst& burst, uint32_t self);

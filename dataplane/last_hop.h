@@ -3,9 +3,17 @@
 
 #include <array>
 
+#include "dataplane/burst.h"
 #include "dataplane/shm/segment.h"
 
 namespace teal {
+
+// The hop back to where a frame came from, by the port that it came in by.
+inline uint64_t arrival_hop(const PortTraits& port, const uint8_t* frame) {
+  uint64_t from_last_words;  // of the destination; then the source, whole
+  std::memcpy(&from_last_words, frame + 4, 8);
+  return port.hop_prefix | from_last_words >> 16;
+}
 
 // Ids of the hops that clients' packets came by, through a small cache of this worker in front of the
 // segment's table.

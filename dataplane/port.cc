@@ -207,7 +207,9 @@ void fill_port_row(PortRow& row, const Port& port) {
 std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports) {
   std::vector<PortTraits> traits(RTE_MAX_ETHPORTS);
   for (const Port& port : ports) {
-    for (const PortQueue& queue : port.queues) traits[queue.ethdev] = {port.id, port.side, port.steered};
+    for (const PortQueue& queue : port.queues) {
+      traits[queue.ethdev] = {Hop::word_of(port.id, 0), port.id, port.side, port.steered};
+    }
   }
   return traits;
 }

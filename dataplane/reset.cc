@@ -71,8 +71,10 @@ void Resetter::send_probe(const Socket& source, const Socket& destination, uint6
   rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(kTcpSegmentBytes - bytes));
   const uint32_t row = probes_.count++;
   probes_.mbufs[row] = mbuf;
-  probes_.verdicts[row] = Verdict::undecided();
-  probes_.hops[row] = hop_word;
+  Packet& packet = probes_.packets[row];
+  packet.frame = frame;
+  packet.hop = hop_word;
+  packet.verdict = Verdict::undecided();
   block_.count(Event::k_reset_probes);
 }
 

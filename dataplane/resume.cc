@@ -42,7 +42,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
         if (flow.backend >= kMaxBackends ||
             (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {
           // `displaced` is counted below: the removal need not.
-          table.remove(index, {.first = bucket, .partition = 0, .hash_low = 0});
+          table.remove(index, {.first = bucket, .hash = 0});
           ++resumed.removed;
           return;
         }

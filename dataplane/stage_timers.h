@@ -13,7 +13,7 @@
 namespace teal {
 
 #define TEAL_STAGES(X) \
-  X(receive) X(classify) X(look_up) X(hand_over) X(track) X(translate) X(dispatch) X(transmit) X(sweep) X(rest)
+  X(receive) X(classify) X(hand_over) X(track) X(translate) X(dispatch) X(transmit) X(sweep) X(rest)
 
 enum class Stage : uint8_t {
 #define X(name) k_##name,

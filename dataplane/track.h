@@ -11,6 +11,7 @@
 #include "dataplane/flow_ledger.h"
 #include "dataplane/last_hop.h"
 #include "dataplane/shm/segment.h"
+#include "dataplane/translate.h"
 
 namespace teal {
 
@@ -18,8 +19,10 @@ class Tracker {
  public:
   Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
 
-  // Decides on each undecided packet: its backend and hop, or a verdict. `ports` as for classify().
-  void track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, uint32_t now_tick);
+  // Decides on each undecided packet: its backend and hop, or a verdict; nearly all are translated as well
+  // (express.h). `ports` as for classify(), `macs` as for translate().
+  void track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
+             uint32_t now_tick);
 
   // A flow has ended: out of the table and the ledger.
   void end_flow(FlowIndex index, const FlowTable::Place& place);
@@ -35,25 +38,24 @@ class Tracker {
   uint64_t end_bucket() const { return end_bucket_; }
 
  private:
-  bool follow_quietly(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
-  Verdict judge(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
-  Verdict track_client_packet(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word,
+  Verdict judge(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+  Verdict track_client_packet(Packet& packet, const Rules& rules, uint64_t hop_word,
                               uint32_t now_tick);
-  Verdict track_reply(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
-  Verdict track_reset_flow(Burst& burst, uint32_t i, bool from_backend, uint64_t hop_back, uint32_t now_tick);
-  Verdict follow_icmp_error(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
-  Verdict begin_flow(Burst& burst, uint32_t i, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
-  Verdict forward_reply_without_flow(Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick);
+  Verdict track_reply(Packet& packet, const Rules& rules, uint32_t now_tick);
+  Verdict track_reset_flow(Packet& packet, bool from_backend, uint64_t hop_back, uint32_t now_tick);
+  Verdict follow_icmp_error(Packet& packet, const Rules& rules, uint32_t now_tick);
+  Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
+  Verdict forward_reply_without_flow(Packet& packet, const Rules& rules, uint32_t now_tick);
   void advance(FlowIndex index, const FlowState& before, bool from_backend, const PacketShape& packet,
                uint16_t last_hop, const Rules& rules, uint32_t now_tick);
   void bring_sweep_forward(FlowIndex index, const FlowState& state, const Rules& rules);
-  void end_flow_of(Burst& burst, uint32_t i, Event why);
+  void end_flow_of(Packet& packet, Event why);
   bool is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const;
-  uint64_t choice_of(const Burst& burst, uint32_t i, const Rules& rules) const;
+  uint64_t choice_of(const Packet& packet, const Rules& rules) const;
   Colour new_colour(const Target& target, uint64_t choice, bool adopted, uint32_t now_tick) const;
   bool may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const;
-  bool speaks_for_stateless(const Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) const;
-  uint16_t stateless_backend(const Burst& burst, uint32_t i, const Rules& rules, uint32_t now_tick) const;
+  bool speaks_for_stateless(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+  uint16_t stateless_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
   void note_insert_failure(Event why, uint64_t hop_word, uint32_t now_tick);
   bool failed_insert_within(uint32_t ticks, uint32_t now_tick) const;
   bool client_is_on_link(const IpAddress& client, uint16_t backend, const Rules& rules) const;
@@ -66,7 +68,7 @@ class Tracker {
   uint64_t first_bucket_, end_bucket_;
   uint64_t embryonic_quota_;  // of the worker's slots, how many may hold flows without an answer
   uint64_t hop_of_latest_failure_ = Hop::kNone;
-  bool removed_in_burst_ = false;  // indices found before a removal may be stale
+  FlowIndex emptied_ = kNoFlow;  // a slot that judge() has just emptied
 };
 
 }  // namespace teal

@@ -3,72 +3,58 @@
 
 #include <rte_mbuf.h>
 
-#include "dataplane/packet/rewrite.h"
 #include "dataplane/packet/tcp_segment.h"
 
 namespace teal {
 namespace {
 
-// The port that a hop leaves by.
-const Port* port_of(uint64_t hop_word, std::span<const Port* const> ports_by_id) {
-  const uint16_t port = Hop::port_of(hop_word);
-  return port < ports_by_id.size() ? ports_by_id[port] : nullptr;
+void become_rst(const Packet& packet) {
+  const uint32_t bytes = turn_into_rst(packet.frame, parse(packet.frame, rte_pktmbuf_data_len(packet.mbuf)));
+  rte_pktmbuf_trim(packet.mbuf, static_cast<uint16_t>(rte_pktmbuf_data_len(packet.mbuf) - bytes));
 }
 
-void become_rst(rte_mbuf* mbuf) {
-  auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  const uint32_t bytes = turn_into_rst(frame, parse(frame, rte_pktmbuf_data_len(mbuf)));
-  rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(rte_pktmbuf_data_len(mbuf) - bytes));
-}
+Verdict translate_one(Packet& packet, const Rules& rules, const PortMacs& macs) {
+  const uint64_t mac = macs.of(packet.hop);
+  if (mac == 0) return Verdict::drop(DropReason::k_no_next_hop);
 
-[[gnu::always_inline]] inline Verdict translate_one(Burst& burst, uint32_t i, const Rules& rules,
-                                                    std::span<const Port* const> ports_by_id) {
-  const uint64_t hop = burst.hops[i];
-  const Port* out = port_of(hop, ports_by_id);
-  if (out == nullptr) return Verdict::drop(DropReason::k_no_next_hop);
-
-  auto* frame = rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*);
-  const PacketShape& packet = burst.shapes[i];
-  decrement_ttl(frame, packet);
-  const BackendRule& backend = rules.ruleset.backends[burst.backends[i]];
+  const BackendRule& backend = rules.ruleset.backends[packet.backend];
   const Socket& vip = rules.ruleset.services[backend.service].vip;
-  switch (burst.roles[i]) {
+  switch (packet.role) {
     case Role::kToVip:
-      rewrite_destination(frame, packet, backend.socket, backend.from_vip);
+      forward_to_destination(packet.frame, packet.shape, backend.socket, backend.from_vip);
       break;
     case Role::kFromBackend:
-      rewrite_source(frame, packet, vip, backend.from_vip.reversed());
+      forward_from_source(packet.frame, packet.shape, vip, backend.from_vip.reversed());
       break;
     case Role::kIcmpToVip:
-      rewrite_icmp_to_backend(frame, packet, vip, backend.socket);
+      decrement_ttl(packet.frame, packet.shape);
+      rewrite_icmp_to_backend(packet.frame, packet.shape, vip, backend.socket);
       break;
     case Role::kIcmpFromBackend:
-      rewrite_icmp_to_client(frame, packet, vip, backend.socket);
+      decrement_ttl(packet.frame, packet.shape);
+      rewrite_icmp_to_client(packet.frame, packet.shape, vip, backend.socket);
       break;
     case Role::kOfResetFlow:
-      become_rst(burst.mbufs[i]);
+      become_rst(packet);
       break;
   }
-  write_ethernet_addresses(frame, hop & Hop::kMacMask, out->mac.word());
+  write_ethernet_addresses(packet.frame, packet.hop & Hop::kMacMask, mac);
   return Verdict::forward();
 }
 
 }  // namespace
 
-void translate(Burst& burst, const Rules& rules, std::span<const Port* const> ports_by_id) {
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    if (burst.verdicts[i].is_undecided()) burst.verdicts[i] = translate_one(burst, i, rules, ports_by_id);
+void translate(Burst& burst, const Rules& rules, const PortMacs& macs) {
+  for (Packet& packet : burst.all()) {
+    if (packet.verdict.is_undecided()) packet.verdict = translate_one(packet, rules, macs);
   }
 }
 
-void address(Burst& burst, std::span<const Port* const> ports_by_id) {
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    const uint64_t hop = burst.hops[i];
-    const Port* out = port_of(hop, ports_by_id);
-    if (out != nullptr)
-      write_ethernet_addresses(rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*), hop & Hop::kMacMask,
-                               out->mac.word());
-    burst.verdicts[i] = out == nullptr ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::forward();
+void address(Burst& burst, const PortMacs& macs) {
+  for (Packet& packet : burst.all()) {
+    const uint64_t mac = macs.of(packet.hop);
+    if (mac != 0) write_ethernet_addresses(packet.frame, packet.hop & Hop::kMacMask, mac);
+    packet.verdict = mac == 0 ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::forward();
   }
 }
 

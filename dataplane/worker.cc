@@ -8,23 +8,19 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/classify.h"
-#include "dataplane/look_up.h"
-#include "dataplane/translate.h"
 
 namespace teal {
 
 // A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has
 // decided.
 void Worker::forward(const Rules& rules) {
-  classify(burst_, rules, traits_);
+  classify(burst_, rules, traits_, tracker_.table());
   timers_.done(Stage::k_classify);
-  look_up(burst_, tracker_.table(), {index_, shared_.handover.workers()});
-  timers_.done(Stage::k_look_up);
-  shared_.handover.give(burst_, tracker_.table());
+  shared_.handover.give(burst_, tracker_.table(), index_);
   timers_.done(Stage::k_hand_over);
-  tracker_.track(burst_, rules, traits_, now_tick_);  // no flow: admit, choose colour, choose backend, insert
+  tracker_.track(burst_, rules, traits_, macs_, now_tick_);  // no flow: admit, choose colour, choose backend, insert
   timers_.done(Stage::k_track);
-  translate(burst_, rules, ports_by_id_);
+  translate(burst_, rules, macs_);
   timers_.done(Stage::k_translate);
   dispatch();
 }
@@ -109,10 +105,10 @@ void Worker::receive(PortQueue queue) {
 void Worker::dispatch() {
   bool punts = false;
   for (uint32_t i = 0; i < burst_.count; ++i) {
-    const Verdict verdict = burst_.verdicts[i];
+    const Verdict verdict = burst_.packets[i].verdict;
     switch (verdict.kind()) {
       case Verdict::Kind::kForward: {
-        Transmit& out = transmits_[Hop::port_of(burst_.hops[i])];
+        Transmit& out = transmits_[Hop::port_of(burst_.packets[i].hop)];
         out.mbufs[out.count++] = burst_.mbufs[i];
         break;
       }
@@ -158,7 +154,7 @@ uint32_t Worker::sweep(uint64_t now_tsc) {
   burst_.count = 0;
   sweeper_.sweep(load_rules(), now_tsc, now_tick_);
   if (burst_.count == 0) return 0;
-  address(burst_, ports_by_id_);
+  address(burst_, macs_);
   dispatch();
   return burst_.count;
 }
@@ -173,7 +169,7 @@ uint32_t Worker::relay() {
 
 void Worker::punt_packets() {
   for (uint32_t i = 0; i < burst_.count; ++i) {
-    if (burst_.verdicts[i].kind() != Verdict::Kind::kPunt) continue;
+    if (burst_.packets[i].verdict.kind() != Verdict::Kind::kPunt) continue;
     const uint16_t port = traits_[burst_.mbufs[i]->port].id;
     const bool taken = shared_.punt.send(port, index_, {&burst_.mbufs[i], 1}) == 1;
     taken ? block_.count(Event::k_punted) : block_.count(DropReason::k_punt_full);
@@ -206,7 +202,7 @@ Worker::Worker(Switch& shared, uint32_t index)
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {
   for (const Port& port : shared.ports) {
-    ports_by_id_[port.id] = &port;
+    macs_.set(port.id, port.mac);
     transmits_[port.id].queue = port.queues[index];
   }
 }

@@ -19,6 +19,7 @@
 #include "dataplane/stage_timers.h"
 #include "dataplane/sweep.h"
 #include "dataplane/track.h"
+#include "dataplane/translate.h"
 
 struct rte_mempool;
 
@@ -76,7 +77,7 @@ class Worker {
   IdleGovernor idle_;
   StageTimers timers_;
   std::vector<PortTraits> traits_;  // by ethdev
-  std::array<const Port*, kMaxPorts> ports_by_id_{};
+  PortMacs macs_;
   std::vector<PortQueue> receive_queues_;
   std::array<Transmit, kMaxPorts> transmits_;  // by port id
   uint32_t now_tick_ = 0;

@@ -2,14 +2,10 @@
 //
 // The hashes that place a flow.
 //
-// A flow is named by (service, client address, client port) from either direction. Three things follow from
-// its hash, and each takes other bits, so that none of them skews another:
-//
-//   client_hash(address, port, seed)  its high bits name the partition of the flow table, and so the owner.
-//   It leaves the
-//                                     service out, as the owner is asked for before the service is sure.
-//   flow_hash(client hash, service)   the bucket within the partition, and the tag.
-//   choice_hash(...)                  the colour (by share) and the place in the Maglev table.
+// A flow is named by (service, client address, client port) from either direction. Of its flow_hash() the upper
+// half names the bucket, and by that the partition and the owner; of the lower half the bits are the tag and how
+// far off the second bucket is (flow_table.h). choice_hash() mixes anew, for the colour (by share) and the place
+// in the Maglev table.
 //
 // The mixing step is a 64 x 64 -> 128 bit multiplication folded by xor (as in wyhash), keyed by the segment's
 // seed: a sender who does not know the seed cannot aim at one bucket. One multiplication is about 4 cycles.
@@ -31,7 +27,7 @@ struct FlowKey {
 
 __extension__ using Uint128 = unsigned __int128;  // __extension__: no warning under -Wpedantic
 
-inline uint64_t mix(uint64_t a, uint64_t b) {
+constexpr uint64_t mix(uint64_t a, uint64_t b) {
   const Uint128 product = static_cast<Uint128>(a) * b;
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
@@ -40,23 +36,31 @@ inline constexpr uint64_t kMixA = 0x9e3779b97f4a7c15;  // odd, high entropy: 2^6
 inline constexpr uint64_t kMixB = 0xe7037ed1a0b428db;  // from wyhash's secret
 inline constexpr uint64_t kMixC = 0x8ebc6af09c88c6e3;  // from wyhash's secret
 
-inline uint64_t address_hash(const IpAddress& address, uint64_t seed) {
-  return mix(address.word(0) ^ seed ^ kMixA, address.word(1) ^ mix(seed ^ kMixB, kMixC));
+// What a seed is to the hashes, worked out once.
+struct HashSecret {
+  uint64_t first, second, port_factor;
+
+  constexpr HashSecret(uint64_t seed)
+      : first(seed ^ kMixA), second(mix(seed ^ kMixB, kMixC)), port_factor(mix(seed ^ kMixC, kMixA) | 1) {}
+};
+
+inline uint64_t address_hash(const IpAddress& address, const HashSecret& secret) {
+  return mix(address.word(0) ^ secret.first, address.word(1) ^ secret.second);
 }
 
 // The outer step is needed: the inner one alone is close to linear in the port, and with 4 % of all seeds the
-// ports of a few clients fell unevenly over the partitions (by up to 28 % of a partition's share).
-inline uint64_t client_hash(const IpAddress& client, Be16 port, uint64_t seed) {
-  return mix(mix(address_hash(client, seed) ^ port.raw, seed ^ kMixB), kMixC);
+// ports of a few clients fell unevenly over the partitions (by up to 28 % of a partition's share). The port's
+// factor is a secret: by a known one, somebody could choose addresses that make up for the ports.
+inline uint64_t flow_hash(const IpAddress& client, Be16 port, uint16_t service, const HashSecret& secret) {
+  const uint64_t of_client =
+      mix(client.word(0) ^ port.raw * secret.port_factor ^ secret.first, client.word(1) ^ secret.second);
+  return mix(of_client ^ service * kMixB, kMixC);
+}
+inline uint64_t flow_hash(const FlowKey& key, const HashSecret& secret) {
+  return flow_hash(key.client, key.client_port, key.service, secret);
 }
 
-// The service's multiplication changes the whole factor: with nearby factors, a client's places in two
-// services depend on each other.
-inline uint64_t flow_hash(uint64_t client_hash, uint16_t service) {
-  return mix(client_hash ^ kMixC, kMixA ^ (service * kMixB));
-}
-
-// affinity "flow" gives the client hash, "client" the address hash: all flows of a client then choose alike.
+// affinity "flow" gives the flow hash, "client" the address hash: all flows of a client then choose alike.
 inline uint64_t choice_hash(uint64_t basis, uint16_t service) {
   return mix(basis ^ kMixB, kMixC ^ (service * kMixA));
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -29,57 +30,80 @@ inline uint32_t load_be16(const uint8_t* at) {
 inline constexpr uint32_t kEthernetBytes = PacketShape::l3_offset;
 inline constexpr uint32_t kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8, kTcpBytes = 20;
 
-// Of a header that has `bytes` up to the end of its IP packet.
-[[gnu::always_inline]] inline bool parse_transport(const uint8_t* header, uint32_t bytes,
-                                                   ParsedPacket& packet) {
+}  // namespace plain
+
+// A ParsedPacket whose shape is made and kept as two words, for as many stores.
+struct PlainPacket {
+  uint64_t shape_words[2];
+  IpAddress source;
+  IpAddress destination;
+  Be16 source_port;
+  Be16 destination_port;
+
+  uint8_t ttl() const { return static_cast<uint8_t>(shape_words[0] >> 16); }
+  uint8_t protocol() const { return static_cast<uint8_t>(shape_words[0] >> 24); }
+  void put_shape(PacketShape& into) const { std::memcpy(static_cast<void*>(&into), shape_words, sizeof(into)); }
+};
+static_assert(offsetof(PacketShape, is_v4) == 1 && offsetof(PacketShape, ttl) == 2 &&
+              offsetof(PacketShape, protocol) == 3 && offsetof(PacketShape, tcp_flags) == 4 &&
+              offsetof(PacketShape, l4_offset) == 6 && offsetof(PacketShape, payload_bytes) == 8 &&
+              ParseResult::kFlowPacket == ParseResult{0});
+
+namespace plain {
+
+// Of a header that has `bytes` up to the end of its IP packet. `shape` is the first word, without TCP's flags.
+[[gnu::always_inline]] inline bool parse_transport(const uint8_t* header, uint32_t bytes, uint64_t shape,
+                                                   PlainPacket& packet) {
   uint32_t header_bytes = kUdpBytes;
-  if (packet.protocol == kProtocolUdp) {
+  const auto protocol = static_cast<uint8_t>(shape >> 24);
+  if (protocol == kProtocolUdp) {
     if (bytes < kUdpBytes) return false;
     const uint32_t udp_bytes = load_be16(header + 4);
     if (udp_bytes < kUdpBytes || udp_bytes > bytes) return false;
-  } else if (packet.protocol == kProtocolTcp) {
+  } else if (protocol == kProtocolTcp) {
     if (bytes < kTcpBytes) return false;
     const uint32_t offset_and_flags = load<uint16_t>(header + 12);
     header_bytes = (offset_and_flags >> 2) & 0x3c;
     if (header_bytes < kTcpBytes || header_bytes > bytes) return false;
-    packet.tcp_flags = static_cast<uint8_t>(offset_and_flags >> 8);
+    shape |= uint64_t{offset_and_flags >> 8} << 32;
   } else {
     return false;
   }
-  packet.payload_bytes = static_cast<uint16_t>(bytes - header_bytes);
+  packet.shape_words[0] = shape;
+  packet.shape_words[1] = bytes - header_bytes;
   packet.source_port.raw = load<uint16_t>(header);
   packet.destination_port.raw = load<uint16_t>(header + 2);
-  packet.result = ParseResult::kFlowPacket;
   return true;
+}
+
+constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
+  return uint64_t{is_v4} << 8 | uint64_t{l4_offset} << 48;
 }
 
 }  // namespace plain
 
-// Each fills `packet`, which is fresh, as parse() would; or returns false, with anything in it.
-[[gnu::always_inline]] inline bool parse_plain_ipv4(const uint8_t* frame, uint32_t bytes,
-                                                    ParsedPacket& packet) {
+// Each fills `packet` as parse() would; or returns false, with anything in it.
+[[gnu::always_inline]] inline bool parse_plain_ipv4(const uint8_t* frame, uint32_t bytes, PlainPacket& packet) {
   using namespace plain;
   constexpr uint32_t kLeast = kEthernetBytes + kIpv4Bytes + kUdpBytes;
   constexpr uint64_t kStart = 0x45'0008, kStartMask = 0xff'ffff;  // Ethertype, version and header length
   constexpr uint64_t kFragmentMask = 0xff3f;                      // more fragments, or an offset
+  constexpr uint64_t kTtlAndProtocol = 0xffff'0000;
   if (bytes < kLeast) return false;
   const uint8_t* header = frame + kEthernetBytes;
-  const auto from_ether_type = load<uint64_t>(frame + 12);
-  const auto from_fragment = load<uint64_t>(header + 6);
+  const auto from_ether_type = load<uint32_t>(frame + 12);
+  const auto from_fragment = load<uint32_t>(header + 6);
   if ((from_ether_type & kStartMask) != kStart || (from_fragment & kFragmentMask) != 0) return false;
   const uint32_t total_bytes = load_be16(header + 2);
   if (total_bytes < kIpv4Bytes || total_bytes > bytes - kEthernetBytes) return false;
-  packet.is_v4 = true;
-  packet.ttl = static_cast<uint8_t>(from_fragment >> 16);
-  packet.protocol = static_cast<uint8_t>(from_fragment >> 24);
-  packet.l4_offset = kEthernetBytes + kIpv4Bytes;
   packet.source = IpAddress::from_v4(header + 12);
   packet.destination = IpAddress::from_v4(header + 16);
-  return parse_transport(header + kIpv4Bytes, total_bytes - kIpv4Bytes, packet);
+  return parse_transport(header + kIpv4Bytes, total_bytes - kIpv4Bytes,
+                         (from_fragment & kTtlAndProtocol) | shape_word(true, kEthernetBytes + kIpv4Bytes),
+                         packet);
 }
 
-[[gnu::always_inline]] inline bool parse_plain_ipv6(const uint8_t* frame, uint32_t bytes,
-                                                    ParsedPacket& packet) {
+[[gnu::always_inline]] inline bool parse_plain_ipv6(const uint8_t* frame, uint32_t bytes, PlainPacket& packet) {
   using namespace plain;
   constexpr uint32_t kLeast = kEthernetBytes + kIpv6Bytes + kUdpBytes;
   constexpr uint32_t kStart = 0x60'dd86, kStartMask = 0xf0'ffff;  // Ethertype and version
@@ -87,13 +111,13 @@ inline constexpr uint32_t kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8, kTcpB
   const uint8_t* header = frame + kEthernetBytes;
   const uint32_t payload_bytes = load_be16(header + 4);
   if (bytes < kEthernetBytes + kIpv6Bytes + payload_bytes) return false;
-  packet.protocol = header[6];
-  packet.ttl = header[7];
-  packet.l4_offset = kEthernetBytes + kIpv6Bytes;
   packet.source = IpAddress::from_v6(header + 8);
   packet.destination = IpAddress::from_v6(header + 24);
   if (packet.source.is_v4() || packet.destination.is_v4()) return false;
-  return parse_transport(header + kIpv6Bytes, payload_bytes, packet);
+  const uint64_t protocol = header[6], hop_limit = header[7];
+  return parse_transport(header + kIpv6Bytes, payload_bytes,
+                         protocol << 24 | hop_limit << 16 | shape_word(false, kEthernetBytes + kIpv6Bytes),
+                         packet);
 }
 
 }  // namespace teal

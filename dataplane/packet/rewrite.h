@@ -60,8 +60,14 @@ void rewrite_icmp_to_backend(uint8_t* frame, const PacketShape& packet, const So
 void rewrite_icmp_to_client(uint8_t* frame, const PacketShape& packet, const Socket& vip,
                             const Socket& backend);
 
-// The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC 1812, 5.3.1; classify.cc).
-// Takes any frame whose IP header parse() found sound.
+// The same, and one hop less. The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC 1812,
+// 5.3.1; classify.cc).
+inline void forward_to_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                                   const ChecksumDelta& delta);
+inline void forward_from_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                                const ChecksumDelta& delta);
+
+// One hop less, and nothing else. Takes any frame whose IP header parse() found sound.
 inline void decrement_ttl(uint8_t* frame, const PacketShape& packet);
 
 // By two stores. Words as of load_mac().
@@ -75,46 +81,58 @@ inline void write_ethernet_addresses(uint8_t* frame, uint64_t destination, uint6
 // Every packet passes these: inline.
 
 namespace fields {
-[[gnu::always_inline]] inline void exchange(uint8_t* frame, const PacketShape& packet, uint32_t ipv4_field,
-                                            uint32_t ipv6_field, uint32_t port_field, const Socket& socket,
-                                            const ChecksumDelta& delta) {
+
+struct Offsets {
+  uint32_t ipv4, ipv6, port;
+};
+inline constexpr Offsets kSourceFields = {kIpv4Source, kIpv6Source, kSourcePort};
+inline constexpr Offsets kDestinationFields = {kIpv4Destination, kIpv6Destination, kDestinationPort};
+
+// ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the TTL
+// is not 0.
+inline constexpr uint16_t kHopLess = 0xfffe;
+
+template <bool kHop>
+[[gnu::always_inline]] inline void exchange(uint8_t* frame, const PacketShape& packet, const Offsets& at,
+                                            const Socket& socket, const ChecksumDelta& delta) {
   uint8_t* l3 = frame + packet.l3_offset;
   uint8_t* l4 = frame + packet.l4_offset;
   if (packet.is_v4) {
-    std::memcpy(l3 + ipv4_field, socket.address.v4_bytes(), 4);
-    update(l3 + kIpv4Checksum, delta.ip);
+    if (kHop) --l3[kIpv4Ttl];
+    std::memcpy(l3 + at.ipv4, socket.address.v4_bytes(), 4);
+    update(l3 + kIpv4Checksum, kHop ? add(delta.ip, kHopLess) : delta.ip);
   } else {
-    std::memcpy(l3 + ipv6_field, socket.address.bytes, 16);
+    if (kHop) --l3[kIpv6HopLimit];
+    std::memcpy(l3 + at.ipv6, socket.address.bytes, 16);
   }
-  store_raw(l4 + port_field, socket.port.raw);
+  store_raw(l4 + at.port, socket.port.raw);
   update_transport(l4, packet.protocol, delta.transport);
 }
+
 }  // namespace fields
 
 inline void rewrite_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                                 const ChecksumDelta& delta) {
-  using namespace fields;
-  exchange(frame, packet, kIpv4Destination, kIpv6Destination, kDestinationPort, socket, delta);
+  fields::exchange<false>(frame, packet, fields::kDestinationFields, socket, delta);
 }
-
 inline void rewrite_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                            const ChecksumDelta& delta) {
-  using namespace fields;
-  exchange(frame, packet, kIpv4Source, kIpv6Source, kSourcePort, socket, delta);
+  fields::exchange<false>(frame, packet, fields::kSourceFields, socket, delta);
+}
+inline void forward_to_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                                   const ChecksumDelta& delta) {
+  fields::exchange<true>(frame, packet, fields::kDestinationFields, socket, delta);
+}
+inline void forward_from_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
+                                const ChecksumDelta& delta) {
+  fields::exchange<true>(frame, packet, fields::kSourceFields, socket, delta);
 }
 
 inline void decrement_ttl(uint8_t* frame, const PacketShape& packet) {
   using namespace fields;
   uint8_t* l3 = frame + packet.l3_offset;
-  if (!packet.is_v4) {
-    --l3[kIpv6HopLimit];
-    return;
-  }
-  --l3[kIpv4Ttl];
-  // ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the
-  // TTL is not 0.
-  constexpr uint16_t kOneLess = 0xfffe;
-  update(l3 + kIpv4Checksum, kOneLess);
+  --l3[packet.is_v4 ? kIpv4Ttl : kIpv6HopLimit];
+  if (packet.is_v4) update(l3 + kIpv4Checksum, kHopLess);
 }
 
 }  // namespace teal

@@ -94,11 +94,16 @@ class Counter {
 
 enum class Direction : uint8_t { kToBackend, kToClient };
 
-struct ServiceColourCounters {
+struct alignas(64) ServiceColourCounters {
   Counter packets[2];  // by Direction
   Counter bytes[2];    // by Direction; frames without FCS
   Counter new_flows;   // SYN, first UDP packet, adopted
   Counter adopted;     // of these, adopted
+
+  void count(Direction direction, uint32_t frame_bytes) {
+    packets[static_cast<int>(direction)].add(1);
+    bytes[static_cast<int>(direction)].add(frame_bytes);
+  }
 };
 
 // Flows of one backend that were chosen as one colour. Exact: recomputed at start, then kept by the
@@ -125,7 +130,7 @@ struct alignas(64) WorkerBlock {
   WorkerStatus status;
   Counter events[kEventCount];
   Counter drops[kDropReasonCount];
-  ServiceColourCounters services[kMaxServices][kColours];  // by service id
+  ServiceColourCounters services[kMaxServices][kColours];  // by service id, colour
   FlowCount flows[kMaxBackends][kColours];                 // by backend id
 
   void count(Event event, uint64_t n = 1) { events[static_cast<uint32_t>(event)].add(n); }

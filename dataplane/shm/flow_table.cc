@@ -18,7 +18,7 @@ FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t bac
                             uint32_t birth_generation, FlowState state) {
   uint64_t bucket = place.first;
   const uint32_t used_first = used_slots(place.first);
-  if (used_first > kSlots / 2) {
+  if (used_first >= kSlots * 2 / 3) {
     if (const uint64_t other = second(place); used_slots(other) < used_first) bucket = other;
   }
   const uint32_t empty = tag_matches(bucket, 0);

@@ -3,8 +3,8 @@
 // The flow table: every flow that any worker knows, in shared memory that outlives the workers.
 //
 // clang-format off
-//   partition  a run of buckets; each worker owns a run of partitions and is their only writer. The client
-//              hash names the partition.
+//   partition  a run of buckets; each worker owns a run of partitions and is their only writer. Both buckets of
+//              a flow are in one partition.
 //   bucket     24 slots. Its tags (16 bits of the hash, 0 = empty) share one cache line, its entries lie
 //              elsewhere.
 //   entry      32 bytes: client address 16, client port 2, backend id 2, birth generation 4, and one mutable
@@ -92,6 +92,15 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
                                               (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
+// Established and proven, and nobody resets it: what it lacks for any change but that of its time. By one look at
+// the whole word.
+inline bool is_quiet(const FlowState& state) {
+  const FlowState looked_at{.phase = static_cast<FlowPhase>(0x3f),
+                            .flags = kFlowUnproven | kFlowClientReset | kFlowBackendReset};
+  const FlowState quiet{.phase = FlowPhase::kEstablished};
+  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(looked_at)) == std::bit_cast<uint64_t>(quiet);
+}
+
 struct Flow {
   IpAddress client;
   Be16 client_port;
@@ -147,22 +156,31 @@ class FlowTable {
   // Where a flow may live: its first bucket, and by the flow hash the tag there and its second().
   struct Place {
     uint64_t first;  // bucket
-    uint32_t partition;
-    uint32_t hash_low;  // tag and, in the upper half, how far the second bucket is
+    uint64_t hash;
 
-    uint16_t tag() const { return static_cast<uint16_t>(hash_low); }
+    uint16_t tag() const {
+      const auto low = static_cast<uint16_t>(hash);
+      return static_cast<uint16_t>(low + (low == 0));  // 0 is an empty slot's
+    }
   };
 
   // A view of zeroed or formerly used memory; the memory belongs to the segment.
   FlowTable(Geometry geometry, Bucket* buckets, Entry* entries, uint64_t hash_seed)
-      : geometry_(geometry), buckets_(buckets), entries_(entries), hash_seed_(hash_seed) {}
+      : geometry_(geometry),
+        bucket_count_(static_cast<uint32_t>(geometry.buckets())),
+        buckets_(buckets),
+        entries_(entries),
+        hash_seed_(hash_seed),
+        secret_(hash_seed) {}
 
   const Geometry& geometry() const { return geometry_; }
   uint64_t hash_seed() const { return hash_seed_; }
+  const HashSecret& secret() const { return secret_; }
 
-  uint32_t partition_of(uint64_t client_hash) const { return scale(client_hash, geometry_.partitions); }
-  uint32_t owner_of(uint64_t client_hash, uint32_t workers) const {
-    return partition_of(client_hash) * workers / geometry_.partitions;
+  // That of the first bucket: both come from the same bits.
+  uint32_t partition_of(uint64_t flow_hash) const { return scale(flow_hash, geometry_.partitions); }
+  uint32_t owner_of(uint64_t flow_hash, uint32_t workers) const {
+    return partition_of(flow_hash) * workers / geometry_.partitions;
   }
   // The partitions that `worker` of `workers` owns: [first_partition(w), first_partition(w + 1)).
   uint32_t first_partition(uint32_t worker, uint32_t workers) const {
@@ -173,14 +191,15 @@ class FlowTable {
     return uint64_t{first_partition(worker, workers)} * geometry_.buckets_per_partition;
   }
 
-  Place place_of(uint64_t client_hash, uint16_t service) const;
+  Place place_of(uint64_t flow_hash) const { return {scale(flow_hash, bucket_count_), flow_hash}; }
+  Place place_of(const FlowKey& key) const { return place_of(flow_hash(key, secret_)); }
   uint64_t second(const Place& place) const;  // bucket; equals `first` where a partition has only one
   void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
   // whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if the
   // flow may be there, or else the entry that insert() would write. A guess stays good while flows are
-  // inserted, not when one is removed: then find() anew.
+  // inserted, and until its own slot is emptied: then it is kNoFlow.
   FlowIndex guess(const Place& place) const;
   FlowIndex guess_again(const Place& place) const;  // after a guess() that gave none
   template <typename ServiceOf>
@@ -189,6 +208,14 @@ class FlowTable {
     if (guess != kNoFlow && is(guess, key, service_of)) [[likely]]
       return guess;
     return find(place, key, service_of);
+  }
+
+  // Is the flow in this slot, which is not empty, that of `key`? Or of the same client's with another service?
+  bool holds(FlowIndex index, const FlowKey& key) const;
+  // Is it that of `key`?
+  template <typename ServiceOf>
+  bool is(FlowIndex index, const FlowKey& key, const ServiceOf& service_of) const {
+    return holds(index, key) && service_of[backend(index)] == key.service;
   }
 
   // `service_of[backend id]` is the service's id. kNoFlow if there is none.
@@ -252,34 +279,22 @@ class FlowTable {
   Entry& entry(FlowIndex index) const { return entries_[index]; }
   uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: slot i's tag equals `tag`
   uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
-  bool holds(FlowIndex index, const FlowKey& key) const;
-  template <typename ServiceOf>
-  bool is(FlowIndex index, const FlowKey& key, const ServiceOf& service_of) const {
-    return holds(index, key) && service_of[backend(index)] == key.service;
-  }
   FlowIndex guess_in(uint64_t bucket, uint16_t tag) const;
 
   Geometry geometry_;
+  uint32_t bucket_count_;
   Bucket* buckets_;
   Entry* entries_;
   uint64_t hash_seed_;
+  HashSecret secret_;
 };
-
-inline FlowTable::Place FlowTable::place_of(uint64_t client_hash, uint16_t service) const {
-  const uint64_t hash = flow_hash(client_hash, service);
-  const uint32_t count = geometry_.buckets_per_partition;
-  const uint32_t partition = partition_of(client_hash);
-  const auto low = static_cast<uint32_t>(hash);
-  return {uint64_t{partition} * count + scale(hash, count), partition,
-          low + (static_cast<uint16_t>(low) == 0)};
-}
 
 inline uint64_t FlowTable::second(const Place& place) const {
   const uint32_t count = geometry_.buckets_per_partition;
-  const uint64_t end = (uint64_t{place.partition} + 1) * count;
+  const uint64_t end = (uint64_t{partition_of(place.hash)} + 1) * count;
   // 1 .. count - 1 further on, by bits that neither `first` nor the tag takes.
   const uint64_t bucket =
-      place.first + (count > 1 ? 1 + ((uint64_t{place.hash_low >> 16} * (count - 1)) >> 16) : 0);
+      place.first + (count > 1 ? 1 + (((place.hash >> 16 & 0xffff) * (count - 1)) >> 16) : 0);
   return bucket >= end ? bucket - count : bucket;
 }
 
@@ -349,8 +364,7 @@ void FlowTable::recount_displaced(const ServiceOf& service_of) {
     buckets_[bucket].displaced.store(0, std::memory_order_relaxed);
   for (uint64_t bucket = 0; bucket < geometry_.buckets(); ++bucket) {
     for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
-      const Place place =
-          place_of(client_hash(flow.client, flow.client_port, hash_seed_), service_of[flow.backend]);
+      const Place place = place_of({flow.client, flow.client_port, service_of[flow.backend]});
       if (place.first == bucket) return;
       auto& displaced = buckets_[place.first].displaced;
       displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) + 1),

@@ -19,8 +19,6 @@
 namespace teal {
 
 inline constexpr uint16_t kNoId = 0xffff;
-inline constexpr uint32_t kVipTableSize = 4 * kMaxServices;      // power of 2
-inline constexpr uint32_t kBackendTableSize = 4 * kMaxBackends;  // power of 2
 inline constexpr uint32_t kMaglevCapacity = 1u << 21;            // entries of all pools together
 inline constexpr uint32_t kShareOne = 10'000;                    // a share is in 1/10,000
 
@@ -65,7 +63,8 @@ enum BackendFlags : uint8_t {
   kBackendPresent = 1,
   kBackendRetired = 2,
   kBackendResetBlue = 4,  // flows of it that were chosen as blue are reset (admin state "maint")
-  kBackendResetGreen = 8
+  kBackendResetGreen = 8,
+  kBackendUdpCut = 16  // its service's kUdpCut
 };
 
 struct BackendRule {
@@ -84,27 +83,60 @@ struct Timeouts {
   uint32_t udp_established;
 };
 
+// Socket -> id, by open addressing with linear probing. Of IPv4 a row's word is the whole socket; of IPv6 it is
+// a hash, and who looks compares the socket itself. Zeroed memory is an empty table.
+template <uint32_t kRows>  // a power of 2, four times what it is to hold
+struct SocketTable {
+  struct Row {
+    uint64_t word;  // 0: empty
+    uint16_t id;
+  };
+  Row rows[kRows];
+
+  static constexpr uint64_t kHashed = uint64_t{1} << 40;  // where IPv4's words have the protocol, and 0 above it
+
+  static uint64_t word_of(const IpAddress& address, Be16 port, uint8_t protocol) {
+    if (address.is_v4())
+      return address.word(1) >> 32 | uint64_t{protocol} << 32 | uint64_t{port.raw} << 48;
+    return socket_hash(address, port, protocol) | kHashed;
+  }
+  static uint32_t place_of(uint64_t word) { return static_cast<uint32_t>((word * kMixA) >> 32) % kRows; }
+
+  // `socket_of(id)` is the socket that has this id. kNoId: none in here.
+  template <typename SocketOf>
+  uint16_t find(const IpAddress& address, Be16 port, uint8_t protocol, const SocketOf& socket_of) const {
+    const uint64_t word = word_of(address, port, protocol);
+    for (uint32_t at = place_of(word);; at = (at + 1) % kRows) {
+      const Row& row = rows[at];
+      if (row.word == word && (address.is_v4() || socket_of(row.id).is(address, port, protocol))) [[likely]]
+        return row.id;
+      if (row.word == 0) return kNoId;
+    }
+  }
+  // `socket` is not in here, and there is room.
+  void insert(const Socket& socket, uint16_t id) {
+    const uint64_t word = word_of(socket.address, socket.port, socket.protocol);
+    uint32_t at = place_of(word);
+    while (rows[at].word != 0) at = (at + 1) % kRows;
+    rows[at] = {word, id};
+  }
+};
+
 struct Ruleset {
   Timeouts timeouts;
   uint32_t reset_rate;  // flows a second that all workers together begin to reset
   uint32_t maglev_used;
   ServiceRule services[kMaxServices];         // by service id
   BackendRule backends[kMaxBackends];         // by backend id
-  uint16_t vip_table[kVipTableSize];          // service ids; open addressing, linear probing from socket_hash
-  uint16_t backend_table[kBackendTableSize];  // backend ids; the same
+  SocketTable<4 * kMaxServices> vips;         // service ids
+  SocketTable<4 * kMaxBackends> sockets;      // backend ids
   uint16_t maglev[kMaglevCapacity];           // backend ids
 
   uint16_t find_service(const IpAddress& address, Be16 port, uint8_t protocol) const {
-    for (uint64_t at = socket_hash(address, port, protocol);; ++at) {
-      const uint16_t id = vip_table[at % kVipTableSize];
-      if (id == kNoId || services[id].vip.is(address, port, protocol)) return id;
-    }
+    return vips.find(address, port, protocol, [&](uint16_t id) -> const Socket& { return services[id].vip; });
   }
   uint16_t find_backend(const IpAddress& address, Be16 port, uint8_t protocol) const {
-    for (uint64_t at = socket_hash(address, port, protocol);; ++at) {
-      const uint16_t id = backend_table[at % kBackendTableSize];
-      if (id == kNoId || backends[id].socket.is(address, port, protocol)) return id;
-    }
+    return sockets.find(address, port, protocol, [&](uint16_t id) -> const Socket& { return backends[id].socket; });
   }
   uint16_t find_service(const Socket& s) const { return find_service(s.address, s.port, s.protocol); }
   uint16_t find_backend(const Socket& s) const { return find_backend(s.address, s.port, s.protocol); }

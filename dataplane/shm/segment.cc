@@ -157,17 +157,7 @@ tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Opt
   header.workers_offset = layout.workers;
   header.buckets_offset = layout.buckets;
   header.entries_offset = layout.entries;
-  // Before the first publication workers read slot 0, and a table of zeroes names service 0 in each place: a
-  // lookup would find no end.
-  auto* rulesets = reinterpret_cast<Ruleset*>(static_cast<char*>(file.base()) + layout.rulesets);
-  for (uint32_t slot = 0; slot < kRulesetSlots; ++slot) {
-    std::fill(std::begin(rulesets[slot].vip_table), std::end(rulesets[slot].vip_table), kNoId);
-    std::fill(std::begin(rulesets[slot].backend_table), std::end(rulesets[slot].backend_table), kNoId);
-  }
-  // Word 0 names ruleset slot 0: no service, until the first publication.
-  auto& no_services = *reinterpret_cast<Ruleset*>(static_cast<char*>(file.base()) + layout.rulesets);
-  std::memset(no_services.vip_table, 0xff, sizeof(no_services.vip_table));
-  std::memset(no_services.backend_table, 0xff, sizeof(no_services.backend_table));
+  // Word 0 names ruleset slot 0, which is zeroes as the others: no service, until the first publication.
   auto* qsbr = reinterpret_cast<rte_rcu_qsbr*>(static_cast<char*>(file.base()) + layout.qsbr);
   if (rte_rcu_qsbr_init(qsbr, kMaxWorkers) != 0)
     return tl::make_unexpected(std::string("rte_rcu_qsbr_init refused the segment"));

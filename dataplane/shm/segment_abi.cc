@@ -61,7 +61,7 @@ constexpr uint64_t layout_hash() {
 
   hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, reset_rate));
   hash.add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
-  hash.add(offsetof(Ruleset, vip_table)).add(offsetof(Ruleset, backend_table)).add(offsetof(Ruleset, maglev));
+  hash.add(offsetof(Ruleset, vips)).add(offsetof(Ruleset, sockets)).add(offsetof(Ruleset, maglev));
   hash.add(offsetof(ServiceRule, flags)).add(offsetof(ServiceRule, pools));
   hash.add(offsetof(BackendRule, from_vip))
       .add(offsetof(BackendRule, service))
@@ -93,7 +93,7 @@ constexpr uint64_t layout_hash() {
       .add(kFlowUnproven)
       .add(kFlowClientReset)
       .add(kFlowBackendReset);
-  hash.add(kAffinityClient).add(kUdpCut).add(kBackendResetBlue).add(kBackendResetGreen);
+  hash.add(kAffinityClient).add(kUdpCut).add(kBackendResetBlue).add(kBackendResetGreen).add(kBackendUdpCut);
 
   hash.add(kMaxWorkers)
       .add(kMaxServices)
@@ -101,7 +101,7 @@ constexpr uint64_t layout_hash() {
       .add(kMaxPorts)
       .add(kMaxLastHops)
       .add(kMaglevCapacity);
-  hash.add(kVipTableSize).add(kBackendTableSize).add(kRulesetSlots).add(kTargetSlots);
+  hash.add(kRulesetSlots).add(kTargetSlots);
   hash.add(kTickNs).add(kShareOne).add(kNoId).add(PublicationWord{1, 2, 3}.pack());
   return hash.value();
 }
@@ -114,15 +114,15 @@ uint64_t segment_abi() {
   // Kept flows are found, and hosts choose alike, by these hashes: another mixing step is another ABI.
   Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};
   sample.address.bytes[15] = 1;
-  const uint64_t client = client_hash(sample.address, sample.port, 1);
   const FlowTable table({64, 100}, nullptr, nullptr, 1);
-  const FlowTable::Place place = table.place_of(client, 1);
+  const FlowTable::Place place = table.place_of({sample.address, sample.port, 1});
   return Hash()
       .add(layout_hash())
       .add(std::bit_cast<uint64_t>(state))
-      .add(flow_hash(client, 1))
-      .add(choice_hash(client, 1))
+      .add(place.hash)
+      .add(choice_hash(place.hash, 1))
       .add(socket_hash(sample))
+      .add(decltype(Ruleset::vips)::word_of(sample.address, sample.port, sample.protocol))
       .add(place.first)
       .add(table.second(place))
       .add(place.tag())

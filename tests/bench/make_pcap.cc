@@ -77,7 +77,8 @@ struct Plan {
     if (workers == 1) return true;
     const FlowTable table({.partitions = 64, .buckets_per_partition = 1}, nullptr, nullptr, hash_seed);
     const Socket socket = client_of(flow);
-    return table.owner_of(client_hash(socket.address, socket.port, hash_seed), workers) == worker;
+    const auto service = static_cast<uint16_t>(flow % services);
+    return table.owner_of(flow_hash(socket.address, socket.port, service, hash_seed), workers) == worker;
   }
 };
 

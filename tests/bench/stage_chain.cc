@@ -24,7 +24,6 @@
 
 #include "control/ruleset_builder.h"
 #include "dataplane/classify.h"
-#include "dataplane/look_up.h"
 #include "dataplane/track.h"
 #include "dataplane/translate.h"
 #include "tests/support/packet_builder.h"
@@ -41,8 +40,8 @@ constexpr uint32_t kDataRoom = RTE_MBUF_DEFAULT_BUF_SIZE;
 constexpr uint32_t kFrameBytes = 64;  // at most, in the source
 constexpr uint32_t kNow = 1000;       // tick
 
-enum Stage : uint32_t { kSource, kClassify, kLookUp, kTrack, kTranslate, kStages };
-constexpr std::array<const char*, kStages> kStageNames = {"source", "classify", "look_up", "track", "translate"};
+enum Stage : uint32_t { kSource, kClassify, kTrack, kTranslate, kStages };
+constexpr std::array<const char*, kStages> kStageNames = {"source", "classify", "track", "translate"};
 
 Socket socket_of(const std::string& text, uint8_t protocol) {
   Socket socket = parse_socket(text).value();
@@ -59,9 +58,8 @@ class Chain {
  public:
   explicit Chain(const Options& options)
       : options_(options), segment_(open_segment(options)), tracker_(make_tracker()) {
-    port_.side = 3;
-    ports_by_id_[0] = &port_;
-    traits_.assign(RTE_MAX_ETHPORTS, {0, 3, false});
+    macs_.set(0, {{2, 0, 0, 0, 0, 2}});
+    traits_.assign(RTE_MAX_ETHPORTS, {Hop::word_of(0, 0), 0, 3, false});
     buffers_.resize(kBuffers * kDataRoom);
     mbufs_.resize(kBuffers);
     for (uint32_t i = 0; i < kBuffers; ++i) {
@@ -86,16 +84,14 @@ class Chain {
     };
     receive();
     stage_done(kSource);
-    classify(burst_, rules_, traits_);
+    classify(burst_, rules_, traits_, tracker_.table());
     stage_done(kClassify);
-    look_up(burst_, tracker_.table(), {});
-    stage_done(kLookUp);
-    tracker_.track(burst_, rules_, traits_, kNow);
+    tracker_.track(burst_, rules_, traits_, macs_, kNow);
     stage_done(kTrack);
-    translate(burst_, rules_, ports_by_id_);
+    translate(burst_, rules_, macs_);
     stage_done(kTranslate);
     for (uint32_t i = 0; i < Burst::kCapacity; ++i)
-      if (burst_.verdicts[i].kind() != Verdict::Kind::kForward) std::abort();
+      if (burst_.packets[i].verdict.kind() != Verdict::Kind::kForward) std::abort();
   }
 
   uint64_t flows_held() const {
@@ -173,10 +169,10 @@ class Chain {
       next_ = 0;
       measured_burst(ignored);
       for (uint32_t i = 0; i < Burst::kCapacity; ++i) {
-        FlowState state = tracker_.table().state(burst_.flows[i]);
+        FlowState state = tracker_.table().state(burst_.packets[i].flow);
         state.phase = FlowPhase::kEstablished;
         state.flags &= static_cast<uint8_t>(~kFlowUnproven);
-        tracker_.set_state(burst_.flows[i], state);
+        tracker_.set_state(burst_.packets[i].flow, state);
       }
     }
     const uint64_t packets = (options_.flows + Burst::kCapacity - 1) / Burst::kCapacity * Burst::kCapacity;
@@ -211,8 +207,7 @@ class Chain {
   Tracker tracker_;
   Rules rules_{segment_.ruleset(0), segment_.targets(0), 1};
   Burst burst_;
-  Port port_;
-  std::array<const Port*, kMaxPorts> ports_by_id_{};
+  PortMacs macs_;
   std::vector<PortTraits> traits_;
   Template templates_[2][kServices];
   std::vector<uint8_t> source_, buffers_;

@@ -245,7 +245,7 @@ TEST_F(DaemonTest, FlowsAndCountersComeFromTheSegment) {
   for (uint16_t i = 0; i < 150; ++i) {
     const FlowKey key{*IpAddress::parse("198.18.1.101"), Be16::from_host(static_cast<uint16_t>(40000 + i)),
                       0};
-    const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), 0);
+    const auto place = table.place_of(key);
     const uint16_t backend = i < 50 ? 2 : 0;
     FlowState state{.tick = 1, .last_hop = 0, .phase = FlowPhase::kEstablished};
     if (i < 50) state.flags = kFlowGreen;

@@ -13,7 +13,7 @@ class HandoverTest : public SwitchTest, public testing::WithParamInterface<uint3
  protected:
   uint32_t owner_of(const Client& who, uint32_t workers) {
     const FlowTable table = segment().flow_table();
-    return table.owner_of(client_hash(who.address, Be16::from_host(who.port), table.hash_seed()), workers);
+    return table.owner_of(table.place_of(key_of(who)).hash, workers);
   }
   Client client_of(uint32_t owner, uint32_t workers) {
     for (uint32_t i = 0;; ++i) {
@@ -132,20 +132,15 @@ TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
   stop_workers();
   // Killed between the table's change and the ledger's: one flow more and two fewer than the ledger says.
   FlowTable table = segment().flow_table();
-  const auto place_of = [&](const Client& who) {
-    return table.place_of(client_hash(who.address, Be16::from_host(who.port), table.hash_seed()),
-                          who.service);
-  };
   const Client added = client(kWeb, 900);
-  ASSERT_NE(table.insert(place_of(added), {added.address, Be16::from_host(added.port), kWeb}, 1, 1,
+  ASSERT_NE(table.insert(table.place_of(key_of(added)), key_of(added), 1, 1,
                          FlowState{.tick = now_ticks()}),
             kNoFlow);
   uint32_t removed = 0;
   for (uint64_t bucket = 0; bucket < table.geometry().buckets() && removed < 2; ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
       if (removed == 2 || flow.client_port.host() == added.port) return;
-      table.remove(index,
-                   table.place_of(client_hash(flow.client, flow.client_port, table.hash_seed()), kWeb));
+      table.remove(index, table.place_of({flow.client, flow.client_port, kWeb}));
       ++removed;
     });
   }

@@ -9,7 +9,6 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/classify.h"
-#include "dataplane/look_up.h"
 #include "dataplane/phase.h"
 #include "dataplane/sweep.h"
 #include "tests/unit/dataplane/ring_ports.h"
@@ -34,15 +33,14 @@ class Sweep : public SwitchTest {
         std::make_unique<Resetter>(*tracker_, segment(), block(), 1, RingPorts::get().pool(), probes_);
     sweeper_ = std::make_unique<Sweeper>(*tracker_, *resetter_, probes_, block(), header().tsc_hz);
     for (uint16_t wire = 0; wire < kWires; ++wire)
-      traits_[RingPorts::get().ethdev(wire)] = {wire, wire == kBack ? kBackendSide : kClientSide, false};
+      traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire, wire == kBack ? kBackendSide : kClientSide, false};
   }
 
   void arrive(Wire wire, const Frame& frame) {
     burst_.count = 1;
     burst_.mbufs[0] = make_mbuf(wire, frame);
-    classify(burst_, rules(), traits_);
-    look_up(burst_, tracker_->table(), {});
-    tracker_->track(burst_, rules(), traits_, now_tick_);
+    classify(burst_, rules(), traits_, tracker_->table());
+    tracker_->track(burst_, rules(), traits_, macs_, now_tick_);
     rte_pktmbuf_free(burst_.mbufs[0]);
   }
 
@@ -70,6 +68,7 @@ class Sweep : public SwitchTest {
   uint32_t now_tick_ = 0;
   uint64_t now_tsc_ = 0;
   std::array<PortTraits, 64> traits_;
+  PortMacs macs_;
   Burst burst_{}, probes_{};
   std::unique_ptr<Tracker> tracker_;
   std::unique_ptr<Resetter> resetter_;

@@ -256,7 +256,7 @@ Colour SwitchTest::colour_of(uint16_t backend) const {
 
 uint16_t SwitchTest::chosen_backend(const Client& who, Colour colour) const {
   const Ruleset& ruleset = segment().ruleset(writer_->current().ruleset_slot);
-  const uint64_t hash = client_hash(who.address, Be16::from_host(who.port), 42);  // the seed of all tests
+  const uint64_t hash = flow_hash(key_of(who), 42);  // the seed of all tests
   return choose_backend(ruleset, ruleset.services[who.service], colour, choice_hash(hash, who.service));
 }
 

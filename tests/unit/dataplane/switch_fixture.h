@@ -66,6 +66,9 @@ struct Client {
   IpAddress address;
   uint16_t port = 0;
 };
+inline FlowKey key_of(const Client& who) {
+  return {who.address, Be16::from_host(who.port), who.service};
+}
 // Tuples that differ with the number: four addresses, ports from 40000.
 Client client(uint16_t service, uint32_t number = 0);
 

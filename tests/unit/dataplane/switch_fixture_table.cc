@@ -15,8 +15,8 @@ Rules SwitchTest::rules() const {
 
 FlowIndex SwitchTest::index_of(const Client& who) const {
   const FlowTable table = segment().flow_table();
-  const FlowKey key{who.address, Be16::from_host(who.port), who.service};
-  const auto place = table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), key.service);
+  const FlowKey key = key_of(who);
+  const auto place = table.place_of(key);
   return table.find(place, key, rules());
 }
 
@@ -60,7 +60,7 @@ testing::AssertionResult SwitchTest::ledger_is_exact() const {
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
       const uint32_t owner =
-          table.owner_of(client_hash(flow.client, flow.client_port, table.hash_seed()), workers);
+          table.owner_of(table.place_of({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
       auto& [live, closing] = recount[{owner, flow.backend, static_cast<int>(flow.state.colour())}];
       ++(is_closing(flow.state.phase) ? closing : live);
       embryonic[owner] += (flow.state.flags & kFlowUnproven) != 0;

@@ -65,7 +65,7 @@ const Pattern kPatterns[] = {
      }},
 };
 constexpr uint32_t kClients = 65000;
-// The last five made the partitions uneven before client_hash had its outer step.
+// The last five made the partitions uneven before the hash had its outer step.
 constexpr uint64_t kSeeds[] = {0,
                                1,
                                42,
@@ -87,23 +87,24 @@ void expect_even(size_t places, const std::function<size_t(const Client&, uint64
   }
 }
 
-uint64_t hash_of(const Client& client, uint64_t seed) {
-  return client_hash(client.first, client.second, seed);
+uint64_t hash_of(const Client& client, uint64_t seed, uint16_t service = 7) {
+  return flow_hash(client.first, client.second, service, seed);
 }
 
-TEST(FlowKey, ClientsSpreadEvenlyOverPartitions) {
+TEST(FlowKey, FlowsSpreadEvenlyOverPartitions) {
   expect_even(64, [](const Client& client, uint64_t seed) { return scale(hash_of(client, seed), 64); });
 }
 
 TEST(FlowKey, FlowsSpreadEvenlyOverBuckets) {
-  expect_even(745, [](const Client& client, uint64_t seed) {
-    return scale(flow_hash(hash_of(client, seed), 7), 745);
-  });
+  expect_even(64 * 745, [](const Client& client, uint64_t seed) { return scale(hash_of(client, seed), 64 * 745); });
 }
 
 TEST(FlowKey, TagsSpreadEvenly) {
-  expect_even(
-      4096, [](const Client& client, uint64_t seed) { return flow_hash(hash_of(client, seed), 7) & 0xfff; });
+  expect_even(4096, [](const Client& client, uint64_t seed) { return hash_of(client, seed) & 0xfff; });
+}
+
+TEST(FlowKey, SecondBucketsSpreadEvenly) {
+  expect_even(4096, [](const Client& client, uint64_t seed) { return hash_of(client, seed) >> 16 & 0xfff; });
 }
 
 TEST(FlowKey, ChoicesSpreadEvenly) {
@@ -112,63 +113,67 @@ TEST(FlowKey, ChoicesSpreadEvenly) {
   });
 }
 
-// If the owner's bits told anything about the bucket's, some pairs would be met more often than others.
-TEST(FlowKey, OwnerIsIndependentOfBucket) {
-  expect_even(64 * 32, [](const Client& client, uint64_t seed) {
-    const uint64_t hash = hash_of(client, seed);
-    return scale(hash, 64) * 32 + scale(flow_hash(hash, 7), 32);
-  });
-}
-
+// If the bucket's bits told anything about the tag's, some pairs would be met more often than others.
 TEST(FlowKey, BucketIsIndependentOfTag) {
   expect_even(64 * 32, [](const Client& client, uint64_t seed) {
-    const uint64_t hash = flow_hash(hash_of(client, seed), 7);
+    const uint64_t hash = hash_of(client, seed);
     return scale(hash, 64) * 32 + (hash & 31);
   });
 }
 
-TEST(FlowKey, ChoiceIsIndependentOfOwner) {
+TEST(FlowKey, BucketIsIndependentOfTheSecond) {
+  expect_even(64 * 32, [](const Client& client, uint64_t seed) {
+    const uint64_t hash = hash_of(client, seed);
+    return scale(hash, 64) * 32 + (hash >> 27 & 31);
+  });
+}
+
+TEST(FlowKey, ChoiceIsIndependentOfBucket) {
   expect_even(64 * 32, [](const Client& client, uint64_t seed) {
     const uint64_t hash = hash_of(client, seed);
     return scale(hash, 64) * 32 + scale(choice_hash(hash, 7), 32);
   });
 }
 
-TEST(FlowKey, OtherSeedMeansOtherPlace) {
+// Wants pairs of places to be met equally often.
+void expect_independent(const std::function<uint64_t(const Client&)>& one,
+                        const std::function<uint64_t(const Client&)>& other) {
   constexpr uint32_t kPlaces = 64;
   for (const Pattern& pattern : kPatterns) {
     std::vector<uint32_t> pairs(kPlaces * kPlaces);
     for (uint32_t i = 0; i < kClients; ++i) {
       const Client client = pattern.client(i);
-      // Neighbouring seeds, the hardest case.
-      ++pairs[scale(hash_of(client, 42), kPlaces) * kPlaces + scale(hash_of(client, 43), kPlaces)];
+      ++pairs[scale(one(client), kPlaces) * kPlaces + scale(other(client), kPlaces)];
     }
     EXPECT_LT(unevenness(pairs), kBound) << pattern.name;
   }
 }
 
+TEST(FlowKey, OtherSeedMeansOtherPlace) {
+  // Neighbouring seeds, the hardest case.
+  expect_independent([](const Client& client) { return hash_of(client, 42); },
+                     [](const Client& client) { return hash_of(client, 43); });
+}
+
 TEST(FlowKey, OtherServiceMeansOtherBucket) {
-  constexpr uint32_t kPlaces = 64;
-  for (const Pattern& pattern : kPatterns) {
-    std::vector<uint32_t> pairs(kPlaces * kPlaces);
-    for (uint32_t i = 0; i < kClients; ++i) {
-      const uint64_t hash = hash_of(pattern.client(i), 42);
-      ++pairs[scale(flow_hash(hash, 1), kPlaces) * kPlaces + scale(flow_hash(hash, 2), kPlaces)];
-    }
-    EXPECT_LT(unevenness(pairs), kBound) << pattern.name;
+  for (const uint16_t service : {2, 3, 1024}) {
+    expect_independent([](const Client& client) { return hash_of(client, 42, 1); },
+                       [&](const Client& client) { return hash_of(client, 42, service); });
   }
 }
 
 TEST(FlowKey, OtherServiceMeansOtherChoice) {
-  constexpr uint32_t kPlaces = 64;
-  for (const Pattern& pattern : kPatterns) {
-    std::vector<uint32_t> pairs(kPlaces * kPlaces);
-    for (uint32_t i = 0; i < kClients; ++i) {
-      const uint64_t hash = hash_of(pattern.client(i), 42);
-      ++pairs[scale(choice_hash(hash, 1), kPlaces) * kPlaces + scale(choice_hash(hash, 2), kPlaces)];
-    }
-    EXPECT_LT(unevenness(pairs), kBound) << pattern.name;
-  }
+  expect_independent([](const Client& client) { return choice_hash(hash_of(client, 42, 1), 1); },
+                     [](const Client& client) { return choice_hash(hash_of(client, 42, 2), 2); });
+}
+
+// A factor that everybody knows would let a sender choose addresses that all hash alike.
+TEST(FlowKey, PortsAndAddressesDoNotMakeUpForEachOther) {
+  const Client one{v6(0, 1), Be16::from_host(1)};
+  Client other{v6(0, 1), Be16::from_host(2)};
+  const uint64_t difference = (one.second.raw * kMixB) ^ (other.second.raw * kMixB);
+  other.first = IpAddress::from_words(one.first.word(0) ^ difference, one.first.word(1));
+  EXPECT_NE(hash_of(one, 42), hash_of(other, 42));
 }
 
 TEST(FlowKey, HashesOfDifferentClientsDiffer) {

@@ -55,10 +55,6 @@ inline uint32_t number_of(const Flow& flow) {
   return number;
 }
 
-inline FlowTable::Place place_of(const FlowTable& table, const FlowKey& key) {
-  return table.place_of(client_hash(key.client, key.client_port, table.hash_seed()), key.service);
-}
-
 // A flow table with its memory.
 struct OwnedTable {
   explicit OwnedTable(FlowTable::Geometry geometry, uint64_t seed = 1)

@@ -35,7 +35,7 @@ struct SharedMemory {
     const auto number = static_cast<uint32_t>(random() % kNumbers);
     const auto version = static_cast<uint32_t>(random());
     const FlowKey key = key_of(number);
-    const FlowTable::Place place = place_of(table, key);
+    const FlowTable::Place place = table.place_of(key);
     const FlowIndex index = table.find(place, key, service_of_backend());
     if (index != kNoFlow && version % 4 == 0) {
       FlowState state = table.state(index);
@@ -61,7 +61,7 @@ void expect_valid(SharedMemory& memory) {
     ASSERT_LT(number_of(*flow), kNumbers);
     ASSERT_TRUE(numbers.insert(number_of(*flow)).second) << "a flow is there twice";
     const FlowKey key = key_of(number_of(*flow));
-    const FlowTable::Place place = place_of(table, key);
+    const FlowTable::Place place = table.place_of(key);
     ASSERT_EQ(table.find(place, key, service_of_backend()), index);
     ASSERT_EQ(memory.buckets[index / FlowTable::kSlots].tags[index % FlowTable::kSlots], place.tag());
   }

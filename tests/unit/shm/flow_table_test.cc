@@ -26,7 +26,7 @@ std::vector<uint32_t> displaced_by_bucket(const FlowTable& table,
                                           const std::unordered_map<uint32_t, Known>& model) {
   std::vector<uint32_t> counts(table.geometry().buckets());
   for (const auto& [number, known] : model) {
-    const FlowTable::Place place = place_of(table, key_of(number));
+    const FlowTable::Place place = table.place_of(key_of(number));
     if (known.index / FlowTable::kSlots != place.first) ++counts[place.first];
   }
   return counts;
@@ -60,7 +60,7 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
   for (uint32_t i = 0; i < operations; ++i) {
     const uint32_t number = random() % numbers;
     const FlowKey key = key_of(number);
-    const FlowTable::Place place = place_of(table, key);
+    const FlowTable::Place place = table.place_of(key);
     const FlowIndex index = table.find(place, key, service_of);
     FlowIndex guess = table.guess(place);
     if (guess == kNoFlow) guess = table.guess_again(place);
@@ -107,7 +107,7 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
   table.recount_displaced(service_of);
   expect_same(owned, model);
 
-  for (const auto& [number, known] : model) table.remove(known.index, place_of(table, key_of(number)));
+  for (const auto& [number, known] : model) table.remove(known.index, table.place_of(key_of(number)));
   EXPECT_EQ(owned.displaced(), 0u);
   expect_same(owned, {});
 }
@@ -133,7 +133,7 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
   uint32_t number = 0, failures = 0;
   for (; failures < 100; ++number) {
     const FlowKey key = key_of(number);
-    if (owned.table.insert(place_of(owned.table, key), key, backend_of(number, 0), 0, state_of(number, 0)) ==
+    if (owned.table.insert(owned.table.place_of(key), key, backend_of(number, 0), 0, state_of(number, 0)) ==
         kNoFlow)
       ++failures;
   }
@@ -144,7 +144,7 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
                             48 * sizeof(FlowTable::Entry));
   for (uint32_t end = number + 100; number < end; ++number) {
     const FlowKey key = key_of(number);
-    EXPECT_EQ(owned.table.insert(place_of(owned.table, key), key, backend_of(number, 0), 0, FlowState{}),
+    EXPECT_EQ(owned.table.insert(owned.table.place_of(key), key, backend_of(number, 0), 0, FlowState{}),
               kNoFlow);
   }
   EXPECT_EQ(buckets, std::string(reinterpret_cast<const char*>(owned.buckets.get()), buckets.size()));
@@ -157,12 +157,12 @@ TEST(FlowTable, SameClientOfTwoServicesIsTwoFlows) {
   FlowKey one = key_of(1), two = key_of(1);
   one.service = 1;
   two.service = 2;
-  const FlowIndex first = table.insert(place_of(table, one), one, 1, 1, FlowState{});
-  EXPECT_EQ(table.find(place_of(table, two), two, service_of_backend()), kNoFlow);
-  const FlowIndex second = table.insert(place_of(table, two), two, 2, 1, FlowState{});
+  const FlowIndex first = table.insert(table.place_of(one), one, 1, 1, FlowState{});
+  EXPECT_EQ(table.find(table.place_of(two), two, service_of_backend()), kNoFlow);
+  const FlowIndex second = table.insert(table.place_of(two), two, 2, 1, FlowState{});
   EXPECT_NE(first, second);
-  EXPECT_EQ(table.find(place_of(table, one), one, service_of_backend()), first);
-  EXPECT_EQ(table.find(place_of(table, two), two, service_of_backend()), second);
+  EXPECT_EQ(table.find(table.place_of(one), one, service_of_backend()), first);
+  EXPECT_EQ(table.find(table.place_of(two), two, service_of_backend()), second);
 }
 
 // Three ways in which clients come: at random, few hosts with all their ports, a run of addresses with one
@@ -206,7 +206,7 @@ TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
       uint64_t inserted = 0;
       for (;; ++inserted) {
         const FlowKey key = client_of(pattern, inserted, random);
-        if (owned.table.insert(place_of(owned.table, key), key, 0, 1, FlowState{}) == kNoFlow) break;
+        if (owned.table.insert(owned.table.place_of(key), key, 0, 1, FlowState{}) == kNoFlow) break;
       }
       EXPECT_GE(inserted, flows) << "pattern " << pattern << " seed " << seed;
       const double full =
@@ -263,13 +263,13 @@ TEST(FlowTable, BucketsOfAnOwnerAreThoseOfItsPartitions) {
   EXPECT_EQ(table.first_bucket(3, 3), table.geometry().buckets());
 }
 
-TEST(FlowTable, BothPlacesAreInThePartitionOfTheClient) {
+TEST(FlowTable, BothPlacesAreInThePartitionOfTheFlow) {
   std::mt19937_64 random(4);
   for (uint32_t count : {1u, 2u, 3u, 745u, 100'000u}) {
     const FlowTable table({64, count}, nullptr, nullptr, 1);
     for (int i = 0; i < 10'000; ++i) {
       const uint64_t hash = random();
-      const FlowTable::Place place = table.place_of(hash, static_cast<uint16_t>(i));
+      const FlowTable::Place place = table.place_of(hash);
       ASSERT_EQ(place.first / count, table.partition_of(hash));
       ASSERT_EQ(table.second(place) / count, table.partition_of(hash));
       ASSERT_EQ(place.first == table.second(place), count == 1);
@@ -302,7 +302,7 @@ TEST(FlowTable, ConcurrentReadersSeeOnlyWholeFlows) {
   for (uint32_t i = 0; i < 1'000'000; ++i) {
     const uint32_t number = random() % 40;
     const FlowKey key = key_of(number);
-    const FlowTable::Place place = place_of(table, key);
+    const FlowTable::Place place = table.place_of(key);
     const FlowIndex index = table.find(place, key, service_of_backend());
     if (index != kNoFlow && random() % 4 == 0) {
       FlowState state = table.state(index);

@@ -27,8 +27,7 @@ TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
     mine->worker(31).flows[kMaxBackends - 1][1].live = 55;
     FlowTable flows = mine->flow_table();
     const FlowKey key{.client = {}, .client_port = Be16::from_host(9), .service = 2};
-    flows.insert(flows.place_of(client_hash(key.client, key.client_port, flows.hash_seed()), 2), key, 6, 8,
-                 FlowState{});
+    flows.insert(flows.place_of(key), key, 6, 8, FlowState{});
     mine->header().word.store(PublicationWord{1, 3, 5}.pack(), std::memory_order_release);
     _exit(0);
   }
