@@ -15,7 +15,7 @@ namespace {
 struct Context {
   const Rules& rules;
   std::span<const PortTraits> ports;
-  const FlowTable table;  // a copy, which no store into the burst may change
+  const FlowTable& table;
 };
 
 // A packet's flow has a name: where it lies in the table. By words, as a copy of a fresh address as a whole
@@ -99,16 +99,17 @@ template <bool kIcmp, typename Parsed>
 
 }  // namespace
 
-void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const FlowTable& table) {
-  const Context context{rules, ports, table};
+void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const LookAhead& lookups) {
+  const Context context{rules, ports, lookups.table()};
   constexpr uint32_t kAhead = 12;  // packets
-  rte_mbuf* const* mbuf = burst.mbufs;
-  rte_mbuf* const* const last = mbuf + burst.count - 1;
-  for (Packet& packet : burst.all()) {
-    prefetch(rte_pktmbuf_mtod(*std::min(mbuf + kAhead, last), const void*));
-    packet.mbuf = *mbuf++;
+  const uint32_t count = burst.count;
+  for (uint32_t i = 0; i < count; ++i) {
+    prefetch(rte_pktmbuf_mtod(burst.mbufs[std::min(i + kAhead, count - 1)], const void*));
+    Packet& packet = burst.packets[i];
+    packet.mbuf = burst.mbufs[i];
     packet.frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
     packet.verdict = classify_one(packet, context);
+    lookups.classified(i);
   }
 }
 

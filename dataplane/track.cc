@@ -7,7 +7,6 @@
 
 #include "dataplane/choose.h"
 #include "dataplane/express.h"
-#include "dataplane/look_ahead.h"
 #include "dataplane/phase.h"
 
 namespace teal {
@@ -47,9 +46,9 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
 void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
-                    uint32_t now_tick) {
+                    const LookAhead& lookups, uint32_t now_tick) {
   Express express{table_, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, now_tick};
-  const LookAhead lookups(burst, table_);
+  lookups.begin();
   for (Packet& packet : burst.all()) {
     lookups.step(packet);
     if (!packet.verdict.is_undecided()) continue;

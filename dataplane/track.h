@@ -10,6 +10,7 @@
 #include "dataplane/burst.h"
 #include "dataplane/flow_ledger.h"
 #include "dataplane/last_hop.h"
+#include "dataplane/look_ahead.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/translate.h"
 
@@ -22,7 +23,7 @@ class Tracker {
   // Decides on each undecided packet: its backend and hop, or a verdict; nearly all are translated as well
   // (express.h). `ports` as for classify(), `macs` as for translate().
   void track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
-             uint32_t now_tick);
+             const LookAhead& lookups, uint32_t now_tick);
 
   // A flow has ended: out of the table and the ledger.
   void end_flow(FlowIndex index, const FlowTable::Place& place);

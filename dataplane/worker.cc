@@ -14,11 +14,12 @@ namespace teal {
 // A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has
 // decided.
 void Worker::forward(const Rules& rules) {
-  classify(burst_, rules, traits_, tracker_.table());
+  const LookAhead lookups(burst_, tracker_.table());
+  classify(burst_, rules, traits_, lookups);
   timers_.done(Stage::k_classify);
   shared_.handover.give(burst_, tracker_.table(), index_);
   timers_.done(Stage::k_hand_over);
-  tracker_.track(burst_, rules, traits_, macs_, now_tick_);  // no flow: admit, choose colour, choose backend, insert
+  tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick_);  // no flow: admit, choose colour, choose backend, insert
   timers_.done(Stage::k_track);
   translate(burst_, rules, macs_);
   timers_.done(Stage::k_translate);

@@ -84,9 +84,10 @@ class Chain {
     };
     receive();
     stage_done(kSource);
-    classify(burst_, rules_, traits_, tracker_.table());
+    const LookAhead lookups(burst_, tracker_.table());
+    classify(burst_, rules_, traits_, lookups);
     stage_done(kClassify);
-    tracker_.track(burst_, rules_, traits_, macs_, kNow);
+    tracker_.track(burst_, rules_, traits_, macs_, lookups, kNow);
     stage_done(kTrack);
     translate(burst_, rules_, macs_);
     stage_done(kTranslate);

@@ -92,8 +92,9 @@ class ExpressTwin : public SwitchTest {
     burst->count = static_cast<uint32_t>(packets.size());
     for (uint32_t i = 0; i < burst->count; ++i) burst->mbufs[i] = make_mbuf(packets[i].first, packets[i].second);
     Tracker& tracker = *trackers_[static_cast<size_t>(way)];
-    classify(*burst, rules(), traits_, tracker.table());
-    tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, now_tick_);
+    const LookAhead lookups(*burst, tracker.table());
+    classify(*burst, rules(), traits_, lookups);
+    tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, lookups, now_tick_);
     if (way == kShort) {
       for (const Packet& packet : burst->all()) went_by_express_ += packet.verdict.kind() == Verdict::Kind::kForward;
     }

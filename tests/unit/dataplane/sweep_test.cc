@@ -39,8 +39,9 @@ class Sweep : public SwitchTest {
   void arrive(Wire wire, const Frame& frame) {
     burst_.count = 1;
     burst_.mbufs[0] = make_mbuf(wire, frame);
-    classify(burst_, rules(), traits_, tracker_->table());
-    tracker_->track(burst_, rules(), traits_, macs_, now_tick_);
+    const LookAhead lookups(burst_, tracker_->table());
+    classify(burst_, rules(), traits_, lookups);
+    tracker_->track(burst_, rules(), traits_, macs_, lookups, now_tick_);
     rte_pktmbuf_free(burst_.mbufs[0]);
   }
 
