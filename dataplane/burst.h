@@ -47,14 +47,15 @@ struct Packet {
   uint8_t* frame;          // classify; where it begins
   rte_mbuf* mbuf;          // classify
   FlowKey key;             // classify; the flow's name, from either side
-  uint16_t backend;        // classify, for replies: where it comes from; then track: the backend to talk to or for
-  Role role;               // classify; then track: kOfResetFlow
   PacketShape shape;       // classify
   FlowTable::Place place;  // classify
   FlowIndex flow;          // track; a guess at first (look_ahead.h)
   uint64_t hop;            // track: Hop word to leave by
+  uint16_t backend;        // classify, for replies: where it comes from; then track: the backend to talk to or for
+  Role role;               // classify; then track: kOfResetFlow
   Verdict verdict = Verdict::forward();  // every stage may decide
 };
+static_assert(sizeof(Packet) == 96);
 
 struct Burst {
   static constexpr uint32_t kCapacity = 64;

@@ -73,6 +73,7 @@ void Resetter::send_probe(const Socket& source, const Socket& destination, uint6
   probes_.mbufs[row] = mbuf;
   Packet& packet = probes_.packets[row];
   packet.frame = frame;
+  packet.mbuf = mbuf;
   packet.hop = hop_word;
   packet.verdict = Verdict::undecided();
   block_.count(Event::k_reset_probes);

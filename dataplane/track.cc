@@ -45,9 +45,10 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
       end_bucket_(table_.first_bucket(worker + 1, workers)),
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
-void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
-                    const LookAhead& lookups, uint32_t now_tick) {
+uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
+                        const LookAhead& lookups, uint32_t now_tick) {
   Express express{table_, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, now_tick};
+  uint32_t left = 0;
   lookups.begin();
   for (Packet& packet : burst.all()) {
     lookups.step(packet);
@@ -58,7 +59,9 @@ void Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits
     packet.flow = table_.find_by(packet.flow, packet.place, packet.key, rules);
     packet.verdict = judge(packet, rules, arrival_hop(ports[packet.mbuf->port], packet.frame), now_tick);
     if (emptied_ != kNoFlow) forget_guesses(burst, std::exchange(emptied_, kNoFlow));
+    left += packet.verdict.is_undecided();
   }
+  return left;
 }
 
 [[gnu::noinline]] Verdict Tracker::judge(Packet& packet, const Rules& rules, uint64_t hop_back,

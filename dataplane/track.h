@@ -21,9 +21,10 @@ class Tracker {
   Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
 
   // Decides on each undecided packet: its backend and hop, or a verdict; nearly all are translated as well
-  // (express.h). `ports` as for classify(), `macs` as for translate().
-  void track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
-             const LookAhead& lookups, uint32_t now_tick);
+  // (express.h). How many are left undecided: for translate(). `ports` as for classify(), `macs` as for
+  // translate().
+  uint32_t track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
+                 const LookAhead& lookups, uint32_t now_tick);
 
   // A flow has ended: out of the table and the ledger.
   void end_flow(FlowIndex index, const FlowTable::Place& place);

@@ -19,9 +19,10 @@ void Worker::forward(const Rules& rules) {
   timers_.done(Stage::k_classify);
   shared_.handover.give(burst_, tracker_.table(), index_);
   timers_.done(Stage::k_hand_over);
-  tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick_);  // no flow: admit, choose colour, choose backend, insert
+  // No flow: admit, choose colour, choose backend, insert. Express packets are translated on the way.
+  const uint32_t left = tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick_);
   timers_.done(Stage::k_track);
-  translate(burst_, rules, macs_);
+  if (left != 0) translate(burst_, rules, macs_);
   timers_.done(Stage::k_translate);
   dispatch();
 }
@@ -105,30 +106,30 @@ void Worker::receive(PortQueue queue) {
 // The one place where packets leave a worker.
 void Worker::dispatch() {
   bool punts = false;
-  for (uint32_t i = 0; i < burst_.count; ++i) {
-    const Verdict verdict = burst_.packets[i].verdict;
-    switch (verdict.kind()) {
-      case Verdict::Kind::kForward: {
-        Transmit& out = transmits_[Hop::port_of(burst_.packets[i].hop)];
-        out.mbufs[out.count++] = burst_.mbufs[i];
-        break;
-      }
+  for (const Packet& packet : burst_.all()) {
+    if (packet.verdict.kind() == Verdict::Kind::kForward) [[likely]] {
+      Transmit& out = transmits_[Hop::port_of(packet.hop)];
+      out.mbufs[out.count++] = packet.mbuf;
+      continue;
+    }
+    switch (packet.verdict.kind()) {
       case Verdict::Kind::kPunt:
         punts = true;
         break;
       case Verdict::Kind::kHandOver:
         block_.count(Event::k_handed_over);
         break;
+      case Verdict::Kind::kForward:
       case Verdict::Kind::kUndecided:  // translate() leaves none
       case Verdict::Kind::kDrop:
-        block_.count(verdict.reason());
-        rte_pktmbuf_free(burst_.mbufs[i]);
+        block_.count(packet.verdict.reason());
+        rte_pktmbuf_free(packet.mbuf);
         break;
     }
   }
   timers_.done(Stage::k_dispatch);
-  for (Transmit& out : transmits_) {
-    if (out.count != 0) transmit(out);
+  for (const uint16_t id : port_ids_) {
+    if (transmits_[id].count != 0) transmit(transmits_[id]);
   }
   timers_.done(Stage::k_transmit);
   if (punts) punt_packets();
@@ -169,10 +170,10 @@ uint32_t Worker::relay() {
 }
 
 void Worker::punt_packets() {
-  for (uint32_t i = 0; i < burst_.count; ++i) {
-    if (burst_.packets[i].verdict.kind() != Verdict::Kind::kPunt) continue;
-    const uint16_t port = traits_[burst_.mbufs[i]->port].id;
-    const bool taken = shared_.punt.send(port, index_, {&burst_.mbufs[i], 1}) == 1;
+  for (Packet& packet : burst_.all()) {
+    if (packet.verdict.kind() != Verdict::Kind::kPunt) continue;
+    const uint16_t port = traits_[packet.mbuf->port].id;
+    const bool taken = shared_.punt.send(port, index_, {&packet.mbuf, 1}) == 1;
     taken ? block_.count(Event::k_punted) : block_.count(DropReason::k_punt_full);
   }
 }
@@ -204,6 +205,7 @@ Worker::Worker(Switch& shared, uint32_t index)
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {
   for (const Port& port : shared.ports) {
     macs_.set(port.id, port.mac);
+    port_ids_.push_back(port.id);
     transmits_[port.id].queue = port.queues[index];
   }
 }

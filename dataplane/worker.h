@@ -78,6 +78,7 @@ class Worker {
   StageTimers timers_;
   std::vector<PortTraits> traits_;  // by ethdev
   PortMacs macs_;
+  std::vector<uint16_t> port_ids_;
   std::vector<PortQueue> receive_queues_;
   std::array<Transmit, kMaxPorts> transmits_;  // by port id
   uint32_t now_tick_ = 0;
