@@ -21,12 +21,16 @@ FLOW_BYTES = 43  # of the table, per flow of capacity; bound for reserving
 FIXED_MB = 160  # the segment without its table, and EAL
 PORT_MAC = "02:70:63:61:70:00"  # net_pcap's
 GATEWAY_MAC = "02:00:00:00:00:11"
-FIRST_ROUND_SECONDS = 1.2  # after a start the sweep looks at every flow once: that is not measured
 MOVING = {"rx", "tx", "relayed"}  # counters that may change while established flows are replayed
 
 
 def memory_mb(packets):
     return (packets + SPARE_MBUFS) * MBUF_BYTES // (1 << 20) + 1
+
+
+def first_round_seconds(capacity):
+    """After a start the sweep looks at every flow once, 100,000 buckets a second (dataplane/sweep.h): not measured."""
+    return 0.2 + max(1.0, capacity / 21 / 100_000)
 
 
 def hugepages_mb(packets, capacity):
@@ -156,7 +160,7 @@ green = {json.dumps(pool(True))}
             # A worker that the scheduler has not let begin yet shows the counters of the one before it.
             before = self.totals()["rx"]
             wait_until("the worker receives", lambda: self.totals()["rx"] not in (0, before), 20)
-            time.sleep(FIRST_ROUND_SECONDS)
+            time.sleep(first_round_seconds(self.capacity / self.workers))
 
     def establish(self, files, packets, flows):
         """Passes the files through once; then there are so many flows, all of them established."""
