@@ -31,10 +31,15 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   // What is left as the probes fill a burst is done in the next iteration.
   for (uint64_t i = std::min<uint64_t>(pace, kMostAtOnce); i > 0 && probes_have_room(); --i) {
     swept_until_tsc_ += tsc_per_bucket_;
-    if (all_are_due_ > 0 || !is_before(now_tick, tracker_.table().due(hand_)))
-      look_into(hand_, rules, now_tsc, now_tick);
-    all_are_due_ -= all_are_due_ > 0;
+    const uint64_t bucket = hand_;
     if (++hand_ == tracker_.end_bucket()) hand_ = tracker_.first_bucket();
+    if (looks_at_all()) {
+      --all_are_due_;
+      tracker_.table().prefetch_entries(hand_);
+      look_into(bucket, rules, now_tsc, now_tick);
+    } else if (!is_before(now_tick, tracker_.table().due(bucket))) {
+      look_into(bucket, rules, now_tsc, now_tick);
+    }
   }
 }
 

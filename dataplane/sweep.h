@@ -34,6 +34,8 @@ class Sweeper {
         tsc_per_bucket_(tsc_hz / std::clamp<uint64_t>(tracker.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
 
   void sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
+  // In the round after a start or a publication.
+  bool looks_at_all() const { return all_are_due_ > 0; }
 
  private:
   void look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);

@@ -31,7 +31,7 @@ uint32_t Worker::iterate() {
   const uint64_t began = rte_rdtsc();
   now_tick_ = tick_at(began);
   uint32_t packets = 0;
-  timers_.begin();
+  timers_.begin(sweeper_.looks_at_all());
   for (const PortQueue queue : receive_queues_) {
     receive(queue);
     timers_.received(burst_.count);
@@ -87,7 +87,7 @@ void Worker::run() {
     block_.status.total_tsc.add(now - began);
     began = now;
   }
-  timers_.tell(index_);
+  timers_.tell(index_, shared_.segment.header().tsc_hz);
 }
 
 // Offline while asleep: a flip does not wait for a sleeper, who loads the new word before anything else.

@@ -195,6 +195,10 @@ class FlowTable {
   Place place_of(const FlowKey& key) const { return place_of(flow_hash(key, secret_)); }
   uint64_t second(const Place& place) const;  // bucket; equals `first` where a partition has only one
   void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
+  // For for_each_in_bucket().
+  void prefetch_entries(uint64_t bucket) const {
+    for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry)) prefetch(&entry(bucket * kSlots + slot));
+  }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
   // whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if the

@@ -42,6 +42,10 @@ def limit_ratio(case):
     return lambda results: results["cases"][case]["of_macswap"]["median"]
 
 
+def share_of_stage(cycles, stage):
+    return cycles[stage] / sum(cycles.values())
+
+
 def table_bytes_per_flow(results):
     """From the sizes of two segments, which differ in their capacity alone."""
     sizes = {case["segment"]["capacity"]: case["segment"]["bytes"] for case in results["cases"].values()}
@@ -87,6 +91,21 @@ AIMS = (
     Aim(
         *("flip under full load, adopted, p99", 20, 5, " us"),
         lambda results: results["flips"]["p99_us"],
+        least=False,
+    ),
+    Aim(
+        *("time from rx to tx inside the switch, full load, p99", 50, 15, " us"),
+        lambda results: results["stages"]["udp-1m"]["stay_us"]["p99"],
+        least=False,
+    ),
+    Aim(
+        *("start with 50 million flows kept", 5, 5, " s"),
+        lambda results: max(results["scale"]["new_seconds"], results["scale"]["kept_seconds"]),
+        least=False,
+    ),
+    Aim(
+        *("ageing with 10 Mi flows, of all cycles", 0.02, 0.02, ""),
+        lambda results: share_of_stage(results["stages"]["udp-10m"]["cycles"], "sweep"),
         least=False,
     ),
     Aim("flips under full load, packets lost", 0, 0, "", lambda results: results["flips"]["lost"], least=False),

@@ -90,7 +90,7 @@ CASES = (
     Case("workers-2", "2 workers, each its own 64 Ki flows (UDP)", udp(64 * KI), workers=2),
 )
 
-NEW, FLIPS, STATUS = "new", "flips", "status"
+NEW, FLIPS, STATUS, SCALE, STAGES = "new", "flips", "status", "scale", "stages"
 
 
 def case_named(name):

@@ -62,6 +62,25 @@ def status_row(status):
     )
 
 
+def scale_row(scale):
+    return (
+        f"a table of {scale['flows'] / 1e6:.0f} million flows: {scale['new_seconds']:.1f} s to the first poll with a new "
+        f"one, {scale['kept_seconds']:.1f} s with a full one that is kept; 1 Mi of these flows at {scale['mpps']:.2f} Mpps"
+    )
+
+
+def stage_rows(stages):
+    names = list(next(iter(stages.values()))["cycles"])
+    yield f"{'cycles a packet, at full load':<32}" + "".join(f"{case:>10}" for case in stages)
+    for name in names:
+        yield f"{name:<32}" + "".join(f"{stage['cycles'][name]:>10.1f}" for stage in stages.values())
+    yield f"{'all':<32}" + "".join(f"{sum(stage['cycles'].values()):>10.1f}" for stage in stages.values())
+    for name in ("median", "p99", "p99.9", "most"):
+        yield f"{'us from rx to tx, ' + name:<32}" + "".join(
+            f"{stage['stay_us'][name]:>10.2f}" for stage in stages.values()
+        )
+
+
 def aim_rows(judged):
     yield f"{'aim':<60}{'must':>9}{'aim':>9}{'measured':>11}"
     for row in judged:
