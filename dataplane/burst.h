@@ -51,8 +51,8 @@ struct Packet {
   FlowTable::Place place;  // classify
   FlowIndex flow;          // track; a guess at first (look_ahead.h)
   uint64_t hop;            // track: Hop word to leave by
-  uint16_t backend;        // classify, for replies: where it comes from; then track: the backend to talk to or for
-  Role role;               // classify; then track: kOfResetFlow
+  uint16_t backend;  // classify, for replies: where it comes from; then track: the backend to talk to or for
+  Role role;         // classify; then track: kOfResetFlow
   Verdict verdict = Verdict::forward();  // every stage may decide
 };
 static_assert(sizeof(Packet) == 96);

@@ -21,8 +21,8 @@ struct Context {
 // A packet's flow has a name: where it lies in the table. By words, as a copy of a fresh address as a whole
 // waits for the stores of its halves.
 //
-// A packet whose last hop is this one makes no flow and counts nowhere, and the kernel answers for it (ICMP time
-// exceeded; RFC 1812, 5.3.1).
+// A packet whose last hop is this one makes no flow and counts nowhere, and the kernel answers for it (ICMP
+// time exceeded; RFC 1812, 5.3.1).
 [[gnu::always_inline]] inline Verdict name(Packet& packet, const Context& context, Role role,
                                            const IpAddress& client, Be16 client_port, uint16_t service,
                                            uint8_t ttl) {
@@ -93,7 +93,8 @@ template <bool kIcmp, typename Parsed>
   const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
   if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]
     return name_plain(packet, context, plain);
-  if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain)) return name_plain(packet, context, plain);
+  if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain))
+    return name_plain(packet, context, plain);
   return classify_any(packet, context);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The short way of nearly every packet: its flow is established and proven, the packet changes nothing of it but
-// since when it is quiet, and its next hop is there. Such a packet is tracked and translated in one go, as the
-// one needs what the other has just loaded. What is not of this kind goes the long way (Tracker::judge(), then
-// translate()), which comes to the same for these packets too: tests/unit/dataplane/express_test.cc.
+// The short way of nearly every packet: its flow is established and proven, the packet changes nothing of it
+// but since when it is quiet, and its next hop is there. Such a packet is tracked and translated in one go,
+// as the one needs what the other has just loaded. What is not of this kind goes the long way
+// (Tracker::judge(), then translate()), which comes to the same for these packets too:
+// tests/unit/dataplane/express_test.cc.
 //
 // Inline in the one loop that it is for: Tracker::track().
 #pragma once
@@ -29,8 +30,8 @@ struct Express {
   WorkerBlock& block;
   const uint32_t now_tick;
 
-  // Of an undecided packet whose flow was guessed: has it gone this way? Its verdict then says so; else nothing
-  // has happened.
+  // Of an undecided packet whose flow was guessed: has it gone this way? Its verdict then says so; else
+  // nothing has happened.
   [[gnu::always_inline]] bool take(Packet& packet) {
     const FlowIndex flow = packet.flow;
     if (flow == kNoFlow || !table.holds(flow, packet.key)) return false;
@@ -45,7 +46,8 @@ struct Express {
     ServiceColourCounters& counters = block.services[service][static_cast<int>(state.colour())];
     uint64_t hop, mac;
     if (packet.role == Role::kToVip) [[likely]] {
-      if (last_hops.id_of(arrival_hop(ports[packet.mbuf->port], packet.frame)) != state.last_hop) return false;
+      if (last_hops.id_of(arrival_hop(ports[packet.mbuf->port], packet.frame)) != state.last_hop)
+        return false;
       if (backend.flags & kBackendUdpCut) return false;
       hop = next_hops[id].load(std::memory_order_relaxed);
       mac = macs.of(hop);

@@ -50,11 +50,12 @@ class LookAhead {
     if (packet.verdict.is_undecided()) packet.flow = table_.guess(packet.place);
   }
   void guess_again(Packet& packet) const {
-    if (packet.verdict.is_undecided() && packet.flow == kNoFlow) packet.flow = table_.guess_again(packet.place);
+    if (packet.verdict.is_undecided() && packet.flow == kNoFlow)
+      packet.flow = table_.guess_again(packet.place);
   }
 
   Burst& burst_;
-  const FlowTable table_;  // a copy, which no store into a packet may change
+  const FlowTable table_;        // a copy, which no store into a packet may change
   const uint32_t first_beside_;  // from this packet on, classified() guesses
 };
 

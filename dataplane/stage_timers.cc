@@ -18,8 +18,9 @@ void StageTimers::tell(uint32_t worker, uint64_t tsc_hz) const {
   for (size_t stage = 0; stage < kNames.size(); ++stage)
     spdlog::info("worker {}: {:10} {:6.1f} cycles a packet", worker, kNames[stage],
                  static_cast<double>(cycles_[stage]) / static_cast<double>(packets_));
-  spdlog::info("worker {}: packets stay {:.2f} us (median), {:.2f} (p99), {:.2f} (p99.9), {:.2f} (most)", worker,
-               stay_us(0.5, tsc_hz), stay_us(0.99, tsc_hz), stay_us(0.999, tsc_hz), stay_us(1, tsc_hz));
+  spdlog::info("worker {}: packets stay {:.2f} us (median), {:.2f} (p99), {:.2f} (p99.9), {:.2f} (most)",
+               worker, stay_us(0.5, tsc_hz), stay_us(0.99, tsc_hz), stay_us(0.999, tsc_hz),
+               stay_us(1, tsc_hz));
 }
 
 double StageTimers::stay_us(double share, uint64_t tsc_hz) const {

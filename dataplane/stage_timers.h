@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a worker's cycles go, stage by stage, and how long packets stay: from the return of the receive call to
-// that of the transmit call. For those who tune it: compiled in by -Dstage_timers=true, and told when the worker
-// stops (scripts/bench stages). Without that nothing is left of it. A look at the TSC costs about 20 cycles a
-// stage and burst.
+// Where a worker's cycles go, stage by stage, and how long packets stay: from the return of the receive call
+// to that of the transmit call. For those who tune it: compiled in by -Dstage_timers=true, and told when the
+// worker stops (scripts/bench stages). Without that nothing is left of it. A look at the TSC costs about 20
+// cycles a stage and burst.
 #pragma once
 
 #include <array>

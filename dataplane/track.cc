@@ -45,8 +45,8 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
       end_bucket_(table_.first_bucket(worker + 1, workers)),
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
-uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
-                        const LookAhead& lookups, uint32_t now_tick) {
+uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports,
+                        const PortMacs& macs, const LookAhead& lookups, uint32_t now_tick) {
   Express express{table_, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, now_tick};
   uint32_t left = 0;
   lookups.begin();
@@ -111,8 +111,7 @@ Verdict Tracker::track_client_packet(Packet& packet, const Rules& rules, uint64_
 }
 
 // Admit, choose the colour, choose the backend, insert. Undecided: go on, with a flow or without.
-Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_word,
-                            uint32_t now_tick) {
+Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_word, uint32_t now_tick) {
   const FlowKey& key = packet.key;
   const ServiceRule& service = rules.ruleset.services[key.service];
   const Target& target = rules.targets.services[key.service];
@@ -136,8 +135,7 @@ Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_wor
   FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_word)};
   state.flags = static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) |
                                      (adopted ? kFlowAdopted : 0) | (udp ? kFlowUdp : 0) | kFlowUnproven);
-  packet.flow =
-      table_.insert(packet.place, key, backend, static_cast<uint32_t>(rules.generation), state);
+  packet.flow = table_.insert(packet.place, key, backend, static_cast<uint32_t>(rules.generation), state);
   if (packet.flow == kNoFlow) {
     note_insert_failure(Event::k_table_full, hop_word, now_tick);
     return Verdict::undecided();
@@ -161,8 +159,7 @@ Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_wor
 uint64_t Tracker::choice_of(const Packet& packet, const Rules& rules) const {
   const FlowKey& key = packet.key;
   const bool by_client = rules.ruleset.services[key.service].flags & kAffinityClient;
-  return choice_hash(by_client ? address_hash(key.client, table_.secret()) : packet.place.hash,
-                     key.service);
+  return choice_hash(by_client ? address_hash(key.client, table_.secret()) : packet.place.hash, key.service);
 }
 
 // A TCP flow that this table does not know is most likely one of the colour that drains; not so once a full
@@ -198,8 +195,7 @@ Verdict Tracker::track_reply(Packet& packet, const Rules& rules, uint32_t now_ti
 
 // What an end of a flow that Teal resets (reset.h) sends. A RST passes to the other end as always; all else
 // is consumed, and where it tells a number, it goes back by `hop_back` as a RST.
-Verdict Tracker::track_reset_flow(Packet& packet, bool from_backend, uint64_t hop_back,
-                                  uint32_t now_tick) {
+Verdict Tracker::track_reset_flow(Packet& packet, bool from_backend, uint64_t hop_back, uint32_t now_tick) {
   const uint8_t tcp_flags = packet.shape.tcp_flags;
   const bool rst = tcp_flags & kTcpRst;
   if (!rst) {
@@ -239,8 +235,7 @@ bool Tracker::may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t no
 // and the kernel's. It is taken for a stateless flow's only where this worker would have sent the client's
 // packet to this very backend, as one colour or the other. And never towards the backend's own link: this
 // host is on it, and its own health checks stay its own.
-bool Tracker::speaks_for_stateless(const Packet& packet, const Rules& rules,
-                                   uint32_t now_tick) const {
+bool Tracker::speaks_for_stateless(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
   if (!may_be_stateless(packet.shape.protocol, rules, now_tick)) return false;
   const uint16_t backend = packet.backend;
   const ServiceRule& service = rules.ruleset.services[packet.key.service];
@@ -252,8 +247,7 @@ bool Tracker::speaks_for_stateless(const Packet& packet, const Rules& rules,
 
 // The backend that the client of a stateless flow is talking to: that of its next packet. kNoId: it is
 // talking to none.
-uint16_t Tracker::stateless_backend(const Packet& packet, const Rules& rules,
-                                    uint32_t now_tick) const {
+uint16_t Tracker::stateless_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
   const uint8_t protocol = packet.shape.protocol;
   if (!may_be_stateless(protocol, rules, now_tick)) return kNoId;
   const FlowKey& key = packet.key;

@@ -41,8 +41,7 @@ class Tracker {
 
  private:
   Verdict judge(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
-  Verdict track_client_packet(Packet& packet, const Rules& rules, uint64_t hop_word,
-                              uint32_t now_tick);
+  Verdict track_client_packet(Packet& packet, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict track_reply(Packet& packet, const Rules& rules, uint32_t now_tick);
   Verdict track_reset_flow(Packet& packet, bool from_backend, uint64_t hop_back, uint32_t now_tick);
   Verdict follow_icmp_error(Packet& packet, const Rules& rules, uint32_t now_tick);

@@ -9,8 +9,8 @@
 
 namespace teal {
 
-// The MAC that a port's frames come from, as load_mac() gives it, by the upper 16 bits of a Hop word. 0 where no
-// such port runs.
+// The MAC that a port's frames come from, as load_mac() gives it, by the upper 16 bits of a Hop word. 0 where
+// no such port runs.
 struct PortMacs {
   std::array<uint64_t, kMaxPorts + 1> macs{};
 

@@ -2,10 +2,10 @@
 //
 // The hashes that place a flow.
 //
-// A flow is named by (service, client address, client port) from either direction. Of its flow_hash() the upper
-// half names the bucket, and by that the partition and the owner; of the lower half the bits are the tag and how
-// far off the second bucket is (flow_table.h). choice_hash() mixes anew, for the colour (by share) and the place
-// in the Maglev table.
+// A flow is named by (service, client address, client port) from either direction. Of its flow_hash() the
+// upper half names the bucket, and by that the partition and the owner; of the lower half the bits are the
+// tag and how far off the second bucket is (flow_table.h). choice_hash() mixes anew, for the colour (by
+// share) and the place in the Maglev table.
 //
 // The mixing step is a 64 x 64 -> 128 bit multiplication folded by xor (as in wyhash), keyed by the segment's
 // seed: a sender who does not know the seed cannot aim at one bucket. One multiplication is about 4 cycles.

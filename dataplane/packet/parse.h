@@ -51,7 +51,7 @@ struct PacketShape {
   uint8_t ttl = 0;  // or hop limit; of the outer header
   uint8_t protocol =
       0;  // kProtocolTcp, kProtocolUdp, or what the IP header (or its last extension header) says
-  uint8_t tcp_flags = 0;  // 0 for UDP, and for a quoted header
+  uint8_t tcp_flags = 0;          // 0 for UDP, and for a quoted header
   uint16_t l4_offset = 0;         // for an ICMP error, of the ICMP header
   uint16_t payload_bytes = 0;     // behind the TCP or UDP header, by the IP length and not by the frame's
   uint16_t quoted_l3_offset = 0;  // ICMP errors only

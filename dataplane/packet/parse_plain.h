@@ -42,7 +42,9 @@ struct PlainPacket {
 
   uint8_t ttl() const { return static_cast<uint8_t>(shape_words[0] >> 16); }
   uint8_t protocol() const { return static_cast<uint8_t>(shape_words[0] >> 24); }
-  void put_shape(PacketShape& into) const { std::memcpy(static_cast<void*>(&into), shape_words, sizeof(into)); }
+  void put_shape(PacketShape& into) const {
+    std::memcpy(static_cast<void*>(&into), shape_words, sizeof(into));
+  }
 };
 static_assert(offsetof(PacketShape, is_v4) == 1 && offsetof(PacketShape, ttl) == 2 &&
               offsetof(PacketShape, protocol) == 3 && offsetof(PacketShape, tcp_flags) == 4 &&
@@ -51,7 +53,8 @@ static_assert(offsetof(PacketShape, is_v4) == 1 && offsetof(PacketShape, ttl) ==
 
 namespace plain {
 
-// Of a header that has `bytes` up to the end of its IP packet. `shape` is the first word, without TCP's flags.
+// Of a header that has `bytes` up to the end of its IP packet. `shape` is the first word, without TCP's
+// flags.
 [[gnu::always_inline]] inline bool parse_transport(const uint8_t* header, uint32_t bytes, uint64_t shape,
                                                    PlainPacket& packet) {
   uint32_t header_bytes = kUdpBytes;
@@ -83,7 +86,8 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
 }  // namespace plain
 
 // Each fills `packet` as parse() would; or returns false, with anything in it.
-[[gnu::always_inline]] inline bool parse_plain_ipv4(const uint8_t* frame, uint32_t bytes, PlainPacket& packet) {
+[[gnu::always_inline]] inline bool parse_plain_ipv4(const uint8_t* frame, uint32_t bytes,
+                                                    PlainPacket& packet) {
   using namespace plain;
   constexpr uint32_t kLeast = kEthernetBytes + kIpv4Bytes + kUdpBytes;
   constexpr uint64_t kStart = 0x45'0008, kStartMask = 0xff'ffff;  // Ethertype, version and header length
@@ -103,7 +107,8 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
                          packet);
 }
 
-[[gnu::always_inline]] inline bool parse_plain_ipv6(const uint8_t* frame, uint32_t bytes, PlainPacket& packet) {
+[[gnu::always_inline]] inline bool parse_plain_ipv6(const uint8_t* frame, uint32_t bytes,
+                                                    PlainPacket& packet) {
   using namespace plain;
   constexpr uint32_t kLeast = kEthernetBytes + kIpv6Bytes + kUdpBytes;
   constexpr uint32_t kStart = 0x60'dd86, kStartMask = 0xf0'ffff;  // Ethertype and version

@@ -60,8 +60,8 @@ void rewrite_icmp_to_backend(uint8_t* frame, const PacketShape& packet, const So
 void rewrite_icmp_to_client(uint8_t* frame, const PacketShape& packet, const Socket& vip,
                             const Socket& backend);
 
-// The same, and one hop less. The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC 1812,
-// 5.3.1; classify.cc).
+// The same, and one hop less. The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC
+// 1812, 5.3.1; classify.cc).
 inline void forward_to_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                                    const ChecksumDelta& delta);
 inline void forward_from_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
@@ -88,8 +88,8 @@ struct Offsets {
 inline constexpr Offsets kSourceFields = {kIpv4Source, kIpv6Source, kSourcePort};
 inline constexpr Offsets kDestinationFields = {kIpv4Destination, kIpv6Destination, kDestinationPort};
 
-// ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the TTL
-// is not 0.
+// ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the
+// TTL is not 0.
 inline constexpr uint16_t kHopLess = 0xfffe;
 
 template <bool kHop>

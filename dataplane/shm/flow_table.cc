@@ -7,8 +7,8 @@
 namespace teal {
 
 // Partitions fill unevenly (binomial), so each gets four standard deviations more than its share, and then 10
-// % free slots for the two choices to work with. In a table of millions the deviations are small, and the many
-// buckets have more chances to be full: there it is 13 % of all.
+// % free slots for the two choices to work with. In a table of millions the deviations are small, and the
+// many buckets have more chances to be full: there it is 13 % of all.
 FlowTable::Geometry FlowTable::Geometry::for_capacity(uint64_t flows, uint32_t partitions) {
   const double share = static_cast<double>(flows) / partitions;
   const double slots = std::max((share + 4 * std::sqrt(share)) / 0.90, share / 0.87);

@@ -92,13 +92,14 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
                                               (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
-// Established and proven, and nobody resets it: what it lacks for any change but that of its time. By one look at
-// the whole word.
+// Established and proven, and nobody resets it: what it lacks for any change but that of its time. By one
+// look at the whole word.
 inline bool is_quiet(const FlowState& state) {
   const FlowState looked_at{.phase = static_cast<FlowPhase>(0x3f),
                             .flags = kFlowUnproven | kFlowClientReset | kFlowBackendReset};
   const FlowState quiet{.phase = FlowPhase::kEstablished};
-  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(looked_at)) == std::bit_cast<uint64_t>(quiet);
+  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(looked_at)) ==
+         std::bit_cast<uint64_t>(quiet);
 }
 
 struct Flow {
@@ -197,7 +198,8 @@ class FlowTable {
   void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
   // For for_each_in_bucket().
   void prefetch_entries(uint64_t bucket) const {
-    for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry)) prefetch(&entry(bucket * kSlots + slot));
+    for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry))
+      prefetch(&entry(bucket * kSlots + slot));
   }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
@@ -214,7 +216,8 @@ class FlowTable {
     return find(place, key, service_of);
   }
 
-  // Is the flow in this slot, which is not empty, that of `key`? Or of the same client's with another service?
+  // Is the flow in this slot, which is not empty, that of `key`? Or of the same client's with another
+  // service?
   bool holds(FlowIndex index, const FlowKey& key) const;
   // Is it that of `key`?
   template <typename ServiceOf>

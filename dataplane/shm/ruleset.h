@@ -19,14 +19,16 @@
 namespace teal {
 
 inline constexpr uint16_t kNoId = 0xffff;
-inline constexpr uint32_t kMaglevCapacity = 1u << 21;            // entries of all pools together
-inline constexpr uint32_t kShareOne = 10'000;                    // a share is in 1/10,000
+inline constexpr uint32_t kMaglevCapacity = 1u << 21;  // entries of all pools together
+inline constexpr uint32_t kShareOne = 10'000;          // a share is in 1/10,000
 
 // Coarse time: CLOCK_MONOTONIC in units of 10 ms, 32 bits (wraps after 497 days; differences are taken modulo
 // 2^32).
 inline constexpr uint64_t kTickNs = 10'000'000;
 
-constexpr bool is_before(uint32_t tick, uint32_t other) { return static_cast<int32_t>(tick - other) < 0; }
+constexpr bool is_before(uint32_t tick, uint32_t other) {
+  return static_cast<int32_t>(tick - other) < 0;
+}
 
 // Two clocks may differ by a tick: what lies in the future is 0 old.
 constexpr uint32_t ticks_since(uint32_t then, uint32_t now) {
@@ -83,8 +85,8 @@ struct Timeouts {
   uint32_t udp_established;
 };
 
-// Socket -> id, by open addressing with linear probing. Of IPv4 a row's word is the whole socket; of IPv6 it is
-// a hash, and who looks compares the socket itself. Zeroed memory is an empty table.
+// Socket -> id, by open addressing with linear probing. Of IPv4 a row's word is the whole socket; of IPv6 it
+// is a hash, and who looks compares the socket itself. Zeroed memory is an empty table.
 template <uint32_t kRows>  // a power of 2, four times what it is to hold
 struct SocketTable {
   struct Row {
@@ -93,11 +95,10 @@ struct SocketTable {
   };
   Row rows[kRows];
 
-  static constexpr uint64_t kHashed = uint64_t{1} << 40;  // where IPv4's words have the protocol, and 0 above it
+  static constexpr uint64_t kHashed = uint64_t{1} << 40;  // 0 in all words of IPv4
 
   static uint64_t word_of(const IpAddress& address, Be16 port, uint8_t protocol) {
-    if (address.is_v4())
-      return address.word(1) >> 32 | uint64_t{protocol} << 32 | uint64_t{port.raw} << 48;
+    if (address.is_v4()) return address.word(1) >> 32 | uint64_t{protocol} << 32 | uint64_t{port.raw} << 48;
     return socket_hash(address, port, protocol) | kHashed;
   }
   static uint32_t place_of(uint64_t word) { return static_cast<uint32_t>((word * kMixA) >> 32) % kRows; }
@@ -126,17 +127,18 @@ struct Ruleset {
   Timeouts timeouts;
   uint32_t reset_rate;  // flows a second that all workers together begin to reset
   uint32_t maglev_used;
-  ServiceRule services[kMaxServices];         // by service id
-  BackendRule backends[kMaxBackends];         // by backend id
-  SocketTable<4 * kMaxServices> vips;         // service ids
-  SocketTable<4 * kMaxBackends> sockets;      // backend ids
-  uint16_t maglev[kMaglevCapacity];           // backend ids
+  ServiceRule services[kMaxServices];     // by service id
+  BackendRule backends[kMaxBackends];     // by backend id
+  SocketTable<4 * kMaxServices> vips;     // service ids
+  SocketTable<4 * kMaxBackends> sockets;  // backend ids
+  uint16_t maglev[kMaglevCapacity];       // backend ids
 
   uint16_t find_service(const IpAddress& address, Be16 port, uint8_t protocol) const {
     return vips.find(address, port, protocol, [&](uint16_t id) -> const Socket& { return services[id].vip; });
   }
   uint16_t find_backend(const IpAddress& address, Be16 port, uint8_t protocol) const {
-    return sockets.find(address, port, protocol, [&](uint16_t id) -> const Socket& { return backends[id].socket; });
+    return sockets.find(address, port, protocol,
+                        [&](uint16_t id) -> const Socket& { return backends[id].socket; });
   }
   uint16_t find_service(const Socket& s) const { return find_service(s.address, s.port, s.protocol); }
   uint16_t find_backend(const Socket& s) const { return find_backend(s.address, s.port, s.protocol); }

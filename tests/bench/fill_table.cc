@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fills the flow table of a segment with established UDP flows to backend 0, faster than packets could: for
-// scripts/bench scale. No dataplane runs meanwhile; the next one counts them anew. The clients are in 11.0.0.0/8,
-// where no other source's are.
+// scripts/bench scale. No dataplane runs meanwhile; the next one counts them anew. The clients are
+// in 11.0.0.0/8, where no other source's are.
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -16,7 +16,8 @@ namespace {
 
 FlowKey key_of(uint64_t number, uint16_t service) {
   const uint32_t address = __builtin_bswap32(11u << 24 | static_cast<uint32_t>(number & 0xff'ffff));
-  return {IpAddress::from_v4(&address), Be16::from_host(static_cast<uint16_t>(1024 + (number >> 24))), service};
+  return {IpAddress::from_v4(&address), Be16::from_host(static_cast<uint16_t>(1024 + (number >> 24))),
+          service};
 }
 
 int fill(const char* run_dir, uint64_t flows) {
@@ -36,7 +37,8 @@ int fill(const char* run_dir, uint64_t flows) {
   uint64_t refused = 0;
   for (uint64_t number = 0; number < flows; ++number) {
     const FlowKey key = key_of(number, backend.service);
-    refused += table.insert(table.place_of(key), key, 0, static_cast<uint32_t>(word.generation), state) == kNoFlow;
+    refused +=
+        table.insert(table.place_of(key), key, 0, static_cast<uint32_t>(word.generation), state) == kNoFlow;
   }
   std::printf("%llu flows, %llu refused\n", static_cast<unsigned long long>(flows - refused),
               static_cast<unsigned long long>(refused));

@@ -8,8 +8,8 @@
 //                                                   instructions, which repeat to the last digit
 //
 // The median over all bursts is told, so that a burst in which the core was taken away does not count. A
-// packet's bytes are copied into one of a few buffers before classify() sees it, as net_pcap does: `source` is
-// that copy, and no part of the sum. Flows are established, the packets are the clients', in an order that
+// packet's bytes are copied into one of a few buffers before classify() sees it, as net_pcap does: `source`
+// is that copy, and no part of the sum. Flows are established, the packets are the clients', in an order that
 // helps no prefetcher.
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The short way of packets (express.h) against the long one: random bursts of all services go both ways from the
-// same state, with flips, resets, cuts and next hops that come and go in between. Both must leave the same frames,
-// verdicts, flows and counters.
+// The short way of packets (express.h) against the long one: random bursts of all services go both ways from
+// the same state, with flips, resets, cuts and next hops that come and go in between. Both must leave the
+// same frames, verdicts, flows and counters.
 //
 // The long way alone: no packet goes by express where the ports' MACs are not known.
 #include <cstring>
@@ -46,12 +46,15 @@ class ExpressTwin : public SwitchTest {
 
   uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
 
-  uint16_t random_backend() { return static_cast<uint16_t>(below(static_cast<uint32_t>(plan.backends.size()))); }
+  uint16_t random_backend() {
+    return static_cast<uint16_t>(below(static_cast<uint32_t>(plan.backends.size())));
+  }
 
   std::pair<Wire, Frame> random_packet() {
     const uint32_t number = below(kTuples);
     const Client who = client(static_cast<uint16_t>(number % kServices), number);
-    static constexpr uint8_t kFlags[] = {kAck, kAck, kAck, kAck, kAck, kAck, kAck, kAck, kSyn, kSynAck, kFin, kRst};
+    static constexpr uint8_t kFlags[] = {kAck, kAck, kAck, kAck,    kAck, kAck,
+                                         kAck, kAck, kSyn, kSynAck, kFin, kRst};
     const uint8_t flags = kFlags[below(sizeof(kFlags))];
     const char* payload = below(2) != 0 ? "x" : "";
     const auto flow = flow_of(who);
@@ -90,13 +93,15 @@ class ExpressTwin : public SwitchTest {
   std::vector<Outcome> go(int way, const std::vector<std::pair<Wire, Frame>>& packets) {
     auto burst = std::make_unique<Burst>();
     burst->count = static_cast<uint32_t>(packets.size());
-    for (uint32_t i = 0; i < burst->count; ++i) burst->mbufs[i] = make_mbuf(packets[i].first, packets[i].second);
+    for (uint32_t i = 0; i < burst->count; ++i)
+      burst->mbufs[i] = make_mbuf(packets[i].first, packets[i].second);
     Tracker& tracker = *trackers_[static_cast<size_t>(way)];
     const LookAhead lookups(*burst, tracker.table());
     classify(*burst, rules(), traits_, lookups);
     tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, lookups, now_tick_);
     if (way == kShort) {
-      for (const Packet& packet : burst->all()) went_by_express_ += packet.verdict.kind() == Verdict::Kind::kForward;
+      for (const Packet& packet : burst->all())
+        went_by_express_ += packet.verdict.kind() == Verdict::Kind::kForward;
     }
     translate(*burst, rules(), macs_);
     std::vector<Outcome> outcomes;

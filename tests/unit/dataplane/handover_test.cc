@@ -133,8 +133,7 @@ TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
   // Killed between the table's change and the ledger's: one flow more and two fewer than the ledger says.
   FlowTable table = segment().flow_table();
   const Client added = client(kWeb, 900);
-  ASSERT_NE(table.insert(table.place_of(key_of(added)), key_of(added), 1, 1,
-                         FlowState{.tick = now_ticks()}),
+  ASSERT_NE(table.insert(table.place_of(key_of(added)), key_of(added), 1, 1, FlowState{.tick = now_ticks()}),
             kNoFlow);
   uint32_t removed = 0;
   for (uint64_t bucket = 0; bucket < table.geometry().buckets() && removed < 2; ++bucket) {

@@ -33,7 +33,8 @@ class Sweep : public SwitchTest {
         std::make_unique<Resetter>(*tracker_, segment(), block(), 1, RingPorts::get().pool(), probes_);
     sweeper_ = std::make_unique<Sweeper>(*tracker_, *resetter_, probes_, block(), header().tsc_hz);
     for (uint16_t wire = 0; wire < kWires; ++wire)
-      traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire, wire == kBack ? kBackendSide : kClientSide, false};
+      traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
+                                                wire == kBack ? kBackendSide : kClientSide, false};
   }
 
   void arrive(Wire wire, const Frame& frame) {

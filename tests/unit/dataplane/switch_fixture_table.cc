@@ -59,8 +59,8 @@ testing::AssertionResult SwitchTest::ledger_is_exact() const {
   std::vector<uint32_t> embryonic(kMaxWorkers);
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
-      const uint32_t owner =
-          table.owner_of(table.place_of({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
+      const uint32_t owner = table.owner_of(
+          table.place_of({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
       auto& [live, closing] = recount[{owner, flow.backend, static_cast<int>(flow.state.colour())}];
       ++(is_closing(flow.state.phase) ? closing : live);
       embryonic[owner] += (flow.state.flags & kFlowUnproven) != 0;

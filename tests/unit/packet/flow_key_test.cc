@@ -96,7 +96,8 @@ TEST(FlowKey, FlowsSpreadEvenlyOverPartitions) {
 }
 
 TEST(FlowKey, FlowsSpreadEvenlyOverBuckets) {
-  expect_even(64 * 745, [](const Client& client, uint64_t seed) { return scale(hash_of(client, seed), 64 * 745); });
+  expect_even(64 * 745,
+              [](const Client& client, uint64_t seed) { return scale(hash_of(client, seed), 64 * 745); });
 }
 
 TEST(FlowKey, TagsSpreadEvenly) {
