@@ -270,9 +270,8 @@ class FlowTable {
   // Calls visit(FlowIndex, const Flow&) for each flow in the bucket. The visitor may remove that flow.
   template <typename Visit>
   void for_each_in_bucket(uint64_t bucket, Visit&& visit) const {
-    constexpr uint32_t kAllSlots = (1u << kSlots) - 1;
-    for (uint32_t used = kAllSlots & ~tag_matches(bucket, 0); used != 0; used &= used - 1) {
-      const FlowIndex index = bucket * kSlots + std::countr_zero(used);
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      const FlowIndex index = bucket * kSlots + slot;
       if (const std::optional<Flow> flow = read(index)) visit(index, *flow);
     }
   }
@@ -306,7 +305,7 @@ inline uint64_t FlowTable::second(const Place& place) const {
 }
 
 // Three 16-byte loads. They are not atomic as a whole, but each 16-bit tag is (x86-64: aligned loads do not
-// tear within it); the owner searches while only the owner writes, and others read() what they found.
+// tear within it), and only the owner searches while only the owner writes: others read().
 inline uint32_t FlowTable::tag_matches(uint64_t bucket, uint16_t tag) const {
   const auto* tags = reinterpret_cast<const __m128i*>(buckets_[bucket].tags);
   const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
