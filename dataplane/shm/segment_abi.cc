@@ -82,7 +82,8 @@ constexpr uint64_t layout_hash() {
 
   hash.add(FlowTable::kSlots)
       .add(offsetof(FlowTable::Bucket, displaced))
-      .add(offsetof(FlowTable::Bucket, inserts));
+      .add(offsetof(FlowTable::Bucket, inserts))
+      .add(offsetof(FlowTable::Bucket, due));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
   hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, flags));
   hash.add(static_cast<uint64_t>(FlowPhase::kCount))
