@@ -26,7 +26,7 @@ struct Express {
   const std::span<const PortTraits> ports;
   const PortMacs& macs;
   const std::atomic<uint64_t>* next_hops;  // by backend id
-  LastHops& last_hops;
+  const LastHops& last_hops;
   WorkerBlock& block;
   const uint32_t now_tick;
 
@@ -46,7 +46,7 @@ struct Express {
     ServiceColourCounters& counters = block.services[service][static_cast<int>(state.colour())];
     uint64_t hop, mac;
     if (packet.role == Role::kToVip) [[likely]] {
-      if (last_hops.id_of(arrival_hop(ports[packet.mbuf->port], packet.frame)) != state.last_hop)
+      if (last_hops.word_of(state.last_hop) != arrival_hop(ports[packet.mbuf->port], packet.frame))
         return false;
       if (backend.flags & kBackendUdpCut) return false;
       hop = next_hops[id].load(std::memory_order_relaxed);

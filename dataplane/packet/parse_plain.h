@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // parse() for the packets that nearly all are: TCP or UDP, whole, right behind an IPv4 header without options
-// or an IPv6 header without extensions. By a few loads of whole words, inline in the one loop that it is for
-// (classify.cc). What it does not take says nothing about the packet: parse() judges.
+// or an IPv6 header without extensions, and UDP as long as IP says. By a few loads of whole words, inline in
+// the one loop that it is for (classify.cc). What it does not take says nothing about the packet: parse() judges.
 #pragma once
 
 #include <bit>
@@ -53,16 +53,14 @@ static_assert(offsetof(PacketShape, is_v4) == 1 && offsetof(PacketShape, ttl) ==
 
 namespace plain {
 
-// Of a header that has `bytes` up to the end of its IP packet. `shape` is the first word, without TCP's
-// flags.
+// Of a header that has `bytes` up to the end of its IP packet, at least those of UDP's. `shape` is the first
+// word, without TCP's flags.
 [[gnu::always_inline]] inline bool parse_transport(const uint8_t* header, uint32_t bytes, uint64_t shape,
                                                    PlainPacket& packet) {
   uint32_t header_bytes = kUdpBytes;
   const auto protocol = static_cast<uint8_t>(shape >> 24);
   if (protocol == kProtocolUdp) {
-    if (bytes < kUdpBytes) return false;
-    const uint32_t udp_bytes = load_be16(header + 4);
-    if (udp_bytes < kUdpBytes || udp_bytes > bytes) return false;
+    if (load_be16(header + 4) != bytes) return false;
   } else if (protocol == kProtocolTcp) {
     if (bytes < kTcpBytes) return false;
     const uint32_t offset_and_flags = load<uint16_t>(header + 12);
@@ -99,7 +97,8 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
   const auto from_fragment = load<uint32_t>(header + 6);
   if ((from_ether_type & kStartMask) != kStart || (from_fragment & kFragmentMask) != 0) return false;
   const uint32_t total_bytes = load_be16(header + 2);
-  if (total_bytes < kIpv4Bytes || total_bytes > bytes - kEthernetBytes) return false;
+  // Too few are a large number here.
+  if (total_bytes - (kIpv4Bytes + kUdpBytes) > bytes - kLeast) return false;
   packet.source = IpAddress::from_v4(header + 12);
   packet.destination = IpAddress::from_v4(header + 16);
   return parse_transport(header + kIpv4Bytes, total_bytes - kIpv4Bytes,
@@ -115,7 +114,7 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
   if (bytes < kLeast || (load<uint32_t>(frame + 12) & kStartMask) != kStart) return false;
   const uint8_t* header = frame + kEthernetBytes;
   const uint32_t payload_bytes = load_be16(header + 4);
-  if (bytes < kEthernetBytes + kIpv6Bytes + payload_bytes) return false;
+  if (payload_bytes - kUdpBytes > bytes - kLeast) return false;
   packet.source = IpAddress::from_v6(header + 8);
   packet.destination = IpAddress::from_v6(header + 24);
   if (packet.source.is_v4() || packet.destination.is_v4()) return false;

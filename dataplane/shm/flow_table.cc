@@ -26,7 +26,7 @@ FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t bac
   if (empty == 0) return kNoFlow;
 
   const uint32_t slot = static_cast<uint32_t>(std::countr_zero(empty));
-  const FlowIndex index = bucket * kSlots + slot;
+  const FlowIndex index = index_of(bucket, slot);
   if (bucket != place.first) {
     state.flags |= kFlowDisplaced;
     auto& displaced = buckets_[place.first].displaced;
@@ -49,8 +49,8 @@ FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t bac
 }
 
 void FlowTable::remove(FlowIndex index, const Place& place) {
-  const uint64_t bucket = index / kSlots;
-  buckets_[bucket].tags[index % kSlots].store(0, std::memory_order_relaxed);
+  const uint64_t bucket = bucket_of(index);
+  buckets_[bucket].tags[slot_of(index)].store(0, std::memory_order_relaxed);
   if (bucket == place.first) return;
   auto& displaced = buckets_[place.first].displaced;
   // Release: not before the tag is clear. A kill in between leaves the count too high, which costs a look;
@@ -60,11 +60,11 @@ void FlowTable::remove(FlowIndex index, const Place& place) {
 }
 
 std::optional<Flow> FlowTable::read(FlowIndex index) const {
-  const Bucket& bucket = buckets_[index / kSlots];
+  const Bucket& bucket = buckets_[bucket_of(index)];
   for (int tries = 0; tries < 8; ++tries) {
     // Acquire: a tag that was cleared before this number was stored is seen cleared, or replaced.
     const uint32_t inserts = bucket.inserts.load(std::memory_order_acquire);
-    if (bucket.tags[index % kSlots].load(std::memory_order_acquire) == 0) return std::nullopt;
+    if (bucket.tags[slot_of(index)].load(std::memory_order_acquire) == 0) return std::nullopt;
     uint64_t words[4];
     for (int i = 0; i < 4; ++i) words[i] = entry(index).words[i].load(std::memory_order_acquire);
     if (bucket.inserts.load(std::memory_order_relaxed) == inserts) return std::bit_cast<Flow>(words);

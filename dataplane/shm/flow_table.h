@@ -5,8 +5,8 @@
 // clang-format off
 //   partition  a run of buckets; each worker owns a run of partitions and is their only writer. Both buckets of
 //              a flow are in one partition.
-//   bucket     24 slots. Its tags (16 bits of the hash, 0 = empty) share one cache line, its entries lie
-//              elsewhere.
+//   bucket     24 slots: one cache line of tags (16 bits of the hash, 0 = empty), and behind it the entries,
+//              mostly in the same page.
 //   entry      32 bytes: client address 16, client port 2, backend id 2, birth generation 4, and one mutable
 //              word of 8.
 // clang-format on
@@ -111,7 +111,7 @@ struct Flow {
 };
 static_assert(sizeof(Flow) == 32);
 
-using FlowIndex = uint64_t;  // bucket * kSlots + slot
+using FlowIndex = uint64_t;  // see FlowTable::index_of()
 inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
 
 // Birth generations are the low 32 bits.
@@ -129,6 +129,11 @@ class FlowTable {
  public:
   static constexpr uint32_t kSlots = 24;
 
+  struct Entry {
+    std::atomic<uint64_t> words[4];  // owner: rw, others: ro
+  };
+  static_assert(sizeof(Entry) == 32);
+
   struct alignas(64) Bucket {
     std::atomic<uint16_t> tags[kSlots];  // owner: rw, others: ro
     std::atomic<uint16_t> displaced;     // owner: rw
@@ -136,13 +141,19 @@ class FlowTable {
     std::atomic<uint32_t> inserts;  // owner: rw, others: ro; modulo 2^32
     std::atomic<uint32_t> due;      // owner: rw; see due()
     uint8_t spare[4];
+    Entry entries[kSlots];
   };
-  static_assert(sizeof(Bucket) == 64);
+  static_assert(sizeof(Bucket) == 64 + kSlots * sizeof(Entry) && offsetof(Bucket, entries) == 64);
 
-  struct Entry {
-    std::atomic<uint64_t> words[4];  // owner: rw, others: ro
-  };
-  static_assert(sizeof(Entry) == 32);
+  // A flow's index is its entry's place in the table, counted in entries: a bucket's tags take the first two
+  // places.
+  static constexpr uint32_t kTagPlaces = offsetof(Bucket, entries) / sizeof(Entry);
+  static constexpr uint32_t kPlaces = sizeof(Bucket) / sizeof(Entry);
+  static constexpr FlowIndex index_of(uint64_t bucket, uint32_t slot) {
+    return bucket * kPlaces + kTagPlaces + slot;
+  }
+  static constexpr uint64_t bucket_of(FlowIndex index) { return index / kPlaces; }
+  static constexpr uint32_t slot_of(FlowIndex index) { return index % kPlaces - kTagPlaces; }
 
   struct Geometry {
     uint32_t partitions = 0;
@@ -150,8 +161,7 @@ class FlowTable {
 
     static Geometry for_capacity(uint64_t flows, uint32_t partitions = 64);
     uint64_t buckets() const { return uint64_t{partitions} * buckets_per_partition; }
-    uint64_t bucket_bytes() const { return buckets() * sizeof(Bucket); }
-    uint64_t entry_bytes() const { return buckets() * kSlots * sizeof(Entry); }
+    uint64_t bytes() const { return buckets() * sizeof(Bucket); }
   };
 
   // Where a flow may live: its first bucket, and by the flow hash the tag there and its second().
@@ -166,11 +176,10 @@ class FlowTable {
   };
 
   // A view of zeroed or formerly used memory; the memory belongs to the segment.
-  FlowTable(Geometry geometry, Bucket* buckets, Entry* entries, uint64_t hash_seed)
+  FlowTable(Geometry geometry, Bucket* buckets, uint64_t hash_seed)
       : geometry_(geometry),
         bucket_count_(static_cast<uint32_t>(geometry.buckets())),
         buckets_(buckets),
-        entries_(entries),
         hash_seed_(hash_seed),
         secret_(hash_seed) {}
 
@@ -199,7 +208,7 @@ class FlowTable {
   // For for_each_in_bucket().
   void prefetch_entries(uint64_t bucket) const {
     for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry))
-      prefetch(&entry(bucket * kSlots + slot));
+      prefetch(&buckets_[bucket].entries[slot]);
   }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
   // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
@@ -260,7 +269,7 @@ class FlowTable {
   }
   // This entry's bucket, at `tick` at the latest.
   void bring_forward(FlowIndex index, uint32_t tick) {
-    if (is_before(tick, due(index / kSlots))) set_due(index / kSlots, tick);
+    if (is_before(tick, due(bucket_of(index)))) set_due(bucket_of(index), tick);
   }
 
   // Any thread: the flow in this slot, or nothing if it is empty (or, for others than the owner, if eight
@@ -271,7 +280,7 @@ class FlowTable {
   template <typename Visit>
   void for_each_in_bucket(uint64_t bucket, Visit&& visit) const {
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
-      const FlowIndex index = bucket * kSlots + slot;
+      const FlowIndex index = index_of(bucket, slot);
       if (const std::optional<Flow> flow = read(index)) visit(index, *flow);
     }
   }
@@ -282,15 +291,14 @@ class FlowTable {
   void recount_displaced(const ServiceOf& service_of);
 
  private:
-  Entry& entry(FlowIndex index) const { return entries_[index]; }
+  Entry& entry(FlowIndex index) const { return reinterpret_cast<Entry*>(buckets_)[index]; }
   uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: slot i's tag equals `tag`
   uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
-  FlowIndex guess_in(uint64_t bucket, uint16_t tag) const;
+  FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // matches: not 0
 
   Geometry geometry_;
   uint32_t bucket_count_;
   Bucket* buckets_;
-  Entry* entries_;
   uint64_t hash_seed_;
   HashSecret secret_;
 };
@@ -324,22 +332,19 @@ inline bool FlowTable::holds(FlowIndex index, const FlowKey& key) const {
          static_cast<uint16_t>(e.words[2].load(std::memory_order_relaxed)) == key.client_port.raw;
 }
 
-inline FlowIndex FlowTable::guess_in(uint64_t bucket, uint16_t tag) const {
-  const uint32_t matches = tag_matches(bucket, tag);
-  if (matches == 0) return kNoFlow;
-  const FlowIndex index = bucket * kSlots + std::countr_zero(matches);
+inline FlowIndex FlowTable::first_of(uint64_t bucket, uint32_t matches) const {
+  const FlowIndex index = index_of(bucket, std::countr_zero(matches));
   prefetch(&entry(index));
   return index;
 }
 
 inline FlowIndex FlowTable::guess(const Place& place) const {
-  const FlowIndex index = guess_in(place.first, place.tag());
-  if (index != kNoFlow) [[likely]]
-    return index;
+  if (const uint32_t matches = tag_matches(place.first, place.tag()); matches != 0) [[likely]]
+    return first_of(place.first, matches);
   if (buckets_[place.first].displaced.load(std::memory_order_relaxed) != 0) {
     prefetch(&buckets_[second(place)]);
   } else if (const uint32_t empty = tag_matches(place.first, 0); empty != 0) {
-    prefetch(&entry(place.first * kSlots + std::countr_zero(empty)));
+    prefetch(&buckets_[place.first].entries[std::countr_zero(empty)]);
   }
   return kNoFlow;
 }
@@ -347,7 +352,9 @@ inline FlowIndex FlowTable::guess(const Place& place) const {
 // Out of line: few need it, and the loop around it needs the registers.
 [[gnu::noinline]] inline FlowIndex FlowTable::guess_again(const Place& place) const {
   if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) return kNoFlow;
-  return guess_in(second(place), place.tag());
+  const uint64_t bucket = second(place);
+  const uint32_t matches = tag_matches(bucket, place.tag());
+  return matches != 0 ? first_of(bucket, matches) : kNoFlow;
 }
 
 template <typename ServiceOf>
@@ -355,7 +362,7 @@ FlowIndex FlowTable::find(const Place& place, const FlowKey& key, const ServiceO
   uint64_t bucket = place.first;
   for (int looks = 0; looks < 2; ++looks) {
     for (uint32_t matches = tag_matches(bucket, place.tag()); matches != 0; matches &= matches - 1) {
-      const FlowIndex index = bucket * kSlots + std::countr_zero(matches);
+      const FlowIndex index = index_of(bucket, std::countr_zero(matches));
       if (is(index, key, service_of)) return index;
     }
     if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) break;

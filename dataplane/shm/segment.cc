@@ -19,7 +19,7 @@ namespace {
 
 // Where the parts of a segment lie; each begins on a page.
 struct Layout {
-  uint64_t qsbr, rulesets, targets, workers, buckets, entries, bytes;
+  uint64_t qsbr, rulesets, targets, workers, buckets, bytes;
 
   static Layout of(const FlowTable::Geometry& geometry) {
     uint64_t end = 0;
@@ -34,8 +34,7 @@ struct Layout {
     layout.rulesets = place(kRulesetSlots * sizeof(Ruleset));
     layout.targets = place(kTargetSlots * sizeof(Targets));
     layout.workers = place(kMaxWorkers * sizeof(WorkerBlock));
-    layout.buckets = place(geometry.bucket_bytes());
-    layout.entries = place(geometry.entry_bytes());
+    layout.buckets = place(geometry.bytes());
     layout.bytes = end;
     return layout;
   }
@@ -85,7 +84,7 @@ std::string defect(const SegmentFile& file) {
     return expected_but("size by its header", std::to_string(header.bytes), std::to_string(layout.bytes));
   if (header.qsbr_offset != layout.qsbr || header.rulesets_offset != layout.rulesets ||
       header.targets_offset != layout.targets || header.workers_offset != layout.workers ||
-      header.buckets_offset != layout.buckets || header.entries_offset != layout.entries)
+      header.buckets_offset != layout.buckets)
     return "its offsets are damaged: they do not follow from its geometry";
   return "";
 }
@@ -156,7 +155,6 @@ tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Opt
   header.targets_offset = layout.targets;
   header.workers_offset = layout.workers;
   header.buckets_offset = layout.buckets;
-  header.entries_offset = layout.entries;
   // Word 0 names ruleset slot 0, which is zeroes as the others: no service, until the first publication.
   auto* qsbr = reinterpret_cast<rte_rcu_qsbr*>(static_cast<char*>(file.base()) + layout.qsbr);
   if (rte_rcu_qsbr_init(qsbr, kMaxWorkers) != 0)
@@ -247,7 +245,7 @@ WorkerBlock& Segment::worker(uint32_t index) const {
 
 FlowTable Segment::flow_table() const {
   return {header().geometry, reinterpret_cast<FlowTable::Bucket*>(at(header().buckets_offset)),
-          reinterpret_cast<FlowTable::Entry*>(at(header().entries_offset)), header().hash_seed};
+          header().hash_seed};
 }
 
 bool Segment::is_current(const std::string& run_dir) const {

@@ -54,8 +54,8 @@ struct SegmentHeader {
   FlowTable::Geometry geometry;  // creator
   uint64_t hash_seed;            // creator
   uint64_t tsc_hz;               // dataplane at each start; measured, not rte_get_tsc_hz() (off by 0.2 %)
-  uint64_t qsbr_offset, rulesets_offset, targets_offset, workers_offset, buckets_offset,
-      entries_offset;  // creator; bytes
+  uint64_t qsbr_offset, rulesets_offset, targets_offset, workers_offset,
+      buckets_offset;  // creator; bytes
 
   alignas(64) std::atomic<uint64_t> word;             // control: rw, dataplane: ro; PublicationWord
   alignas(64) std::atomic<uint64_t> acknowledged;     // control: rw, dataplane: ro; generation

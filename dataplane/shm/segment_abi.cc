@@ -83,7 +83,8 @@ constexpr uint64_t layout_hash() {
   hash.add(FlowTable::kSlots)
       .add(offsetof(FlowTable::Bucket, displaced))
       .add(offsetof(FlowTable::Bucket, inserts))
-      .add(offsetof(FlowTable::Bucket, due));
+      .add(offsetof(FlowTable::Bucket, due))
+      .add(offsetof(FlowTable::Bucket, entries));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
   hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, flags));
   hash.add(static_cast<uint64_t>(FlowPhase::kCount))
@@ -115,7 +116,7 @@ uint64_t segment_abi() {
   // Kept flows are found, and hosts choose alike, by these hashes: another mixing step is another ABI.
   Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};
   sample.address.bytes[15] = 1;
-  const FlowTable table({64, 100}, nullptr, nullptr, 1);
+  const FlowTable table({64, 100}, nullptr, 1);
   const FlowTable::Place place = table.place_of({sample.address, sample.port, 1});
   return Hash()
       .add(layout_hash())

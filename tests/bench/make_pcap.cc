@@ -75,7 +75,7 @@ struct Plan {
 
   bool is_taken(uint64_t flow) const {
     if (workers == 1) return true;
-    const FlowTable table({.partitions = 64, .buckets_per_partition = 1}, nullptr, nullptr, hash_seed);
+    const FlowTable table({.partitions = 64, .buckets_per_partition = 1}, nullptr, hash_seed);
     const Socket socket = client_of(flow);
     const auto service = static_cast<uint16_t>(flow % services);
     return table.owner_of(flow_hash(socket.address, socket.port, service, hash_seed), workers) == worker;

@@ -117,18 +117,14 @@ class ExpressTwin : public SwitchTest {
   // What a burst may change: the worker's counters, and the flow table.
   std::string state() {
     const auto* base = reinterpret_cast<const char*>(&header());
-    const FlowTable::Geometry geometry = header().geometry;
     return std::string(reinterpret_cast<const char*>(&block()), sizeof(WorkerBlock)) +
-           std::string(base + header().buckets_offset, geometry.bucket_bytes()) +
-           std::string(base + header().entries_offset, geometry.entry_bytes());
+           std::string(base + header().buckets_offset, header().geometry.bytes());
   }
   void restore(const std::string& state) {
     auto* base = reinterpret_cast<char*>(&header());
-    const char* from = state.data();
-    const FlowTable::Geometry geometry = header().geometry;
-    std::memcpy(reinterpret_cast<char*>(&block()), from, sizeof(WorkerBlock));
-    std::memcpy(base + header().buckets_offset, from += sizeof(WorkerBlock), geometry.bucket_bytes());
-    std::memcpy(base + header().entries_offset, from + geometry.bucket_bytes(), geometry.entry_bytes());
+    std::memcpy(reinterpret_cast<char*>(&block()), state.data(), sizeof(WorkerBlock));
+    std::memcpy(base + header().buckets_offset, state.data() + sizeof(WorkerBlock),
+                header().geometry.bytes());
   }
 
   static constexpr int kShort = 0, kLong = 1;

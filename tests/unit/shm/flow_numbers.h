@@ -58,9 +58,7 @@ inline uint32_t number_of(const Flow& flow) {
 // A flow table with its memory.
 struct OwnedTable {
   explicit OwnedTable(FlowTable::Geometry geometry, uint64_t seed = 1)
-      : buckets(new FlowTable::Bucket[geometry.buckets()]()),
-        entries(new FlowTable::Entry[geometry.buckets() * FlowTable::kSlots]()),
-        table(geometry, buckets.get(), entries.get(), seed) {}
+      : buckets(new FlowTable::Bucket[geometry.buckets()]()), table(geometry, buckets.get(), seed) {}
 
   uint64_t displaced() const {
     uint64_t sum = 0;
@@ -69,7 +67,6 @@ struct OwnedTable {
   }
 
   std::unique_ptr<FlowTable::Bucket[]> buckets;
-  std::unique_ptr<FlowTable::Entry[]> entries;
   FlowTable table;
 };
 

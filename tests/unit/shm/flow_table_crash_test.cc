@@ -18,18 +18,16 @@ namespace teal {
 namespace {
 
 constexpr FlowTable::Geometry kGeometry{2, 4};
-constexpr uint64_t kSlotCount = 2 * 4 * FlowTable::kSlots;
 constexpr uint32_t kNumbers = 300;  // more than there are slots: buckets fill and displace
 
 struct SharedMemory {
   FlowTable::Bucket buckets[kGeometry.partitions * kGeometry.buckets_per_partition];
-  FlowTable::Entry entries[kSlotCount];
   std::atomic<uint64_t> operations;
 };
 
 // Inserts, removes, changes and re-pins until it is killed.
 [[noreturn]] void churn(SharedMemory& memory, uint32_t seed) {
-  FlowTable table(kGeometry, memory.buckets, memory.entries, 1);
+  FlowTable table(kGeometry, memory.buckets, 1);
   std::minstd_rand random(seed);
   for (;;) {
     const auto number = static_cast<uint32_t>(random() % kNumbers);
@@ -51,19 +49,19 @@ struct SharedMemory {
 }
 
 void expect_valid(SharedMemory& memory) {
-  FlowTable table(kGeometry, memory.buckets, memory.entries, 1);
+  FlowTable table(kGeometry, memory.buckets, 1);
   table.recount_displaced(service_of_backend());
   std::set<uint32_t> numbers;
-  for (FlowIndex index = 0; index < kSlotCount; ++index) {
-    const auto flow = table.read(index);
-    if (!flow) continue;
-    ASSERT_TRUE(is_whole(*flow));
-    ASSERT_LT(number_of(*flow), kNumbers);
-    ASSERT_TRUE(numbers.insert(number_of(*flow)).second) << "a flow is there twice";
-    const FlowKey key = key_of(number_of(*flow));
-    const FlowTable::Place place = table.place_of(key);
-    ASSERT_EQ(table.find(place, key, service_of_backend()), index);
-    ASSERT_EQ(memory.buckets[index / FlowTable::kSlots].tags[index % FlowTable::kSlots], place.tag());
+  for (uint64_t bucket = 0; bucket < kGeometry.buckets(); ++bucket) {
+    table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+      ASSERT_TRUE(is_whole(flow));
+      ASSERT_LT(number_of(flow), kNumbers);
+      ASSERT_TRUE(numbers.insert(number_of(flow)).second) << "a flow is there twice";
+      const FlowKey key = key_of(number_of(flow));
+      const FlowTable::Place place = table.place_of(key);
+      ASSERT_EQ(table.find(place, key, service_of_backend()), index);
+      ASSERT_EQ(memory.buckets[bucket].tags[FlowTable::slot_of(index)], place.tag());
+    });
   }
 }
 

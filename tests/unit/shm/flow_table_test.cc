@@ -27,7 +27,7 @@ std::vector<uint32_t> displaced_by_bucket(const FlowTable& table,
   std::vector<uint32_t> counts(table.geometry().buckets());
   for (const auto& [number, known] : model) {
     const FlowTable::Place place = table.place_of(key_of(number));
-    if (known.index / FlowTable::kSlots != place.first) ++counts[place.first];
+    if (FlowTable::bucket_of(known.index) != place.first) ++counts[place.first];
   }
   return counts;
 }
@@ -81,7 +81,7 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
               ASSERT_NE(owned.buckets[bucket].tags[slot], 0) << "refused, though there is room";
         } else {
           ASSERT_EQ(table.state(at).flags & kFlowDisplaced,
-                    at / FlowTable::kSlots == place.first ? 0 : kFlowDisplaced);
+                    FlowTable::bucket_of(at) == place.first ? 0 : kFlowDisplaced);
           model[number] = {at, i, table.state(at)};
         }
       }
@@ -140,15 +140,12 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
   EXPECT_EQ(number, 148u);  // 48 slots, each taken
   const std::string buckets(reinterpret_cast<const char*>(owned.buckets.get()),
                             2 * sizeof(FlowTable::Bucket));
-  const std::string entries(reinterpret_cast<const char*>(owned.entries.get()),
-                            48 * sizeof(FlowTable::Entry));
   for (uint32_t end = number + 100; number < end; ++number) {
     const FlowKey key = key_of(number);
     EXPECT_EQ(owned.table.insert(owned.table.place_of(key), key, backend_of(number, 0), 0, FlowState{}),
               kNoFlow);
   }
   EXPECT_EQ(buckets, std::string(reinterpret_cast<const char*>(owned.buckets.get()), buckets.size()));
-  EXPECT_EQ(entries, std::string(reinterpret_cast<const char*>(owned.entries.get()), entries.size()));
 }
 
 TEST(FlowTable, SameClientOfTwoServicesIsTwoFlows) {
@@ -197,7 +194,7 @@ TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
   const uint64_t flows = GetParam();
   const auto geometry = FlowTable::Geometry::for_capacity(flows);
   const double bytes =
-      static_cast<double>(geometry.bucket_bytes() + geometry.entry_bytes()) / static_cast<double>(flows);
+      static_cast<double>(geometry.bytes()) / static_cast<double>(flows);
   double least_full = 1;
   for (int pattern = 0; pattern < 3; ++pattern)
     for (uint64_t seed : kSeeds) {
@@ -222,13 +219,13 @@ INSTANTIATE_TEST_SUITE_P(Flows, FlowTableCapacity, testing::Values(1'000, 10'000
 
 TEST(FlowTableGeometry, LargestIsWithinFortyBytesAFlow) {
   const auto geometry = FlowTable::Geometry::for_capacity(100'000'000);
-  EXPECT_LE(geometry.bucket_bytes() + geometry.entry_bytes(), uint64_t{40} * 100'000'000);
+  EXPECT_LE(geometry.bytes(), uint64_t{40} * 100'000'000);
 }
 
 TEST(FlowTable, OwnersShareThePartitionsWithoutGapOrOverlap) {
   std::mt19937_64 random(3);
   for (uint32_t partitions : {1u, 32u, 64u, 100u}) {
-    const FlowTable table({partitions, 4}, nullptr, nullptr, 1);
+    const FlowTable table({partitions, 4}, nullptr, 1);
     for (uint32_t workers = 1; workers <= kMaxWorkers; ++workers) {
       EXPECT_EQ(table.first_partition(0, workers), 0u);
       EXPECT_EQ(table.first_partition(workers, workers), partitions);
@@ -256,7 +253,7 @@ TEST(Generation, IsOlderByTheShorterWayRound) {
 }
 
 TEST(FlowTable, BucketsOfAnOwnerAreThoseOfItsPartitions) {
-  const FlowTable table({64, 747}, nullptr, nullptr, 1);
+  const FlowTable table({64, 747}, nullptr, 1);
   EXPECT_EQ(table.first_bucket(0, 3), 0u);
   for (const uint32_t worker : {1u, 2u, 3u})
     EXPECT_EQ(table.first_bucket(worker, 3), uint64_t{table.first_partition(worker, 3)} * 747);
@@ -266,7 +263,7 @@ TEST(FlowTable, BucketsOfAnOwnerAreThoseOfItsPartitions) {
 TEST(FlowTable, BothPlacesAreInThePartitionOfTheFlow) {
   std::mt19937_64 random(4);
   for (uint32_t count : {1u, 2u, 3u, 745u, 100'000u}) {
-    const FlowTable table({64, count}, nullptr, nullptr, 1);
+    const FlowTable table({64, count}, nullptr, 1);
     for (int i = 0; i < 10'000; ++i) {
       const uint64_t hash = random();
       const FlowTable::Place place = table.place_of(hash);

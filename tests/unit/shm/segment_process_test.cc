@@ -40,12 +40,12 @@ TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
   EXPECT_EQ(segment.worker(31).flows[kMaxBackends - 1][1].live, 55u);
   const FlowTable flows = segment.flow_table();
   uint32_t found = 0;
-  for (FlowIndex index = 0; index < flows.geometry().buckets() * FlowTable::kSlots; ++index)
-    if (const auto flow = flows.read(index)) {
+  for (uint64_t bucket = 0; bucket < flows.geometry().buckets(); ++bucket)
+    flows.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
       ++found;
-      EXPECT_EQ(flow->backend, 6);
-      EXPECT_EQ(flow->client_port.host(), 9);
-    }
+      EXPECT_EQ(flow.backend, 6);
+      EXPECT_EQ(flow.client_port.host(), 9);
+    });
   EXPECT_EQ(found, 1u);
 }
 

@@ -45,8 +45,7 @@ TEST_F(SegmentTest, PartsLieApartAndAligned) {
   for (uint32_t i = 0; i < kMaxWorkers; ++i) parts.emplace_back(&segment.worker(i), sizeof(WorkerBlock));
   const SegmentHeader& header = segment.header();
   const auto* base = reinterpret_cast<const char*>(&header);
-  parts.emplace_back(base + header.buckets_offset, header.geometry.bucket_bytes());
-  parts.emplace_back(base + header.entries_offset, header.geometry.entry_bytes());
+  parts.emplace_back(base + header.buckets_offset, header.geometry.bytes());
   const char* end = base;
   for (const auto& [start, bytes] : parts) {
     EXPECT_GE(static_cast<const char*>(start), end);
