@@ -2,7 +2,8 @@
 //
 // parse() for the packets that nearly all are: TCP or UDP, whole, right behind an IPv4 header without options
 // or an IPv6 header without extensions, and UDP as long as IP says. By a few loads of whole words, inline in
-// the one loop that it is for (classify.cc). What it does not take says nothing about the packet: parse() judges.
+// the one loop that it is for (classify.cc). What it does not take says nothing about the packet: parse()
+// judges.
 #pragma once
 
 #include <bit>

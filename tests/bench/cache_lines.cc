@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a cache line from far away costs here, over the size of the memory that lines are taken from, on huge
-// pages: one after the other (latency), and prefetched in batches of 64, as a burst's lookups are. TSC cycles a
-// line. Where the latency jumps, the part of the last-level cache that this machine gives is used up.
+// pages: one after the other (latency), and prefetched in batches of 64, as a burst's lookups are. TSC cycles
+// a line. Where the latency jumps, the part of the last-level cache that this machine gives is used up.
+//
+// Then the same lines, but each in 4 KiB of its own. On pages of 2 MiB it makes no difference as long as the
+// TLB holds them all; where a line then costs more, the pages below are of 4 KiB, as a host's often are under
+// the huge pages of its guests.
 //
 //   sysctl vm.nr_hugepages=1024; taskset -c 1 cache_lines
 #include <sys/mman.h>
@@ -18,7 +22,7 @@
 
 namespace {
 
-constexpr uint64_t kLineBytes = 64;
+constexpr uint64_t kLineBytes = 64, kSmallPageBytes = 4096;
 constexpr uint32_t kBatch = 64;
 constexpr uint32_t kLooks = 1u << 20;
 
@@ -26,13 +30,16 @@ struct Cost {
   double latency, batched;
 };
 
-Cost measure(uint8_t* memory, uint32_t lines) {
+// Of lines that lie `apart` bytes from each other, give or take: not all in the same sets of the caches.
+Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
   std::mt19937 random(1);
   std::vector<uint32_t> order(lines);
   std::iota(order.begin(), order.end(), 0u);
   std::shuffle(order.begin(), order.end(), random);
   const auto line = [&](uint64_t number) {
-    return reinterpret_cast<volatile uint64_t*>(memory + number * kLineBytes);
+    const uint64_t within = number * 0x9e3779b97f4a7c15 >> 32;
+    return reinterpret_cast<volatile uint64_t*>(memory + number * apart +
+                                                within % (apart / kLineBytes) * kLineBytes);
   };
   for (uint32_t i = 0; i < lines; ++i) *line(order[i]) = order[(i + 1) % lines];  // one ring through all
   uint64_t at = 0;
@@ -46,27 +53,41 @@ Cost measure(uint8_t* memory, uint32_t lines) {
   began = __rdtsc();
   for (uint32_t i = 0; i < kLooks; i += kBatch) {
     for (uint32_t j = 0; j < kBatch; ++j)
-      _mm_prefetch(reinterpret_cast<const char*>(memory + looks[i + j] * kLineBytes), _MM_HINT_T0);
+      _mm_prefetch(const_cast<const uint64_t*>(line(looks[i + j])), _MM_HINT_T0);
     for (uint32_t j = 0; j < kBatch; ++j) static_cast<void>(*line(looks[i + j]));
   }
   return {latency, static_cast<double>(__rdtsc() - began) / kLooks};
 }
 
+// Of `bytes` of lines. False: there are not enough huge pages.
+bool measure_and_tell(uint64_t bytes, uint64_t apart) {
+  const uint64_t lines = bytes / kLineBytes, span = std::max<uint64_t>(lines * apart, 2 << 20);
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE;
+  void* memory = mmap(nullptr, span, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::fprintf(stderr, "cache_lines: no huge pages for %llu MiB\n",
+                 static_cast<unsigned long long>(span >> 20));
+    return false;
+  }
+  const Cost cost = measure(static_cast<uint8_t*>(memory), static_cast<uint32_t>(lines), apart);
+  std::printf("  %8.0f %11.1f", cost.latency, cost.batched);
+  munmap(memory, span);
+  return true;
+}
+
 }  // namespace
 
 int main() {
-  std::printf("%8s %10s %12s   TSC cycles a line\n", "MiB", "latency", "in batches");
+  constexpr uint64_t kMostBytes = uint64_t{1} << 30;
+  std::printf("TSC cycles a line    side by side         each in 4 KiB of its own\n");
+  std::printf("%8s  %8s  %10s  %8s  %10s\n", "MiB", "latency", "in batches", "latency", "in batches");
   for (const uint64_t mib : {1, 2, 4, 8, 16, 32, 64, 256, 1024}) {
     const uint64_t bytes = mib << 20;
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE;
-    void* memory = mmap(nullptr, std::max<uint64_t>(bytes, 2 << 20), PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (memory == MAP_FAILED) {
-      std::fprintf(stderr, "cache_lines: no huge pages for %llu MiB\n", static_cast<unsigned long long>(mib));
+    std::printf("%8llu", static_cast<unsigned long long>(mib));
+    if (!measure_and_tell(bytes, kLineBytes)) return 1;
+    if (bytes / kLineBytes * kSmallPageBytes <= kMostBytes && !measure_and_tell(bytes, kSmallPageBytes))
       return 1;
-    }
-    const Cost cost = measure(static_cast<uint8_t*>(memory), static_cast<uint32_t>(bytes / kLineBytes));
-    std::printf("%8llu %10.0f %12.1f\n", static_cast<unsigned long long>(mib), cost.latency, cost.batched);
-    munmap(memory, std::max<uint64_t>(bytes, 2 << 20));
+    std::printf("\n");
   }
   return 0;
 }

@@ -11,8 +11,8 @@ inline bool plain_agrees(const uint8_t* frame, uint32_t bytes, const ParsedPacke
   const auto fills_its_packet = [&] {
     return plain::load_be16(frame + parsed.l4_offset + 4) == plain::kUdpBytes + parsed.payload_bytes;
   };
-  const bool flow = parsed.result == ParseResult::kFlowPacket &&
-                    (parsed.protocol != kProtocolUdp || fills_its_packet());
+  const bool flow =
+      parsed.result == ParseResult::kFlowPacket && (parsed.protocol != kProtocolUdp || fills_its_packet());
   const bool plain4 = flow && parsed.is_v4 && parsed.l4_offset == 14 + 20;
   const bool plain6 = flow && !parsed.is_v4 && parsed.l4_offset == 14 + 40;
   const auto same = [&](const PlainPacket& packet) {

@@ -193,8 +193,7 @@ class FlowTableCapacity : public testing::TestWithParam<uint64_t> {};
 TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
   const uint64_t flows = GetParam();
   const auto geometry = FlowTable::Geometry::for_capacity(flows);
-  const double bytes =
-      static_cast<double>(geometry.bytes()) / static_cast<double>(flows);
+  const double bytes = static_cast<double>(geometry.bytes()) / static_cast<double>(flows);
   double least_full = 1;
   for (int pattern = 0; pattern < 3; ++pattern)
     for (uint64_t seed : kSeeds) {
