@@ -39,6 +39,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -145,15 +146,15 @@ class FlowTable {
   };
   static_assert(sizeof(Bucket) == 64 + kSlots * sizeof(Entry) && offsetof(Bucket, entries) == 64);
 
-  // A flow's index is its entry's place in the table, counted in entries: a bucket's tags take the first two
-  // places.
-  static constexpr uint32_t kTagPlaces = offsetof(Bucket, entries) / sizeof(Entry);
-  static constexpr uint32_t kPlaces = sizeof(Bucket) / sizeof(Entry);
+  // A flow's index says how far into the table its entry is, in cells of an entry's size: a bucket's tags
+  // take the first two of its 26. So the way from an index to its entry is one shift.
+  static constexpr uint32_t kTagCells = offsetof(Bucket, entries) / sizeof(Entry);
+  static constexpr uint32_t kCells = sizeof(Bucket) / sizeof(Entry);
   static constexpr FlowIndex index_of(uint64_t bucket, uint32_t slot) {
-    return bucket * kPlaces + kTagPlaces + slot;
+    return bucket * kCells + kTagCells + slot;
   }
-  static constexpr uint64_t bucket_of(FlowIndex index) { return index / kPlaces; }
-  static constexpr uint32_t slot_of(FlowIndex index) { return index % kPlaces - kTagPlaces; }
+  static constexpr uint64_t bucket_of(FlowIndex index) { return index / kCells; }
+  static constexpr uint32_t slot_of(FlowIndex index) { return index % kCells - kTagCells; }
 
   struct Geometry {
     uint32_t partitions = 0;
