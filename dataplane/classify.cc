@@ -31,7 +31,7 @@ struct Context {
   packet.key.client_port = client_port;
   packet.key.service = service;
   packet.place = context.table.place_of(flow_hash(client, client_port, service, context.table.secret()));
-  context.table.prefetch_tags(packet.place);
+  context.table.prefetch_tags(packet.place.first);
   if (ttl <= 1) [[unlikely]]
     return Verdict::punt();
   return Verdict::undecided();

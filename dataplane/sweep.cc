@@ -33,6 +33,7 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
     swept_until_tsc_ += tsc_per_bucket_;
     const uint64_t bucket = hand_;
     if (++hand_ == tracker_.end_bucket()) hand_ = tracker_.first_bucket();
+    tracker_.table().prefetch_tags(hand_);
     if (looks_at_all()) {
       --all_are_due_;
       tracker_.table().prefetch_entries(hand_);

@@ -112,7 +112,7 @@ struct Flow {
 };
 static_assert(sizeof(Flow) == 32);
 
-using FlowIndex = uint64_t;  // see FlowTable::index_of()
+using FlowIndex = uint64_t;  // made by FlowTable::index_of() alone: not each number is one
 inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
 
 // Birth generations are the low 32 bits.
@@ -205,8 +205,8 @@ class FlowTable {
   Place place_of(uint64_t flow_hash) const { return {scale(flow_hash, bucket_count_), flow_hash}; }
   Place place_of(const FlowKey& key) const { return place_of(flow_hash(key, secret_)); }
   uint64_t second(const Place& place) const;  // bucket; equals `first` where a partition has only one
-  void prefetch_tags(const Place& place) const { prefetch(&buckets_[place.first]); }
-  // For for_each_in_bucket().
+  void prefetch_tags(uint64_t bucket) const { prefetch(&buckets_[bucket]); }
+  // For for_each_in_bucket(), with the tags.
   void prefetch_entries(uint64_t bucket) const {
     for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry))
       prefetch(&buckets_[bucket].entries[slot]);
@@ -292,7 +292,9 @@ class FlowTable {
   void recount_displaced(const ServiceOf& service_of);
 
  private:
-  Entry& entry(FlowIndex index) const { return reinterpret_cast<Entry*>(buckets_)[index]; }
+  Entry& entry(FlowIndex index) const {
+    return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(buckets_) + index * sizeof(Entry));
+  }
   uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: slot i's tag equals `tag`
   uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
   FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // matches: not 0

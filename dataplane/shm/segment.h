@@ -3,7 +3,7 @@
 // The shared segment: the only door between teal-dataplane and teald, and the memory that outlives both. A
 // file on hugetlbfs where there are pages, else on tmpfs. Pointer-free, fixed in size at creation:
 //
-//   SegmentHeader | rte_rcu_qsbr | Ruleset x 4 | Targets x 64 | WorkerBlock x 32 | buckets | entries
+//   SegmentHeader | rte_rcu_qsbr | Ruleset x 4 | Targets x 64 | WorkerBlock x 32 | buckets
 //
 // teal-dataplane creates it (it knows the flow capacity) under RUN_DIR/dataplane.lock; teald only attaches.
 // The header says for each field who writes it. `state` becomes kReady as the last act of a creation: a file

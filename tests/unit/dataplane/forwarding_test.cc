@@ -165,6 +165,22 @@ TEST_F(Forwarding, UdpChecksumOf0Stays) {
   EXPECT_TRUE(checksums_are_right(sent.frame));
 }
 
+// IP has bytes behind it that are nobody's: not a plain packet, and forwarded as any other.
+TEST_F(Forwarding, UdpShorterThanItsIpPacketGoesToItsBackend) {
+  start();
+  const Frame query = PacketBuilder()
+                          .ipv4("198.18.1.101", "198.18.0.10")
+                          .udp(client(kEcho).port, 5300)
+                          .no_udp_checksum()
+                          .payload("query")
+                          .poke(test::Layer::kTransport, 4, {0, 8 + 2})
+                          .build();
+  const Sent sent = pass(kFront, query);
+  ASSERT_EQ(sent.port, kBack);
+  EXPECT_EQ(sent.frame.size(), query.size());
+  EXPECT_EQ(pass(kFront, query).frame, sent.frame);  // of its flow
+}
+
 TEST_F(Forwarding, EthernetPaddingStaysOutsideOfTheIpPacket) {
   start();
   const Frame padded =

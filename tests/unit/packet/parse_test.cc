@@ -210,6 +210,9 @@ TEST(Parse, RefusesFieldsThatContradict) {
   EXPECT_EQ(result_of(udp4().poke(Layer::kTransport, 4, {0, 14})), kBadHeader);     // beyond the IP length
   EXPECT_EQ(result_of(udp4().poke(Layer::kTransport, 4, {0, 14}).pad_to(100)), kBadHeader);
   EXPECT_EQ(result_of(udp4().poke(Layer::kTransport, 4, {0, 8})), kFlowPacket);
+  EXPECT_EQ(result_of(udp6().poke(Layer::kTransport, 4, {0, 8})), kFlowPacket);
+  EXPECT_EQ(result_of(udp6().poke(Layer::kTransport, 4, {0, 7})), kBadHeader);
+  EXPECT_EQ(result_of(udp6().poke(Layer::kTransport, 4, {0, 14})), kBadHeader);
   EXPECT_EQ(result_of(tcp4().ipv4_options({7, 1, 0, 0})), kBadHeader);  // option length below 2
   EXPECT_EQ(result_of(tcp4().ipv4_options({7, 5, 0, 0})), kBadHeader);  // beyond the options
   EXPECT_EQ(result_of(tcp4().ipv4_options({1, 1, 1, 7})), kBadHeader);  // without a length
