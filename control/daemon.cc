@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/daemon.h"
 
-#include "control/coroutine.h"
+#include "control/loop/coroutine.h"
 
 #include <csignal>
 #include <filesystem>
@@ -14,16 +14,16 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
-#include "control/api/router.h"
-#include "control/api/servers.h"
-#include "control/busy.h"
-#include "control/next_hops.h"
-#include "control/publisher.h"
-#include "control/recorder.h"
-#include "control/recovery.h"
+#include "control/api/resources/router.h"
+#include "control/api/resources/servers.h"
+#include "control/metrics/busy.h"
+#include "control/kernel/next_hops.h"
+#include "control/publish/publisher.h"
+#include "control/state/recorder.h"
+#include "control/change/recovery.h"
 #include "control/service_manager.h"
-#include "control/state.h"
-#include "control/switcher.h"
+#include "control/state/state.h"
+#include "control/change/switcher.h"
 #include "dataplane/shm/process_lock.h"
 
 namespace teal {

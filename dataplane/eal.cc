@@ -11,7 +11,7 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
-#include "dataplane/burst.h"
+#include "dataplane/pipeline/burst.h"
 #include "dataplane/handover.h"
 
 namespace teal {

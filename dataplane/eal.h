@@ -7,7 +7,7 @@
 
 #include <tl/expected.hpp>
 
-#include "dataplane/options.h"
+#include "dataplane/config/options.h"
 
 struct rte_mempool;
 

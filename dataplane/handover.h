@@ -10,7 +10,7 @@
 
 #include <tl/expected.hpp>
 
-#include "dataplane/burst.h"
+#include "dataplane/pipeline/burst.h"
 
 struct rte_ring;
 

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "dataplane/options.h"
+#include "dataplane/config/options.h"
 
 #include <rte_pause.h>
 

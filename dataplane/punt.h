@@ -19,7 +19,7 @@
 
 #include <tl/expected.hpp>
 
-#include "dataplane/burst.h"
+#include "dataplane/pipeline/burst.h"
 #include "dataplane/port.h"
 
 namespace teal {

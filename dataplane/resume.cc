@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "dataplane/burst.h"
-#include "dataplane/flow_ledger.h"
+#include "dataplane/shm/flow_ledger.h"
+#include "dataplane/shm/rules.h"
 
 namespace teal {
 namespace {

@@ -7,7 +7,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
-#include "dataplane/classify.h"
+#include "dataplane/pipeline/classify.h"
 
 namespace teal {
 

@@ -8,18 +8,18 @@
 #include <span>
 #include <vector>
 
-#include "dataplane/burst.h"
+#include "dataplane/pipeline/burst.h"
 #include "dataplane/handover.h"
 #include "dataplane/idle.h"
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
-#include "dataplane/reset.h"
+#include "dataplane/pipeline/reset.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/shm/tsc_clock.h"
 #include "dataplane/stage_timers.h"
-#include "dataplane/sweep.h"
-#include "dataplane/track.h"
-#include "dataplane/translate.h"
+#include "dataplane/pipeline/sweep.h"
+#include "dataplane/pipeline/track.h"
+#include "dataplane/pipeline/translate.h"
 
 struct rte_mempool;
 

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "dataplane/config_reader.h"
+#include "dataplane/config/config_reader.h"
 
 namespace teal::cli {
 namespace {

@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "dataplane/config_reader.h"
-#include "dataplane/nearest.h"
+#include "dataplane/config/config_reader.h"
+#include "dataplane/config/nearest.h"
 
 namespace teal::cli {
 namespace {

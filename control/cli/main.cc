@@ -12,7 +12,7 @@
 #include <string_view>
 #include <thread>
 
-#include "control/cli/utf8_locale.h"
+#include "control/cli/terminal/utf8_locale.h"
 #include "control/cli/verb.h"
 
 namespace {

@@ -3,7 +3,7 @@
 // teal(1) in mdoc(7), from the verb table.
 #include <fmt/format.h>
 
-#include "control/cli/change.h"
+#include "control/cli/verbs/change.h"
 #include "control/cli/help.h"
 
 namespace teal::cli {

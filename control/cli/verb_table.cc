@@ -2,7 +2,7 @@
 #include <array>
 #include <limits>
 
-#include "control/cli/change.h"
+#include "control/cli/verbs/change.h"
 #include "control/cli/verb.h"
 
 namespace teal::cli {

@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/answer.h"
-#include "control/cli/change.h"
+#include "control/cli/verbs/change.h"
 #include "control/cli/help.h"
 #include "control/cli/verb.h"
-#include "dataplane/nearest.h"
+#include "dataplane/config/nearest.h"
 
 namespace teal::cli {
 namespace {

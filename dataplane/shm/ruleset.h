@@ -158,6 +158,12 @@ struct Target {
 };
 static_assert(sizeof(Target) == 20);
 
+// Is the flip of this target still draining? Then TCP flows without an entry are taken for flows of the
+// previous colour.
+inline bool is_draining(const Target& target, uint32_t now_tick) {
+  return ticks_since(target.flipped_at_tick, now_tick) < target.drain_ticks;
+}
+
 struct Targets {
   Target services[kMaxServices];  // by service id
 };

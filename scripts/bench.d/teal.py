@@ -29,7 +29,7 @@ def memory_mb(packets):
 
 
 def first_round_seconds(capacity):
-    """After a start the sweep looks at every flow once, 100,000 buckets a second (dataplane/sweep.h): not measured."""
+    """After a start the sweep looks at every flow once, 100,000 buckets a second (dataplane/pipeline/sweep.h): not measured."""
     return 0.2 + max(1.0, capacity / 21 / 100_000)
 
 

@@ -22,10 +22,10 @@
 
 #include <cxxopts.hpp>
 
-#include "control/ruleset_builder.h"
-#include "dataplane/classify.h"
-#include "dataplane/track.h"
-#include "dataplane/translate.h"
+#include "control/publish/ruleset_builder.h"
+#include "dataplane/pipeline/classify.h"
+#include "dataplane/pipeline/track.h"
+#include "dataplane/pipeline/translate.h"
 #include "tests/support/packet_builder.h"
 
 #include <rte_cycles.h>

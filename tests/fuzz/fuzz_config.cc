@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "control/config.h"
-#include "dataplane/config_reader.h"
-#include "dataplane/options.h"
+#include "control/config/config.h"
+#include "dataplane/config/config_reader.h"
+#include "dataplane/config/options.h"
 
 namespace {
 

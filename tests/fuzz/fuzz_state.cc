@@ -20,8 +20,8 @@
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
-#include "control/config_name.h"
-#include "control/state.h"
+#include "control/config/config_name.h"
+#include "control/state/state.h"
 
 namespace {
 

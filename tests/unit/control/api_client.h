@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/daemon.h"
-#include "tests/unit/control/configs.h"
+#include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/temp_dir.h"
 
 namespace teal {

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "control/state.h"
+#include "control/state/state.h"
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
 

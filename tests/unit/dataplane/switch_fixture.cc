@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "dataplane/choose.h"
+#include "dataplane/pipeline/choose.h"
 #include "dataplane/resume.h"
 #include "tests/unit/dataplane/ring_ports.h"
 

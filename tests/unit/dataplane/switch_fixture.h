@@ -29,7 +29,7 @@
 #include <string>
 #include <vector>
 
-#include "control/ruleset_builder.h"
+#include "control/publish/ruleset_builder.h"
 #include "dataplane/worker.h"
 #include "tests/support/packet_builder.h"
 

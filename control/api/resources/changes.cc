@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/changes.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace teal {
+
+namespace {
+constexpr size_t kLongestReason = 1024;  // bytes
+}
+
+tl::expected<ChangeBody, Refusal> read_change(const Request& request,
+                                              std::initializer_list<std::string_view> own) {
+  // A change is somebody's. Only a unix socket says whose.
+  if (!request.uid)
+    return tl::unexpected(Refusal{403, "read_only", "changes are taken on a unix socket only", ""});
+  std::vector<std::string_view> known = own;
+  known.insert(known.end(), {"if_generation", "reason", "dry_run"});
+  auto fields = BodyFields::parse(request.body, known);
+  if (!fields) return tl::unexpected(fields.error());
+  ChangeBody change{std::move(*fields), {.uid = *request.uid}};
+  change.options.if_generation = change.fields.number("if_generation");
+  change.options.reason = change.fields.text("reason").value_or("");
+  change.options.dry_run = change.fields.flag("dry_run").value_or(false);
+  if (change.options.reason.size() > kLongestReason)
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("field \"reason\": {} bytes, at most {}", change.options.reason.size(), kLongestReason)));
+  return change;
+}
+
+Selection read_selection(BodyFields& fields) {
+  Selection selection;
+  selection.services = fields.texts("services").value_or(std::vector<std::string>());
+  selection.group = fields.text("group");
+  return selection;
+}
+
+Answer to_answer(const Switcher::Result& result) {
+  if (!result) return tl::unexpected(result.error());
+  Json answer = {{"generation", result->generation}, {"dry_run", result->dry_run}};
+  answer.update(result->fields);
+  answer["workers"] = {{"live", result->adoption.live},
+                       {"adopted", result->adoption.adopted},
+                       {"asleep", result->adoption.asleep}};
+  answer["slowest_us"] = result->adoption.slowest_us;
+  answer["dataplane_running"] = result->dataplane_running;
+  answer["warnings"] = result->warnings;
+  return as_json(answer);
+}
+
+}  // namespace teal

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// POST /v1/drain, GET /v1/services/NAME/drain
+#include "control/change/drain.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+#include "control/api/resources/changes.h"
+#include "control/api/resources/top_counts.h"
+#include "control/api/resources/flow_query.h"
+#include "control/loop/wall_clock.h"
+#include "dataplane/config/config_reader.h"
+
+namespace teal {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLeastTimeout{100};  // as in the config
+constexpr milliseconds kMostTimeout = std::chrono::hours(168);
+constexpr size_t kShown = 10;
+constexpr uint64_t kBucketsPerSlice =
+    1024;  // about a millisecond of a full table; then others have their turn
+
+struct AddressHash {
+  size_t operator()(const IpAddress& address) const { return address_hash(address, kMixC); }
+};
+
+// Who holds the drain up: what a look at every flow of the draining colour gives.
+struct Holders {
+  std::optional<uint32_t> oldest;           // generation, low 32 bits
+  std::map<uint16_t, uint64_t> by_backend;  // id
+  TopCounts<IpAddress, AddressHash> clients;
+};
+
+Task<Holders> look_for_holders(Api& api, uint16_t service, Colour colour, uint64_t generation) {
+  Holders holders;
+  const std::shared_ptr<Segment> segment = api.publisher.segment();  // held: it may be replaced meanwhile
+  if (segment == nullptr) co_return holders;
+  const FlowTable table = segment->flow_table();
+  const FlowFilter filter{.service = service, .colour = colour};
+  const auto age = [&](uint32_t born) { return static_cast<uint32_t>(generation) - born; };
+  for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsPerSlice) {
+    if (bucket != 0) co_await yield_to_loop();
+    for_each_match(table, bucket, bucket + kBucketsPerSlice, filter, api.switcher.catalogue(),
+                   [&](const Flow& flow) {
+                     if (is_closing(flow.state.phase)) return;
+                     if (!holders.oldest || age(flow.birth_generation) > age(*holders.oldest))
+                       holders.oldest = flow.birth_generation;
+                     ++holders.by_backend[flow.backend];
+                     holders.clients.add(flow.client);
+                   });
+  }
+  co_return holders;
+}
+
+// A flow entry keeps the generation of its birth, no time: it was born before the next generation came.
+Task<Json> view_oldest(Api& api, const Holders& holders, uint64_t generation) {
+  if (!holders.oldest) co_return nullptr;
+  const uint64_t born =
+      generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - *holders.oldest);
+  Json before = nullptr;
+  const auto at = co_await api.recorder.superseded_at_ms(born);
+  if (at && *at) before = rfc3339(**at);
+  co_return Json{{"born_generation", born}, {"born_before", std::move(before)}};
+}
+
+Json view_backends(const Catalogue& catalogue, const Holders& holders) {
+  std::vector<std::pair<uint16_t, uint64_t>> most(holders.by_backend.begin(), holders.by_backend.end());
+  std::sort(most.begin(), most.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  Json backends = Json::array();
+  for (const auto& [id, flows] : most) {
+    if (backends.size() == kShown) break;
+    if (const BackendState* backend = catalogue.backend(id))
+      backends.push_back({{"address", to_string(backend->socket)}, {"flows", flows}});
+  }
+  return backends;
+}
+
+Json view_clients(const Holders& holders) {
+  Json clients = Json::array();
+  for (const auto& [address, flows] : holders.clients.top(kShown))
+    clients.push_back({{"address", address.to_string()}, {"flows", flows}});
+  return clients;
+}
+
+Json to_json(const DrainView& drain) {
+  return {{"colour", kColourNames[static_cast<size_t>(drain.colour)]},
+          {"state", drain_state_name(drain.state)},
+          {"flows", drain.flows},
+          {"closing", drain.closing},
+          {"deadline", rfc3339(drain.deadline_ms)},
+          {"seconds_left", drain.seconds_left},
+          {"timeout_seconds", std::chrono::duration<double>(drain.timeout).count()},
+          {"then", then_name(drain.then)},
+          {"estimate_seconds", drain.estimate_seconds ? Json(*drain.estimate_seconds) : Json(nullptr)}};
+}
+
+tl::expected<DrainRequest, Refusal> read_drain(BodyFields& fields) {
+  DrainRequest wanted{.what = read_selection(fields)};
+  if (const auto text = fields.text("timeout")) {
+    wanted.timeout = parse_duration(*text);
+    if (!wanted.timeout || *wanted.timeout < kLeastTimeout || *wanted.timeout > kMostTimeout)
+      fields.refuse("timeout", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
+                                           duration_text(kLeastTimeout), duration_text(kMostTimeout)));
+  }
+  static constexpr std::array<const char*, 2> kThen = {"wait", "reset"};
+  if (const auto then = fields.one_of("then", kThen))
+    wanted.then = *then == 0 ? DrainConfig::Then::kWait : DrainConfig::Then::kReset;
+  if (fields.error()) return tl::unexpected(*fields.error());
+  return wanted;
+}
+
+}  // namespace
+
+Task<Answer> set_drain(Api& api, const Request& request) {
+  auto body = read_change(request, {"services", "group", "timeout", "then"});
+  if (!body) co_return tl::unexpected(body.error());
+  auto wanted = read_drain(body->fields);
+  if (!wanted) co_return tl::unexpected(wanted.error());
+  co_return to_answer(co_await api.switcher.set_drain(std::move(*wanted), std::move(body->options)));
+}
+
+Task<Answer> show_drain(Api& api, const Request& request) {
+  const auto service = named_service(api, request);
+  if (!service) co_return tl::unexpected(service.error());
+  const Catalogue& catalogue = api.switcher.catalogue();
+  const ServiceState state = catalogue.state(**service);  // a copy: the scan takes its time
+  const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.switcher.trends());
+  Json answer = {{"service", state.name},
+                 {"active", kColourNames[static_cast<size_t>(state.active)]},
+                 {"draining", nullptr}};
+  if (drain) {
+    const uint64_t generation = api.switcher.generation();
+    const Holders holders = co_await look_for_holders(api, state.id, drain->colour, generation);
+    Json draining = to_json(*drain);
+    Json oldest = co_await view_oldest(api, holders, generation);
+    draining["oldest"] = std::move(oldest);
+    draining["backends"] = view_backends(api.switcher.catalogue(), holders);
+    draining["clients"] = view_clients(holders);
+    answer["draining"] = std::move(draining);
+  }
+  co_return as_json(answer);
+}
+
+}  // namespace teal

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/event_feed.h"
+
+#include <fmt/format.h>
+
+namespace teal {
+
+class EventFeed::Follower : public EventSource {
+ public:
+  Follower(EventFeed& feed, uint64_t last) : feed_(feed), last_(last) {}
+  ~Follower() override { feed_.followers_.erase(this); }
+
+  void on_news(std::function<void()> wake) override { feed_.followers_[this] = std::move(wake); }
+
+  Task<std::string> take() override {
+    const Events& events = feed_.events_;
+    std::string text = std::exchange(greeting_, "");
+    if (last_ > events.latest() || last_ + 1 < events.oldest()) {
+      text += fmt::format("event: lost\ndata: {{\"after\":{},\"next\":{}}}\n\n", last_, events.oldest());
+      last_ = events.oldest() - 1;
+    }
+    if (last_ == events.latest()) co_return text;
+    const auto news = co_await feed_.events_.after(last_, std::chrono::seconds(0));
+    for (const auto& event : news) {
+      text += fmt::format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.type, event.data);
+      last_ = event.id;
+      if (text.size() >= kPieceBytes) break;
+    }
+    co_return text;
+  }
+
+ private:
+  EventFeed& feed_;
+  uint64_t last_;
+  std::string greeting_ = fmt::format(": teald {}\n\n", TEAL_VERSION);  // so that a client sees it is heard
+};
+
+EventFeed::EventFeed(Events& events) : events_(events) {
+  events.listen([this](const auto&) {
+    for (const auto& [follower, wake] : followers_) wake();
+  });
+}
+
+std::shared_ptr<EventSource> EventFeed::follow(std::optional<uint64_t> id) {
+  return std::make_shared<Follower>(*this, id.value_or(events_.latest()));
+}
+
+}  // namespace teal

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/fields.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace teal {
+
+namespace {
+
+std::string joined(std::span<const std::string_view> names) {
+  std::string text;
+  for (const std::string_view name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+bool is_known(std::string_view name, std::span<const std::string_view> known) {
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+
+}  // namespace
+
+tl::expected<BodyFields, Refusal> BodyFields::parse(const std::string& body,
+                                                    std::span<const std::string_view> known) {
+  BodyFields fields;
+  fields.object_ = nlohmann::json::object();
+  try {
+    if (!body.empty()) fields.object_ = nlohmann::json::parse(body);
+  } catch (const nlohmann::json::parse_error& error) {
+    return tl::unexpected(Refusal::bad_request(fmt::format("the body is no JSON: at byte {}", error.byte),
+                                               "a JSON object was expected"));
+  } catch (const nlohmann::json::out_of_range&) {
+    return tl::unexpected(Refusal::bad_request("the body has a number that is out of range"));
+  }
+  if (!fields.object_.is_object())
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("the body is a JSON {}, an object was expected", fields.object_.type_name())));
+  std::string unknown;
+  for (const auto& [name, value] : fields.object_.items())
+    if (!is_known(name, known)) unknown += (unknown.empty() ? "\"" : ", \"") + name + "\"";
+  if (!unknown.empty())
+    return tl::unexpected(Refusal::bad_request("unknown field " + unknown, "fields are: " + joined(known)));
+  return fields;
+}
+
+const nlohmann::json* BodyFields::find(const char* name) const {
+  const auto found = object_.find(name);
+  return found == object_.end() || found->is_null() ? nullptr : &*found;
+}
+
+void BodyFields::refuse(const char* name, const std::string& what_was_expected) {
+  const nlohmann::json* value = find(name);
+  if (error_ || value == nullptr) return;
+  error_ = Refusal::bad_request(fmt::format("field \"{}\": expected {}, got {}", name, what_was_expected,
+                                            value->dump().substr(0, 100)));
+}
+
+void BodyFields::require(const char* name, const std::string& what_was_expected) {
+  if (!error_ && find(name) == nullptr)
+    error_ =
+        Refusal::bad_request(fmt::format("field \"{}\" is missing, expected {}", name, what_was_expected));
+}
+
+std::optional<std::string> BodyFields::text(const char* name) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_string()) return value->get<std::string>();
+  refuse(name, "a string");
+  return std::nullopt;
+}
+
+std::optional<std::vector<std::string>> BodyFields::texts(const char* name) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  const auto is_string = [](const nlohmann::json& element) { return element.is_string(); };
+  if (value->is_array() && !value->empty() && std::all_of(value->begin(), value->end(), is_string))
+    return value->get<std::vector<std::string>>();
+  refuse(name, "a list of one or more strings");
+  return std::nullopt;
+}
+
+std::optional<uint64_t> BodyFields::number(const char* name) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_number_unsigned()) return value->get<uint64_t>();
+  refuse(name, "an integer, 0 or above");
+  return std::nullopt;
+}
+
+std::optional<bool> BodyFields::flag(const char* name) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_boolean()) return value->get<bool>();
+  refuse(name, "true or false");
+  return std::nullopt;
+}
+
+bool BodyFields::is_text(const char* name) const {
+  const nlohmann::json* value = find(name);
+  return value != nullptr && value->is_string();
+}
+
+std::optional<size_t> BodyFields::one_of(const char* name, std::span<const char* const> values) {
+  const nlohmann::json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  std::string names;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (value->is_string() && *value == values[i]) return i;
+    names += fmt::format("{}\"{}\"", i == 0 ? "" : i + 1 == values.size() ? " or " : ", ", values[i]);
+  }
+  refuse(name, names);
+  return std::nullopt;
+}
+
+tl::expected<void, Refusal> check_query(const Request& request, std::span<const std::string_view> known) {
+  if (known.empty() && !request.query.empty())
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("{} takes no query, got \"{}\"", request.path, request.query.front().first)));
+  for (size_t i = 0; i < request.query.size(); ++i) {
+    const std::string& name = request.query[i].first;
+    if (!is_known(name, known))
+      return tl::unexpected(Refusal::bad_request(fmt::format("unknown parameter \"{}\"", name),
+                                                 "parameters are: " + joined(known)));
+    for (size_t other = 0; other < i; ++other)
+      if (request.query[other].first == name)
+        return tl::unexpected(Refusal::bad_request(fmt::format("parameter \"{}\" is given twice", name)));
+  }
+  return {};
+}
+
+std::optional<std::string> query_value(const Request& request, std::string_view name) {
+  for (const auto& [key, value] : request.query)
+    if (key == name) return value;
+  return std::nullopt;
+}
+
+Refusal bad_parameter(std::string_view name, const std::string& value, std::string_view expected) {
+  return Refusal::bad_request(
+      fmt::format("parameter \"{}\": expected {}, got \"{}\"", name, expected, value.substr(0, 100)));
+}
+
+tl::expected<std::optional<uint64_t>, Refusal> query_number(const Request& request, std::string_view name,
+                                                            uint64_t least, uint64_t most) {
+  const std::optional<std::string> text = query_value(request, name);
+  if (!text) return std::nullopt;
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (text->empty() || error != std::errc() || end != text->data() + text->size() || number < least ||
+      number > most)
+    return tl::unexpected(bad_parameter(name, *text, fmt::format("an integer from {} to {}", least, most)));
+  return number;
+}
+
+tl::expected<Colour, Refusal> parse_colour(const std::string& field, const std::string& text) {
+  for (size_t colour = 0; colour < kColours; ++colour)
+    if (text == kColourNames[colour]) return static_cast<Colour>(colour);
+  return tl::unexpected(
+      Refusal::bad_request(fmt::format("\"{}\": no colour \"{}\", expected blue or green", field, text)));
+}
+
+}  // namespace teal

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// POST /v1/flip, POST /v1/rollback
+#include "control/api/resources/changes.h"
+
+namespace teal {
+
+namespace {
+
+tl::expected<RolloutRequest, Refusal> read_flip(BodyFields& fields) {
+  RolloutRequest wanted{.verb = RolloutRequest::Verb::kFlip, .what = read_selection(fields)};
+  fields.require("to", "blue or green");
+  const std::optional<std::string> to = fields.text("to");
+  if (fields.error()) return tl::unexpected(*fields.error());
+  const auto colour = parse_colour("to", *to);
+  if (!colour) return tl::unexpected(colour.error());
+  wanted.to = *colour;
+  return wanted;
+}
+
+tl::expected<RolloutRequest, Refusal> read_rollback(BodyFields& fields) {
+  RolloutRequest wanted{.verb = RolloutRequest::Verb::kRollback, .what = read_selection(fields)};
+  wanted.to_generation = fields.number("to_generation");
+  if (fields.error()) return tl::unexpected(*fields.error());
+  return wanted;
+}
+
+}  // namespace
+
+Task<Answer> flip(Api& api, const Request& request) {
+  auto body = read_change(request, {"services", "group", "to"});
+  if (!body) co_return tl::unexpected(body.error());
+  auto wanted = read_flip(body->fields);
+  if (!wanted) co_return tl::unexpected(wanted.error());
+  co_return to_answer(co_await api.switcher.roll(std::move(*wanted), std::move(body->options)));
+}
+
+Task<Answer> roll_back(Api& api, const Request& request) {
+  auto body = read_change(request, {"services", "group", "to_generation"});
+  if (!body) co_return tl::unexpected(body.error());
+  auto wanted = read_rollback(body->fields);
+  if (!wanted) co_return tl::unexpected(wanted.error());
+  co_return to_answer(co_await api.switcher.roll(std::move(*wanted), std::move(body->options)));
+}
+
+}  // namespace teal

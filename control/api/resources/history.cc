@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GET /v1/history?service=&limit=&before=
+#include <fmt/format.h>
+
+#include "control/api/resources/fields.h"
+#include "control/api/resources/router.h"
+#include "control/loop/wall_clock.h"
+
+namespace teal {
+
+namespace {
+
+constexpr uint64_t kDefaultLimit = 50;
+constexpr uint64_t kLargestLimit = 1000;
+constexpr uint32_t kRowsAtOnce = 20;        // a change of 1,024 services is a row of 60 KB
+constexpr size_t kLargestAnswer = 4 << 20;  // then it is cut short: the rest is asked for with before=
+
+Json time_or_null(int64_t at_ms) {
+  return at_ms == 0 ? Json(nullptr) : Json(rfc3339(at_ms));
+}
+
+Json to_json(const HistoryRow& row) {
+  Json changes = Json::parse(row.changes, nullptr, false);
+  if (!changes.is_array()) changes = Json::array();
+  return {{"id", row.id},
+          {"generation", row.generation},
+          {"verb", row.verb},
+          {"changes", std::move(changes)},
+          {"reason", row.reason},
+          {"uid", row.uid},
+          {"user", row.user},
+          {"at", rfc3339(row.at_ms)},
+          {"result", row.result},
+          {"finished_at", time_or_null(row.finished_at_ms)},
+          {"duration_us", row.duration_us},
+          {"detail", row.detail}};
+}
+
+tl::expected<HistoryQuery, Refusal> read_query(const Request& request) {
+  HistoryQuery query;
+  query.service = query_value(request, "service");
+  const auto limit = query_number(request, "limit", 1, kLargestLimit);
+  if (!limit) return tl::unexpected(limit.error());
+  query.limit = static_cast<uint32_t>(limit->value_or(kDefaultLimit));
+  const auto before = query_number(request, "before", 0, INT64_MAX);
+  if (!before) return tl::unexpected(before.error());
+  if (*before) query.before = static_cast<int64_t>(**before);
+  return query;
+}
+
+}  // namespace
+
+Task<Answer> show_history(Api& api, const Request& request) {
+  auto query = read_query(request);
+  if (!query) co_return tl::unexpected(query.error());
+  const uint32_t limit = query->limit;
+  std::string text;
+  uint32_t shown = 0;
+  bool truncated = false;
+  while (!truncated) {
+    query->limit = std::min(kRowsAtOnce, limit - shown + 1);  // one more tells whether there are more
+    const auto rows = co_await api.recorder.history(*query);
+    if (!rows) co_return tl::unexpected(Refusal{503, "storage", rows.error(), ""});
+    for (const HistoryRow& row : *rows) {
+      truncated = shown == limit || text.size() > kLargestAnswer;
+      if (truncated) break;
+      append(text, to_json(row));
+      ++shown;
+      query->before = row.id;
+    }
+    if (rows->size() < query->limit) break;
+  }
+  co_return Response(fmt::format("{{\"changes\":[{}],\"truncated\":{}}}\n", text, truncated));
+}
+
+}  // namespace teal

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// POST /v1/reload
+#include "control/api/resources/changes.h"
+
+namespace teal {
+
+Task<Answer> reload(Api& api, const Request& request) {
+  auto body = read_change(request, {});
+  if (!body) co_return tl::unexpected(body.error());
+  if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
+  co_return to_answer(co_await api.switcher.reload(std::move(body->options)));
+}
+
+}  // namespace teal

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/router.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "control/api/resources/fields.h"
+
+namespace teal {
+
+namespace {
+
+constexpr std::string_view kName = "{name}";
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  // "{name}" stands for any name
+  Task<Answer> (*handle)(Api&, const Request&);
+  std::string_view text;
+  std::array<std::string_view, 5> query = {};  // what it may have
+  bool is_long = false;                        // takes a scan, or megabytes
+
+  std::span<const std::string_view> parameters() const {
+    return {query.begin(), std::find(query.begin(), query.end(), std::string_view())};
+  }
+};
+
+Task<Answer> show_resources(Api& api, const Request& request);
+
+constexpr std::array kRoutes = {
+    Route{"GET", "/v1", show_resources, "what there is"},
+    Route{"GET", "/v1/version", show_version, "the version, and since when teald runs"},
+    Route{"GET",
+          "/v1/services",
+          list_services,
+          "all services, their backends, flows and drains",
+          {"view"},
+          true},
+    Route{"GET", "/v1/services/{name}", show_service, "one service"},
+    Route{
+        "GET", "/v1/services/{name}/drain", show_drain, "the drain under way, and who holds it up", {}, true},
+    Route{"POST", "/v1/flip", flip, "new flows of services go to a colour"},
+    Route{"POST", "/v1/rollback", roll_back, "back to the target before, or to that of a generation"},
+    Route{"POST", "/v1/drain", set_drain, "another timeout or end for drains"},
+    Route{"POST", "/v1/backend", set_backend, "a backend's admin state or weight"},
+    Route{"POST", "/v1/reload", reload, "reads the config file"},
+    Route{"POST", "/v1/lock", lock, "no changes until it is taken off"},
+    Route{"POST", "/v1/unlock", unlock, "takes the lock off"},
+    Route{"GET",
+          "/v1/history",
+          show_history,
+          "who did what, when and why",
+          {"service", "limit", "before"},
+          true},
+    Route{"GET", "/v1/events", follow_events, "what happens, as it happens (server-sent events)", {"since"}},
+    Route{"GET",
+          "/v1/flows",
+          list_flows,
+          "flows of the table",
+          {"service", "colour", "backend", "client", "limit"},
+          true},
+    Route{"GET", "/v1/counters", show_counters, "what each worker counts"},
+    Route{"GET", "/metrics", show_metrics, "for Prometheus", {}, true},
+};
+
+bool matches(const Route& route, std::string_view path) {
+  const size_t name = route.path.find(kName);
+  if (name == std::string_view::npos) return path == route.path;
+  const std::string_view before = route.path.substr(0, name), after = route.path.substr(name + kName.size());
+  if (path.size() <= before.size() + after.size() || !path.starts_with(before) || !path.ends_with(after))
+    return false;
+  return path.substr(before.size(), path.size() - before.size() - after.size()).find('/') ==
+         std::string_view::npos;
+}
+
+std::string methods_of(std::string_view path) {
+  std::string methods;
+  for (const Route& route : kRoutes)
+    if (matches(route, path))
+      methods += std::string(route.method) + (route.method == "GET" ? ", HEAD, " : ", ");
+  return methods.empty() ? "" : methods + "OPTIONS";
+}
+
+Task<Answer> show_resources(Api&, const Request&) {
+  Json resources = Json::array();
+  for (const Route& route : kRoutes) {
+    Json query = Json::array();
+    for (const std::string_view name : route.parameters()) query.push_back(name);
+    resources.push_back(
+        {{"method", route.method}, {"path", route.path}, {"query", std::move(query)}, {"text", route.text}});
+  }
+  co_return as_json({{"resources", std::move(resources)}});
+}
+
+}  // namespace
+
+std::string to_text(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void append(std::string& list, const Json& value) {
+  if (!list.empty()) list.push_back(',');
+  list += to_text(value);
+}
+
+Response as_json(const Json& value) {
+  return Response(to_text(value) + "\n");
+}
+
+Refusal no_such_service(const Api& api, const std::string& name) {
+  const std::vector<std::string> names = api.switcher.catalogue().names();
+  return {404, "unknown_service",
+          fmt::format("no service \"{}\"; there are: {}", name, names.empty() ? "none" : listed(names)),
+          "teal list"};
+}
+
+tl::expected<const CatalogueService*, Refusal> named_service(const Api& api, const Request& request) {
+  std::string name = request.path.substr(std::string_view("/v1/services/").size());
+  name.resize(std::min(name.find('/'), name.size()));
+  const CatalogueService* service = api.switcher.catalogue().find(name);
+  if (service == nullptr) return tl::unexpected(no_such_service(api, name));
+  return service;
+}
+
+Task<Response> answer(Api& api, const Request& request) {
+  const auto route = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Route& candidate) {
+    return candidate.method == request.method && matches(candidate, request.path);
+  });
+  if (route == kRoutes.end()) {
+    const std::string methods = request.path == "*" ? "GET, HEAD, POST, OPTIONS" : methods_of(request.path);
+    if (request.method == "OPTIONS" && !methods.empty()) {
+      Response response(204, "");
+      response.allow = methods;
+      co_return response;
+    }
+    if (methods.empty())
+      co_return refused(
+          {404, "unknown_path", fmt::format("no {}", request.path), "GET /v1 lists what there is"});
+    Response response =
+        refused({405, "method_not_allowed",
+                 fmt::format("{} takes {}, not {}", request.path, methods, request.method), ""});
+    response.allow = methods;
+    co_return response;
+  }
+  if (const auto checked = check_query(request, route->parameters()); !checked)
+    co_return refused(checked.error());
+  std::optional<Gate::Pass> pass;
+  if (route->is_long) {
+    Gate::Pass entered = co_await api.gate.enter();
+    pass.emplace(std::move(entered));
+  }
+  Answer answer = co_await route->handle(api, request);
+  if (!answer) co_return refused(answer.error());
+  co_return std::move(*answer);
+}
+
+}  // namespace teal

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/servers.h"
+
+#include <spdlog/spdlog.h>
+
+namespace teal {
+
+ApiServers::ApiServers(asio::io_context& io, std::string run_dir, Api& api, ServerLimits limits)
+    : io_(io), run_dir_(std::move(run_dir)), api_(api), limits_(limits) {}
+
+ApiServers::~ApiServers() {
+  api_.gate.abandon();
+}
+
+tl::expected<void, std::string> ApiServers::apply(const ApiConfig& config) {
+  // control.sock comes last: who finds it finds the rest.
+  Applied first = apply_access(status_, "status.sock", config.status, applied_.status, true);
+  if (first) applied_.status = config.status;
+  Applied second = apply_listen(config.listen);
+  Applied third = apply_access(control_, "control.sock", config.control, applied_.control, false);
+  if (third) applied_.control = config.control;
+  for (Applied* done : {&first, &second, &third})
+    if (!*done) return *done;
+  return {};
+}
+
+tl::expected<void, std::string> ApiServers::apply_access(std::unique_ptr<Server>& server, const char* name,
+                                                         const SocketAccess& access,
+                                                         const SocketAccess& before, bool read_only) {
+  if (server != nullptr) return access == before ? Applied() : server->listener().set_access(access);
+  auto listener = Listener::on_path(run_dir_ + "/" + name, access);
+  if (!listener) return tl::unexpected(listener.error());
+  server = start(std::move(*listener), read_only);
+  return {};
+}
+
+tl::expected<void, std::string> ApiServers::apply_listen(const std::optional<Socket>& endpoint) {
+  if (endpoint == applied_.listen) return {};
+  std::unique_ptr<Server> next;
+  if (endpoint) {
+    auto listener = Listener::on_loopback(*endpoint);
+    if (!listener) return tl::unexpected("[api] listen: " + listener.error());
+    spdlog::info("reading is served on http://{}", listener->name());
+    next = start(std::move(*listener), true);
+  }
+  loopback_ = std::move(next);
+  applied_.listen = endpoint;
+  return {};
+}
+
+std::unique_ptr<Server> ApiServers::start(Listener listener, bool read_only) {
+  return Server::start(io_, std::move(listener),
+                       {.read_only = read_only, .changes_at = run_dir_ + "/control.sock", .limits = limits_},
+                       [api = &api_](const Request& request) { return answer(*api, request); });
+}
+
+std::optional<Socket> ApiServers::loopback() const {
+  if (loopback_ == nullptr) return std::nullopt;
+  return loopback_->listener().endpoint();
+}
+
+}  // namespace teal

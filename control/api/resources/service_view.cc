@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/service_view.h"
+
+#include <algorithm>
+
+#include "control/change/drain.h"
+#include "control/change/reload_plan.h"
+#include "control/loop/wall_clock.h"
+
+namespace teal {
+
+namespace {
+
+const char* name_of(Colour colour) {
+  return kColourNames[static_cast<size_t>(colour)];
+}
+
+Json name_or_null(const std::optional<Colour>& colour) {
+  return colour ? Json(name_of(*colour)) : Json(nullptr);
+}
+
+Json time_or_null(int64_t at_ms) {
+  return at_ms == 0 ? Json(nullptr) : Json(rfc3339(at_ms));
+}
+
+struct Traffic {
+  uint64_t new_flows = 0;
+  uint64_t packets[2] = {};
+  uint64_t bytes[2] = {};
+};
+
+Traffic traffic_of(const Publisher& publisher, uint16_t service, Colour colour) {
+  Traffic sum;
+  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
+    const ServiceColourCounters& counters = worker.services[service][static_cast<size_t>(colour)];
+    sum.new_flows += counters.new_flows.read();
+    for (size_t direction = 0; direction < 2; ++direction) {
+      sum.packets[direction] += counters.packets[direction].read();
+      sum.bytes[direction] += counters.bytes[direction].read();
+    }
+  });
+  return sum;
+}
+
+Json by_direction(const uint64_t (&values)[2]) {
+  return {{"to_backend", values[static_cast<size_t>(Direction::kToBackend)]},
+          {"to_client", values[static_cast<size_t>(Direction::kToClient)]}};
+}
+
+Json view_backend(const PoolMember& member, const Publisher::FlowSum& flows, const Segment* segment) {
+  const bool resolved = segment != nullptr &&
+                        segment->header().next_hops[member.id].load(std::memory_order_relaxed) != Hop::kNone;
+  Json backend = {{"address", to_string(member.socket)},
+                  {"id", member.id},
+                  {"state", kAdminStateNames[static_cast<size_t>(member.admin)]},
+                  {"weight", member.weight},
+                  {"file_weight", member.file_weight},
+                  {"flows", flows.live},
+                  {"closing", flows.closing},
+                  {"next_hop", resolved ? "resolved" : "unresolved"}};
+  if (member.retired) backend["retired"] = true;
+  return backend;
+}
+
+// Members, and what left this pool and has flows of this colour still.
+Json view_colour(const Api& api, const CatalogueService& service, Colour colour) {
+  const std::shared_ptr<Segment> segment = api.publisher.segment();
+  Publisher::FlowSum sum;
+  Json backends = Json::array();
+  const auto add = [&](const PoolMember& member) {
+    const Publisher::FlowSum flows = api.publisher.flows(member.id, colour);
+    if (member.retired && flows.live + flows.closing == 0) return;
+    sum.live += flows.live;
+    sum.closing += flows.closing;
+    backends.push_back(view_backend(member, flows, segment.get()));
+  };
+  const std::vector<PoolMember>& members = service.pools[static_cast<size_t>(colour)];
+  for (const PoolMember& member : members) add(member);
+  for (const PoolMember& there : service.pools[static_cast<size_t>(other(colour))]) {
+    const auto is_here = [&](const PoolMember& member) { return member.id == there.id; };
+    if (std::none_of(members.begin(), members.end(), is_here))
+      add({.id = there.id, .socket = there.socket, .retired = true});
+  }
+  for (const PoolMember& member : service.retired) add(member);
+  const Traffic traffic = traffic_of(api.publisher, service.id, colour);
+  return {{"flows", sum.live},
+          {"closing", sum.closing},
+          {"new_flows", traffic.new_flows},
+          {"packets", by_direction(traffic.packets)},
+          {"bytes", by_direction(traffic.bytes)},
+          {"backends", std::move(backends)}};
+}
+
+Json view_draining(const Api& api, const CatalogueService& service) {
+  const std::optional<DrainView> drain =
+      drain_of(service, api.switcher.catalogue(), api.publisher, api.switcher.trends());
+  if (!drain) return nullptr;
+  return {{"colour", name_of(drain->colour)},
+          {"flows", drain->flows},
+          {"backends", drain->backends},
+          {"state", drain_state_name(drain->state)},
+          {"deadline", rfc3339(drain->deadline_ms)},
+          {"seconds_left", drain->seconds_left},
+          {"then", then_name(drain->then)},
+          {"estimate_seconds", drain->estimate_seconds ? Json(*drain->estimate_seconds) : Json(nullptr)}};
+}
+
+}  // namespace
+
+const char* protocol_name(const Socket& vip) {
+  return vip.protocol == kProtocolTcp ? "tcp" : "udp";
+}
+
+Json view_service(const Api& api, const CatalogueService& service) {
+  const ServiceState& state = api.switcher.catalogue().state(service);
+  const DrainConfig drain = effective_drain(*service.config, state);
+  return {{"name", state.name},
+          {"id", state.id},
+          {"vip", to_string(state.vip)},
+          {"protocol", protocol_name(state.vip)},
+          {"active", name_of(state.active)},
+          {"previous", name_or_null(state.previous)},
+          {"generation_of_flip", state.flip_generation},
+          {"flipped_at", time_or_null(state.flipped_at_ms)},
+          {"file_active", name_of(service.config->active)},
+          {"drift", drift(service, state)},
+          {"drain",
+           {{"timeout_seconds", std::chrono::duration<double>(drain.timeout).count()},
+            {"then", then_name(drain.then)},
+            {"udp", drain.udp == DrainConfig::Udp::kCut ? "cut" : "stick"}}},
+          {"colours",
+           {{"blue", view_colour(api, service, Colour::kBlue)},
+            {"green", view_colour(api, service, Colour::kGreen)}}},
+          {"draining", view_draining(api, service)}};
+}
+
+Json view_dataplane(const Api& api) {
+  const std::shared_ptr<Segment> segment = api.publisher.segment();
+  const bool running = segment != nullptr && api.publisher.dataplane_running();
+  Json view = {{"running", running},      {"pid", nullptr},     {"workers", 0},
+               {"adopted_generation", 0}, {"flow_capacity", 0}, {"flow_entries", 0}};
+  if (segment == nullptr) return view;
+  const SegmentHeader& header = segment->header();
+  view["flow_capacity"] = header.flow_capacity;
+  uint64_t entries = 0;
+  for (const BackendState& backend : api.switcher.catalogue().inventory().backends) {
+    for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
+      const Publisher::FlowSum sum = api.publisher.flows(backend.id, colour);
+      entries += sum.live + sum.closing;
+    }
+  }
+  view["flow_entries"] = entries;
+  if (!running) return view;
+  view["pid"] = header.dataplane_pid.load(std::memory_order_relaxed);
+  view["workers"] = header.worker_count.load(std::memory_order_relaxed);
+  view["adopted_generation"] = api.publisher.adopted_generation(running);
+  return view;
+}
+
+Json view_lock(const Api& api) {
+  const std::optional<ChangeLock>& lock = api.switcher.catalogue().inventory().lock;
+  if (!lock) return nullptr;
+  return {
+      {"uid", lock->uid}, {"user", lock->user}, {"reason", lock->reason}, {"since", rfc3339(lock->at_ms)}};
+}
+
+Json view_config(const Api& api) {
+  return {{"path", api.switcher.catalogue().config().path},
+          {"loaded_at", rfc3339(api.switcher.loaded_at_ms())},
+          {"file_differs", api.switcher.file_differs()}};
+}
+
+Json view_retired_services(const Api& api) {
+  const Inventory& inventory = api.switcher.catalogue().inventory();
+  Json services = Json::array();
+  for (const ServiceState& service : inventory.services) {
+    if (!service.retired) continue;
+    uint64_t flows = 0;
+    for (const BackendState& backend : inventory.backends) {
+      if (backend.service != service.id) continue;
+      for (const Colour colour : {Colour::kBlue, Colour::kGreen})
+        flows += api.publisher.flows(backend.id, colour).live;
+    }
+    services.push_back({{"name", service.name},
+                        {"vip", to_string(service.vip)},
+                        {"protocol", protocol_name(service.vip)},
+                        {"flows", flows}});
+  }
+  return services;
+}
+
+Json view_groups(const Api& api) {
+  Json groups = Json::array();
+  for (const GroupConfig& group : api.switcher.catalogue().config().groups)
+    groups.push_back({{"name", group.name}, {"services", group.services}});
+  return groups;
+}
+
+}  // namespace teal

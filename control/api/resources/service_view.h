@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the API shows of services and of what they share.
+#pragma once
+
+#include "control/api/resources/router.h"
+
+namespace teal {
+
+Json view_service(const Api& api, const CatalogueService& service);
+Json view_dataplane(const Api& api);
+Json view_lock(const Api& api);
+Json view_config(const Api& api);
+Json view_retired_services(const Api& api);
+Json view_groups(const Api& api);
+
+const char* protocol_name(const Socket& vip);
+
+}  // namespace teal

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GET /v1/version
+#include <unistd.h>
+
+#include "control/api/resources/router.h"
+
+namespace teal {
+
+Task<Answer> show_version(Api& api, const Request&) {
+  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - api.started;
+  co_return as_json({{"version", TEAL_VERSION}, {"pid", getpid()}, {"uptime_seconds", uptime.count()}});
+}
+
+}  // namespace teal

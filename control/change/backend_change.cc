@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/backend_change.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "control/change/rollout.h"
+
+namespace teal {
+
+namespace {
+
+Refusal unknown_backend(const BackendRequest& request, const std::vector<PoolMember>& pool) {
+  std::vector<std::string> sockets;
+  for (const PoolMember& member : pool) sockets.push_back(to_string(member.socket));
+  return {404,
+          "unknown_backend",
+          fmt::format("no {} backend {} in service \"{}\"; there are: {}",
+                      kColourNames[static_cast<size_t>(request.colour)], to_string(request.address),
+                      request.service, listed(sockets)),
+          fmt::format("teal backend list {}", request.service),
+          {}};
+}
+
+nlohmann::ordered_json weight_json(const std::optional<uint32_t>& weight) {
+  return weight ? nlohmann::ordered_json(*weight) : nlohmann::ordered_json("file");
+}
+
+}  // namespace
+
+tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const Catalogue& catalogue,
+                                           const Publisher& publisher) {
+  if (!request.state && !request.weight)
+    return tl::unexpected(
+        Refusal::bad_request("neither \"state\" nor \"weight\" is given: nothing to change"));
+  if (request.weight && request.weight->value.value_or(0) > kMaxWeight)
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("\"weight\": {} is too much, expected 0 to {}", *request.weight->value, kMaxWeight)));
+  const CatalogueService* service = catalogue.find(request.service);
+  if (service == nullptr) return tl::unexpected(unknown_service(request.service, catalogue.names()));
+  const auto colour = static_cast<size_t>(request.colour);
+  const std::vector<PoolMember>& pool = service->pools[colour];
+  const auto member = std::find_if(pool.begin(), pool.end(), [&](const PoolMember& candidate) {
+    return candidate.socket.address == request.address.address &&
+           candidate.socket.port == request.address.port;
+  });
+  if (member == pool.end()) return tl::unexpected(unknown_backend(request, pool));
+
+  BackendState state = *catalogue.backend(member->id);
+  Membership& after = state.members[colour];
+  const Membership before = after;
+  after.admin = request.state.value_or(before.admin);
+  if (request.weight) after.weight = request.weight->value;
+
+  Change change{.verb = "backend"};
+  change.fields = {{"changed", nlohmann::ordered_json::array()}};
+  if (after == before) return change;
+  const uint32_t weight = after.admin == AdminState::kReady ? after.weight.value_or(member->file_weight) : 0;
+  const bool others_take_flows = std::any_of(pool.begin(), pool.end(), [&](const PoolMember& candidate) {
+    return candidate.id != member->id && candidate.weight > 0;
+  });
+  const bool is_active = catalogue.state(*service).active == request.colour;
+  if (weight == 0 && !others_take_flows && is_active) {
+    return tl::unexpected(Refusal{
+        422,
+        "refused",
+        fmt::format("{} is the last backend of {}, the active colour of service \"{}\", that takes new "
+                    "flows: they would have nowhere to go",
+                    to_string(member->socket), kColourNames[colour], request.service),
+        fmt::format("flip the service first (teal flip {} --to {}), or set another backend ready",
+                    request.service, kColourNames[1 - colour]),
+        {}});
+  }
+
+  nlohmann::ordered_json entry = {
+      {"service", request.service}, {"colour", kColourNames[colour]}, {"address", to_string(member->socket)}};
+  const auto name = [](AdminState admin) { return kAdminStateNames[static_cast<size_t>(admin)]; };
+  if (after.admin != before.admin) entry["state"] = {{"from", name(before.admin)}, {"to", name(after.admin)}};
+  if (after.weight != before.weight)
+    entry["weight"] = {{"from", weight_json(before.weight)}, {"to", weight_json(after.weight)}};
+  change.fields["changed"].push_back(std::move(entry));
+  const uint64_t flows = publisher.flows(member->id, request.colour).live;
+  if (after.admin == AdminState::kMaint && flows != 0)
+    change.warnings.push_back(fmt::format("the {} flows that it holds are reset", flows));
+  if (weight == 0 && !others_take_flows)
+    change.warnings.push_back(fmt::format("no {} backend takes new flows any more: a flip to {} is refused",
+                                          kColourNames[colour], kColourNames[colour]));
+  change.backends.push_back(std::move(state));
+  return change;
+}
+
+void apply_backend(const nlohmann::json& changed, uint16_t service, std::vector<BackendState>& backends) {
+  const std::string address = changed.value("address", "");
+  const size_t colour = changed.value("colour", "") == kColourNames[1] ? 1 : 0;
+  for (BackendState& backend : backends) {
+    if (backend.service != service || backend.retired || to_string(backend.socket) != address) continue;
+    Membership& member = backend.members[colour];
+    const nlohmann::json state = changed.value("state", nlohmann::json::object());
+    for (size_t i = 0; i < kAdminStateNames.size(); ++i)
+      if (state.value("to", "") == kAdminStateNames[i]) member.admin = static_cast<AdminState>(i);
+    const nlohmann::json weight = changed.value("weight", nlohmann::json::object());
+    const auto to = weight.find("to");
+    if (to == weight.end()) continue;
+    member.weight = to->is_number_unsigned() ? std::optional(to->get<uint32_t>()) : std::nullopt;
+  }
+}
+
+}  // namespace teal

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/drain.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "dataplane/shm/tsc_clock.h"
+
+namespace teal {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kTrendWindow = 30s;
+constexpr double kTickSeconds = static_cast<double>(kTickNs) / 1e9;
+
+double seconds_until_deadline(const Target& target, uint32_t now_tick) {
+  const uint32_t age = ticks_since(target.flipped_at_tick, now_tick);
+  return age >= target.drain_ticks ? 0.0 : static_cast<double>(target.drain_ticks - age) * kTickSeconds;
+}
+
+}  // namespace
+
+const char* drain_state_name(DrainView::State state) {
+  switch (state) {
+    case DrainView::State::kDraining:
+      return "draining";
+    case DrainView::State::kOverdue:
+      return "overdue";
+    case DrainView::State::kResetting:
+      return "resetting";
+  }
+  return "";
+}
+
+const char* then_name(DrainConfig::Then then) {
+  return then == DrainConfig::Then::kReset ? "reset" : "wait";
+}
+
+ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher) {
+  ColourFlows sum;
+  const auto add = [&](const std::vector<PoolMember>& members) {
+    for (const PoolMember& member : members) {
+      const Publisher::FlowSum flows = publisher.flows(member.id, colour);
+      sum.live += flows.live;
+      sum.closing += flows.closing;
+      if (flows.live != 0) ++sum.backends;
+    }
+  };
+  add(service.pools[static_cast<size_t>(colour)]);
+  // A socket that is in both pools and left this one has flows of it still.
+  for (const PoolMember& member : service.pools[static_cast<size_t>(other(colour))]) {
+    const auto is_same = [&](const PoolMember& here) { return here.id == member.id; };
+    const std::vector<PoolMember>& here = service.pools[static_cast<size_t>(colour)];
+    if (std::none_of(here.begin(), here.end(), is_same)) add({member});
+  }
+  add(service.retired);
+  return sum;
+}
+
+void DrainTrends::sample(const Catalogue& catalogue, const Publisher& publisher, Time now) {
+  drained_.clear();
+  std::unordered_map<uint16_t, Trend> next;
+  for (const CatalogueService& service : catalogue.services()) {
+    const ServiceState& state = catalogue.state(service);
+    if (state.flip_generation == 0) continue;
+    const uint64_t flows = flows_of(service, other(state.active), publisher).live;
+    const auto known = trends_.find(service.id);
+    const bool same_drain = known != trends_.end() && known->second.flip_generation == state.flip_generation;
+    if (flows == 0) {
+      if (same_drain) drained_.push_back(service.id);
+      continue;
+    }
+    Trend trend = same_drain ? std::move(known->second) : Trend{state.flip_generation, {}};
+    trend.samples.push_back({now, flows});
+    while (trend.samples.front().at + kTrendWindow < now) trend.samples.pop_front();
+    next.emplace(service.id, std::move(trend));
+  }
+  trends_ = std::move(next);
+}
+
+std::optional<double> DrainTrends::seconds_to_end(uint16_t service) const {
+  const auto trend = trends_.find(service);
+  if (trend == trends_.end() || trend->second.samples.size() < 2) return std::nullopt;
+  const Sample &first = trend->second.samples.front(), &last = trend->second.samples.back();
+  if (last.flows >= first.flows) return std::nullopt;
+  const double seconds = std::chrono::duration<double>(last.at - first.at).count();
+  return static_cast<double>(last.flows) * seconds / static_cast<double>(first.flows - last.flows);
+}
+
+std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
+                                  const Publisher& publisher, const DrainTrends& trends) {
+  const ServiceState& state = catalogue.state(service);
+  DrainView view;
+  view.colour = other(state.active);
+  const ColourFlows left = flows_of(service, view.colour, publisher);
+  if (left.live == 0 || publisher.targets() == nullptr) return std::nullopt;
+  view.flows = left.live;
+  view.closing = left.closing;
+  view.backends = left.backends;
+  const DrainConfig drain = effective_drain(*service.config, state);
+  view.timeout = drain.timeout;
+  view.then = drain.then;
+
+  const Target& target = publisher.targets()->services[service.id];
+  view.seconds_left = seconds_until_deadline(target, now_ticks());
+  const int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count();
+  const int64_t age_ms =
+      ticks_since(target.flipped_at_tick, now_ticks()) * static_cast<int64_t>(kTickNs / 1'000'000);
+  view.deadline_ms = now_ms - age_ms + drain.timeout.count();
+  if (view.seconds_left <= 0)
+    view.state = target.reset_before != 0 ? DrainView::State::kResetting : DrainView::State::kOverdue;
+
+  view.estimate_seconds = trends.seconds_to_end(service.id);
+  if (view.then == DrainConfig::Then::kReset) {
+    const double by_reset = view.seconds_left + static_cast<double>(view.flows) /
+                                                    static_cast<double>(catalogue.config().reset_rate);
+    view.estimate_seconds = std::min(view.estimate_seconds.value_or(by_reset), by_reset);
+  }
+  return view;
+}
+
+tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const RolloutView& view,
+                                         const Catalogue& catalogue) {
+  if (!request.timeout && !request.then)
+    return tl::unexpected(
+        Refusal::bad_request("neither \"timeout\" nor \"then\" is given: nothing to change"));
+  const auto chosen = choose(request.what, view);
+  if (!chosen) return tl::unexpected(chosen.error());
+  Change change{.verb = "drain"};
+  nlohmann::ordered_json changed = nlohmann::ordered_json::array(), unchanged = changed;
+  for (const RolloutService* named : *chosen) {
+    const CatalogueService& service = *catalogue.find(named->name);
+    ServiceState state = catalogue.state(service);
+    if (state.flip_generation == 0) {
+      if (!request.what.group) {
+        return tl::unexpected(
+            Refusal{409, "not_draining",
+                    fmt::format("service \"{}\" was never flipped: there is no drain to change", named->name),
+                    "the drain after the next flip goes by `drain` in the config"});
+      }
+      unchanged.push_back(named->name);
+      continue;
+    }
+    const DrainConfig before = effective_drain(*service.config, state);
+    state.drain_timeout = request.timeout.value_or(before.timeout);
+    state.drain_then = request.then.value_or(before.then);
+    if (state.drain_timeout == before.timeout && state.drain_then == before.then) {
+      unchanged.push_back(named->name);
+      continue;
+    }
+    changed.push_back({{"service", named->name},
+                       {"timeout_seconds", static_cast<double>(state.drain_timeout->count()) / 1e3},
+                       {"then", then_name(*state.drain_then)}});
+    change.services.push_back(std::move(state));
+  }
+  change.fields = {{"changed", std::move(changed)}, {"unchanged", std::move(unchanged)}};
+  return change;
+}
+
+void apply_drain(const nlohmann::json& changed, ServiceState& service) {
+  const auto timeout = changed.find("timeout_seconds");
+  if (timeout != changed.end() && timeout->is_number()) {
+    constexpr double kMostSeconds = 7 * 24 * 3600;  // as in the config
+    service.drain_timeout =
+        std::chrono::milliseconds(std::llround(std::clamp(timeout->get<double>(), 0.1, kMostSeconds) * 1e3));
+  }
+  const auto then = changed.find("then");
+  if (then != changed.end() && then->is_string())
+    service.drain_then = *then == "reset" ? DrainConfig::Then::kReset : DrainConfig::Then::kWait;
+}
+
+Change overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick) {
+  Change change{.verb = "reset"};
+  change.is_reset = true;
+  nlohmann::ordered_json changed = nlohmann::ordered_json::array();
+  if (publisher.targets() == nullptr) return change;
+  for (const CatalogueService& service : catalogue.services()) {
+    const ServiceState& state = catalogue.state(service);
+    const Target& target = publisher.targets()->services[service.id];
+    if (state.flip_generation == 0 || target.reset_before != 0 || is_draining(target, now_tick) ||
+        effective_drain(*service.config, state).then != DrainConfig::Then::kReset)
+      continue;
+    const ColourFlows left = flows_of(service, other(state.active), publisher);
+    if (left.live == 0) continue;
+    changed.push_back({{"service", state.name},
+                       {"colour", kColourNames[static_cast<size_t>(other(state.active))]},
+                       {"flows", left.live}});
+    change.services.push_back(state);
+  }
+  change.fields = {{"changed", std::move(changed)}};
+  return change;
+}
+
+}  // namespace teal

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/recovery.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "control/change/backend_change.h"
+#include "control/change/drain.h"
+#include "control/publish/maglev.h"
+#include "control/loop/wall_clock.h"
+#include "dataplane/shm/tsc_clock.h"
+
+namespace teal {
+
+namespace {
+
+void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
+  if (publisher.targets() == nullptr) return;
+  if (inventory.services.empty()) {
+    inventory = inventory_of(*publisher.ruleset(), *publisher.targets());
+    spdlog::warn(
+        "the database knows nothing of the {} services and {} backends that are forwarded for: took their "
+        "ids from the "
+        "segment",
+        inventory.services.size(), inventory.backends.size());
+  }
+  for (const uint16_t id :
+       learn_targets(inventory, publisher.generation(), *publisher.targets(), now_ticks(), wall_clock_ms())) {
+    const ServiceState& service = *inventory.service(id);
+    spdlog::warn("service \"{}\" is {} since generation {}: the segment has it, the database had not",
+                 service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
+  }
+  inventory.given_generation = std::max(inventory.given_generation, publisher.generation());
+  inventory.published_generation = std::max(inventory.published_generation, publisher.generation());
+}
+
+// No segment, no flows: nothing holds a retired id.
+void drop_retired(Inventory& inventory) {
+  std::erase_if(inventory.services, [](const ServiceState& service) { return service.retired; });
+  std::erase_if(inventory.backends, [&](const BackendState& backend) {
+    return backend.retired || inventory.service(backend.service) == nullptr;
+  });
+}
+
+// A later generation was published by the same teald, which gives each number once and publishes in their
+// order: then this one was published as well, or its failure would have been recorded.
+bool was_published(const OpenIntent& intent, const Publisher& publisher) {
+  return publisher.generation() >= intent.generation;
+}
+
+// Targets are the segment's to say (learn_targets). What else a change set, only its record knows: drains and
+// backends' states. A reload's is the config file, which a start reads anyway.
+void apply_changes(const OpenIntent& intent, Inventory& inventory) {
+  const auto changes = nlohmann::json::parse(intent.changes, nullptr, false);
+  if (!changes.is_array()) return;
+  for (const nlohmann::json& change : changes) {
+    if (!change.is_object()) continue;
+    const std::string name = change.value("service", "");
+    const ServiceState* service = inventory.service(name);
+    if (service == nullptr) continue;
+    if (intent.verb == "drain") apply_drain(change, *inventory.service(service->id));
+    if (intent.verb == "backend") apply_backend(change, service->id, inventory.backends);
+  }
+}
+
+State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, const Publisher& publisher) {
+  for (const OpenIntent& intent : intents) {
+    const bool in_force = was_published(intent, publisher);
+    spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
+                 in_force ? "it was published, so it is done" : "it was not published, so it is not applied");
+    const State::Done done =
+        state.finish(intent.id, in_force ? Outcome::kDone : Outcome::kInterrupted, 0,
+                     in_force ? "finished at the next start" : "not published when teald ended", {});
+    if (!done) return done;
+  }
+  return {};
+}
+
+}  // namespace
+
+tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config) {
+  tl::expected<Inventory, std::string> stored = state.load();
+  if (!stored) return stored;
+  const auto intents = state.open_intents();
+  if (!intents) return tl::unexpected(intents.error());
+  for (const OpenIntent& intent : *intents)
+    if (was_published(intent, publisher)) apply_changes(intent, *stored);
+  learn_from_segment(*stored, publisher);
+  if (!publisher.attached()) drop_retired(*stored);
+  tl::expected<Renumbered, std::string> renumbered = renumber(*stored, config);
+  if (!renumbered) return tl::unexpected(renumbered.error());
+  for (const std::string& note : renumbered->notes) spdlog::info("{}", note);
+  if (const State::Done saved = state.save(renumbered->inventory); !saved)
+    return tl::unexpected(saved.error());
+  if (const State::Done closed = close_intents(state, *intents, publisher); !closed)
+    return tl::unexpected(closed.error());
+  return std::move(renumbered->inventory);
+}
+
+std::string too_large(const Config& config) {
+  uint64_t entries = 0;
+  for (const ServiceConfig& service : config.services) {
+    for (const auto& pool : service.pools) {
+      entries += maglev_size(static_cast<uint32_t>(pool.size()));
+    }
+  }
+  if (entries <= kMaglevCapacity) return "";
+  return fmt::format(
+      "{}: service: the pools need {} entries of Maglev tables (a prime of at least 100 per backend), at "
+      "most {} fit",
+      config.path, entries, kMaglevCapacity);
+}
+
+}  // namespace teal

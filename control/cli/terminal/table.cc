@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cli/terminal/table.h"
+
+#include <algorithm>
+#include <span>
+
+namespace teal::cli {
+namespace {
+
+constexpr size_t kGap = 2;
+constexpr size_t kNarrowest = 8;  // a wrapping column is not made narrower than this
+
+bool continues(char c) {  // a character, rather than beginning one
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+// The bytes that fill `width` columns.
+size_t bytes_of(std::string_view text, size_t width) {
+  size_t i = 0;
+  for (size_t columns = 0; i < text.size(); ++i) {
+    if (!continues(text[i]) && columns++ == width) break;
+  }
+  return i;
+}
+
+// Splits at a space; where the line would be left mostly empty, before a colon or slash, so that no half of a
+// port, an address or a name passes for a whole one; else anywhere.
+std::vector<std::string_view> wrap(std::string_view text, size_t width) {
+  std::vector<std::string_view> lines;
+  while (width_of(text) > width) {
+    const size_t full = bytes_of(text, width);
+    const auto fills = [&](size_t end) {
+      return end != std::string_view::npos && end >= full / 3 && end != 0;
+    };
+    size_t end = text.find_last_of(' ', full);
+    if (!fills(end)) end = text.find_last_of(":/", full);
+    if (!fills(end)) end = full;
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+    if (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  }
+  lines.push_back(text);
+  return lines;
+}
+
+std::vector<size_t> column_widths(const Table& table, size_t screen) {
+  const auto& columns = table.columns;
+  std::vector<size_t> widths;
+  size_t total = 0;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    size_t width = columns[c].title.size();
+    for (const auto& row : table.rows) width = std::max(width, width_of(row[c].text));
+    widths.push_back(width);
+    total += width + (c == 0 ? 0 : kGap);
+  }
+  while (total > screen) {
+    size_t widest = columns.size();
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const size_t least = std::max(kNarrowest, columns[c].title.size());
+      if (columns[c].wraps && widths[c] > least && (widest == columns.size() || widths[c] > widths[widest]))
+        widest = c;
+    }
+    if (widest == columns.size()) break;  // as narrow as it gets
+    --widths[widest];
+    --total;
+  }
+  return widths;
+}
+
+void append_row(std::string& text, const std::vector<Column>& columns, std::span<const size_t> widths,
+                std::span<const Cell> cells, bool colour) {
+  std::vector<std::vector<std::string_view>> wrapped;
+  size_t height = 1;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    wrapped.push_back(wrap(cells[c].text, widths[c]));
+    height = std::max(height, wrapped.back().size());
+  }
+  for (size_t line = 0; line < height; ++line) {
+    size_t pending = 0;  // spaces that are written only if something follows them
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const std::string_view part = line < wrapped[c].size() ? wrapped[c][line] : std::string_view();
+      const size_t fill = widths[c] - width_of(part);
+      const bool right = columns[c].align == kRight;
+      if (right) pending += fill;
+      if (!part.empty()) {
+        text.append(pending, ' ');
+        pending = 0;
+        text += styled(part, cells[c].style, colour);
+      }
+      pending += kGap + (right ? 0 : fill);
+    }
+    text += '\n';
+  }
+}
+
+}  // namespace
+
+size_t width_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+}
+
+std::string filled(std::string_view text, size_t indent, size_t width) {
+  std::string result;
+  size_t column = indent;
+  bool at_start = true;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!at_start && column + 1 + width_of(word) > width) {
+      result.append("\n").append(indent, ' ');
+      column = indent;
+      at_start = true;
+    }
+    if (!at_start) result += ' ';
+    result += word;
+    column += width_of(word) + (at_start ? 0 : 1);
+    at_start = false;
+  }
+  return result + "\n";
+}
+
+std::string styled(std::string_view text, Style style, bool colour) {
+  if (!colour || style == Style::kPlain) return std::string(text);
+  const char* start = "";
+  switch (style) {
+    case Style::kPlain:
+      break;
+    case Style::kBlue:
+      start = "\033[34m";
+      break;
+    case Style::kGreen:
+      start = "\033[32m";
+      break;
+    case Style::kBold:
+      start = "\033[1m";
+      break;
+    case Style::kWarning:
+      start = "\033[33m";
+      break;
+  }
+  return std::string(start).append(text).append("\033[0m");
+}
+
+Style style_of(std::string_view colour_name) {
+  if (colour_name == "blue") return Style::kBlue;
+  if (colour_name == "green") return Style::kGreen;
+  return Style::kPlain;
+}
+
+std::string Table::text(unsigned screen, bool colour) const {
+  const auto widths = column_widths(*this, screen);
+  std::vector<Cell> titles;
+  for (const auto& column : columns) titles.emplace_back(column.title, Style::kBold);
+  std::string result;
+  append_row(result, columns, widths, titles, colour);
+  for (const auto& row : rows) append_row(result, columns, widths, row, colour);
+  return result;
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cli/verbs/change.h"
+
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/terminal/table.h"
+
+namespace teal::cli {
+namespace {
+
+constexpr size_t kPredicatesListed = 8;
+
+constexpr OptionSpec kChangeOptions[] = {
+    {0, "if-generation", "N", "only if the generation is still N, else exit code 5"},
+    {'r', "reason", "TEXT", "kept in the history"},
+    {0, "dry-run", "", "say what would change, and change nothing"},
+};
+
+std::string arrow(const nlohmann::json& step, bool colour) {
+  const auto word = [&](const char* key) {
+    const auto& value = step.at(key);
+    const std::string shown = value.is_string() ? clean(value.get<std::string>()) : value.dump();
+    return styled(shown, style_of(shown), colour);
+  };
+  return word("from") + " -> " + word("to");
+}
+
+// What a change is about, and what became of it.
+struct Described {
+  std::string subject, predicate;
+};
+
+std::string subject_of(const nlohmann::json& entry) {
+  std::string subject = text_or(entry, "service");
+  for (const char* key : {"colour", "address"}) {
+    if (const auto more = text_or(entry, key); !more.empty()) subject += "/" + more;
+  }
+  const auto kind = text_or(entry, "kind");  // of a reload's plan
+  if (kind.empty()) return subject;
+  return subject.empty() ? kind : kind + " " + subject;
+}
+
+Described describe(const nlohmann::json& entry, bool colour) {
+  if (!entry.is_object()) return {clean(entry.is_string() ? entry.get<std::string>() : entry.dump()), ""};
+  std::string predicate;
+  const auto add = [&](const std::string& what) { predicate += (predicate.empty() ? "" : ", ") + what; };
+  if (!part(entry, "from").is_null()) add(arrow(entry, colour));
+  if (const auto& state = part(entry, "state"); state.is_object()) add(arrow(state, colour));
+  if (const auto& weight = part(entry, "weight"); weight.is_object()) add("weight " + arrow(weight, colour));
+  if (const auto& timeout = part(entry, "timeout_seconds"); timeout.is_number())
+    add(fmt::format("for {}", setting_text(timeout.get<double>())));
+  if (const auto then = text_or(entry, "then"); !then.empty()) add("then " + then);
+  const auto detail = text_or(entry, "detail"), what = text_or(entry, "what");
+  if (what == "changed" && !detail.empty()) {
+    add(detail);
+  } else if (!what.empty()) {  // added, retired
+    add(detail.empty() ? what : fmt::format("{} ({})", what, detail));
+  }
+  return {subject_of(entry), predicate};
+}
+
+std::string adoption(const nlohmann::json& reply) {
+  if (!reply.value("dataplane_running", true)) return "no dataplane is running";
+  const auto& workers = reply.at("workers");
+  std::string text = fmt::format("adopted by {} of {}", number(workers, "adopted"),
+                                 counted(number(workers, "live"), "worker"));
+  if (const auto asleep = number_or_0(workers, "asleep"); asleep > 0)
+    text += fmt::format(" ({} asleep)", asleep);
+  // Sleepers take no time: they adopt what there is when they wake.
+  if (const auto& slowest = part(reply, "slowest_us"); slowest.is_number() && slowest > 0)
+    text += fmt::format(", slowest {:.1f} us", slowest.get<double>());
+  return text;
+}
+
+}  // namespace
+
+std::span<const OptionSpec> change_options() {
+  return kChangeOptions;
+}
+
+tl::expected<nlohmann::json, Failure> selection(const Invocation& call) {
+  const auto& arguments = call.arguments;
+  const auto group = arguments.value("group");
+  if (group && !arguments.positional.empty()) {
+    return tl::unexpected(usage_failure(
+        fmt::format("teal {}: either SERVICE... or --group was expected, not both", call.verb.name),
+        fmt::format("teal {} --help", call.verb.name)));
+  }
+  if (!group && arguments.positional.empty()) {
+    return tl::unexpected(
+        usage_failure(fmt::format("teal {}: SERVICE... or --group GROUP is missing", call.verb.name),
+                      "teal list shows services and groups"));
+  }
+  if (group) return nlohmann::json{{"group", *group}};
+  return nlohmann::json{{"services", arguments.positional}};
+}
+
+tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const std::string& target,
+                                                  nlohmann::json request) {
+  const auto if_generation = call.arguments.number("if-generation", 0, std::numeric_limits<int64_t>::max());
+  if (!if_generation) return tl::unexpected(if_generation.error());
+  if (*if_generation) request["if_generation"] = **if_generation;
+  if (const auto reason = call.arguments.value("reason")) request["reason"] = *reason;
+  if (call.arguments.has("dry-run")) request["dry_run"] = true;
+  return call.daemon.post(target, request);
+}
+
+std::string change_sentence(const nlohmann::json& reply, const ChangeWords& words) {
+  const auto generation = number(reply, "generation");
+  const bool dry = flag(reply, "dry_run");
+  if (words.done.empty() && words.sentence.empty()) {
+    return dry ? fmt::format("would change nothing, {}\n", words.nothing)
+               : fmt::format("generation {}: nothing to change, {}\n", generation, words.nothing);
+  }
+  if (dry) return fmt::format("would {}; nothing was changed, generation {}\n", words.would, generation);
+  if (!words.sentence.empty()) return words.sentence + "\n";
+  return fmt::format("generation {}: {}; {}\n", generation, words.done, adoption(reply));
+}
+
+void print_change(const Invocation& call, const nlohmann::json& reply, const ChangeWords& words) {
+  call.around.out << change_sentence(reply, words) << words.lines << std::flush;
+  for (const auto& warning : texts(reply, "warnings")) call.around.err << "warning: " << warning << '\n';
+}
+
+std::string changes_text(const nlohmann::json& entries, bool colour) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> by_predicate;
+  for (const auto& entry : entries) {
+    auto [subject, predicate] = describe(entry, colour);
+    if (by_predicate.empty() || by_predicate.back().first != predicate)
+      by_predicate.push_back({predicate, {}});
+    by_predicate.back().second.push_back(std::move(subject));
+  }
+  std::string text;
+  for (size_t i = 0; i < by_predicate.size() && i < kPredicatesListed; ++i) {
+    const auto& [predicate, subjects] = by_predicate[i];
+    text += (i == 0 ? "" : ", ") + names_or_count(subjects) + (predicate.empty() ? "" : " ") + predicate;
+  }
+  if (by_predicate.size() > kPredicatesListed)
+    text += fmt::format(" and {} more", by_predicate.size() - kPredicatesListed);
+  return text;
+}
+
+std::string unchanged_text(const nlohmann::json& reply, std::string_view how) {
+  const auto unchanged = texts(reply, "unchanged");
+  return fmt::format("{} {} {}", names_or_count(unchanged), unchanged.size() == 1 ? "is" : "are", how);
+}
+
+}  // namespace teal::cli

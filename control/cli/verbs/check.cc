@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads the file with both readers, as teal-dataplane and teald would; asks nobody.
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/verb.h"
+#include "control/config/config.h"
+#include "dataplane/config/options.h"
+
+namespace teal::cli {
+namespace {
+
+// The errors of both. A file that is no TOML at all is told of by each in the same words: once is enough.
+std::vector<std::string> merged(const std::vector<std::string>& first,
+                                const std::vector<std::string>& second) {
+  std::vector<std::string> all = first;
+  std::copy_if(second.begin(), second.end(), std::back_inserter(all),
+               [&](const auto& line) { return std::find(first.begin(), first.end(), line) == first.end(); });
+  return all;
+}
+
+}  // namespace
+
+Outcome run_check(const Invocation& call) {
+  const auto& positional = call.arguments.positional;
+  const std::string path = positional.empty() ? "/etc/teal/teal.toml" : positional.front();
+  const auto options = read_options(path);
+  const auto config = read_config(path);
+  if (!options || !config) {
+    auto errors = merged(options ? std::vector<std::string>() : options.error(),
+                         config ? std::vector<std::string>() : config.error());
+    const std::string message = fmt::format("{}: {}", path, counted(errors.size(), "error"));
+    return tl::unexpected(Failure{.code = "bad_config", .message = message, .details = std::move(errors)});
+  }
+  size_t backends = 0;
+  for (const auto& service : config->services) {
+    for (const auto& pool : service.pools) backends += pool.size();
+  }
+  if (call.json) {
+    call.print({{"file", path},
+                {"ok", true},
+                {"workers", options->workers},
+                {"ports", options->ports.size()},
+                {"services", config->services.size()},
+                {"groups", config->groups.size()},
+                {"backends", backends}});
+    return {};
+  }
+  call.around.out << fmt::format("{}: no errors; {}, {}, {}, {}, {}\n", path,
+                                 counted(options->workers, "worker"), counted(options->ports.size(), "port"),
+                                 counted(config->services.size(), "service"),
+                                 counted(config->groups.size(), "group"), counted(backends, "backend"));
+  return {};
+}
+
+}  // namespace teal::cli

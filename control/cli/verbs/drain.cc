@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/verbs/change.h"
+#include "control/cli/verbs/services.h"
+#include "control/cli/terminal/table.h"
+#include "dataplane/config/config_reader.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::hours kLongestDrain(168);  // as the config takes
+
+std::string deadline_text(const json& draining) {
+  const auto then = text(draining, "then");
+  const auto state = text(draining, "state");
+  const std::string at = time_text(text(draining, "deadline"));
+  if (state == "resetting") return fmt::format("over since {}: what is left is being reset", at);
+  if (state == "overdue" || draining.at("seconds_left").get<double>() <= 0)
+    return fmt::format("over since {} (then = {}: they may stay)", at, then);
+  return fmt::format("{}, in {}; then {}", at, span_text(draining.at("seconds_left").get<double>()), then);
+}
+
+std::string oldest_text(const json& oldest) {
+  std::string line = fmt::format("born in generation {}", number(oldest, "born_generation"));
+  if (const auto before = text_or(oldest, "born_before"); !before.empty())
+    line += ", before " + time_text(before);
+  return line;
+}
+
+std::string holders(const json& rows, const char* title, const Surroundings& around) {
+  if (rows.empty()) return {};
+  Table table{.columns = {{title, kLeft, true}, {"FLOWS", kRight}}, .rows = {}};
+  for (const auto& row : rows)
+    table.rows.push_back({text(row, "address"), std::to_string(number(row, "flows"))});
+  return "\n" + table.text(around.columns, around.colour);
+}
+
+std::string detail(const json& reply, const Surroundings& around) {
+  const auto name = text(reply, "service"), active = text(reply, "active");
+  const auto& draining = reply.at("draining");
+  if (draining.is_null()) {
+    return fmt::format("{}: {} is active; nothing drains, no flow of {} is left\n", name, active,
+                       other_colour(active));
+  }
+  const auto colour = text(draining, "colour");
+  std::string page =
+      fmt::format("{}: {} is active, {} is {}\n", name, styled(active, style_of(active), around.colour),
+                  styled(colour, style_of(colour), around.colour), text(draining, "state"));
+  const auto line = [&](std::string_view what, const std::string& value) {
+    page += fmt::format("  {:<9} {}", what, filled(value, 12, around.columns));
+  };
+  line("flows", fmt::format("{} left, {} closing", number(draining, "flows"), number(draining, "closing")));
+  line("deadline", deadline_text(draining));
+  if (const auto& estimate = draining.at("estimate_seconds"); estimate.is_number())
+    line("estimate", fmt::format("done in about {}", span_text(estimate.get<double>())));
+  else
+    line("estimate", "none: too few flows ended lately");
+  if (const auto& oldest = draining.at("oldest"); !oldest.is_null()) line("oldest", oldest_text(oldest));
+  page += holders(draining.at("backends"), "BACKEND", around);
+  page += holders(draining.at("clients"), "CLIENT", around);
+  return page;
+}
+
+Outcome show(const Invocation& call) {
+  const auto names = selected_services(call);
+  if (!names) return tl::unexpected(names.error());
+  json all = json::array();
+  for (const auto& name : *names) {
+    auto reply = call.daemon.get(fmt::format("/v1/services/{}/drain", percent_encoded(name)));
+    if (!reply) return tl::unexpected(reply.error());
+    all.push_back(std::move(*reply));
+  }
+  if (call.json) {
+    call.print({{"services", all}});
+    return {};
+  }
+  for (size_t i = 0; i < all.size(); ++i)
+    call.around.out << (i == 0 ? "" : "\n") << detail(all[i], call.around);
+  return {};
+}
+
+}  // namespace
+
+Outcome run_drain(const Invocation& call) {
+  const auto timeout = call.arguments.duration("timeout", kLongestDrain);
+  if (!timeout) return tl::unexpected(timeout.error());
+  const auto then = call.arguments.choice("then", "wait|reset");
+  if (!then) return tl::unexpected(then.error());
+  if (!*timeout && !*then) {
+    for (const auto& option : change_options()) {
+      if (!call.arguments.has(option.name)) continue;
+      return tl::unexpected(
+          usage_failure(fmt::format("teal drain: --{} goes with --timeout or --then", option.name),
+                        "without these, teal drain only shows"));
+    }
+    return show(call);
+  }
+  auto request = selection(call);
+  if (!request) return tl::unexpected(request.error());
+  if (*timeout) (*request)["timeout"] = duration_text(**timeout);
+  if (*then) (*request)["then"] = **then;
+  const auto reply = post_change(call, "/v1/drain", std::move(*request));
+  if (!reply) return tl::unexpected(reply.error());
+  if (call.json) {
+    call.print(*reply);
+    return {};
+  }
+  ChangeWords words;
+  if (const auto changes = changes_text(reply->at("changed"), call.around.colour); !changes.empty())
+    words.done = words.would = "drain " + changes;
+  words.nothing = unchanged_text(*reply, "set so already");
+  const auto unchanged = texts(*reply, "unchanged");
+  if (!words.done.empty() && !unchanged.empty())
+    words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
+  print_change(call, *reply, words);
+  return {};
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Follows teald's events. Their ids count within one life of teald: after a restart the first id is 1 again,
+// so what to ask for next depends on whether it is still the same teald.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "control/cli/answer.h"
+#include "control/cli/verbs/change.h"
+#include "control/cli/verbs/event_parser.h"
+#include "control/cli/verb.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kKeptAreSentWithin(1000);  // what is kept comes at once; then there is silence
+constexpr milliseconds kLongestSilence(40'000);  // teald comments every 15 s that it is still there
+constexpr milliseconds kRetry(500);
+
+struct Life {  // of teald
+  int64_t pid = 0;
+  double uptime = 0;
+};
+
+class Follower {
+ public:
+  Follower(const Invocation& call, std::optional<uint64_t> since) : call_(call), last_(since) {}
+
+  Outcome print_kept() {
+    wants_what_is_kept_ = !last_;
+    if (!last_) last_ = 0;
+    const auto end = read(kKeptAreSentWithin);
+    if (!end) return tl::unexpected(end.error());
+    if (printed_ == 0 && !call_.json) call_.around.out << "no events since teald started\n";
+    return {};
+  }
+
+  Outcome follow() {
+    const auto first = life();
+    if (!first) return tl::unexpected(first.error());
+    life_ = *first;
+    while (true) {
+      const auto end = read(kLongestSilence);
+      if (!call_.around.out) return {};
+      if (!end && !may_pass(end.error())) return tl::unexpected(end.error());
+      if (!wait_for_teald(end ? std::string() : end.error().message)) return {};
+    }
+  }
+
+ private:
+  tl::expected<Client::StreamEnd, Failure> read(milliseconds silence) {
+    EventParser parser;
+    const std::string target = last_ ? fmt::format("/v1/events?since={}", *last_) : "/v1/events";
+    return call_.daemon.stream(target, last_, silence, [&](std::string_view bytes) {
+      for (const auto& event : parser.feed(bytes)) print(event);
+      return static_cast<bool>(call_.around.out);
+    });
+  }
+
+  tl::expected<Life, Failure> life() const {
+    const auto version = call_.daemon.get("/v1/version");
+    if (!version) return tl::unexpected(version.error());
+    return Life{version->at("pid").get<int64_t>(), version->at("uptime_seconds").get<double>()};
+  }
+
+  // False: whoever looks on has seen enough.
+  bool wait_for_teald(std::string why) {
+    bool told = false;
+    while (true) {
+      const auto now = life();
+      if (now) {
+        const bool another = now->pid != life_.pid || now->uptime < life_.uptime;
+        life_ = *now;
+        if (another) last_ = 0;
+        if (another || told) say(fmt::format("teald is back, pid {}", now->pid));
+        return another || told || call_.around.pause(kRetry);
+      }
+      if (!told)
+        say(fmt::format("teald is gone; waiting for it ({})", why.empty() ? now.error().message : why));
+      told = true;
+      if (!call_.around.pause(kRetry)) return false;
+    }
+  }
+
+  void say(const std::string& what) { call_.around.err << "teal: " << clean(what) << std::endl; }
+
+  void print(const StreamedEvent& event) {
+    json data = json::parse(event.data, nullptr, false);
+    if (!data.is_object()) data = {{"text", event.data}};
+    if (event.type == "lost") {
+      last_ = number(data, "next") - 1;
+      if (!wants_what_is_kept_)
+        say(fmt::format("events were lost: teald keeps the latest, from {} on", number(data, "next")));
+      return;
+    }
+    if (event.id) last_ = *event.id;
+    ++printed_;
+    if (call_.json) {
+      json document = {{"id", event.id.value_or(0)}, {"event", event.type}};
+      document.update(data);
+      call_.print_line(document);
+    } else {
+      call_.around.out << line(event.type, data) << std::flush;
+    }
+  }
+
+  // Known fields first and in words, others as they are: a newer teald may tell more.
+  static std::string line(const std::string& type, const json& data) {
+    std::string rest;
+    const auto add = [&](const std::string& what) {
+      if (!what.empty()) rest += (rest.empty() ? "" : ", ") + what;
+    };
+    if (const auto generation = number_or_0(data, "generation"); generation != 0)
+      add(fmt::format("generation {}", generation));
+    std::string what = text_or(data, "verb");
+    for (const char* list : {"services", "changes"}) {
+      if (const auto changes = changes_text(part(data, list), false); !changes.empty())
+        what += (what.empty() ? "" : " ") + changes;
+    }
+    add(what);
+    for (const auto& [key, value] : data.items()) {
+      static constexpr std::array<std::string_view, 5> kTold = {"at", "generation", "verb", "services",
+                                                                "changes"};
+      if (std::find(kTold.begin(), kTold.end(), key) != kTold.end() || value.is_null() || value == "")
+        continue;
+      if (key == "result" && value == type) continue;
+      if (key == "duration_us" && value.is_number()) {
+        add(fmt::format("{:.1f}ms", value.get<double>() / 1000));
+      } else {
+        add(fmt::format("{} {}", clean(key),
+                        clean(value.is_string() ? value.get<std::string>() : value.dump())));
+      }
+    }
+    std::string at = text_or(data, "at");
+    if (at.size() > 10 && at[10] == 'T') at[10] = ' ';
+    std::string result = fmt::format("{}  {:<14}  {}", at, clean(type), rest);
+    result.resize(result.find_last_not_of(' ') + 1);
+    return result + "\n";
+  }
+
+  const Invocation& call_;
+  std::optional<uint64_t> last_;  // nothing: from now on
+  bool wants_what_is_kept_ = false;
+  Life life_;
+  size_t printed_ = 0;
+};
+
+}  // namespace
+
+Outcome run_events(const Invocation& call) {
+  const auto since = call.arguments.number("since", 0, std::numeric_limits<int64_t>::max());
+  if (!since) return tl::unexpected(since.error());
+  Follower follower(call, *since);
+  return call.arguments.has("follow") ? follower.follow() : follower.print_kept();
+}
+
+}  // namespace teal::cli

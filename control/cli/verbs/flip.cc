@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "control/cli/verbs/change.h"
+#include "control/cli/verbs/rollout.h"
+
+namespace teal::cli {
+
+Outcome run_flip(const Invocation& call) {
+  const auto to = call.arguments.colour("to");
+  if (!to) return tl::unexpected(to.error());
+  auto request = selection(call);
+  if (!request) return tl::unexpected(request.error());
+  // The colour is always said: a flip that toggled would go the wrong way when it is sent twice.
+  if (!*to)
+    return tl::unexpected(
+        usage_failure("teal flip: --to COLOUR is missing, blue or green", "teal flip --help"));
+  (*request)["to"] = **to;
+  return roll(call, "/v1/flip", std::move(*request), "flip");
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/verbs/change.h"
+#include "control/cli/terminal/table.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<const char*, 3> kLists = {"added", "changed", "retired"};
+
+// "web/green/198.18.2.23:8080", a service's or a group's name, or "" for what is the file's as a whole.
+std::string subject(const json& entry) {
+  std::string name = text_or(entry, "service");
+  if (const auto colour = text_or(entry, "colour"); !colour.empty()) name += "/" + colour;
+  if (const auto address = text_or(entry, "address"); !address.empty()) name += "/" + address;
+  return name;
+}
+
+std::string plan_lines(const json& plan, const Surroundings& around) {
+  Table table{
+      .columns = {{"PLAN"}, {"KIND"}, {"NAME", kLeft, true}, {"DETAIL", kLeft, true}, {"FLOWS", kRight}},
+      .rows = {}};
+  uint64_t held = 0;
+  for (const char* list : kLists) {
+    for (const auto& entry : part(plan, list)) {
+      const auto& flows = part(entry, "flows");
+      const std::string_view kind(list);
+      if (kind == "retired" && flows.is_number()) held += flows.get<uint64_t>();
+      table.rows.push_back({{list, kind == "retired" ? Style::kWarning : Style::kPlain},
+                            text_or(entry, "kind"),
+                            subject(entry),
+                            text_or(entry, "detail"),
+                            flows.is_number() ? std::to_string(flows.get<uint64_t>()) : ""});
+    }
+  }
+  std::string lines;
+  if (!table.rows.empty()) lines = table.text(around.columns, around.colour);
+  if (held != 0)
+    lines += filled(fmt::format("retired: takes no new flows; the {} that hold it go on until they end",
+                                counted(held, "flow")),
+                    2, around.columns);
+  for (const auto& line : texts(plan, "restart")) lines += filled("restart: " + line, 2, around.columns);
+  return lines;
+}
+
+std::string counts(const json& plan) {
+  std::string text;
+  for (const char* list : kLists) {
+    if (const auto count = part(plan, list).size(); count != 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, list);
+  }
+  return text;
+}
+
+}  // namespace
+
+Outcome run_reload(const Invocation& call) {
+  const auto reply = post_change(call, "/v1/reload", json::object());
+  if (!reply) return tl::unexpected(reply.error());
+  if (call.json) {
+    call.print(*reply);
+    return {};
+  }
+  const auto& plan = reply->at("plan");
+  ChangeWords words{.nothing = "what is in force is what the file says",
+                    .lines = plan_lines(plan, call.around)};
+  if (const auto changes = counts(plan); !changes.empty()) {
+    words.done = "reloaded, " + changes;
+    words.would = "reload: " + changes;
+  } else if (!part(plan, "restart").empty()) {
+    words.nothing = "but for what takes a restart of teal-dataplane";
+  }
+  print_change(call, *reply, words);
+  return {};
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cli/verbs/rollout.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/verbs/change.h"
+#include "control/cli/verbs/wait_for.h"
+
+namespace teal::cli {
+namespace {
+
+ChangeWords words_of(const nlohmann::json& reply, std::string_view would, bool colour) {
+  ChangeWords words{.done = changes_text(reply.at("changed"), colour)};
+  words.would = fmt::format("{} {}", would, words.done);
+  words.nothing = unchanged_text(reply, "already there");
+  const auto unchanged = texts(reply, "unchanged");
+  if (!words.done.empty() && !unchanged.empty())
+    words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
+  return words;
+}
+
+WaitFor drain_of(const nlohmann::json& reply, std::chrono::milliseconds timeout) {
+  WaitFor wanted{.services = texts(reply, "unchanged"), .condition = "drained", .timeout = timeout};
+  for (const auto& change : reply.at("changed")) {
+    wanted.services.push_back(text(change, "service"));
+    wanted.active[wanted.services.back()] = text(change, "to");
+  }
+  return wanted;
+}
+
+}  // namespace
+
+Outcome roll(const Invocation& call, const std::string& target, nlohmann::json request,
+             std::string_view would) {
+  const auto timeout = call.arguments.duration("timeout");
+  if (!timeout) return tl::unexpected(timeout.error());
+  auto reply = post_change(call, target, std::move(request));
+  if (!reply) return tl::unexpected(reply.error());
+  if (!call.json) print_change(call, *reply, words_of(*reply, would, call.around.colour));
+
+  const bool waits = call.arguments.has("wait") && !flag(*reply, "dry_run");
+  if (waits) {
+    const WaitFor wanted = drain_of(*reply, timeout->value_or(kDefaultWait));
+    const auto took = wait_for(call, wanted);
+    if (!took) {
+      Failure failure = took.error();
+      failure.message += "; what was changed stands";
+      if (failure.exit_code == kRolledBack) failure.message = took.error().message;
+      failure.done = std::make_shared<const nlohmann::json>(std::move(*reply));
+      return tl::unexpected(std::move(failure));
+    }
+    if (call.json) {
+      (*reply)["waited"] = {{"condition", wanted.condition}, {"seconds", took->count()}};
+    } else {
+      call.around.out << waited_text(wanted, *took);
+    }
+  }
+  if (call.json) call.print(*reply);
+  return {};
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/terminal/table.h"
+#include "control/cli/verb.h"
+#include "dataplane/shm/counters.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Meaning {
+  std::string_view name;
+  std::string_view text;
+};
+
+// In the order in which they are shown: events, then drops.
+constexpr Meaning kEvents[] = {
+#define X(name, text) {#name, text},
+    TEAL_EVENTS(X)
+#undef X
+};
+constexpr Meaning kDrops[] = {
+#define X(name, text) {#name, text},
+    TEAL_DROP_REASONS(X)
+#undef X
+};
+
+uint64_t count_of(const json& counters, std::string_view name) {
+  return counters.value(std::string(name), uint64_t{0});
+}
+
+void add_rows(Table& table, const json& totals, std::span<const Meaning> meanings, std::string_view prefix,
+              bool all) {
+  for (const auto& [name, text] : meanings) {
+    const uint64_t count = count_of(totals, name);
+    if (count != 0 || all)
+      table.rows.push_back({std::string(name), std::to_string(count), fmt::format("{}{}", prefix, text)});
+  }
+}
+
+// A daemon newer than this program may count more.
+void add_unknown(Table& table, const json& totals, bool all) {
+  for (const auto& [name, count] : totals.items()) {
+    const auto is_it = [&name = name](const Meaning& meaning) { return meaning.name == name; };
+    if (std::any_of(std::begin(kEvents), std::end(kEvents), is_it) ||
+        std::any_of(std::begin(kDrops), std::end(kDrops), is_it))
+      continue;
+    if (count != 0 || all) table.rows.push_back({name, std::to_string(count.get<uint64_t>()), ""});
+  }
+}
+
+Table workers_table(const json& workers) {
+  Table table{.columns = {{"WORKER", kRight}, {"STATE"}, {"BUSY", kRight}, {"GENERATION", kRight}},
+              .rows = {}};
+  for (const auto& worker : workers) {
+    table.rows.push_back({std::to_string(worker.at("index").get<uint64_t>()),
+                          worker.at("state").get<std::string>(),
+                          fmt::format("{:.1f}%", 100 * worker.at("busy_ratio").get<double>()),
+                          std::to_string(worker.at("adopted_generation").get<uint64_t>())});
+  }
+  return table;
+}
+
+// The shown counters with a column for each worker; as many columns a table as the screen holds.
+std::string by_worker(const json& workers, const Table& shown, const Surroundings& around) {
+  size_t name_width = 0, count_width = 0;
+  for (const auto& row : shown.rows) {
+    name_width = std::max(name_width, row[0].text.size());
+    count_width = std::max(count_width, row[1].text.size());  // no worker's count is longer than the total
+  }
+  count_width = std::max<size_t>(count_width, std::string_view("WORKER 00").size()) + 2;
+  const size_t screen = around.columns;
+  const size_t a_table = screen > name_width + count_width ? (screen - name_width) / count_width : 1;
+  std::string text;
+  for (size_t first = 0; first < workers.size(); first += a_table) {
+    const size_t last = std::min(workers.size(), first + a_table);
+    Table table{.columns = {{"COUNTER"}}, .rows = {}};
+    for (size_t w = first; w < last; ++w) {
+      table.columns.push_back({fmt::format("WORKER {}", workers[w].at("index").get<uint64_t>()), kRight});
+    }
+    for (const auto& row : shown.rows) {
+      std::vector<Cell> cells = {row[0].text};
+      for (size_t w = first; w < last; ++w)
+        cells.emplace_back(std::to_string(count_of(workers[w].at("counters"), row[0].text)));
+      table.rows.push_back(std::move(cells));
+    }
+    text += "\n" + table.text(around.columns, around.colour);
+  }
+  return text;
+}
+
+}  // namespace
+
+Outcome run_stats(const Invocation& call) {
+  const auto reply = call.daemon.get("/v1/counters");
+  if (!reply) return tl::unexpected(reply.error());
+  if (call.json) {
+    call.print(*reply);
+    return {};
+  }
+  const auto& workers = reply->at("workers");
+  const auto& totals = reply->at("totals");
+  const bool all = call.arguments.has("all");
+  auto& out = call.around.out;
+
+  Table table{.columns = {{"COUNTER"}, {"TOTAL", kRight}, {"MEANING", kLeft, true}}, .rows = {}};
+  add_rows(table, totals, kEvents, "", all);
+  add_rows(table, totals, kDrops, "dropped: ", all);
+  add_unknown(table, totals, all);
+
+  out << (workers.empty() ? "no worker runs\n"
+                          : workers_table(workers).text(call.around.columns, call.around.colour));
+  out << '\n';
+  if (table.rows.empty()) {
+    out << "all counters are 0\n";
+    return {};
+  }
+  out << table.text(call.around.columns, call.around.colour);
+  if (workers.size() > 1) out << by_worker(workers, table, call.around);
+  return {};
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <time.h>
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/terminal/bars.h"
+#include "control/cli/verbs/services.h"
+#include "control/cli/verbs/status_page.h"
+#include "control/cli/terminal/table.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::seconds kDefaultInterval(1);
+
+// Leaves the named services only, in the file's order.
+Outcome select(json& services, const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  const auto is_there = [&](const json& name, const auto& in) {
+    return std::any_of(in.begin(), in.end(), [&](const json& service) { return service.at("name") == name; });
+  };
+  for (const auto& name : names) {
+    if (!is_there(name, services)) return tl::unexpected(unknown_service(name, services));
+  }
+  json chosen = json::array();
+  for (const auto& service : services) {
+    if (std::find(names.begin(), names.end(), service.at("name")) != names.end()) chosen.push_back(service);
+  }
+  services = std::move(chosen);
+  return {};
+}
+
+tl::expected<json, Failure> fetch(const Invocation& call) {
+  auto reply = call.daemon.get("/v1/services");
+  if (!reply) return reply;
+  const auto selected = select(reply->at("services"), call.arguments.positional);
+  if (!selected) return tl::unexpected(selected.error());
+  return reply;
+}
+
+std::string clock_line(std::chrono::milliseconds interval) {
+  const time_t now = time(nullptr);
+  tm local{};
+  localtime_r(&now, &local);
+  return fmt::format("{:02}:{:02}:{:02}, every {}\n", local.tm_hour, local.tm_min, local.tm_sec,
+                     setting_text(std::chrono::duration<double>(interval).count()));
+}
+
+// Written over the page before, in one go and without clearing the screen first: a terminal never shows less
+// than a page, so nothing flickers. What does not fit is counted.
+std::string redrawn(const std::string& page, bool first, unsigned rows) {
+  std::string screen = first ? "\033[2J\033[H" : "\033[H";
+  auto lines = split(page, '\n');
+  lines.pop_back();  // behind the last line end
+  const size_t shown = lines.size() < rows ? lines.size() : rows - 2;
+  for (size_t i = 0; i < shown; ++i) screen.append(lines[i]).append("\033[K\n");
+  if (shown < lines.size()) screen += fmt::format("... and {} more lines\033[K\n", lines.size() - shown);
+  return screen + "\033[J";
+}
+
+// One page or one line of JSON after the other. A daemon that goes away is waited for: it may be restarting.
+Outcome watch(const Invocation& call, std::chrono::milliseconds interval, uint64_t count) {
+  auto reply = fetch(call);
+  if (!reply) return tl::unexpected(reply.error());
+  auto& around = call.around;
+  auto& out = around.out;
+  Bars bars;
+  for (uint64_t shown = 0; shown < count;) {
+    if (!reply && !may_pass(reply.error())) return tl::unexpected(reply.error());
+    if (call.json) {
+      call.print_line(reply ? *reply : to_json(reply.error()));
+    } else {
+      if (around.measure) around.measure(around);
+      std::string text = clock_line(interval);
+      if (reply) {
+        text += status_page(*reply, !call.arguments.positional.empty(), around) + "\n" +
+                bars.text(reply->at("services"), std::chrono::steady_clock::now(), around);
+      } else {
+        text += filled(reply.error().message + "; trying again", 0, around.columns);
+      }
+      out << (around.terminal ? redrawn(text, shown == 0, around.rows) : text + "\n") << std::flush;
+    }
+    if (!out || ++shown == count || !around.pause(interval)) return {};
+    reply = fetch(call);
+  }
+  return {};
+}
+
+}  // namespace
+
+Outcome run_status(const Invocation& call) {
+  const auto interval = call.arguments.duration("interval");
+  if (!interval) return tl::unexpected(interval.error());
+  const auto count = call.arguments.number("count", 1, std::numeric_limits<uint32_t>::max());
+  if (!count) return tl::unexpected(count.error());
+  if (call.arguments.has("watch")) {
+    return watch(call, interval->value_or(kDefaultInterval),
+                 count->value_or(std::numeric_limits<uint64_t>::max()));
+  }
+  if (*interval || *count) {
+    return tl::unexpected(
+        usage_failure(fmt::format("--{} goes with --watch", *interval ? "interval" : "count"),
+                      "teal status --watch --interval 2s"));
+  }
+  const auto reply = fetch(call);
+  if (!reply) return tl::unexpected(reply.error());
+  if (call.json) {
+    call.print(*reply);
+  } else {
+    call.around.out << status_page(*reply, !call.arguments.positional.empty(), call.around);
+  }
+  return {};
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cli/verbs/status_page.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/terminal/table.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+// Backends are shown for the services that are named, and for all while they fit a screen.
+constexpr size_t kBackendsOnAScreen = 24;
+
+// A line that may be longer than the screen.
+std::string wrapped(const std::string& line, const Surroundings& around) {
+  return filled(line, 2, around.columns);
+}
+
+std::string warning(const std::string& line, const Surroundings& around) {
+  std::string text = wrapped(line, around);
+  text.pop_back();
+  return styled(text, Style::kWarning, around.colour) + "\n";
+}
+
+std::string summary_line(const json& reply) {
+  const auto generation = number(reply, "generation");
+  const auto& dataplane = reply.at("dataplane");
+  std::string line = fmt::format("generation {}; ", generation);
+  if (!dataplane.at("running").get<bool>()) return line + "the dataplane is not running";
+  line += fmt::format("dataplane {}: {}", dataplane.at("pid").get<int64_t>(),
+                      counted(number(dataplane, "workers"), "worker"));
+  if (const auto adopted = number(dataplane, "adopted_generation"); adopted != generation)
+    line += fmt::format(" (on generation {})", adopted);
+  return line + fmt::format("; {} of {} flow entries", number(dataplane, "flow_entries"),
+                            number(dataplane, "flow_capacity"));
+}
+
+// What an operator has to know before anything else.
+std::string warnings_of(const json& reply, const Surroundings& around) {
+  std::string lines;
+  if (const auto& lock = part(reply, "lock"); !lock.is_null())
+    lines += warning(lock_text(lock) + " (teal unlock)", around);
+  if (const auto& config = part(reply, "config"); !config.is_null() && flag(config, "file_differs"))
+    lines += warning("the config file has changed since it was loaded: teal reload --dry-run", around);
+  return lines;
+}
+
+Cell state_of_colour(const json& service, const std::string& colour) {
+  if (service.at("active") == colour) return "active";
+  const auto& draining = service.at("draining");
+  if (draining.is_null() || draining.at("colour") != colour) return "";
+  const auto state = text_or(draining, "state");
+  return {state.empty() ? "draining" : state, Style::kWarning};
+}
+
+Cell state_of_backend(const json& backend) {
+  if (flag(backend, "retired")) return {"retired", Style::kWarning};
+  std::string state;
+  const auto add = [&](const std::string& what) { state += (state.empty() ? "" : ", ") + what; };
+  const auto admin = text_or(backend, "state");
+  const bool takes_flows = admin.empty() || admin == "ready";
+  if (!takes_flows) add(admin);
+  if (text_or(backend, "next_hop") == "unresolved") add("no next hop");
+  const bool warns = !state.empty();
+  const auto weight = number(backend, "weight");
+  const auto& in_file = part(backend, "file_weight");
+  if (takes_flows && in_file.is_number() && in_file != weight) {
+    add(fmt::format("weight {} (file {})", weight, in_file.get<uint64_t>()));
+  } else if (takes_flows && weight != 1) {
+    add(fmt::format("weight {}", weight));
+  }
+  return {state, warns ? Style::kWarning : Style::kPlain};
+}
+
+size_t members(const json& backends) {
+  return static_cast<size_t>(
+      std::count_if(backends.begin(), backends.end(), [](const json& b) { return !flag(b, "retired"); }));
+}
+
+void add_rows(Table& table, const json& service, bool with_backends) {
+  std::string name = text(service, "name");
+  for (const std::string colour : {"blue", "green"}) {
+    const auto& pool = service.at("colours").at(colour);
+    const auto& backends = pool.at("backends");
+    table.rows.push_back({std::exchange(name, ""),
+                          {colour, style_of(colour)},
+                          counted(members(backends), "backend"),
+                          std::to_string(number(pool, "flows")),
+                          std::to_string(number(pool, "closing")),
+                          std::to_string(number(pool, "new_flows")),
+                          state_of_colour(service, colour)});
+    if (!with_backends) continue;
+    for (const auto& backend : backends) {
+      table.rows.push_back({"", "", "  " + text(backend, "address"), std::to_string(number(backend, "flows")),
+                            std::to_string(number(backend, "closing")), "", state_of_backend(backend)});
+    }
+  }
+}
+
+// What else is to know of a service that was named.
+std::string detail_lines(const json& service, const Surroundings& around) {
+  std::string line = fmt::format("{}: {} {}, active {}", text(service, "name"), text(service, "vip"),
+                                 text(service, "protocol"), text(service, "active"));
+  if (const auto previous = text_or(service, "previous"); !previous.empty())
+    line += fmt::format(", before {}", previous);
+  std::string lines = wrapped(line, around);
+  if (const auto at = text_or(service, "flipped_at"); !at.empty()) {
+    lines += fmt::format("  flipped at {} in generation {}\n", time_text(at),
+                         number(service, "generation_of_flip"));
+  }
+  if (const auto& drain = part(service, "drain"); !drain.is_null()) {
+    lines += fmt::format("  drains for {}, then {}; udp {}\n",
+                         setting_text(drain.at("timeout_seconds").get<double>()), text(drain, "then"),
+                         text(drain, "udp"));
+  }
+  return lines;
+}
+
+std::string drain_line(const json& service, const Surroundings& around) {
+  const auto& draining = service.at("draining");
+  if (draining.is_null()) return {};
+  std::string line = fmt::format("draining: {} {}, {} left on {}", text(service, "name"),
+                                 text(draining, "colour"), counted(number(draining, "flows"), "flow"),
+                                 counted(number(draining, "backends"), "backend"));
+  const auto state = text_or(draining, "state");
+  const auto& left = part(draining, "seconds_left");
+  if (state == "resetting") {
+    line += "; the deadline is over, they are being reset";
+  } else if (state == "overdue") {
+    line += fmt::format("; the deadline is over, then = {}", text_or(draining, "then"));
+  } else if (left.is_number()) {
+    line += fmt::format("; {} to the deadline, then {}", span_text(left.get<double>()),
+                        text_or(draining, "then"));
+  }
+  if (const auto& estimate = part(draining, "estimate_seconds"); estimate.is_number())
+    line += fmt::format("; done in about {}", span_text(estimate.get<double>()));
+  return wrapped(line, around);
+}
+
+std::string retired_line(const json& service, const Surroundings& around) {
+  return wrapped(fmt::format("retired: {} {} {}, {} left", text(service, "name"), text(service, "vip"),
+                             text(service, "protocol"), counted(number(service, "flows"), "flow")),
+                 around);
+}
+
+}  // namespace
+
+std::string status_page(const json& reply, bool named, const Surroundings& around) {
+  const auto& services = reply.at("services");
+  size_t backends = 0;
+  for (const auto& service : services) {
+    for (const auto& pool : service.at("colours")) backends += pool.at("backends").size();
+  }
+  const bool with_backends = named || backends <= kBackendsOnAScreen;
+  Table table{.columns = {{"SERVICE", kLeft, true},
+                          {"COLOUR"},
+                          {"BACKEND", kLeft, true},
+                          {"FLOWS", kRight},
+                          {"CLOSING", kRight},
+                          {"BEGUN", kRight},
+                          {"STATE", kLeft, true}},
+              .rows = {}};
+  std::string page = wrapped(summary_line(reply), around) + warnings_of(reply, around);
+  std::string notes, drift;
+  for (const auto& service : services) {
+    add_rows(table, service, with_backends);
+    if (named) page += detail_lines(service, around);
+    notes += drain_line(service, around);
+    for (const auto& line : texts(service, "drift"))
+      drift += wrapped(fmt::format("drift: {}: {}", text(service, "name"), line), around);
+  }
+  page += "\n" + table.text(around.columns, around.colour) + notes;
+  if (!named) {
+    for (const auto& service : part(reply, "retired_services")) page += retired_line(service, around);
+  }
+  page += drift;
+  if (!with_backends) page += "teal status SERVICE shows a service's backends\n";
+  return page;
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cli/verbs/wait_for.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/answer.h"
+#include "control/cli/verbs/services.h"
+#include "control/cli/terminal/table.h"
+
+namespace teal::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kFirstPause(200);
+constexpr milliseconds kLongestPause(2000);
+constexpr milliseconds kLongestAnswer(10'000);
+constexpr milliseconds kLeastPatience(1000);  // with an answer, also when the time is nearly over
+
+using Lines = std::vector<std::string>;  // what is left, a line for each service; none: it is as wanted
+
+std::optional<std::string> not_drained(const nlohmann::json& service) {
+  const std::string colour = other_colour(text(service, "active"));
+  const auto flows = number(service.at("colours").at(colour), "flows");
+  if (flows == 0) return std::nullopt;
+  std::string line = fmt::format("{}: {} of {} left", text(service, "name"), counted(flows, "flow"), colour);
+  const auto& draining = part(service, "draining");
+  if (draining.is_null()) return line;
+  if (const auto& estimate = part(draining, "estimate_seconds"); estimate.is_number())
+    line += fmt::format(", about {} to go", span_text(estimate.get<double>()));
+  if (const auto state = text_or(draining, "state"); state == "overdue" || state == "resetting")
+    line += ", " + state;
+  return line;
+}
+
+std::optional<std::string> not_healthy(const nlohmann::json& service) {
+  const std::string colour = text(service, "active");
+  std::vector<std::string> unresolved;
+  size_t taking = 0;
+  for (const auto& backend : service.at("colours").at(colour).at("backends")) {
+    const auto state = text_or(backend, "state");
+    if (flag(backend, "retired") || (!state.empty() && state != "ready") || number(backend, "weight") == 0)
+      continue;
+    ++taking;
+    if (text(backend, "next_hop") != "resolved") unresolved.push_back(text(backend, "address"));
+  }
+  if (taking == 0) return fmt::format("{}: no backend of {} is ready", text(service, "name"), colour);
+  if (unresolved.empty()) return std::nullopt;
+  const std::string which =
+      unresolved.size() > 4 ? counted(unresolved.size(), "backend") : joined(unresolved, ", ");
+  return fmt::format("{}: no next hop for {} ({})", text(service, "name"), which, colour);
+}
+
+tl::expected<Lines, Failure> not_adopted(const Client& daemon) {
+  const auto summary = get_summary(daemon);
+  if (!summary) return tl::unexpected(summary.error());
+  const auto& dataplane = summary->at("dataplane");
+  if (!dataplane.at("running").get<bool>()) return Lines{"the dataplane is not running"};
+  const auto adopted = number(dataplane, "adopted_generation"), latest = number(*summary, "generation");
+  if (adopted >= latest) return Lines();
+  return Lines{fmt::format("a worker is on generation {}, the latest is {}", adopted, latest)};
+}
+
+tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& wanted) {
+  const auto services = get_services(daemon, wanted.services);
+  if (!services) return tl::unexpected(services.error());
+  Lines lines;
+  for (const auto& service : *services) {
+    const auto name = text(service, "name");
+    if (const auto kept = wanted.active.find(name);
+        kept != wanted.active.end() && service.at("active") != kept->second) {
+      return tl::unexpected(
+          Failure{.exit_code = kRolledBack,
+                  .code = "rolled_back",
+                  .message = fmt::format("{} is {} again: somebody changed it while this waited", name,
+                                         text(service, "active")),
+                  .hint = fmt::format("teal history {} shows who, and why", name)});
+    }
+    auto line = wanted.condition == "healthy" ? not_healthy(service) : not_drained(service);
+    if (line) lines.push_back(std::move(*line));
+  }
+  if (wanted.condition == "settled") {
+    auto adoption = not_adopted(daemon);
+    if (!adoption) return adoption;
+    lines.insert(lines.end(), adoption->begin(), adoption->end());
+  }
+  return lines;
+}
+
+std::string hint_for(const WaitFor& wanted, const Lines& left) {
+  const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
+  if (wanted.condition == "healthy")
+    return fmt::format("teal backend list {} shows them; ip neigh shows what the kernel knows", name);
+  if (left.size() == 1 && !left.front().starts_with(wanted.services.front() + ":") &&
+      wanted.services.size() == 1)
+    return "teal stats shows the workers";
+  return fmt::format("teal drain {} shows who holds them; with --timeout 1s --then reset it ends them", name);
+}
+
+class Progress {  // a line that is written over, on a terminal
+ public:
+  explicit Progress(const Invocation& call)
+      : around_(call.around), shown_(call.around.terminal && !call.json) {}
+  ~Progress() {
+    if (shown_) around_.out << "\r\033[K" << std::flush;
+  }
+  void show(std::string line, size_t more) {
+    if (!shown_) return;
+    if (more != 0) line += fmt::format(" (and {} more)", more);
+    line.resize(std::min<size_t>(line.size(), around_.columns - 1));
+    around_.out << "\r" << line << "\033[K" << std::flush;
+  }
+
+ private:
+  Surroundings& around_;
+  bool shown_;
+};
+
+}  // namespace
+
+tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& call, const WaitFor& wanted) {
+  const auto start = Clock::now();
+  const auto deadline = start + wanted.timeout;
+  Client daemon = call.daemon;
+  Progress progress(call);
+  auto pause = kFirstPause;
+  std::optional<Lines> left;
+  while (true) {
+    const auto rest = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    daemon.set_timeout(std::clamp(rest, kLeastPatience, kLongestAnswer));
+    const auto asked_at = Clock::now();
+    auto now_left = what_is_left(daemon, wanted);
+    if (now_left) {
+      if (now_left->empty()) return Clock::now() - start;
+      left = std::move(*now_left);
+      progress.show(left->front(), left->size() - 1);
+    } else if (!may_pass(now_left.error()) || !left) {
+      return tl::unexpected(now_left.error());
+    } else {  // it answered before: it is being restarted, most likely
+      left = Lines{now_left.error().message};
+      progress.show(left->front(), 0);
+    }
+    const auto now = Clock::now();
+    if (now >= deadline) break;
+    // A daemon that takes long to answer is not to be kept busy with that.
+    const auto longest = std::chrono::ceil<milliseconds>(deadline - now);
+    const auto considerate = std::chrono::duration_cast<milliseconds>(4 * (now - asked_at));
+    if (!call.around.pause(std::min(std::max(pause, considerate), longest))) break;
+    pause = std::min(pause * 5 / 4, kLongestPause);
+  }
+  return tl::unexpected(
+      Failure{.exit_code = kTimeout,
+              .code = "timeout",
+              .message = fmt::format("not {} within {}", wanted.condition,
+                                     setting_text(std::chrono::duration<double>(wanted.timeout).count())),
+              .hint = hint_for(wanted, *left),
+              .details = std::move(*left)});
+}
+
+std::string waited_text(const WaitFor& wanted, std::chrono::duration<double> took) {
+  return fmt::format("{} {} {} ({})\n", names_or_count(wanted.services),
+                     wanted.services.size() == 1 ? "is" : "are", wanted.condition, span_text(took.count()));
+}
+
+}  // namespace teal::cli

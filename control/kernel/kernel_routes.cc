@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two netlink sockets: one for questions, one for the kernel's notifications. A notification is only looked
+// at to tell whether it can change an answer that was given; the answers themselves are always asked for
+// anew. Neighbours turn stale and are confirmed all the time, and a router's table changes many times a
+// second: with neither of these does `changed` need to be called, unless a MAC differs or a prefix holds a
+// destination that was asked for.
+#include "control/kernel/kernel_routes.h"
+
+#include <utility>  // before Asio 1.74, which forgets it in C++20
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <linux/rtnetlink.h>
+#include <netlink/addr.h>
+#include <netlink/route/route.h>
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "control/kernel/neighbour.h"
+#include "control/kernel/netlink_ptr.h"
+#include "control/kernel/route_query.h"
+
+namespace teal {
+namespace {
+
+constexpr std::chrono::milliseconds kMergeTime(20);
+constexpr int kNotificationBufferBytes = 1 << 20;
+constexpr int kReadsPerTurn = 256;  // then the rest of the event loop has its turn
+
+struct Hash {
+  size_t operator()(const IpAddress& address) const {
+    return std::hash<uint64_t>()(address.word(0) * 0x9e3779b97f4a7c15u ^ address.word(1));
+  }
+  size_t operator()(const NeighbourKey& key) const { return operator()(key.address) * 31 + key.ifindex; }
+};
+
+std::string failure(const char* what, int libnl_error) {
+  return std::string("rtnetlink: ") + what + ": " + nl_geterror(libnl_error);
+}
+
+}  // namespace
+
+struct KernelRoutes::Impl {
+  Impl(boost::asio::io_context& io, std::function<void()> on_changed)
+      : changed(std::move(on_changed)), descriptor(io), merge_timer(io) {}
+  ~Impl() {
+    if (descriptor.is_open()) descriptor.release();  // libnl closes it
+  }
+
+  tl::expected<void, std::string> open();
+  Route with_neighbour(const Way& way);
+  void keep(const NeighbourKey& key, const Neighbour& present);
+  void wait_for_notification();
+  void read_notifications();
+  bool matters(nl_msg* message);
+  void tell_soon();
+
+  std::function<void()> changed;
+  NetlinkSocketPtr requests;
+  NetlinkSocketPtr notifications;
+  boost::asio::posix::stream_descriptor descriptor;  // of `notifications`
+  boost::asio::steady_timer merge_timer;
+  bool telling = false;            // merge_timer runs
+  bool something_changed = false;  // set by matters()
+  // What was answered. Nothing is taken out: the destinations are the config's backends, and one too many
+  // only costs a needless call of `changed`.
+  std::unordered_set<IpAddress, Hash> destinations;
+  std::unordered_map<NeighbourKey, std::optional<MacAddress>, Hash> neighbours;
+  std::optional<bool> kernel_manages;  // NTF_EXT_MANAGED works; known after the first try
+  // Handlers hold it weakly: one that is already queued may outlive this object.
+  std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
+};
+
+tl::expected<void, std::string> KernelRoutes::Impl::open() {
+  requests.reset(nl_socket_alloc());
+  notifications.reset(nl_socket_alloc());
+  if (requests == nullptr || notifications == nullptr)
+    return tl::unexpected(std::string("rtnetlink: out of memory for a socket"));
+  if (const int error = nl_connect(requests.get(), NETLINK_ROUTE); error < 0) {
+    return tl::unexpected(failure("cannot open the socket for requests", error));
+  }
+  nl_sock* const socket = notifications.get();
+  nl_socket_disable_seq_check(socket);
+  const auto on_message = [](nl_msg* message, void* context) {
+    auto& impl = *static_cast<Impl*>(context);
+    if (!impl.something_changed) impl.something_changed = impl.matters(message);
+    return static_cast<int>(NL_OK);
+  };
+  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_message, this);
+  if (const int error = nl_connect(socket, NETLINK_ROUTE); error < 0) {
+    return tl::unexpected(failure("cannot open the socket for notifications", error));
+  }
+  if (const int error = nl_socket_add_memberships(socket, RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR,
+                                                  RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                                                  RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, 0);
+      error < 0) {
+    return tl::unexpected(failure("cannot subscribe to links, neighbours, addresses and routes", error));
+  }
+  nl_socket_add_membership(socket, RTNLGRP_NEXTHOP);  // since kernel 5.3; there are none to follow before
+  // No more than net.core.rmem_max without CAP_NET_ADMIN; an overrun is noticed, so a smaller buffer will do.
+  nl_socket_set_buffer_size(socket, kNotificationBufferBytes, 0);
+  if (const int error = nl_socket_set_nonblocking(socket); error < 0) {
+    return tl::unexpected(failure("cannot make the socket for notifications non-blocking", error));
+  }
+  boost::system::error_code error;
+  descriptor.assign(nl_socket_get_fd(socket), error);
+  if (error)
+    return tl::unexpected("rtnetlink: cannot wait on the socket for notifications: " + error.message());
+  wait_for_notification();
+  return {};
+}
+
+Route KernelRoutes::Impl::with_neighbour(const Way& way) {
+  const auto present = get_neighbour(requests.get(), way.neighbour);
+  neighbours[way.neighbour] = present.mac;
+  keep(way.neighbour, present);
+  return {.ifindex = way.neighbour.ifindex, .gateway_or_self = way.neighbour.address, .mac = present.mac};
+}
+
+void KernelRoutes::Impl::keep(const NeighbourKey& key, const Neighbour& present) {
+  if (is_fixed(present) || present.managed) return;
+  if (kernel_manages.value_or(true)) {
+    const int error = request_neighbour(requests.get(), key, present, NeighbourRequest::kManaged);
+    if (kernel_manages) return;
+    // A kernel that does not know the flag says nothing of it. An error can have other causes: the interface
+    // is gone, the table is full.
+    if (error == 0) kernel_manages = get_neighbour(requests.get(), key).managed;
+    if (kernel_manages.value_or(true)) return;
+  }
+  const bool stale = (present.state & NUD_STALE) != 0;
+  if (present.mac && !stale) return;
+  request_neighbour(requests.get(), key, present, stale ? NeighbourRequest::kProbe : NeighbourRequest::kUse);
+}
+
+void KernelRoutes::Impl::wait_for_notification() {
+  descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                        [weak = std::weak_ptr(self)](const boost::system::error_code& error) {
+                          const auto alive = weak.lock();
+                          if (error || alive == nullptr) return;
+                          (*alive)->read_notifications();
+                          (*alive)->wait_for_notification();
+                        });
+}
+
+void KernelRoutes::Impl::read_notifications() {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const int error = nl_recvmsgs_default(notifications.get());
+    if (error == -NLE_AGAIN) break;
+    // An overrun (ENOBUFS) above all: what was lost is not known, so everything may have changed.
+    if (error < 0) something_changed = true;
+  }
+  if (std::exchange(something_changed, false)) tell_soon();
+}
+
+bool KernelRoutes::Impl::matters(nl_msg* message) {
+  nlmsghdr* const header = nlmsg_hdr(message);
+  switch (header->nlmsg_type) {
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: {
+      rtnl_neigh* raw = nullptr;
+      if (rtnl_neigh_parse(header, &raw) < 0) return true;
+      const NeighbourPtr neighbour(raw);
+      const auto address = to_ip_address(rtnl_neigh_get_dst(raw));
+      if (!address) return false;  // a bridge's
+      const auto told = neighbours.find({static_cast<uint32_t>(rtnl_neigh_get_ifindex(raw)), *address});
+      const bool removed = header->nlmsg_type == RTM_DELNEIGH;
+      return told != neighbours.end() && told->second != (removed ? std::nullopt : usable_mac(raw));
+    }
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: {
+      rtnl_route* raw = nullptr;
+      if (rtnl_route_parse(header, &raw) < 0) return true;
+      const RoutePtr route(raw);
+      const nl_addr* const prefix = rtnl_route_get_dst(raw);
+      if (prefix == nullptr || nl_addr_get_prefixlen(prefix) == 0) return true;  // a default route
+      const auto network = to_ip_address(prefix);
+      if (!network) return false;  // multicast, MPLS
+      const unsigned bits = nl_addr_get_prefixlen(prefix) + (network->is_v4() ? 96 : 0);
+      return std::any_of(destinations.begin(), destinations.end(), [&](const IpAddress& destination) {
+        return same_prefix(destination, *network, bits);
+      });
+    }
+    default:
+      return true;  // links, addresses, rules, next-hop objects: seldom, and they can change anything
+  }
+}
+
+void KernelRoutes::Impl::tell_soon() {
+  if (std::exchange(telling, true)) return;
+  merge_timer.expires_after(kMergeTime);
+  merge_timer.async_wait([weak = std::weak_ptr(self)](const boost::system::error_code& error) {
+    const auto alive = weak.lock();
+    if (error || alive == nullptr) return;
+    (*alive)->telling = false;
+    const auto call = (*alive)->changed;  // a copy: the callee may destroy the KernelRoutes
+    call();
+  });
+}
+
+KernelRoutes::KernelRoutes(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KernelRoutes::~KernelRoutes() = default;
+
+tl::expected<std::unique_ptr<KernelRoutes>, std::string> KernelRoutes::open(boost::asio::io_context& io,
+                                                                            std::function<void()> changed) {
+  auto impl = std::make_unique<Impl>(io, std::move(changed));
+  if (auto opened = impl->open(); !opened) return tl::unexpected(opened.error());
+  return std::unique_ptr<KernelRoutes>(new KernelRoutes(std::move(impl)));
+}
+
+std::optional<Route> KernelRoutes::lookup(const IpAddress& destination) {
+  impl_->destinations.insert(destination);
+  nl_sock* const socket = impl_->requests.get();
+  const auto way = find_way(socket, destination);
+  if (!way) return std::nullopt;
+  Route route = impl_->with_neighbour(*way);
+  route.on_link_prefix_bits = on_link_bits(socket, *way);
+  return route;
+}
+
+std::optional<Route> KernelRoutes::default_route(bool v4, std::span<const uint32_t> ifindexes) {
+  const auto way = find_default_way(impl_->requests.get(), v4, ifindexes);
+  if (!way) return std::nullopt;
+  return impl_->with_neighbour(*way);
+}
+
+std::vector<IpAddress> KernelRoutes::local_addresses() {
+  std::vector<IpAddress> result;
+  for (const auto& address : interface_addresses(impl_->requests.get())) result.push_back(address.address);
+  return result;
+}
+
+void KernelRoutes::refresh() {
+  const bool by_kernel = impl_->kernel_manages.value_or(true);
+  for (const auto& [key, mac] : impl_->neighbours) {
+    // The kernel keeps those that it manages, but an unresolved entry that went with its link was not missed
+    // by anyone.
+    if (by_kernel && mac) continue;
+    impl_->keep(key, get_neighbour(impl_->requests.get(), key));
+  }
+}
+
+}  // namespace teal

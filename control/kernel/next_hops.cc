@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/kernel/next_hops.h"
+
+#include <array>
+#include <unordered_map>
+
+#include "dataplane/config/options.h"
+
+#include <spdlog/spdlog.h>
+
+namespace teal {
+
+namespace {
+
+struct AddressHash {
+  size_t operator()(const IpAddress& address) const { return address_hash(address, 0); }
+};
+
+constexpr uint32_t kLookupsPerSlice = 16;  // each is some round trips to the kernel, tens of microseconds
+
+}  // namespace
+
+std::optional<uint16_t> port_of(const SegmentHeader& header, uint32_t ifindex) {
+  for (uint16_t id = 0; id < kMaxPorts; ++id) {
+    const PortRow& port = header.ports[id];
+    if (port.present != 0 && port.ifindex != 0 && port.ifindex == ifindex) return id;
+  }
+  return std::nullopt;
+}
+
+uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route) {
+  if (!route || !route->mac) return Hop::kNone;
+  const std::optional<uint16_t> port = port_of(header, route->ifindex);
+  return port ? Hop{*port, *route->mac}.word() : Hop::kNone;
+}
+
+// Relaxed stores: a hop is one word, whole in itself; a worker that still sees the old one sends to where the
+// kernel sent until now.
+Task<void> NextHops::pass(std::vector<BackendState> backends) {
+  const std::shared_ptr<Segment> segment = publisher_.segment();
+  if (segment == nullptr) co_return;
+  SegmentHeader& header = segment->header();
+  set_client_defaults(header);
+
+  std::array<const BackendState*, kMaxBackends> by_id{};
+  for (const BackendState& backend : backends) by_id[backend.id] = &backend;
+  std::unordered_map<IpAddress, std::optional<Route>, AddressHash> known;
+  std::map<uint16_t, bool> resolved;
+  for (uint32_t id = 0; id < kMaxBackends; ++id) {
+    uint64_t hop = Hop::kNone;
+    uint8_t on_link_bits = 0;
+    if (by_id[id] != nullptr) {
+      const IpAddress& address = by_id[id]->socket.address;
+      auto route = known.find(address);
+      if (route == known.end()) {
+        route = known.emplace(address, routes_.lookup(address)).first;
+        if (known.size() % kLookupsPerSlice == 0) {
+          co_await yield_to_loop();
+          if (publisher_.segment() != segment) co_return;
+        }
+      }
+      hop = hop_word(header, route->second);
+      if (route->second) on_link_bits = route->second->on_link_prefix_bits;
+    }
+    if (by_id[id] != nullptr) {
+      const bool is_resolved = resolved[static_cast<uint16_t>(id)] = hop != Hop::kNone;
+      const auto before = resolved_.find(static_cast<uint16_t>(id));
+      if (before != resolved_.end() && before->second != is_resolved) changed_(*by_id[id], is_resolved);
+    }
+    if (header.next_hops[id].load(std::memory_order_relaxed) == hop &&
+        header.on_link_prefix_bits[id].load(std::memory_order_relaxed) == on_link_bits)
+      continue;
+    header.on_link_prefix_bits[id].store(on_link_bits, std::memory_order_relaxed);
+    header.next_hops[id].store(hop, std::memory_order_relaxed);
+    if (by_id[id] != nullptr)
+      spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket),
+                    hop == Hop::kNone ? "unresolved" : "resolved");
+  }
+  resolved_ = std::move(resolved);
+}
+
+void NextHops::set_client_defaults(SegmentHeader& header) {
+  std::vector<uint32_t> client_side;
+  for (const PortRow& port : header.ports)
+    if (port.present != 0 && port.ifindex != 0 && (port.side & kClientSide) != 0)
+      client_side.push_back(port.ifindex);
+  for (const bool v4 : {true, false}) {
+    const std::optional<Route> route =
+        client_side.empty() ? std::nullopt : routes_.default_route(v4, client_side);
+    header.client_default_hops[v4 ? 0 : 1].store(hop_word(header, route), std::memory_order_relaxed);
+  }
+}
+
+}  // namespace teal

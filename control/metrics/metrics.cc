@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/metrics/metrics.h"
+
+#include <sstream>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <nlohmann/json.hpp>
+
+#include "control/change/drain.h"
+
+namespace teal {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+constexpr std::array<const char*, 2> kDirectionNames = {"to_backend", "to_client"};  // by Direction
+constexpr std::array<Colour, kColours> kBoth = {Colour::kBlue, Colour::kGreen};
+
+const char* name_of(Colour colour) {
+  return kColourNames[static_cast<size_t>(colour)];
+}
+
+// From 100 us, which is what a flip takes, to 10 s.
+const prometheus::Histogram::BucketBoundaries kDurations = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+
+class Family {
+ public:
+  Family(const char* name, const char* help, MetricType type) : family_{name, help, type, {}} {}
+
+  void add(Labels labels, double value) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    family_.metric.push_back(std::move(metric));
+  }
+  void add(Labels labels, uint64_t value) { add(std::move(labels), static_cast<double>(value)); }
+  void add(ClientMetric metric) { family_.metric.push_back(std::move(metric)); }
+  void reserve(size_t metrics) { family_.metric.reserve(metrics); }
+
+  void write(std::ostream& out) const { prometheus::TextSerializer().Serialize(out, {family_}); }
+
+ private:
+  MetricFamily family_;
+};
+
+// What is summed up at one moment, by service id.
+struct Sums {
+  struct OfColour {
+    uint64_t flows = 0, new_flows = 0;
+    uint64_t packets[2] = {}, bytes[2] = {};  // by Direction
+  };
+  std::vector<std::array<OfColour, kColours>> services{kMaxServices};
+  std::array<uint64_t, kEventCount> events{};
+  std::array<uint64_t, kDropReasonCount> drops{};
+  uint64_t entries = 0;
+
+  Sums(const Catalogue& catalogue, const Publisher& publisher) {
+    for (const BackendState& backend : catalogue.inventory().backends) {
+      for (const Colour colour : kBoth) {
+        const Publisher::FlowSum sum = publisher.flows(backend.id, colour);
+        services[backend.service][static_cast<size_t>(colour)].flows += sum.live;
+        entries += sum.live + sum.closing;
+      }
+    }
+    publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
+      for (size_t i = 0; i < kEventCount; ++i) events[i] += worker.events[i].read();
+      for (size_t i = 0; i < kDropReasonCount; ++i) drops[i] += worker.drops[i].read();
+      for (const CatalogueService& service : catalogue.services())
+        for (size_t colour = 0; colour < kColours; ++colour)
+          add(services[service.id][colour], worker.services[service.id][colour]);
+    });
+  }
+
+  static void add(OfColour& sum, const ServiceColourCounters& counters) {
+    sum.new_flows += counters.new_flows.read();
+    for (size_t direction = 0; direction < 2; ++direction) {
+      sum.packets[direction] += counters.packets[direction].read();
+      sum.bytes[direction] += counters.bytes[direction].read();
+    }
+  }
+};
+
+// A family with one value, or one for each direction, for each colour of each service.
+using OfColour = Sums::OfColour;
+using Value = uint64_t (*)(const OfColour&);
+
+void write_by_colour(std::ostream& out, const Catalogue& catalogue, const Sums& sums, Family family,
+                     Value value) {
+  family.reserve(catalogue.services().size() * kColours);
+  for (const CatalogueService& service : catalogue.services())
+    for (const Colour colour : kBoth)
+      family.add({{"service", service.config->name}, {"colour", name_of(colour)}},
+                 value(sums.services[service.id][static_cast<size_t>(colour)]));
+  family.write(out);
+}
+
+void write_by_direction(std::ostream& out, const Catalogue& catalogue, const Sums& sums, Family family,
+                        uint64_t (OfColour::*values)[2]) {
+  family.reserve(catalogue.services().size() * kColours * 2);
+  for (const CatalogueService& service : catalogue.services())
+    for (const Colour colour : kBoth)
+      for (size_t direction = 0; direction < 2; ++direction)
+        family.add({{"service", service.config->name},
+                    {"colour", name_of(colour)},
+                    {"direction", kDirectionNames[direction]}},
+                   (sums.services[service.id][static_cast<size_t>(colour)].*values)[direction]);
+  family.write(out);
+}
+
+void write_active(std::ostream& out, const Catalogue& catalogue) {
+  Family family("teal_service_active",
+                "1 for the colour that new flows of the service go to, 0 for the other.", MetricType::Gauge);
+  for (const CatalogueService& service : catalogue.services())
+    for (const Colour colour : kBoth)
+      family.add({{"service", service.config->name}, {"colour", name_of(colour)}},
+                 uint64_t{catalogue.state(service).active == colour});
+  family.write(out);
+}
+
+void write_drains(std::ostream& out, const Switcher& switcher, const Publisher& publisher) {
+  Family left("teal_drain_flows_remaining",
+              "Live flows of the colour that the last flip left; 0 when nothing drains.", MetricType::Gauge);
+  Family deadline("teal_drain_deadline_timestamp_seconds",
+                  "When the drain under way is to be over, since 1970; absent when nothing drains.",
+                  MetricType::Gauge);
+  const Catalogue& catalogue = switcher.catalogue();
+  for (const CatalogueService& service : catalogue.services()) {
+    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, switcher.trends());
+    left.add({{"service", service.config->name}}, drain ? drain->flows : 0);
+    if (drain)
+      deadline.add({{"service", service.config->name}}, static_cast<double>(drain->deadline_ms) / 1e3);
+  }
+  left.write(out);
+  deadline.write(out);
+}
+
+template <size_t kCount>
+void write_named(std::ostream& out, Family family, const char* label,
+                 const std::array<std::string_view, kCount>& names,
+                 const std::array<uint64_t, kCount>& values) {
+  for (size_t i = 0; i < kCount; ++i) family.add({{label, std::string(names[i])}}, values[i]);
+  family.write(out);
+}
+
+void write_one(std::ostream& out, const char* name, const char* help, MetricType type, uint64_t value) {
+  Family family(name, help, type);
+  family.add({}, value);
+  family.write(out);
+}
+
+void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sums& sums) {
+  const std::shared_ptr<Segment> segment = source.publisher.segment();
+  const bool running = segment != nullptr && source.publisher.dataplane_running();
+  write_one(out, "teal_wrong_colour_flows_total",
+            "Flows begun under an older generation than the acknowledged one. Stays 0.", MetricType::Counter,
+            sums.events[static_cast<size_t>(Event::k_wrong_colour_flows)]);
+  write_named(out, Family("teal_drops_total", "Packets dropped, by reason.", MetricType::Counter), "reason",
+              kDropReasonNames, sums.drops);
+  write_named(out,
+              Family("teal_events_total", "What workers count besides drops, by name.", MetricType::Counter),
+              "event", kEventNames, sums.events);
+  write_one(out, "teal_flow_table_entries", "Flows in the table, closing ones too.", MetricType::Gauge,
+            sums.entries);
+  write_one(out, "teal_flow_table_capacity", "Flows that the table was made for.", MetricType::Gauge,
+            segment == nullptr ? 0 : segment->header().flow_capacity);
+  Family busy("teal_worker_busy_ratio",
+              "Share of its time that a worker spent on bursts with packets, of the last second.",
+              MetricType::Gauge);
+  if (running) {
+    source.publisher.for_each_worker([&](uint32_t index, const WorkerBlock&) {
+      busy.add({{"worker", std::to_string(index)}}, source.busy.of(index));
+    });
+  }
+  busy.write(out);
+  write_one(out, "teal_dataplane_running", "1 while teal-dataplane runs.", MetricType::Gauge,
+            uint64_t{running});
+  write_one(out, "teal_generation", "The latest generation that was published.", MetricType::Gauge,
+            source.switcher.generation());
+  Family build("teal_build_info", "1; the version is a label.", MetricType::Gauge);
+  build.add({{"version", TEAL_VERSION}}, uint64_t{1});
+  build.write(out);
+}
+
+}  // namespace
+
+Metrics::Metrics() : durations_(kDurations) {}
+
+void Metrics::listen(Events& events) {
+  events.listen([this](const ToldEvent& event) {
+    if (event.type == "done" || event.type == "failed") count(event.data);
+  });
+}
+
+void Metrics::count(const std::string& data) {
+  const auto told = nlohmann::json::parse(data, nullptr, false);
+  if (!told.is_object()) return;
+  const std::string verb = told.value("verb", "");
+  if (verb != "flip" && verb != "rollback") return;
+  const std::string result = told.value("result", "");
+  for (const auto& change : told.value("services", nlohmann::json::array()))
+    ++flips_[{change.value("service", ""), change.value("to", ""), result}];
+  durations_.Observe(static_cast<double>(told.value("duration_us", int64_t{0})) / 1e6);
+}
+
+Task<std::string> Metrics::scrape(Source source) const {
+  std::ostringstream out;
+  const auto catalogue = [&]() -> const Catalogue& { return source.switcher.catalogue(); };
+  const Sums sums(catalogue(), source.publisher);
+  co_await yield_to_loop();
+
+  // A series that comes into being with its first flip would hide that flip from rate().
+  Family flips("teal_flips_total", "Flips and rollbacks by service since teald started, by how they ended.",
+               MetricType::Counter);
+  for (const CatalogueService& service : catalogue().services())
+    for (const Colour colour : kBoth)
+      if (!flips_.contains({service.config->name, name_of(colour), "done"}))
+        flips.add({{"service", service.config->name}, {"to", name_of(colour)}, {"result", "done"}},
+                  uint64_t{0});
+  for (const auto& [flip, count] : flips_) {
+    const auto& [service, to, result] = flip;
+    if (catalogue().find(service) == nullptr) continue;  // it has left the config
+    flips.add({{"service", service}, {"to", to}, {"result", result}}, count);
+  }
+  flips.write(out);
+  Family durations("teal_flip_duration_seconds",
+                   "From the check of a flip or rollback until its result is recorded, since teald started.",
+                   MetricType::Histogram);
+  durations.add(durations_.Collect());
+  durations.write(out);
+  co_await yield_to_loop();
+
+  write_active(out, catalogue());
+  write_by_colour(out, catalogue(), sums, Family("teal_flows", "Live flows.", MetricType::Gauge),
+                  [](const OfColour& of) { return of.flows; });
+  co_await yield_to_loop();
+  write_by_colour(out, catalogue(), sums, Family("teal_new_flows_total", "Flows begun.", MetricType::Counter),
+                  [](const OfColour& of) { return of.new_flows; });
+  co_await yield_to_loop();
+  write_drains(out, source.switcher, source.publisher);
+  co_await yield_to_loop();
+  write_by_direction(out, catalogue(), sums,
+                     Family("teal_packets_total", "Packets forwarded.", MetricType::Counter),
+                     &OfColour::packets);
+  co_await yield_to_loop();
+  write_by_direction(
+      out, catalogue(), sums,
+      Family("teal_bytes_total", "Bytes forwarded, frames without their FCS.", MetricType::Counter),
+      &OfColour::bytes);
+  co_await yield_to_loop();
+  write_dataplane(out, source, sums);
+  co_return std::move(out).str();
+}
+
+}  // namespace teal

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/publish/publisher.h"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+
+#include "dataplane/shm/process_lock.h"
+
+namespace teal {
+
+tl::expected<Publisher::News, std::string> Publisher::follow() {
+  News news;
+  if (segment_ != nullptr && !segment_->is_current(run_dir_)) {
+    writer_.reset();
+    segment_.reset();
+  }
+  if (segment_ == nullptr) {
+    std::error_code missing;
+    if (!std::filesystem::exists(run_dir_ + "/segment", missing)) return news;
+    tl::expected<Segment, std::string> attached = Segment::attach(run_dir_);
+    if (!attached) return tl::unexpected(attached.error());
+    segment_ = std::make_shared<Segment>(std::move(*attached));
+    writer_ = std::make_unique<PublicationWriter>(*segment_);
+    epoch_ = 0;
+    news.new_segment = true;
+  }
+  const uint64_t epoch =
+      segment_->header().dataplane_epoch.load(std::memory_order_acquire);  // with its store after the ports
+  news.dataplane_started = epoch != epoch_;
+  epoch_ = epoch;
+  return news;
+}
+
+bool Publisher::dataplane_running() const {
+  return ProcessLock::is_held(run_dir_ + "/dataplane.lock");
+}
+
+// Under the dataplane's lock, so that none starts meanwhile. A dataplane that tried to just then would be
+// refused, so the lock is taken for some microseconds, and only when somebody waits for readers that cannot
+// answer.
+bool Publisher::forget_dead_readers() {
+  if (dataplane_running()) return false;
+  const tl::expected<ProcessLock, std::string> lock =
+      ProcessLock::acquire(run_dir_ + "/dataplane.lock", std::chrono::milliseconds(0));
+  if (!lock) return false;
+  writer_->forget_dead_readers();
+  return true;
+}
+
+PublicationWord Publisher::word() const {
+  if (segment_ == nullptr) return {};
+  return PublicationWord::unpack(
+      segment_->header().word.load(std::memory_order_relaxed));  // only we store it
+}
+
+uint64_t Publisher::generation() const {
+  return word().generation;
+}
+
+const Ruleset* Publisher::ruleset() const {
+  return generation() == 0 ? nullptr : &segment_->ruleset(word().ruleset_slot);
+}
+
+const Targets* Publisher::targets() const {
+  return generation() == 0 ? nullptr : &segment_->targets(word().target_slot);
+}
+
+bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const Targets& targets) {
+  std::optional<uint8_t> ruleset_slot = writer_->free_ruleset_slot();
+  std::optional<uint8_t> target_slot = writer_->free_target_slot();
+  if ((!ruleset_slot || !target_slot) && forget_dead_readers()) {
+    ruleset_slot = writer_->free_ruleset_slot();
+    target_slot = writer_->free_target_slot();
+  }
+  if (!ruleset_slot || !target_slot) return false;
+  const size_t used = offsetof(Ruleset, maglev) + ruleset.maglev_used * sizeof(ruleset.maglev[0]);
+  std::memcpy(&segment_->ruleset(*ruleset_slot), &ruleset, used);
+  std::memcpy(&segment_->targets(*target_slot), &targets, sizeof(Targets));
+  writer_->publish({generation, *ruleset_slot, *target_slot});
+  return true;
+}
+
+bool Publisher::publish_targets(uint64_t generation, std::span<const TargetUpdate> updates) {
+  const PublicationWord present = word();
+  assert(present.generation != 0 && generation > present.generation);
+  std::optional<uint8_t> slot = writer_->free_target_slot();
+  if (!slot && forget_dead_readers()) slot = writer_->free_target_slot();
+  if (!slot) return false;
+  Targets& next = segment_->targets(*slot);
+  std::memcpy(&next, &segment_->targets(present.target_slot), sizeof(Targets));
+  for (const TargetUpdate& update : updates) next.services[update.service] = update.target;
+  writer_->publish({generation, present.ruleset_slot, *slot});
+  return true;
+}
+
+bool Publisher::grace_period_over() {
+  if (writer_ == nullptr || writer_->grace_period_over()) return true;
+  return forget_dead_readers() && writer_->grace_period_over();
+}
+
+uint32_t Publisher::worker_count() const {
+  if (segment_ == nullptr) return 0;
+  return std::min(segment_->header().worker_count.load(std::memory_order_relaxed), kMaxWorkers);
+}
+
+uint64_t Publisher::adopted_generation(bool dataplane_running) const {
+  if (!dataplane_running || segment_ == nullptr) return 0;
+  uint64_t oldest = generation();
+  for (uint32_t index = 0; index < worker_count(); ++index) {
+    const WorkerStatus& status = segment_->worker(index).status;
+    if (status.state.load(std::memory_order_relaxed) != WorkerState::kPolling) continue;
+    const uint64_t adopted = status.adopted_word.load(std::memory_order_relaxed);
+    oldest = std::min(oldest, PublicationWord::unpack(adopted).generation);
+  }
+  return oldest;
+}
+
+Publisher::FlowSum Publisher::flows(uint16_t backend, Colour colour) const {
+  FlowSum sum;
+  for (uint32_t index = 0; index < worker_count(); ++index) {
+    const FlowCount& count = segment_->worker(index).flows[backend][static_cast<size_t>(colour)];
+    sum.live += count.live.load(std::memory_order_relaxed);
+    sum.closing += count.closing.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+bool Publisher::holds_flows(uint16_t backend) const {
+  for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
+    const FlowSum sum = flows(backend, colour);
+    if (sum.live + sum.closing != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace teal

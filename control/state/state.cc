@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/state/state.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <iterator>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "control/state/database.h"
+#include "control/state/state_tables.h"
+
+namespace teal {
+
+namespace {
+
+using Done = State::Done;
+
+// Each makes its version out of the one before; a new database goes through all of them. Never edited: a
+// change is another step.
+constexpr const char* kSchemaSteps[] = {
+    R"(
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE services (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, vip TEXT NOT NULL, protocol INTEGER NOT NULL,
+  affinity_client INTEGER NOT NULL, retired INTEGER NOT NULL,
+  active INTEGER NOT NULL, previous INTEGER, flip_generation INTEGER NOT NULL, flipped_at_ms INTEGER NOT NULL,
+  UNIQUE (vip, protocol));
+CREATE TABLE backends (
+  id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), socket TEXT NOT NULL, protocol INTEGER NOT NULL,
+  retired INTEGER NOT NULL, UNIQUE (socket, protocol));
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, intent INTEGER REFERENCES history (id), at_ms INTEGER NOT NULL,
+  generation INTEGER NOT NULL, event TEXT NOT NULL, verb TEXT NOT NULL DEFAULT '', changes TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '', uid INTEGER NOT NULL DEFAULT 0, user TEXT NOT NULL DEFAULT '',
+  duration_us INTEGER NOT NULL DEFAULT 0, detail TEXT NOT NULL DEFAULT '');
+CREATE UNIQUE INDEX history_result ON history (intent) WHERE intent IS NOT NULL;
+CREATE TRIGGER history_keeps BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER history_stays BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+INSERT INTO meta VALUES ('given_generation', 0), ('published_generation', 0);
+PRAGMA user_version = 1;
+)",
+    R"(
+ALTER TABLE services ADD COLUMN drain_timeout_ms INTEGER;
+ALTER TABLE services ADD COLUMN drain_then INTEGER;
+CREATE TABLE memberships (
+  backend INTEGER NOT NULL REFERENCES backends (id), colour INTEGER NOT NULL, admin INTEGER NOT NULL, weight INTEGER,
+  PRIMARY KEY (backend, colour));
+CREATE TABLE lock (
+  id INTEGER PRIMARY KEY CHECK (id = 0), uid INTEGER NOT NULL, user TEXT NOT NULL, reason TEXT NOT NULL,
+  at_ms INTEGER NOT NULL);
+CREATE INDEX history_generation ON history (generation) WHERE intent IS NULL;
+PRAGMA user_version = 2;
+)"};
+static_assert(std::size(kSchemaSteps) == State::kSchema);
+
+// The directory with its parents; only the last is 0700, as parents may belong to others.
+tl::expected<void, std::string> make_private_directory(const std::string& dir) {
+  std::error_code error;
+  const std::filesystem::path parent = std::filesystem::path(dir + "/").parent_path().parent_path();
+  if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  int failure = error ? error.value() : 0;
+  if (failure == 0 && ::mkdir(dir.c_str(), 0700) != 0) {
+    struct stat status {};
+    failure = errno != EEXIST                                                ? errno
+              : ::stat(dir.c_str(), &status) == 0 && S_ISDIR(status.st_mode) ? 0
+                                                                             : ENOTDIR;
+  }
+  if (failure == 0) return {};
+  return tl::unexpected(
+      fmt::format("{}: cannot make the state directory: {}; make it, with teald's user as its owner, or name "
+                  "another with --state-dir",
+                  dir, std::strerror(failure)));
+}
+
+Done prepare_schema(Database& database) {
+  int64_t version = 0;
+  {
+    Statement statement(database, "PRAGMA user_version");
+    if (!statement.row()) return tl::unexpected(database.failed("read the schema's version"));
+    Row row(database, statement, "user_version");
+    version = row.integer("the schema's version", 0, INT32_MAX);
+    if (!row.fine()) return row.done();
+  }
+  if (version > State::kSchema) {
+    return tl::unexpected(
+        fmt::format("{}: it has schema version {}, written by a newer teald; this one knows versions up to "
+                    "{}: install the newer one, or use another --state-dir",
+                    database.path(), version, State::kSchema));
+  }
+  if (version == State::kSchema) return {};
+  Transaction transaction(database);
+  if (!transaction.begun()) return transaction.begun();
+  for (auto step = version; step < State::kSchema; ++step) {
+    if (Done done = database.execute(kSchemaSteps[step]); !done) return done;
+  }
+  return transaction.commit();
+}
+
+}  // namespace
+
+State::State(std::unique_ptr<Database> db) : db_(std::move(db)) {}
+State::State(State&&) noexcept = default;
+State& State::operator=(State&&) noexcept = default;
+State::~State() = default;
+
+tl::expected<State, std::string> State::open(const std::string& dir) {
+  if (auto made = make_private_directory(dir); !made) return tl::unexpected(made.error());
+  auto database = Database::open(dir + "/teal.db");
+  if (!database) return tl::unexpected(database.error());
+  if (Done done = prepare_schema(**database); !done) return tl::unexpected(done.error());
+  return State(std::move(*database));
+}
+
+tl::expected<Inventory, std::string> State::load() {
+  return read_inventory(*db_);
+}
+
+State::Done State::save(const Inventory& inventory) {
+  Transaction transaction(*db_);
+  if (!transaction.begun()) return transaction.begun();
+  if (Done done = write_inventory(*db_, inventory); !done) return done;
+  return transaction.commit();
+}
+
+}  // namespace teal

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/config/options.h"
+
+#include <net/if.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "dataplane/config/config_reader.h"
+#include "dataplane/shm/counters.h"
+#include "dataplane/shm/hop.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+namespace {
+
+constexpr int64_t kLeastFlowCapacity = 1000;
+constexpr int64_t kMostFlowCapacity = 100'000'000;
+constexpr int64_t kLeastMemoryMb = 16;
+constexpr int64_t kMostMemoryMb = 1 << 18;
+constexpr char kDeviceForms[] =
+    "\"af_xdp:INTERFACE\", \"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as "
+    "\"0000:3b:00.0\"";
+
+struct Device {
+  DeviceKind kind;
+  std::string argument;
+};
+
+bool is_port_name(std::string_view text) {
+  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !text.empty() && text.size() < sizeof(PortRow::name) && text.front() != '-' &&
+         std::all_of(text.begin(), text.end(), allowed);
+}
+
+// As the kernel's dev_valid_name().
+bool is_interface(std::string_view text) {
+  const auto refused = [](char c) {
+    return c == '/' || c == ':' || std::isspace(static_cast<unsigned char>(c)) || c == '\0';
+  };
+  return !text.empty() && text.size() < IFNAMSIZ && text != "." && text != ".." &&
+         std::none_of(text.begin(), text.end(), refused);
+}
+
+// "0000:3b:00.0"
+bool is_pci_address(std::string_view text) {
+  constexpr std::string_view kShape = "xxxx:xx:xx.7";
+  if (text.size() != kShape.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool digit_fits = kShape[i] == 'x'   ? std::isxdigit(static_cast<unsigned char>(text[i])) != 0
+                            : kShape[i] == '7' ? text[i] >= '0' && text[i] <= '7'
+                                               : text[i] == kShape[i];
+    if (!digit_fits) return false;
+  }
+  return true;
+}
+
+std::optional<Device> read_device(const ConfigNode& node) {
+  const auto text = node.text(kDeviceForms);
+  if (!text) return std::nullopt;
+  const size_t colon = text->find(':');
+  const std::string scheme = text->substr(0, colon);
+  const std::string argument = colon == std::string::npos ? "" : text->substr(colon + 1);
+
+  if (scheme == "af_xdp" || scheme == "af_packet") {
+    if (is_interface(argument)) {
+      return Device{scheme == "af_xdp" ? DeviceKind::kAfXdp : DeviceKind::kAfPacket, argument};
+    }
+    node.error(in_quotes(argument) + " is no interface name, expected " + scheme +
+               ": and 1 to 15 characters without '/', ':' or spaces");
+  } else if (scheme == "vdev") {
+    // More than the prefix, and nothing that EAL would take as a second argument.
+    const bool plain =
+        std::all_of(argument.begin(), argument.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (argument.starts_with("net_") && argument.size() > 4 && plain)
+      return Device{DeviceKind::kVdev, argument};
+    node.error(in_quotes(argument) +
+               " is no virtual network device, expected \"vdev:net_...\" without spaces");
+  } else if (is_pci_address(*text)) {
+    return Device{DeviceKind::kPci, *text};
+  } else {
+    node.error(in_quotes(*text) + " is no device, expected " + kDeviceForms);
+  }
+  return std::nullopt;
+}
+
+// What two ports cannot share: an interface by whichever driver, a virtual device by its name without
+// arguments, a PCI address in any case of letters.
+std::string device_identity(const Device& device) {
+  std::string identity = device.argument;
+  if (device.kind == DeviceKind::kVdev) identity.resize(std::min(identity.find(','), identity.size()));
+  if (device.kind == DeviceKind::kPci) {
+    for (char& c : identity) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return "pci " + identity;
+  }
+  return (device.kind == DeviceKind::kVdev ? "vdev " : "interface ") + identity;
+}
+
+void read_cpus(const ConfigNode& table, DataplaneOptions& options) {
+  const auto node = table.find("cpus");
+  if (!node) return;
+  const auto elements = node->elements("an array of CPU numbers, one per worker");
+  if (!elements) return;
+  std::map<int64_t, std::string> seen;
+  for (const ConfigNode& element : *elements) {
+    const auto cpu = element.integer(0, CPU_SETSIZE - 1);
+    if (!cpu) continue;
+    const auto [first, is_new] = seen.emplace(*cpu, element.field());
+    if (!is_new) {
+      element.error("CPU " + std::to_string(*cpu) + " is also " + first->second +
+                    ", expected another CPU for each worker");
+    }
+    options.cpus.push_back(static_cast<uint32_t>(*cpu));
+  }
+  if (elements->size() != options.workers) {
+    node->error("names " + std::to_string(elements->size()) + " CPUs, expected " +
+                std::to_string(options.workers) + ", as many as there are workers");
+  }
+}
+
+void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
+  const auto table = root.require("dataplane", "a table [dataplane]");
+  if (!table || !table->expect_table("a table [dataplane]")) return;
+  table->allow_only({"workers", "cpus", "flow_capacity", "idle", "hash_seed", "memory_mb"});
+  bool workers_known = true;
+  if (const auto node = table->find("workers")) {
+    const auto workers = node->integer(1, kMostWorkers);
+    workers_known = workers.has_value();
+    options.workers = static_cast<uint32_t>(workers.value_or(1));
+  }
+  if (workers_known) read_cpus(*table, options);
+  if (const auto node = table->find("flow_capacity")) {
+    const auto capacity = node->integer(kLeastFlowCapacity, kMostFlowCapacity);
+    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kLeastFlowCapacity));
+  }
+  if (const auto node = table->find("idle")) {
+    const auto idle = node->choice<Idle>({{"adaptive", Idle::kAdaptive}, {"spin", Idle::kSpin}});
+    options.idle = idle.value_or(Idle::kAdaptive);
+  }
+  if (const auto node = table->find("hash_seed")) {
+    options.hash_seed = static_cast<uint64_t>(node->integer(0, INT64_MAX).value_or(0));
+  }
+  if (const auto node = table->find("memory_mb")) {
+    options.memory_mb = static_cast<uint32_t>(node->integer(kLeastMemoryMb, kMostMemoryMb).value_or(0));
+  }
+}
+
+// The line of the port that has a name or a device, to tell of a second one.
+using FirstLines = std::map<std::string, uint32_t>;
+
+void expect_unique(const ConfigNode& node, const std::string& identity, std::string_view shown,
+                   std::string_view what, FirstLines& first_lines) {
+  const auto [first, is_new] = first_lines.emplace(identity, node.line());
+  if (is_new) return;
+  node.error(in_quotes(shown) + " is the " + std::string(what) + " of the port of line " +
+             std::to_string(first->second) + " too, expected another for each port");
+}
+
+PortOptions read_port(const ConfigNode& table, FirstLines& names, FirstLines& devices) {
+  table.allow_only({"name", "device", "side"});
+  PortOptions port;
+  constexpr char kNameForm[] = "1 to 31 of a-z, 0-9 and '-', not '-' first";
+  if (const auto node = table.require("name", kNameForm)) {
+    if (const auto name = node->text(kNameForm)) {
+      if (!is_port_name(*name)) node->error(in_quotes(*name) + " is no port name, expected " + kNameForm);
+      expect_unique(*node, *name, *name, "name", names);
+      port.name = *name;
+    }
+  }
+  if (const auto node = table.require("device", kDeviceForms)) {
+    if (const auto device = read_device(*node)) {
+      expect_unique(*node, device_identity(*device), device->argument, "device", devices);
+      port.kind = device->kind;
+      port.device = device->argument;
+    }
+  }
+  if (const auto node = table.require("side", "\"client\", \"backend\" or \"both\"")) {
+    const auto side = node->choice<uint8_t>(
+        {{"client", kClientSide}, {"backend", kBackendSide}, {"both", kClientSide | kBackendSide}});
+    port.side = side.value_or(0);
+  }
+  return port;
+}
+
+void read_ports(const ConfigNode& root, DataplaneOptions& options) {
+  const auto tables = root.require_tables("port", "1 to 16 of [[port]]");
+  if (tables.empty()) return;
+  if (tables.size() > kMaxPorts) {
+    tables[kMaxPorts].error("is one port too many: there are " + std::to_string(tables.size()) +
+                            ", expected at most " + std::to_string(kMaxPorts));
+  }
+  FirstLines names, devices;
+  uint8_t sides = 0;
+  bool all_known = true;
+  for (const ConfigNode& table : tables) {
+    options.ports.push_back(read_port(table, names, devices));
+    sides |= options.ports.back().side;
+    all_known = all_known && options.ports.back().side != 0;
+  }
+  if (!all_known) return;  // that error was told; what follows could be its echo
+  const ConfigNode all = *root.find("port");
+  if ((sides & kClientSide) == 0) {
+    all.error("no port faces clients, expected at least one with side = \"client\" or \"both\"");
+  }
+  if ((sides & kBackendSide) == 0) {
+    all.error("no port faces backends, expected at least one with side = \"backend\" or \"both\"");
+  }
+}
+
+tl::expected<DataplaneOptions, std::vector<std::string>> options_of(
+    const tl::expected<ConfigDocument, ConfigDocument::Errors>& document) {
+  if (!document) return tl::unexpected(document.error());
+  DataplaneOptions options;
+  read_dataplane(document->root(), options);
+  read_ports(document->root(), options);
+  if (auto errors = document->errors(); !errors.empty()) return tl::unexpected(std::move(errors));
+  return options;
+}
+
+}  // namespace
+
+tl::expected<DataplaneOptions, std::vector<std::string>> read_options(const std::string& path) {
+  return options_of(ConfigDocument::read(path));
+}
+
+tl::expected<DataplaneOptions, std::vector<std::string>> parse_options(std::string_view text,
+                                                                       const std::string& path) {
+  return options_of(ConfigDocument::parse(text, path));
+}
+
+}  // namespace teal

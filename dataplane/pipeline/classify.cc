@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/classify.h"
+
+#include <algorithm>
+
+#include "dataplane/config/options.h"
+#include "dataplane/packet/parse_plain.h"
+
+#include <rte_mbuf.h>
+
+namespace teal {
+namespace {
+
+// What all packets of a burst are classified by.
+struct Context {
+  const Rules& rules;
+  std::span<const PortTraits> ports;
+  const FlowTable& table;
+};
+
+// A packet's flow has a name: where it lies in the table. By words, as a copy of a fresh address as a whole
+// waits for the stores of its halves.
+//
+// A packet whose last hop is this one makes no flow and counts nowhere, and the kernel answers for it (ICMP
+// time exceeded; RFC 1812, 5.3.1).
+[[gnu::always_inline]] inline Verdict name(Packet& packet, const Context& context, Role role,
+                                           const IpAddress& client, Be16 client_port, uint16_t service,
+                                           uint8_t ttl) {
+  packet.role = role;
+  packet.key.client = IpAddress::from_words(client.word(0), client.word(1));
+  packet.key.client_port = client_port;
+  packet.key.service = service;
+  packet.place = context.table.place_of(flow_hash(client, client_port, service, context.table.secret()));
+  context.table.prefetch_tags(packet.place.first);
+  if (ttl <= 1) [[unlikely]]
+    return Verdict::punt();
+  return Verdict::undecided();
+}
+
+// An ICMP error is about a packet that went the other way, so its quoted addresses are read with the ends
+// exchanged: one set of tests then serves both.
+template <bool kIcmp, typename Parsed>
+[[gnu::always_inline]] inline Verdict name_flow(Packet& packet, const Context& context, const Parsed& parsed,
+                                                uint8_t protocol, uint8_t ttl) {
+  const IpAddress& from = kIcmp ? parsed.destination : parsed.source;
+  const IpAddress& to = kIcmp ? parsed.source : parsed.destination;
+  const Be16 from_port = kIcmp ? parsed.destination_port : parsed.source_port;
+  const Be16 to_port = kIcmp ? parsed.source_port : parsed.destination_port;
+  const Ruleset& ruleset = context.rules.ruleset;
+  if (const uint16_t service = ruleset.find_service(to, to_port, protocol); service != kNoId)
+    return name(packet, context, kIcmp ? Role::kIcmpToVip : Role::kToVip, from, from_port, service, ttl);
+  if ((context.ports[packet.mbuf->port].side & kBackendSide) != 0) {
+    if (const uint16_t backend = ruleset.find_backend(from, from_port, protocol); backend != kNoId) {
+      packet.backend = backend;
+      return name(packet, context, kIcmp ? Role::kIcmpFromBackend : Role::kFromBackend, to, to_port,
+                  context.rules[backend], ttl);
+    }
+  }
+  return Verdict::punt();
+}
+
+[[gnu::always_inline]] inline Verdict name_plain(Packet& packet, const Context& context,
+                                                 const PlainPacket& plain) {
+  plain.put_shape(packet.shape);
+  return name_flow<false>(packet, context, plain, plain.protocol(), plain.ttl());
+}
+
+// What parse_plain() does not take.
+[[gnu::noinline]] Verdict classify_any(Packet& packet, const Context& context) {
+  const ParsedPacket parsed = parse(packet.frame, rte_pktmbuf_data_len(packet.mbuf));
+  packet.shape = parsed;
+  switch (parsed.result) {
+    case ParseResult::kFlowPacket:
+      return name_flow<false>(packet, context, parsed, parsed.protocol, parsed.ttl);
+    case ParseResult::kIcmpError:
+      return name_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
+    case ParseResult::kOther:
+      return Verdict::punt();
+    // On a steered port it is to a VIP's or from a backend's address; without ports it has no flow.
+    case ParseResult::kFragment:
+      return context.ports[packet.mbuf->port].steered ? Verdict::drop(DropReason::k_fragment)
+                                                      : Verdict::punt();
+    case ParseResult::kTruncated:
+      return Verdict::drop(DropReason::k_truncated);
+    case ParseResult::kBadHeader:
+      return Verdict::drop(DropReason::k_bad_header);
+  }
+  return Verdict::punt();
+}
+
+// A copy of name_plain() for each family, which knows what is constant there.
+[[gnu::always_inline]] inline Verdict classify_one(Packet& packet, const Context& context) {
+  const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
+  if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]
+    return name_plain(packet, context, plain);
+  if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain))
+    return name_plain(packet, context, plain);
+  return classify_any(packet, context);
+}
+
+}  // namespace
+
+void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const LookAhead& lookups) {
+  const Context context{rules, ports, lookups.table()};
+  constexpr uint32_t kAhead = 12;  // packets
+  const uint32_t count = burst.count;
+  for (uint32_t i = 0; i < count; ++i) {
+    prefetch(rte_pktmbuf_mtod(burst.mbufs[std::min(i + kAhead, count - 1)], const void*));
+    Packet& packet = burst.packets[i];
+    packet.mbuf = burst.mbufs[i];
+    packet.frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
+    packet.verdict = classify_one(packet, context);
+    lookups.classified(i);
+  }
+}
+
+}  // namespace teal

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/sweep.h"
+
+#include "dataplane/pipeline/phase.h"
+
+namespace teal {
+namespace {
+
+constexpr uint32_t kNever = 1u << 30;  // ticks: 124 days, more than any timeout
+
+// When a flow, left as it is, has to be looked at again.
+uint32_t due_tick(const Flow& flow, const Rules& rules, uint32_t now_tick) {
+  if (flow.state.phase == FlowPhase::kResetting) return flow.state.tick + kProbeTicks;
+  if (is_to_be_reset(flow, rules)) return now_tick;  // it waits for the rate, or may live again
+  return flow.state.tick + timeout_ticks(rules.ruleset.timeouts, flow.state);
+}
+
+}  // namespace
+
+void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
+  const uint64_t buckets = tracker_.end_bucket() - tracker_.first_bucket();
+  if (buckets == 0) return;
+  const uint64_t pace = (now_tsc - swept_until_tsc_) / tsc_per_bucket_;
+  if (pace == 0) return;
+  // Behind by more than is done at once: what is missed is made up for by nobody, the round takes longer.
+  if (pace > kMostAtOnce) swept_until_tsc_ = now_tsc - kMostAtOnce * tsc_per_bucket_;
+  if (rules.generation != generation_) {
+    generation_ = rules.generation;
+    all_are_due_ = buckets;
+  }
+  // What is left as the probes fill a burst is done in the next iteration.
+  for (uint64_t i = std::min<uint64_t>(pace, kMostAtOnce); i > 0 && probes_have_room(); --i) {
+    swept_until_tsc_ += tsc_per_bucket_;
+    const uint64_t bucket = hand_;
+    if (++hand_ == tracker_.end_bucket()) hand_ = tracker_.first_bucket();
+    tracker_.table().prefetch_tags(hand_);
+    if (looks_at_all()) {
+      --all_are_due_;
+      tracker_.table().prefetch_entries(hand_);
+      look_into(bucket, rules, now_tsc, now_tick);
+    } else if (!is_before(now_tick, tracker_.table().due(bucket))) {
+      look_into(bucket, rules, now_tsc, now_tick);
+    }
+  }
+}
+
+void Sweeper::look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
+  FlowTable& table = tracker_.table();
+  uint32_t due = now_tick + kNever;
+  table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+    treat(index, flow, rules, now_tsc, now_tick);
+    const auto left = table.read(index);
+    if (!left) return;
+    if (const uint32_t tick = due_tick(*left, rules, now_tick); is_before(tick, due)) due = tick;
+  });
+  table.set_due(bucket, due);
+}
+
+void Sweeper::treat(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc,
+                    uint32_t now_tick) {
+  if (flow.state.phase == FlowPhase::kResetting) {
+    resetter_.go_on(index, flow, rules, now_tick);
+  } else if (ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {
+    tracker_.end_flow(index, flow, rules);
+    block_.count(Event::k_flows_aged);
+  } else if (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules)) {
+    resetter_.begin(index, flow, rules, now_tsc, now_tick);
+  }
+}
+
+}  // namespace teal

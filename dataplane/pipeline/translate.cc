@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/translate.h"
+
+#include <rte_mbuf.h>
+
+#include "dataplane/packet/tcp_segment.h"
+
+namespace teal {
+namespace {
+
+void become_rst(const Packet& packet) {
+  const uint32_t bytes = turn_into_rst(packet.frame, parse(packet.frame, rte_pktmbuf_data_len(packet.mbuf)));
+  rte_pktmbuf_trim(packet.mbuf, static_cast<uint16_t>(rte_pktmbuf_data_len(packet.mbuf) - bytes));
+}
+
+Verdict translate_one(Packet& packet, const Rules& rules, const PortMacs& macs) {
+  const uint64_t mac = macs.of(packet.hop);
+  if (mac == 0) return Verdict::drop(DropReason::k_no_next_hop);
+
+  const BackendRule& backend = rules.ruleset.backends[packet.backend];
+  const Socket& vip = rules.ruleset.services[backend.service].vip;
+  switch (packet.role) {
+    case Role::kToVip:
+      forward_to_destination(packet.frame, packet.shape, backend.socket, backend.from_vip);
+      break;
+    case Role::kFromBackend:
+      forward_from_source(packet.frame, packet.shape, vip, backend.from_vip.reversed());
+      break;
+    case Role::kIcmpToVip:
+      decrement_ttl(packet.frame, packet.shape);
+      rewrite_icmp_to_backend(packet.frame, packet.shape, vip, backend.socket);
+      break;
+    case Role::kIcmpFromBackend:
+      decrement_ttl(packet.frame, packet.shape);
+      rewrite_icmp_to_client(packet.frame, packet.shape, vip, backend.socket);
+      break;
+    case Role::kOfResetFlow:
+      become_rst(packet);
+      break;
+  }
+  write_ethernet_addresses(packet.frame, packet.hop & Hop::kMacMask, mac);
+  return Verdict::forward();
+}
+
+}  // namespace
+
+void translate(Burst& burst, const Rules& rules, const PortMacs& macs) {
+  for (Packet& packet : burst.all()) {
+    if (packet.verdict.is_undecided()) packet.verdict = translate_one(packet, rules, macs);
+  }
+}
+
+void address(Burst& burst, const PortMacs& macs) {
+  for (Packet& packet : burst.all()) {
+    const uint64_t mac = macs.of(packet.hop);
+    if (mac != 0) write_ethernet_addresses(packet.frame, packet.hop & Hop::kMacMask, mac);
+    packet.verdict = mac == 0 ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::forward();
+  }
+}
+
+}  // namespace teal

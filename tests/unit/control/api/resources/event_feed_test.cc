@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/resources/event_feed.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <deque>
+#include <future>
+#include <thread>
+
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "control/api/http/server.h"
+#include "tests/unit/control/api/http/raw_client.h"
+#include "tests/unit/control/temp_dir.h"
+
+namespace teal {
+namespace {
+
+class EventFeedTest : public testing::Test {
+ protected:
+  // What a client would get now; without the comment that every stream begins with.
+  std::string take(EventSource& source) {
+    std::string text;
+    const auto run = [](EventSource& from, std::string& to) -> Task<void> { to = co_await from.take(); };
+    asio::co_spawn(io, run(source, text), asio::detached);
+    io.restart();
+    io.run();
+    if (text.starts_with(": teald")) text.erase(0, text.find("\n\n") + 2);
+    return text;
+  }
+  void tell(int from, int to) {
+    for (int id = from; id <= to; ++id) events.tell("drained", {{"n", id}});
+  }
+
+  static Task<Response> answer(EventFeed& feed) {
+    Response response;
+    response.content_type = "text/event-stream";
+    response.events = feed.follow({});
+    co_return response;
+  }
+  static Task<void> tell_much(Events& events) {
+    for (int i = 0; i < 100'000; ++i) {
+      events.tell("done", {{"text", std::string(1000, 'x')}});
+      if (i % 100 == 0) co_await yield_to_loop();
+    }
+  }
+  static long resident_kb() {
+    long pages = 0, resident = 0;
+    FILE* statm = fopen("/proc/self/statm", "r");
+    EXPECT_EQ(fscanf(statm, "%ld %ld", &pages, &resident), 2);
+    fclose(statm);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+  }
+
+  Events events;
+  EventFeed feed{events};
+  asio::io_context io{1};
+};
+
+TEST_F(EventFeedTest, WithoutAnIdItBeginsNow) {
+  tell(1, 3);
+  const auto source = feed.follow({});
+  EXPECT_EQ(take(*source), "");
+  tell(4, 4);
+  const std::string text = take(*source);
+  EXPECT_TRUE(text.starts_with("id: 4\nevent: drained\ndata: {\"at\":\"20")) << text;
+  EXPECT_TRUE(text.ends_with("\"n\":4}\n\n")) << text;
+  EXPECT_EQ(take(*source), "") << "once";
+}
+
+TEST_F(EventFeedTest, AfterAnIdNothingIsMissingAndNothingTwice) {
+  tell(1, 5);
+  const auto source = feed.follow(3);
+  const std::string text = take(*source);
+  EXPECT_TRUE(text.starts_with("id: 4\n")) << text;
+  EXPECT_NE(text.find("\n\nid: 5\n"), std::string::npos) << text;
+  EXPECT_EQ(take(*feed.follow(0)).find("id: 1\n"), 0u);
+}
+
+TEST_F(EventFeedTest, SaysWhatIsNotKeptAnyMore) {
+  tell(1, static_cast<int>(Events::kKept) + 10);
+  const auto source = feed.follow(4);
+  EXPECT_TRUE(take(*source).starts_with("event: lost\ndata: {\"after\":4,\"next\":11}\n\nid: 11\n"));
+}
+
+TEST_F(EventFeedTest, KnowsAnIdOfAnEarlierTeald) {
+  tell(1, 2);
+  EXPECT_TRUE(
+      take(*feed.follow(700)).starts_with("event: lost\ndata: {\"after\":700,\"next\":1}\n\nid: 1\n"));
+}
+
+TEST_F(EventFeedTest, TellsPieceByPiece) {
+  for (int i = 0; i < 10; ++i) events.tell("done", {{"text", std::string(20'000, 'x')}});
+  const auto source = feed.follow(0);
+  int pieces = 0, told = 0;
+  for (std::string text = take(*source); !text.empty(); text = take(*source), ++pieces) {
+    EXPECT_LE(text.size(), EventFeed::kPieceBytes + 21'000);
+    for (size_t at = text.find("id: "); at != std::string::npos; at = text.find("id: ", at + 1)) ++told;
+  }
+  EXPECT_EQ(told, 10);
+  EXPECT_GE(pieces, 3);
+}
+
+// 32 clients that read nothing while 100 MB of events are told: what they miss is dropped, not piled up, and
+// who reads again is told of the gap.
+TEST_F(EventFeedTest, ClientsThatDoNotReadHoldNoMemory) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the address sanitizer keeps freed memory";
+#endif
+  const TempDir dir;
+  auto listener = Listener::on_path(dir.file("x.sock"), {});
+  ASSERT_TRUE(listener) << listener.error();
+  auto server = Server::start(io, std::move(*listener), {.read_only = true, .changes_at = "", .limits = {}},
+                              [this](const Request&) { return answer(feed); });
+  std::thread thread([this] { io.run(); });
+  std::deque<RawClient> clients;
+  for (int i = 0; i < 32; ++i) {
+    clients.emplace_back(dir.file("x.sock")).get("/v1/events");
+    ASSERT_NE(clients.back().read_until(": teald").find("200 OK"), std::string::npos);
+  }
+  const long before = resident_kb();
+  std::promise<void> told;
+  asio::post(io,
+             [&] { asio::co_spawn(io, tell_much(events), [&](std::exception_ptr) { told.set_value(); }); });
+  told.get_future().wait();
+  EXPECT_LT(resident_kb() - before, 24 * 1024) << "1 MB of events, and 32 pieces of 64 KB at most";
+  EXPECT_NE(clients.front().read_until("event: lost\n").find("event: lost\n"), std::string::npos);
+  asio::post(io, [&] { server.reset(); });
+  for (RawClient& client : clients) client.close();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  io.stop();
+  thread.join();
+}
+
+TEST_F(EventFeedTest, WakesWhoIsThereAndNobodyElse) {
+  int woken = 0;
+  {
+    const auto source = feed.follow({});
+    source->on_news([&] { ++woken; });
+    tell(1, 2);
+    EXPECT_EQ(woken, 2);
+  }
+  tell(3, 3);
+  EXPECT_EQ(woken, 2);
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/drain.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/control/config/configs.h"
+#include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/temp_dir.h"
+
+#include "dataplane/shm/tsc_clock.h"
+
+namespace teal {
+namespace {
+
+using namespace std::chrono_literals;
+
+// service-a was flipped to green under generation 5, `age` ago; its blue backends are 0 and 1.
+class DrainTest : public testing::Test {
+ protected:
+  DrainTest() : dataplane(dir.path()) {
+    EXPECT_TRUE(publisher.follow());
+    config.reset_rate = 10;
+  }
+
+  void flipped(std::chrono::milliseconds age, DrainConfig::Then then, uint32_t reset_before = 0) {
+    config.services[0].drain = {60s, then, DrainConfig::Udp::kStick};
+    Inventory inventory = renumber({}, config)->inventory;
+    inventory.services[0].active = Colour::kGreen;
+    inventory.services[0].previous = Colour::kBlue;
+    inventory.services[0].flip_generation = 5;
+    const auto age_ticks = static_cast<uint32_t>(age.count() / 10);
+    auto rules = std::make_unique<Ruleset>();
+    ASSERT_TRUE(build_ruleset(make_plan(inventory, config), *rules));
+    Targets targets = make_targets(inventory, config, nullptr, now_ticks(), 0);
+    targets.services[0].flipped_at_tick = now_ticks() - age_ticks;
+    targets.services[0].reset_before = reset_before;
+    ++generation;  // a slot is free after a grace period
+    ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_all(generation, *rules, targets); }));
+    catalogue.emplace(config, inventory);
+  }
+  void set_flows(uint16_t backend, Colour colour, uint32_t flows) {
+    dataplane.segment().worker(0).flows[backend][static_cast<size_t>(colour)].live = flows;
+  }
+  std::optional<DrainView> view() {
+    return drain_of(catalogue->services()[0], *catalogue, publisher, trends);
+  }
+  Change resets() { return overdue_resets(*catalogue, publisher, now_ticks()); }
+
+  TempDir dir;
+  Config config = shop_config();
+  FakeDataplane dataplane;
+  Publisher publisher{dir.path()};
+  std::optional<Catalogue> catalogue;
+  DrainTrends trends;
+  uint64_t generation = 4;
+};
+
+TEST_F(DrainTest, WithoutFlowsOfTheOldColourThereIsNone) {
+  flipped(1s, DrainConfig::Then::kWait);
+  set_flows(2, Colour::kGreen, 7);
+  EXPECT_FALSE(view());
+}
+
+TEST_F(DrainTest, ItHasFlowsBackendsAndADeadline) {
+  flipped(20s, DrainConfig::Then::kWait);
+  set_flows(0, Colour::kBlue, 3);
+  set_flows(1, Colour::kBlue, 4);
+  const auto drain = view();
+  ASSERT_TRUE(drain);
+  EXPECT_EQ(drain->colour, Colour::kBlue);
+  EXPECT_EQ(drain->flows, 7u);
+  EXPECT_EQ(drain->backends, 2u);
+  EXPECT_NEAR(drain->seconds_left, 40, 1);
+  EXPECT_EQ(drain->state, DrainView::State::kDraining);
+  EXPECT_FALSE(drain->estimate_seconds) << "nothing declined yet";
+  EXPECT_TRUE(resets().empty());
+}
+
+TEST_F(DrainTest, AfterTheDeadlineWaitIsOverdueAndResetResets) {
+  flipped(61s, DrainConfig::Then::kWait);
+  set_flows(0, Colour::kBlue, 3);
+  EXPECT_EQ(view()->state, DrainView::State::kOverdue);
+  EXPECT_TRUE(resets().empty()) << "wait never resets";
+
+  flipped(61s, DrainConfig::Then::kReset);
+  const Change change = resets();
+  ASSERT_EQ(change.services.size(), 1u);
+  EXPECT_TRUE(change.is_reset);
+  EXPECT_EQ(change.fields["changed"].dump(), R"([{"service":"service-a","colour":"blue","flows":3}])");
+  EXPECT_NEAR(view()->estimate_seconds.value(), 0.3, 0.01) << "3 flows at 10 a second";
+
+  flipped(61s, DrainConfig::Then::kReset, 6);
+  EXPECT_TRUE(resets().empty()) << "under way already";
+  EXPECT_EQ(view()->state, DrainView::State::kResetting);
+  set_flows(0, Colour::kBlue, 0);
+  flipped(61s, DrainConfig::Then::kReset);
+  EXPECT_TRUE(resets().empty()) << "nothing to reset";
+}
+
+TEST_F(DrainTest, TheEstimateFollowsTheDecline) {
+  flipped(1s, DrainConfig::Then::kWait);
+  const DrainTrends::Time begin{};
+  for (int second = 0; second <= 10; ++second) {
+    set_flows(0, Colour::kBlue, static_cast<uint32_t>(100 - 5 * second));
+    trends.sample(*catalogue, publisher, begin + std::chrono::seconds(second));
+  }
+  EXPECT_NEAR(view()->estimate_seconds.value(), 10, 0.1) << "50 left, 5 a second";
+  set_flows(0, Colour::kBlue, 200);
+  trends.sample(*catalogue, publisher, begin + 11s);
+  EXPECT_FALSE(view()->estimate_seconds) << "more than before: no end in sight";
+}
+
+TEST_F(DrainTest, TheLastFlowsEndIsToldOnce) {
+  flipped(1s, DrainConfig::Then::kWait);
+  set_flows(0, Colour::kBlue, 1);
+  trends.sample(*catalogue, publisher, {});
+  EXPECT_TRUE(trends.drained().empty());
+  set_flows(0, Colour::kBlue, 0);
+  trends.sample(*catalogue, publisher, {});
+  EXPECT_EQ(trends.drained(), std::vector<uint16_t>{0});
+  trends.sample(*catalogue, publisher, {});
+  EXPECT_TRUE(trends.drained().empty());
+}
+
+// Promise 1, and the drain's "well defined": what was set for a drain goes with the next flip.
+TEST(MakeTarget, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
+  ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
+  const DrainConfig reset{1s, DrainConfig::Then::kReset, {}}, wait{1s, DrainConfig::Then::kWait, {}},
+      longer{10s, DrainConfig::Then::kReset, {}};
+  Target present = make_target(service, reset, nullptr, 1000, 0);
+  present.flipped_at_tick = 800;
+  present.reset_before = 6;
+  EXPECT_EQ(make_target(service, reset, &present, 1000, 0).reset_before, 6u);
+  EXPECT_EQ(make_target(service, wait, &present, 1000, 0).reset_before, 0u) << "then = wait stops it";
+  EXPECT_EQ(make_target(service, longer, &present, 1000, 0).reset_before, 0u) << "a later deadline stops it";
+  service.flip_generation = 7;
+  EXPECT_EQ(make_target(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
+}
+
+TEST(MakeTarget, AWallClockThatJumpsMovesNoDeadline) {
+  ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
+  const DrainConfig drain{60s, DrainConfig::Then::kWait, {}};
+  Target present = make_target(service, drain, nullptr, 1000, 0);
+  present.flipped_at_tick = 800;
+  for (const int64_t now_ms : {int64_t{0}, int64_t{1} << 41, int64_t{-5}})
+    EXPECT_EQ(make_target(service, drain, &present, 1000, now_ms).flipped_at_tick, 800u) << now_ms;
+}
+
+}  // namespace
+}  // namespace teal

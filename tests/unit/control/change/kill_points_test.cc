@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Promise 10: kill -9 of teald at every point between intended and done. A change is either in force and
+// recorded as done, or not in force and recorded as interrupted: never half.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/control/change/mortal_daemon.h"
+
+namespace teal {
+namespace {
+
+struct KillPoint {
+  const char* event;  // teald dies here
+  bool in_force;      // the change stands
+};
+constexpr KillPoint kPoints[] = {{"intended", false}, {"published", true}, {"adopted", true}, {"done", true}};
+
+// A change: how it is asked for, and how to see whether it is in force.
+struct Asked {
+  const char* verb;
+  const char* path;
+  const char* body;
+  bool (*in_force)(const DaemonHome& home);
+};
+
+nlohmann::json blue_backend(const DaemonHome& home) {
+  return home.service("service-a")["colours"]["blue"]["backends"][1];
+}
+
+const Asked kChanges[] = {
+    {"flip", "/v1/flip", R"({"group":"shop","to":"green"})",
+     [](const DaemonHome& home) {
+       const bool a = home.service("service-a")["active"] == "green";
+       EXPECT_EQ(home.service("service-b")["active"] == "green", a) << "one publication";
+       return a;
+     }},
+    {"rollback", "/v1/rollback", R"({"services":["service-c"]})",
+     [](const DaemonHome& home) { return home.service("service-c")["active"] == "blue"; }},
+    {"backend", "/v1/backend",
+     R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain","weight":3})",
+     [](const DaemonHome& home) {
+       const bool drained = blue_backend(home)["state"] == "drain";
+       EXPECT_EQ(home.service("service-a")["drift"].size(), drained ? 2u : 0u);
+       return drained;
+     }},
+    {"drain", "/v1/drain", R"({"services":["service-c"],"timeout":"7s","then":"reset"})",
+     [](const DaemonHome& home) {
+       const nlohmann::json drain = home.service("service-c")["drain"];
+       EXPECT_EQ(drain["then"] == "reset", drain["timeout_seconds"] == 7.0);
+       return drain["then"] == "reset";
+     }},
+};
+
+class KillPoints : public testing::TestWithParam<std::tuple<Asked, KillPoint>> {};
+
+TEST_P(KillPoints, TheChangeIsWholeOrNotAtAll) {
+  const auto& [change, point] = GetParam();
+  DaemonHome home;
+  std::filesystem::create_directories(home.run_dir());
+  FakeDataplane dataplane(home.run_dir(), 2);
+  {
+    MortalDaemon teald(home);
+    ASSERT_EQ(home.flip("service-c", "green").status, 200u);
+    ASSERT_FALSE(change.in_force(home));
+  }
+  const uint64_t before = dataplane.generation();
+  {
+    MortalDaemon teald(home, point.event);
+    EXPECT_EQ(home.post(change.path, change.body).status, 0u) << "no answer: it was killed";
+    ASSERT_TRUE(teald.dies());
+    EXPECT_TRUE(teald.was_killed());
+  }
+  EXPECT_EQ(dataplane.generation(), point.in_force ? before + 1 : before);
+
+  MortalDaemon teald(home);
+  EXPECT_EQ(change.in_force(home), point.in_force);
+  const nlohmann::json row = home.get("/v1/history?limit=1").body["changes"][0];
+  EXPECT_EQ(row["verb"], change.verb);
+  EXPECT_EQ(row["generation"], before + 1);
+  EXPECT_EQ(row["result"], point.in_force ? "done" : "interrupted");
+  const nlohmann::json again = home.post(change.path, change.body).body;
+  EXPECT_EQ(again["generation"],
+            point.in_force && std::string(change.verb) != "rollback" ? before + 1 : before + 2)
+      << again
+      << ": asked again, it is there already, or it is done now, under a generation never given before";
+  EXPECT_TRUE(FakeDataplane::wait_for(
+      [&] { return dataplane.segment().header().acknowledged == dataplane.generation(); }));
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryVerb, KillPoints,
+                         testing::Combine(testing::ValuesIn(kChanges), testing::ValuesIn(kPoints)),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param).verb) + "_" +
+                                  std::get<1>(info.param).event;
+                         });
+
+// A reload's file is read again by the start: it is in force either way, and its ids are the same.
+class ReloadKillPoints : public testing::TestWithParam<KillPoint> {};
+
+TEST_P(ReloadKillPoints, TheFileIsInForceAfterTheNextStart) {
+  DaemonHome home;
+  std::filesystem::create_directories(home.run_dir());
+  FakeDataplane dataplane(home.run_dir());
+  {
+    MortalDaemon teald(home, GetParam().event, 3);  // the start's publication, a flip, the reload
+    home.flip("service-c", "green");
+    dataplane.segment().worker(0).flows[1][0].live = 1;  // 198.18.2.12 holds a flow
+    std::string toml = kShopToml;
+    toml.replace(toml.find("\"198.18.2.12:8080\""), 18, "\"198.18.2.14:8080\"");
+    home.write_config(toml);
+    EXPECT_EQ(home.post("/v1/reload", "{}").status, 0u);
+    ASSERT_TRUE(teald.dies());
+  }
+  MortalDaemon teald(home);
+  const nlohmann::json backends = home.service("service-a")["colours"]["blue"]["backends"];
+  ASSERT_EQ(backends.size(), 3u) << backends;
+  EXPECT_EQ(backends[1]["address"], "198.18.2.14:8080");
+  EXPECT_EQ(backends[2]["address"], "198.18.2.12:8080");
+  EXPECT_EQ(backends[2]["id"], 1) << "the flow's";
+  EXPECT_EQ(backends[2]["retired"], true);
+  EXPECT_EQ(home.service("service-c")["active"], "green");
+  EXPECT_EQ(dataplane.ruleset().find_backend(tcp("198.18.2.14:8080")), backends[1]["id"]);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPoint, ReloadKillPoints, testing::ValuesIn(kPoints),
+                         [](const auto& info) { return std::string(info.param.event); });
+
+TEST(KillPointsOfALock, ALockThatWasToldOfStands) {
+  DaemonHome home;
+  std::filesystem::create_directories(home.run_dir());
+  {
+    MortalDaemon teald(home, "locked");
+    EXPECT_EQ(home.post("/v1/lock", R"({"reason":"audit"})").status, 0u);
+    ASSERT_TRUE(teald.dies());
+  }
+  MortalDaemon teald(home);
+  EXPECT_EQ(home.flip("service-a", "green").status, 423u);
+  EXPECT_EQ(home.post("/v1/unlock", "{}").status, 200u);
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/reload_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/control/config/configs.h"
+
+namespace teal {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class ReloadPlan : public testing::Test {
+ protected:
+  // What the plan says, one line an entry: "added backend service-a blue 198.18.2.14:8080 (weight 1)".
+  std::vector<std::string> plan(const Config& after) {
+    const Inventory held = renumber({}, before)->inventory;
+    const Inventory next = renumber(held, after)->inventory;
+    const Json plan = reload_plan(before, held, after, next, [](uint16_t backend) { return 100u + backend; });
+    std::vector<std::string> lines;
+    for (const char* list : {"added", "changed", "retired"}) {
+      for (const Json& entry : plan[list]) {
+        std::string line = list;
+        for (const char* field : {"kind", "service", "colour", "address"})
+          if (entry.contains(field)) line += " " + entry[field].get<std::string>();
+        if (entry.contains("detail")) line += " (" + entry["detail"].get<std::string>() + ")";
+        if (entry.contains("flows")) line += " flows " + std::to_string(entry["flows"].get<int>());
+        lines.push_back(line);
+      }
+    }
+    EXPECT_EQ(changes_nothing(plan), lines.empty());
+    return lines;
+  }
+  using Lines = std::vector<std::string>;
+
+  Config before = shop_config();
+  Config after = shop_config();
+};
+
+TEST_F(ReloadPlan, TheSameFileChangesNothing) {
+  std::reverse(after.services.begin(), after.services.end());
+  EXPECT_EQ(plan(after), Lines());
+}
+
+TEST_F(ReloadPlan, BackendsComeGoAndChangeTheirWeight) {
+  after.services[0].pools[0] = pool({"198.18.2.11:8080", "198.18.2.14:8080"});
+  after.services[2].pools[1][0].weight = 5;
+  EXPECT_EQ(plan(after), (Lines{"added backend service-a blue 198.18.2.14:8080 (weight 1)",
+                                "changed backend service-c green 198.18.2.23:8080 (weight 2 -> 5)",
+                                "retired backend service-a 198.18.2.12:8080 flows 101"}));
+}
+
+TEST_F(ReloadPlan, ABackendThatStaysInTheOtherColourIsNotRetired) {
+  before.services[0].pools[1].push_back(before.services[0].pools[0][1]);
+  after.services[0].pools[1] = before.services[0].pools[1];
+  after.services[0].pools[0] = pool({"198.18.2.11:8080"});
+  EXPECT_EQ(plan(after),
+            (Lines{"changed backend service-a blue 198.18.2.12:8080 (leaves blue, stays in green)"}));
+}
+
+TEST_F(ReloadPlan, ServicesComeGoMoveAndAreRenamed) {
+  after.services[0].name = "front";
+  after.services[1].vip = tcp("[fd18::11]:80");
+  after.services[2] =
+      service_config("service-d", "198.18.0.12:80", pool({"198.18.2.30:80"}), pool({"198.18.2.31:80"}));
+  after.groups = {{"shop", {"front", "service-b"}}, {"all", {"front"}}};
+  EXPECT_EQ(
+      plan(after),
+      (Lines{"added service service-d (198.18.0.12:80, 1 blue backend, 1 green backend)",
+             "added group all (front)", "changed service front (renamed, was service-a)",
+             "changed service service-b (VIP [fd18::10]:80 -> [fd18::11]:80: flows to the old address end)",
+             "changed group shop (service-a, service-b -> front, service-b)",
+             "retired service service-c (198.18.0.11:80) flows 211",
+             "retired backend service-c 198.18.2.13:8080 flows 105",
+             "retired backend service-c 198.18.2.23:8080 flows 106"}));
+}
+
+TEST_F(ReloadPlan, DrainTimeoutsGroupsAndSocketsAreTold) {
+  after.services[0].drain = {std::chrono::minutes(2), DrainConfig::Then::kReset, DrainConfig::Udp::kCut};
+  after.timeouts.embryonic = 7;
+  after.reset_rate = 9;
+  after.api.control.mode = 0600;
+  after.groups.clear();
+  EXPECT_EQ(
+      plan(after),
+      (Lines{"changed service service-a (drain 300 s, then wait, udp stick -> 120 s, then reset, udp cut)",
+             "changed timeouts (flows go by the new ones at once)", "changed drain (reset_rate)",
+             "changed api (sockets are opened anew)", "retired group shop (service-a, service-b)"}));
+}
+
+TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {
+  const Config config = shop_config();
+  Inventory inventory = renumber({}, config)->inventory;
+  {
+    const Catalogue catalogue(config, inventory);
+    EXPECT_TRUE(drift(catalogue.services()[0], catalogue.state(catalogue.services()[0])).empty());
+  }
+  inventory.services[0].active = Colour::kGreen;
+  inventory.services[0].drain_then = DrainConfig::Then::kReset;
+  inventory.backends[0].members[0] = {AdminState::kMaint, 7};
+  inventory.backends[1].members[0] = {AdminState::kReady, 1};  // as the file says
+  const Catalogue catalogue(config, inventory);
+  EXPECT_EQ(drift(catalogue.services()[0], catalogue.state(catalogue.services()[0])),
+            (std::vector<std::string>{
+                "active is green, the file says blue",
+                "this drain is 300 s, then reset, udp stick, the file says 300 s, then wait, udp stick",
+                "blue 198.18.2.11:8080 is in maint", "blue 198.18.2.11:8080: weight is 7, the file says 1"}));
+  EXPECT_EQ(catalogue.services()[0].pools[0][0].weight, 0u) << "in maint";
+  EXPECT_EQ(catalogue.services()[0].pools[0][1].weight, 1u);
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs that change something: what they send, what they say, and how they end.
+#include "tests/unit/control/cli/fixture.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+json dry(json answer) {
+  answer["dry_run"] = true;
+  answer["generation"] = 12;
+  return answer;
+}
+
+TEST_F(CliTest, FlipSendsTheRequestAndTellsTheAnswer) {
+  const auto result = teal(
+      {"flip", "service-a", "service-b", "--to", "green", "--if-generation", "12", "--reason", "release 42"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "generation 13: service-a, service-b blue -> green; adopted by 2 of 2 workers, slowest 3.1 us\n");
+  EXPECT_EQ(daemon_->last_request(), "POST /v1/flip");
+  EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a", "service-b"}},
+                                        {"to", "green"},
+                                        {"if_generation", 12},
+                                        {"reason", "release 42"}}));
+
+  EXPECT_EQ(teal({"flip", "-g", "shop", "-t", "blue"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body(), json({{"group", "shop"}, {"to", "blue"}}));
+}
+
+TEST_F(CliTest, FlipSaysWhatStaysAsItIs) {
+  auto answer = flip_answer();
+  answer["unchanged"] = {"service-c"};
+  daemon_->answer("POST /v1/flip", answer);
+  EXPECT_TRUE(teal({"flip", "-g", "shop", "-t", "green"}).out.ends_with("\nunchanged: service-c\n"));
+  answer["changed"] = json::array();
+  daemon_->answer("POST /v1/flip", answer);
+  EXPECT_EQ(teal({"flip", "service-c", "-t", "green"}).out,
+            "generation 13: nothing to change, service-c is already there\n");
+}
+
+TEST_F(CliTest, RollbackTakesServicesAGroupOrAGeneration) {
+  EXPECT_EQ(teal({"rollback", "--group", "shop"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_request(), "POST /v1/rollback");
+  EXPECT_EQ(daemon_->last_body(), json({{"group", "shop"}}));
+  EXPECT_EQ(teal({"rollback", "--to-generation", "7"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body(), json({{"to_generation", 7}}));
+  EXPECT_EQ(teal({"rollback", "service-a", "--to-generation", "7", "--dry-run"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body(),
+            json({{"services", {"service-a"}}, {"to_generation", 7}, {"dry_run", true}}));
+}
+
+TEST_F(CliTest, AnAnswerToADryRunBeginsWithWould) {
+  daemon_->answer("POST /v1/flip", dry(flip_answer()));
+  daemon_->answer("POST /v1/rollback", dry(flip_answer()));
+  daemon_->answer(
+      "POST /v1/drain",
+      dry(change_answer({{"changed", {{{"service", "a"}, {"timeout_seconds", 120.0}, {"then", "reset"}}}},
+                         {"unchanged", json::array()}})));
+  daemon_->answer("POST /v1/backend", dry(change_answer({{"changed",
+                                                          {{{"service", "a"},
+                                                            {"colour", "blue"},
+                                                            {"address", "x:1"},
+                                                            {"weight", {{"from", "file"}, {"to", 5}}}}}}})));
+  daemon_->answer("POST /v1/reload",
+                  dry(change_answer({{"plan",
+                                      {{"added", {{{"kind", "service"}, {"service", "c"}}}},
+                                       {"changed", json::array()},
+                                       {"retired", json::array()},
+                                       {"restart", json::array()}}}})));
+  daemon_->answer("POST /v1/lock", dry(change_answer({{"lock", nullptr}})));
+  daemon_->answer("POST /v1/unlock", dry(change_answer({{"lock", nullptr}})));
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"flip", "service-a", "service-b", "--to", "green"},
+       "would flip service-a, service-b blue -> green; nothing was changed, generation 12\n"},
+      {{"rollback", "--group", "shop"}, "would roll back service-a, service-b blue -> green; nothing"},
+      {{"drain", "a", "--then", "reset"}, "would drain a for 2m, then reset; nothing"},
+      {{"backend", "set", "a/blue/x:1", "--weight", "5"}, "would set a/blue/x:1 weight file -> 5; nothing"},
+      {{"reload"}, "would reload: 1 added; nothing was changed, generation 12\nPLAN"},
+      {{"lock", "--reason", "x"}, "would lock: "},
+      {{"unlock"}, "would unlock: "},
+  };
+  for (auto [words, start] : cases) {
+    words.push_back("--dry-run");
+    const auto result = teal(words);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_TRUE(result.out.starts_with(start)) << result.out;
+    EXPECT_EQ(daemon_->last_body()["dry_run"], true);
+  }
+}
+
+TEST_F(CliTest, WarningsGoToStandardError) {
+  auto reply = flip_answer();
+  reply["warnings"] = {"the disk is full"};
+  daemon_->answer("POST /v1/flip", reply);
+  const auto result = teal({"flip", "service-a", "--to", "green"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.err, "warning: the disk is full\n");
+}
+
+TEST_F(CliTest, DrainWithoutOptionsShowsWhoHoldsMost) {
+  json draining = {{"colour", "blue"},
+                   {"state", "draining"},
+                   {"flows", 198},
+                   {"closing", 3},
+                   {"deadline", "2026-11-23T05:35:00.123Z"},
+                   {"seconds_left", 252.4},
+                   {"timeout_seconds", 300.0},
+                   {"then", "reset"},
+                   {"estimate_seconds", 33.0},
+                   {"oldest", {{"born_generation", 9}, {"born_before", "2026-11-23T04:00:00.000Z"}}},
+                   {"backends", {{{"address", "198.18.2.11:8080"}, {"flows", 100}}}},
+                   {"clients", {{{"address", "198.18.1.101"}, {"flows", 150}}}}};
+  const auto answer = [&] {
+    daemon_->answer("GET /v1/services/service-a/drain",
+                    {{"service", "service-a"}, {"active", "green"}, {"draining", draining}});
+  };
+  answer();
+  const auto result = teal({"drain", "service-a"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "service-a: green is active, blue is draining\n"
+            "  flows     198 left, 3 closing\n"
+            "  deadline  2026-11-23 05:35:00Z, in 4m12s; then reset\n"
+            "  estimate  done in about 33s\n"
+            "  oldest    born in generation 9, before 2026-11-23 04:00:00Z\n"
+            "\n"
+            "BACKEND           FLOWS\n"
+            "198.18.2.11:8080    100\n"
+            "\n"
+            "CLIENT        FLOWS\n"
+            "198.18.1.101    150\n");
+  draining["state"] = "overdue";
+  draining["then"] = "wait";
+  draining["estimate_seconds"] = nullptr;
+  draining["oldest"] = nullptr;
+  answer();
+  const auto overdue = teal({"drain", "service-a"}).out;
+  EXPECT_TRUE(
+      contains(overdue, "  deadline  over since 2026-11-23 05:35:00Z (then = wait: they may stay)\n"));
+  EXPECT_TRUE(contains(overdue, "estimate  none"));
+  draining = nullptr;
+  answer();
+  EXPECT_EQ(teal({"drain", "service-a"}).out,
+            "service-a: green is active; nothing drains, no flow of blue is left\n");
+  EXPECT_EQ(json::parse(teal({"drain", "service-a", "-o", "json"}).out)["services"][0]["service"],
+            "service-a");
+}
+
+TEST_F(CliTest, DrainOfAGroupShowsEachOfItsServices) {
+  for (const char* name : {"service-a", "service-b"})
+    daemon_->answer(std::string("GET /v1/services/") + name + "/drain",
+                    {{"service", name}, {"active", "blue"}, {"draining", nullptr}});
+  const auto result = teal({"drain", "--group", "shop"});
+  EXPECT_TRUE(contains(result.out, "service-a: blue is active") &&
+              contains(result.out, "service-b: blue is active"));
+  const auto unknown = teal({"drain", "--group", "shp"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.err, "teal: no group \"shp\"; there are: shop\nhint: did you mean \"shop\"?\n");
+}
+
+TEST_F(CliTest, DrainChangesTheDeadline) {
+  daemon_->answer(
+      "POST /v1/drain",
+      change_answer({{"changed", {{{"service", "service-a"}, {"timeout_seconds", 120.0}, {"then", "reset"}}}},
+                     {"unchanged", {"service-b"}}}));
+  const auto result = teal({"drain", "--group", "shop", "--timeout", "2m", "--then", "reset", "-r", "late"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "generation 13: drain service-a for 2m, then reset; adopted by 2 of 2 workers, slowest 3.1 us\n"
+            "unchanged: service-b\n");
+  EXPECT_EQ(daemon_->last_body(),
+            json({{"group", "shop"}, {"timeout", "2m"}, {"then", "reset"}, {"reason", "late"}}));
+  // --timeout is the drain's: the daemon is not given less time for that.
+  EXPECT_EQ(teal({"drain", "service-a", "--timeout", "1ms"}).exit_code, 0);
+}
+
+TEST_F(CliTest, BackendSetSaysWhatBecomesOfTheFlows) {
+  const auto answer = [&](const char* to) {
+    daemon_->answer("POST /v1/backend", change_answer({{"changed",
+                                                        {{{"service", "service-a"},
+                                                          {"colour", "blue"},
+                                                          {"address", "198.18.2.11:8080"},
+                                                          {"state", {{"from", "ready"}, {"to", to}}}}}}}));
+  };
+  const std::string backend = "service-a/blue/198.18.2.11:8080";
+  answer("maint");
+  const auto maint = teal({"backend", "set", backend, "maint"});
+  EXPECT_EQ(maint.exit_code, 0) << maint.err;
+  EXPECT_TRUE(maint.out.starts_with(
+      "generation 13: " + backend +
+      " ready -> maint: it takes no new flows, and the flows it has are reset; adopted"));
+  EXPECT_EQ(daemon_->last_body(), json({{"service", "service-a"},
+                                        {"colour", "blue"},
+                                        {"address", "198.18.2.11:8080"},
+                                        {"state", "maint"}}));
+  answer("drain");
+  EXPECT_TRUE(contains(teal({"backend", "set", backend, "drain"}).out, "go on until they end"));
+  EXPECT_EQ(teal({"backend", "set", backend, "--weight", "file"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body()["weight"], "file");
+  EXPECT_EQ(teal({"backend", "set", backend, "ready", "--weight", "0"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body()["weight"], 0);
+  daemon_->answer("POST /v1/backend", change_answer({{"changed", json::array()}}));
+  EXPECT_EQ(teal({"backend", "set", backend, "ready"}).out,
+            "generation 13: nothing to change, " + backend + " is so already\n");
+}
+
+TEST_F(CliTest, ReloadShowsItsPlan) {
+  const json plan = {
+      {"added",
+       {{{"kind", "backend"},
+         {"service", "web"},
+         {"colour", "green"},
+         {"address", "198.18.2.23:8080"},
+         {"detail", "weight 1"}}}},
+      {"changed", {{{"kind", "timeouts"}, {"detail", "flows go by the new ones at once"}}}},
+      {"retired",
+       {{{"kind", "backend"}, {"service", "web"}, {"address", "198.18.2.11:8080"}, {"flows", 98}}}},
+      {"restart", {"[dataplane] workers: the file says 4, teal-dataplane runs 2: takes a restart of it"}}};
+  daemon_->answer("POST /v1/reload", change_answer({{"plan", plan}}));
+  const auto result = teal({"reload", "--reason", "release 42"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(
+      result.out,
+      "generation 13: reloaded, 1 added, 1 changed, 1 retired; adopted by 2 of 2 workers, slowest 3.1 us\n"
+      "PLAN     KIND      NAME                        DETAIL                      FLOWS\n"
+      "added    backend   web/green/198.18.2.23:8080  weight 1\n"
+      "changed  timeouts                              flows go by the new ones\n"
+      "                                               at once\n"
+      "retired  backend   web/198.18.2.11:8080                                       98\n"
+      "retired: takes no new flows; the 98 flows that hold it go on until they end\n"
+      "restart: [dataplane] workers: the file says 4, teal-dataplane runs 2: takes a\n"
+      "  restart of it\n");
+  EXPECT_EQ(daemon_->last_body(), json({{"reason", "release 42"}}));
+
+  const json nothing = {{"added", json::array()},
+                        {"changed", json::array()},
+                        {"retired", json::array()},
+                        {"restart", json::array()}};
+  daemon_->answer("POST /v1/reload", change_answer({{"plan", nothing}}));
+  EXPECT_EQ(teal({"reload"}).out,
+            "generation 13: nothing to change, what is in force is what the file says\n");
+}
+
+TEST_F(CliTest, ReloadOfABadFileListsItsErrors) {
+  daemon_->answer(
+      "POST /v1/reload",
+      {{"error",
+        {{"code", "bad_config"},
+         {"message", "the config has 2 errors"},
+         {"hint", ""},
+         {"details", {"teal.toml:9: service[0].vip: bad", "teal.toml:12: service[0].blue: empty"}}}}},
+      422);
+  const auto result = teal({"reload"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err,
+            "teal.toml:9: service[0].vip: bad\nteal.toml:12: service[0].blue: empty\n"
+            "teal: the config has 2 errors\n"
+            "hint: nothing was changed; teal check FILE shows the same errors before a reload\n");
+  EXPECT_EQ(json::parse(teal({"reload", "-o", "json"}).out)["error"]["details"].size(), 2u);
+}
+
+TEST_F(CliTest, LockSaysWhoseItIsAndUnlockTakesItOff) {
+  daemon_->answer(
+      "POST /v1/lock",
+      change_answer(
+          {{"lock",
+            {{"uid", 0}, {"user", "root"}, {"reason", "freeze"}, {"since", "2026-11-23T05:00:00.000Z"}}}}));
+  daemon_->answer("POST /v1/unlock", change_answer({{"lock", nullptr}}));
+  EXPECT_EQ(teal({"lock", "--reason", "freeze"}).out,
+            "locked by root since 2026-11-23 05:00:00Z: freeze\nall changes are refused until teal unlock\n");
+  EXPECT_EQ(daemon_->last_body(), json({{"reason", "freeze"}}));
+  EXPECT_EQ(teal({"unlock"}).out, "unlocked: changes are taken again\n");
+}
+
+TEST_F(CliTest, ErrorsOfTheDaemonAreExitCodes) {
+  const std::tuple<const char*, unsigned, int> cases[] = {
+      {"bad_request", 400, 1},      {"unknown_service", 404, 1}, {"nothing_to_roll_back", 409, 1},
+      {"conflict", 409, 5},         {"refused", 422, 3},         {"locked", 423, 3},
+      {"adoption_timeout", 504, 4}, {"storage", 503, 1}};
+  for (const auto& [code, status, exit_code] : cases) {
+    daemon_->answer("POST /v1/flip", error_answer(code, "what is wrong", "what to try"), status);
+    const auto text = teal({"flip", "x", "--to", "green"});
+    EXPECT_EQ(text.exit_code, exit_code) << code;
+    EXPECT_TRUE(text.err.starts_with("teal: what is wrong")) << text.err;
+    EXPECT_TRUE(contains(text.err, "hint: what to try\n"));
+    EXPECT_EQ(contains(text.err, "published, not undone"), exit_code == 4);
+    const auto as_json = teal({"flip", "x", "--to", "green", "-o", "json"});
+    EXPECT_EQ(as_json.exit_code, exit_code) << code;
+    EXPECT_EQ(json::parse(as_json.out)["error"]["code"], code);
+    EXPECT_EQ(as_json.err, "");
+  }
+  const auto usage = teal({"-o", "json", "flip"});
+  EXPECT_EQ(usage.exit_code, 2);
+  EXPECT_EQ(json::parse(usage.out)["error"]["code"], "usage");
+}
+
+TEST_F(CliTest, TextOfOthersCannotCommandATerminal) {
+  auto reply = flip_answer();
+  reply["warnings"] = {"\033[2Jgone"};
+  daemon_->answer("POST /v1/flip", reply);
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green"}).err, "warning: ?[2Jgone\n");
+  daemon_->answer("POST /v1/flip", error_answer("locked", "locked by eve: \033]0;owned\007"), 423);
+  EXPECT_FALSE(contains(teal({"flip", "service-a", "--to", "green"}).err, "\033"));
+}
+
+}  // namespace
+}  // namespace teal::cli

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/metrics/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "tests/unit/control/api/http/raw_client.h"
+#include "tests/unit/control/api_client.h"
+#include "tests/unit/control/fake_dataplane.h"
+
+namespace teal {
+namespace {
+
+class MetricsTest : public testing::Test {
+ protected:
+  MetricsTest() { std::filesystem::create_directories(home.run_dir()); }
+
+  std::string scrape() {
+    RawClient client(home.run_dir() + "/status.sock");
+    client.get("/metrics", "Connection: close\r\n");
+    const std::string reply = client.read_all();
+    EXPECT_NE(reply.find("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), std::string::npos);
+    return reply.substr(reply.find("\r\n\r\n") + 4);
+  }
+  // The value of a series as it is written, or "none".
+  static std::string value(const std::string& text, const std::string& series) {
+    const size_t at = ("\n" + text).find("\n" + series + " ");
+    if (at == std::string::npos) return "none";
+    const size_t begin = at + series.size() + 1;
+    return text.substr(begin, text.find('\n', begin) - begin);
+  }
+
+  DaemonHome home;
+};
+
+TEST_F(MetricsTest, HasTheNamesThatAreDocumented) {
+  RunningDaemon daemon(home);
+  const std::string text = scrape();
+  for (const char* name :
+       {"teal_flips_total", "teal_flip_duration_seconds", "teal_service_active", "teal_flows",
+        "teal_new_flows_total", "teal_wrong_colour_flows_total", "teal_drain_flows_remaining",
+        "teal_drain_deadline_timestamp_seconds", "teal_packets_total", "teal_bytes_total", "teal_drops_total",
+        "teal_events_total", "teal_flow_table_entries", "teal_flow_table_capacity", "teal_worker_busy_ratio",
+        "teal_dataplane_running", "teal_generation", "teal_build_info"}) {
+    EXPECT_NE(text.find(std::string("# HELP ") + name + " "), std::string::npos) << name;
+    EXPECT_NE(text.find(std::string("# TYPE ") + name + " "), std::string::npos) << name;
+  }
+  EXPECT_EQ(value(text, "teal_dataplane_running"), "0");
+  EXPECT_EQ(value(text, "teal_build_info{version=\"" TEAL_VERSION "\"}"), "1");
+  EXPECT_EQ(value(text, "teal_flips_total{service=\"service-a\",to=\"green\",result=\"done\"}"), "0")
+      << "there before the first flip";
+}
+
+TEST_F(MetricsTest, FlipsAreCountedByServiceTargetAndResult) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  home.post("/v1/flip", R"({"group":"shop","to":"green"})");
+  home.post("/v1/rollback", R"({"services":["service-a"]})");
+  home.post("/v1/lock", R"({"reason":"no flip"})");
+  home.post("/v1/unlock", "{}");
+  std::string text = scrape();
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-a",to="green",result="done"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-a",to="blue",result="done"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-b",to="green",result="done"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-c",to="green",result="done"})"), "0");
+  EXPECT_EQ(value(text, "teal_flip_duration_seconds_count"), "2") << "publications, not services";
+  EXPECT_EQ(value(text, R"(teal_flip_duration_seconds_bucket{le="+Inf"})"), "2");
+  EXPECT_EQ(value(text, R"(teal_service_active{service="service-b",colour="green"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_service_active{service="service-b",colour="blue"})"), "0");
+  EXPECT_EQ(value(text, "teal_dataplane_running"), "1");
+  EXPECT_EQ(value(text, "teal_generation"), std::to_string(dataplane.generation()));
+
+  dataplane.hold_still(true);
+  EXPECT_EQ(home.flip("service-c", "green").status, 504u);
+  text = scrape();
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-c",to="green",result="adoption_timeout"})"),
+            "1");
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-c",to="green",result="done"})"), "0");
+  dataplane.hold_still(false);
+}
+
+TEST_F(MetricsTest, TrafficAndDrainsComeFromTheSegment) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  WorkerBlock& first = dataplane.segment().worker(0);
+  WorkerBlock& second = dataplane.segment().worker(1);
+  first.flows[0][0].live = 30;
+  second.flows[1][0].live = 12;
+  second.flows[1][0].closing = 5;
+  first.services[0][0].packets[0].add(7);
+  second.services[0][0].packets[0].add(8);
+  second.services[0][0].bytes[1].add(9'007'199'254'740'991);
+  first.services[0][0].new_flows.add(42);
+  first.count(DropReason::k_tx_full, 3);
+  second.count(Event::k_table_full, 4);
+  std::string text = scrape();
+  EXPECT_EQ(value(text, R"(teal_flows{service="service-a",colour="blue"})"), "42");
+  EXPECT_EQ(value(text, R"(teal_new_flows_total{service="service-a",colour="blue"})"), "42");
+  EXPECT_EQ(value(text, R"(teal_packets_total{service="service-a",colour="blue",direction="to_backend"})"),
+            "15");
+  EXPECT_EQ(
+      std::stod(value(text, R"(teal_bytes_total{service="service-a",colour="blue",direction="to_client"})")),
+      9'007'199'254'740'991.0)
+      << "to the byte";
+  EXPECT_EQ(value(text, R"(teal_drops_total{reason="tx_full"})"), "3");
+  EXPECT_EQ(value(text, R"(teal_events_total{event="table_full"})"), "4");
+  EXPECT_EQ(value(text, "teal_flow_table_entries"), "47");
+  EXPECT_EQ(value(text, "teal_flow_table_capacity"), "10000");
+  EXPECT_EQ(value(text, R"(teal_drain_flows_remaining{service="service-a"})"), "0");
+  EXPECT_EQ(value(text, R"(teal_drain_deadline_timestamp_seconds{service="service-a"})"), "none");
+
+  const double flipped_at = static_cast<double>(time(nullptr));
+  home.flip("service-a", "green");
+  text = scrape();
+  EXPECT_EQ(value(text, R"(teal_drain_flows_remaining{service="service-a"})"), "42");
+  EXPECT_NEAR(std::stod(value(text, R"(teal_drain_deadline_timestamp_seconds{service="service-a"})")),
+              flipped_at + 300, 3);
+}
+
+TEST_F(MetricsTest, AServiceThatLeftTheConfigHasNoSeries) {
+  RunningDaemon daemon(home);
+  home.flip("service-c", "green");
+  EXPECT_EQ(value(scrape(), R"(teal_flips_total{service="service-c",to="green",result="done"})"), "1");
+  std::string toml = kShopToml;
+  const size_t begin = toml.find("[[service]]\nname = \"service-c\"");
+  toml.erase(begin, toml.find("[[group]]") - begin);
+  home.write_config(toml);
+  ASSERT_EQ(home.post("/v1/reload", "{}").status, 200u);
+  EXPECT_EQ(scrape().find("service-c"), std::string::npos);
+}
+
+// Of Debian's package prometheus.
+TEST_F(MetricsTest, PromtoolHasNoComplaint) {
+  if (std::system("command -v promtool >/dev/null") != 0) GTEST_SKIP() << "there is no promtool here";
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  dataplane.segment().worker(0).flows[0][0].live = 30;
+  home.flip("service-a", "green");
+  const std::string file = home.dir().file("metrics");
+  std::ofstream(file) << scrape();
+  EXPECT_EQ(std::system(("promtool check metrics < " + file + " >&2").c_str()), 0);
+}
+
+}  // namespace
+}  // namespace teal

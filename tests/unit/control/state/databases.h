@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <sqlite3.h>
+
+#include <string>
+
+#include "control/state/inventory.h"
+#include "tests/unit/control/config/configs.h"
+
+namespace teal {
+
+// service-a was flipped, service-b is retired with its backend; generations 9 (given) and 7 (published).
+inline Inventory some_inventory() {
+  Inventory inventory;
+  inventory.services = {
+      {0, "service-a", tcp("198.18.0.10:80"), false, false, Colour::kGreen, Colour::kBlue, 7,
+       1'700'000'000'123},
+      {5, "service-b", tcp("[fd18::10]:80"), true, true, Colour::kBlue, std::nullopt, 0, 0}};
+  inventory.backends = {{0, 0, tcp("198.18.2.11:8080"), false}, {4095, 5, tcp("[fd18:2::11]:8080"), true}};
+  inventory.given_generation = 9;
+  inventory.published_generation = 7;
+  return inventory;
+}
+
+// What another program does to the database. Neither foreign keys nor our own checks hold it back.
+inline void run_sql(const std::string& path, const std::string& sql, int expected = SQLITE_OK) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), expected)
+      << sqlite3_errmsg(db) << ": " << sql;
+  sqlite3_close(db);
+}
+
+}  // namespace teal

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The short way of packets (express.h) against the long one: random bursts of all services go both ways from
+// the same state, with flips, resets, cuts and next hops that come and go in between. Both must leave the
+// same frames, verdicts, flows and counters.
+//
+// The long way alone: no packet goes by express where the ports' MACs are not known.
+#include <cstring>
+#include <random>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/pipeline/classify.h"
+#include "dataplane/pipeline/translate.h"
+#include "tests/unit/dataplane/ring_ports.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+struct Outcome {
+  Verdict verdict;
+  uint64_t hop;
+  Frame frame;
+
+  bool operator==(const Outcome& other) const {
+    return verdict.kind() == other.verdict.kind() && verdict.reason() == other.verdict.reason() &&
+           hop == other.hop && frame == other.frame;
+  }
+};
+
+class ExpressTwin : public SwitchTest {
+ protected:
+  static constexpr uint32_t kTuples = 60;
+
+  void begin() {
+    start({.flow_capacity = 200, .partitions = 1});
+    stop_workers();
+    for (auto& tracker : trackers_) tracker = std::make_unique<Tracker>(segment(), block(), 0, 1);
+    for (uint16_t wire = 0; wire < kWires; ++wire) {
+      const uint16_t ethdev = RingPorts::get().ethdev(wire);
+      traits_[ethdev] = {Hop::word_of(wire, 0), wire, wire == kBack ? kBackendSide : kClientSide, false};
+      macs_.set(wire, {{2, 0, 0, 0, 9, static_cast<uint8_t>(wire)}});
+    }
+  }
+
+  uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
+
+  uint16_t random_backend() {
+    return static_cast<uint16_t>(below(static_cast<uint32_t>(plan.backends.size())));
+  }
+
+  std::pair<Wire, Frame> random_packet() {
+    const uint32_t number = below(kTuples);
+    const Client who = client(static_cast<uint16_t>(number % kServices), number);
+    static constexpr uint8_t kFlags[] = {kAck, kAck, kAck, kAck,    kAck, kAck,
+                                         kAck, kAck, kSyn, kSynAck, kFin, kRst};
+    const uint8_t flags = kFlags[below(sizeof(kFlags))];
+    const char* payload = below(2) != 0 ? "x" : "";
+    const auto flow = flow_of(who);
+    if (!flow || below(2) != 0)
+      return {below(20) == 0 ? kSide : kFront, from_client(who, flow ? flags : uint8_t{kSyn}, payload)};
+    uint16_t backend = flow->backend;  // or now and then another one of the service
+    if (below(20) == 0) {
+      do backend = random_backend();
+      while (plan.backends[backend].service != who.service);
+    }
+    return {kBack, from_backend(who, backend, flags, payload)};
+  }
+
+  void change_something() {
+    const auto service = static_cast<uint16_t>(below(kServices));
+    Target& target = targets->services[service];
+    switch (below(4)) {
+      case 0:
+        point_target(service, other(target.active));
+        if (below(4) == 0) target.reset_before = target.flip_generation;
+        break;
+      case 1:
+        plan.services[service].udp_cut = !plan.services[service].udp_cut;
+        break;
+      case 2:
+        header().next_hops[random_backend()].store(Hop::kNone);
+        break;
+      case 3:
+        for (const NumberedBackend& b : plan.backends)
+          header().next_hops[b.id].store(Hop{kBack, backend_mac(b.id)}.word());
+        break;
+    }
+    publish();
+  }
+
+  std::vector<Outcome> go(int way, const std::vector<std::pair<Wire, Frame>>& packets) {
+    auto burst = std::make_unique<Burst>();
+    burst->count = static_cast<uint32_t>(packets.size());
+    for (uint32_t i = 0; i < burst->count; ++i)
+      burst->mbufs[i] = make_mbuf(packets[i].first, packets[i].second);
+    Tracker& tracker = *trackers_[static_cast<size_t>(way)];
+    const LookAhead lookups(*burst, tracker.table());
+    classify(*burst, rules(), traits_, lookups);
+    tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, lookups, now_tick_);
+    if (way == kShort) {
+      for (const Packet& packet : burst->all())
+        went_by_express_ += packet.verdict.kind() == Verdict::Kind::kForward;
+    }
+    translate(*burst, rules(), macs_);
+    std::vector<Outcome> outcomes;
+    for (const Packet& packet : burst->all()) {
+      const bool forward = packet.verdict.kind() == Verdict::Kind::kForward;
+      outcomes.push_back({packet.verdict, forward ? packet.hop : 0,
+                          Frame(packet.frame, packet.frame + rte_pktmbuf_data_len(packet.mbuf))});
+    }
+    rte_pktmbuf_free_bulk(burst->mbufs, burst->count);
+    return outcomes;
+  }
+
+  // What a burst may change: the worker's counters, and the flow table.
+  std::string state() {
+    const auto* base = reinterpret_cast<const char*>(&header());
+    return std::string(reinterpret_cast<const char*>(&block()), sizeof(WorkerBlock)) +
+           std::string(base + header().buckets_offset, header().geometry.bytes());
+  }
+  void restore(const std::string& state) {
+    auto* base = reinterpret_cast<char*>(&header());
+    std::memcpy(reinterpret_cast<char*>(&block()), state.data(), sizeof(WorkerBlock));
+    std::memcpy(base + header().buckets_offset, state.data() + sizeof(WorkerBlock),
+                header().geometry.bytes());
+  }
+
+  static constexpr int kShort = 0, kLong = 1;
+  WorkerBlock& block() { return segment().worker(0); }
+
+  std::mt19937 random_{20261128};
+  uint32_t now_tick_ = 1000;
+  uint64_t went_by_express_ = 0;
+
+ private:
+  std::array<PortTraits, 64> traits_;
+  PortMacs macs_;
+  std::unique_ptr<Tracker> trackers_[2];
+};
+
+TEST_F(ExpressTwin, ComesToTheSameAsTheLongWay) {
+  begin();
+  uint64_t sent = 0;
+  for (int round = 0; round < 5000; ++round) {
+    if (below(100) == 0) change_something();
+    now_tick_ += below(3);
+    std::vector<std::pair<Wire, Frame>> packets;
+    for (uint32_t i = 1 + below(Burst::kCapacity); i > 0; --i) packets.push_back(random_packet());
+    const std::string before = state();
+    const std::vector<Outcome> by_long_way = go(kLong, packets);
+    const std::string after = state();
+    restore(before);
+    ASSERT_TRUE(go(kShort, packets) == by_long_way) << "round " << round;
+    ASSERT_TRUE(state() == after) << "round " << round;
+    sent += packets.size();
+  }
+  EXPECT_GT(went_by_express_, sent / 4) << "of " << sent;
+  EXPECT_LT(went_by_express_, sent);
+}
+
+}  // namespace
+}  // namespace teal::test

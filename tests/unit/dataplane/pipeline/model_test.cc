@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The switch against the plainest model of it: a map from flow to backend and phase. Random packets from both
+// sides of 200 tuples, with flips, rollbacks, weights that change and flows that are reset in between; each
+// packet must leave as the model says.
+#include <algorithm>
+#include <random>
+#include <unordered_map>
+
+#include "dataplane/pipeline/phase.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+constexpr uint32_t kTuples = 200;  // a quarter for each service
+constexpr uint32_t kOperations = 50'000;
+
+struct ModelFlow {
+  uint16_t backend;
+  FlowPhase phase;
+  bool unproven;
+  uint32_t birth_generation;
+  bool client_reset = false, backend_reset = false;  // by Teal
+
+  bool is_reset() const { return phase == FlowPhase::kResetting || client_reset || backend_reset; }
+};
+
+class ModelTest : public SwitchTest {
+ protected:
+  enum class Fate : uint8_t { kToBackend, kToClient, kPunted, kStale, kAnswered, kDropped };
+  struct Expected {
+    Fate fate;
+    Client who;
+    uint16_t backend;  // kNoId: a new one, of this colour
+    Colour colour;
+  };
+
+  uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
+  static Client tuple(uint32_t number) { return client(static_cast<uint16_t>(number % kServices), number); }
+  bool is_tcp(uint32_t number) const {
+    return plan.services[number % kServices].vip.protocol == kProtocolTcp;
+  }
+
+  static FlowEvent event_of(uint8_t flags, bool data) {
+    if (flags & kTcpRst) return FlowEvent::kRst;
+    if (flags & kTcpFin) return FlowEvent::kFin;
+    if (flags & kTcpSyn) return FlowEvent::kSyn;
+    return data ? FlowEvent::kData : FlowEvent::kQuiet;
+  }
+
+  uint8_t random_flags() {
+    static constexpr uint8_t kUsual[] = {kSyn, kSyn, kAck, kAck, kAck, kSynAck, kFin, kFin, kRst, kRstAck};
+    return kUsual[below(sizeof(kUsual))];
+  }
+
+  static void move(ModelFlow& flow, bool tcp, bool from_backend, FlowEvent event) {
+    if (proves(flow.phase, !tcp, from_backend, event)) flow.unproven = false;
+    if (tcp)
+      flow.phase = next_phase(flow.phase, from_backend, event);
+    else if (from_backend)
+      flow.phase = FlowPhase::kEstablished;
+  }
+
+  Expected client_packet(uint32_t number, uint8_t flags, bool data) {
+    const Client who = tuple(number);
+    const Target& target = targets->services[who.service];
+    auto found = model_.find(number);
+    if (found != model_.end() && ends_before_client_packet(found->second, is_tcp(number), flags, target)) {
+      model_.erase(found);
+      found = model_.end();
+    }
+    if (found == model_.end()) {
+      const bool adopted = is_tcp(number) && flags != kSyn;
+      const Colour colour = adopted && target.drain_ticks != 0 ? target.previous : target.active;
+      if (!is_tcp(number) || (flags & kTcpRst) == 0)
+        model_[number] = {kNoId, FlowPhase::kEmbryonic, true, static_cast<uint32_t>(next_generation() - 1)};
+      return {Fate::kToBackend, who, kNoId, colour};
+    }
+    if (found->second.is_reset()) return reset_packet(number, false, flags);
+    move(found->second, is_tcp(number), false, event_of(flags, data));
+    return {Fate::kToBackend, who, found->second.backend, {}};
+  }
+
+  Expected backend_packet(uint32_t number, uint16_t backend, uint8_t flags, bool data) {
+    const Client who = tuple(number);
+    const auto found = model_.find(number);
+    if (found == model_.end()) return {Fate::kPunted, who, backend, {}};
+    if (found->second.backend != backend)
+      return {is_tcp(number) ? Fate::kStale : Fate::kToClient, who, backend, {}};
+    if (found->second.is_reset()) return reset_packet(number, true, flags);
+    move(found->second, is_tcp(number), true, event_of(flags, data));
+    return {Fate::kToClient, who, backend, {}};
+  }
+
+  bool ends_before_client_packet(const ModelFlow& flow, bool tcp, uint8_t flags, const Target& target) const {
+    if (tcp) return flags == kSyn && (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting);
+    return plan.services[plan.backends[flow.backend].service].udp_cut &&
+           colour_of(flow.backend) != target.active && flow.birth_generation < target.flip_generation;
+  }
+
+  // Nothing passes but a RST.
+  Expected reset_packet(uint32_t number, bool from_backend, uint8_t flags) {
+    ModelFlow& flow = model_[number];
+    const bool rst = flags & kTcpRst;
+    if (!rst && (flags & kTcpAck) == 0) return {Fate::kDropped, tuple(number), flow.backend, {}};
+    (from_backend ? flow.backend_reset : flow.client_reset) = true;
+    if (rst || (flow.client_reset && flow.backend_reset)) flow.phase = FlowPhase::kReset;
+    if (!rst) return {Fate::kAnswered, tuple(number), flow.backend, {}};
+    return {from_backend ? Fate::kToClient : Fate::kToBackend, tuple(number), flow.backend, {}};
+  }
+
+  // The flows that a drain has left are begun with: one round of the sweep. Then the operator has seen
+  // enough, and of those begun the ends answer, or not.
+  void reset_round(uint32_t workers) {
+    const auto service = static_cast<uint16_t>(below(kServices));
+    Target& target = targets->services[service];
+    const auto next = static_cast<uint32_t>(next_generation());
+    target.reset_before = next - std::min(below(30), next - 1);
+    publish_targets();
+    settle();
+    restart(workers);
+    settle();
+    uint32_t probes = 0;
+    for (uint32_t number = 0; number < kTuples; ++number) {
+      const auto found = model_.find(number);
+      if (found == model_.end() || number % kServices != service) continue;
+      ModelFlow& flow = found->second;
+      if (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting ||
+          colour_of(flow.backend) == target.active || flow.birth_generation >= target.reset_before)
+        continue;
+      if (!is_tcp(number) || (flow.phase == FlowPhase::kEmbryonic && flow.unproven)) {
+        model_.erase(found);
+      } else {
+        flow.phase = FlowPhase::kResetting;
+        probes += 2;
+      }
+    }
+    EXPECT_EQ(collect().size(), probes);
+    target.reset_before = 0;
+    publish_targets();
+    settle();
+    for (uint32_t number = 0; number < kTuples; ++number) {
+      while (model_.contains(number) && model_[number].phase == FlowPhase::kResetting && !HasFatalFailure())
+        step(static_cast<uint16_t>(below(kMaxTestWorkers)), number);
+    }
+  }
+
+  // One packet in, and what the model says of it out.
+  void step(uint16_t queue, uint32_t number) {
+    const Client who = tuple(number);
+    const uint8_t flags = random_flags();
+    const bool data = below(3) == 0;
+    const std::string payload = data ? "data" : "";
+    if (below(2) == 0) {
+      const Expected expected = client_packet(number, flags, data);
+      const Sent sent = pass(kFront, from_client(who, flags, payload), queue);
+      if (expected.fate == Fate::kAnswered) {
+        ASSERT_TRUE(is_answer(sent, kFront, vip(who.service))) << "tuple " << number;
+        return compare(number);
+      }
+      const uint16_t backend = backend_of(sent);
+      ASSERT_NE(backend, kNoId);
+      EXPECT_TRUE(checksums_are_right(sent.frame));
+      if (expected.backend != kNoId) {
+        ASSERT_EQ(backend, expected.backend) << "tuple " << number;
+      } else {
+        ASSERT_EQ(colour_of(backend), expected.colour) << "tuple " << number;
+        ASSERT_EQ(plan.backends[backend].service, who.service);
+        if (const auto made = model_.find(number); made != model_.end()) made->second.backend = backend;
+      }
+    } else {
+      const auto found = model_.find(number);
+      uint16_t backend = found != model_.end() && below(10) != 0 ? found->second.backend
+                                                                 : static_cast<uint16_t>(below(kBackends));
+      if (plan.backends[backend].service != who.service) return;
+      const Expected expected = backend_packet(number, backend, flags, data);
+      const uint64_t punted = punts(), stale = count(DropReason::k_stale_backend),
+                     dropped = count(DropReason::k_flow_reset);
+      const Sent sent = pass(kBack, from_backend(who, backend, flags, payload), queue);
+      if (expected.fate == Fate::kAnswered) {
+        ASSERT_TRUE(is_answer(sent, kBack, {who.address, Be16::from_host(who.port)})) << "tuple " << number;
+        return compare(number);
+      }
+      ASSERT_EQ(sent.port == kFront, expected.fate == Fate::kToClient) << "tuple " << number;
+      EXPECT_EQ(count(DropReason::k_flow_reset) - dropped, expected.fate == Fate::kDropped);
+      EXPECT_EQ(punts() - punted, expected.fate == Fate::kPunted);
+      EXPECT_EQ(count(DropReason::k_stale_backend) - stale, expected.fate == Fate::kStale);
+      if (sent.port == kFront) {
+        EXPECT_EQ(sent.from(), to_string(plan.services[who.service].vip));
+        EXPECT_TRUE(checksums_are_right(sent.frame));
+      }
+    }
+    compare(number);
+  }
+
+  static bool is_answer(const Sent& sent, uint16_t port, const Socket& from) {
+    return sent.port == port && sent.from() == to_string(from) && checksums_are_right(sent.frame) &&
+           parse(sent.frame.data(), static_cast<uint32_t>(sent.frame.size())).tcp_flags == kTcpRst;
+  }
+
+  void compare(uint32_t number) {
+    const Client who = tuple(number);
+    const auto found = model_.find(number);
+    ASSERT_EQ(phase_of(who), found == model_.end() ? std::nullopt : std::optional(found->second.phase))
+        << "tuple " << number;
+    ASSERT_EQ(is_unproven(who), found != model_.end() && found->second.unproven) << "tuple " << number;
+  }
+
+  void change_weights() {
+    for (NumberedBackend& backend : plan.backends) {
+      auto& weight = backend.weights[static_cast<int>(colour_of(backend.id))];
+      if (backend.id % 2 == 0) weight = 1 + below(5);  // the pool is never empty
+    }
+    publish();
+    settle();
+  }
+
+  void run(uint32_t workers) {
+    plan.services[kEcho].udp_cut = true;
+    plan.timeouts.tcp_closed = plan.timeouts.tcp_established;  // nothing ages here
+    start({.workers = workers, .flow_capacity = 2'000});
+    for (uint32_t i = 0; i < kOperations && !HasFatalFailure(); ++i) {
+      step(static_cast<uint16_t>(below(kMaxTestWorkers)), below(kTuples));
+      if (below(200) == 0)
+        flip({static_cast<uint16_t>(below(kServices)), static_cast<uint16_t>(below(kServices))},
+             static_cast<Colour>(below(2)));
+      if (below(2'000) == 0) change_weights();
+      if (below(500) == 0) reset_round(workers);
+      if (i % 5'000 == 0) {
+        EXPECT_TRUE(ledger_is_exact());
+      }
+    }
+    EXPECT_EQ(flows(), model_.size());
+    EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
+    EXPECT_EQ(count(Event::k_stateless), 0u);
+    EXPECT_GT(count(Event::k_flows_reset), 100u);
+    EXPECT_GT(count(Event::k_flows_cut), 100u);
+  }
+
+ private:
+  std::unordered_map<uint32_t, ModelFlow> model_;
+  std::mt19937_64 random_{1};
+};
+
+using Model = ModelTest;
+
+TEST_F(Model, EachPacketLeavesAsTheModelSays) {
+  run(1);
+}
+
+TEST_F(Model, EachPacketLeavesAsTheModelSaysAmongThreeWorkers) {
+  run(3);
+}
+
+}  // namespace
+}  // namespace teal::test

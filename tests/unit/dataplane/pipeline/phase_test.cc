@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/phase.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace teal::test {
+namespace {
+
+constexpr std::array kPhases = {FlowPhase::kEmbryonic,  FlowPhase::kEstablished, FlowPhase::kClientFin,
+                                FlowPhase::kBackendFin, FlowPhase::kClosed,      FlowPhase::kReset,
+                                FlowPhase::kResetting};
+static_assert(kPhases.size() == static_cast<size_t>(FlowPhase::kCount));
+constexpr std::array kEvents = {FlowEvent::kQuiet, FlowEvent::kData, FlowEvent::kSyn, FlowEvent::kFin,
+                                FlowEvent::kRst};
+constexpr bool kFromClient = false, kFromBackend = true;
+
+TEST(Phase, RstOfEitherSideResetsEveryPhase) {
+  for (const FlowPhase phase : kPhases) {
+    EXPECT_EQ(next_phase(phase, kFromClient, FlowEvent::kRst), FlowPhase::kReset);
+    EXPECT_EQ(next_phase(phase, kFromBackend, FlowEvent::kRst), FlowPhase::kReset);
+  }
+}
+
+TEST(Phase, OnlyTheBackendEndsTheEmbryonicPhaseShortOfARst) {
+  for (const FlowEvent event : kEvents) {
+    if (event == FlowEvent::kRst) continue;
+    EXPECT_EQ(next_phase(FlowPhase::kEmbryonic, kFromClient, event), FlowPhase::kEmbryonic);
+    EXPECT_NE(next_phase(FlowPhase::kEmbryonic, kFromBackend, event), FlowPhase::kEmbryonic);
+  }
+}
+
+TEST(Phase, BothFinsInEitherOrderClose) {
+  EXPECT_EQ(next_phase(next_phase(FlowPhase::kEstablished, kFromClient, FlowEvent::kFin), kFromBackend,
+                       FlowEvent::kFin),
+            FlowPhase::kClosed);
+  EXPECT_EQ(next_phase(next_phase(FlowPhase::kEstablished, kFromBackend, FlowEvent::kFin), kFromClient,
+                       FlowEvent::kFin),
+            FlowPhase::kClosed);
+}
+
+TEST(Phase, ARetransmittedFinIsNotTheOtherSides) {
+  EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromClient, FlowEvent::kFin), FlowPhase::kClientFin);
+  EXPECT_EQ(next_phase(FlowPhase::kBackendFin, kFromBackend, FlowEvent::kFin), FlowPhase::kBackendFin);
+}
+
+TEST(Phase, TheOtherSideMaySendOnAHalfClosedFlow) {
+  EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromBackend, FlowEvent::kData), FlowPhase::kClientFin);
+  EXPECT_EQ(next_phase(FlowPhase::kBackendFin, kFromClient, FlowEvent::kData), FlowPhase::kBackendFin);
+}
+
+TEST(Phase, NothingButARstEndsAResetThatTealHasBegun) {
+  for (const FlowEvent event : kEvents) {
+    for (const bool side : {kFromClient, kFromBackend})
+      EXPECT_EQ(next_phase(FlowPhase::kResetting, side, event),
+                event == FlowEvent::kRst ? FlowPhase::kReset : FlowPhase::kResetting);
+  }
+  EXPECT_FALSE(is_closing(FlowPhase::kResetting)) << "it counts as live";
+}
+
+TEST(Phase, TealResetsWhatIsResettingAndWhatItHasMarked) {
+  for (const FlowPhase phase : kPhases) {
+    EXPECT_EQ(is_reset_by_teal(FlowState{.phase = phase}), phase == FlowPhase::kResetting);
+    for (const uint8_t mark : {kFlowClientReset, kFlowBackendReset})
+      EXPECT_EQ(is_reset_by_teal(FlowState{.phase = phase, .flags = mark}),
+                phase == FlowPhase::kResetting || phase == FlowPhase::kReset);
+  }
+}
+
+// A forged RST or FIN costs a live flow no more than a shorter patience.
+TEST(Phase, DataRestoresAFlowThatAForgedRstOrFinShortened) {
+  EXPECT_EQ(next_phase(FlowPhase::kReset, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
+  EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromClient, FlowEvent::kData), FlowPhase::kEstablished);
+  EXPECT_EQ(next_phase(FlowPhase::kBackendFin, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
+}
+
+TEST(Phase, DataOfTheClientAfterARstWaitsForTheBackendsAnswer) {
+  const FlowPhase asked = next_phase(FlowPhase::kReset, kFromClient, FlowEvent::kData);
+  EXPECT_EQ(asked, FlowPhase::kEmbryonic);
+  EXPECT_EQ(next_phase(asked, kFromBackend, FlowEvent::kQuiet), FlowPhase::kEstablished);
+}
+
+TEST(Phase, AfterBothFinsDataTakesBackThatOfItsSenderAlone) {
+  EXPECT_EQ(next_phase(FlowPhase::kClosed, kFromClient, FlowEvent::kData), FlowPhase::kBackendFin);
+  EXPECT_EQ(next_phase(FlowPhase::kClosed, kFromBackend, FlowEvent::kData), FlowPhase::kClientFin);
+}
+
+TEST(Phase, SegmentsWithoutDataLeaveAClosingFlowClosing) {
+  for (const FlowPhase phase : {FlowPhase::kClosed, FlowPhase::kReset}) {
+    for (const FlowEvent event : {FlowEvent::kQuiet, FlowEvent::kSyn, FlowEvent::kFin}) {
+      EXPECT_EQ(next_phase(phase, kFromClient, event), phase);
+      EXPECT_EQ(next_phase(phase, kFromBackend, event), phase);
+    }
+  }
+}
+
+TEST(Phase, OnlyDataOfTheClientAfterARstLeadsBackToEmbryonic) {
+  for (const FlowPhase phase : kPhases) {
+    if (phase == FlowPhase::kEmbryonic) continue;
+    for (const FlowEvent event : kEvents) {
+      EXPECT_EQ(next_phase(phase, kFromClient, event) == FlowPhase::kEmbryonic,
+                phase == FlowPhase::kReset && event == FlowEvent::kData);
+      EXPECT_NE(next_phase(phase, kFromBackend, event), FlowPhase::kEmbryonic);
+    }
+  }
+}
+
+constexpr bool kTcp = false, kUdp = true;
+
+TEST(Phase, TcpIsProvenByTheClientsAnswerToTheBackendsAnswer) {
+  for (const FlowPhase phase : kPhases) {
+    const bool answered = phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset;
+    for (const FlowEvent event : kEvents) {
+      const bool answer = event != FlowEvent::kSyn && event != FlowEvent::kRst;
+      EXPECT_EQ(proves(phase, kTcp, kFromClient, event), answered && answer);
+      EXPECT_FALSE(proves(phase, kTcp, kFromBackend, event));
+    }
+  }
+}
+
+TEST(Phase, UdpIsProvenByTheBackend) {
+  for (const FlowPhase phase : {FlowPhase::kEmbryonic, FlowPhase::kEstablished}) {
+    EXPECT_FALSE(proves(phase, kUdp, kFromClient, FlowEvent::kData));
+    EXPECT_TRUE(proves(phase, kUdp, kFromBackend, FlowEvent::kData));
+  }
+}
+
+// Whatever a client sends, in whatever order: without a backend that answers it proves nothing, and the flow
+// never gets a longer patience than the embryonic one.
+TEST(Phase, NoOrderOfTheClientsSegmentsAloneProvesATcpFlow) {
+  const Timeouts timeouts{.embryonic = 2, .tcp_established = 9, .tcp_half_closed = 9, .tcp_closed = 1};
+  std::set<FlowPhase> reached, todo = {FlowPhase::kEmbryonic};
+  while (!todo.empty()) {
+    const FlowPhase phase = *todo.begin();
+    todo.erase(todo.begin());
+    reached.insert(phase);
+    EXPECT_LE(timeout_ticks(timeouts, FlowState{.phase = phase, .flags = kFlowUnproven}), timeouts.embryonic);
+    for (const FlowEvent event : kEvents) {
+      EXPECT_FALSE(proves(phase, kTcp, kFromClient, event));
+      if (const FlowPhase next = next_phase(phase, kFromClient, event); !reached.contains(next))
+        todo.insert(next);
+    }
+  }
+  EXPECT_EQ(reached, (std::set{FlowPhase::kEmbryonic, FlowPhase::kReset}));
+}
+
+TEST(Phase, TcpEventTakesRstBeforeFinBeforeSynBeforeData) {
+  ParsedPacket packet;
+  packet.payload_bytes = 1;
+  EXPECT_EQ(tcp_event(packet), FlowEvent::kData);
+  packet.tcp_flags = kTcpSyn | kTcpAck;
+  EXPECT_EQ(tcp_event(packet), FlowEvent::kSyn);
+  packet.tcp_flags |= kTcpFin;
+  EXPECT_EQ(tcp_event(packet), FlowEvent::kFin);
+  packet.tcp_flags |= kTcpRst;
+  EXPECT_EQ(tcp_event(packet), FlowEvent::kRst);
+  EXPECT_EQ(tcp_event(ParsedPacket{}), FlowEvent::kQuiet);
+}
+
+TEST(Phase, EachPhaseHasItsTimeout) {
+  const Timeouts timeouts{
+      .embryonic = 1, .tcp_established = 2, .tcp_half_closed = 3, .tcp_closed = 4, .udp_established = 5};
+  const auto ticks = [&](FlowPhase phase, uint8_t flags) {
+    return timeout_ticks(timeouts, FlowState{.phase = phase, .flags = flags});
+  };
+  EXPECT_EQ(ticks(FlowPhase::kEmbryonic, 0), 1u);
+  EXPECT_EQ(ticks(FlowPhase::kEmbryonic, kFlowUdp), 1u);
+  EXPECT_EQ(ticks(FlowPhase::kEstablished, 0), 2u);
+  EXPECT_EQ(ticks(FlowPhase::kEstablished, kFlowUdp), 5u);
+  EXPECT_EQ(ticks(FlowPhase::kClientFin, 0), 3u);
+  EXPECT_EQ(ticks(FlowPhase::kBackendFin, 0), 3u);
+  EXPECT_EQ(ticks(FlowPhase::kClosed, 0), 4u);
+  EXPECT_EQ(ticks(FlowPhase::kReset, 0), 4u);
+  for (const FlowPhase phase : kPhases)
+    EXPECT_EQ(ticks(phase, kFlowUnproven), is_closing(phase) ? 4u : 1u)
+        << "phase " << static_cast<int>(phase);
+}
+
+}  // namespace
+}  // namespace teal::test

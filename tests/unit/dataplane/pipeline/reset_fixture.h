@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstring>
+#include <set>
+
+#include "dataplane/pipeline/reset.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+
+// What a TCP segment says.
+struct Numbers {
+  uint8_t flags = 0;
+  uint32_t seq = 0, ack = 0;
+  uint16_t payload_bytes = 0;
+};
+
+class ResetTest : public SwitchTest {
+ protected:
+  static constexpr uint32_t kReceivedNext = 0x80000001;  // what an end asks for next in these tests
+
+  // A new worker's first sweep goes round the whole of a small table; otherwise a round takes a second.
+  void sweep(uint32_t workers = 1) {
+    restart(workers);
+    settle();
+  }
+  // The sweep's frames.
+  std::vector<Sent> sweep_and_collect(uint32_t workers = 1) {
+    sweep(workers);
+    return collect();
+  }
+
+  // The drain that the latest flip began has come to its deadline: what is older than the flip is reset.
+  void reset_drained(uint16_t service) {
+    targets->services[service].reset_before = targets->services[service].flip_generation;
+    publish_targets();
+  }
+  // A flow that is kResetting, its first probes sent. Returns its backend.
+  uint16_t begin_reset(const Client& who) {
+    const uint16_t backend = open_flow(who);
+    flip({who.service}, Colour::kGreen);
+    reset_drained(who.service);
+    EXPECT_EQ(sweep_and_collect().size(), 2u);
+    EXPECT_EQ(phase_of(who), FlowPhase::kResetting);
+    return backend;
+  }
+  // And now both its ends have been sent a RST.
+  uint16_t complete_reset(const Client& who) {
+    const uint16_t backend = begin_reset(who);
+    pass(kFront, ack_of_client(who));
+    pass(kBack, ack_of_backend(who, backend));
+    EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+    return backend;
+  }
+  // As if the latest probes, or the end of the flow, were so much longer ago.
+  void let_pass(const Client& who, uint32_t ticks) {
+    FlowState state = flow_of(who)->state;
+    state.tick -= ticks;
+    set_state(who, state);
+  }
+
+  PacketBuilder client_segment(const Client& who, uint8_t flags, uint32_t ack = kReceivedNext) const {
+    PacketBuilder builder;
+    builder.ip(who.address, vip(who.service).address)
+        .tcp(who.port, vip(who.service).port.host(), flags)
+        .seq(77)
+        .ack(ack);
+    return builder;
+  }
+  PacketBuilder backend_segment(const Client& who, uint16_t backend, uint8_t flags,
+                                uint32_t ack = kReceivedNext) const {
+    const Socket& from = backend_socket(backend);
+    PacketBuilder builder;
+    builder.eth(kBackMac, backend_mac(backend))
+        .ip(from.address, who.address)
+        .tcp(from.port.host(), who.port, flags)
+        .seq(88)
+        .ack(ack);
+    return builder;
+  }
+  // Challenge ACKs.
+  Frame ack_of_client(const Client& who) const { return client_segment(who, kAck).build(); }
+  Frame ack_of_backend(const Client& who, uint16_t backend) const {
+    return backend_segment(who, backend, kAck).build();
+  }
+
+  static Numbers segment_in(const Sent& sent) {
+    Numbers segment;
+    if (sent.port == kNowhere) return segment;
+    const ParsedPacket packet = parse(sent.frame.data(), static_cast<uint32_t>(sent.frame.size()));
+    const auto number = [&](size_t offset) {
+      Be32 value;
+      std::memcpy(&value.raw, sent.frame.data() + packet.l4_offset + offset, 4);
+      return value.host();
+    };
+    return {packet.tcp_flags, number(4), number(8), packet.payload_bytes};
+  }
+
+  // Nothing but headers: 54 bytes, or 74.
+  static testing::AssertionResult is_bare(const Sent& sent) {
+    const bool v4 = sent.port != kNowhere && sent.frame[12] == 0x08;
+    if (sent.port == kNowhere) return testing::AssertionFailure() << "nothing left";
+    if (sent.frame.size() != (v4 ? 54u : 74u))
+      return testing::AssertionFailure() << "it has " << sent.frame.size() << " bytes";
+    if (!checksums_are_right(sent.frame)) return testing::AssertionFailure() << "a checksum is wrong";
+    if (sent.ttl() != 64) return testing::AssertionFailure() << "its TTL is " << int{sent.ttl()};
+    return testing::AssertionSuccess();
+  }
+  // The RST to a client, by the way that its packet came, or to a backend.
+  testing::AssertionResult is_rst_to_client(const Sent& sent, const Client& who,
+                                            uint32_t seq = kReceivedNext) const {
+    return is_rst(sent, kFront, vip(who.service), {who.address, Be16::from_host(who.port)}, kClientMac,
+                  kEdgeMac, seq);
+  }
+  testing::AssertionResult is_rst_to_backend(const Sent& sent, const Client& who, uint16_t backend,
+                                             uint32_t seq = kReceivedNext) const {
+    return is_rst(sent, kBack, {who.address, Be16::from_host(who.port)}, backend_socket(backend),
+                  backend_mac(backend), kBackMac, seq);
+  }
+
+ private:
+  static testing::AssertionResult is_rst(const Sent& sent, uint16_t port, const Socket& from,
+                                         const Socket& to, const MacAddress& to_mac,
+                                         const MacAddress& from_mac, uint32_t seq) {
+    if (const auto bare = is_bare(sent); !bare) return bare;
+    const Numbers segment = segment_in(sent);
+    if (sent.port != port) return testing::AssertionFailure() << "it left by port " << sent.port;
+    if (sent.from() != to_string(from) || sent.to() != to_string(to))
+      return testing::AssertionFailure() << "it goes from " << sent.from() << " to " << sent.to();
+    if (sent.destination_mac() != to_mac || sent.source_mac() != from_mac)
+      return testing::AssertionFailure() << "its Ethernet addresses are others";
+    if (segment.flags != kTcpRst) return testing::AssertionFailure() << "flags " << int{segment.flags};
+    if (segment.seq != seq || segment.ack != 0)
+      return testing::AssertionFailure() << "seq " << segment.seq << ", ack " << segment.ack;
+    return testing::AssertionSuccess();
+  }
+};
+
+}  // namespace teal::test

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which flows are reset, how fast they are begun with, and what becomes of UDP.
+#include <chrono>
+#include <memory>
+
+#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+
+namespace teal::test {
+namespace {
+
+using ToBeReset = ResetTest;
+using Promise7Cut = ResetTest;  // UDP flows end
+using Promise8Reset = ResetTest;
+using ResetRate = ResetTest;
+
+TEST(IsToBeReset, ByGenerationsThatMayHaveGoneRoundButNeverByZero) {
+  const auto ruleset = std::make_unique<Ruleset>();
+  const auto targets = std::make_unique<Targets>();
+  const Rules rules{*ruleset, *targets, 1};
+  Target& target = targets->services[0];
+  target.active = Colour::kGreen;
+  const auto born = [](uint32_t generation) { return Flow{.backend = 0, .birth_generation = generation}; };
+  target.reset_before = 5;
+  EXPECT_TRUE(is_to_be_reset(born(4), rules));
+  EXPECT_TRUE(is_to_be_reset(born(0xfffffff0), rules));
+  EXPECT_FALSE(is_to_be_reset(born(5), rules));
+  target.reset_before = 0;
+  EXPECT_FALSE(is_to_be_reset(born(0xfffffff0), rules));
+}
+
+TEST_F(ToBeReset, AreFlowsOfTheColourNotActiveThatAreOlder) {
+  start();
+  const Client old_blue = client(kWeb, 0), old_green = client(kWeb, 1), new_blue = client(kWeb, 2),
+               other_service = client(kWeb6, 3);
+  open_flow(old_blue);
+  open_flow(other_service);
+  flip({kWeb, kWeb6}, Colour::kGreen);
+  open_flow(old_green);
+  targets->services[kWeb].other_share = kShareOne;  // all new flows preview blue
+  publish_targets();
+  open_flow(new_blue);
+  ASSERT_EQ(flow_of(new_blue)->state.colour(), Colour::kBlue);
+  EXPECT_EQ(sweep_and_collect().size(), 0u) << "nobody asked for a reset: then = wait";
+  reset_drained(kWeb);
+  EXPECT_EQ(sweep_and_collect().size(), 2u);
+  EXPECT_EQ(phase_of(old_blue), FlowPhase::kResetting);
+  for (const Client& who : {old_green, new_blue, other_service})
+    EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+TEST_F(ToBeReset, AreFlowsOfABackendInMaintAsOneColour) {
+  plan.services[kWeb].udp_cut = true;  // is nothing to TCP
+  plan.backends[0].weights[1] = 1;     // in both pools
+  plan.backends[0].weights[0] = 1'000'000;
+  plan.backends[2].weights[1] = 0;
+  plan.backends[3].weights[1] = 0;
+  start();
+  const Client as_blue = client(kWeb, 0), as_green = client(kWeb, 1);
+  ASSERT_EQ(open_flow(as_blue), 0);
+  flip({kWeb}, Colour::kGreen);
+  ASSERT_EQ(open_flow(as_green), 0);
+  plan.backends[0].reset[1] = true;
+  publish();
+  EXPECT_EQ(sweep_and_collect().size(), 2u) << "active or not";
+  EXPECT_EQ(phase_of(as_green), FlowPhase::kResetting);
+  EXPECT_EQ(phase_of(as_blue), FlowPhase::kEstablished);
+  plan.backends[0].reset[0] = true;
+  publish();
+  EXPECT_EQ(sweep_and_collect().size(), 2u);
+  EXPECT_EQ(phase_of(as_blue), FlowPhase::kResetting);
+}
+
+TEST_F(ToBeReset, AreHalfClosedFlowsTooButNotThoseThatAreClosing) {
+  start();
+  const std::vector<std::pair<std::vector<std::pair<bool, uint8_t>>, bool>> cases = {
+      {{{false, kFin}}, true},  {{{true, kFin}}, true},  {{{false, kFin}, {true, kFin}}, false},
+      {{{false, kRst}}, false}, {{{true, kRst}}, false},
+  };
+  uint32_t number = 0;
+  for (const auto& [segments, reset] : cases) {
+    const Client who = client(kWeb, number++);
+    const uint16_t backend = open_flow(who);
+    for (const auto& [from_backend, flags] : segments) {
+      from_backend ? pass(kBack, backend_segment(who, backend, flags).build())
+                   : pass(kFront, client_segment(who, flags).build());
+    }
+  }
+  flip({kWeb}, Colour::kGreen);
+  reset_drained(kWeb);
+  EXPECT_EQ(sweep_and_collect().size(), 4u);
+  number = 0;
+  for (const auto& [segments, reset] : cases)
+    EXPECT_EQ(phase_of(client(kWeb, number++)) == FlowPhase::kResetting, reset);
+}
+
+TEST_F(ToBeReset, IsNoFlowAnyMoreOnceTheOperatorFlipsBackButThoseBegunAreCompleted) {
+  start();
+  const Client begun = client(kWeb, 0), spared = client(kWeb, 1);
+  const uint16_t backend = begin_reset(begun);
+  flip({kWeb}, Colour::kBlue);
+  targets->services[kWeb].reset_before = 0;
+  publish_targets();
+  open_flow(spared);
+  let_pass(begun, kProbeTicks);
+  EXPECT_EQ(sweep_and_collect().size(), 2u);
+  EXPECT_EQ(flow_of(begun)->state.probes, 2);
+  EXPECT_EQ(phase_of(spared), FlowPhase::kEstablished);
+  EXPECT_TRUE(is_rst_to_client(pass(kFront, ack_of_client(begun)), begun));
+  EXPECT_TRUE(is_rst_to_backend(pass(kBack, ack_of_backend(begun, backend)), begun, backend));
+  EXPECT_EQ(count(Event::k_flows_reset), 1u);
+}
+
+TEST_F(Promise8Reset, RunningWorkerBeginsAndTriesAgainWithoutARestart) {
+  start();
+  const Client who = client(kWeb);
+  open_flow(who);
+  flip({kWeb}, Colour::kGreen);
+  reset_drained(kWeb);
+  const auto began = std::chrono::steady_clock::now();
+  const auto forgotten = [&] { return flow_of(who) == std::nullopt; };
+  while (!forgotten() && std::chrono::steady_clock::now() - began < std::chrono::seconds(6)) settle();
+  EXPECT_TRUE(forgotten());
+  EXPECT_EQ(collect().size(), 6u) << "three to each end";
+  EXPECT_EQ(count(Event::k_flows_reset), 1u);
+  EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(1'800));
+}
+
+// ---- the rate
+
+TEST(Pace, GivesATenthOfASecondsWorthAtOnceAndThenTheRate) {
+  constexpr uint64_t kHz = 1'000'000'000, kStart = 77 * kHz;
+  Pace pace(kHz);
+  const auto taken_at = [&](uint64_t tsc) {
+    uint32_t taken = 0;
+    while (pace.take(tsc, 1'000)) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(taken_at(kStart), 100u);
+  EXPECT_EQ(taken_at(kStart), 0u);
+  EXPECT_EQ(taken_at(kStart + kHz / 100), 10u);
+  EXPECT_EQ(taken_at(kStart + kHz), 100u) << "what was not taken is lost but for the bucket";
+  uint32_t taken = 0;
+  for (uint64_t ms = 1; ms <= 1'000; ++ms) taken += taken_at(kStart + kHz + ms * kHz / 1'000);
+  EXPECT_EQ(taken, 1'000u);
+}
+
+TEST(Pace, IsNeverLessThanOneASecond) {
+  constexpr uint64_t kHz = 1'000'000'000, kStart = 77 * kHz;
+  for (const uint32_t per_second : {0u, 1u}) {
+    Pace pace(kHz);
+    EXPECT_TRUE(pace.take(kStart, per_second));
+    EXPECT_FALSE(pace.take(kStart + kHz - 1, per_second));
+    EXPECT_TRUE(pace.take(kStart + kHz, per_second));
+  }
+}
+
+TEST_F(ResetRate, IsForAllWorkersTogether) {
+  constexpr uint32_t kFlows = 200;
+  start({.workers = 2});
+  for (uint32_t i = 0; i < kFlows; ++i) open_flow(client(kWeb, i));
+  plan.reset_rate = 400;
+  publish();
+  flip({kWeb}, Colour::kGreen);
+  reset_drained(kWeb);
+  restart(2);  // its first sweep may begin a tenth of 200 for each worker
+  const auto began = std::chrono::steady_clock::now();
+  settle();
+  const uint64_t at_once = count(Event::k_reset_probes) / 2;
+  const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  EXPECT_GE(at_once, 40u);
+  EXPECT_LE(at_once, 40u + static_cast<uint32_t>(400 * (passed + 0.02)) + 2);
+  collect();
+  // The others are begun as the hand comes round.
+  while (count(Event::k_reset_probes) < 2 * kFlows &&
+         std::chrono::steady_clock::now() - began < std::chrono::seconds(5))
+    settle();
+  EXPECT_GE(count(Event::k_reset_probes), 2 * kFlows);
+}
+
+TEST_F(ResetRate, IsNotUsedUpByFlowsThatNobodyIsToldOf) {
+  plan.reset_rate = 10;  // one at once
+  start();
+  for (uint32_t i = 0; i < 20; ++i) send_from_client(client(kWeb, i), kSyn);
+  const Client who = client(kWeb, 20);
+  open_flow(who);
+  flip({kWeb}, Colour::kGreen);
+  reset_drained(kWeb);
+  EXPECT_EQ(sweep_and_collect().size(), 2u);
+  EXPECT_EQ(phase_of(who), FlowPhase::kResetting);
+  EXPECT_EQ(flows(), 1u);
+}
+
+// ---- UDP
+
+TEST_F(Promise7Cut, FlowsToBeResetEndAtOnce) {
+  start();
+  for (const uint16_t service : {kEcho, kEcho6}) {
+    const Client answered = client(service, 0), unanswered = client(service, 1),
+                 of_maint = client(service, 2);
+    open_flow(answered);
+    send_from_client(unanswered);
+    const uint64_t cut = count(Event::k_flows_cut);
+    flip({service}, Colour::kGreen);
+    const uint16_t backend = open_flow(of_maint);
+    reset_drained(service);
+    EXPECT_EQ(sweep_and_collect().size(), 0u) << "there is nothing to be sent";
+    EXPECT_EQ(count(Event::k_flows_cut), cut + 2);
+    EXPECT_EQ(flow_of(answered), std::nullopt);
+    EXPECT_EQ(flow_of(unanswered), std::nullopt);
+    EXPECT_EQ(phase_of(of_maint), FlowPhase::kEstablished);
+    plan.backends[backend].reset[1] = true;
+    publish();
+    sweep();
+    EXPECT_EQ(flow_of(of_maint), std::nullopt);
+    EXPECT_EQ(count(Event::k_flows_cut), cut + 3);
+    plan.backends[backend].reset[1] = false;
+    publish();
+    EXPECT_EQ(colour_of(send_from_client(answered)), Colour::kGreen);
+  }
+  EXPECT_EQ(count(Event::k_flows_reset), 0u);
+}
+
+TEST_F(Promise7Cut, StickKeepsAFlowOnItsBackendAfterAFlip) {
+  start();
+  const Client who = client(kEcho);
+  const uint16_t backend = open_flow(who);
+  flip({kEcho}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who), backend);
+  EXPECT_EQ(count(Event::k_flows_cut), 0u);
+}
+
+TEST_F(Promise7Cut, CutChoosesAnewAtTheClientsNextPacketAfterAFlip) {
+  for (const uint16_t service : {kEcho, kEcho6}) plan.services[service].udp_cut = true;
+  start();
+  for (const uint16_t service : {kEcho, kEcho6}) {
+    const Client who = client(service);
+    const uint16_t backend = open_flow(who);
+    EXPECT_EQ(send_from_client(who), backend) << "without a flip";
+    const uint64_t cut = count(Event::k_flows_cut), created = count(Event::k_flows_created);
+    const uint64_t generation = flip({service}, Colour::kGreen);
+    EXPECT_EQ(pass(kBack, from_backend(who, backend)).port, kFront) << "an answer that was on its way";
+    EXPECT_EQ(flow_of(who)->backend, backend);
+    // Two packets of one burst: one new flow.
+    inject(kFront, from_client(who));
+    inject(kFront, from_client(who));
+    EXPECT_EQ(worker(0).iterate(), 2u);
+    const std::vector<Sent> sent = collect();
+    ASSERT_EQ(sent.size(), 2u);
+    EXPECT_EQ(colour_of(backend_of(sent[0])), Colour::kGreen);
+    EXPECT_EQ(backend_of(sent[0]), backend_of(sent[1]));
+    EXPECT_EQ(count(Event::k_flows_cut), cut + 1);
+    EXPECT_EQ(count(Event::k_flows_created), created + 1);
+    EXPECT_EQ(flow_of(who)->birth_generation, generation);
+    EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+    EXPECT_EQ(send_from_client(who), backend_of(sent[0])) << "and stays there";
+    EXPECT_EQ(count(Event::k_flows_cut), cut + 1);
+  }
+  EXPECT_EQ(count(Event::k_wrong_colour_flows), 0u);
+}
+
+TEST_F(Promise7Cut, CutIsForFlowsThatAreOlderThanTheFlip) {
+  plan.services[kEcho].udp_cut = true;
+  start();
+  flip({kEcho}, Colour::kGreen);
+  targets->services[kEcho].other_share = kShareOne;  // all new flows preview blue
+  publish_targets();
+  const Client who = client(kEcho);
+  const uint16_t backend = open_flow(who);
+  ASSERT_EQ(colour_of(backend), Colour::kBlue);
+  EXPECT_EQ(send_from_client(who), backend);
+  EXPECT_EQ(count(Event::k_flows_cut), 0u);
+}
+
+TEST_F(Promise7Cut, CutFlowThatCannotBeChosenAnewIsGone) {
+  plan.services[kEcho].udp_cut = true;
+  for (const uint16_t green : {8, 9}) plan.backends[green].weights[1] = 0;
+  start();
+  const Client who = client(kEcho);
+  open_flow(who);
+  flip({kEcho}, Colour::kGreen);
+  EXPECT_TRUE(drops(DropReason::k_no_backend, kFront, from_client(who)));
+  EXPECT_EQ(flow_of(who), std::nullopt);
+  EXPECT_EQ(count(Event::k_flows_cut), 1u);
+}
+
+}  // namespace
+}  // namespace teal::test

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sweep and what brings its buckets forward, against the plainest rule: whoever looked at every flow all
+// the time would end each at its timeout and begin each reset at once. The sweep may be one round late.
+// Here time is made up: the workers are stopped, and the stages are called with the time that the test says.
+#include <map>
+#include <random>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/pipeline/classify.h"
+#include "dataplane/pipeline/phase.h"
+#include "dataplane/pipeline/sweep.h"
+#include "tests/unit/dataplane/ring_ports.h"
+#include "tests/unit/dataplane/switch_fixture.h"
+
+namespace teal::test {
+namespace {
+
+constexpr uint32_t kTicksPerSecond = 100;
+constexpr uint32_t kRoundTicks = kTicksPerSecond + 1;  // a small table's; both ends of the time are rounded
+constexpr uint32_t kLongestStep = 40;                  // ticks, without a sweep in between
+
+class Sweep : public SwitchTest {
+ protected:
+  void begin(uint32_t first_tick) {
+    start();
+    stop_workers();
+    now_tick_ = first_tick;
+    now_tsc_ = uint64_t{first_tick} * tsc_per_tick();
+    tracker_ = std::make_unique<Tracker>(segment(), block(), 0, 1);
+    resetter_ =
+        std::make_unique<Resetter>(*tracker_, segment(), block(), 1, RingPorts::get().pool(), probes_);
+    sweeper_ = std::make_unique<Sweeper>(*tracker_, *resetter_, probes_, block(), header().tsc_hz);
+    for (uint16_t wire = 0; wire < kWires; ++wire)
+      traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
+                                                wire == kBack ? kBackendSide : kClientSide, false};
+  }
+
+  void arrive(Wire wire, const Frame& frame) {
+    burst_.count = 1;
+    burst_.mbufs[0] = make_mbuf(wire, frame);
+    const LookAhead lookups(burst_, tracker_->table());
+    classify(burst_, rules(), traits_, lookups);
+    tracker_->track(burst_, rules(), traits_, macs_, lookups, now_tick_);
+    rte_pktmbuf_free(burst_.mbufs[0]);
+  }
+
+  void let_pass(uint32_t ticks) {
+    now_tick_ += ticks;
+    now_tsc_ += ticks * tsc_per_tick();
+    do {
+      probes_.count = 0;
+      sweeper_->sweep(rules(), now_tsc_, now_tick_);
+      rte_pktmbuf_free_bulk(probes_.mbufs, probes_.count);
+      block().count(Event::k_tx, probes_.count);
+    } while (probes_.count != 0);
+  }
+  void let_pass_long(uint32_t ticks) {
+    for (; ticks > kLongestStep; ticks -= kLongestStep) let_pass(kLongestStep);
+    let_pass(ticks);
+  }
+
+  uint32_t now_tick() const { return now_tick_; }
+  WorkerBlock& block() { return segment().worker(0); }
+
+ private:
+  uint64_t tsc_per_tick() { return header().tsc_hz / kTicksPerSecond; }
+
+  uint32_t now_tick_ = 0;
+  uint64_t now_tsc_ = 0;
+  std::array<PortTraits, 64> traits_;
+  PortMacs macs_;
+  Burst burst_{}, probes_{};
+  std::unique_ptr<Tracker> tracker_;
+  std::unique_ptr<Resetter> resetter_;
+  std::unique_ptr<Sweeper> sweeper_;
+};
+
+class SweepLateness : public Sweep {
+ protected:
+  static constexpr uint32_t kTuples = 120;
+
+  uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
+
+  void random_packet() {
+    const uint32_t number = below(kTuples);
+    const Client who = client(static_cast<uint16_t>(number % kServices), number);
+    static constexpr uint8_t kFlags[] = {kSyn, kSyn, kAck, kAck, kAck, kSynAck, kFin, kRst};
+    const uint8_t flags = kFlags[below(sizeof(kFlags))];
+    const char* payload = below(2) != 0 ? "x" : "";
+    const auto flow = flow_of(who);
+    if (below(2) != 0 || !flow) return arrive(kFront, from_client(who, flags, payload));
+    arrive(kBack, from_backend(who, flow->backend, flags, payload));
+  }
+
+  void random_publication() {
+    Timeouts& timeouts = plan.timeouts;
+    if (below(3) == 0) {
+      timeouts = {.embryonic = 20 + below(300),
+                  .tcp_established = 20 + below(3000),
+                  .tcp_half_closed = 20 + below(1000),
+                  .tcp_closed = 20 + below(300),
+                  .udp_established = 20 + below(1000)};
+    } else {
+      const auto service = static_cast<uint16_t>(below(kServices));
+      Target& target = targets->services[service];
+      point_target(service, target.active == Colour::kBlue ? Colour::kGreen : Colour::kBlue);
+      if (below(2) == 0) target.reset_before = target.flip_generation;
+    }
+    publish();
+  }
+
+  // A flow for which there has been something to do for longer than a round, in words.
+  std::string late_flow() {
+    std::string late;
+    std::map<FlowIndex, uint32_t> waiting_since;
+    const FlowTable table = segment().flow_table();
+    for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
+      table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+        if (!has_work(flow)) return;
+        const auto before = waiting_since_.find(index);
+        const uint32_t since = before == waiting_since_.end() ? now_tick() : before->second;
+        waiting_since[index] = since;
+        if (now_tick() - since > kRoundTicks + kLongestStep)
+          late = "flow " + std::to_string(index) + " of phase " +
+                 std::to_string(static_cast<int>(flow.state.phase)) + " has waited for " +
+                 std::to_string(now_tick() - since) + " ticks";
+      });
+    }
+    waiting_since_.swap(waiting_since);
+    return late;
+  }
+
+ private:
+  bool has_work(const Flow& flow) {
+    const uint32_t age = ticks_since(flow.state.tick, now_tick());
+    if (flow.state.phase == FlowPhase::kResetting) return age >= kProbeTicks;
+    return age >= timeout_ticks(plan.timeouts, flow.state) ||
+           (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules()));
+  }
+
+  std::mt19937 random_{20261123};
+  std::map<FlowIndex, uint32_t> waiting_since_;
+};
+
+TEST_F(SweepLateness, IsARoundAtMostWhateverHappensToTheFlows) {
+  begin(~0u - 20'000);  // ticks wrap on the way
+  for (int step = 0; step < 20'000; ++step) {
+    for (uint32_t packets = below(20); packets > 0; --packets) random_packet();
+    if (below(50) == 0) random_publication();
+    let_pass(below(kLongestStep) + 1);
+    const std::string late = late_flow();
+    ASSERT_EQ(late, "") << "step " << step;
+  }
+  EXPECT_GT(count(Event::k_flows_aged), 1000u);
+  EXPECT_GT(count(Event::k_flows_reset), 100u);
+}
+
+TEST_F(Sweep, LeavesABucketAloneThatIsNotDue) {
+  plan.timeouts.embryonic = 1000;
+  begin(5000);
+  let_pass_long(3 * kRoundTicks);
+  const Client who = client(kWeb);
+  arrive(kFront, from_client(who, kSyn));
+  // Overdue, but behind the back of the sweep: nothing that it is told of shortens a flow's life like this.
+  FlowState state = flow_of(who)->state;
+  state.tick -= 1000;
+  set_state(who, state);
+  let_pass_long(800);
+  EXPECT_TRUE(flow_of(who)) << "its bucket was not due";
+  let_pass_long(200 + kRoundTicks);
+  EXPECT_FALSE(flow_of(who));
+}
+
+TEST_F(Sweep, BegunResetThatWaitsForTheRateIsTriedInEveryRound) {
+  plan.reset_rate = 1;
+  begin(5000);
+  let_pass_long(3 * kRoundTicks);
+  for (uint32_t i = 0; i < 4; ++i) {
+    const Client who = client(kWeb, i);
+    arrive(kFront, from_client(who, kSyn));
+    arrive(kBack, from_backend(who, flow_of(who)->backend, kSynAck));
+    arrive(kFront, from_client(who, kAck));
+  }
+  point_target(kWeb, Colour::kGreen);
+  targets->services[kWeb].reset_before = targets->services[kWeb].flip_generation;
+  publish_targets();
+  for (uint64_t begun = 1; begun <= 4; ++begun) {
+    let_pass_long(kRoundTicks);
+    EXPECT_GE(count(Event::k_reset_probes), 2 * begun);
+  }
+}
+
+}  // namespace
+}  // namespace teal::test
