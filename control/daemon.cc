@@ -16,14 +16,14 @@
 
 #include "control/api/resources/router.h"
 #include "control/api/resources/servers.h"
-#include "control/metrics/busy.h"
-#include "control/kernel/next_hops.h"
-#include "control/publish/publisher.h"
-#include "control/state/recorder.h"
+#include "control/change/executor.h"
 #include "control/change/recovery.h"
+#include "control/kernel/next_hops.h"
+#include "control/metrics/busy.h"
+#include "control/publish/publisher.h"
 #include "control/service_manager.h"
+#include "control/state/recorder.h"
 #include "control/state/state.h"
-#include "control/change/switcher.h"
 #include "dataplane/shm/process_lock.h"
 
 namespace teal {
@@ -58,22 +58,22 @@ struct Daemon::Parts {
         lock(std::move(held)),
         state(std::move(opened)),
         publisher(std::move(found)),
-        switcher(std::move(config), std::move(inventory), recorder, *publisher, events,
+        executor(std::move(config), std::move(inventory), recorder, *publisher, events,
                  "/sys/fs/bpf/" + instance_of(options.run_dir)),
-        api{switcher, *publisher, recorder, events, metrics, busy, std::chrono::steady_clock::now()} {
+        api{executor, *publisher, recorder, events, metrics, busy, std::chrono::steady_clock::now()} {
     if (options.on_event) events.listen(options.on_event);
     metrics.listen(events);
   }
   ~Parts() {
     disk.join();
-    switcher.abandon();
+    executor.abandon();
     events.abandon();
   }
 
   Task<void> begin();
-  Task<void> follow();
+  Task<void> watch_segment();
   Task<void> tidy();
-  Task<void> follow_routes();
+  Task<void> resolve_next_hops();
   Task<void> refresh_routes();
   Task<void> reload();
   Task<void> stay_alive();
@@ -90,7 +90,7 @@ struct Daemon::Parts {
   asio::thread_pool disk{1};
   Recorder recorder{state, disk};
   Events events;
-  Switcher switcher;
+  ChangeExecutor executor;
   BusyRatios busy;
   Metrics metrics;
   Api api;
@@ -129,7 +129,7 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   if (!state) return tl::unexpected(failure(kExitError, state.error()));
 
   auto publisher = std::make_unique<Publisher>(options.run_dir);
-  if (const auto found = publisher->follow(); !found)
+  if (const auto found = publisher->refresh(); !found)
     spdlog::warn("the segment is refused: {}", found.error());
   tl::expected<Inventory, std::string> inventory = recover(*state, *publisher, *config);
   if (!inventory) return tl::unexpected(failure(kExitError, inventory.error()));
@@ -178,10 +178,10 @@ void Daemon::Parts::spawn(Task<void> task) {
 }
 
 Task<void> Daemon::Parts::begin() {
-  switcher.on_hops_needed([this] { ask_for_hops(); });
+  executor.on_hops_needed([this] { ask_for_hops(); });
   if (options.open_kernel_routes) {
     auto opened = options.open_kernel_routes(io, [this] {
-      switcher.set_local_addresses(routes->local_addresses());
+      executor.set_local_addresses(routes->local_addresses());
       ask_for_hops();
     });
     if (!opened) {
@@ -189,26 +189,26 @@ Task<void> Daemon::Parts::begin() {
       co_return co_await end(kExitError);
     }
     routes = std::move(*opened);
-    switcher.set_local_addresses(routes->local_addresses());
-    spawn(follow_routes());
+    executor.set_local_addresses(routes->local_addresses());
+    spawn(resolve_next_hops());
     spawn(refresh_routes());
   }
   // The segment has it all before the first request is taken.
-  (void)co_await switcher.follow();
+  (void)co_await executor.follow_segment();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
-  if (const auto open = servers->apply(switcher.catalogue().config().api); !open) {
+  if (const auto open = servers->apply(executor.catalogue().config().api); !open) {
     spdlog::critical("{}", open.error());
     co_return co_await end(kExitError);
   }
-  switcher.on_reload([this](const Config& config) {
+  executor.on_reload([this](const Config& config) {
     if (servers == nullptr) return;
     if (const auto applied = servers->apply(config.api); !applied)
       spdlog::error("[api] is not in force: {}", applied.error());
   });
-  spawn(follow());
+  spawn(watch_segment());
   spawn(tidy());
-  spdlog::info("ready: {} services, generation {}, {}", switcher.catalogue().services().size(),
-               switcher.generation(), publisher->attached() ? "the segment is attached" : "no segment yet");
+  spdlog::info("ready: {} services, generation {}, {}", executor.catalogue().services().size(),
+               executor.generation(), publisher->attached() ? "the segment is attached" : "no segment yet");
   tell_service_manager();
   manager.ready();
   if (manager.alive_every()) spawn(stay_alive());
@@ -226,7 +226,7 @@ Task<void> Daemon::Parts::reload() {
   if (ending) co_return;
   manager.reloading();
   ChangeOptions how{.reason = "SIGHUP", .uid = getuid()};
-  const Switcher::Result result = co_await switcher.reload(std::move(how));
+  const ChangeExecutor::Result result = co_await executor.reload(std::move(how));
   if (result) {
     spdlog::info("reloaded: generation {}", result->generation);
   } else {
@@ -239,21 +239,21 @@ Task<void> Daemon::Parts::reload() {
 // "3 services: 1 blue, 2 green; generation 13; the dataplane runs"
 void Daemon::Parts::tell_service_manager() {
   size_t green = 0;
-  const Catalogue& catalogue = switcher.catalogue();
+  const Catalogue& catalogue = executor.catalogue();
   for (const CatalogueService& service : catalogue.services())
     if (catalogue.state(service).active == Colour::kGreen) ++green;
   manager.status(fmt::format("{} services: {} blue, {} green; generation {}; the dataplane {}",
                              catalogue.services().size(), catalogue.services().size() - green, green,
-                             switcher.generation(), publisher->dataplane_running() ? "runs" : "is down"));
+                             executor.generation(), publisher->dataplane_running() ? "runs" : "is down"));
 }
 
-Task<void> Daemon::Parts::follow() {
+Task<void> Daemon::Parts::watch_segment() {
   std::string refused;
   auto refused_since = std::chrono::steady_clock::now();
   bool was_running = false;
   for (;;) {
     co_await sleep_for(kFollowEvery);
-    const tl::expected<void, std::string> followed = co_await switcher.follow();
+    const tl::expected<void, std::string> followed = co_await executor.follow_segment();
     const bool running = publisher->dataplane_running();
     if (running != was_running) {
       spdlog::info("the dataplane {}", running ? "runs" : "is gone; its segment stays as it is");
@@ -279,7 +279,7 @@ Task<void> Daemon::Parts::follow() {
 Task<void> Daemon::Parts::tidy() {
   for (;;) {
     co_await sleep_for(kTidyEvery);
-    co_await switcher.tidy();
+    co_await executor.tidy();
     busy.sample(*publisher);
     tell_service_manager();
   }
@@ -290,9 +290,9 @@ void Daemon::Parts::ask_for_hops() {
   hops_wanted.cancel();
 }
 
-Task<void> Daemon::Parts::follow_routes() {
+Task<void> Daemon::Parts::resolve_next_hops() {
   NextHops next_hops(*publisher, *routes, [this](const BackendState& backend, bool resolved) {
-    const ServiceState* service = switcher.catalogue().service(backend.service);
+    const ServiceState* service = executor.catalogue().service(backend.service);
     events.tell("backend", {{"service", service == nullptr ? "" : service->name},
                             {"address", to_string(backend.socket)},
                             {"next_hop", resolved ? "resolved" : "unresolved"}});
@@ -304,7 +304,7 @@ Task<void> Daemon::Parts::follow_routes() {
       co_await hops_wanted.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     }
     hops_are_wanted = false;
-    co_await next_hops.pass(switcher.catalogue().inventory().backends);
+    co_await next_hops.pass(executor.catalogue().inventory().backends);
   }
 }
 
@@ -322,7 +322,7 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   exit_code = code;
   manager.stopping();
   servers.reset();
-  co_await switcher.finish();
+  co_await executor.finish();
   co_await sleep_for(kLastAnswers);
   io.stop();
 }

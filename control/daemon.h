@@ -13,8 +13,8 @@
 
 #include <tl/expected.hpp>
 
-#include "control/loop/events.h"
 #include "control/kernel/kernel_routes.h"
+#include "control/loop/events.h"
 
 namespace teal {
 

@@ -11,8 +11,8 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
-#include "dataplane/pipeline/burst.h"
 #include "dataplane/handover.h"
+#include "dataplane/pipeline/burst.h"
 
 namespace teal {
 namespace {

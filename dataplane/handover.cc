@@ -31,7 +31,7 @@ void Handover::give(Burst& burst, const FlowTable& table, uint32_t self) {
   if (workers() == 1) return;
   for (Packet& packet : burst.all()) {
     if (!packet.verdict.is_undecided()) continue;
-    const uint32_t owner = table.owner_of(packet.place.hash, workers());
+    const uint32_t owner = table.owner_of(packet.location.hash, workers());
     if (owner == self) continue;
     const bool given = rte_ring_mp_enqueue(rings_[owner].get(), packet.mbuf) == 0;
     packet.verdict = given ? Verdict::hand_over() : Verdict::drop(DropReason::k_handover_full);

@@ -86,7 +86,7 @@ uint32_t count_queues(const DataplaneOptions& options) {
 }
 
 struct Launch {
-  Switch* shared;
+  WorkerContext* shared;
   uint32_t worker;
 };
 
@@ -120,7 +120,7 @@ int await_signal(const sigset_t& signals, Watchdog watchdog) {
 }
 
 // Workers run until a signal. The ports stay open: closing AF_XDP ports would take the steering program off.
-void run_workers(Switch& shared, const sigset_t& signals) {
+void run_workers(WorkerContext& shared, const sigset_t& signals) {
   std::vector<Launch> launches;
   for (uint32_t i = 0; i < shared.handover.workers(); ++i) launches.push_back({&shared, i});
   uint32_t next = 0;
@@ -186,12 +186,12 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   header.dataplane_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
   header.dataplane_epoch.fetch_add(
       1, std::memory_order_release);  // pairs with teald's acquire load: the port rows are there
-  Switch shared{.segment = segment,
-                .ports = *ports,
-                .handover = *handover,
-                .punt = *punt,
-                .pool = *pool,
-                .idle = options.idle};
+  WorkerContext shared{.segment = segment,
+                       .ports = *ports,
+                       .handover = *handover,
+                       .punt = *punt,
+                       .pool = *pool,
+                       .idle = options.idle};
   run_workers(shared, signals);
   spdlog::shutdown();
   _exit(kStopped);
@@ -236,11 +236,11 @@ int main_of(int argc, char** argv) {
   if (given.count("workers") != 0) {
     options->workers = given["workers"].as<uint32_t>();
     options->cpus.resize(std::min<size_t>(options->cpus.size(), options->workers));
-    if (options->workers < 1 || options->workers > kMostWorkers ||
+    if (options->workers < 1 || options->workers > kMaxWorkers ||
         (!options->cpus.empty() && options->cpus.size() < options->workers))
       return fail(kUsage,
                   fmt::format("--workers {}: expected 1 to {}, and a CPU of [dataplane] cpus for each",
-                              options->workers, kMostWorkers));
+                              options->workers, kMaxWorkers));
   }
   return arguments.detach ? detach(arguments, *options) : run(arguments, *options);
 }

@@ -15,8 +15,8 @@
 
 #include <tl/expected.hpp>
 
-#include "dataplane/pipeline/burst.h"
 #include "dataplane/config/options.h"
+#include "dataplane/pipeline/burst.h"
 #include "dataplane/shm/segment.h"
 
 struct rte_mempool;

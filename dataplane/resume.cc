@@ -26,10 +26,10 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   SegmentHeader& header = segment.header();
   FlowTable table = segment.flow_table();
   const PublicationWord word = PublicationWord::unpack(header.word.load(std::memory_order_acquire));
-  const Rules rules{segment.ruleset(word.ruleset_slot), segment.targets(word.target_slot), word.generation};
+  const Rules rules{segment.ruleset(word.ruleset_slot), segment.splits(word.split_slot), word.generation};
 
   std::vector<FlowLedger> ledgers;
-  for (uint32_t worker = 0; worker < kMaxWorkers; ++worker) {
+  for (uint32_t worker = 0; worker < kWorkerSlots; ++worker) {
     ledgers.emplace_back(segment.worker(worker));
     ledgers.back().clear();
   }

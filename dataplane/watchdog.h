@@ -31,7 +31,7 @@ class Watchdog {
  private:
   const Segment& segment_;
   const uint32_t workers_;
-  std::array<uint64_t, kMaxWorkers> seen_{};
+  std::array<uint64_t, kWorkerSlots> seen_{};
 };
 
 }  // namespace teal

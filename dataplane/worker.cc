@@ -19,7 +19,7 @@ void Worker::forward(const Rules& rules) {
   timers_.done(Stage::k_classify);
   shared_.handover.give(burst_, tracker_.table(), index_);
   timers_.done(Stage::k_hand_over);
-  // No flow: admit, choose colour, choose backend, insert. Express packets are translated on the way.
+  // No flow: admit, choose colour, choose backend, insert. FastPath packets are translated on the way.
   const uint32_t left = tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick_);
   timers_.done(Stage::k_track);
   if (left != 0) translate(burst_, rules, macs_);
@@ -71,7 +71,7 @@ uint32_t Worker::tick_at(uint64_t tsc) {
 // all is punted.
 Rules Worker::load_rules() {
   const PublicationWord word = PublicationWord::unpack(publication_.load());
-  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.targets(word.target_slot),
+  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.splits(word.split_slot),
           word.generation};
 }
 
@@ -191,7 +191,7 @@ std::vector<PortQueue> queues_of(std::span<const Port> ports, uint32_t worker, u
 
 }  // namespace
 
-Worker::Worker(Switch& shared, uint32_t index)
+Worker::Worker(WorkerContext& shared, uint32_t index)
     : shared_(shared),
       index_(index),
       block_(shared.segment.worker(index)),

@@ -8,25 +8,25 @@
 #include <span>
 #include <vector>
 
-#include "dataplane/pipeline/burst.h"
 #include "dataplane/handover.h"
 #include "dataplane/idle.h"
-#include "dataplane/port.h"
-#include "dataplane/punt.h"
+#include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/reset.h"
-#include "dataplane/shm/segment.h"
-#include "dataplane/shm/tsc_clock.h"
-#include "dataplane/stage_timers.h"
 #include "dataplane/pipeline/sweep.h"
 #include "dataplane/pipeline/track.h"
 #include "dataplane/pipeline/translate.h"
+#include "dataplane/port.h"
+#include "dataplane/punt.h"
+#include "dataplane/shm/segment.h"
+#include "dataplane/shm/tsc_clock.h"
+#include "dataplane/stage_timers.h"
 
 struct rte_mempool;
 
 namespace teal {
 
 // What all workers of a process share.
-struct Switch {
+struct WorkerContext {
   Segment& segment;
   std::span<const Port> ports;
   Handover& handover;
@@ -38,7 +38,7 @@ struct Switch {
 
 class Worker {
  public:
-  Worker(Switch& shared, uint32_t index);
+  Worker(WorkerContext& shared, uint32_t index);
 
   // Until shared.stop.
   void run();
@@ -64,7 +64,7 @@ class Worker {
   uint32_t sweep(uint64_t now_tsc);
   void sleep(uint32_t microseconds);
 
-  Switch& shared_;
+  WorkerContext& shared_;
   const uint32_t index_;
   WorkerBlock& block_;
   PublicationReader publication_;

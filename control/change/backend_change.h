@@ -3,9 +3,9 @@
 
 #include <tl/expected.hpp>
 
-#include "control/state/catalogue.h"
 #include "control/change/change.h"
 #include "control/publish/publisher.h"
+#include "control/state/catalogue.h"
 
 namespace teal {
 

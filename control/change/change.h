@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a verb asks for, and what it is answered. A Change is what the verb's plan comes to: the records as
-// they shall be. Plans are pure functions; the Switcher carries them out.
+// they shall be. Plans are pure functions; the ChangeExecutor carries them out.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 #include <nlohmann/json.hpp>
 #include <tl/expected.hpp>
 
+#include "control/change/refusal.h"
 #include "control/config/config.h"
 #include "control/state/inventory.h"
-#include "control/change/refusal.h"
 #include "dataplane/shm/publication.h"
 
 namespace teal {

@@ -17,9 +17,9 @@ using namespace std::chrono_literals;
 constexpr auto kTrendWindow = 30s;
 constexpr double kTickSeconds = static_cast<double>(kTickNs) / 1e9;
 
-double seconds_until_deadline(const Target& target, uint32_t now_tick) {
-  const uint32_t age = ticks_since(target.flipped_at_tick, now_tick);
-  return age >= target.drain_ticks ? 0.0 : static_cast<double>(target.drain_ticks - age) * kTickSeconds;
+double seconds_until_deadline(const TrafficSplit& split, uint32_t now_tick) {
+  const uint32_t age = ticks_since(split.flipped_at_tick, now_tick);
+  return age >= split.drain_ticks ? 0.0 : static_cast<double>(split.drain_ticks - age) * kTickSeconds;
 }
 
 }  // namespace
@@ -97,7 +97,7 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
   DrainView view;
   view.colour = other(state.active);
   const ColourFlows left = flows_of(service, view.colour, publisher);
-  if (left.live == 0 || publisher.targets() == nullptr) return std::nullopt;
+  if (left.live == 0 || publisher.splits() == nullptr) return std::nullopt;
   view.flows = left.live;
   view.closing = left.closing;
   view.backends = left.backends;
@@ -105,16 +105,16 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
   view.timeout = drain.timeout;
   view.then = drain.then;
 
-  const Target& target = publisher.targets()->services[service.id];
-  view.seconds_left = seconds_until_deadline(target, now_ticks());
+  const TrafficSplit& split = publisher.splits()->services[service.id];
+  view.seconds_left = seconds_until_deadline(split, now_ticks());
   const int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                              std::chrono::system_clock::now().time_since_epoch())
                              .count();
   const int64_t age_ms =
-      ticks_since(target.flipped_at_tick, now_ticks()) * static_cast<int64_t>(kTickNs / 1'000'000);
+      ticks_since(split.flipped_at_tick, now_ticks()) * static_cast<int64_t>(kTickNs / 1'000'000);
   view.deadline_ms = now_ms - age_ms + drain.timeout.count();
   if (view.seconds_left <= 0)
-    view.state = target.reset_before != 0 ? DrainView::State::kResetting : DrainView::State::kOverdue;
+    view.state = split.reset_before != 0 ? DrainView::State::kResetting : DrainView::State::kOverdue;
 
   view.estimate_seconds = trends.seconds_to_end(service.id);
   if (view.then == DrainConfig::Then::kReset) {
@@ -130,7 +130,7 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
   if (!request.timeout && !request.then)
     return tl::unexpected(
         Refusal::bad_request("neither \"timeout\" nor \"then\" is given: nothing to change"));
-  const auto chosen = choose(request.what, view);
+  const auto chosen = select_services(request.what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   Change change{.verb = "drain"};
   nlohmann::ordered_json changed = nlohmann::ordered_json::array(), unchanged = changed;
@@ -166,9 +166,9 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
 void apply_drain(const nlohmann::json& changed, ServiceState& service) {
   const auto timeout = changed.find("timeout_seconds");
   if (timeout != changed.end() && timeout->is_number()) {
-    constexpr double kMostSeconds = 7 * 24 * 3600;  // as in the config
+    constexpr double kMaxSeconds = 7 * 24 * 3600;  // as in the config
     service.drain_timeout =
-        std::chrono::milliseconds(std::llround(std::clamp(timeout->get<double>(), 0.1, kMostSeconds) * 1e3));
+        std::chrono::milliseconds(std::llround(std::clamp(timeout->get<double>(), 0.1, kMaxSeconds) * 1e3));
   }
   const auto then = changed.find("then");
   if (then != changed.end() && then->is_string())
@@ -179,11 +179,11 @@ Change overdue_resets(const Catalogue& catalogue, const Publisher& publisher, ui
   Change change{.verb = "reset"};
   change.is_reset = true;
   nlohmann::ordered_json changed = nlohmann::ordered_json::array();
-  if (publisher.targets() == nullptr) return change;
+  if (publisher.splits() == nullptr) return change;
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
-    const Target& target = publisher.targets()->services[service.id];
-    if (state.flip_generation == 0 || target.reset_before != 0 || is_draining(target, now_tick) ||
+    const TrafficSplit& split = publisher.splits()->services[service.id];
+    if (state.flip_generation == 0 || split.reset_before != 0 || is_draining(split, now_tick) ||
         effective_drain(*service.config, state).then != DrainConfig::Then::kReset)
       continue;
     const ColourFlows left = flows_of(service, other(state.active), publisher);

@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "control/state/catalogue.h"
 #include "control/change/change.h"
-#include "control/publish/publisher.h"
 #include "control/change/rollout.h"
+#include "control/publish/publisher.h"
+#include "control/state/catalogue.h"
 
 namespace teal {
 

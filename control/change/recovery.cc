@@ -8,8 +8,8 @@
 
 #include "control/change/backend_change.h"
 #include "control/change/drain.h"
-#include "control/publish/maglev.h"
 #include "control/loop/wall_clock.h"
+#include "control/publish/maglev.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
@@ -17,9 +17,9 @@ namespace teal {
 namespace {
 
 void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
-  if (publisher.targets() == nullptr) return;
+  if (publisher.splits() == nullptr) return;
   if (inventory.services.empty()) {
-    inventory = inventory_of(*publisher.ruleset(), *publisher.targets());
+    inventory = inventory_of(*publisher.ruleset(), *publisher.splits());
     spdlog::warn(
         "the database knows nothing of the {} services and {} backends that are forwarded for: took their "
         "ids from the "
@@ -27,7 +27,7 @@ void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
         inventory.services.size(), inventory.backends.size());
   }
   for (const uint16_t id :
-       learn_targets(inventory, publisher.generation(), *publisher.targets(), now_ticks(), wall_clock_ms())) {
+       learn_splits(inventory, publisher.generation(), *publisher.splits(), now_ticks(), wall_clock_ms())) {
     const ServiceState& service = *inventory.service(id);
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has it, the database had not",
                  service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
@@ -50,8 +50,8 @@ bool was_published(const OpenIntent& intent, const Publisher& publisher) {
   return publisher.generation() >= intent.generation;
 }
 
-// Targets are the segment's to say (learn_targets). What else a change set, only its record knows: drains and
-// backends' states. A reload's is the config file, which a start reads anyway.
+// TrafficSplits are the segment's to say (learn_splits). What else a change set, only its record knows:
+// drains and backends' states. A reload's is the config file, which a start reads anyway.
 void apply_changes(const OpenIntent& intent, Inventory& inventory) {
   const auto changes = nlohmann::json::parse(intent.changes, nullptr, false);
   if (!changes.is_array()) return;

@@ -8,8 +8,8 @@
 #include <tl/expected.hpp>
 
 #include "control/config/config.h"
-#include "control/state/inventory.h"
 #include "control/publish/publisher.h"
+#include "control/state/inventory.h"
 #include "control/state/state.h"
 
 namespace teal {

@@ -10,8 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "control/state/catalogue.h"
 #include "control/config/config.h"
+#include "control/state/catalogue.h"
 #include "control/state/inventory.h"
 #include "dataplane/config/options.h"
 #include "dataplane/shm/segment.h"

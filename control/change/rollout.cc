@@ -39,8 +39,8 @@ tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& r
 
 }  // namespace
 
-tl::expected<std::vector<const RolloutService*>, Refusal> choose(const Selection& what,
-                                                                 const RolloutView& view) {
+tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const Selection& what,
+                                                                          const RolloutView& view) {
   if (what.group.has_value() != what.services.empty())
     return tl::unexpected(Refusal::bad_request("name either services or a group, and not both"));
   const std::vector<std::string>* names = &what.services;
@@ -67,7 +67,7 @@ tl::expected<std::vector<const RolloutService*>, Refusal> choose(const Selection
   return chosen;
 }
 
-std::unordered_map<std::string, Colour> targets_before(const std::vector<std::string>& flips) {
+std::unordered_map<std::string, Colour> colours_before(const std::vector<std::string>& flips) {
   std::unordered_map<std::string, Colour> targets;
   for (const std::string& flip : flips) {
     const auto changes = nlohmann::json::parse(flip, nullptr, false);
@@ -101,7 +101,7 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   Selection what = request.what;
   if (request.to_generation && what.services.empty() && !what.group)
     for (const RolloutService& service : view.services) what.services.push_back(service.name);
-  const auto chosen = choose(what, view);
+  const auto chosen = select_services(what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   RolloutPlan plan;
   for (const RolloutService* service : *chosen) {

@@ -18,8 +18,8 @@
 #include <tl/expected.hpp>
 
 #include "control/change/change.h"
-#include "control/config/config.h"
 #include "control/change/refusal.h"
+#include "control/config/config.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
@@ -48,7 +48,7 @@ struct RolloutView {
   std::span<const GroupConfig> groups;
 };
 
-struct TargetChange {
+struct ColourChange {
   uint16_t service = kNoId;
   std::string name;
   Colour from = Colour::kBlue;
@@ -56,7 +56,7 @@ struct TargetChange {
 };
 
 struct RolloutPlan {
-  std::vector<TargetChange> changes;
+  std::vector<ColourChange> changes;
   std::vector<std::string> unchanged;  // names
 };
 
@@ -66,12 +66,12 @@ struct RolloutPlan {
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view);
 
 // The services that `what` names, in its order, each once.
-tl::expected<std::vector<const RolloutService*>, Refusal> choose(const Selection& what,
-                                                                 const RolloutView& view);
+tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const Selection& what,
+                                                                          const RolloutView& view);
 
 // The active colours of services at an earlier generation, by name: `flips` are the histories' changes of all
 // flips and rollbacks that were published since, newest first, as JSON [{"service","from","to"}].
-std::unordered_map<std::string, Colour> targets_before(const std::vector<std::string>& flips);
+std::unordered_map<std::string, Colour> colours_before(const std::vector<std::string>& flips);
 
 Refusal unknown_service(const std::string& name, const std::vector<std::string>& known);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Switcher's work that nobody asks for: it follows the segment, ends drains at their deadline, and lets
-// go of what no flow holds any more.
+// The ChangeExecutor's work that nobody asks for: it follows the segment, ends drains at their deadline, and
+// lets go of what no flow holds any more.
 #include <algorithm>
 #include <chrono>
 
@@ -9,10 +9,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include "control/change/executor.h"
+#include "control/loop/wall_clock.h"
 #include "control/publish/adoption.h"
 #include "control/publish/ruleset_builder.h"
-#include "control/change/switcher.h"
-#include "control/loop/wall_clock.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
@@ -27,20 +27,20 @@ int64_t microseconds_since(Clock::time_point begin) {
 
 }  // namespace
 
-bool Switcher::steered() const {
+bool ChangeExecutor::steered() const {
   const std::shared_ptr<Segment> segment = publisher_.segment();
   return segment != nullptr && segment->header().steering.load(std::memory_order_relaxed) != 0;
 }
 
-Task<tl::expected<void, std::string>> Switcher::follow() {
+Task<tl::expected<void, std::string>> ChangeExecutor::follow_segment() {
   const AsyncMutex::Guard guard = co_await mutex_.lock();
-  tl::expected<void, std::string> followed = co_await follow_locked();
+  tl::expected<void, std::string> followed = co_await follow_segment_locked();
   if (followed) co_await reset_overdue();
   co_return followed;
 }
 
-Task<tl::expected<void, std::string>> Switcher::follow_locked() {
-  const tl::expected<Publisher::News, std::string> news = publisher_.follow();
+Task<tl::expected<void, std::string>> ChangeExecutor::follow_segment_locked() {
+  const tl::expected<Publisher::News, std::string> news = publisher_.refresh();
   if (!news) co_return tl::unexpected(news.error());
   const bool anew = news->new_segment || everything_due_;
   if (anew) co_await publish_everything(news->new_segment ? "a new segment" : "a start of teald");
@@ -51,13 +51,12 @@ Task<tl::expected<void, std::string>> Switcher::follow_locked() {
   co_return tl::expected<void, std::string>();
 }
 
-Task<void> Switcher::publish_everything(std::string why) {
+Task<void> ChangeExecutor::publish_everything(std::string why) {
   everything_due_ = false;
   if (!publisher_.attached()) co_return;
-  if (publisher_.targets() != nullptr) {
+  if (publisher_.splits() != nullptr) {
     Inventory inventory = catalogue_.inventory();
-    if (!learn_targets(inventory, publisher_.generation(), *publisher_.targets(), now_ticks(),
-                       wall_clock_ms())
+    if (!learn_splits(inventory, publisher_.generation(), *publisher_.splits(), now_ticks(), wall_clock_ms())
              .empty()) {
       catalogue_.replace(std::move(inventory));
       save_due_ = true;
@@ -66,15 +65,15 @@ Task<void> Switcher::publish_everything(std::string why) {
 
   const auto rules = std::make_unique<Ruleset>();
   const tl::expected<void, std::string> built =
-      build_ruleset(make_plan(catalogue_.inventory(), catalogue_.config()), *rules);
+      build_ruleset(ruleset_input(catalogue_.inventory(), catalogue_.config()), *rules);
   if (!built) {  // the start tried it with the same pools
     spdlog::error("cannot build the ruleset: {}", built.error());
     co_return;
   }
-  const auto targets = std::make_unique<Targets>(make_targets(
-      catalogue_.inventory(), catalogue_.config(), publisher_.targets(), now_ticks(), wall_clock_ms()));
+  const auto splits = std::make_unique<TrafficSplits>(make_splits(
+      catalogue_.inventory(), catalogue_.config(), publisher_.splits(), now_ticks(), wall_clock_ms()));
   const bool is_published = publisher_.generation() != 0 && same_rules(*rules, *publisher_.ruleset()) &&
-                            same_targets(catalogue_.inventory(), *targets, *publisher_.targets());
+                            same_splits(catalogue_.inventory(), *splits, *publisher_.splits());
 
   const Clock::time_point begin = Clock::now();
   tl::expected<int64_t, std::string> intended = tl::unexpected(std::string());
@@ -88,7 +87,7 @@ Task<void> Switcher::publish_everything(std::string why) {
     if (!intended) spdlog::error("publish: {}", intended.error());  // forwarding does not wait for a disk
     events_.tell("intended", told);
     if (steered()) steering_.add();
-    std::function<bool()> attempt = [&] { return publisher_.publish_all(generation, *rules, *targets); };
+    std::function<bool()> attempt = [&] { return publisher_.publish_all(generation, *rules, *splits); };
     const bool published = co_await with_a_free_slot(std::move(attempt));
     if (!published) {
       spdlog::error("publish: no slot became free within 2 s: a worker is stalled; trying again");
@@ -122,7 +121,7 @@ Task<void> Switcher::publish_everything(std::string why) {
 }
 
 // A drain that ends with "reset" does so by a publication like any other: workers act on it as they sweep.
-Task<void> Switcher::reset_overdue() {
+Task<void> ChangeExecutor::reset_overdue() {
   if (!publisher_.attached() || !publisher_.dataplane_running()) co_return;
   Change change = overdue_resets(catalogue_, publisher_, now_ticks());
   if (change.empty()) co_return;
@@ -131,7 +130,7 @@ Task<void> Switcher::reset_overdue() {
   (void)co_await carry_out(std::move(change), std::move(options));  // it logs; the next look tries again
 }
 
-Task<void> Switcher::tidy() {
+Task<void> ChangeExecutor::tidy() {
   const AsyncMutex::Guard guard = co_await mutex_.lock();
   file_differs_ = stamp_.differs();
   trends_.sample(catalogue_, publisher_, Clock::now());
@@ -146,7 +145,7 @@ Task<void> Switcher::tidy() {
   if (catalogue_.inventory().has_retired()) co_await let_go_of_retired();
 }
 
-void Switcher::tell_of_drains() {
+void ChangeExecutor::tell_of_drains() {
   for (const uint16_t id : trends_.drained()) {
     const ServiceState* service = catalogue_.service(id);
     if (service == nullptr) continue;
@@ -158,7 +157,7 @@ void Switcher::tell_of_drains() {
 // A retired backend without flows in two looks goes, and a retired service without backends. The ruleset
 // without them is published first; the database lets go of the ids after another grace period (save_due_), so
 // that a start in between finds them still held.
-Task<void> Switcher::let_go_of_retired() {
+Task<void> ChangeExecutor::let_go_of_retired() {
   const bool counts_are_exact = publisher_.attached() && publisher_.dataplane_running();
   if (publisher_.attached() && !counts_are_exact) co_return;  // a killed worker may have left a count too low
   Inventory rest = catalogue_.inventory();

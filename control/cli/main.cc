@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teal: the command line of the switcher. It speaks with teald and has no privileges of its own.
+// teal: the command line of the executor. It speaks with teald and has no privileges of its own.
 #include <sys/ioctl.h>
 #include <unistd.h>
 

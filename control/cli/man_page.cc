@@ -3,8 +3,8 @@
 // teal(1) in mdoc(7), from the verb table.
 #include <fmt/format.h>
 
-#include "control/cli/verbs/change.h"
 #include "control/cli/help.h"
+#include "control/cli/verbs/change.h"
 
 namespace teal::cli {
 namespace {

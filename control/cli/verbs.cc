@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/answer.h"
-#include "control/cli/verbs/change.h"
 #include "control/cli/help.h"
 #include "control/cli/verb.h"
+#include "control/cli/verbs/change.h"
 #include "dataplane/config/nearest.h"
 
 namespace teal::cli {

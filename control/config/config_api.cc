@@ -16,7 +16,7 @@ namespace teal {
 
 namespace {
 
-constexpr int64_t kMostId = UINT32_MAX - 1;  // chown takes the one above for "leave it"
+constexpr int64_t kMaxId = UINT32_MAX - 1;  // chown takes the one above for "leave it"
 constexpr char kModeForm[] = "four octal digits from \"0001\" to \"0777\" such as \"0660\"";
 
 struct UserLookup {
@@ -42,7 +42,7 @@ std::optional<uint32_t> read_id(const ConfigNode& node) {
   const std::string expected =
       std::string("the name of a ") + Lookup::kKind + " of this host, or a number without quotes";
   if (!node.is_text()) {
-    const auto number = node.integer(0, kMostId);
+    const auto number = node.integer(0, kMaxId);
     return number ? std::optional(static_cast<uint32_t>(*number)) : std::nullopt;
   }
   const std::string name = node.text(expected).value_or("");

@@ -5,11 +5,11 @@ namespace teal {
 
 namespace {
 
-constexpr int64_t kMostResetRate = 1'000'000;
+constexpr int64_t kMaxResetRate = 1'000'000;
 
 void read_fields(const ConfigNode& table, DrainConfig& drain) {
   if (const auto node = table.find("timeout"))
-    drain.timeout = node->duration(kLeastTimeout, kMostTimeout).value_or(drain.timeout);
+    drain.timeout = node->duration(kLeastTimeout, kMaxTimeout).value_or(drain.timeout);
   if (const auto node = table.find("then")) {
     using Then = DrainConfig::Then;
     drain.then = node->choice<Then>({{"wait", Then::kWait}, {"reset", Then::kReset}}).value_or(drain.then);
@@ -30,7 +30,7 @@ DrainDefaults read_drain_defaults(const ConfigNode& root) {
   read_fields(*table, defaults.drain);
   if (const auto node = table->find("reset_rate")) {
     defaults.reset_rate =
-        static_cast<uint32_t>(node->integer(1, kMostResetRate).value_or(defaults.reset_rate));
+        static_cast<uint32_t>(node->integer(1, kMaxResetRate).value_or(defaults.reset_rate));
   }
   return defaults;
 }

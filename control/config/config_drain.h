@@ -14,7 +14,7 @@ namespace teal {
 // Of all durations in the file. The upper one is far below 2^31 ticks, from where on differences of coarse
 // time would be ambiguous.
 inline constexpr std::chrono::milliseconds kLeastTimeout{100};
-inline constexpr std::chrono::milliseconds kMostTimeout = std::chrono::hours(168);
+inline constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(168);
 
 struct DrainDefaults {
   DrainConfig drain;

@@ -9,10 +9,10 @@
 #include <map>
 #include <span>
 
-#include "control/loop/coroutine.h"
-#include "control/state/inventory.h"
 #include "control/kernel/kernel_routes.h"
+#include "control/loop/coroutine.h"
 #include "control/publish/publisher.h"
+#include "control/state/inventory.h"
 
 namespace teal {
 

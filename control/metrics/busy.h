@@ -30,7 +30,7 @@ class BusyRatios {
     uint64_t total = 0;
     double ratio = 0;
   };
-  std::array<Sample, kMaxWorkers> samples_{};
+  std::array<Sample, kWorkerSlots> samples_{};
 };
 
 }  // namespace teal

@@ -124,15 +124,15 @@ void write_active(std::ostream& out, const Catalogue& catalogue) {
   family.write(out);
 }
 
-void write_drains(std::ostream& out, const Switcher& switcher, const Publisher& publisher) {
+void write_drains(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher) {
   Family left("teal_drain_flows_remaining",
               "Live flows of the colour that the last flip left; 0 when nothing drains.", MetricType::Gauge);
   Family deadline("teal_drain_deadline_timestamp_seconds",
                   "When the drain under way is to be over, since 1970; absent when nothing drains.",
                   MetricType::Gauge);
-  const Catalogue& catalogue = switcher.catalogue();
+  const Catalogue& catalogue = executor.catalogue();
   for (const CatalogueService& service : catalogue.services()) {
-    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, switcher.trends());
+    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, executor.trends());
     left.add({{"service", service.config->name}}, drain ? drain->flows : 0);
     if (drain)
       deadline.add({{"service", service.config->name}}, static_cast<double>(drain->deadline_ms) / 1e3);
@@ -182,7 +182,7 @@ void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sum
   write_one(out, "teal_dataplane_running", "1 while teal-dataplane runs.", MetricType::Gauge,
             uint64_t{running});
   write_one(out, "teal_generation", "The latest generation that was published.", MetricType::Gauge,
-            source.switcher.generation());
+            source.executor.generation());
   Family build("teal_build_info", "1; the version is a label.", MetricType::Gauge);
   build.add({{"version", TEAL_VERSION}}, uint64_t{1});
   build.write(out);
@@ -211,7 +211,7 @@ void Metrics::count(const std::string& data) {
 
 Task<std::string> Metrics::scrape(Source source) const {
   std::ostringstream out;
-  const auto catalogue = [&]() -> const Catalogue& { return source.switcher.catalogue(); };
+  const auto catalogue = [&]() -> const Catalogue& { return source.executor.catalogue(); };
   const Sums sums(catalogue(), source.publisher);
   co_await yield_to_loop();
 
@@ -243,7 +243,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   write_by_colour(out, catalogue(), sums, Family("teal_new_flows_total", "Flows begun.", MetricType::Counter),
                   [](const OfColour& of) { return of.new_flows; });
   co_await yield_to_loop();
-  write_drains(out, source.switcher, source.publisher);
+  write_drains(out, source.executor, source.publisher);
   co_await yield_to_loop();
   write_by_direction(out, catalogue(), sums,
                      Family("teal_packets_total", "Packets forwarded.", MetricType::Counter),

@@ -15,18 +15,18 @@
 
 #include <prometheus/histogram.h>
 
-#include "control/metrics/busy.h"
+#include "control/change/executor.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
+#include "control/metrics/busy.h"
 #include "control/publish/publisher.h"
-#include "control/change/switcher.h"
 
 namespace teal {
 
 class Metrics {
  public:
   struct Source {
-    const Switcher& switcher;
+    const ChangeExecutor& executor;
     const Publisher& publisher;
     const BusyRatios& busy;
   };

@@ -12,7 +12,7 @@
 
 namespace teal {
 
-tl::expected<Publisher::News, std::string> Publisher::follow() {
+tl::expected<Publisher::News, std::string> Publisher::refresh() {
   News news;
   if (segment_ != nullptr && !segment_->is_current(run_dir_)) {
     writer_.reset();
@@ -65,34 +65,34 @@ const Ruleset* Publisher::ruleset() const {
   return generation() == 0 ? nullptr : &segment_->ruleset(word().ruleset_slot);
 }
 
-const Targets* Publisher::targets() const {
-  return generation() == 0 ? nullptr : &segment_->targets(word().target_slot);
+const TrafficSplits* Publisher::splits() const {
+  return generation() == 0 ? nullptr : &segment_->splits(word().split_slot);
 }
 
-bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const Targets& targets) {
+bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const TrafficSplits& splits) {
   std::optional<uint8_t> ruleset_slot = writer_->free_ruleset_slot();
-  std::optional<uint8_t> target_slot = writer_->free_target_slot();
-  if ((!ruleset_slot || !target_slot) && forget_dead_readers()) {
+  std::optional<uint8_t> split_slot = writer_->free_target_slot();
+  if ((!ruleset_slot || !split_slot) && forget_dead_readers()) {
     ruleset_slot = writer_->free_ruleset_slot();
-    target_slot = writer_->free_target_slot();
+    split_slot = writer_->free_target_slot();
   }
-  if (!ruleset_slot || !target_slot) return false;
+  if (!ruleset_slot || !split_slot) return false;
   const size_t used = offsetof(Ruleset, maglev) + ruleset.maglev_used * sizeof(ruleset.maglev[0]);
   std::memcpy(&segment_->ruleset(*ruleset_slot), &ruleset, used);
-  std::memcpy(&segment_->targets(*target_slot), &targets, sizeof(Targets));
-  writer_->publish({generation, *ruleset_slot, *target_slot});
+  std::memcpy(&segment_->splits(*split_slot), &splits, sizeof(TrafficSplits));
+  writer_->publish({generation, *ruleset_slot, *split_slot});
   return true;
 }
 
-bool Publisher::publish_targets(uint64_t generation, std::span<const TargetUpdate> updates) {
+bool Publisher::publish_splits(uint64_t generation, std::span<const SplitUpdate> updates) {
   const PublicationWord present = word();
   assert(present.generation != 0 && generation > present.generation);
   std::optional<uint8_t> slot = writer_->free_target_slot();
   if (!slot && forget_dead_readers()) slot = writer_->free_target_slot();
   if (!slot) return false;
-  Targets& next = segment_->targets(*slot);
-  std::memcpy(&next, &segment_->targets(present.target_slot), sizeof(Targets));
-  for (const TargetUpdate& update : updates) next.services[update.service] = update.target;
+  TrafficSplits& next = segment_->splits(*slot);
+  std::memcpy(&next, &segment_->splits(present.split_slot), sizeof(TrafficSplits));
+  for (const SplitUpdate& update : updates) next.services[update.service] = update.split;
   writer_->publish({generation, present.ruleset_slot, *slot});
   return true;
 }
@@ -104,7 +104,7 @@ bool Publisher::grace_period_over() {
 
 uint32_t Publisher::worker_count() const {
   if (segment_ == nullptr) return 0;
-  return std::min(segment_->header().worker_count.load(std::memory_order_relaxed), kMaxWorkers);
+  return std::min(segment_->header().worker_count.load(std::memory_order_relaxed), kWorkerSlots);
 }
 
 uint64_t Publisher::adopted_generation(bool dataplane_running) const {

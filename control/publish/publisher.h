@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // teald's hand on the shared segment: finds it, follows it when a dataplane replaces it, fills slots and
-// stores the word. It never waits: whoever needs a free slot or an adoption comes again (switcher.h).
+// stores the word. It never waits: whoever needs a free slot or an adoption comes again (executor.h).
 #pragma once
 
 #include <memory>
@@ -16,9 +16,9 @@
 
 namespace teal {
 
-struct TargetUpdate {
+struct SplitUpdate {
   uint16_t service = kNoId;  // id
-  Target target;
+  TrafficSplit split;
 };
 
 class Publisher {
@@ -32,7 +32,7 @@ class Publisher {
   };
   // Follows RUN_DIR/segment; cheap when nothing changed. No segment at all is no error. The error says why
   // one that is there was refused.
-  tl::expected<News, std::string> follow();
+  tl::expected<News, std::string> refresh();
 
   bool attached() const { return segment_ != nullptr; }
   // For readers that go on over a suspension: the mapping lives as long as they hold it.
@@ -44,13 +44,13 @@ class Publisher {
   // What the segment's word names; generation 0 and null: no segment, or nothing published in it yet.
   uint64_t generation() const;
   const Ruleset* ruleset() const;
-  const Targets* targets() const;
+  const TrafficSplits* splits() const;
 
   // False: all slots wait for a stalled worker; come again. The publication was not made then. (Claims of a
   // dead dataplane's workers are dropped here and in grace_period_over(), where they would be in the way.)
-  // There is a segment, and for publish_targets() something is published in it.
-  [[nodiscard]] bool publish_all(uint64_t generation, const Ruleset& ruleset, const Targets& targets);
-  [[nodiscard]] bool publish_targets(uint64_t generation, std::span<const TargetUpdate> updates);
+  // There is a segment, and for publish_splits() something is published in it.
+  [[nodiscard]] bool publish_all(uint64_t generation, const Ruleset& ruleset, const TrafficSplits& splits);
+  [[nodiscard]] bool publish_splits(uint64_t generation, std::span<const SplitUpdate> updates);
 
   Adoption adoption(bool dataplane_running) const { return writer_->adoption(dataplane_running); }
   void acknowledge(uint64_t generation) { writer_->acknowledge(generation); }

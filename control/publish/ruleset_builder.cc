@@ -21,7 +21,7 @@ struct Pool {
 };
 
 // In the order of the plan's services. Members without weight stay out, as do retired ones.
-std::vector<Pool> pools_of(const Plan& plan) {
+std::vector<Pool> pools_of(const RulesetInput& plan) {
   std::vector<Pool> pools;
   std::vector<uint32_t> first_pool(kMaxServices, UINT32_MAX);
   for (const NumberedService& service : plan.services) {
@@ -49,7 +49,7 @@ uint32_t table_size(const Pool& pool) {
   return pool.members.empty() ? 0 : maglev_size(pool.places);
 }
 
-void put_services(const Plan& plan, Ruleset& out) {
+void put_services(const RulesetInput& plan, Ruleset& out) {
   std::fill(std::begin(out.services), std::end(out.services), ServiceRule{});
   out.vips = {};
   for (const NumberedService& service : plan.services) {
@@ -64,7 +64,7 @@ void put_services(const Plan& plan, Ruleset& out) {
   }
 }
 
-void put_backends(const Plan& plan, Ruleset& out) {
+void put_backends(const RulesetInput& plan, Ruleset& out) {
   std::fill(std::begin(out.backends), std::end(out.backends), BackendRule{});
   out.sockets = {};
   for (const NumberedBackend& backend : plan.backends) {
@@ -86,7 +86,7 @@ void put_backends(const Plan& plan, Ruleset& out) {
 
 }  // namespace
 
-tl::expected<void, std::string> build_ruleset(const Plan& plan, Ruleset& out) {
+tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset& out) {
   const std::vector<Pool> pools = pools_of(plan);
   uint64_t entries = 0;
   for (const Pool& pool : pools) entries += table_size(pool);

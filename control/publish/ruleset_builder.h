@@ -33,7 +33,7 @@ struct NumberedBackend {
   bool retired = false;
 };
 
-struct Plan {
+struct RulesetInput {
   Timeouts timeouts{};
   uint32_t reset_rate = 0;  // flows a second
   std::vector<NumberedService> services;
@@ -42,6 +42,6 @@ struct Plan {
 
 // Fills `out` whole. Ids are unique and below the limits, sockets are unique (the config check saw to it;
 // asserted). The error is a Maglev arena that does not suffice, with the sizes.
-tl::expected<void, std::string> build_ruleset(const Plan& plan, Ruleset& out);
+tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset& out);
 
 }  // namespace teal

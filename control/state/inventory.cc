@@ -212,7 +212,7 @@ tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Co
   return out;
 }
 
-Inventory inventory_of(const Ruleset& ruleset, const Targets& targets) {
+Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits) {
   Inventory inventory;
   for (uint16_t id = 0; id < kMaxServices; ++id) {
     const ServiceRule& rule = ruleset.services[id];
@@ -220,7 +220,7 @@ Inventory inventory_of(const Ruleset& ruleset, const Targets& targets) {
     ServiceState service{.id = id, .name = fmt::format("recovered-{}", id), .vip = rule.vip};
     service.affinity_client = (rule.flags & kAffinityClient) != 0;
     service.retired = (rule.flags & kServiceRetired) != 0;
-    service.active = targets.services[id].active;
+    service.active = splits.services[id].active;
     inventory.services.push_back(service);
   }
   for (uint16_t id = 0; id < kMaxBackends; ++id) {
@@ -231,26 +231,26 @@ Inventory inventory_of(const Ruleset& ruleset, const Targets& targets) {
   return inventory;
 }
 
-std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation,
-                                    const Targets& targets, uint32_t now_tick, int64_t now_ms) {
+std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
+                                   const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms) {
   std::vector<uint16_t> learned;
   for (ServiceState& service : inventory.services) {
-    const Target& target = targets.services[service.id];
-    if (target.drain_ticks == 0) continue;  // never flipped
-    const uint64_t flip_generation = full_generation(target.flip_generation, published_generation);
+    const TrafficSplit& split = splits.services[service.id];
+    if (split.drain_ticks == 0) continue;  // never flipped
+    const uint64_t flip_generation = full_generation(split.flip_generation, published_generation);
     if (flip_generation <= service.flip_generation) continue;
-    service.active = target.active;
-    service.previous = target.previous;
+    service.active = split.active;
+    service.previous = split.previous;
     service.flip_generation = flip_generation;
-    service.flipped_at_ms = now_ms - static_cast<int64_t>(now_tick - target.flipped_at_tick) *
+    service.flipped_at_ms = now_ms - static_cast<int64_t>(now_tick - split.flipped_at_tick) *
                                          static_cast<int64_t>(kTickNs / 1'000'000);
     learned.push_back(service.id);
   }
   return learned;
 }
 
-Plan make_plan(const Inventory& inventory, const Config& config) {
-  Plan plan;
+RulesetInput ruleset_input(const Inventory& inventory, const Config& config) {
+  RulesetInput plan;
   plan.timeouts = config.timeouts;
   plan.reset_rate = config.reset_rate;
   std::unordered_set<std::string_view> cut;
@@ -297,40 +297,40 @@ uint32_t drain_ticks(std::chrono::milliseconds timeout) {
   return static_cast<uint32_t>(std::clamp<int64_t>(ticks, 1, INT32_MAX));
 }
 
-Target make_target(const ServiceState& service, const DrainConfig& drain, const Target* present,
-                   uint32_t now_tick, int64_t now_ms) {
-  Target target{};
-  target.active = service.active;
-  target.previous = service.previous.value_or(service.active);
-  if (service.flip_generation == 0) return target;
-  target.flip_generation = static_cast<uint32_t>(service.flip_generation);
-  target.drain_ticks = drain_ticks(drain.timeout);
-  if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == target.flip_generation) {
-    target.flipped_at_tick = present->flipped_at_tick;
-    const bool over = ticks_since(target.flipped_at_tick, now_tick) >= target.drain_ticks;
-    if (over && drain.then == DrainConfig::Then::kReset) target.reset_before = present->reset_before;
-    return target;
+TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, const TrafficSplit* present,
+                        uint32_t now_tick, int64_t now_ms) {
+  TrafficSplit split{};
+  split.active = service.active;
+  split.previous = service.previous.value_or(service.active);
+  if (service.flip_generation == 0) return split;
+  split.flip_generation = static_cast<uint32_t>(service.flip_generation);
+  split.drain_ticks = drain_ticks(drain.timeout);
+  if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == split.flip_generation) {
+    split.flipped_at_tick = present->flipped_at_tick;
+    const bool over = ticks_since(split.flipped_at_tick, now_tick) >= split.drain_ticks;
+    if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
+    return split;
   }
   // Another boot's ticks say nothing. A flip longer ago than its drain is put at the drain's end: ticks wrap.
   const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
-  target.flipped_at_tick =
-      now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, target.drain_ticks));
-  return target;
+  split.flipped_at_tick =
+      now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, split.drain_ticks));
+  return split;
 }
 
-Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present,
-                     uint32_t now_tick, int64_t now_ms) {
+TrafficSplits make_splits(const Inventory& inventory, const Config& config, const TrafficSplits* present,
+                          uint32_t now_tick, int64_t now_ms) {
   std::unordered_map<std::string_view, const ServiceConfig*> by_name;
   for (const ServiceConfig& service : config.services) by_name.emplace(service.name, &service);
-  Targets targets{};
+  TrafficSplits splits{};
   for (const ServiceState& service : inventory.services) {
     const auto file = by_name.find(service.name);
     const bool configured = !service.retired && file != by_name.end();
-    targets.services[service.id] =
-        make_target(service, configured ? effective_drain(*file->second, service) : DrainConfig{},
-                    present == nullptr ? nullptr : &present->services[service.id], now_tick, now_ms);
+    splits.services[service.id] =
+        make_split(service, configured ? effective_drain(*file->second, service) : DrainConfig{},
+                   present == nullptr ? nullptr : &present->services[service.id], now_tick, now_ms);
   }
-  return targets;
+  return splits;
 }
 
 bool same_rules(const Ruleset& a, const Ruleset& b) {
@@ -356,9 +356,9 @@ bool same_rules(const Ruleset& a, const Ruleset& b) {
   return std::memcmp(a.maglev, b.maglev, std::min(a.maglev_used, kMaglevCapacity) * sizeof(a.maglev[0])) == 0;
 }
 
-bool same_targets(const Inventory& inventory, const Targets& a, const Targets& b) {
+bool same_splits(const Inventory& inventory, const TrafficSplits& a, const TrafficSplits& b) {
   return std::all_of(inventory.services.begin(), inventory.services.end(), [&](const ServiceState& service) {
-    return std::memcmp(&a.services[service.id], &b.services[service.id], sizeof(Target)) == 0;
+    return std::memcmp(&a.services[service.id], &b.services[service.id], sizeof(TrafficSplit)) == 0;
   });
 }
 

@@ -106,13 +106,13 @@ tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Co
 
 // For a database that was lost while a segment with flows lived on: the ids that the published ruleset goes
 // by.
-Inventory inventory_of(const Ruleset& ruleset, const Targets& targets);
+Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits);
 
 // Where the segment knows of a later flip than the inventory (teald was killed before it recorded the result,
 // or the disk failed), the segment is right. Returns the ids of the services that changed. `now_tick` and
 // `now_ms` are the same moment.
-std::vector<uint16_t> learn_targets(Inventory& inventory, uint64_t published_generation,
-                                    const Targets& targets, uint32_t now_tick, int64_t now_ms);
+std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
+                                   const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms);
 
 // 0 where the admin state keeps new flows away.
 uint32_t weight_in_force(const BackendConfig& file, const Membership& member);
@@ -120,22 +120,22 @@ uint32_t weight_in_force(const BackendConfig& file, const Membership& member);
 // What holds for the drain under way: the config, or what was set since the flip.
 DrainConfig effective_drain(const ServiceConfig& file, const ServiceState& state);
 
-Plan make_plan(const Inventory& inventory, const Config& config);
+RulesetInput ruleset_input(const Inventory& inventory, const Config& config);
 
 // A service's target. `present` (or null) is what the segment says of it now: where it knows of the same
 // flip, its time of the flip is kept, as it is the exact one, and so is a reset under way whose deadline is
 // over still. `now_tick` and `now_ms` are the same moment.
-Target make_target(const ServiceState& service, const DrainConfig& drain, const Target* present,
-                   uint32_t now_tick, int64_t now_ms);
+TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, const TrafficSplit* present,
+                        uint32_t now_tick, int64_t now_ms);
 
 // The targets of all services. `present` (or null) is what the segment says now.
-Targets make_targets(const Inventory& inventory, const Config& config, const Targets* present,
-                     uint32_t now_tick, int64_t now_ms);
+TrafficSplits make_splits(const Inventory& inventory, const Config& config, const TrafficSplits* present,
+                          uint32_t now_tick, int64_t now_ms);
 
 uint32_t drain_ticks(std::chrono::milliseconds timeout);  // at least 1, as 0 says "never flipped"
 
 // Do the two forward alike? Compares what is used of them.
 bool same_rules(const Ruleset& a, const Ruleset& b);
-bool same_targets(const Inventory& inventory, const Targets& a, const Targets& b);
+bool same_splits(const Inventory& inventory, const TrafficSplits& a, const TrafficSplits& b);
 
 }  // namespace teal

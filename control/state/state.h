@@ -8,7 +8,7 @@
 //   killed before the intent      nothing happened, nothing is recorded
 //   killed before the publication the word has another generation: interrupted, the targets are the old ones
 //   killed after the publication  the word has the intent's generation: done, the targets are the segment's
-//   (learn_targets)
+//   (learn_splits)
 //
 // The history is append-only: a result is a row of its own that names its intent, and triggers refuse updates
 // and deletions. Readers get the two as one.

@@ -19,7 +19,7 @@ using Done = State::Done;
 
 int64_t wall_clock_ms() {
   using namespace std::chrono;
-  return in_range(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count(), kMostTimeMs);
+  return in_range(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count(), kMaxTimeMs);
 }
 
 const char* name_of(Outcome outcome) {
@@ -83,7 +83,7 @@ HistoryRow read_row(Row& row) {
   change.id = row.integer("id", 1, INT64_MAX);
   const std::string event = row.text("event");
   row.expect(event == "intended", "event", "\"intended\"");
-  change.generation = static_cast<uint64_t>(row.integer("generation", 0, kMostGeneration));
+  change.generation = static_cast<uint64_t>(row.integer("generation", 0, kMaxGeneration));
   change.verb = row.prose("verb");
   const bool is_json = row.integer("json_valid(changes)", 0, 1) != 0;
   change.changes = row.prose("changes");
@@ -91,12 +91,12 @@ HistoryRow read_row(Row& row) {
   change.reason = row.prose("reason");
   change.uid = static_cast<uint32_t>(row.integer("uid", 0, UINT32_MAX));
   change.user = row.prose("user");
-  change.at_ms = row.integer("at_ms", 0, kMostTimeMs);
+  change.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
   const std::optional<std::string> result = row.text_or_null("event of the result");
   change.result = result.value_or("pending");
   if (!result) return change;
   row.expect(is_outcome(*result), "event of the result", "an outcome such as \"done\"");
-  change.finished_at_ms = row.integer("at_ms of the result", 0, kMostTimeMs);
+  change.finished_at_ms = row.integer("at_ms of the result", 0, kMaxTimeMs);
   change.duration_us = row.integer("duration_us of the result", 0, INT64_MAX);
   change.detail = row.prose("detail of the result");
   return change;
@@ -201,7 +201,7 @@ tl::expected<std::optional<int64_t>, std::string> State::superseded_at_ms(uint64
 }
 
 tl::expected<bool, std::string> State::knows_generation(uint64_t generation) {
-  if (generation > kMostGeneration) return false;
+  if (generation > kMaxGeneration) return false;
   Statement select(
       *db_, fmt::format("{} AND i.generation = ? AND {} AND {} LIMIT 1", kChanges, kPublished, kNoLock));
   select.bind(generation_in_range(generation));

@@ -59,9 +59,9 @@ Done read_services(const Database& database, Inventory& inventory) {
     service.active = static_cast<Colour>(row.integer("active", 0, kLastColour));
     if (const auto previous = row.integer_or_null("previous", 0, kLastColour))
       service.previous = static_cast<Colour>(*previous);
-    service.flip_generation = static_cast<uint64_t>(row.integer("flip_generation", 0, kMostGeneration));
-    service.flipped_at_ms = row.integer("flipped_at_ms", 0, kMostTimeMs);
-    if (const auto timeout = row.integer_or_null("drain_timeout_ms", 0, kMostDurationMs))
+    service.flip_generation = static_cast<uint64_t>(row.integer("flip_generation", 0, kMaxGeneration));
+    service.flipped_at_ms = row.integer("flipped_at_ms", 0, kMaxTimeMs);
+    if (const auto timeout = row.integer_or_null("drain_timeout_ms", 0, kMaxDurationMs))
       service.drain_timeout = std::chrono::milliseconds(*timeout);
     if (const auto then = row.integer_or_null("drain_then", 0, 1))
       service.drain_then = static_cast<DrainConfig::Then>(*then);
@@ -127,7 +127,7 @@ Done read_lock(const Database& database, Inventory& inventory) {
     lock.uid = static_cast<uint32_t>(row.integer("uid", 0, UINT32_MAX));
     lock.user = row.prose("user");
     lock.reason = row.prose("reason");
-    lock.at_ms = row.integer("at_ms", 0, kMostTimeMs);
+    lock.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
     if (!row.fine()) return row.done();
     inventory.lock = std::move(lock);
   }
@@ -144,7 +144,7 @@ Done read_generation(const Database& database, const std::string& which, uint64_
   }
   Row row(database, select, "meta");
   row.text("key");
-  generation = static_cast<uint64_t>(row.integer("value", 0, kMostGeneration));
+  generation = static_cast<uint64_t>(row.integer("value", 0, kMaxGeneration));
   return row.done();
 }
 
@@ -185,8 +185,8 @@ Done write_targets(Database& database, std::span<const ServiceState> services) {
                 "drain_timeout_ms = ?, drain_then = ? WHERE id = ?");
   for (const ServiceState& service : services) {
     set.bind(static_cast<int64_t>(service.active)).bind(number(service.previous));
-    set.bind(generation_in_range(service.flip_generation)).bind(in_range(service.flipped_at_ms, kMostTimeMs));
-    set.bind(service.drain_timeout ? std::optional(in_range(service.drain_timeout->count(), kMostDurationMs))
+    set.bind(generation_in_range(service.flip_generation)).bind(in_range(service.flipped_at_ms, kMaxTimeMs));
+    set.bind(service.drain_timeout ? std::optional(in_range(service.drain_timeout->count(), kMaxDurationMs))
                                    : std::nullopt);
     if (!set.bind(number(service.drain_then)).bind(service.id).run_again())
       return tl::unexpected(database.failed("write the target of service " + service.name));
@@ -245,7 +245,7 @@ Done write_changed(Database& database, std::span<const ServiceState> services,
 Done write_lock(Database& database, const std::optional<ChangeLock>& lock) {
   if (Done done = database.execute("DELETE FROM lock"); !done || !lock) return done;
   Statement add(database, "INSERT INTO lock (id, uid, user, reason, at_ms) VALUES (0, ?, ?, ?, ?)");
-  add.bind(lock->uid).bind(lock->user).bind(lock->reason).bind(in_range(lock->at_ms, kMostTimeMs));
+  add.bind(lock->uid).bind(lock->user).bind(lock->reason).bind(in_range(lock->at_ms, kMaxTimeMs));
   if (!add.run()) return tl::unexpected(database.failed("write the lock"));
   return {};
 }

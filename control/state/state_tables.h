@@ -15,15 +15,15 @@
 namespace teal {
 
 // What can be in the columns. Writers keep within it, so that a reader may refuse the rest.
-inline constexpr int64_t kMostGeneration = int64_t{1} << 55;      // the publication word has 56 bits
-inline constexpr int64_t kMostTimeMs = 253'402'300'799'999;       // the year 9999; a clock may be that wrong
-inline constexpr int64_t kMostDurationMs = 10'000 * 3'600'000LL;  // as parse_duration()
+inline constexpr int64_t kMaxGeneration = int64_t{1} << 55;      // the publication word has 56 bits
+inline constexpr int64_t kMaxTimeMs = 253'402'300'799'999;       // the year 9999; a clock may be that wrong
+inline constexpr int64_t kMaxDurationMs = 10'000 * 3'600'000LL;  // as parse_duration()
 
 inline int64_t in_range(int64_t value, int64_t most) {
   return std::clamp<int64_t>(value, 0, most);
 }
 inline int64_t generation_in_range(uint64_t generation) {
-  return static_cast<int64_t>(std::min<uint64_t>(generation, kMostGeneration));
+  return static_cast<int64_t>(std::min<uint64_t>(generation, kMaxGeneration));
 }
 
 tl::expected<Inventory, std::string> read_inventory(const Database& database);

@@ -9,7 +9,7 @@ namespace teal {
 
 namespace {
 
-constexpr size_t kMostEdits = 2;
+constexpr size_t kMaxEdits = 2;
 constexpr size_t kLongestWord = 64;  // nobody mistypes more than that
 
 }  // namespace
@@ -35,9 +35,9 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {
   if (word.size() > kLongestWord) return std::nullopt;
   std::optional<std::string_view> best;
-  size_t best_distance = kMostEdits + 1;
+  size_t best_distance = kMaxEdits + 1;
   for (const std::string_view candidate : candidates) {
-    if (candidate.size() > word.size() + kMostEdits || word.size() > candidate.size() + kMostEdits) continue;
+    if (candidate.size() > word.size() + kMaxEdits || word.size() > candidate.size() + kMaxEdits) continue;
     const size_t distance = edit_distance(word, candidate);
     if (distance < best_distance && 2 * distance < candidate.size()) {
       best_distance = distance;

@@ -20,9 +20,9 @@ namespace teal {
 namespace {
 
 constexpr int64_t kLeastFlowCapacity = 1000;
-constexpr int64_t kMostFlowCapacity = 100'000'000;
+constexpr int64_t kMaxFlowCapacity = 100'000'000;
 constexpr int64_t kLeastMemoryMb = 16;
-constexpr int64_t kMostMemoryMb = 1 << 18;
+constexpr int64_t kMaxMemoryMb = 1 << 18;
 constexpr char kDeviceForms[] =
     "\"af_xdp:INTERFACE\", \"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as "
     "\"0000:3b:00.0\"";
@@ -129,13 +129,13 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   table->allow_only({"workers", "cpus", "flow_capacity", "idle", "hash_seed", "memory_mb"});
   bool workers_known = true;
   if (const auto node = table->find("workers")) {
-    const auto workers = node->integer(1, kMostWorkers);
+    const auto workers = node->integer(1, kMaxWorkers);
     workers_known = workers.has_value();
     options.workers = static_cast<uint32_t>(workers.value_or(1));
   }
   if (workers_known) read_cpus(*table, options);
   if (const auto node = table->find("flow_capacity")) {
-    const auto capacity = node->integer(kLeastFlowCapacity, kMostFlowCapacity);
+    const auto capacity = node->integer(kLeastFlowCapacity, kMaxFlowCapacity);
     options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kLeastFlowCapacity));
   }
   if (const auto node = table->find("idle")) {
@@ -146,7 +146,7 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
     options.hash_seed = static_cast<uint64_t>(node->integer(0, INT64_MAX).value_or(0));
   }
   if (const auto node = table->find("memory_mb")) {
-    options.memory_mb = static_cast<uint32_t>(node->integer(kLeastMemoryMb, kMostMemoryMb).value_or(0));
+    options.memory_mb = static_cast<uint32_t>(node->integer(kLeastMemoryMb, kMaxMemoryMb).value_or(0));
   }
 }
 

@@ -30,10 +30,10 @@ struct PortOptions {
 enum class Idle : uint8_t { kAdaptive, kSpin };
 
 // Each worker has a queue of the TAP port (punt.h), whose driver has 16.
-inline constexpr uint32_t kMostWorkers = 16;
+inline constexpr uint32_t kMaxWorkers = 16;
 
 struct DataplaneOptions {
-  uint32_t workers = 1;        // 1 .. kMostWorkers
+  uint32_t workers = 1;        // 1 .. kMaxWorkers
   std::vector<uint32_t> cpus;  // one per worker, or none: workers float
   uint64_t flow_capacity = 1'000'000;
   Idle idle = Idle::kAdaptive;

@@ -8,9 +8,9 @@
 #include <span>
 
 #include "dataplane/packet/parse.h"
+#include "dataplane/pipeline/verdict.h"
 #include "dataplane/shm/flow_table.h"
 #include "dataplane/shm/rules.h"
-#include "dataplane/pipeline/verdict.h"
 
 struct rte_mbuf;
 
@@ -34,13 +34,13 @@ struct PortTraits {
 };
 
 struct Packet {
-  uint8_t* frame;          // classify; where it begins
-  rte_mbuf* mbuf;          // classify
-  FlowKey key;             // classify; the flow's name, from either side
-  PacketShape shape;       // classify
-  FlowTable::Place place;  // classify
-  FlowIndex flow;          // track; a guess at first (look_ahead.h)
-  uint64_t hop;            // track: Hop word to leave by
+  uint8_t* frame;                // classify; where it begins
+  rte_mbuf* mbuf;                // classify
+  FlowKey key;                   // classify; the flow's name, from either side
+  PacketShape shape;             // classify
+  FlowTable::Location location;  // classify
+  FlowIndex flow;                // track; a guess at first (look_ahead.h)
+  uint64_t hop;                  // track: Hop word to leave by
   uint16_t backend;  // classify, for replies: where it comes from; then track: the backend to talk to or for
   Role role;         // classify; then track: kOfResetFlow
   Verdict verdict = Verdict::forward();  // every stage may decide
@@ -51,11 +51,11 @@ struct Burst {
   static constexpr uint32_t kCapacity = 64;
   // How far a stage may look ahead without asking for the end: behind the last packet there are others, of no
   // meaning, which are decided. A line from memory takes some 400 cycles.
-  static constexpr uint32_t kMostAhead = 24;
+  static constexpr uint32_t kMaxAhead = 24;
 
   uint32_t count = 0;
   rte_mbuf* mbufs[kCapacity];
-  Packet packets[kCapacity + kMostAhead];  // packets[i] is that of mbufs[i]
+  Packet packets[kCapacity + kMaxAhead];  // packets[i] is that of mbufs[i]
 
   std::span<Packet> all() { return {packets, count}; }
 };

@@ -10,8 +10,8 @@
 
 namespace teal {
 
-inline Colour choose_colour(const Target& target, uint64_t choice) {
-  return scale(choice << 32, kShareOne) < target.other_share ? other(target.active) : target.active;
+inline Colour choose_colour(const TrafficSplit& split, uint64_t choice) {
+  return scale(choice << 32, kShareOne) < split.other_share ? other(split.active) : split.active;
 }
 
 // kNoId where the pool has no backend that takes new flows.

@@ -23,15 +23,15 @@ struct Context {
 //
 // A packet whose last hop is this one makes no flow and counts nowhere, and the kernel answers for it (ICMP
 // time exceeded; RFC 1812, 5.3.1).
-[[gnu::always_inline]] inline Verdict name(Packet& packet, const Context& context, Role role,
-                                           const IpAddress& client, Be16 client_port, uint16_t service,
-                                           uint8_t ttl) {
+[[gnu::always_inline]] inline Verdict classify_as(Packet& packet, const Context& context, Role role,
+                                                  const IpAddress& client, Be16 client_port, uint16_t service,
+                                                  uint8_t ttl) {
   packet.role = role;
   packet.key.client = IpAddress::from_words(client.word(0), client.word(1));
   packet.key.client_port = client_port;
   packet.key.service = service;
-  packet.place = context.table.place_of(flow_hash(client, client_port, service, context.table.secret()));
-  context.table.prefetch_tags(packet.place.first);
+  packet.location = context.table.locate(flow_hash(client, client_port, service, context.table.secret()));
+  context.table.prefetch_tags(packet.location.first);
   if (ttl <= 1) [[unlikely]]
     return Verdict::punt();
   return Verdict::undecided();
@@ -40,29 +40,30 @@ struct Context {
 // An ICMP error is about a packet that went the other way, so its quoted addresses are read with the ends
 // exchanged: one set of tests then serves both.
 template <bool kIcmp, typename Parsed>
-[[gnu::always_inline]] inline Verdict name_flow(Packet& packet, const Context& context, const Parsed& parsed,
-                                                uint8_t protocol, uint8_t ttl) {
+[[gnu::always_inline]] inline Verdict classify_flow(Packet& packet, const Context& context,
+                                                    const Parsed& parsed, uint8_t protocol, uint8_t ttl) {
   const IpAddress& from = kIcmp ? parsed.destination : parsed.source;
   const IpAddress& to = kIcmp ? parsed.source : parsed.destination;
   const Be16 from_port = kIcmp ? parsed.destination_port : parsed.source_port;
   const Be16 to_port = kIcmp ? parsed.source_port : parsed.destination_port;
   const Ruleset& ruleset = context.rules.ruleset;
   if (const uint16_t service = ruleset.find_service(to, to_port, protocol); service != kNoId)
-    return name(packet, context, kIcmp ? Role::kIcmpToVip : Role::kToVip, from, from_port, service, ttl);
+    return classify_as(packet, context, kIcmp ? Role::kIcmpToVip : Role::kToVip, from, from_port, service,
+                       ttl);
   if ((context.ports[packet.mbuf->port].side & kBackendSide) != 0) {
     if (const uint16_t backend = ruleset.find_backend(from, from_port, protocol); backend != kNoId) {
       packet.backend = backend;
-      return name(packet, context, kIcmp ? Role::kIcmpFromBackend : Role::kFromBackend, to, to_port,
-                  context.rules[backend], ttl);
+      return classify_as(packet, context, kIcmp ? Role::kIcmpFromBackend : Role::kFromBackend, to, to_port,
+                         context.rules[backend], ttl);
     }
   }
   return Verdict::punt();
 }
 
-[[gnu::always_inline]] inline Verdict name_plain(Packet& packet, const Context& context,
-                                                 const PlainPacket& plain) {
+[[gnu::always_inline]] inline Verdict classify_plain(Packet& packet, const Context& context,
+                                                     const PlainPacket& plain) {
   plain.put_shape(packet.shape);
-  return name_flow<false>(packet, context, plain, plain.protocol(), plain.ttl());
+  return classify_flow<false>(packet, context, plain, plain.protocol(), plain.ttl());
 }
 
 // What parse_plain() does not take.
@@ -71,9 +72,9 @@ template <bool kIcmp, typename Parsed>
   packet.shape = parsed;
   switch (parsed.result) {
     case ParseResult::kFlowPacket:
-      return name_flow<false>(packet, context, parsed, parsed.protocol, parsed.ttl);
+      return classify_flow<false>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kIcmpError:
-      return name_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
+      return classify_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kOther:
       return Verdict::punt();
     // On a steered port it is to a VIP's or from a backend's address; without ports it has no flow.
@@ -92,9 +93,9 @@ template <bool kIcmp, typename Parsed>
 [[gnu::always_inline]] inline Verdict classify_one(Packet& packet, const Context& context) {
   const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
   if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]
-    return name_plain(packet, context, plain);
+    return classify_plain(packet, context, plain);
   if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain))
-    return name_plain(packet, context, plain);
+    return classify_plain(packet, context, plain);
   return classify_any(packet, context);
 }
 

@@ -15,7 +15,7 @@
 namespace teal {
 
 enum class FlowEvent : uint8_t {  // the client's; the backend's follow in the same order
-  kQuiet,                         // a segment without data, SYN, FIN or RST
+  kBareAck,                       // a segment without data, SYN, FIN or RST
   kData,
   kSyn,
   kFin,
@@ -28,7 +28,7 @@ inline FlowEvent tcp_event(const PacketShape& packet) {
   if (packet.tcp_flags & kTcpRst) return FlowEvent::kRst;
   if (packet.tcp_flags & kTcpFin) return FlowEvent::kFin;
   if (packet.tcp_flags & kTcpSyn) return FlowEvent::kSyn;
-  return packet.payload_bytes > 0 ? FlowEvent::kData : FlowEvent::kQuiet;
+  return packet.payload_bytes > 0 ? FlowEvent::kData : FlowEvent::kBareAck;
 }
 
 namespace phase_table {
@@ -60,14 +60,14 @@ constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent eve
 // answer: a forged address is not sent that one, and has to guess that and when there is one (no sequence
 // numbers: a blind ACK behind it passes). UDP by the backend's, as many an exchange is one question and one
 // answer. Reset proves nothing, as it is reached without any answer too.
-constexpr bool proves(FlowPhase phase, bool udp, bool from_backend, FlowEvent event) {
+constexpr bool assures(FlowPhase phase, bool udp, bool from_backend, FlowEvent event) {
   if (udp) return from_backend;
   return !from_backend && phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset &&
          event != FlowEvent::kSyn && event != FlowEvent::kRst;
 }
 
 inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) {
-  if ((state.flags & kFlowUnproven) && !is_closing(state.phase)) return timeouts.embryonic;
+  if ((state.flags & kFlowUnassured) && !is_closing(state.phase)) return timeouts.embryonic;
   switch (state.phase) {
     case FlowPhase::kEmbryonic:
       return timeouts.embryonic;

@@ -23,14 +23,14 @@ void Resetter::begin(FlowIndex index, const Flow& flow, const Rules& rules, uint
                      uint32_t now_tick) {
   if (flow.state.flags & kFlowUdp) return end(index, flow, rules, Event::k_flows_cut);
   // The backend never answered: there is no connection yet, and the client's next SYN begins anew.
-  if (flow.state.phase == FlowPhase::kEmbryonic && (flow.state.flags & kFlowUnproven))
+  if (flow.state.phase == FlowPhase::kEmbryonic && (flow.state.flags & kFlowUnassured))
     return end(index, flow, rules, Event::k_flows_reset);
   if (pace_.take(now_tsc, rules.ruleset.reset_rate / workers_)) probe_ends(index, flow, rules, now_tick);
 }
 
 void Resetter::go_on(FlowIndex index, const Flow& flow, const Rules& rules, uint32_t now_tick) {
   if (ticks_since(flow.state.tick, now_tick) < kProbeTicks) return;
-  if (flow.state.probes == kMostProbes) return end(index, flow, rules, Event::k_flows_reset);
+  if (flow.state.probes == kMaxProbes) return end(index, flow, rules, Event::k_flows_reset);
   probe_ends(index, flow, rules, now_tick);
 }
 

@@ -34,8 +34,8 @@
 #include <cstdint>
 
 #include "dataplane/pipeline/burst.h"
-#include "dataplane/shm/segment.h"
 #include "dataplane/pipeline/track.h"
+#include "dataplane/shm/segment.h"
 
 struct rte_mempool;
 
@@ -43,16 +43,16 @@ namespace teal {
 
 // 600 ms, and one tick more as both ends of the time are rounded down.
 inline constexpr uint32_t kProbeTicks = 61;
-inline constexpr uint8_t kMostProbes = 3;
+inline constexpr uint8_t kMaxProbes = 3;
 
 // Is this flow, which is live, to be reset under these rules?
 inline bool is_to_be_reset(const Flow& flow, const Rules& rules) {
   const BackendRule& backend = rules.ruleset.backends[flow.backend];
   const Colour colour = flow.state.colour();
   if (backend.flags & (colour == Colour::kBlue ? kBackendResetBlue : kBackendResetGreen)) return true;
-  const Target& target = rules.targets.services[backend.service];
-  return target.reset_before != 0 && colour != target.active &&
-         is_older(flow.birth_generation, target.reset_before);
+  const TrafficSplit& split = rules.splits.services[backend.service];
+  return split.reset_before != 0 && colour != split.active &&
+         is_older(flow.birth_generation, split.reset_before);
 }
 
 // Paces: a bucket that holds a tenth of a second's worth, but at least one.

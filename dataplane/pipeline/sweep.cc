@@ -23,13 +23,13 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   const uint64_t pace = (now_tsc - swept_until_tsc_) / tsc_per_bucket_;
   if (pace == 0) return;
   // Behind by more than is done at once: what is missed is made up for by nobody, the round takes longer.
-  if (pace > kMostAtOnce) swept_until_tsc_ = now_tsc - kMostAtOnce * tsc_per_bucket_;
+  if (pace > kMaxAtOnce) swept_until_tsc_ = now_tsc - kMaxAtOnce * tsc_per_bucket_;
   if (rules.generation != generation_) {
     generation_ = rules.generation;
     all_are_due_ = buckets;
   }
   // What is left as the probes fill a burst is done in the next iteration.
-  for (uint64_t i = std::min<uint64_t>(pace, kMostAtOnce); i > 0 && probes_have_room(); --i) {
+  for (uint64_t i = std::min<uint64_t>(pace, kMaxAtOnce); i > 0 && probes_have_room(); --i) {
     swept_until_tsc_ += tsc_per_bucket_;
     const uint64_t bucket = hand_;
     if (++hand_ == tracker_.end_bucket()) hand_ = tracker_.first_bucket();

@@ -22,7 +22,7 @@ namespace teal {
 class Sweeper {
  public:
   static constexpr uint64_t kBucketsPerSecond = 100'000;  // at most
-  static constexpr uint32_t kMostAtOnce = 256;            // buckets an iteration
+  static constexpr uint32_t kMaxAtOnce = 256;             // buckets an iteration
 
   // What `resetter` has to send it puts into `probes`.
   Sweeper(Tracker& tracker, Resetter& resetter, const Burst& probes, WorkerBlock& block, uint64_t tsc_hz)

@@ -6,7 +6,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/pipeline/choose.h"
-#include "dataplane/pipeline/express.h"
+#include "dataplane/pipeline/fast_path.h"
 #include "dataplane/pipeline/phase.h"
 
 namespace teal {
@@ -23,7 +23,7 @@ Verdict leave_by(Packet& packet, uint64_t hop_word) {
 }
 
 // A slot was emptied: to guess it says nothing any more.
-void forget_guesses(Burst& burst, FlowIndex emptied) {
+void forget_candidates(Burst& burst, FlowIndex emptied) {
   for (Packet& packet : burst.all()) {
     if (packet.verdict.is_undecided() && packet.flow == emptied) packet.flow = kNoFlow;
   }
@@ -47,7 +47,7 @@ Tracker::Tracker(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t
 
 uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports,
                         const PortMacs& macs, const LookAhead& lookups, uint32_t now_tick) {
-  Express express{table_, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, now_tick};
+  FastPath express{table_, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, now_tick};
   uint32_t left = 0;
   lookups.begin();
   for (Packet& packet : burst.all()) {
@@ -56,9 +56,9 @@ uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTr
     if (express.take(packet)) [[likely]]
       continue;
     // An earlier packet of this burst may have begun this flow.
-    packet.flow = table_.find_by(packet.flow, packet.place, packet.key, rules);
+    packet.flow = table_.find_by(packet.flow, packet.location, packet.key, rules);
     packet.verdict = judge(packet, rules, arrival_hop(ports[packet.mbuf->port], packet.frame), now_tick);
-    if (emptied_ != kNoFlow) forget_guesses(burst, std::exchange(emptied_, kNoFlow));
+    if (emptied_ != kNoFlow) forget_candidates(burst, std::exchange(emptied_, kNoFlow));
     left += packet.verdict.is_undecided();
   }
   return left;
@@ -73,7 +73,7 @@ uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTr
       return track_reply(packet, rules, now_tick);
     case Role::kIcmpToVip:
     case Role::kIcmpFromBackend:
-      return follow_icmp_error(packet, rules, now_tick);
+      return track_icmp_error(packet, rules, now_tick);
     case Role::kOfResetFlow:  // given by track_reset_flow() only
       break;
   }
@@ -104,7 +104,7 @@ Verdict Tracker::track_client_packet(Packet& packet, const Rules& rules, uint64_
     advance(flow, state, false, packet.shape, last_hops_.id_of(hop_word), rules, now_tick);
   }
   const Colour colour =
-      flow == kNoFlow ? rules.targets.services[packet.key.service].active : table_.state(flow).colour();
+      flow == kNoFlow ? rules.splits.services[packet.key.service].active : table_.state(flow).colour();
   counters_of(block_, packet.key.service, colour)
       .count(Direction::kToBackend, rte_pktmbuf_pkt_len(packet.mbuf));
   return leave_by(packet, header_.next_hops[packet.backend].load(std::memory_order_relaxed));
@@ -114,12 +114,12 @@ Verdict Tracker::track_client_packet(Packet& packet, const Rules& rules, uint64_
 Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_word, uint32_t now_tick) {
   const FlowKey& key = packet.key;
   const ServiceRule& service = rules.ruleset.services[key.service];
-  const Target& target = rules.targets.services[key.service];
+  const TrafficSplit& split = rules.splits.services[key.service];
   const bool udp = packet.shape.protocol == kProtocolUdp;
-  const bool adopted = !udp && !begins_tcp(packet.shape);
+  const bool midstream = !udp && !begins_tcp(packet.shape);
 
   const uint64_t choice = choice_of(packet, rules);
-  const Colour colour = new_colour(target, choice, adopted, now_tick);
+  const Colour colour = new_colour(split, choice, midstream, now_tick);
   const uint16_t backend = choose_backend(rules.ruleset, service, colour, choice);
   if (backend == kNoId) return Verdict::drop(DropReason::k_no_backend);
   if (client_is_on_link(key.client, backend, rules))
@@ -133,9 +133,10 @@ Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_wor
     return Verdict::undecided();
   }
   FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_word)};
-  state.flags = static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) |
-                                     (adopted ? kFlowAdopted : 0) | (udp ? kFlowUdp : 0) | kFlowUnproven);
-  packet.flow = table_.insert(packet.place, key, backend, static_cast<uint32_t>(rules.generation), state);
+  state.flags =
+      static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) | (midstream ? kFlowMidstream : 0) |
+                           (udp ? kFlowUdp : 0) | kFlowUnassured);
+  packet.flow = table_.insert(packet.location, key, backend, static_cast<uint32_t>(rules.generation), state);
   if (packet.flow == kNoFlow) {
     note_insert_failure(Event::k_table_full, hop_word, now_tick);
     return Verdict::undecided();
@@ -144,9 +145,9 @@ Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_wor
   ledger_.added(backend, state);
   ServiceColourCounters& counters = counters_of(block_, key.service, colour);
   counters.new_flows.add(1);
-  if (adopted) {
-    counters.adopted.add(1);
-    block_.count(Event::k_flows_adopted);
+  if (midstream) {
+    counters.midstream.add(1);
+    block_.count(Event::k_flows_midstream);
   } else {
     block_.count(Event::k_flows_created);
     // Pairs with PublicationWriter::acknowledge(): promise 2's proof.
@@ -159,16 +160,18 @@ Verdict Tracker::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_wor
 uint64_t Tracker::choice_of(const Packet& packet, const Rules& rules) const {
   const FlowKey& key = packet.key;
   const bool by_client = rules.ruleset.services[key.service].flags & kAffinityClient;
-  return choice_hash(by_client ? address_hash(key.client, table_.secret()) : packet.place.hash, key.service);
+  return choice_hash(by_client ? address_hash(key.client, table_.secret()) : packet.location.hash,
+                     key.service);
 }
 
 // A TCP flow that this table does not know is most likely one of the colour that drains; not so once a full
 // table has made new flows without entries, which look the same.
-Colour Tracker::new_colour(const Target& target, uint64_t choice, bool adopted, uint32_t now_tick) const {
-  if (adopted && is_draining(target, now_tick) &&
-      !failed_insert_within(ticks_since(target.flipped_at_tick, now_tick), now_tick))
-    return target.previous;
-  return choose_colour(target, choice);
+Colour Tracker::new_colour(const TrafficSplit& split, uint64_t choice, bool midstream,
+                           uint32_t now_tick) const {
+  if (midstream && is_draining(split, now_tick) &&
+      !failed_insert_within(ticks_since(split.flipped_at_tick, now_tick), now_tick))
+    return split.previous;
+  return choose_colour(split, choice);
 }
 
 Verdict Tracker::track_reply(Packet& packet, const Rules& rules, uint32_t now_tick) {
@@ -220,8 +223,8 @@ Verdict Tracker::track_reset_flow(Packet& packet, bool from_backend, uint64_t ho
 // colour? (The service's rule was looked at when the packet was classified.)
 bool Tracker::is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const {
   if ((rules.ruleset.services[service].flags & kUdpCut) == 0) return false;
-  const Target& target = rules.targets.services[service];
-  return state.colour() != target.active && is_older(table_.birth_generation(index), target.flip_generation);
+  const TrafficSplit& split = rules.splits.services[service];
+  return state.colour() != split.active && is_older(table_.birth_generation(index), split.flip_generation);
 }
 
 // May there be flows of this worker that have no entry, as it lately could not make one?
@@ -253,7 +256,7 @@ uint16_t Tracker::stateless_backend(const Packet& packet, const Rules& rules, ui
   const FlowKey& key = packet.key;
   const uint64_t choice = choice_of(packet, rules);
   const Colour colour =
-      new_colour(rules.targets.services[key.service], choice, protocol == kProtocolTcp, now_tick);
+      new_colour(rules.splits.services[key.service], choice, protocol == kProtocolTcp, now_tick);
   const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
   return backend == kNoId || client_is_on_link(key.client, backend, rules) ? kNoId : backend;
 }
@@ -266,7 +269,7 @@ Verdict Tracker::forward_reply_without_flow(Packet& packet, const Rules& rules, 
 
 // An error that a client's side sends about a reply goes to the flow's backend, one that the backend's side
 // sends about a client's packet goes to the client. It changes no state.
-Verdict Tracker::follow_icmp_error(Packet& packet, const Rules& rules, uint32_t now_tick) {
+Verdict Tracker::track_icmp_error(Packet& packet, const Rules& rules, uint32_t now_tick) {
   const FlowIndex flow = packet.flow;
   uint64_t hop_word = Hop::kNone;
   if (packet.role == Role::kIcmpToVip) {
@@ -302,7 +305,7 @@ void Tracker::advance(FlowIndex index, const FlowState& before, bool from_backen
   } else if (from_backend) {
     after.phase = FlowPhase::kEstablished;
   }
-  if (proves(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnproven);
+  if (assures(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnassured);
   if (after == before) return;  // leave the line clean
   table_.set_state(index, after);
   bring_sweep_forward(index, after, rules);
@@ -314,18 +317,18 @@ void Tracker::bring_sweep_forward(FlowIndex index, const FlowState& state, const
   table_.bring_forward(index, state.tick + timeout_ticks(rules.ruleset.timeouts, state));
 }
 
-void Tracker::end_flow(FlowIndex index, const FlowTable::Place& place) {
+void Tracker::end_flow(FlowIndex index, const FlowTable::Location& location) {
   ledger_.removed(table_.backend(index), table_.state(index));
-  table_.remove(index, place);
+  table_.remove(index, location);
 }
 
 void Tracker::end_flow(FlowIndex index, const Flow& flow, const Rules& rules) {
-  end_flow(index, table_.place_of({flow.client, flow.client_port, rules[flow.backend]}));
+  end_flow(index, table_.locate({flow.client, flow.client_port, rules[flow.backend]}));
 }
 
 // The flow of a packet that begins another.
 void Tracker::end_flow_of(Packet& packet, Event why) {
-  end_flow(packet.flow, packet.place);
+  end_flow(packet.flow, packet.location);
   emptied_ = std::exchange(packet.flow, kNoFlow);
   block_.count(why);
 }

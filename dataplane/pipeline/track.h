@@ -8,11 +8,11 @@
 #include <span>
 
 #include "dataplane/pipeline/burst.h"
-#include "dataplane/shm/flow_ledger.h"
 #include "dataplane/pipeline/last_hop.h"
 #include "dataplane/pipeline/look_ahead.h"
-#include "dataplane/shm/segment.h"
 #include "dataplane/pipeline/translate.h"
+#include "dataplane/shm/flow_ledger.h"
+#include "dataplane/shm/segment.h"
 
 namespace teal {
 
@@ -27,7 +27,7 @@ class Tracker {
                  const LookAhead& lookups, uint32_t now_tick);
 
   // A flow has ended: out of the table and the ledger.
-  void end_flow(FlowIndex index, const FlowTable::Place& place);
+  void end_flow(FlowIndex index, const FlowTable::Location& location);
   void end_flow(FlowIndex index, const Flow& flow, const Rules& rules);
   // A flow has changed: in both.
   void set_state(FlowIndex index, const FlowState& state);
@@ -44,7 +44,7 @@ class Tracker {
   Verdict track_client_packet(Packet& packet, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict track_reply(Packet& packet, const Rules& rules, uint32_t now_tick);
   Verdict track_reset_flow(Packet& packet, bool from_backend, uint64_t hop_back, uint32_t now_tick);
-  Verdict follow_icmp_error(Packet& packet, const Rules& rules, uint32_t now_tick);
+  Verdict track_icmp_error(Packet& packet, const Rules& rules, uint32_t now_tick);
   Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_word, uint32_t now_tick);
   Verdict forward_reply_without_flow(Packet& packet, const Rules& rules, uint32_t now_tick);
   void advance(FlowIndex index, const FlowState& before, bool from_backend, const PacketShape& packet,
@@ -53,7 +53,7 @@ class Tracker {
   void end_flow_of(Packet& packet, Event why);
   bool is_cut(FlowIndex index, const FlowState& state, uint16_t service, const Rules& rules) const;
   uint64_t choice_of(const Packet& packet, const Rules& rules) const;
-  Colour new_colour(const Target& target, uint64_t choice, bool adopted, uint32_t now_tick) const;
+  Colour new_colour(const TrafficSplit& split, uint64_t choice, bool midstream, uint32_t now_tick) const;
   bool may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const;
   bool speaks_for_stateless(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
   uint16_t stateless_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const;

@@ -3,8 +3,8 @@
 
 #include <array>
 
-#include "dataplane/pipeline/burst.h"
 #include "dataplane/packet/rewrite.h"
+#include "dataplane/pipeline/burst.h"
 #include "dataplane/shm/hop.h"
 
 namespace teal {

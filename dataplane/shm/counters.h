@@ -11,7 +11,7 @@
 
 namespace teal {
 
-inline constexpr uint32_t kMaxWorkers = 32;
+inline constexpr uint32_t kWorkerSlots = 32;
 inline constexpr uint32_t kMaxServices = 1024;
 inline constexpr uint32_t kMaxBackends = 4096;
 inline constexpr uint32_t kColours = 2;
@@ -39,7 +39,7 @@ inline constexpr uint32_t kColours = 2;
   X(relay_full, "packets of the kernel that the port took no more of")                           \
   X(handed_over, "packets passed to the worker that owns their flow")                            \
   X(flows_created, "flows begun by a SYN or a first UDP packet")                                 \
-  X(flows_adopted, "flows begun by a TCP packet that is no SYN")                                 \
+  X(flows_midstream, "flows begun by a TCP packet that is no SYN")                               \
   X(flows_aged, "flows that ended by their timeout")                                             \
   X(flows_replaced, "flows replaced by a SYN after RST or both FINs")                            \
   X(flows_reset, "flows ended by a reset: of a drain at its deadline, or of a backend in maint") \
@@ -98,7 +98,7 @@ struct alignas(64) ServiceColourCounters {
   Counter packets[2];  // by Direction
   Counter bytes[2];    // by Direction; frames without FCS
   Counter new_flows;   // SYN, first UDP packet, adopted
-  Counter adopted;     // of these, adopted
+  Counter midstream;   // of these, adopted
 
   void count(Direction direction, uint32_t frame_bytes) {
     packets[static_cast<int>(direction)].add(1);

@@ -40,7 +40,7 @@ class FlowLedger {
   void change(uint16_t backend, const FlowState& state, int by) {
     FlowCount& count = block_.flows[backend][static_cast<int>(state.colour())];
     add(is_closing(state.phase) ? count.closing : count.live, by);
-    if (state.flags & kFlowUnproven) add(block_.status.embryonic_flows, by);
+    if (state.flags & kFlowUnassured) add(block_.status.embryonic_flows, by);
   }
 
   WorkerBlock& block_;

@@ -15,21 +15,21 @@ FlowTable::Geometry FlowTable::Geometry::for_capacity(uint64_t flows, uint32_t p
   return {partitions, static_cast<uint32_t>(std::max(1.0, std::ceil(slots / kSlots)))};
 }
 
-FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t backend,
+FlowIndex FlowTable::insert(const Location& location, const FlowKey& key, uint16_t backend,
                             uint32_t birth_generation, FlowState state) {
-  uint64_t bucket = place.first;
-  const uint32_t used_first = used_slots(place.first);
+  uint64_t bucket = location.first;
+  const uint32_t used_first = used_slots(location.first);
   if (used_first >= kSlots * 2 / 3) {
-    if (const uint64_t other = second(place); used_slots(other) < used_first) bucket = other;
+    if (const uint64_t other = second(location); used_slots(other) < used_first) bucket = other;
   }
   const uint32_t empty = tag_matches(bucket, 0);
   if (empty == 0) return kNoFlow;
 
   const uint32_t slot = static_cast<uint32_t>(std::countr_zero(empty));
   const FlowIndex index = index_of(bucket, slot);
-  if (bucket != place.first) {
+  if (bucket != location.first) {
     state.flags |= kFlowDisplaced;
-    auto& displaced = buckets_[place.first].displaced;
+    auto& displaced = buckets_[location.first].displaced;
     displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) + 1),
                     std::memory_order_relaxed);
   } else {
@@ -44,15 +44,15 @@ FlowIndex FlowTable::insert(const Place& place, const FlowKey& key, uint16_t bac
   e.words[2].store(uint64_t{key.client_port.raw} | uint64_t{backend} << 16 | uint64_t{birth_generation} << 32,
                    std::memory_order_release);
   e.words[3].store(std::bit_cast<uint64_t>(state), std::memory_order_release);
-  buckets_[bucket].tags[slot].store(place.tag(), std::memory_order_release);
+  buckets_[bucket].tags[slot].store(location.tag(), std::memory_order_release);
   return index;
 }
 
-void FlowTable::remove(FlowIndex index, const Place& place) {
+void FlowTable::remove(FlowIndex index, const Location& location) {
   const uint64_t bucket = bucket_of(index);
   buckets_[bucket].tags[slot_of(index)].store(0, std::memory_order_relaxed);
-  if (bucket == place.first) return;
-  auto& displaced = buckets_[place.first].displaced;
+  if (bucket == location.first) return;
+  auto& displaced = buckets_[location.first].displaced;
   // Release: not before the tag is clear. A kill in between leaves the count too high, which costs a look;
   // too low would lose a flow.
   displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) - 1),

@@ -67,9 +67,10 @@ constexpr bool is_closing(FlowPhase phase) {
 enum FlowFlags : uint8_t {
   kFlowGreen = 1,      // the colour it was chosen as
   kFlowDisplaced = 2,  // lives in its second bucket
-  kFlowAdopted = 4,    // began with a TCP packet that was no SYN
+  kFlowMidstream = 4,  // began with a TCP packet that was no SYN
   kFlowUdp = 8,
-  kFlowUnproven = 16,  // embryonic: nothing has shown yet that both ends talk (a SYN flood gets answers, too)
+  kFlowUnassured =
+      16,  // embryonic: nothing has shown yet that both ends talk (a SYN flood gets answers, too)
   kFlowClientReset = 32,   // Teal resets it: the client was sent a RST, or sent one
   kFlowBackendReset = 64,  // the same of the backend
 };
@@ -95,9 +96,9 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
 
 // Established and proven, and nobody resets it: what it lacks for any change but that of its time. By one
 // look at the whole word.
-inline bool is_quiet(const FlowState& state) {
+inline bool is_steady(const FlowState& state) {
   const FlowState looked_at{.phase = static_cast<FlowPhase>(0x3f),
-                            .flags = kFlowUnproven | kFlowClientReset | kFlowBackendReset};
+                            .flags = kFlowUnassured | kFlowClientReset | kFlowBackendReset};
   const FlowState quiet{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(looked_at)) ==
          std::bit_cast<uint64_t>(quiet);
@@ -166,7 +167,7 @@ class FlowTable {
   };
 
   // Where a flow may live: its first bucket, and by the flow hash the tag there and its second().
-  struct Place {
+  struct Location {
     uint64_t first;  // bucket
     uint64_t hash;
 
@@ -202,9 +203,9 @@ class FlowTable {
     return uint64_t{first_partition(worker, workers)} * geometry_.buckets_per_partition;
   }
 
-  Place place_of(uint64_t flow_hash) const { return {scale(flow_hash, bucket_count_), flow_hash}; }
-  Place place_of(const FlowKey& key) const { return place_of(flow_hash(key, secret_)); }
-  uint64_t second(const Place& place) const;  // bucket; equals `first` where a partition has only one
+  Location locate(uint64_t flow_hash) const { return {scale(flow_hash, bucket_count_), flow_hash}; }
+  Location locate(const FlowKey& key) const { return locate(flow_hash(key, secret_)); }
+  uint64_t second(const Location& location) const;  // bucket; equals `first` where a partition has only one
   void prefetch_tags(uint64_t bucket) const { prefetch(&buckets_[bucket]); }
   // For for_each_in_bucket(), with the tags.
   void prefetch_entries(uint64_t bucket) const {
@@ -212,18 +213,18 @@ class FlowTable {
       prefetch(&buckets_[bucket].entries[slot]);
   }
   // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
-  // some time ago, guess_again() some time later, and some time later find_by(). A guess is the first slot
-  // whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if the
-  // flow may be there, or else the entry that insert() would write. A guess stays good while flows are
+  // some time ago, second_candidate() some time later, and some time later find_by(). A guess is the first
+  // slot whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if
+  // the flow may be there, or else the entry that insert() would write. A guess stays good while flows are
   // inserted, and until its own slot is emptied: then it is kNoFlow.
-  FlowIndex guess(const Place& place) const;
-  FlowIndex guess_again(const Place& place) const;  // after a guess() that gave none
+  FlowIndex first_candidate(const Location& location) const;
+  FlowIndex second_candidate(const Location& location) const;  // after a guess() that gave none
   template <typename ServiceOf>
-  FlowIndex find_by(FlowIndex guess, const Place& place, const FlowKey& key,
+  FlowIndex find_by(FlowIndex candidate, const Location& location, const FlowKey& key,
                     const ServiceOf& service_of) const {
-    if (guess != kNoFlow && is(guess, key, service_of)) [[likely]]
-      return guess;
-    return find(place, key, service_of);
+    if (candidate != kNoFlow && is(candidate, key, service_of)) [[likely]]
+      return candidate;
+    return find(location, key, service_of);
   }
 
   // Is the flow in this slot, which is not empty, that of `key`? Or of the same client's with another
@@ -237,15 +238,15 @@ class FlowTable {
 
   // `service_of[backend id]` is the service's id. kNoFlow if there is none.
   template <typename ServiceOf>
-  FlowIndex find(const Place& place, const FlowKey& key, const ServiceOf& service_of) const;
+  FlowIndex find(const Location& location, const FlowKey& key, const ServiceOf& service_of) const;
 
   // `key` is not in the table. kNoFlow if both buckets are full; then nothing changed. Flags get
   // kFlowDisplaced as it falls.
-  FlowIndex insert(const Place& place, const FlowKey& key, uint16_t backend, uint32_t birth_generation,
+  FlowIndex insert(const Location& location, const FlowKey& key, uint16_t backend, uint32_t birth_generation,
                    FlowState state);
 
   // `place` is that of the entry's key.
-  void remove(FlowIndex index, const Place& place);
+  void remove(FlowIndex index, const Location& location);
 
   FlowState state(FlowIndex index) const {
     return std::bit_cast<FlowState>(entry(index).words[3].load(std::memory_order_relaxed));
@@ -306,12 +307,12 @@ class FlowTable {
   HashSecret secret_;
 };
 
-inline uint64_t FlowTable::second(const Place& place) const {
+inline uint64_t FlowTable::second(const Location& location) const {
   const uint32_t count = geometry_.buckets_per_partition;
-  const uint64_t end = (uint64_t{partition_of(place.hash)} + 1) * count;
+  const uint64_t end = (uint64_t{partition_of(location.hash)} + 1) * count;
   // 1 .. count - 1 further on, by bits that neither `first` nor the tag takes.
   const uint64_t bucket =
-      place.first + (count > 1 ? 1 + (((place.hash >> 16 & 0xffff) * (count - 1)) >> 16) : 0);
+      location.first + (count > 1 ? 1 + (((location.hash >> 16 & 0xffff) * (count - 1)) >> 16) : 0);
   return bucket >= end ? bucket - count : bucket;
 }
 
@@ -341,35 +342,35 @@ inline FlowIndex FlowTable::first_of(uint64_t bucket, uint32_t matches) const {
   return index;
 }
 
-inline FlowIndex FlowTable::guess(const Place& place) const {
-  if (const uint32_t matches = tag_matches(place.first, place.tag()); matches != 0) [[likely]]
-    return first_of(place.first, matches);
-  if (buckets_[place.first].displaced.load(std::memory_order_relaxed) != 0) {
-    prefetch(&buckets_[second(place)]);
-  } else if (const uint32_t empty = tag_matches(place.first, 0); empty != 0) {
-    prefetch(&buckets_[place.first].entries[std::countr_zero(empty)]);
+inline FlowIndex FlowTable::first_candidate(const Location& location) const {
+  if (const uint32_t matches = tag_matches(location.first, location.tag()); matches != 0) [[likely]]
+    return first_of(location.first, matches);
+  if (buckets_[location.first].displaced.load(std::memory_order_relaxed) != 0) {
+    prefetch(&buckets_[second(location)]);
+  } else if (const uint32_t empty = tag_matches(location.first, 0); empty != 0) {
+    prefetch(&buckets_[location.first].entries[std::countr_zero(empty)]);
   }
   return kNoFlow;
 }
 
 // Out of line: few need it, and the loop around it needs the registers.
-[[gnu::noinline]] inline FlowIndex FlowTable::guess_again(const Place& place) const {
-  if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) return kNoFlow;
-  const uint64_t bucket = second(place);
-  const uint32_t matches = tag_matches(bucket, place.tag());
+[[gnu::noinline]] inline FlowIndex FlowTable::second_candidate(const Location& location) const {
+  if (buckets_[location.first].displaced.load(std::memory_order_relaxed) == 0) return kNoFlow;
+  const uint64_t bucket = second(location);
+  const uint32_t matches = tag_matches(bucket, location.tag());
   return matches != 0 ? first_of(bucket, matches) : kNoFlow;
 }
 
 template <typename ServiceOf>
-FlowIndex FlowTable::find(const Place& place, const FlowKey& key, const ServiceOf& service_of) const {
-  uint64_t bucket = place.first;
+FlowIndex FlowTable::find(const Location& location, const FlowKey& key, const ServiceOf& service_of) const {
+  uint64_t bucket = location.first;
   for (int looks = 0; looks < 2; ++looks) {
-    for (uint32_t matches = tag_matches(bucket, place.tag()); matches != 0; matches &= matches - 1) {
+    for (uint32_t matches = tag_matches(bucket, location.tag()); matches != 0; matches &= matches - 1) {
       const FlowIndex index = index_of(bucket, std::countr_zero(matches));
       if (is(index, key, service_of)) return index;
     }
-    if (buckets_[place.first].displaced.load(std::memory_order_relaxed) == 0) break;
-    bucket = second(place);
+    if (buckets_[location.first].displaced.load(std::memory_order_relaxed) == 0) break;
+    bucket = second(location);
   }
   return kNoFlow;
 }
@@ -380,9 +381,9 @@ void FlowTable::recount_displaced(const ServiceOf& service_of) {
     buckets_[bucket].displaced.store(0, std::memory_order_relaxed);
   for (uint64_t bucket = 0; bucket < geometry_.buckets(); ++bucket) {
     for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
-      const Place place = place_of({flow.client, flow.client_port, service_of[flow.backend]});
-      if (place.first == bucket) return;
-      auto& displaced = buckets_[place.first].displaced;
+      const Location location = locate({flow.client, flow.client_port, service_of[flow.backend]});
+      if (location.first == bucket) return;
+      auto& displaced = buckets_[location.first].displaced;
       displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) + 1),
                       std::memory_order_relaxed);
     });

@@ -47,7 +47,7 @@ std::optional<uint8_t> PublicationWriter::free_ruleset_slot() {
 }
 
 std::optional<uint8_t> PublicationWriter::free_target_slot() {
-  return free_slot(target_busy_until_, current().target_slot,
+  return free_slot(target_busy_until_, current().split_slot,
                    [this](uint64_t token) { return passed(token); });
 }
 
@@ -63,9 +63,9 @@ void PublicationWriter::publish(PublicationWord word) {
   // After the store: who passes this token has loaded the new word, or will before it reads a slot.
   latest_token_ = rte_rcu_qsbr_start(segment_.qsbr());
   ruleset_busy_until_[previous.ruleset_slot] = latest_token_;
-  target_busy_until_[previous.target_slot] = latest_token_;
+  target_busy_until_[previous.split_slot] = latest_token_;
   ruleset_busy_until_[word.ruleset_slot].reset();
-  target_busy_until_[word.target_slot].reset();
+  target_busy_until_[word.split_slot].reset();
 }
 
 bool PublicationWriter::passed(uint64_t token) const {
@@ -73,7 +73,7 @@ bool PublicationWriter::passed(uint64_t token) const {
   // check() acquires what quiescent() and offline() released, but online() stores its counter relaxed and an
   // unregistered reader is not looked at. What those read before is ordered by their release stores of
   // `state`, made before.
-  for (uint32_t i = 0; i < kMaxWorkers; ++i)
+  for (uint32_t i = 0; i < kWorkerSlots; ++i)
     (void)segment_.worker(i).status.state.load(std::memory_order_acquire);
   return true;
 }
@@ -87,7 +87,7 @@ Adoption PublicationWriter::adoption(bool dataplane_running) const {
   if (!dataplane_running) return adoption;
   const uint64_t generation = current().generation;
   uint64_t latest_tsc = 0;
-  for (uint32_t i = 0; i < kMaxWorkers; ++i) {
+  for (uint32_t i = 0; i < kWorkerSlots; ++i) {
     const WorkerStatus& status = segment_.worker(i).status;
     // Sequentially consistent: publish() says why.
     if (status.state.load(std::memory_order_seq_cst) == WorkerState::kAbsent) continue;
@@ -122,7 +122,7 @@ void PublicationWriter::forget_dead_readers() {
 
 void forget_readers(Segment& segment) {
   rte_rcu_qsbr* qsbr = segment.qsbr();
-  for (uint32_t i = 0; i < kMaxWorkers; ++i) {
+  for (uint32_t i = 0; i < kWorkerSlots; ++i) {
     // The library leaves the counter as the dead thread had it; offline, it holds up nobody even before its
     // next owner is online.
     rte_rcu_qsbr_thread_offline(qsbr, i);

@@ -35,17 +35,17 @@ namespace teal {
 class Segment;
 
 inline constexpr uint32_t kRulesetSlots = 4;
-inline constexpr uint32_t kTargetSlots = 64;
+inline constexpr uint32_t kSplitSlots = 64;
 
 struct PublicationWord {
   uint64_t generation = 0;  // 56 bits
   uint8_t ruleset_slot = 0;
-  uint8_t target_slot = 0;
+  uint8_t split_slot = 0;
 
   // Generation 0 is never published: the word of a new segment. It names slots 0, which hold no service.
   static constexpr uint64_t kNothingPublished = 0;
 
-  constexpr uint64_t pack() const { return generation << 8 | uint64_t{target_slot} << 2 | ruleset_slot; }
+  constexpr uint64_t pack() const { return generation << 8 | uint64_t{split_slot} << 2 | ruleset_slot; }
   static constexpr PublicationWord unpack(uint64_t word) {
     return {word >> 8, static_cast<uint8_t>(word & 3), static_cast<uint8_t>((word >> 2) & 63)};
   }
@@ -103,7 +103,7 @@ class PublicationWriter {
   uint64_t published_at_tsc_ = 0;
   // The token after which a slot is free; nothing: it is free.
   std::array<std::optional<uint64_t>, kRulesetSlots> ruleset_busy_until_;
-  std::array<std::optional<uint64_t>, kTargetSlots> target_busy_until_;
+  std::array<std::optional<uint64_t>, kSplitSlots> target_busy_until_;
 };
 
 // Unregisters every reader. By a starting dataplane (Segment::open_or_create does it) or

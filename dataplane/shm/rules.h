@@ -5,10 +5,11 @@
 
 namespace teal {
 
-// What one publication says. A worker reads it once per burst, so that a burst is forwarded by one publication.
+// What one publication says. A worker reads it once per burst, so that a burst is forwarded by one
+// publication.
 struct Rules {
   const Ruleset& ruleset;
-  const Targets& targets;
+  const TrafficSplits& splits;
   uint64_t generation;
 
   // The service of a backend id, as FlowTable::find() asks for it.

@@ -101,13 +101,13 @@ struct SocketTable {
     if (address.is_v4()) return address.word(1) >> 32 | uint64_t{protocol} << 32 | uint64_t{port.raw} << 48;
     return socket_hash(address, port, protocol) | kHashed;
   }
-  static uint32_t place_of(uint64_t word) { return static_cast<uint32_t>((word * kMixA) >> 32) % kRows; }
+  static uint32_t first_row(uint64_t word) { return static_cast<uint32_t>((word * kMixA) >> 32) % kRows; }
 
   // `socket_of(id)` is the socket that has this id. kNoId: none in here.
   template <typename SocketOf>
   uint16_t find(const IpAddress& address, Be16 port, uint8_t protocol, const SocketOf& socket_of) const {
     const uint64_t word = word_of(address, port, protocol);
-    for (uint32_t at = place_of(word);; at = (at + 1) % kRows) {
+    for (uint32_t at = first_row(word);; at = (at + 1) % kRows) {
       const Row& row = rows[at];
       if (row.word == word && (address.is_v4() || socket_of(row.id).is(address, port, protocol))) [[likely]]
         return row.id;
@@ -117,7 +117,7 @@ struct SocketTable {
   // `socket` is not in here, and there is room.
   void insert(const Socket& socket, uint16_t id) {
     const uint64_t word = word_of(socket.address, socket.port, socket.protocol);
-    uint32_t at = place_of(word);
+    uint32_t at = first_row(word);
     while (rows[at].word != 0) at = (at + 1) % kRows;
     rows[at] = {word, id};
   }
@@ -146,7 +146,7 @@ struct Ruleset {
 static_assert(std::is_trivially_copyable_v<Ruleset>);
 
 // What new flows of a service follow.
-struct Target {
+struct TrafficSplit {
   Colour active;
   Colour previous;           // where a TCP flow without an entry goes during a drain
   uint16_t other_share;      // of new flows that go to the colour not active, in 1/kShareOne
@@ -156,16 +156,16 @@ struct Target {
   uint32_t reset_before;  // flows of the colour not active that were born under an older generation than this
                           // (low 32 bits) are reset; 0: none
 };
-static_assert(sizeof(Target) == 20);
+static_assert(sizeof(TrafficSplit) == 20);
 
 // Is the flip of this target still draining? Then TCP flows without an entry are taken for flows of the
 // previous colour.
-inline bool is_draining(const Target& target, uint32_t now_tick) {
-  return ticks_since(target.flipped_at_tick, now_tick) < target.drain_ticks;
+inline bool is_draining(const TrafficSplit& split, uint32_t now_tick) {
+  return ticks_since(split.flipped_at_tick, now_tick) < split.drain_ticks;
 }
 
-struct Targets {
-  Target services[kMaxServices];  // by service id
+struct TrafficSplits {
+  TrafficSplit services[kMaxServices];  // by service id
 };
 
 }  // namespace teal

@@ -19,7 +19,7 @@ namespace {
 
 // Where the parts of a segment lie; each begins on a page.
 struct Layout {
-  uint64_t qsbr, rulesets, targets, workers, buckets, bytes;
+  uint64_t qsbr, rulesets, splits, workers, buckets, bytes;
 
   static Layout of(const FlowTable::Geometry& geometry) {
     uint64_t end = 0;
@@ -30,10 +30,10 @@ struct Layout {
     };
     place(sizeof(SegmentHeader));
     Layout layout{};
-    layout.qsbr = place(rte_rcu_qsbr_get_memsize(kMaxWorkers));
+    layout.qsbr = place(rte_rcu_qsbr_get_memsize(kWorkerSlots));
     layout.rulesets = place(kRulesetSlots * sizeof(Ruleset));
-    layout.targets = place(kTargetSlots * sizeof(Targets));
-    layout.workers = place(kMaxWorkers * sizeof(WorkerBlock));
+    layout.splits = place(kSplitSlots * sizeof(TrafficSplits));
+    layout.workers = place(kWorkerSlots * sizeof(WorkerBlock));
     layout.buckets = place(geometry.bytes());
     layout.bytes = end;
     return layout;
@@ -83,7 +83,7 @@ std::string defect(const SegmentFile& file) {
   if (header.bytes != layout.bytes)
     return expected_but("size by its header", std::to_string(header.bytes), std::to_string(layout.bytes));
   if (header.qsbr_offset != layout.qsbr || header.rulesets_offset != layout.rulesets ||
-      header.targets_offset != layout.targets || header.workers_offset != layout.workers ||
+      header.targets_offset != layout.splits || header.workers_offset != layout.workers ||
       header.buckets_offset != layout.buckets)
     return "its offsets are damaged: they do not follow from its geometry";
   return "";
@@ -152,12 +152,12 @@ tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Opt
   }
   header.qsbr_offset = layout.qsbr;
   header.rulesets_offset = layout.rulesets;
-  header.targets_offset = layout.targets;
+  header.targets_offset = layout.splits;
   header.workers_offset = layout.workers;
   header.buckets_offset = layout.buckets;
   // Word 0 names ruleset slot 0, which is zeroes as the others: no service, until the first publication.
   auto* qsbr = reinterpret_cast<rte_rcu_qsbr*>(static_cast<char*>(file.base()) + layout.qsbr);
-  if (rte_rcu_qsbr_init(qsbr, kMaxWorkers) != 0)
+  if (rte_rcu_qsbr_init(qsbr, kWorkerSlots) != 0)
     return tl::make_unexpected(std::string("rte_rcu_qsbr_init refused the segment"));
   // Pairs with the acquire load in defect().
   header.state.store(kSegmentReady, std::memory_order_release);
@@ -235,8 +235,8 @@ Ruleset& Segment::ruleset(uint32_t slot) const {
   return reinterpret_cast<Ruleset*>(at(header().rulesets_offset))[slot];
 }
 
-Targets& Segment::targets(uint32_t slot) const {
-  return reinterpret_cast<Targets*>(at(header().targets_offset))[slot];
+TrafficSplits& Segment::splits(uint32_t slot) const {
+  return reinterpret_cast<TrafficSplits*>(at(header().targets_offset))[slot];
 }
 
 WorkerBlock& Segment::worker(uint32_t index) const {

@@ -3,7 +3,7 @@
 // The shared segment: the only door between teal-dataplane and teald, and the memory that outlives both. A
 // file on hugetlbfs where there are pages, else on tmpfs. Pointer-free, fixed in size at creation:
 //
-//   SegmentHeader | rte_rcu_qsbr | Ruleset x 4 | Targets x 64 | WorkerBlock x 32 | buckets
+//   SegmentHeader | rte_rcu_qsbr | Ruleset x 4 | TrafficSplits x 64 | WorkerBlock x 32 | buckets
 //
 // teal-dataplane creates it (it knows the flow capacity) under RUN_DIR/dataplane.lock; teald only attaches.
 // The header says for each field who writes it. `state` becomes kReady as the last act of a creation: a file
@@ -106,7 +106,7 @@ class Segment {
   SegmentHeader& header() const { return *static_cast<SegmentHeader*>(file_.base()); }
   rte_rcu_qsbr* qsbr() const;
   Ruleset& ruleset(uint32_t slot) const;
-  Targets& targets(uint32_t slot) const;
+  TrafficSplits& splits(uint32_t slot) const;
   WorkerBlock& worker(uint32_t index) const;
   FlowTable flow_table() const;
 

@@ -38,8 +38,8 @@ constexpr uint64_t layout_hash() {
   hash.add(sizeof(SegmentHeader))
       .add(sizeof(PortRow))
       .add(sizeof(Ruleset))
-      .add(sizeof(Targets))
-      .add(sizeof(Target));
+      .add(sizeof(TrafficSplits))
+      .add(sizeof(TrafficSplit));
   hash.add(sizeof(ServiceRule)).add(sizeof(BackendRule)).add(sizeof(MaglevTable)).add(sizeof(Timeouts));
   hash.add(sizeof(WorkerBlock))
       .add(sizeof(WorkerStatus))
@@ -66,11 +66,11 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(BackendRule, from_vip))
       .add(offsetof(BackendRule, service))
       .add(offsetof(BackendRule, flags));
-  hash.add(offsetof(Target, previous))
-      .add(offsetof(Target, other_share))
-      .add(offsetof(Target, flip_generation));
-  hash.add(offsetof(Target, flipped_at_tick)).add(offsetof(Target, drain_ticks));
-  hash.add(offsetof(Target, reset_before));
+  hash.add(offsetof(TrafficSplit, previous))
+      .add(offsetof(TrafficSplit, other_share))
+      .add(offsetof(TrafficSplit, flip_generation));
+  hash.add(offsetof(TrafficSplit, flipped_at_tick)).add(offsetof(TrafficSplit, drain_ticks));
+  hash.add(offsetof(TrafficSplit, reset_before));
 
   hash.add(offsetof(WorkerStatus, adopted_at_tsc)).add(offsetof(WorkerStatus, state));
   hash.add(offsetof(WorkerStatus, thread_id)).add(offsetof(WorkerStatus, busy_tsc));
@@ -90,20 +90,20 @@ constexpr uint64_t layout_hash() {
   hash.add(static_cast<uint64_t>(FlowPhase::kCount))
       .add(kFlowGreen)
       .add(kFlowDisplaced)
-      .add(kFlowAdopted)
+      .add(kFlowMidstream)
       .add(kFlowUdp)
-      .add(kFlowUnproven)
+      .add(kFlowUnassured)
       .add(kFlowClientReset)
       .add(kFlowBackendReset);
   hash.add(kAffinityClient).add(kUdpCut).add(kBackendResetBlue).add(kBackendResetGreen).add(kBackendUdpCut);
 
-  hash.add(kMaxWorkers)
+  hash.add(kWorkerSlots)
       .add(kMaxServices)
       .add(kMaxBackends)
       .add(kMaxPorts)
       .add(kMaxLastHops)
       .add(kMaglevCapacity);
-  hash.add(kRulesetSlots).add(kTargetSlots);
+  hash.add(kRulesetSlots).add(kSplitSlots);
   hash.add(kTickNs).add(kShareOne).add(kNoId).add(PublicationWord{1, 2, 3}.pack());
   return hash.value();
 }
@@ -117,17 +117,17 @@ uint64_t segment_abi() {
   Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};
   sample.address.bytes[15] = 1;
   const FlowTable table({64, 100}, nullptr, 1);
-  const FlowTable::Place place = table.place_of({sample.address, sample.port, 1});
+  const FlowTable::Location location = table.locate({sample.address, sample.port, 1});
   return Hash()
       .add(layout_hash())
       .add(std::bit_cast<uint64_t>(state))
-      .add(place.hash)
-      .add(choice_hash(place.hash, 1))
+      .add(location.hash)
+      .add(choice_hash(location.hash, 1))
       .add(socket_hash(sample))
       .add(decltype(Ruleset::vips)::word_of(sample.address, sample.port, sample.protocol))
-      .add(place.first)
-      .add(table.second(place))
-      .add(place.tag())
+      .add(location.first)
+      .add(table.second(location))
+      .add(location.tag())
       .value();
 }
 

@@ -14,7 +14,7 @@ from switch import Switch
 RUNNER = pathlib.Path(__file__).resolve().parent.parent / "pktgen" / "run"
 PKTGEN_MB = 2560  # six pools of 24,576 packets of 10 KiB, and the pcap's
 FLOWS = 16_384
-BEGINNING = {"flows_created", "flows_adopted", "flows_replaced"}
+BEGINNING = {"flows_created", "flows_midstream", "flows_replaced"}
 MOVING_IN = {"syn-flood": {"embryonic_quota", "stateless"}, "throughput": {"tx_full"}}
 TCP = ("new-flows", "syn-flood", "flip")
 LOST = 1  # exit code of the runner

@@ -7,7 +7,7 @@
 --         flow_capacity of at most 2 x --flood.
 -- Tells   both stretches. Nothing is lost in either: what finds no room is forwarded by hash. In Teal's counters
 --         embryonic_quota and stateless move in the flood and stay in the second stretch, as do flows_created and
---         flows_adopted: then no established flow was driven out.
+--         flows_midstream: then no established flow was driven out.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 
 teal.run(function()

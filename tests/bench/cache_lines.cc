@@ -78,14 +78,14 @@ bool measure_and_tell(uint64_t bytes, uint64_t apart) {
 }  // namespace
 
 int main() {
-  constexpr uint64_t kMostBytes = uint64_t{1} << 30;
+  constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
   std::printf("TSC cycles a line    side by side         each in 4 KiB of its own\n");
   std::printf("%8s  %8s  %10s  %8s  %10s\n", "MiB", "latency", "in batches", "latency", "in batches");
   for (const uint64_t mib : {1, 2, 4, 8, 16, 32, 64, 256, 1024}) {
     const uint64_t bytes = mib << 20;
     std::printf("%8llu", static_cast<unsigned long long>(mib));
     if (!measure_and_tell(bytes, kLineBytes)) return 1;
-    if (bytes / kLineBytes * kSmallPageBytes <= kMostBytes && !measure_and_tell(bytes, kSmallPageBytes))
+    if (bytes / kLineBytes * kSmallPageBytes <= kMaxBytes && !measure_and_tell(bytes, kSmallPageBytes))
       return 1;
     std::printf("\n");
   }

@@ -38,7 +38,7 @@ int fill(const char* run_dir, uint64_t flows) {
   for (uint64_t number = 0; number < flows; ++number) {
     const FlowKey key = key_of(number, backend.service);
     refused +=
-        table.insert(table.place_of(key), key, 0, static_cast<uint32_t>(word.generation), state) == kNoFlow;
+        table.insert(table.locate(key), key, 0, static_cast<uint32_t>(word.generation), state) == kNoFlow;
   }
   std::printf("%llu flows, %llu refused\n", static_cast<unsigned long long>(flows - refused),
               static_cast<unsigned long long>(refused));

@@ -119,7 +119,7 @@ class Chain {
   }
 
   Tracker make_tracker() {
-    Plan plan;
+    RulesetInput plan;
     plan.timeouts = {3'000, 700'000, 30'000, 1'000, 6'000};
     const uint8_t protocol = options_.tcp ? kProtocolTcp : kProtocolUdp;
     for (uint16_t s = 0; s < kServices; ++s) {
@@ -172,7 +172,7 @@ class Chain {
       for (uint32_t i = 0; i < Burst::kCapacity; ++i) {
         FlowState state = tracker_.table().state(burst_.packets[i].flow);
         state.phase = FlowPhase::kEstablished;
-        state.flags &= static_cast<uint8_t>(~kFlowUnproven);
+        state.flags &= static_cast<uint8_t>(~kFlowUnassured);
         tracker_.set_state(burst_.packets[i].flow, state);
       }
     }
@@ -206,7 +206,7 @@ class Chain {
   std::string run_dir_;
   Segment segment_;
   Tracker tracker_;
-  Rules rules_{segment_.ruleset(0), segment_.targets(0), 1};
+  Rules rules_{segment_.ruleset(0), segment_.splits(0), 1};
   Burst burst_;
   PortMacs macs_;
   std::vector<PortTraits> traits_;

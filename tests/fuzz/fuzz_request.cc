@@ -12,8 +12,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
-#include "control/api/resources/fields.h"
 #include "control/api/http/request.h"
+#include "control/api/resources/fields.h"
 
 namespace {
 

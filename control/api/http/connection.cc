@@ -23,11 +23,11 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr size_t kFirstRead = 1024;
-constexpr size_t kMostDrained = 1024 * 1024;
+constexpr size_t kMaxDrained = 1024 * 1024;
 constexpr auto kDrainFor = std::chrono::seconds(1);
 constexpr size_t kSmallBuffer = 4096;
 constexpr auto kReadingTakes = std::chrono::milliseconds(10);
-constexpr size_t kMostDuringStream = 64 * 1024;
+constexpr size_t kMaxDuringStream = 64 * 1024;
 
 auto into(error_code& error) {
   return asio::redirect_error(asio::use_awaitable, error);
@@ -268,7 +268,7 @@ Task<void> Connection::refuse(const Refusal& refusal) {
   socket_.shutdown(Socket::shutdown_send, error);
   give_up_after(kDrainFor, "");
   std::array<char, 4096> rest;
-  for (size_t drained = 0; !error && drained < kMostDrained;) {
+  for (size_t drained = 0; !error && drained < kMaxDrained;) {
     const size_t bytes = co_await socket_.async_read_some(asio::buffer(rest), into(error));
     drained += bytes;
   }
@@ -287,7 +287,7 @@ Task<bool> Connection::write(std::string_view head, std::string_view body) {
 Task<void> Connection::wait_for_its_end() {
   error_code error;
   std::array<char, 256> ignored;
-  for (size_t taken = 0; !error && taken < kMostDuringStream;) {
+  for (size_t taken = 0; !error && taken < kMaxDuringStream;) {
     const size_t bytes = co_await socket_.async_read_some(asio::buffer(ignored), into(error));
     taken += bytes;
   }

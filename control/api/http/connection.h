@@ -11,8 +11,8 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
+#include "control/api/http/connection_slots.h"
 #include "control/api/http/limits.h"
-#include "control/api/http/places.h"
 #include "control/api/http/request.h"
 #include "control/api/http/response.h"
 #include "control/loop/coroutine.h"
@@ -29,7 +29,7 @@ struct ServerCore {
   std::string changes_at;  // the socket that takes changes, for hints
   ServerLimits limits;
   std::function<Task<Response>(const Request&)> handler;
-  Places places;
+  ConnectionSlots places;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -43,7 +43,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> serve_one();
   void hang_up(std::string_view last_words);
 
-  // For Places.
+  // For ConnectionSlots.
   bool is_mute() const;  // waits for a request, for longer than reading what is there takes
   void give_up_place();
   void server_closes();

@@ -21,12 +21,12 @@ EventStream::~EventStream() {
 Task<void> EventStream::run() {
   watch_client();
   source_->on_news([this] { wake(); });
-  auto quiet_since = std::chrono::steady_clock::now();
+  auto idle_since = std::chrono::steady_clock::now();
   while (!watch_->client_is_gone) {
     has_news_ = false;
     std::string text = co_await source_->take();
     if (text.empty() && connection_.core().places.closed()) break;
-    const auto comment_at = quiet_since + connection_.core().limits.keep_alive;
+    const auto comment_at = idle_since + connection_.core().limits.keep_alive;
     if (text.empty() && std::chrono::steady_clock::now() >= comment_at) text = kStillHere;
     if (text.empty()) {
       co_await wait_for_news(comment_at);
@@ -34,7 +34,7 @@ Task<void> EventStream::run() {
     }
     const bool sent = co_await send(text);
     if (!sent) co_return;
-    quiet_since = std::chrono::steady_clock::now();
+    idle_since = std::chrono::steady_clock::now();
   }
   if (chunked_ && !watch_->client_is_gone) (void)co_await connection_.write("0\r\n\r\n");
 }

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "control/loop/coroutine.h"
 #include "control/change/refusal.h"
+#include "control/loop/coroutine.h"
 
 namespace teal {
 

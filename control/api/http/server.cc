@@ -92,14 +92,14 @@ class StreamServer : public Server {
       : listener_(std::move(listener)),
         door_(std::make_shared<Door>(
             Door{Acceptor(io, asio::generic::stream_protocol(family(), 0), listener_.release_fd()),
-                 std::make_shared<ServerCore>(
-                     ServerCore{.name = listener_.name(),
-                                .read_only = options.read_only,
-                                .is_loopback = !listener_.is_unix(),
-                                .changes_at = std::move(options.changes_at),
-                                .limits = options.limits,
-                                .handler = std::move(handler),
-                                .places = Places(io.get_executor(), options.limits, !options.read_only)}),
+                 std::make_shared<ServerCore>(ServerCore{
+                     .name = listener_.name(),
+                     .read_only = options.read_only,
+                     .is_loopback = !listener_.is_unix(),
+                     .changes_at = std::move(options.changes_at),
+                     .limits = options.limits,
+                     .handler = std::move(handler),
+                     .places = ConnectionSlots(io.get_executor(), options.limits, !options.read_only)}),
                  {}})) {
     asio::co_spawn(io, accept(door_), report);
   }

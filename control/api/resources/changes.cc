@@ -37,7 +37,7 @@ Selection read_selection(BodyFields& fields) {
   return selection;
 }
 
-Answer to_answer(const Switcher::Result& result) {
+Answer to_answer(const ChangeExecutor::Result& result) {
   if (!result) return tl::unexpected(result.error());
   Json answer = {{"generation", result->generation}, {"dry_run", result->dry_run}};
   answer.update(result->fields);

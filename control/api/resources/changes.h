@@ -25,6 +25,6 @@ tl::expected<ChangeBody, Refusal> read_change(const Request& request,
 Selection read_selection(BodyFields& fields);
 
 // generation and dry_run, the verb's own fields, and how the adoption went.
-Answer to_answer(const Switcher::Result& result);
+Answer to_answer(const ChangeExecutor::Result& result);
 
 }  // namespace teal

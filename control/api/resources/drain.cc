@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "control/api/resources/changes.h"
-#include "control/api/resources/top_counts.h"
 #include "control/api/resources/flow_query.h"
+#include "control/api/resources/top_counts.h"
 #include "control/loop/wall_clock.h"
 #include "dataplane/config/config_reader.h"
 
@@ -20,7 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLeastTimeout{100};  // as in the config
-constexpr milliseconds kMostTimeout = std::chrono::hours(168);
+constexpr milliseconds kMaxTimeout = std::chrono::hours(168);
 constexpr size_t kShown = 10;
 constexpr uint64_t kBucketsPerSlice =
     1024;  // about a millisecond of a full table; then others have their turn
@@ -45,7 +45,7 @@ Task<Holders> look_for_holders(Api& api, uint16_t service, Colour colour, uint64
   const auto age = [&](uint32_t born) { return static_cast<uint32_t>(generation) - born; };
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsPerSlice) {
     if (bucket != 0) co_await yield_to_loop();
-    for_each_match(table, bucket, bucket + kBucketsPerSlice, filter, api.switcher.catalogue(),
+    for_each_match(table, bucket, bucket + kBucketsPerSlice, filter, api.executor.catalogue(),
                    [&](const Flow& flow) {
                      if (is_closing(flow.state.phase)) return;
                      if (!holders.oldest || age(flow.birth_generation) > age(*holders.oldest))
@@ -103,9 +103,9 @@ tl::expected<DrainRequest, Refusal> read_drain(BodyFields& fields) {
   DrainRequest wanted{.what = read_selection(fields)};
   if (const auto text = fields.text("timeout")) {
     wanted.timeout = parse_duration(*text);
-    if (!wanted.timeout || *wanted.timeout < kLeastTimeout || *wanted.timeout > kMostTimeout)
+    if (!wanted.timeout || *wanted.timeout < kLeastTimeout || *wanted.timeout > kMaxTimeout)
       fields.refuse("timeout", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
-                                           duration_text(kLeastTimeout), duration_text(kMostTimeout)));
+                                           duration_text(kLeastTimeout), duration_text(kMaxTimeout)));
   }
   static constexpr std::array<const char*, 2> kThen = {"wait", "reset"};
   if (const auto then = fields.one_of("then", kThen))
@@ -121,25 +121,25 @@ Task<Answer> set_drain(Api& api, const Request& request) {
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_drain(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());
-  co_return to_answer(co_await api.switcher.set_drain(std::move(*wanted), std::move(body->options)));
+  co_return to_answer(co_await api.executor.set_drain(std::move(*wanted), std::move(body->options)));
 }
 
 Task<Answer> show_drain(Api& api, const Request& request) {
   const auto service = named_service(api, request);
   if (!service) co_return tl::unexpected(service.error());
-  const Catalogue& catalogue = api.switcher.catalogue();
+  const Catalogue& catalogue = api.executor.catalogue();
   const ServiceState state = catalogue.state(**service);  // a copy: the scan takes its time
-  const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.switcher.trends());
+  const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.executor.trends());
   Json answer = {{"service", state.name},
                  {"active", kColourNames[static_cast<size_t>(state.active)]},
                  {"draining", nullptr}};
   if (drain) {
-    const uint64_t generation = api.switcher.generation();
+    const uint64_t generation = api.executor.generation();
     const Holders holders = co_await look_for_holders(api, state.id, drain->colour, generation);
     Json draining = to_json(*drain);
     Json oldest = co_await view_oldest(api, holders, generation);
     draining["oldest"] = std::move(oldest);
-    draining["backends"] = view_backends(api.switcher.catalogue(), holders);
+    draining["backends"] = view_backends(api.executor.catalogue(), holders);
     draining["clients"] = view_clients(holders);
     answer["draining"] = std::move(draining);
   }

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "control/api/resources/fields.h"
-#include "control/api/resources/router.h"
 #include "control/api/resources/flow_query.h"
+#include "control/api/resources/router.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
@@ -23,7 +23,7 @@ constexpr uint64_t kLargestLimit = 10'000;
 tl::expected<FlowFilter, Refusal> read_filter(const Api& api, const Request& request) {
   FlowFilter filter;
   if (const auto name = query_value(request, "service")) {
-    const CatalogueService* service = api.switcher.catalogue().find(*name);
+    const CatalogueService* service = api.executor.catalogue().find(*name);
     if (service == nullptr) return tl::unexpected(no_such_service(api, *name));
     filter.service = service->id;
   }
@@ -51,12 +51,12 @@ tl::expected<FlowFilter, Refusal> read_filter(const Api& api, const Request& req
 }
 
 Json to_json(const Flow& flow, const Api& api, uint32_t now) {
-  const Catalogue& catalogue = api.switcher.catalogue();
+  const Catalogue& catalogue = api.executor.catalogue();
   const BackendState* backend = catalogue.backend(flow.backend);
   const ServiceState* service = backend == nullptr ? nullptr : catalogue.service(backend->service);
   const auto idle_ticks =
       std::max<int32_t>(static_cast<int32_t>(now - flow.state.tick), 0);  // a worker may be ahead by a tick
-  const uint64_t generation = api.switcher.generation();
+  const uint64_t generation = api.executor.generation();
   return {{"service", service == nullptr ? Json(nullptr) : Json(service->name)},
           {"client", to_string(Socket{flow.client, flow.client_port, 0})},
           {"backend", backend == nullptr ? Json(nullptr) : Json(to_string(backend->socket))},
@@ -84,7 +84,7 @@ Task<Answer> list_flows(Api& api, const Request& request) {
     const uint32_t now = now_ticks();
     uint64_t work = 0;
     for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsAtOnce) {
-      for_each_match(table, bucket, bucket + kBucketsAtOnce, *filter, api.switcher.catalogue(),
+      for_each_match(table, bucket, bucket + kBucketsAtOnce, *filter, api.executor.catalogue(),
                      [&](const Flow& flow) {
                        if (matched++ >= limit) return;
                        append(flows, to_json(flow, api, now));

@@ -11,14 +11,14 @@ Task<Answer> lock(Api& api, const Request& request) {
   // Whoever finds the lock wants to know why.
   body->fields.require("reason", "a string that says why");
   if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
-  co_return to_answer(co_await api.switcher.lock(std::move(body->options)));
+  co_return to_answer(co_await api.executor.lock(std::move(body->options)));
 }
 
 Task<Answer> unlock(Api& api, const Request& request) {
   auto body = read_change(request, {});
   if (!body) co_return tl::unexpected(body.error());
   if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
-  co_return to_answer(co_await api.switcher.unlock(std::move(body->options)));
+  co_return to_answer(co_await api.executor.unlock(std::move(body->options)));
 }
 
 }  // namespace teal

@@ -112,7 +112,7 @@ Response as_json(const Json& value) {
 }
 
 Refusal no_such_service(const Api& api, const std::string& name) {
-  const std::vector<std::string> names = api.switcher.catalogue().names();
+  const std::vector<std::string> names = api.executor.catalogue().names();
   return {404, "unknown_service",
           fmt::format("no service \"{}\"; there are: {}", name, names.empty() ? "none" : listed(names)),
           "teal list"};
@@ -121,7 +121,7 @@ Refusal no_such_service(const Api& api, const std::string& name) {
 tl::expected<const CatalogueService*, Refusal> named_service(const Api& api, const Request& request) {
   std::string name = request.path.substr(std::string_view("/v1/services/").size());
   name.resize(std::min(name.find('/'), name.size()));
-  const CatalogueService* service = api.switcher.catalogue().find(name);
+  const CatalogueService* service = api.executor.catalogue().find(name);
   if (service == nullptr) return tl::unexpected(no_such_service(api, name));
   return service;
 }

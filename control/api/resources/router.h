@@ -8,17 +8,17 @@
 
 #include <nlohmann/json.hpp>
 
-#include "control/api/resources/event_feed.h"
 #include "control/api/http/gate.h"
 #include "control/api/http/request.h"
 #include "control/api/http/response.h"
-#include "control/metrics/busy.h"
+#include "control/api/resources/event_feed.h"
+#include "control/change/executor.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
+#include "control/metrics/busy.h"
 #include "control/metrics/metrics.h"
 #include "control/publish/publisher.h"
 #include "control/state/recorder.h"
-#include "control/change/switcher.h"
 
 namespace teal {
 
@@ -27,7 +27,7 @@ using Answer = tl::expected<Response, Refusal>;
 
 // What the resources answer from. All of it lives as long as the daemon.
 struct Api {
-  Switcher& switcher;
+  ChangeExecutor& executor;
   Publisher& publisher;
   Recorder& recorder;
   Events& events;

@@ -8,8 +8,8 @@
 
 #include <tl/expected.hpp>
 
-#include "control/api/resources/router.h"
 #include "control/api/http/server.h"
+#include "control/api/resources/router.h"
 
 namespace teal {
 

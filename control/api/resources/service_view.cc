@@ -93,7 +93,7 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
 
 Json view_draining(const Api& api, const CatalogueService& service) {
   const std::optional<DrainView> drain =
-      drain_of(service, api.switcher.catalogue(), api.publisher, api.switcher.trends());
+      drain_of(service, api.executor.catalogue(), api.publisher, api.executor.trends());
   if (!drain) return nullptr;
   return {{"colour", name_of(drain->colour)},
           {"flows", drain->flows},
@@ -112,7 +112,7 @@ const char* protocol_name(const Socket& vip) {
 }
 
 Json view_service(const Api& api, const CatalogueService& service) {
-  const ServiceState& state = api.switcher.catalogue().state(service);
+  const ServiceState& state = api.executor.catalogue().state(service);
   const DrainConfig drain = effective_drain(*service.config, state);
   return {{"name", state.name},
           {"id", state.id},
@@ -143,7 +143,7 @@ Json view_dataplane(const Api& api) {
   const SegmentHeader& header = segment->header();
   view["flow_capacity"] = header.flow_capacity;
   uint64_t entries = 0;
-  for (const BackendState& backend : api.switcher.catalogue().inventory().backends) {
+  for (const BackendState& backend : api.executor.catalogue().inventory().backends) {
     for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
       const Publisher::FlowSum sum = api.publisher.flows(backend.id, colour);
       entries += sum.live + sum.closing;
@@ -158,20 +158,20 @@ Json view_dataplane(const Api& api) {
 }
 
 Json view_lock(const Api& api) {
-  const std::optional<ChangeLock>& lock = api.switcher.catalogue().inventory().lock;
+  const std::optional<ChangeLock>& lock = api.executor.catalogue().inventory().lock;
   if (!lock) return nullptr;
   return {
       {"uid", lock->uid}, {"user", lock->user}, {"reason", lock->reason}, {"since", rfc3339(lock->at_ms)}};
 }
 
 Json view_config(const Api& api) {
-  return {{"path", api.switcher.catalogue().config().path},
-          {"loaded_at", rfc3339(api.switcher.loaded_at_ms())},
-          {"file_differs", api.switcher.file_differs()}};
+  return {{"path", api.executor.catalogue().config().path},
+          {"loaded_at", rfc3339(api.executor.loaded_at_ms())},
+          {"file_differs", api.executor.file_differs()}};
 }
 
 Json view_retired_services(const Api& api) {
-  const Inventory& inventory = api.switcher.catalogue().inventory();
+  const Inventory& inventory = api.executor.catalogue().inventory();
   Json services = Json::array();
   for (const ServiceState& service : inventory.services) {
     if (!service.retired) continue;
@@ -191,7 +191,7 @@ Json view_retired_services(const Api& api) {
 
 Json view_groups(const Api& api) {
   Json groups = Json::array();
-  for (const GroupConfig& group : api.switcher.catalogue().config().groups)
+  for (const GroupConfig& group : api.executor.catalogue().config().groups)
     groups.push_back({{"name", group.name}, {"services", group.services}});
   return groups;
 }

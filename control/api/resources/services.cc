@@ -18,10 +18,10 @@ constexpr size_t kBytesOfAService = 2048;
 
 // Names are [a-z0-9-], as the config check sees to, and addresses hold nothing to escape.
 std::string summarize(const Api& api) {
-  const Catalogue& catalogue = api.switcher.catalogue();
+  const Catalogue& catalogue = api.executor.catalogue();
   std::string text =
       fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"services\":[",
-                  api.switcher.generation(), to_text(view_dataplane(api)), to_text(view_lock(api)));
+                  api.executor.generation(), to_text(view_dataplane(api)), to_text(view_lock(api)));
   bool first = true;
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
@@ -38,15 +38,15 @@ std::string summarize(const Api& api) {
 
 Task<std::string> describe(Api& api) {
   // By name: the catalogue may be indexed anew, by another config, while others have their turn.
-  const std::vector<std::string> names = api.switcher.catalogue().names();
+  const std::vector<std::string> names = api.executor.catalogue().names();
   std::string head = fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"config\":{},",
-                                 api.switcher.generation(), to_text(view_dataplane(api)),
+                                 api.executor.generation(), to_text(view_dataplane(api)),
                                  to_text(view_lock(api)), to_text(view_config(api)));
   std::string services;
   services.reserve(names.size() * kBytesOfAService);
   size_t in_slice = 0;
   for (const std::string& name : names) {
-    const CatalogueService* service = api.switcher.catalogue().find(name);
+    const CatalogueService* service = api.executor.catalogue().find(name);
     if (service == nullptr) continue;
     append(services, view_service(api, *service));
     in_slice += service->pools[0].size() + service->pools[1].size() + service->retired.size();

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/answer.h"
-#include "control/cli/verbs/services.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/services.h"
 
 namespace teal::cli {
 namespace {

@@ -11,7 +11,7 @@
 namespace teal::cli {
 namespace {
 
-constexpr uint64_t kMostWeight = 1000;
+constexpr uint64_t kMaxWeight = 1000;
 constexpr std::array<std::string_view, 3> kStates = {"ready", "drain", "maint"};
 
 // "web/blue/198.18.2.11:8080", as `teal backend list` prints it.
@@ -65,7 +65,7 @@ Outcome run_backend_set(const Invocation& call) {
   if (call.arguments.value("weight") == "file") {
     (*request)["weight"] = "file";
   } else {
-    const auto weight = call.arguments.number("weight", 0, kMostWeight);
+    const auto weight = call.arguments.number("weight", 0, kMaxWeight);
     if (!weight) return tl::unexpected(weight.error());
     if (*weight) (*request)["weight"] = **weight;
   }

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/answer.h"
+#include "control/cli/terminal/table.h"
 #include "control/cli/verbs/change.h"
 #include "control/cli/verbs/services.h"
-#include "control/cli/terminal/table.h"
 #include "dataplane/config/config_reader.h"
 
 namespace teal::cli {

@@ -10,9 +10,9 @@
 #include <limits>
 
 #include "control/cli/answer.h"
+#include "control/cli/verb.h"
 #include "control/cli/verbs/change.h"
 #include "control/cli/verbs/event_parser.h"
-#include "control/cli/verb.h"
 
 namespace teal::cli {
 namespace {
@@ -21,7 +21,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kKeptAreSentWithin(1000);  // what is kept comes at once; then there is silence
-constexpr milliseconds kLongestSilence(40'000);  // teald comments every 15 s that it is still there
+constexpr milliseconds kLongestSilence(40'000);   // teald comments every 15 s that it is still there
 constexpr milliseconds kRetry(500);
 
 struct Life {  // of teald

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/answer.h"
-#include "control/cli/verbs/change.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/change.h"
 
 namespace teal::cli {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "control/cli/answer.h"
 #include "control/cli/terminal/bars.h"
+#include "control/cli/terminal/table.h"
 #include "control/cli/verbs/services.h"
 #include "control/cli/verbs/status_page.h"
-#include "control/cli/terminal/table.h"
 
 namespace teal::cli {
 namespace {

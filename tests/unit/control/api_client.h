@@ -19,10 +19,10 @@ struct ApiReply {
 };
 
 // One request over a connection of its own.
-ApiReply call(const std::string& socket, const std::string& method, const std::string& target,
+ApiReply call(const std::string& socket, const std::string& method, const std::string& split,
               const std::string& body = "");
 // `count` times the same over one connection: how many were answered 200.
-int call_again_and_again(const std::string& socket, const std::string& target, int count);
+int call_again_and_again(const std::string& socket, const std::string& split, int count);
 // Bytes as they are; what comes back until the server closes.
 std::string send_raw(const std::string& socket, const std::string& bytes);
 
@@ -37,9 +37,9 @@ class DaemonHome {
   void write_config(const std::string& toml) const;
   DaemonOptions options() const;
 
-  ApiReply get(const std::string& target) const { return call(socket(), "GET", target); }
-  ApiReply post(const std::string& target, const std::string& body) const {
-    return call(socket(), "POST", target, body);
+  ApiReply get(const std::string& split) const { return call(socket(), "GET", split); }
+  ApiReply post(const std::string& split, const std::string& body) const {
+    return call(socket(), "POST", split, body);
   }
   ApiReply flip(const std::string& service, const std::string& to) const {
     return post("/v1/flip", R"({"services":[")" + service + R"("],"to":")" + to + "\"}");

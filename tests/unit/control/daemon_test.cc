@@ -49,7 +49,7 @@ TEST_F(DaemonTest, PublishesIntoASegmentThatAppears) {
   FakeDataplane dataplane(home.run_dir());
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.segment().header().acknowledged != 0; }));
   EXPECT_EQ(dataplane.generation(), 2u) << "above the database's";
-  EXPECT_EQ(dataplane.targets().services[0].active, Colour::kGreen);
+  EXPECT_EQ(dataplane.splits().services[0].active, Colour::kGreen);
 }
 
 TEST_F(DaemonTest, AFlipIsAnsweredWhenEveryWorkerAdoptedIt) {
@@ -63,10 +63,10 @@ TEST_F(DaemonTest, AFlipIsAnsweredWhenEveryWorkerAdoptedIt) {
   EXPECT_EQ(reply.body["dataplane_running"], true);
   EXPECT_TRUE(reply.body["warnings"].empty());
   EXPECT_EQ(dataplane.segment().header().acknowledged, 2u);
-  EXPECT_EQ(dataplane.targets().services[0].active, Colour::kGreen);
-  EXPECT_EQ(dataplane.targets().services[0].flip_generation, 2u);
-  EXPECT_EQ(dataplane.targets().services[0].drain_ticks, 30'000u);
-  EXPECT_EQ(dataplane.targets().services[1].drain_ticks, 6'000u) << "drain = 1m in the config";
+  EXPECT_EQ(dataplane.splits().services[0].active, Colour::kGreen);
+  EXPECT_EQ(dataplane.splits().services[0].flip_generation, 2u);
+  EXPECT_EQ(dataplane.splits().services[0].drain_ticks, 30'000u);
+  EXPECT_EQ(dataplane.splits().services[1].drain_ticks, 6'000u) << "drain = 1m in the config";
 }
 
 TEST_F(DaemonTest, ManyFlipsCountExactly) {
@@ -121,7 +121,7 @@ TEST_F(DaemonTest, AFlipWhileTheDataplaneIsDeadIsForTheNext) {
   EXPECT_EQ(reply.body["warnings"].size(), 1u);
   FakeDataplane next(home.run_dir(), 3);
   EXPECT_EQ(next.generation(), 2u);
-  EXPECT_EQ(next.targets().services[0].active, Colour::kGreen);
+  EXPECT_EQ(next.splits().services[0].active, Colour::kGreen);
   EXPECT_EQ(home.flip("service-a", "blue").body["workers"]["adopted"], 3);
 }
 
@@ -230,7 +230,7 @@ TEST_F(DaemonTest, AFailingDiskStopsAFlipAndNoRollback) {
   const ApiReply rollback = home.post("/v1/rollback", R"({"services":["service-a"]})");
   EXPECT_EQ(rollback.status, 200u);
   EXPECT_EQ(rollback.body["warnings"].size(), 1u);
-  EXPECT_EQ(dataplane.targets().services[0].active, Colour::kBlue);
+  EXPECT_EQ(dataplane.splits().services[0].active, Colour::kBlue);
   sqlite3_close(db);
 
   daemon.stop();

@@ -51,8 +51,8 @@ void FakeDataplane::work(uint32_t worker) {
   if (!die_) reader->~PublicationReader();  // a killed process would not have cleaned up
 }
 
-const Targets& FakeDataplane::targets() {
-  return segment_->targets(PublicationWord::unpack(segment_->header().word).target_slot);
+const TrafficSplits& FakeDataplane::splits() {
+  return segment_->splits(PublicationWord::unpack(segment_->header().word).split_slot);
 }
 
 const Ruleset& FakeDataplane::ruleset() {

@@ -22,7 +22,7 @@ class FakeDataplane {
   ~FakeDataplane() { stop(); }
 
   Segment& segment() { return *segment_; }
-  const Targets& targets();  // as published now
+  const TrafficSplits& splits();  // as published now
   const Ruleset& ruleset();
   uint64_t generation() const;
 

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "dataplane/resume.h"
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -13,7 +13,7 @@ class HandoverTest : public SwitchTest, public testing::WithParamInterface<uint3
  protected:
   uint32_t owner_of(const Client& who, uint32_t workers) {
     const FlowTable table = segment().flow_table();
-    return table.owner_of(table.place_of(key_of(who)).hash, workers);
+    return table.owner_of(table.locate(key_of(who)).hash, workers);
   }
   Client client_of(uint32_t owner, uint32_t workers) {
     for (uint32_t i = 0;; ++i) {
@@ -74,7 +74,7 @@ TEST_P(HandoverTest, TheOwnerGoesByItsOwnGeneration) {
   inject(kFront, from_client(who, kSyn), 0);
   worker(0).iterate();  // in the ring of worker 1, under generation 1
   point_target(kWeb, Colour::kGreen);
-  const uint64_t generation = publish_targets();
+  const uint64_t generation = publish_splits();
   settle();
   const auto sent = collect();
   ASSERT_EQ(sent.size(), 1u);
@@ -113,7 +113,7 @@ TEST_F(Promise11, FlowsResumeOnTheirBackendsWithAnyNumberOfWorkers) {
       EXPECT_EQ(send_from_client(client(i % 2 == 0 ? kWeb : kEcho, i)), backends[i])
           << workers << " workers, flow " << i;
   }
-  EXPECT_EQ(count(Event::k_flows_adopted), 0u);
+  EXPECT_EQ(count(Event::k_flows_midstream), 0u);
 }
 
 TEST_F(Promise11, RepliesFindTheirLastHopAfterARestart) {
@@ -133,13 +133,13 @@ TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
   // Killed between the table's change and the ledger's: one flow more and two fewer than the ledger says.
   FlowTable table = segment().flow_table();
   const Client added = client(kWeb, 900);
-  ASSERT_NE(table.insert(table.place_of(key_of(added)), key_of(added), 1, 1, FlowState{.tick = now_ticks()}),
+  ASSERT_NE(table.insert(table.locate(key_of(added)), key_of(added), 1, 1, FlowState{.tick = now_ticks()}),
             kNoFlow);
   uint32_t removed = 0;
   for (uint64_t bucket = 0; bucket < table.geometry().buckets() && removed < 2; ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
       if (removed == 2 || flow.client_port.host() == added.port) return;
-      table.remove(index, table.place_of({flow.client, flow.client_port, kWeb}));
+      table.remove(index, table.locate({flow.client, flow.client_port, kWeb}));
       ++removed;
     });
   }

@@ -6,7 +6,7 @@
 #include <rte_mbuf.h>
 
 #include "tests/unit/dataplane/ring_ports.h"
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {

@@ -40,7 +40,8 @@ void start_eal() {
   std::string lcores = "--lcores=0@(" + allowed_cpus() + ")";
   std::string prefix = "--file-prefix=teal-switch-test-" + std::to_string(getpid());
   std::array<std::string, 9> arguments = {
-      "switch_test", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256", prefix, lcores};
+      "dataplane_test", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256",
+      prefix,           lcores};
   static std::array<char*, 10> argv;  // EAL keeps pointers
   static std::array<std::string, 9> kept;
   kept = arguments;

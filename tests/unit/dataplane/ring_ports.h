@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 struct rte_mbuf;
 struct rte_mempool;

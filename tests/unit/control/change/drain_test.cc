@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 class DrainTest : public testing::Test {
  protected:
   DrainTest() : dataplane(dir.path()) {
-    EXPECT_TRUE(publisher.follow());
+    EXPECT_TRUE(publisher.refresh());
     config.reset_rate = 10;
   }
 
@@ -30,12 +30,12 @@ class DrainTest : public testing::Test {
     inventory.services[0].flip_generation = 5;
     const auto age_ticks = static_cast<uint32_t>(age.count() / 10);
     auto rules = std::make_unique<Ruleset>();
-    ASSERT_TRUE(build_ruleset(make_plan(inventory, config), *rules));
-    Targets targets = make_targets(inventory, config, nullptr, now_ticks(), 0);
-    targets.services[0].flipped_at_tick = now_ticks() - age_ticks;
-    targets.services[0].reset_before = reset_before;
+    ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
+    TrafficSplits splits = make_splits(inventory, config, nullptr, now_ticks(), 0);
+    splits.services[0].flipped_at_tick = now_ticks() - age_ticks;
+    splits.services[0].reset_before = reset_before;
     ++generation;  // a slot is free after a grace period
-    ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_all(generation, *rules, targets); }));
+    ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_all(generation, *rules, splits); }));
     catalogue.emplace(config, inventory);
   }
   void set_flows(uint16_t backend, Colour colour, uint32_t flows) {
@@ -127,23 +127,23 @@ TEST(MakeTarget, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
   ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
   const DrainConfig reset{1s, DrainConfig::Then::kReset, {}}, wait{1s, DrainConfig::Then::kWait, {}},
       longer{10s, DrainConfig::Then::kReset, {}};
-  Target present = make_target(service, reset, nullptr, 1000, 0);
+  TrafficSplit present = make_split(service, reset, nullptr, 1000, 0);
   present.flipped_at_tick = 800;
   present.reset_before = 6;
-  EXPECT_EQ(make_target(service, reset, &present, 1000, 0).reset_before, 6u);
-  EXPECT_EQ(make_target(service, wait, &present, 1000, 0).reset_before, 0u) << "then = wait stops it";
-  EXPECT_EQ(make_target(service, longer, &present, 1000, 0).reset_before, 0u) << "a later deadline stops it";
+  EXPECT_EQ(make_split(service, reset, &present, 1000, 0).reset_before, 6u);
+  EXPECT_EQ(make_split(service, wait, &present, 1000, 0).reset_before, 0u) << "then = wait stops it";
+  EXPECT_EQ(make_split(service, longer, &present, 1000, 0).reset_before, 0u) << "a later deadline stops it";
   service.flip_generation = 7;
-  EXPECT_EQ(make_target(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
+  EXPECT_EQ(make_split(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
 }
 
 TEST(MakeTarget, AWallClockThatJumpsMovesNoDeadline) {
   ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
   const DrainConfig drain{60s, DrainConfig::Then::kWait, {}};
-  Target present = make_target(service, drain, nullptr, 1000, 0);
+  TrafficSplit present = make_split(service, drain, nullptr, 1000, 0);
   present.flipped_at_tick = 800;
   for (const int64_t now_ms : {int64_t{0}, int64_t{1} << 41, int64_t{-5}})
-    EXPECT_EQ(make_target(service, drain, &present, 1000, now_ms).flipped_at_tick, 800u) << now_ms;
+    EXPECT_EQ(make_split(service, drain, &present, 1000, now_ms).flipped_at_tick, 800u) << now_ms;
 }
 
 }  // namespace

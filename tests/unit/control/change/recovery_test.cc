@@ -19,16 +19,17 @@ class RecoveryTest : public testing::Test {
   void SetUp() override {
     dataplane.emplace(dir.path());
     state.emplace(*State::open(dir.file("state")));
-    ASSERT_TRUE(publisher.follow());
+    ASSERT_TRUE(publisher.refresh());
     inventory = *recover(*state, publisher, config);
     auto rules = std::make_unique<Ruleset>();
-    ASSERT_TRUE(build_ruleset(make_plan(inventory, config), *rules));
-    ASSERT_TRUE(publisher.publish_all(5, *rules, make_targets(inventory, config, nullptr, 100, 1)));
+    ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
+    ASSERT_TRUE(publisher.publish_all(5, *rules, make_splits(inventory, config, nullptr, 100, 1)));
   }
 
   void publish_flip(uint64_t generation) {
-    const Target target{Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(generation), 100, 1000, 0};
-    ASSERT_TRUE(publisher.publish_targets(generation, std::vector<TargetUpdate>{{0, target}}));
+    const TrafficSplit split{
+        Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(generation), 100, 1000, 0};
+    ASSERT_TRUE(publisher.publish_splits(generation, std::vector<SplitUpdate>{{0, split}}));
   }
 
   Inventory recovered() {
@@ -70,8 +71,8 @@ TEST_F(RecoveryTest, KilledAfterThePublicationTheIntentIsDone) {
 TEST_F(RecoveryTest, AnOlderIntentThatIsInForceIsDoneToo) {
   ASSERT_TRUE(state->intend({6, "flip", "[]", "", {}}));
   publish_flip(6);
-  ASSERT_TRUE(publisher.publish_targets(
-      7, std::vector<TargetUpdate>{{1, {Colour::kGreen, Colour::kBlue, 0, 7, 100, 1000, 0}}}));
+  ASSERT_TRUE(publisher.publish_splits(
+      7, std::vector<SplitUpdate>{{1, {Colour::kGreen, Colour::kBlue, 0, 7, 100, 1000, 0}}}));
   const Inventory after = recovered();
   EXPECT_EQ(state->history({.service = {}, .limit = 1, .before = {}})->front().result, "done");
   EXPECT_EQ(after.service("service-a")->flip_generation, 6u);

@@ -35,7 +35,7 @@ RolloutRequest rollback(std::vector<std::string> services) {
 std::string shown(const tl::expected<RolloutPlan, Refusal>& plan) {
   if (!plan) return fmt::format("{} {}", plan.error().status, plan.error().code);
   std::string text;
-  for (const TargetChange& change : plan->changes)
+  for (const ColourChange& change : plan->changes)
     text += fmt::format("{}:{}>{} ", change.name, kColourNames[static_cast<size_t>(change.from)],
                         kColourNames[static_cast<size_t>(change.to)]);
   text += "|";
@@ -97,13 +97,13 @@ TEST(Rollout, UnknownNamesAreAnsweredWithThoseThereAre) {
 }
 
 TEST(Rollout, TargetsBeforeAreWhatTheOldestLaterFlipLeft) {
-  const auto targets = targets_before({R"([{"service":"a","from":"blue","to":"green"}])",
-                                       R"([{"service":"a","from":"green","to":"blue"},)"
-                                       R"({"service":"b","from":"blue","to":"green"}])",
-                                       "no JSON"});
-  EXPECT_EQ(targets.at("a"), kGreen);
-  EXPECT_EQ(targets.at("b"), kBlue);
-  EXPECT_EQ(targets.size(), 2u);
+  const auto splits = colours_before({R"([{"service":"a","from":"blue","to":"green"}])",
+                                      R"([{"service":"a","from":"green","to":"blue"},)"
+                                      R"({"service":"b","from":"blue","to":"green"}])",
+                                      "no JSON"});
+  EXPECT_EQ(splits.at("a"), kGreen);
+  EXPECT_EQ(splits.at("b"), kBlue);
+  EXPECT_EQ(splits.size(), 2u);
 }
 
 TEST(Rollout, LongListsAreCutShort) {

@@ -287,11 +287,11 @@ class Sequence {
     generation_ = generation;
     ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane_->generation() >= generation; })) << trace_;
     const Ruleset& rules = dataplane_->ruleset();
-    const Targets& targets = dataplane_->targets();
+    const TrafficSplits& splits = dataplane_->splits();
     for (uint16_t id = 0; id < kMaxServices; ++id) {
       const ServiceRule& rule = rules.services[id];
       if ((rule.flags & kServicePresent) == 0 || (rule.flags & kServiceRetired) != 0) continue;
-      ASSERT_NE(rule.pools[static_cast<size_t>(targets.services[id].active)].size, 0u) << trace_;
+      ASSERT_NE(rule.pools[static_cast<size_t>(splits.services[id].active)].size, 0u) << trace_;
     }
   }
 

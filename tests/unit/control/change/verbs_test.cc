@@ -209,14 +209,14 @@ TEST_F(Verbs, ADrainThatEndsWithResetDoesSoByAPublicationAtItsDeadline) {
   const ApiReply drain =
       home.post("/v1/drain", R"({"services":["service-a"],"timeout":"500ms","then":"reset"})");
   ASSERT_EQ(drain.status, 200u) << drain.body;
-  EXPECT_EQ(dataplane->targets().services[0].reset_before, 0u);
-  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane->targets().services[0].reset_before != 0; }));
-  EXPECT_EQ(dataplane->targets().services[0].reset_before, dataplane->generation());
+  EXPECT_EQ(dataplane->splits().services[0].reset_before, 0u);
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane->splits().services[0].reset_before != 0; }));
+  EXPECT_EQ(dataplane->splits().services[0].reset_before, dataplane->generation());
   EXPECT_EQ(home.service("service-a")["draining"]["state"], "resetting");
   const nlohmann::json row = home.get("/v1/history?limit=1").body["changes"][0];
   EXPECT_EQ(row["verb"], "reset");
   home.flip("service-a", "blue");
-  EXPECT_EQ(dataplane->targets().services[0].reset_before, 0u) << "a flip back stops it";
+  EXPECT_EQ(dataplane->splits().services[0].reset_before, 0u) << "a flip back stops it";
 }
 
 TEST_F(Verbs, TheHistoryTellsWhoDidWhatAndHowItEnded) {

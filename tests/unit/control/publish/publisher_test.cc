@@ -9,7 +9,7 @@
 namespace teal {
 namespace {
 
-const std::vector<TargetUpdate> kToGreen = {
+const std::vector<SplitUpdate> kToGreen = {
     {3, {.active = Colour::kGreen, .previous = Colour::kBlue, .drain_ticks = 1}}};
 
 class PublisherTest : public testing::Test {
@@ -19,7 +19,7 @@ class PublisherTest : public testing::Test {
     auto rules = std::make_unique<Ruleset>();
     rules->maglev_used = 2;
     rules->maglev[1] = 42;
-    ASSERT_TRUE(publisher.publish_all(generation, *rules, Targets{}));
+    ASSERT_TRUE(publisher.publish_all(generation, *rules, TrafficSplits{}));
   }
 
   TempDir dir;
@@ -27,13 +27,13 @@ class PublisherTest : public testing::Test {
 };
 
 TEST_F(PublisherTest, AnAbsentSegmentIsNoError) {
-  const auto news = publisher.follow();
+  const auto news = publisher.refresh();
   ASSERT_TRUE(news);
   EXPECT_FALSE(news->new_segment);
   EXPECT_FALSE(publisher.attached());
   EXPECT_FALSE(publisher.dataplane_running());
   EXPECT_EQ(publisher.generation(), 0u);
-  EXPECT_EQ(publisher.targets(), nullptr);
+  EXPECT_EQ(publisher.splits(), nullptr);
   EXPECT_TRUE(publisher.grace_period_over());
 }
 
@@ -41,22 +41,22 @@ TEST_F(PublisherTest, AForeignFileIsRefused) {
   FILE* file = fopen(dir.file("segment").c_str(), "w");
   fputs("no segment", file);
   fclose(file);
-  const auto news = publisher.follow();
+  const auto news = publisher.refresh();
   ASSERT_FALSE(news);
   EXPECT_NE(news.error().find("segment"), std::string::npos) << news.error();
 }
 
 TEST_F(PublisherTest, FollowsTheSegmentAndItsDataplane) {
   FakeDataplane dataplane(dir.path());
-  auto news = publisher.follow();
+  auto news = publisher.refresh();
   EXPECT_TRUE(news->new_segment && news->dataplane_started);
   EXPECT_TRUE(publisher.dataplane_running());
-  news = publisher.follow();
+  news = publisher.refresh();
   EXPECT_FALSE(news->new_segment || news->dataplane_started);
   dataplane.stop();
   EXPECT_FALSE(publisher.dataplane_running());
   FakeDataplane again(dir.path());
-  news = publisher.follow();
+  news = publisher.refresh();
   EXPECT_FALSE(news->new_segment);
   EXPECT_TRUE(news->dataplane_started);
 }
@@ -64,42 +64,42 @@ TEST_F(PublisherTest, FollowsTheSegmentAndItsDataplane) {
 TEST_F(PublisherTest, FollowsASegmentThatReplacesTheFirst) {
   {
     FakeDataplane dataplane(dir.path());
-    ASSERT_TRUE(publisher.follow());
+    ASSERT_TRUE(publisher.refresh());
     publish_first();
   }
   std::filesystem::remove(std::filesystem::canonical(dir.file("segment")));
   std::filesystem::remove(dir.file("segment"));
-  ASSERT_TRUE(publisher.follow());
+  ASSERT_TRUE(publisher.refresh());
   EXPECT_FALSE(publisher.attached());
   FakeDataplane other(dir.path());
-  EXPECT_TRUE(publisher.follow()->new_segment);
+  EXPECT_TRUE(publisher.refresh()->new_segment);
   EXPECT_EQ(publisher.generation(), 0u);
 }
 
 TEST_F(PublisherTest, AFlipCopiesTheTargetsAndKeepsTheRuleset) {
   FakeDataplane dataplane(dir.path());
-  ASSERT_TRUE(publisher.follow());
+  ASSERT_TRUE(publisher.refresh());
   publish_first();
   const Ruleset* rules = publisher.ruleset();
   EXPECT_EQ(rules->maglev[1], 42);
-  ASSERT_TRUE(publisher.publish_targets(2, kToGreen));
+  ASSERT_TRUE(publisher.publish_splits(2, kToGreen));
   EXPECT_EQ(publisher.ruleset(), rules);
-  EXPECT_EQ(publisher.targets()->services[3].active, Colour::kGreen);
+  EXPECT_EQ(publisher.splits()->services[3].active, Colour::kGreen);
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.adoption(true).complete(); }));
-  ASSERT_TRUE(publisher.publish_targets(3, std::vector<TargetUpdate>{{4, {.active = Colour::kGreen}}}));
-  EXPECT_EQ(publisher.targets()->services[3].active, Colour::kGreen) << "what other flips did stays";
+  ASSERT_TRUE(publisher.publish_splits(3, std::vector<SplitUpdate>{{4, {.active = Colour::kGreen}}}));
+  EXPECT_EQ(publisher.splits()->services[3].active, Colour::kGreen) << "what other flips did stays";
   EXPECT_TRUE(FakeDataplane::wait_for([&] { return publisher.adopted_generation(true) == 3; }));
 }
 
 TEST_F(PublisherTest, AdoptionIsOfEveryWorker) {
   FakeDataplane dataplane(dir.path(), 3);
-  ASSERT_TRUE(publisher.follow());
+  ASSERT_TRUE(publisher.refresh());
   publish_first();
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.adoption(true).complete(); }));
   EXPECT_EQ(publisher.adoption(true).adopted, 3u);
   dataplane.hold_still(true);
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  ASSERT_TRUE(publisher.publish_targets(2, kToGreen));
+  ASSERT_TRUE(publisher.publish_splits(2, kToGreen));
   EXPECT_FALSE(publisher.adoption(true).complete());
   EXPECT_EQ(publisher.adopted_generation(true), 1u);
   EXPECT_FALSE(publisher.grace_period_over());
@@ -110,27 +110,27 @@ TEST_F(PublisherTest, AdoptionIsOfEveryWorker) {
 
 TEST_F(PublisherTest, AStalledWorkerStopsOnlyTheLastOfTheSlots) {
   FakeDataplane dataplane(dir.path());
-  ASSERT_TRUE(publisher.follow());
+  ASSERT_TRUE(publisher.refresh());
   publish_first();
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.grace_period_over(); }));
   dataplane.hold_still(true);
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
   uint64_t generation = 2;
-  while (generation < 1000 && publisher.publish_targets(generation, kToGreen)) ++generation;
-  EXPECT_EQ(generation, 2 + kTargetSlots - 1);
+  while (generation < 1000 && publisher.publish_splits(generation, kToGreen)) ++generation;
+  EXPECT_EQ(generation, 2 + kSplitSlots - 1);
   EXPECT_EQ(publisher.generation(), generation - 1) << "what found no slot was not published";
   dataplane.hold_still(false);
-  EXPECT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_targets(generation, kToGreen); }));
+  EXPECT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_splits(generation, kToGreen); }));
 }
 
 TEST_F(PublisherTest, ADeadDataplaneHoldsNoSlot) {
   FakeDataplane dataplane(dir.path());
-  ASSERT_TRUE(publisher.follow());
+  ASSERT_TRUE(publisher.refresh());
   publish_first();
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.adoption(true).complete(); }));
   dataplane.die();
   for (uint64_t generation = 2; generation < 300; ++generation) {
-    ASSERT_TRUE(publisher.publish_targets(generation, kToGreen)) << generation;
+    ASSERT_TRUE(publisher.publish_splits(generation, kToGreen)) << generation;
     ASSERT_TRUE(publisher.adoption(publisher.dataplane_running()).complete());
   }
   EXPECT_TRUE(publisher.grace_period_over());
@@ -140,7 +140,7 @@ TEST_F(PublisherTest, ADeadDataplaneHoldsNoSlot) {
 
 TEST_F(PublisherTest, FlowsAreSummedOverTheWorkers) {
   FakeDataplane dataplane(dir.path(), 2);
-  ASSERT_TRUE(publisher.follow());
+  ASSERT_TRUE(publisher.refresh());
   EXPECT_FALSE(publisher.holds_flows(7));
   dataplane.segment().worker(0).flows[7][1].live = 2;
   dataplane.segment().worker(1).flows[7][1].live = 3;

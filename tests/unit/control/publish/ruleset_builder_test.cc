@@ -51,7 +51,7 @@ std::set<uint16_t> ids_of(const Ruleset& ruleset, uint16_t service, Colour colou
 }
 
 TEST(RulesetBuilder, FillsASmallPlan) {
-  Plan plan;
+  RulesetInput plan;
   plan.timeouts = {1, 2, 3, 4, 5};
   plan.services = {service(7, "198.18.0.10:80"), service(1023, "[fd18::10]:80")};
   plan.services[1].affinity_client = true;
@@ -91,7 +91,7 @@ TEST(RulesetBuilder, EmptyPlanKnowsNoSocket) {
 }
 
 TEST(RulesetBuilder, RetiredAreClassifiedButNotChosen) {
-  Plan plan;
+  RulesetInput plan;
   plan.services = {service(1, "198.18.0.10:80"), service(2, "198.18.0.11:80")};
   plan.services[1].retired = true;
   plan.backends = {backend(10, 1, "198.18.2.11:8080", 1, 1), backend(11, 1, "198.18.2.12:8080", 1, 1),
@@ -157,14 +157,14 @@ class RandomSockets {
 };
 
 // As many services and backends as there can be, with ids in no order.
-Plan random_plan(RandomSockets& sockets, uint32_t services, uint32_t backends) {
+RulesetInput random_plan(RandomSockets& sockets, uint32_t services, uint32_t backends) {
   auto& random = sockets.random();
   std::vector<uint16_t> service_ids(kMaxServices), backend_ids(kMaxBackends);
   std::iota(service_ids.begin(), service_ids.end(), uint16_t{0});
   std::iota(backend_ids.begin(), backend_ids.end(), uint16_t{0});
   std::shuffle(service_ids.begin(), service_ids.end(), random);
   std::shuffle(backend_ids.begin(), backend_ids.end(), random);
-  Plan plan;
+  RulesetInput plan;
   for (uint32_t i = 0; i < services; ++i) {
     const uint8_t protocol = random() % 4 == 0 ? kProtocolUdp : kProtocolTcp;
     plan.services.push_back({.id = service_ids[i],
@@ -194,7 +194,7 @@ TEST_P(RandomPlans, AnswerAsAMapDoes) {
   RandomSockets sockets(GetParam());
   const bool full = GetParam() % 2 == 0;
   const auto out = used_slot();
-  const Plan plan = random_plan(sockets, full ? kMaxServices : 37, full ? kMaxBackends : 301);
+  const RulesetInput plan = random_plan(sockets, full ? kMaxServices : 37, full ? kMaxBackends : 301);
   ASSERT_TRUE(build_ruleset(plan, *out));
 
   std::map<Socket, uint16_t, SocketLess> vips, backends;
@@ -265,8 +265,8 @@ INSTANTIATE_TEST_SUITE_P(RulesetBuilder, RandomPlans, testing::Range(1u, 7u));
 
 TEST(RulesetBuilder, NothingOfTheSlotBeforeShows) {
   RandomSockets sockets(11);
-  const Plan large = random_plan(sockets, kMaxServices, kMaxBackends);
-  const Plan small = random_plan(sockets, 3, 9);
+  const RulesetInput large = random_plan(sockets, kMaxServices, kMaxBackends);
+  const RulesetInput small = random_plan(sockets, 3, 9);
   const auto reused = used_slot();
   const auto fresh = std::make_unique<Ruleset>();
   ASSERT_TRUE(build_ruleset(large, *reused));
@@ -289,7 +289,7 @@ TEST(RulesetBuilder, NothingOfTheSlotBeforeShows) {
 TEST(RulesetBuilder, ArenaSufficesForEverySplit) {
   for (const uint32_t services : {1u, 2u, 12u, 25u, 99u, 1024u}) {
     RandomSockets sockets(services);
-    Plan plan = random_plan(sockets, services, kMaxBackends);
+    RulesetInput plan = random_plan(sockets, services, kMaxBackends);
     for (uint32_t i = 0; i < kMaxBackends; ++i) {
       NumberedService& owner = plan.services[i % services];
       owner.retired = false;
@@ -311,7 +311,7 @@ TEST(RulesetBuilder, ArenaSufficesForEverySplit) {
 
 // The config check never lets such a plan through: each backend is in two pools at most.
 TEST(RulesetBuilder, TellsWhatTheArenaLacks) {
-  Plan plan;
+  RulesetInput plan;
   for (uint32_t i = 0; i < 1024; ++i) {
     plan.services.push_back({.id = static_cast<uint16_t>(i)});
     plan.services.back().vip = socket_of(("198.18.0.10:" + std::to_string(i + 1)).c_str());

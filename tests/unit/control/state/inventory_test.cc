@@ -67,7 +67,7 @@ TEST(Inventory, WhatLeavesIsRetiredAndKeepsItsId) {
   EXPECT_EQ(find(after, "198.18.2.31:8080")->id, 7);
   EXPECT_TRUE(after.has_retired());
 
-  const Plan plan = make_plan(after, config);
+  const RulesetInput plan = ruleset_input(after, config);
   EXPECT_EQ(plan.services.size(), 4u);
   const auto retired =
       std::count_if(plan.backends.begin(), plan.backends.end(), [](const NumberedBackend& backend) {
@@ -120,7 +120,7 @@ TEST(Inventory, ABackendThatMovesToAnotherServiceGetsANewId) {
   EXPECT_TRUE(old->retired);
   EXPECT_EQ(old->service, 0) << "flows of the old id stay with the old service";
   auto rules = std::make_unique<Ruleset>();
-  EXPECT_TRUE(build_ruleset(make_plan(after, config), *rules)) << "sockets are unique";
+  EXPECT_TRUE(build_ruleset(ruleset_input(after, config), *rules)) << "sockets are unique";
 }
 
 TEST(Inventory, RunsOutOfIdsAloud) {
@@ -140,10 +140,10 @@ TEST(Inventory, LearnsALaterFlipFromTheSegmentAndNoEarlierOne) {
   Inventory inventory = numbered({}, shop_config());
   inventory.services[1].active = Colour::kGreen;
   inventory.services[1].flip_generation = 30;
-  Targets targets{};
-  targets.services[0] = {Colour::kGreen, Colour::kBlue, 0, 40, 900, 100};
-  targets.services[1] = {Colour::kBlue, Colour::kGreen, 0, 20, 900, 100};
-  EXPECT_EQ(learn_targets(inventory, 40, targets, 1000, 50'000), std::vector<uint16_t>{0});
+  TrafficSplits splits{};
+  splits.services[0] = {Colour::kGreen, Colour::kBlue, 0, 40, 900, 100};
+  splits.services[1] = {Colour::kBlue, Colour::kGreen, 0, 20, 900, 100};
+  EXPECT_EQ(learn_splits(inventory, 40, splits, 1000, 50'000), std::vector<uint16_t>{0});
   EXPECT_EQ(inventory.services[0].active, Colour::kGreen);
   EXPECT_EQ(inventory.services[0].previous, Colour::kBlue);
   EXPECT_EQ(inventory.services[0].flip_generation, 40u);
@@ -153,10 +153,10 @@ TEST(Inventory, LearnsALaterFlipFromTheSegmentAndNoEarlierOne) {
 
 TEST(Inventory, GenerationsAbove32BitsAreLearntWhole) {
   Inventory inventory = numbered({}, shop_config());
-  Targets targets{};
+  TrafficSplits splits{};
   const uint64_t flip = 0x1'ffff'fff0, now = 0x2'0000'0005;
-  targets.services[0] = {Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(flip), 900, 100};
-  learn_targets(inventory, now, targets, 1000, 50'000);
+  splits.services[0] = {Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(flip), 900, 100};
+  learn_splits(inventory, now, splits, 1000, 50'000);
   EXPECT_EQ(inventory.services[0].flip_generation, flip);
 }
 
@@ -169,15 +169,15 @@ TEST(Inventory, TargetsKeepTheSegmentsTimeOfTheSameFlip) {
   inventory.services[0].flipped_at_ms = 1'000'000;
   const uint32_t drain = drain_ticks(kDefaultDrain);
   // Another boot: reckoned from the wall clock, 2 s ago.
-  const Targets fresh = make_targets(inventory, config, nullptr, 5000, 1'002'000);
+  const TrafficSplits fresh = make_splits(inventory, config, nullptr, 5000, 1'002'000);
   EXPECT_EQ(fresh.services[0].flipped_at_tick, 4800u);
   EXPECT_EQ(fresh.services[0].drain_ticks, drain);
   EXPECT_EQ(fresh.services[1].drain_ticks, 0u) << "never flipped";
   // The same segment: as it was, even though the wall clock was set.
-  const Targets again = make_targets(inventory, config, &fresh, 6000, 9'000'000);
-  EXPECT_TRUE(same_targets(inventory, fresh, again));
+  const TrafficSplits again = make_splits(inventory, config, &fresh, 6000, 9'000'000);
+  EXPECT_TRUE(same_splits(inventory, fresh, again));
   // Long ago: the drain is over, and stays over.
-  const Targets late = make_targets(inventory, config, nullptr, 5000, 1'000'000'000'000);
+  const TrafficSplits late = make_splits(inventory, config, nullptr, 5000, 1'000'000'000'000);
   EXPECT_EQ(5000u - late.services[0].flipped_at_tick, drain);
 }
 
@@ -185,10 +185,10 @@ TEST(Inventory, OfARulesetGivesTheSameRulesAgain) {
   const Config config = shop_config();
   const Inventory before = numbered({}, config);
   auto rules = std::make_unique<Ruleset>(), again = std::make_unique<Ruleset>();
-  ASSERT_TRUE(build_ruleset(make_plan(before, config), *rules));
-  const Targets targets = make_targets(before, config, nullptr, 1, 1);
-  const Inventory recovered = numbered(inventory_of(*rules, targets), config);
-  ASSERT_TRUE(build_ruleset(make_plan(recovered, config), *again));
+  ASSERT_TRUE(build_ruleset(ruleset_input(before, config), *rules));
+  const TrafficSplits splits = make_splits(before, config, nullptr, 1, 1);
+  const Inventory recovered = numbered(inventory_of(*rules, splits), config);
+  ASSERT_TRUE(build_ruleset(ruleset_input(recovered, config), *again));
   EXPECT_TRUE(same_rules(*rules, *again));
   EXPECT_EQ(recovered.services.size(), before.services.size());
   EXPECT_EQ(recovered.service("service-b")->id, before.service("service-b")->id);
@@ -198,13 +198,13 @@ TEST(Inventory, OtherRulesAreNotTheSame) {
   Config config = shop_config();
   const Inventory inventory = numbered({}, config);
   auto rules = std::make_unique<Ruleset>(), other = std::make_unique<Ruleset>();
-  ASSERT_TRUE(build_ruleset(make_plan(inventory, config), *rules));
+  ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
   config.services[0].pools[0][0].weight = 3;
-  ASSERT_TRUE(build_ruleset(make_plan(inventory, config), *other));
+  ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *other));
   EXPECT_FALSE(same_rules(*rules, *other)) << "a weight";
   config = shop_config();
   config.timeouts.tcp_closed += 1;
-  ASSERT_TRUE(build_ruleset(make_plan(inventory, config), *other));
+  ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *other));
   EXPECT_FALSE(same_rules(*rules, *other)) << "a timeout";
 }
 

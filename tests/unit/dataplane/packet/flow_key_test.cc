@@ -76,8 +76,8 @@ constexpr uint64_t kSeeds[] = {0,
                                0x407a3ee114464164,
                                0xa2d2ee362e0d74a1};
 
-// Places all clients of all patterns by all seeds, and wants each time an even result.
-void expect_even(size_t places, const std::function<size_t(const Client&, uint64_t seed)>& place) {
+// ConnectionSlots all clients of all patterns by all seeds, and wants each time an even result.
+void expect_even(size_t places, const std::function<size_t(const Client&, uint64_t seed)>& location) {
   for (const Pattern& pattern : kPatterns) {
     for (const uint64_t seed : kSeeds) {
       std::vector<uint32_t> counts(places);

@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -111,10 +111,10 @@ TEST_F(Promise3, NoBurstSeesOneServiceFlippedAndAnotherNot) {
       for (const uint16_t service : {kWeb, kEcho}) point_target(service, to);
       const auto slot = writer().free_target_slot();
       if (!slot) continue;
-      segment().targets(*slot) = *targets;
+      segment().splits(*slot) = *splits;
       writer().publish({.generation = next_generation(),
                         .ruleset_slot = writer().current().ruleset_slot,
-                        .target_slot = *slot});
+                        .split_slot = *slot});
     }
   });
   std::set<Colour> seen;
@@ -149,7 +149,7 @@ TEST_F(Promise4, AFlipLosesNoPacket) {
     }
     for (const uint16_t service : {kWeb, kEcho})
       point_target(service, i % 2 == 0 ? Colour::kGreen : Colour::kBlue);
-    publish_targets();
+    publish_splits();
     settle();
     arrived += static_cast<uint32_t>(collect().size());
   }
@@ -248,7 +248,7 @@ TEST_F(Promise6, TwoPacketsOfANewFlowInOneBurstMakeOneFlow) {
   }
   EXPECT_EQ(flows(), 2u);
   EXPECT_EQ(count(Event::k_flows_created), 2u);
-  EXPECT_EQ(count(Event::k_flows_adopted), 0u);
+  EXPECT_EQ(count(Event::k_flows_midstream), 0u);
 }
 
 TEST_F(Promise6, RstAndSynOfOneTupleInOneBurstReplaceTheFlow) {
@@ -323,9 +323,9 @@ TEST_F(Promise10, ForwardingDoesNotNoticeADaemonThatDiesHalfWayThroughAPublicati
   const uint16_t backend = open_flow(old_client);
   const uint64_t acknowledged = flip({kWeb}, Colour::kGreen);
   // It had written a slot and not yet the word.
-  auto half_done = std::make_unique<Targets>(*targets);
+  auto half_done = std::make_unique<TrafficSplits>(*splits);
   half_done->services[kWeb].active = Colour::kBlue;
-  segment().targets(*writer().free_target_slot()) = *half_done;
+  segment().splits(*writer().free_target_slot()) = *half_done;
   restart_writer();
   EXPECT_EQ(send_from_client(old_client), backend);
   EXPECT_EQ(colour_of(send_from_client(client(kWeb, 1), kSyn)), Colour::kGreen)
@@ -338,7 +338,7 @@ TEST_F(Promise10, ForwardingDoesNotNoticeADaemonThatDiesHalfWayThroughAPublicati
 // ---- choice
 
 TEST_F(Choice, ShareSplitsNewFlowsWithinBounds) {
-  targets->services[kWeb].other_share = 2'500;
+  splits->services[kWeb].other_share = 2'500;
   start({.flow_capacity = 20'000});
   uint32_t green = 0;
   constexpr uint32_t kFlows = 4'000;  // 25 % of them: 1,000, standard deviation 27
@@ -350,18 +350,18 @@ TEST_F(Choice, ShareSplitsNewFlowsWithinBounds) {
 
 TEST_F(Choice, ShareOf0And1AreWhole) {
   start();
-  targets->services[kWeb].other_share = kShareOne;
-  publish_targets();
+  splits->services[kWeb].other_share = kShareOne;
+  publish_splits();
   for (uint32_t i = 0; i < 50; ++i)
     EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kGreen);
-  targets->services[kWeb].other_share = 0;
-  publish_targets();
+  splits->services[kWeb].other_share = 0;
+  publish_splits();
   for (uint32_t i = 50; i < 100; ++i)
     EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kBlue);
 }
 
 TEST_F(Choice, ShareTakesItsFlowsFromAllBackends) {
-  targets->services[kWeb].other_share = 5'000;
+  splits->services[kWeb].other_share = 5'000;
   start();
   std::vector<uint32_t> flows_of(4);
   for (uint32_t i = 0; i < 200; ++i) ++flows_of[send_from_client(client(kWeb, i), kSyn)];

@@ -4,7 +4,7 @@
 #include <bit>
 #include <utility>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -325,7 +325,7 @@ TEST_F(Forwarding, CountersPerServiceAndColourCountPacketsAndBytes) {
   pass(kBack, from_backend(who, backend, kAck, "0123456789"));
   const ServiceColourCounters& blue = segment().worker(0).services[kWeb][0];
   EXPECT_EQ(blue.new_flows.read(), 1u);
-  EXPECT_EQ(blue.adopted.read(), 0u);
+  EXPECT_EQ(blue.midstream.read(), 0u);
   EXPECT_EQ(blue.packets[0].read(), 2u);
   EXPECT_EQ(blue.bytes[0].read(), 108u);
   EXPECT_EQ(blue.packets[1].read(), 2u);

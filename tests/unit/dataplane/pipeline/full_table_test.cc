@@ -4,7 +4,7 @@
 #include <chrono>
 #include <thread>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {

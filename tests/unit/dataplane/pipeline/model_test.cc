@@ -8,7 +8,7 @@
 #include <unordered_map>
 
 #include "dataplane/pipeline/phase.h"
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -46,7 +46,7 @@ class ModelTest : public SwitchTest {
     if (flags & kTcpRst) return FlowEvent::kRst;
     if (flags & kTcpFin) return FlowEvent::kFin;
     if (flags & kTcpSyn) return FlowEvent::kSyn;
-    return data ? FlowEvent::kData : FlowEvent::kQuiet;
+    return data ? FlowEvent::kData : FlowEvent::kBareAck;
   }
 
   uint8_t random_flags() {
@@ -55,7 +55,7 @@ class ModelTest : public SwitchTest {
   }
 
   static void move(ModelFlow& flow, bool tcp, bool from_backend, FlowEvent event) {
-    if (proves(flow.phase, !tcp, from_backend, event)) flow.unproven = false;
+    if (assures(flow.phase, !tcp, from_backend, event)) flow.unproven = false;
     if (tcp)
       flow.phase = next_phase(flow.phase, from_backend, event);
     else if (from_backend)
@@ -64,15 +64,15 @@ class ModelTest : public SwitchTest {
 
   Expected client_packet(uint32_t number, uint8_t flags, bool data) {
     const Client who = tuple(number);
-    const Target& target = targets->services[who.service];
+    const TrafficSplit& split = splits->services[who.service];
     auto found = model_.find(number);
-    if (found != model_.end() && ends_before_client_packet(found->second, is_tcp(number), flags, target)) {
+    if (found != model_.end() && ends_before_client_packet(found->second, is_tcp(number), flags, split)) {
       model_.erase(found);
       found = model_.end();
     }
     if (found == model_.end()) {
       const bool adopted = is_tcp(number) && flags != kSyn;
-      const Colour colour = adopted && target.drain_ticks != 0 ? target.previous : target.active;
+      const Colour colour = adopted && split.drain_ticks != 0 ? split.previous : split.active;
       if (!is_tcp(number) || (flags & kTcpRst) == 0)
         model_[number] = {kNoId, FlowPhase::kEmbryonic, true, static_cast<uint32_t>(next_generation() - 1)};
       return {Fate::kToBackend, who, kNoId, colour};
@@ -93,10 +93,11 @@ class ModelTest : public SwitchTest {
     return {Fate::kToClient, who, backend, {}};
   }
 
-  bool ends_before_client_packet(const ModelFlow& flow, bool tcp, uint8_t flags, const Target& target) const {
+  bool ends_before_client_packet(const ModelFlow& flow, bool tcp, uint8_t flags,
+                                 const TrafficSplit& split) const {
     if (tcp) return flags == kSyn && (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting);
     return plan.services[plan.backends[flow.backend].service].udp_cut &&
-           colour_of(flow.backend) != target.active && flow.birth_generation < target.flip_generation;
+           colour_of(flow.backend) != split.active && flow.birth_generation < split.flip_generation;
   }
 
   // Nothing passes but a RST.
@@ -114,10 +115,10 @@ class ModelTest : public SwitchTest {
   // enough, and of those begun the ends answer, or not.
   void reset_round(uint32_t workers) {
     const auto service = static_cast<uint16_t>(below(kServices));
-    Target& target = targets->services[service];
+    TrafficSplit& split = splits->services[service];
     const auto next = static_cast<uint32_t>(next_generation());
-    target.reset_before = next - std::min(below(30), next - 1);
-    publish_targets();
+    split.reset_before = next - std::min(below(30), next - 1);
+    publish_splits();
     settle();
     restart(workers);
     settle();
@@ -127,7 +128,7 @@ class ModelTest : public SwitchTest {
       if (found == model_.end() || number % kServices != service) continue;
       ModelFlow& flow = found->second;
       if (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting ||
-          colour_of(flow.backend) == target.active || flow.birth_generation >= target.reset_before)
+          colour_of(flow.backend) == split.active || flow.birth_generation >= split.reset_before)
         continue;
       if (!is_tcp(number) || (flow.phase == FlowPhase::kEmbryonic && flow.unproven)) {
         model_.erase(found);
@@ -137,8 +138,8 @@ class ModelTest : public SwitchTest {
       }
     }
     EXPECT_EQ(collect().size(), probes);
-    target.reset_before = 0;
-    publish_targets();
+    split.reset_before = 0;
+    publish_splits();
     settle();
     for (uint32_t number = 0; number < kTuples; ++number) {
       while (model_.contains(number) && model_[number].phase == FlowPhase::kResetting && !HasFatalFailure())
@@ -204,7 +205,7 @@ class ModelTest : public SwitchTest {
     const auto found = model_.find(number);
     ASSERT_EQ(phase_of(who), found == model_.end() ? std::nullopt : std::optional(found->second.phase))
         << "tuple " << number;
-    ASSERT_EQ(is_unproven(who), found != model_.end() && found->second.unproven) << "tuple " << number;
+    ASSERT_EQ(is_unassured(who), found != model_.end() && found->second.unproven) << "tuple " << number;
   }
 
   void change_weights() {

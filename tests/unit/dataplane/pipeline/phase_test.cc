@@ -12,7 +12,7 @@ constexpr std::array kPhases = {FlowPhase::kEmbryonic,  FlowPhase::kEstablished,
                                 FlowPhase::kBackendFin, FlowPhase::kClosed,      FlowPhase::kReset,
                                 FlowPhase::kResetting};
 static_assert(kPhases.size() == static_cast<size_t>(FlowPhase::kCount));
-constexpr std::array kEvents = {FlowEvent::kQuiet, FlowEvent::kData, FlowEvent::kSyn, FlowEvent::kFin,
+constexpr std::array kEvents = {FlowEvent::kBareAck, FlowEvent::kData, FlowEvent::kSyn, FlowEvent::kFin,
                                 FlowEvent::kRst};
 constexpr bool kFromClient = false, kFromBackend = true;
 
@@ -78,7 +78,7 @@ TEST(Phase, DataRestoresAFlowThatAForgedRstOrFinShortened) {
 TEST(Phase, DataOfTheClientAfterARstWaitsForTheBackendsAnswer) {
   const FlowPhase asked = next_phase(FlowPhase::kReset, kFromClient, FlowEvent::kData);
   EXPECT_EQ(asked, FlowPhase::kEmbryonic);
-  EXPECT_EQ(next_phase(asked, kFromBackend, FlowEvent::kQuiet), FlowPhase::kEstablished);
+  EXPECT_EQ(next_phase(asked, kFromBackend, FlowEvent::kBareAck), FlowPhase::kEstablished);
 }
 
 TEST(Phase, AfterBothFinsDataTakesBackThatOfItsSenderAlone) {
@@ -88,7 +88,7 @@ TEST(Phase, AfterBothFinsDataTakesBackThatOfItsSenderAlone) {
 
 TEST(Phase, SegmentsWithoutDataLeaveAClosingFlowClosing) {
   for (const FlowPhase phase : {FlowPhase::kClosed, FlowPhase::kReset}) {
-    for (const FlowEvent event : {FlowEvent::kQuiet, FlowEvent::kSyn, FlowEvent::kFin}) {
+    for (const FlowEvent event : {FlowEvent::kBareAck, FlowEvent::kSyn, FlowEvent::kFin}) {
       EXPECT_EQ(next_phase(phase, kFromClient, event), phase);
       EXPECT_EQ(next_phase(phase, kFromBackend, event), phase);
     }
@@ -113,16 +113,16 @@ TEST(Phase, TcpIsProvenByTheClientsAnswerToTheBackendsAnswer) {
     const bool answered = phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset;
     for (const FlowEvent event : kEvents) {
       const bool answer = event != FlowEvent::kSyn && event != FlowEvent::kRst;
-      EXPECT_EQ(proves(phase, kTcp, kFromClient, event), answered && answer);
-      EXPECT_FALSE(proves(phase, kTcp, kFromBackend, event));
+      EXPECT_EQ(assures(phase, kTcp, kFromClient, event), answered && answer);
+      EXPECT_FALSE(assures(phase, kTcp, kFromBackend, event));
     }
   }
 }
 
 TEST(Phase, UdpIsProvenByTheBackend) {
   for (const FlowPhase phase : {FlowPhase::kEmbryonic, FlowPhase::kEstablished}) {
-    EXPECT_FALSE(proves(phase, kUdp, kFromClient, FlowEvent::kData));
-    EXPECT_TRUE(proves(phase, kUdp, kFromBackend, FlowEvent::kData));
+    EXPECT_FALSE(assures(phase, kUdp, kFromClient, FlowEvent::kData));
+    EXPECT_TRUE(assures(phase, kUdp, kFromBackend, FlowEvent::kData));
   }
 }
 
@@ -135,9 +135,10 @@ TEST(Phase, NoOrderOfTheClientsSegmentsAloneProvesATcpFlow) {
     const FlowPhase phase = *todo.begin();
     todo.erase(todo.begin());
     reached.insert(phase);
-    EXPECT_LE(timeout_ticks(timeouts, FlowState{.phase = phase, .flags = kFlowUnproven}), timeouts.embryonic);
+    EXPECT_LE(timeout_ticks(timeouts, FlowState{.phase = phase, .flags = kFlowUnassured}),
+              timeouts.embryonic);
     for (const FlowEvent event : kEvents) {
-      EXPECT_FALSE(proves(phase, kTcp, kFromClient, event));
+      EXPECT_FALSE(assures(phase, kTcp, kFromClient, event));
       if (const FlowPhase next = next_phase(phase, kFromClient, event); !reached.contains(next))
         todo.insert(next);
     }
@@ -155,7 +156,7 @@ TEST(Phase, TcpEventTakesRstBeforeFinBeforeSynBeforeData) {
   EXPECT_EQ(tcp_event(packet), FlowEvent::kFin);
   packet.tcp_flags |= kTcpRst;
   EXPECT_EQ(tcp_event(packet), FlowEvent::kRst);
-  EXPECT_EQ(tcp_event(ParsedPacket{}), FlowEvent::kQuiet);
+  EXPECT_EQ(tcp_event(ParsedPacket{}), FlowEvent::kBareAck);
 }
 
 TEST(Phase, EachPhaseHasItsTimeout) {
@@ -173,7 +174,7 @@ TEST(Phase, EachPhaseHasItsTimeout) {
   EXPECT_EQ(ticks(FlowPhase::kClosed, 0), 4u);
   EXPECT_EQ(ticks(FlowPhase::kReset, 0), 4u);
   for (const FlowPhase phase : kPhases)
-    EXPECT_EQ(ticks(phase, kFlowUnproven), is_closing(phase) ? 4u : 1u)
+    EXPECT_EQ(ticks(phase, kFlowUnassured), is_closing(phase) ? 4u : 1u)
         << "phase " << static_cast<int>(phase);
 }
 

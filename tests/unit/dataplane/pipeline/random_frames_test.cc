@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <random>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -70,8 +70,8 @@ class Promise16 : public SwitchTest {
 
   // What is older than the flip is reset from now on, every other time.
   void flip_and_reset(uint16_t service) {
-    Target& target = targets->services[service];
-    target.reset_before = below(2) == 0 ? static_cast<uint32_t>(next_generation()) : 0;
+    TrafficSplit& split = splits->services[service];
+    split.reset_before = below(2) == 0 ? static_cast<uint32_t>(next_generation()) : 0;
     flip({service}, static_cast<Colour>(below(2)));
   }
 

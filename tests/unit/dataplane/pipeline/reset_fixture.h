@@ -5,7 +5,7 @@
 #include <set>
 
 #include "dataplane/pipeline/reset.h"
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 
@@ -33,8 +33,8 @@ class ResetTest : public SwitchTest {
 
   // The drain that the latest flip began has come to its deadline: what is older than the flip is reset.
   void reset_drained(uint16_t service) {
-    targets->services[service].reset_before = targets->services[service].flip_generation;
-    publish_targets();
+    splits->services[service].reset_before = splits->services[service].flip_generation;
+    publish_splits();
   }
   // A flow that is kResetting, its first probes sent. Returns its backend.
   uint16_t begin_reset(const Client& who) {

@@ -199,7 +199,7 @@ TEST_F(Embryonic, FlowWhoseBackendAnsweredIsReset) {
   const Client who = client(kWeb);
   const uint16_t backend = send_from_client(who, kSyn);
   pass(kBack, from_backend(who, backend, kSynAck));
-  EXPECT_TRUE(is_unproven(who));
+  EXPECT_TRUE(is_unassured(who));
   flip({kWeb}, Colour::kGreen);
   reset_drained(kWeb);
   EXPECT_EQ(sweep_and_collect().size(), 2u);

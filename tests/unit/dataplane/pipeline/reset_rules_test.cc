@@ -16,16 +16,16 @@ using ResetRate = ResetTest;
 
 TEST(IsToBeReset, ByGenerationsThatMayHaveGoneRoundButNeverByZero) {
   const auto ruleset = std::make_unique<Ruleset>();
-  const auto targets = std::make_unique<Targets>();
-  const Rules rules{*ruleset, *targets, 1};
-  Target& target = targets->services[0];
-  target.active = Colour::kGreen;
+  const auto splits = std::make_unique<TrafficSplits>();
+  const Rules rules{*ruleset, *splits, 1};
+  TrafficSplit& split = splits->services[0];
+  split.active = Colour::kGreen;
   const auto born = [](uint32_t generation) { return Flow{.backend = 0, .birth_generation = generation}; };
-  target.reset_before = 5;
+  split.reset_before = 5;
   EXPECT_TRUE(is_to_be_reset(born(4), rules));
   EXPECT_TRUE(is_to_be_reset(born(0xfffffff0), rules));
   EXPECT_FALSE(is_to_be_reset(born(5), rules));
-  target.reset_before = 0;
+  split.reset_before = 0;
   EXPECT_FALSE(is_to_be_reset(born(0xfffffff0), rules));
 }
 
@@ -37,8 +37,8 @@ TEST_F(ToBeReset, AreFlowsOfTheColourNotActiveThatAreOlder) {
   open_flow(other_service);
   flip({kWeb, kWeb6}, Colour::kGreen);
   open_flow(old_green);
-  targets->services[kWeb].other_share = kShareOne;  // all new flows preview blue
-  publish_targets();
+  splits->services[kWeb].other_share = kShareOne;  // all new flows preview blue
+  publish_splits();
   open_flow(new_blue);
   ASSERT_EQ(flow_of(new_blue)->state.colour(), Colour::kBlue);
   EXPECT_EQ(sweep_and_collect().size(), 0u) << "nobody asked for a reset: then = wait";
@@ -99,8 +99,8 @@ TEST_F(ToBeReset, IsNoFlowAnyMoreOnceTheOperatorFlipsBackButThoseBegunAreComplet
   const Client begun = client(kWeb, 0), spared = client(kWeb, 1);
   const uint16_t backend = begin_reset(begun);
   flip({kWeb}, Colour::kBlue);
-  targets->services[kWeb].reset_before = 0;
-  publish_targets();
+  splits->services[kWeb].reset_before = 0;
+  publish_splits();
   open_flow(spared);
   let_pass(begun, kProbeTicks);
   EXPECT_EQ(sweep_and_collect().size(), 2u);
@@ -263,8 +263,8 @@ TEST_F(Promise7Cut, CutIsForFlowsThatAreOlderThanTheFlip) {
   plan.services[kEcho].udp_cut = true;
   start();
   flip({kEcho}, Colour::kGreen);
-  targets->services[kEcho].other_share = kShareOne;  // all new flows preview blue
-  publish_targets();
+  splits->services[kEcho].other_share = kShareOne;  // all new flows preview blue
+  publish_splits();
   const Client who = client(kEcho);
   const uint16_t backend = open_flow(who);
   ASSERT_EQ(colour_of(backend), Colour::kBlue);

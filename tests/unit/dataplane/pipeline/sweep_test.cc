@@ -12,7 +12,7 @@
 #include "dataplane/pipeline/phase.h"
 #include "dataplane/pipeline/sweep.h"
 #include "tests/unit/dataplane/ring_ports.h"
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -104,9 +104,9 @@ class SweepLateness : public Sweep {
                   .udp_established = 20 + below(1000)};
     } else {
       const auto service = static_cast<uint16_t>(below(kServices));
-      Target& target = targets->services[service];
-      point_target(service, target.active == Colour::kBlue ? Colour::kGreen : Colour::kBlue);
-      if (below(2) == 0) target.reset_before = target.flip_generation;
+      TrafficSplit& split = splits->services[service];
+      point_target(service, split.active == Colour::kBlue ? Colour::kGreen : Colour::kBlue);
+      if (below(2) == 0) split.reset_before = split.flip_generation;
     }
     publish();
   }
@@ -184,8 +184,8 @@ TEST_F(Sweep, BegunResetThatWaitsForTheRateIsTriedInEveryRound) {
     arrive(kFront, from_client(who, kAck));
   }
   point_target(kWeb, Colour::kGreen);
-  targets->services[kWeb].reset_before = targets->services[kWeb].flip_generation;
-  publish_targets();
+  splits->services[kWeb].reset_before = splits->services[kWeb].flip_generation;
+  publish_splits();
   for (uint64_t begun = 1; begun <= 4; ++begun) {
     let_pass_long(kRoundTicks);
     EXPECT_GE(count(Event::k_reset_probes), 2 * begun);

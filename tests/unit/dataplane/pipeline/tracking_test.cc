@@ -4,7 +4,7 @@
 #include <chrono>
 #include <thread>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -46,23 +46,23 @@ TEST_F(Tracking, HandshakeEstablishesAndTwoFinsClose) {
   EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
 }
 
-TEST_F(Tracking, FlowIsUnprovenUntilTheClientAnswersTheBackendsAnswer) {
+TEST_F(Tracking, FlowIsUnassuredUntilTheClientAnswersTheBackendsAnswer) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = send_from_client(who, kSyn);
   send_from_client(who, kAck);  // to what?
-  EXPECT_TRUE(is_unproven(who));
+  EXPECT_TRUE(is_unassured(who));
   pass(kBack, from_backend(who, backend, kSynAck));
   pass(kBack, from_backend(who, backend, kSynAck));
   send_from_client(who, kSyn);
-  EXPECT_TRUE(is_unproven(who));
+  EXPECT_TRUE(is_unassured(who));
   EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 1u);
   send_from_client(who, kAck);
-  EXPECT_FALSE(is_unproven(who));
+  EXPECT_FALSE(is_unassured(who));
   EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 0u);
 }
 
-TEST_F(Tracking, RstOfAClientLeavesItsFlowUnproven) {
+TEST_F(Tracking, RstOfAClientLeavesItsFlowUnassured) {
   start();
   for (const bool answered : {false, true}) {
     const Client who = client(kWeb, answered);
@@ -71,7 +71,7 @@ TEST_F(Tracking, RstOfAClientLeavesItsFlowUnproven) {
     send_from_client(who, kRst);
     EXPECT_EQ(phase_of(who), FlowPhase::kReset);
     send_from_client(who, kAck);
-    EXPECT_TRUE(is_unproven(who));
+    EXPECT_TRUE(is_unassured(who));
   }
   EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 2u);
 }
@@ -85,7 +85,7 @@ TEST_F(Tracking, FlowThatAForgedRstHitGoesOnOnceTheBackendAnswers) {
   EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
   pass(kBack, from_backend(who, backend, kAck));
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
-  EXPECT_FALSE(is_unproven(who));
+  EXPECT_FALSE(is_unassured(who));
 }
 
 TEST_F(Tracking, RefusedConnectionIsClosing) {
@@ -145,10 +145,10 @@ TEST_F(Promise7, AnswerEstablishesAndProves) {
   const uint16_t backend = send_from_client(who);
   EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
   send_from_client(who);
-  EXPECT_TRUE(is_unproven(who));
+  EXPECT_TRUE(is_unassured(who));
   pass(kBack, from_backend(who, backend));
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
-  EXPECT_FALSE(is_unproven(who));
+  EXPECT_FALSE(is_unassured(who));
 }
 
 TEST_F(Promise7, OneWayFlowEndsByTheEmbryonicTimeoutAlthoughItsClientKeepsSending) {
@@ -264,9 +264,9 @@ TEST_F(Adoption, DuringADrainGoesToThePreviousColour) {
   const uint16_t backend = send_from_client(who, kAck);
   EXPECT_EQ(colour_of(backend), Colour::kBlue);
   EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
-  EXPECT_EQ(count(Event::k_flows_adopted), 1u);
+  EXPECT_EQ(count(Event::k_flows_midstream), 1u);
   EXPECT_EQ(count(Event::k_flows_created), 0u);
-  EXPECT_EQ(segment().worker(0).services[kWeb][0].adopted.read(), 1u);
+  EXPECT_EQ(segment().worker(0).services[kWeb][0].midstream.read(), 1u);
   EXPECT_EQ(segment().worker(0).services[kWeb][0].new_flows.read(), 1u);
   pass(kBack, from_backend(who, backend, kAck, "data"));
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
@@ -278,7 +278,7 @@ TEST_F(Adoption, AfterTheDrainGoesToTheActiveColour) {
   flip({kWeb}, Colour::kGreen, 2);
   wait_ticks(5);
   EXPECT_EQ(colour_of(send_from_client(client(kWeb), kAck)), Colour::kGreen);
-  EXPECT_EQ(count(Event::k_flows_adopted), 1u);
+  EXPECT_EQ(count(Event::k_flows_midstream), 1u);
 }
 
 TEST_F(Adoption, WithoutAFlipGoesToTheActiveColour) {
@@ -306,7 +306,7 @@ TEST_F(Adoption, RstOfAClientWithoutFlowPassesAndLeavesNone) {
   start();
   EXPECT_EQ(colour_of(send_from_client(client(kWeb), kRst)), Colour::kBlue);
   EXPECT_EQ(flows(), 0u);
-  EXPECT_EQ(count(Event::k_flows_adopted), 0u);
+  EXPECT_EQ(count(Event::k_flows_midstream), 0u);
 }
 
 TEST_F(StaleBackend, TcpFromAnotherBackendOfTheServiceIsDropped) {

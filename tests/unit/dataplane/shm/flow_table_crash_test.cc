@@ -33,16 +33,16 @@ struct SharedMemory {
     const auto number = static_cast<uint32_t>(random() % kNumbers);
     const auto version = static_cast<uint32_t>(random());
     const FlowKey key = key_of(number);
-    const FlowTable::Place place = table.place_of(key);
-    const FlowIndex index = table.find(place, key, service_of_backend());
+    const FlowTable::Location location = table.locate(key);
+    const FlowIndex index = table.find(location, key, service_of_backend());
     if (index != kNoFlow && version % 4 == 0) {
       FlowState state = table.state(index);
       state.last_hop = static_cast<uint16_t>(version);
       table.set_state(index, state);
     } else {
-      if (index != kNoFlow) table.remove(index, place);
+      if (index != kNoFlow) table.remove(index, location);
       if (index == kNoFlow || version % 4 == 1)
-        table.insert(place, key, backend_of(number, version), version, state_of(number, version));
+        table.insert(location, key, backend_of(number, version), version, state_of(number, version));
     }
     memory.operations.fetch_add(1, std::memory_order_relaxed);
   }
@@ -58,9 +58,9 @@ void expect_valid(SharedMemory& memory) {
       ASSERT_LT(number_of(flow), kNumbers);
       ASSERT_TRUE(numbers.insert(number_of(flow)).second) << "a flow is there twice";
       const FlowKey key = key_of(number_of(flow));
-      const FlowTable::Place place = table.place_of(key);
-      ASSERT_EQ(table.find(place, key, service_of_backend()), index);
-      ASSERT_EQ(memory.buckets[bucket].tags[FlowTable::slot_of(index)], place.tag());
+      const FlowTable::Location location = table.locate(key);
+      ASSERT_EQ(table.find(location, key, service_of_backend()), index);
+      ASSERT_EQ(memory.buckets[bucket].tags[FlowTable::slot_of(index)], location.tag());
     });
   }
 }

@@ -26,8 +26,8 @@ std::vector<uint32_t> displaced_by_bucket(const FlowTable& table,
                                           const std::unordered_map<uint32_t, Known>& model) {
   std::vector<uint32_t> counts(table.geometry().buckets());
   for (const auto& [number, known] : model) {
-    const FlowTable::Place place = table.place_of(key_of(number));
-    if (FlowTable::bucket_of(known.index) != place.first) ++counts[place.first];
+    const FlowTable::Location location = table.locate(key_of(number));
+    if (FlowTable::bucket_of(known.index) != location.first) ++counts[location.first];
   }
   return counts;
 }
@@ -60,11 +60,11 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
   for (uint32_t i = 0; i < operations; ++i) {
     const uint32_t number = random() % numbers;
     const FlowKey key = key_of(number);
-    const FlowTable::Place place = table.place_of(key);
-    const FlowIndex index = table.find(place, key, service_of);
-    FlowIndex guess = table.guess(place);
-    if (guess == kNoFlow) guess = table.guess_again(place);
-    ASSERT_EQ(table.find_by(guess, place, key, service_of), index);
+    const FlowTable::Location location = table.locate(key);
+    const FlowIndex index = table.find(location, key, service_of);
+    FlowIndex candidate = table.first_candidate(location);
+    if (candidate == kNoFlow) candidate = table.second_candidate(location);
+    ASSERT_EQ(table.find_by(candidate, location, key, service_of), index);
     const auto known = model.find(number);
     ASSERT_EQ(index, known == model.end() ? kNoFlow : known->second.index);
     // Inserts outweigh removals for a while, then the other way round, so that full and empty tables are met.
@@ -73,20 +73,20 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
     if (index == kNoFlow) {
       if (dice < (filling ? 7u : 2u)) {
         const FlowState state = state_of(number, i);
-        const FlowIndex at = table.insert(place, key, backend_of(number, i), i, state);
+        const FlowIndex at = table.insert(location, key, backend_of(number, i), i, state);
         if (at == kNoFlow) {
           ++refused;
-          for (uint64_t bucket : {place.first, table.second(place)})
+          for (uint64_t bucket : {location.first, table.second(location)})
             for (uint32_t slot = 0; slot < FlowTable::kSlots; ++slot)
               ASSERT_NE(owned.buckets[bucket].tags[slot], 0) << "refused, though there is room";
         } else {
           ASSERT_EQ(table.state(at).flags & kFlowDisplaced,
-                    FlowTable::bucket_of(at) == place.first ? 0 : kFlowDisplaced);
+                    FlowTable::bucket_of(at) == location.first ? 0 : kFlowDisplaced);
           model[number] = {at, i, table.state(at)};
         }
       }
     } else if (dice < (filling ? 1u : 5u)) {
-      table.remove(index, place);
+      table.remove(index, location);
       model.erase(known);
       ASSERT_FALSE(table.read(index));
     } else {
@@ -107,7 +107,7 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
   table.recount_displaced(service_of);
   expect_same(owned, model);
 
-  for (const auto& [number, known] : model) table.remove(known.index, table.place_of(key_of(number)));
+  for (const auto& [number, known] : model) table.remove(known.index, table.locate(key_of(number)));
   EXPECT_EQ(owned.displaced(), 0u);
   expect_same(owned, {});
 }
@@ -133,7 +133,7 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
   uint32_t number = 0, failures = 0;
   for (; failures < 100; ++number) {
     const FlowKey key = key_of(number);
-    if (owned.table.insert(owned.table.place_of(key), key, backend_of(number, 0), 0, state_of(number, 0)) ==
+    if (owned.table.insert(owned.table.locate(key), key, backend_of(number, 0), 0, state_of(number, 0)) ==
         kNoFlow)
       ++failures;
   }
@@ -142,7 +142,7 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
                             2 * sizeof(FlowTable::Bucket));
   for (uint32_t end = number + 100; number < end; ++number) {
     const FlowKey key = key_of(number);
-    EXPECT_EQ(owned.table.insert(owned.table.place_of(key), key, backend_of(number, 0), 0, FlowState{}),
+    EXPECT_EQ(owned.table.insert(owned.table.locate(key), key, backend_of(number, 0), 0, FlowState{}),
               kNoFlow);
   }
   EXPECT_EQ(buckets, std::string(reinterpret_cast<const char*>(owned.buckets.get()), buckets.size()));
@@ -154,12 +154,12 @@ TEST(FlowTable, SameClientOfTwoServicesIsTwoFlows) {
   FlowKey one = key_of(1), two = key_of(1);
   one.service = 1;
   two.service = 2;
-  const FlowIndex first = table.insert(table.place_of(one), one, 1, 1, FlowState{});
-  EXPECT_EQ(table.find(table.place_of(two), two, service_of_backend()), kNoFlow);
-  const FlowIndex second = table.insert(table.place_of(two), two, 2, 1, FlowState{});
+  const FlowIndex first = table.insert(table.locate(one), one, 1, 1, FlowState{});
+  EXPECT_EQ(table.find(table.locate(two), two, service_of_backend()), kNoFlow);
+  const FlowIndex second = table.insert(table.locate(two), two, 2, 1, FlowState{});
   EXPECT_NE(first, second);
-  EXPECT_EQ(table.find(table.place_of(one), one, service_of_backend()), first);
-  EXPECT_EQ(table.find(table.place_of(two), two, service_of_backend()), second);
+  EXPECT_EQ(table.find(table.locate(one), one, service_of_backend()), first);
+  EXPECT_EQ(table.find(table.locate(two), two, service_of_backend()), second);
 }
 
 // Three ways in which clients come: at random, few hosts with all their ports, a run of addresses with one
@@ -202,7 +202,7 @@ TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
       uint64_t inserted = 0;
       for (;; ++inserted) {
         const FlowKey key = client_of(pattern, inserted, random);
-        if (owned.table.insert(owned.table.place_of(key), key, 0, 1, FlowState{}) == kNoFlow) break;
+        if (owned.table.insert(owned.table.locate(key), key, 0, 1, FlowState{}) == kNoFlow) break;
       }
       EXPECT_GE(inserted, flows) << "pattern " << pattern << " seed " << seed;
       const double full =
@@ -225,7 +225,7 @@ TEST(FlowTable, OwnersShareThePartitionsWithoutGapOrOverlap) {
   std::mt19937_64 random(3);
   for (uint32_t partitions : {1u, 32u, 64u, 100u}) {
     const FlowTable table({partitions, 4}, nullptr, 1);
-    for (uint32_t workers = 1; workers <= kMaxWorkers; ++workers) {
+    for (uint32_t workers = 1; workers <= kWorkerSlots; ++workers) {
       EXPECT_EQ(table.first_partition(0, workers), 0u);
       EXPECT_EQ(table.first_partition(workers, workers), partitions);
       for (int i = 0; i < 500; ++i) {
@@ -265,11 +265,11 @@ TEST(FlowTable, BothPlacesAreInThePartitionOfTheFlow) {
     const FlowTable table({64, count}, nullptr, 1);
     for (int i = 0; i < 10'000; ++i) {
       const uint64_t hash = random();
-      const FlowTable::Place place = table.place_of(hash);
-      ASSERT_EQ(place.first / count, table.partition_of(hash));
-      ASSERT_EQ(table.second(place) / count, table.partition_of(hash));
-      ASSERT_EQ(place.first == table.second(place), count == 1);
-      ASSERT_NE(place.tag(), 0);
+      const FlowTable::Location location = table.locate(hash);
+      ASSERT_EQ(location.first / count, table.partition_of(hash));
+      ASSERT_EQ(table.second(location) / count, table.partition_of(hash));
+      ASSERT_EQ(location.first == table.second(location), count == 1);
+      ASSERT_NE(location.tag(), 0);
     }
   }
 }
@@ -298,8 +298,8 @@ TEST(FlowTable, ConcurrentReadersSeeOnlyWholeFlows) {
   for (uint32_t i = 0; i < 1'000'000; ++i) {
     const uint32_t number = random() % 40;
     const FlowKey key = key_of(number);
-    const FlowTable::Place place = table.place_of(key);
-    const FlowIndex index = table.find(place, key, service_of_backend());
+    const FlowTable::Location location = table.locate(key);
+    const FlowIndex index = table.find(location, key, service_of_backend());
     if (index != kNoFlow && random() % 4 == 0) {
       FlowState state = table.state(index);
       state.phase = FlowPhase::kEstablished;
@@ -307,9 +307,9 @@ TEST(FlowTable, ConcurrentReadersSeeOnlyWholeFlows) {
       table.set_state(index, state);
       continue;
     }
-    if (index != kNoFlow) table.remove(index, place);
+    if (index != kNoFlow) table.remove(index, location);
     if (index == kNoFlow || random() % 2 == 0)
-      table.insert(place, key, backend_of(number, i), i, state_of(number, i));
+      table.insert(location, key, backend_of(number, i), i, state_of(number, i));
   }
   done = true;
   for (std::thread& reader : readers) reader.join();

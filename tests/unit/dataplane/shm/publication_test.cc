@@ -29,9 +29,9 @@ class PublicationTest : public testing::Test {
   bool flip(bool with_ruleset = false) {
     PublicationWord word = writer_.current();
     ++word.generation;
-    const auto target = writer_.free_target_slot();
-    if (!target) return false;
-    word.target_slot = *target;
+    const auto split = writer_.free_target_slot();
+    if (!split) return false;
+    word.split_slot = *split;
     if (with_ruleset) {
       const auto ruleset = writer_.free_ruleset_slot();
       if (!ruleset) return false;
@@ -47,11 +47,11 @@ class PublicationTest : public testing::Test {
 };
 
 TEST(PublicationWord, PacksAndUnpacks) {
-  const PublicationWord word{.generation = (uint64_t{1} << 56) - 1, .ruleset_slot = 2, .target_slot = 61};
+  const PublicationWord word{.generation = (uint64_t{1} << 56) - 1, .ruleset_slot = 2, .split_slot = 61};
   const PublicationWord back = PublicationWord::unpack(word.pack());
   EXPECT_EQ(back.generation, word.generation);
   EXPECT_EQ(back.ruleset_slot, word.ruleset_slot);
-  EXPECT_EQ(back.target_slot, word.target_slot);
+  EXPECT_EQ(back.split_slot, word.split_slot);
   EXPECT_EQ(PublicationWord{}.pack(), PublicationWord::kNothingPublished);
 }
 
@@ -59,7 +59,7 @@ TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
   PublicationReader reader(segment_, 0);
   ASSERT_TRUE(flip(true));
   reader.quiescent();  // nothing of a new segment's own word, slots 0, is used any more
-  const uint8_t first = writer_.current().target_slot;
+  const uint8_t first = writer_.current().split_slot;
   reader.load();  // a burst of the first word begins
   ASSERT_TRUE(flip(true));
   EXPECT_FALSE(writer_.grace_period_over());
@@ -214,7 +214,7 @@ TEST_F(PublicationTest, DeadReaderBlocksUntilForgotten) {
 
 TEST_F(PublicationTest, AllReadersMayBeRegistered) {
   std::vector<std::unique_ptr<PublicationReader>> readers;
-  for (uint32_t i = 0; i < kMaxWorkers; ++i)
+  for (uint32_t i = 0; i < kWorkerSlots; ++i)
     readers.push_back(std::make_unique<PublicationReader>(segment_, i));
   ASSERT_TRUE(flip());
   for (auto& reader : readers) {
@@ -223,7 +223,7 @@ TEST_F(PublicationTest, AllReadersMayBeRegistered) {
     reader->quiescent();
   }
   EXPECT_TRUE(writer_.grace_period_over());
-  EXPECT_EQ(writer_.adoption(true).adopted, kMaxWorkers);
+  EXPECT_EQ(writer_.adoption(true).adopted, kWorkerSlots);
 }
 
 TEST_F(PublicationTest, NextWriterWaitsForReadersOfItsPredecessorsWords) {
@@ -239,7 +239,7 @@ TEST_F(PublicationTest, NextWriterWaitsForReadersOfItsPredecessorsWords) {
   ASSERT_TRUE(next.free_ruleset_slot());
   EXPECT_NE(*next.free_ruleset_slot(), next.current().ruleset_slot);
   ASSERT_TRUE(next.free_target_slot());
-  EXPECT_NE(*next.free_target_slot(), next.current().target_slot);
+  EXPECT_NE(*next.free_target_slot(), next.current().split_slot);
   EXPECT_EQ(next.adoption(true).slowest_us, 0);  // it has published nothing itself
 }
 
@@ -277,12 +277,12 @@ TEST_F(PublicationTest, SlotsHoldWhatTheirGenerationSays) {
       if (done % 32 == 7) sched_yield();  // in mid-burst: its slots must stay
       if (loaded != PublicationWord::kNothingPublished) {
         const auto low = static_cast<uint32_t>(word.generation);
-        const Targets& targets = segment_.targets(word.target_slot);
+        const TrafficSplits& splits = segment_.splits(word.split_slot);
         for (uint32_t service = 0; service < kMaxServices; service += 100)
-          wrong += targets.services[service].flip_generation != low;
+          wrong += splits.services[service].flip_generation != low;
         const Ruleset& ruleset = segment_.ruleset(word.ruleset_slot);
         wrong += ruleset.timeouts.embryonic != ruleset.maglev_used;
-        wrong += targets.services[0].flipped_at_tick != ruleset.maglev_used;
+        wrong += splits.services[0].flipped_at_tick != ruleset.maglev_used;
       }
       backwards += word.generation < last;
       last = word.generation;
@@ -310,11 +310,11 @@ TEST_F(PublicationTest, SlotsHoldWhatTheirGenerationSays) {
     }
     std::optional<uint8_t> slot;
     while (!(slot = writer_.free_target_slot())) sched_yield();
-    Targets& targets = segment_.targets(*slot);
+    TrafficSplits& splits = segment_.splits(*slot);
     for (uint32_t service = 0; service < kMaxServices; service += 100)
-      targets.services[service].flip_generation = static_cast<uint32_t>(generation);
-    targets.services[0].flipped_at_tick = ruleset_mark;
-    word.target_slot = *slot;
+      splits.services[service].flip_generation = static_cast<uint32_t>(generation);
+    splits.services[0].flipped_at_tick = ruleset_mark;
+    word.split_slot = *slot;
     writer_.publish(word);
   }
   for (std::thread& reader : readers) reader.join();

@@ -22,12 +22,12 @@ TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
   if (child == 0) {
     const auto mine = Segment::attach(dir_.path());
     if (!mine) _exit(1);
-    mine->targets(5).services[9].flip_generation = 77;
+    mine->splits(5).services[9].flip_generation = 77;
     mine->ruleset(3).maglev[kMaglevCapacity - 1] = 1234;
     mine->worker(31).flows[kMaxBackends - 1][1].live = 55;
     FlowTable flows = mine->flow_table();
     const FlowKey key{.client = {}, .client_port = Be16::from_host(9), .service = 2};
-    flows.insert(flows.place_of(key), key, 6, 8, FlowState{});
+    flows.insert(flows.locate(key), key, 6, 8, FlowState{});
     mine->header().word.store(PublicationWord{1, 3, 5}.pack(), std::memory_order_release);
     _exit(0);
   }
@@ -35,7 +35,7 @@ TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
   waitpid(child, &status, 0);
   ASSERT_EQ(status, 0);
   EXPECT_EQ(segment.header().word.load(), (PublicationWord{1, 3, 5}.pack()));
-  EXPECT_EQ(segment.targets(5).services[9].flip_generation, 77u);
+  EXPECT_EQ(segment.splits(5).services[9].flip_generation, 77u);
   EXPECT_EQ(segment.ruleset(3).maglev[kMaglevCapacity - 1], 1234);
   EXPECT_EQ(segment.worker(31).flows[kMaxBackends - 1][1].live, 55u);
   const FlowTable flows = segment.flow_table();

@@ -39,10 +39,10 @@ TEST_F(SegmentTest, PartsLieApartAndAligned) {
   ASSERT_TRUE(opened);
   const Segment& segment = opened->segment;
   std::vector<std::pair<const void*, uint64_t>> parts = {
-      {&segment.header(), sizeof(SegmentHeader)}, {segment.qsbr(), rte_rcu_qsbr_get_memsize(kMaxWorkers)}};
+      {&segment.header(), sizeof(SegmentHeader)}, {segment.qsbr(), rte_rcu_qsbr_get_memsize(kWorkerSlots)}};
   for (uint32_t i = 0; i < kRulesetSlots; ++i) parts.emplace_back(&segment.ruleset(i), sizeof(Ruleset));
-  for (uint32_t i = 0; i < kTargetSlots; ++i) parts.emplace_back(&segment.targets(i), sizeof(Targets));
-  for (uint32_t i = 0; i < kMaxWorkers; ++i) parts.emplace_back(&segment.worker(i), sizeof(WorkerBlock));
+  for (uint32_t i = 0; i < kSplitSlots; ++i) parts.emplace_back(&segment.splits(i), sizeof(TrafficSplits));
+  for (uint32_t i = 0; i < kWorkerSlots; ++i) parts.emplace_back(&segment.worker(i), sizeof(WorkerBlock));
   const SegmentHeader& header = segment.header();
   const auto* base = reinterpret_cast<const char*>(&header);
   parts.emplace_back(base + header.buckets_offset, header.geometry.bytes());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What operators ask for. What happens by itself is in upkeep.cc.
-#include "control/change/switcher.h"
+#include "control/change/executor.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,12 +9,12 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "control/publish/adoption.h"
 #include "control/change/backend_change.h"
 #include "control/change/recovery.h"
 #include "control/change/reload_plan.h"
-#include "control/publish/ruleset_builder.h"
 #include "control/loop/wall_clock.h"
+#include "control/publish/adoption.h"
+#include "control/publish/ruleset_builder.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
@@ -52,16 +52,16 @@ Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catal
   change.is_flip = true;
   change.despite_disk = is_rollback;
   Json changed = Json::array();
-  for (const TargetChange& target : plan.changes) {
-    ServiceState state = *catalogue.service(target.service);
-    state.active = target.to;
-    state.previous = target.from;
+  for (const ColourChange& colour : plan.changes) {
+    ServiceState state = *catalogue.service(colour.service);
+    state.active = colour.to;
+    state.previous = colour.from;
     state.drain_timeout.reset();
     state.drain_then.reset();
     change.services.push_back(std::move(state));
-    changed.push_back({{"service", target.name},
-                       {"from", kColourNames[static_cast<size_t>(target.from)]},
-                       {"to", kColourNames[static_cast<size_t>(target.to)]}});
+    changed.push_back({{"service", colour.name},
+                       {"from", kColourNames[static_cast<size_t>(colour.from)]},
+                       {"to", kColourNames[static_cast<size_t>(colour.to)]}});
   }
   change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
   return change;
@@ -87,8 +87,8 @@ Refusal not_stored(const std::string& why) {
 
 }  // namespace
 
-Switcher::Switcher(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher,
-                   Events& events, std::string pin_dir)
+ChangeExecutor::ChangeExecutor(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher,
+                               Events& events, std::string pin_dir)
     : catalogue_(std::move(config), std::move(inventory)),
       recorder_(recorder),
       publisher_(publisher),
@@ -99,17 +99,17 @@ Switcher::Switcher(Config config, Inventory inventory, Recorder& recorder, Publi
   steering_.want(catalogue_.inventory());
 }
 
-uint64_t Switcher::generation() const {
+uint64_t ChangeExecutor::generation() const {
   return std::max(publisher_.generation(), catalogue_.inventory().published_generation);
 }
 
-uint64_t Switcher::next_generation() {
+uint64_t ChangeExecutor::next_generation() {
   const uint64_t next = std::max(publisher_.generation(), catalogue_.inventory().given_generation) + 1;
   catalogue_.set_generations(next, 0);  // given for good: a failed commit may have reached the disk
   return next;
 }
 
-RolloutView Switcher::view() const {
+RolloutView ChangeExecutor::view() const {
   RolloutView view{.services = {}, .groups = catalogue_.config().groups};
   for (const CatalogueService& service : catalogue_.services()) {
     const ServiceState& state = catalogue_.state(service);
@@ -125,12 +125,12 @@ RolloutView Switcher::view() const {
 
 // --- verbs ---
 
-Task<Switcher::Result> Switcher::roll(RolloutRequest request, ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::roll(RolloutRequest request, ChangeOptions options) {
   Planner plan = [this, request = std::move(request)] { return plan_roll(request); };
   co_return co_await change(std::move(options), std::move(plan));
 }
 
-Task<Switcher::Planned> Switcher::plan_roll(RolloutRequest request) {
+Task<ChangeExecutor::Planned> ChangeExecutor::plan_roll(RolloutRequest request) {
   RolloutView services = view();
   if (request.to_generation) {
     const uint64_t generation = *request.to_generation;
@@ -143,31 +143,30 @@ Task<Switcher::Planned> Switcher::plan_roll(RolloutRequest request) {
                   fmt::format("no generation {} was published, as far as the history goes", generation),
                   "teal history",
                   {}});
-    const auto targets = targets_before(**flips);
+    const auto splits = colours_before(**flips);
     for (RolloutService& service : services.services)
-      if (const auto then = targets.find(service.name); then != targets.end())
-        service.back_then = then->second;
+      if (const auto then = splits.find(service.name); then != splits.end()) service.back_then = then->second;
   }
   const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, services);
   if (!plan) co_return tl::unexpected(plan.error());
   co_return change_of(*plan, request.verb, catalogue_);
 }
 
-Task<Switcher::Result> Switcher::set_drain(DrainRequest request, ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::set_drain(DrainRequest request, ChangeOptions options) {
   Planner plan = [this, request = std::move(request)]() -> Task<Planned> {
     co_return plan_drain(request, view(), catalogue_);
   };
   co_return co_await change(std::move(options), std::move(plan));
 }
 
-Task<Switcher::Result> Switcher::set_backend(BackendRequest request, ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::set_backend(BackendRequest request, ChangeOptions options) {
   Planner plan = [this, request = std::move(request)]() -> Task<Planned> {
     co_return plan_backend(request, catalogue_, publisher_);
   };
   co_return co_await change(std::move(options), std::move(plan));
 }
 
-Task<Switcher::Result> Switcher::reload(ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::reload(ChangeOptions options) {
   const bool rehearsal = options.dry_run;
   FileStamp stamp =
       FileStamp::of(catalogue_.config().path);  // before it is read: a later edit is a difference
@@ -181,7 +180,7 @@ Task<Switcher::Result> Switcher::reload(ChangeOptions options) {
   co_return result;
 }
 
-Task<Switcher::Planned> Switcher::plan_reload() {
+Task<ChangeExecutor::Planned> ChangeExecutor::plan_reload() {
   const std::string path = catalogue_.config().path;
   auto read = [path] { return read_config_file(path); };
   const auto file = co_await recorder_.run(std::move(read));
@@ -233,16 +232,16 @@ Task<Switcher::Planned> Switcher::plan_reload() {
   co_return change;
 }
 
-Task<Switcher::Result> Switcher::lock(ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::lock(ChangeOptions options) {
   co_return co_await set_lock(std::move(options), true);
 }
 
-Task<Switcher::Result> Switcher::unlock(ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::unlock(ChangeOptions options) {
   co_return co_await set_lock(std::move(options), false);
 }
 
 // Nothing is published: the generation stays.
-Task<Switcher::Result> Switcher::set_lock(ChangeOptions options, bool locked) {
+Task<ChangeExecutor::Result> ChangeExecutor::set_lock(ChangeOptions options, bool locked) {
   const AsyncMutex::Guard guard = co_await mutex_.lock();
   const std::optional<ChangeLock> present = catalogue_.inventory().lock;
   if (options.if_generation && *options.if_generation != generation())
@@ -267,7 +266,7 @@ Task<Switcher::Result> Switcher::set_lock(ChangeOptions options, bool locked) {
 
 // --- the way of every change ---
 
-std::optional<Refusal> Switcher::refused_by_gates(const ChangeOptions& options) const {
+std::optional<Refusal> ChangeExecutor::refused_by_gates(const ChangeOptions& options) const {
   if (options.if_generation && *options.if_generation != generation())
     return conflict(*options.if_generation, generation());
   if (const std::optional<ChangeLock>& lock = catalogue_.inventory().lock; lock && !options.dry_run)
@@ -275,9 +274,10 @@ std::optional<Refusal> Switcher::refused_by_gates(const ChangeOptions& options) 
   return std::nullopt;
 }
 
-Task<Switcher::Result> Switcher::change(ChangeOptions options, Planner plan) {
+Task<ChangeExecutor::Result> ChangeExecutor::change(ChangeOptions options, Planner plan) {
   const AsyncMutex::Guard guard = co_await mutex_.lock();
-  (void)co_await follow_locked();  // a segment that was made just now has everything before this change
+  (void)co_await follow_segment_locked();  // a segment that was made just now has everything before this
+                                           // change
   Planned planned = co_await plan();
   if (!planned) co_return tl::unexpected(planned.error());
   if (std::optional<Refusal> refusal = refused_by_gates(options))
@@ -293,7 +293,7 @@ Task<Switcher::Result> Switcher::change(ChangeOptions options, Planner plan) {
   co_return co_await carry_out(std::move(*planned), std::move(options));
 }
 
-ChangeResult Switcher::unchanged(Json fields) const {
+ChangeResult ChangeExecutor::unchanged(Json fields) const {
   ChangeResult result{.generation = generation(), .fields = std::move(fields)};
   result.dataplane_running = publisher_.attached() && publisher_.dataplane_running();
   if (publisher_.attached()) result.adoption = publisher_.adoption(result.dataplane_running);
@@ -301,7 +301,7 @@ ChangeResult Switcher::unchanged(Json fields) const {
   return result;
 }
 
-Task<Switcher::Result> Switcher::carry_out(Change change, ChangeOptions options) {
+Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOptions options) {
   const Clock::time_point begin = Clock::now();
   const uint64_t generation = next_generation();
   ChangeResult result{.generation = generation, .fields = change.fields, .warnings = change.warnings};
@@ -385,23 +385,23 @@ Task<Switcher::Result> Switcher::carry_out(Change change, ChangeOptions options)
 }
 
 // False: no slot became free. True without a segment, too: the next one gets it all.
-Task<bool> Switcher::publish(const Change& change, uint64_t generation) {
+Task<bool> ChangeExecutor::publish(const Change& change, uint64_t generation) {
   if (!publisher_.attached()) co_return true;
   const uint32_t now_tick = now_ticks();
   const int64_t now_ms = wall_clock_ms();
   std::function<bool()> attempt;
   if (!change.needs_ruleset()) {
-    std::vector<TargetUpdate> updates;
+    std::vector<SplitUpdate> updates;
     for (const ServiceState& state : change.services) {
-      const Target* present =
-          publisher_.targets() == nullptr ? nullptr : &publisher_.targets()->services[state.id];
+      const TrafficSplit* present =
+          publisher_.splits() == nullptr ? nullptr : &publisher_.splits()->services[state.id];
       const DrainConfig drain = effective_drain(*catalogue_.find(state.name)->config, state);
-      Target target = make_target(state, drain, present, now_tick, now_ms);
-      if (change.is_reset) target.reset_before = std::max<uint32_t>(static_cast<uint32_t>(generation), 1);
-      updates.push_back({state.id, target});
+      TrafficSplit split = make_split(state, drain, present, now_tick, now_ms);
+      if (change.is_reset) split.reset_before = std::max<uint32_t>(static_cast<uint32_t>(generation), 1);
+      updates.push_back({state.id, split});
     }
     attempt = [this, generation, updates = std::move(updates)] {
-      return publisher_.generation() != 0 && publisher_.publish_targets(generation, updates);
+      return publisher_.generation() != 0 && publisher_.publish_splits(generation, updates);
     };
     co_return co_await with_a_free_slot(std::move(attempt));
   }
@@ -412,23 +412,21 @@ Task<bool> Switcher::publish(const Change& change, uint64_t generation) {
       if (backend.id == changed.id) backend = changed;
   const Config& config = change.config != nullptr ? *change.config : catalogue_.config();
   const auto rules = std::make_shared<Ruleset>();
-  if (const auto built = build_ruleset(make_plan(inventory, config), *rules); !built) {
+  if (const auto built = build_ruleset(ruleset_input(inventory, config), *rules); !built) {
     spdlog::error("cannot build the ruleset: {}", built.error());  // the plan tried it with the same pools
     co_return false;
   }
-  const auto targets =
-      std::make_shared<Targets>(make_targets(inventory, config, publisher_.targets(), now_tick, now_ms));
+  const auto splits =
+      std::make_shared<TrafficSplits>(make_splits(inventory, config, publisher_.splits(), now_tick, now_ms));
   steering_.want(inventory);  // packets of new services come to the workers a moment early: they punt them
   if (steered()) steering_.add();
-  attempt = [this, generation, rules, targets] {
-    return publisher_.publish_all(generation, *rules, *targets);
-  };
+  attempt = [this, generation, rules, splits] { return publisher_.publish_all(generation, *rules, *splits); };
   const bool published = co_await with_a_free_slot(std::move(attempt));
   if (!published) steering_.want(catalogue_.inventory());
   co_return published;
 }
 
-void Switcher::remember(const Change& change) {
+void ChangeExecutor::remember(const Change& change) {
   if (change.config == nullptr) {
     catalogue_.set_states(change.services);
     if (!change.backends.empty()) catalogue_.set_backends(change.backends);
@@ -446,11 +444,11 @@ void Switcher::remember(const Change& change) {
   hops_needed_();
 }
 
-Task<void> Switcher::finish() {
+Task<void> ChangeExecutor::finish() {
   finished_.emplace(co_await mutex_.lock());
 }
 
-void Switcher::set_local_addresses(const std::vector<IpAddress>& addresses) {
+void ChangeExecutor::set_local_addresses(const std::vector<IpAddress>& addresses) {
   if (steering_.want_local(addresses) && steered()) steering_.add();
 }
 

@@ -4,20 +4,20 @@
 #include <map>
 #include <tuple>
 
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 
 Rules SwitchTest::rules() const {
   const auto word = PublicationWord::unpack(segment().header().word.load());
-  return {segment().ruleset(word.ruleset_slot), segment().targets(word.target_slot), word.generation};
+  return {segment().ruleset(word.ruleset_slot), segment().splits(word.split_slot), word.generation};
 }
 
 FlowIndex SwitchTest::index_of(const Client& who) const {
   const FlowTable table = segment().flow_table();
   const FlowKey key = key_of(who);
-  const auto place = table.place_of(key);
-  return table.find(place, key, rules());
+  const auto location = table.locate(key);
+  return table.find(location, key, rules());
 }
 
 std::optional<Flow> SwitchTest::flow_of(const Client& who) const {
@@ -35,9 +35,9 @@ std::optional<FlowPhase> SwitchTest::phase_of(const Client& who) const {
   return flow ? std::optional(flow->state.phase) : std::nullopt;
 }
 
-bool SwitchTest::is_unproven(const Client& who) const {
+bool SwitchTest::is_unassured(const Client& who) const {
   const auto flow = flow_of(who);
-  return flow && (flow->state.flags & kFlowUnproven) != 0;
+  return flow && (flow->state.flags & kFlowUnassured) != 0;
 }
 
 uint32_t SwitchTest::embryonic_quota() const {
@@ -56,17 +56,17 @@ testing::AssertionResult SwitchTest::ledger_is_exact() const {
   const FlowTable table = segment().flow_table();
   const uint32_t workers = workers_.empty() ? last_workers_ : static_cast<uint32_t>(workers_.size());
   std::map<std::tuple<uint32_t, uint16_t, int>, std::pair<uint32_t, uint32_t>> recount;  // live, closing
-  std::vector<uint32_t> embryonic(kMaxWorkers);
+  std::vector<uint32_t> embryonic(kWorkerSlots);
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
-      const uint32_t owner = table.owner_of(
-          table.place_of({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
+      const uint32_t owner =
+          table.owner_of(table.locate({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
       auto& [live, closing] = recount[{owner, flow.backend, static_cast<int>(flow.state.colour())}];
       ++(is_closing(flow.state.phase) ? closing : live);
-      embryonic[owner] += (flow.state.flags & kFlowUnproven) != 0;
+      embryonic[owner] += (flow.state.flags & kFlowUnassured) != 0;
     });
   }
-  for (uint32_t worker = 0; worker < kMaxWorkers; ++worker) {
+  for (uint32_t worker = 0; worker < kWorkerSlots; ++worker) {
     const WorkerBlock& block = segment().worker(worker);
     if (block.status.embryonic_flows.load() != embryonic[worker])
       return testing::AssertionFailure()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 #include <rte_errno.h>
 #include <rte_mbuf.h>
@@ -21,8 +21,8 @@ Socket socket_of(std::string_view text, uint8_t protocol) {
   return *socket;
 }
 
-Plan plan_of_all_tests() {
-  Plan plan;
+RulesetInput plan_of_all_tests() {
+  RulesetInput plan;
   plan.timeouts = {.embryonic = 3'000,
                    .tcp_established = 700'000,
                    .tcp_half_closed = 30'000,
@@ -150,12 +150,12 @@ void SwitchTest::start_workers(uint32_t workers) {
   auto handover = Handover::create(workers);
   ASSERT_TRUE(handover.has_value()) << handover.error();
   handover_ = std::make_unique<Handover>(std::move(*handover));
-  shared_.reset(new Switch{.segment = segment(),
-                           .ports = ports_,
-                           .handover = *handover_,
-                           .punt = punt,
-                           .pool = RingPorts::get().pool(),
-                           .idle = Idle::kSpin});
+  shared_.reset(new WorkerContext{.segment = segment(),
+                                  .ports = ports_,
+                                  .handover = *handover_,
+                                  .punt = punt,
+                                  .pool = RingPorts::get().pool(),
+                                  .idle = Idle::kSpin});
   for (uint32_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*shared_, i));
 }
 
@@ -214,30 +214,30 @@ uint64_t SwitchTest::publish() {
   return publish(slot);
 }
 
-uint64_t SwitchTest::publish_targets() {
+uint64_t SwitchTest::publish_splits() {
   return publish(writer_->current().ruleset_slot);
 }
 
 uint64_t SwitchTest::publish(uint8_t ruleset_slot) {
   const uint8_t slot = publish_slot(&PublicationWriter::free_target_slot);
-  segment().targets(slot) = *targets;
+  segment().splits(slot) = *splits;
   const uint64_t generation = next_generation();
-  writer_->publish({.generation = generation, .ruleset_slot = ruleset_slot, .target_slot = slot});
+  writer_->publish({.generation = generation, .ruleset_slot = ruleset_slot, .split_slot = slot});
   return generation;
 }
 
 void SwitchTest::point_target(uint16_t service, Colour to, uint32_t drain_ticks) {
-  Target& target = targets->services[service];
-  target.previous = target.active;
-  target.active = to;
-  target.flip_generation = static_cast<uint32_t>(next_generation());
-  target.flipped_at_tick = now_ticks();
-  target.drain_ticks = drain_ticks;
+  TrafficSplit& split = splits->services[service];
+  split.previous = split.active;
+  split.active = to;
+  split.flip_generation = static_cast<uint32_t>(next_generation());
+  split.flipped_at_tick = now_ticks();
+  split.drain_ticks = drain_ticks;
 }
 
 uint64_t SwitchTest::flip(const std::vector<uint16_t>& services, Colour to, uint32_t drain_ticks) {
   for (const uint16_t service : services) point_target(service, to, drain_ticks);
-  const uint64_t generation = publish_targets();
+  const uint64_t generation = publish_splits();
   settle();
   EXPECT_TRUE(writer_->adoption(true).complete());
   writer_->acknowledge(generation);
@@ -379,20 +379,20 @@ uint16_t SwitchTest::open_flow(const Client& who) {
     EXPECT_EQ(send_from_client(who, kAck), backend);
   }
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
-  EXPECT_FALSE(is_unproven(who));
+  EXPECT_FALSE(is_unassured(who));
   return backend;
 }
 
 uint64_t SwitchTest::count(Event event) const {
   uint64_t sum = 0;
-  for (uint32_t i = 0; i < kMaxWorkers; ++i)
+  for (uint32_t i = 0; i < kWorkerSlots; ++i)
     sum += segment().worker(i).events[static_cast<int>(event)].read();
   return sum;
 }
 
 uint64_t SwitchTest::count(DropReason reason) const {
   uint64_t sum = 0;
-  for (uint32_t i = 0; i < kMaxWorkers; ++i)
+  for (uint32_t i = 0; i < kWorkerSlots; ++i)
     sum += segment().worker(i).drops[static_cast<int>(reason)].read();
   return sum;
 }

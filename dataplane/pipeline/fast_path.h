@@ -4,7 +4,7 @@
 // but since when it is quiet, and its next hop is there. Such a packet is tracked and translated in one go,
 // as the one needs what the other has just loaded. What is not of this kind goes the long way
 // (Tracker::judge(), then translate()), which comes to the same for these packets too:
-// tests/unit/dataplane/pipeline/express_test.cc.
+// tests/unit/dataplane/pipeline/fast_path_test.cc.
 //
 // Inline in the one loop that it is for: Tracker::track().
 #pragma once
@@ -20,7 +20,7 @@
 namespace teal {
 
 // Made anew for each burst.
-struct Express {
+struct FastPath {
   const FlowTable table;  // a copy, which no store into a frame or the burst may change
   const Ruleset& ruleset;
   const std::span<const PortTraits> ports;
@@ -39,7 +39,7 @@ struct Express {
     const BackendRule& backend = ruleset.backends[id];
     const FlowState state = table.state(flow);
     const uint16_t service = packet.key.service;
-    if (backend.service != service || !is_quiet(state) ||
+    if (backend.service != service || !is_steady(state) ||
         (packet.shape.tcp_flags & (kTcpSyn | kTcpFin | kTcpRst)) != 0)
       return false;
 

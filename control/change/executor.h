@@ -13,26 +13,26 @@
 #include <string>
 #include <vector>
 
-#include "control/state/catalogue.h"
 #include "control/change/change.h"
-#include "control/config/config_file.h"
-#include "control/loop/coroutine.h"
 #include "control/change/drain.h"
+#include "control/change/rollout.h"
+#include "control/config/config_file.h"
+#include "control/kernel/steering.h"
+#include "control/loop/coroutine.h"
 #include "control/loop/events.h"
 #include "control/publish/publisher.h"
+#include "control/state/catalogue.h"
 #include "control/state/recorder.h"
-#include "control/change/rollout.h"
-#include "control/kernel/steering.h"
 
 namespace teal {
 
-class Switcher {
+class ChangeExecutor {
  public:
   using Result = tl::expected<ChangeResult, Refusal>;
 
   // `inventory` is already in line with `config` and saved. What is referred to outlives this.
-  Switcher(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher, Events& events,
-           std::string pin_dir);
+  ChangeExecutor(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher, Events& events,
+                 std::string pin_dir);
 
   Task<Result> roll(RolloutRequest request, ChangeOptions options);  // a flip or a rollback
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
@@ -44,7 +44,7 @@ class Switcher {
 
   // Called often. Follows the segment; publishes everything into one that does not have it. The error: a
   // segment is there, but refused.
-  Task<tl::expected<void, std::string>> follow();
+  Task<tl::expected<void, std::string>> follow_segment();
 
   // Called now and then: does what waits for a grace period, lets go of ids that no flow holds any more, and
   // resets what is left of drains whose deadline is over.
@@ -87,7 +87,7 @@ class Switcher {
   void remember(const Change& change);
   Task<Result> set_lock(ChangeOptions options, bool locked);
 
-  Task<tl::expected<void, std::string>> follow_locked();
+  Task<tl::expected<void, std::string>> follow_segment_locked();
   Task<void> publish_everything(std::string why);
   Task<void> reset_overdue();
   void tell_of_drains();

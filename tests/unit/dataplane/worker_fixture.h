@@ -99,7 +99,7 @@ class SwitchTest : public testing::Test {
   // Publishes `plan` and `targets` (or the targets alone) as the next generation. No worker has adopted it
   // yet.
   uint64_t publish();
-  uint64_t publish_targets();
+  uint64_t publish_splits();
   // Changes targets, publishes, lets every worker adopt, acknowledges. What teald does.
   uint64_t flip(const std::vector<uint16_t>& services, Colour to, uint32_t drain_ticks = 30'000);
   void point_target(uint16_t service, Colour to, uint32_t drain_ticks = 30'000);  // a flip, unpublished
@@ -136,7 +136,7 @@ class SwitchTest : public testing::Test {
   // Behind the workers' back: `state` is of the same phase and flags, or the ledger is wrong from here on.
   void set_state(const Client& who, const FlowState& state);
   std::optional<FlowPhase> phase_of(const Client& who) const;
-  bool is_unproven(const Client& who) const;
+  bool is_unassured(const Client& who) const;
   uint64_t flows() const;  // by counting the table
   // How many unproven flows the only worker may have.
   uint32_t embryonic_quota() const;
@@ -154,9 +154,9 @@ class SwitchTest : public testing::Test {
   const Socket& backend_socket(uint16_t backend) const;
   const Socket& vip(uint16_t service) const;
 
-  Plan plan;
+  RulesetInput plan;
   Punt punt;
-  std::unique_ptr<Targets> targets = std::make_unique<Targets>();
+  std::unique_ptr<TrafficSplits> splits = std::make_unique<TrafficSplits>();
 
  private:
   void start_workers(uint32_t workers);
@@ -172,7 +172,7 @@ class SwitchTest : public testing::Test {
   std::unique_ptr<Segment::Opened> opened_;
   std::unique_ptr<PublicationWriter> writer_;
   std::unique_ptr<Handover> handover_;
-  std::unique_ptr<Switch> shared_;
+  std::unique_ptr<WorkerContext> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   uint32_t last_workers_ = 1;
   uint64_t injected_ = 0;

@@ -2,8 +2,8 @@
 //
 // Who is connected to a server, and who must go when it is full.
 //
-// Places are not kept for anybody: whoever waits longest for a request of its own (idle, or one byte a
-// second) gives its place to who comes new. So neither a script that leaks connections nor one that opens
+// ConnectionSlots are not kept for anybody: whoever waits longest for a request of its own (idle, or one byte
+// a second) gives its place to who comes new. So neither a script that leaks connections nor one that opens
 // 1,000 keeps an operator out; keeping places for some user would not help, as those scripts are the same
 // user's. Who has sent something that was not read yet, or is being served, stays. If all are being served,
 // a new one waits a moment in the kernel's backlog, then it is told. The last few places are for changes: a
@@ -21,9 +21,9 @@ namespace teal {
 
 class Connection;
 
-class Places {
+class ConnectionSlots {
  public:
-  Places(asio::any_io_executor executor, const ServerLimits& limits, bool takes_changes)
+  ConnectionSlots(asio::any_io_executor executor, const ServerLimits& limits, bool takes_changes)
       : limits_(limits), takes_changes_(takes_changes), room_(executor) {}
 
   // Is there a place, or can one be made?

@@ -13,7 +13,7 @@
 #include "dataplane/pipeline/classify.h"
 #include "dataplane/pipeline/translate.h"
 #include "tests/unit/dataplane/ring_ports.h"
-#include "tests/unit/dataplane/switch_fixture.h"
+#include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
@@ -70,11 +70,11 @@ class ExpressTwin : public SwitchTest {
 
   void change_something() {
     const auto service = static_cast<uint16_t>(below(kServices));
-    Target& target = targets->services[service];
+    TrafficSplit& split = splits->services[service];
     switch (below(4)) {
       case 0:
-        point_target(service, other(target.active));
-        if (below(4) == 0) target.reset_before = target.flip_generation;
+        point_target(service, other(split.active));
+        if (below(4) == 0) split.reset_before = split.flip_generation;
         break;
       case 1:
         plan.services[service].udp_cut = !plan.services[service].udp_cut;
