@@ -21,7 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int64_t microseconds_since(Clock::time_point begin) {
+int64_t elapsed_us(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
 }
 
@@ -92,8 +92,8 @@ Task<void> ChangeExecutor::publish_everything(std::string why) {
     if (!published) {
       spdlog::error("publish: no slot became free within 2 s: a worker is stalled; trying again");
       if (intended)
-        (void)co_await recorder_.finish(*intended, Outcome::kNotPublished, microseconds_since(begin),
-                                        "no free slot", {}, {});
+        (void)co_await recorder_.finish(*intended, Outcome::kNotPublished, elapsed_us(begin), "no free slot",
+                                        {}, {});
       events_.tell("failed", told);
       everything_due_ = true;
       co_return;
@@ -112,8 +112,7 @@ Task<void> ChangeExecutor::publish_everything(std::string why) {
   if (!is_published) {
     const Outcome outcome = watch.adoption.complete() ? Outcome::kDone : Outcome::kAdoptionTimeout;
     if (intended) {
-      const State::Done done =
-          co_await recorder_.finish(*intended, outcome, microseconds_since(begin), why, {}, {});
+      const State::Done done = co_await recorder_.finish(*intended, outcome, elapsed_us(begin), why, {}, {});
       if (!done) spdlog::error("publish: {}", done.error());
     }
     events_.tell(watch.adoption.complete() ? "done" : "failed", told);

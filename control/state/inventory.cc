@@ -13,10 +13,6 @@ namespace teal {
 
 namespace {
 
-struct SocketHash {
-  size_t operator()(const Socket& socket) const { return socket_hash(socket); }
-};
-
 // Gives ids that are free, lowest first.
 class FreeIds {
  public:

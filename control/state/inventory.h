@@ -30,6 +30,10 @@
 
 namespace teal {
 
+struct SocketHash {
+  size_t operator()(const Socket& socket) const { return socket_hash(socket); }
+};
+
 // What an operator says of a backend in one colour's pool.
 enum class AdminState : uint8_t {
   kReady,

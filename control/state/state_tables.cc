@@ -15,9 +15,6 @@ namespace {
 
 using Done = Database::Done;
 
-struct SocketHash {
-  size_t operator()(const Socket& socket) const { return socket_hash(socket); }
-};
 using Sockets = std::unordered_set<Socket, SocketHash>;
 
 constexpr int64_t kLastColour = kColours - 1;

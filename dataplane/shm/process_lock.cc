@@ -15,7 +15,7 @@ namespace {
 
 // Of owner and group, whatever the umask says: teald takes the lock of a dead dataplane, as another user of
 // the same group. Others have no access: whoever can read a file can keep others from locking it.
-constexpr mode_t kFileMode = 0660;
+constexpr mode_t kLockFileMode = 0660;
 
 // The file that is there, without O_CREAT: the kernel can refuse O_CREAT for another one's file in a sticky
 // directory (fs.protected_regular). No link is followed: the pid is written to what is opened.
@@ -23,9 +23,9 @@ int open_or_create(const std::string& path) {
   for (;;) {
     int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0 || errno != ENOENT) return fd;
-    fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode);
+    fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kLockFileMode);
     if (fd < 0 && errno == EEXIST) continue;  // another process was faster
-    if (fd < 0 || fchmod(fd, kFileMode) == 0) return fd;
+    if (fd < 0 || fchmod(fd, kLockFileMode) == 0) return fd;
     const int error = errno;
     close(fd);
     errno = error;

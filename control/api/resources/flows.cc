@@ -17,8 +17,8 @@ constexpr uint64_t kBucketsAtOnce = 32;
 // long as some buckets.
 constexpr uint64_t kSlice = 1024;
 constexpr uint64_t kOfAFlow = 4;
-constexpr uint64_t kDefaultLimit = 100;
-constexpr uint64_t kLargestLimit = 10'000;
+constexpr uint64_t kDefaultFlowLimit = 100;
+constexpr uint64_t kMaxFlowLimit = 10'000;
 
 tl::expected<FlowFilter, Refusal> read_filter(const Api& api, const Request& request) {
   FlowFilter filter;
@@ -72,9 +72,9 @@ Json to_json(const Flow& flow, const Api& api, uint32_t now) {
 Task<Answer> list_flows(Api& api, const Request& request) {
   const auto filter = read_filter(api, request);
   if (!filter) co_return tl::unexpected(filter.error());
-  const auto given = query_number(request, "limit", 0, kLargestLimit);
+  const auto given = query_number(request, "limit", 0, kMaxFlowLimit);
   if (!given) co_return tl::unexpected(given.error());
-  const uint64_t limit = given->value_or(kDefaultLimit);
+  const uint64_t limit = given->value_or(kDefaultFlowLimit);
 
   std::string flows;  // as text: as a tree of JSON, 10,000 of them take ten times the memory
   uint64_t matched = 0;

@@ -5,20 +5,17 @@
 
 #include "control/api/resources/fields.h"
 #include "control/api/resources/router.h"
+#include "control/api/resources/service_view.h"
 #include "control/loop/wall_clock.h"
 
 namespace teal {
 
 namespace {
 
-constexpr uint64_t kDefaultLimit = 50;
-constexpr uint64_t kLargestLimit = 1000;
+constexpr uint64_t kDefaultHistoryLimit = 50;
+constexpr uint64_t kMaxHistoryLimit = 1000;
 constexpr uint32_t kRowsAtOnce = 20;        // a change of 1,024 services is a row of 60 KB
 constexpr size_t kLargestAnswer = 4 << 20;  // then it is cut short: the rest is asked for with before=
-
-Json time_or_null(int64_t at_ms) {
-  return at_ms == 0 ? Json(nullptr) : Json(rfc3339(at_ms));
-}
 
 Json to_json(const HistoryRow& row) {
   Json changes = Json::parse(row.changes, nullptr, false);
@@ -40,9 +37,9 @@ Json to_json(const HistoryRow& row) {
 tl::expected<HistoryQuery, Refusal> read_query(const Request& request) {
   HistoryQuery query;
   query.service = query_value(request, "service");
-  const auto limit = query_number(request, "limit", 1, kLargestLimit);
+  const auto limit = query_number(request, "limit", 1, kMaxHistoryLimit);
   if (!limit) return tl::unexpected(limit.error());
-  query.limit = static_cast<uint32_t>(limit->value_or(kDefaultLimit));
+  query.limit = static_cast<uint32_t>(limit->value_or(kDefaultHistoryLimit));
   const auto before = query_number(request, "before", 0, INT64_MAX);
   if (!before) return tl::unexpected(before.error());
   if (*before) query.before = static_cast<int64_t>(**before);

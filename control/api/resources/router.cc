@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kName = "{name}";
 
-struct Route {
+struct Endpoint {
   std::string_view method;
   std::string_view path;  // "{name}" stands for any name
   Task<Answer> (*handle)(Api&, const Request&);
@@ -32,42 +32,43 @@ struct Route {
 Task<Answer> show_resources(Api& api, const Request& request);
 
 constexpr std::array kRoutes = {
-    Route{"GET", "/v1", show_resources, "what there is"},
-    Route{"GET", "/v1/version", show_version, "the version, and since when teald runs"},
-    Route{"GET",
-          "/v1/services",
-          list_services,
-          "all services, their backends, flows and drains",
-          {"view"},
-          true},
-    Route{"GET", "/v1/services/{name}", show_service, "one service"},
-    Route{
+    Endpoint{"GET", "/v1", show_resources, "what there is"},
+    Endpoint{"GET", "/v1/version", show_version, "the version, and since when teald runs"},
+    Endpoint{"GET",
+             "/v1/services",
+             list_services,
+             "all services, their backends, flows and drains",
+             {"view"},
+             true},
+    Endpoint{"GET", "/v1/services/{name}", show_service, "one service"},
+    Endpoint{
         "GET", "/v1/services/{name}/drain", show_drain, "the drain under way, and who holds it up", {}, true},
-    Route{"POST", "/v1/flip", flip, "new flows of services go to a colour"},
-    Route{"POST", "/v1/rollback", roll_back, "back to the target before, or to that of a generation"},
-    Route{"POST", "/v1/drain", set_drain, "another timeout or end for drains"},
-    Route{"POST", "/v1/backend", set_backend, "a backend's admin state or weight"},
-    Route{"POST", "/v1/reload", reload, "reads the config file"},
-    Route{"POST", "/v1/lock", lock, "no changes until it is taken off"},
-    Route{"POST", "/v1/unlock", unlock, "takes the lock off"},
-    Route{"GET",
-          "/v1/history",
-          show_history,
-          "who did what, when and why",
-          {"service", "limit", "before"},
-          true},
-    Route{"GET", "/v1/events", follow_events, "what happens, as it happens (server-sent events)", {"since"}},
-    Route{"GET",
-          "/v1/flows",
-          list_flows,
-          "flows of the table",
-          {"service", "colour", "backend", "client", "limit"},
-          true},
-    Route{"GET", "/v1/counters", show_counters, "what each worker counts"},
-    Route{"GET", "/metrics", show_metrics, "for Prometheus", {}, true},
+    Endpoint{"POST", "/v1/flip", flip, "new flows of services go to a colour"},
+    Endpoint{"POST", "/v1/rollback", roll_back, "back to the target before, or to that of a generation"},
+    Endpoint{"POST", "/v1/drain", set_drain, "another timeout or end for drains"},
+    Endpoint{"POST", "/v1/backend", set_backend, "a backend's admin state or weight"},
+    Endpoint{"POST", "/v1/reload", reload, "reads the config file"},
+    Endpoint{"POST", "/v1/lock", lock, "no changes until it is taken off"},
+    Endpoint{"POST", "/v1/unlock", unlock, "takes the lock off"},
+    Endpoint{"GET",
+             "/v1/history",
+             show_history,
+             "who did what, when and why",
+             {"service", "limit", "before"},
+             true},
+    Endpoint{
+        "GET", "/v1/events", follow_events, "what happens, as it happens (server-sent events)", {"since"}},
+    Endpoint{"GET",
+             "/v1/flows",
+             list_flows,
+             "flows of the table",
+             {"service", "colour", "backend", "client", "limit"},
+             true},
+    Endpoint{"GET", "/v1/counters", show_counters, "what each worker counts"},
+    Endpoint{"GET", "/metrics", show_metrics, "for Prometheus", {}, true},
 };
 
-bool matches(const Route& route, std::string_view path) {
+bool matches(const Endpoint& route, std::string_view path) {
   const size_t name = route.path.find(kName);
   if (name == std::string_view::npos) return path == route.path;
   const std::string_view before = route.path.substr(0, name), after = route.path.substr(name + kName.size());
@@ -79,7 +80,7 @@ bool matches(const Route& route, std::string_view path) {
 
 std::string methods_of(std::string_view path) {
   std::string methods;
-  for (const Route& route : kRoutes)
+  for (const Endpoint& route : kRoutes)
     if (matches(route, path))
       methods += std::string(route.method) + (route.method == "GET" ? ", HEAD, " : ", ");
   return methods.empty() ? "" : methods + "OPTIONS";
@@ -87,7 +88,7 @@ std::string methods_of(std::string_view path) {
 
 Task<Answer> show_resources(Api&, const Request&) {
   Json resources = Json::array();
-  for (const Route& route : kRoutes) {
+  for (const Endpoint& route : kRoutes) {
     Json query = Json::array();
     for (const std::string_view name : route.parameters()) query.push_back(name);
     resources.push_back(
@@ -127,7 +128,7 @@ tl::expected<const CatalogueService*, Refusal> named_service(const Api& api, con
 }
 
 Task<Response> answer(Api& api, const Request& request) {
-  const auto route = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Route& candidate) {
+  const auto route = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Endpoint& candidate) {
     return candidate.method == request.method && matches(candidate, request.path);
   });
   if (route == kRoutes.end()) {

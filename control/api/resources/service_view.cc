@@ -19,10 +19,6 @@ Json name_or_null(const std::optional<Colour>& colour) {
   return colour ? Json(name_of(*colour)) : Json(nullptr);
 }
 
-Json time_or_null(int64_t at_ms) {
-  return at_ms == 0 ? Json(nullptr) : Json(rfc3339(at_ms));
-}
-
 struct Traffic {
   uint64_t new_flows = 0;
   uint64_t packets[2] = {};
@@ -106,6 +102,10 @@ Json view_draining(const Api& api, const CatalogueService& service) {
 }
 
 }  // namespace
+
+Json time_or_null(int64_t at_ms) {
+  return at_ms == 0 ? Json(nullptr) : Json(rfc3339(at_ms));
+}
 
 const char* protocol_name(const Socket& vip) {
   return vip.protocol == kProtocolTcp ? "tcp" : "udp";

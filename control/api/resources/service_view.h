@@ -14,6 +14,9 @@ Json view_config(const Api& api);
 Json view_retired_services(const Api& api);
 Json view_groups(const Api& api);
 
+// An RFC 3339 time, or null for 0.
+Json time_or_null(int64_t at_ms);
+
 const char* protocol_name(const Socket& vip);
 
 }  // namespace teal
