@@ -23,10 +23,10 @@ class HandoverTest : public SwitchTest, public testing::WithParamInterface<uint3
 };
 using HandoverOfTwo = HandoverTest;
 using Promise11 = HandoverTest;
-std::string name_of(const testing::TestParamInfo<uint32_t>& workers) {
+std::string workers_name(const testing::TestParamInfo<uint32_t>& workers) {
   return "Workers" + std::to_string(workers.param);
 }
-INSTANTIATE_TEST_SUITE_P(Workers, HandoverTest, testing::Values(2, 3), name_of);
+INSTANTIATE_TEST_SUITE_P(Workers, HandoverTest, testing::Values(2, 3), workers_name);
 
 TEST_P(HandoverTest, PacketOfAnotherWorkersQueueReachesTheOwner) {
   const uint32_t workers = GetParam();

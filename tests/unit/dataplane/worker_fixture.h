@@ -182,4 +182,10 @@ class SwitchTest : public testing::Test {
 inline constexpr uint8_t kSyn = kTcpSyn, kAck = kTcpAck, kSynAck = kTcpSyn | kTcpAck,
                          kFin = kTcpFin | kTcpAck, kRst = kTcpRst, kRstAck = kTcpRst | kTcpAck;
 
+// Names the service that a test is parameterised with.
+inline std::string service_param_name(const testing::TestParamInfo<uint16_t>& service) {
+  static constexpr const char* kNames[] = {"Tcp4", "Tcp6", "Udp4", "Udp6"};
+  return kNames[service.param];
+}
+
 }  // namespace teal::test

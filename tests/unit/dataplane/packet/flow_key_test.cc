@@ -76,12 +76,12 @@ constexpr uint64_t kSeeds[] = {0,
                                0x407a3ee114464164,
                                0xa2d2ee362e0d74a1};
 
-// ConnectionSlots all clients of all patterns by all seeds, and wants each time an even result.
-void expect_even(size_t places, const std::function<size_t(const Client&, uint64_t seed)>& location) {
+// Puts all clients of all patterns into places by all seeds, and wants each time an even result.
+void expect_even(size_t places, const std::function<size_t(const Client&, uint64_t seed)>& place_of) {
   for (const Pattern& pattern : kPatterns) {
     for (const uint64_t seed : kSeeds) {
       std::vector<uint32_t> counts(places);
-      for (uint32_t i = 0; i < kClients; ++i) ++counts.at(place(pattern.client(i), seed));
+      for (uint32_t i = 0; i < kClients; ++i) ++counts.at(place_of(pattern.client(i), seed));
       EXPECT_LT(unevenness(counts), kBound) << pattern.name << ", seed " << seed;
     }
   }

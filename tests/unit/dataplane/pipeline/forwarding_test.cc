@@ -22,12 +22,8 @@ uint8_t& ttl_of(Frame& frame) {
 }
 
 class ForwardingOfEachService : public SwitchTest, public testing::WithParamInterface<uint16_t> {};
-std::string name_of(const testing::TestParamInfo<uint16_t>& service) {
-  static constexpr const char* kNames[] = {"Tcp4", "Tcp6", "Udp4", "Udp6"};
-  return kNames[service.param];
-}
 INSTANTIATE_TEST_SUITE_P(Services, ForwardingOfEachService, testing::Values(kWeb, kWeb6, kEcho, kEcho6),
-                         name_of);
+                         service_param_name);
 
 TEST_P(ForwardingOfEachService, FirstPacketGoesToABackendOfTheActivePool) {
   start();

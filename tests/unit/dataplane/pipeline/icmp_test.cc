@@ -41,11 +41,7 @@ class Promise15 : public SwitchTest, public testing::WithParamInterface<uint16_t
   }
   const Socket& vip() const { return plan.services[GetParam()].vip; }
 };
-std::string name_of(const testing::TestParamInfo<uint16_t>& service) {
-  static constexpr const char* kNames[] = {"Tcp4", "Tcp6", "Udp4", "Udp6"};
-  return kNames[service.param];
-}
-INSTANTIATE_TEST_SUITE_P(Services, Promise15, testing::Values(kWeb, kWeb6, kEcho, kEcho6), name_of);
+INSTANTIATE_TEST_SUITE_P(Services, Promise15, testing::Values(kWeb, kWeb6, kEcho, kEcho6), service_param_name);
 
 TEST_P(Promise15, ErrorOfTheClientsSideReachesTheBackend) {
   start();
