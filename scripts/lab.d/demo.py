@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The part of scripts/demo that is seen: clients, a live table, a flip, a rollback, the summary. Wants the
-lab to be up.
+"""The visible part of scripts/demo: clients, a live table, a flip, a rollback, the summary. The lab must be up.
+
+usage: demo.py [--first-flip-file FILE]      FILE gets the time of the first flip, in microseconds since 1970
 
 On a terminal of 80 columns the table is refreshed in place; elsewhere a plain line is printed each second.
 """
+import argparse
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -16,6 +19,7 @@ from load import COLOURS, SCRIPTS, Load
 CLIENTS = ["client1", "client2", "client3"]
 KINDS = {"service-a": "HTTP over IPv4", "service-b": "HTTP over IPv6", "service-c": "UDP"}
 PHASE_SECONDS = 7
+SECONDS_BEFORE_THE_FLIP = 3
 SHOWN_PROBLEMS = 5
 
 TABLE_COLUMNS = 80
@@ -154,19 +158,22 @@ def summary(load, commands_worked):
 
 
 def main():
+    parser = argparse.ArgumentParser(description="the visible part of scripts/demo")
+    parser.add_argument("--first-flip-file", metavar="FILE", type=pathlib.Path)
+    arguments = parser.parse_args()
     load = Load(CLIENTS)
     table = Table(load)
     worked = False
     try:
-        table.say(
-            "Clients on three hosts: some keep their connections, some open one a request. Blue serves."
-        )
-        table.watch(PHASE_SECONDS - 1)
+        table.say("Clients on three hosts: some keep a connection, some open one for each request. Blue is active.")
+        table.watch(SECONDS_BEFORE_THE_FLIP)
         worked = command(table, load, "green", "flip", "--group", "shop", "--to", "green", "--reason", "demo")
-        table.say("New flows are green now. Those that were open go on with blue; renewed ones leave it.")
+        if arguments.first_flip_file:
+            arguments.first_flip_file.write_text(f"{time.time_ns() // 1000}\n")
+        table.say("New flows are green now. Open flows stay with blue until they end.")
         table.watch(PHASE_SECONDS)
         worked = command(table, load, "blue", "rollback", "--group", "shop", "--reason", "demo") and worked
-        table.say("Rolled back: new flows are blue again, and it is green's turn to empty.")
+        table.say("Rolled back: new flows are blue again, and green drains.")
         table.watch(PHASE_SECONDS)
     except KeyboardInterrupt:
         worked = False
