@@ -108,7 +108,9 @@ AIMS = (
         lambda results: share_of_stage(results["stages"]["udp-10m"]["cycles"], "sweep"),
         least=False,
     ),
-    Aim("flips under full load, packets lost", 0, 0, "", lambda results: results["flips"]["lost"], least=False),
+    Aim(
+        "flips under full load, packets lost", 0, 0, "", lambda results: results["flips"]["lost"], least=False
+    ),
 )
 
 
@@ -118,6 +120,13 @@ def judge(results):
     for aim in AIMS:
         value, verdict = aim.verdict(results)
         rows.append(
-            {"text": aim.text, "must": aim.must, "aim": aim.aim, "unit": aim.unit, "value": value, "verdict": verdict}
+            {
+                "text": aim.text,
+                "must": aim.must,
+                "aim": aim.aim,
+                "unit": aim.unit,
+                "value": value,
+                "verdict": verdict,
+            }
         )
     return rows

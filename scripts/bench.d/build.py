@@ -5,7 +5,13 @@ import pathlib
 
 from machine import expect, run
 
-TARGETS = ("dataplane/teal-dataplane", "control/teald", "control/teal", "tests/bench/make_pcap", "tests/bench/fill_table")
+TARGETS = (
+    "dataplane/teal-dataplane",
+    "control/teald",
+    "control/teal",
+    "tests/bench/make_pcap",
+    "tests/bench/fill_table",
+)
 
 
 def build_directory(repo):

@@ -41,7 +41,9 @@ class Case:
             return []
         protocol = self.source.kind[:3]
         return [
-            dataclasses.replace(s, flows=self.flows_held, steps=HANDSHAKE[protocol], order="chunks", imix=False)
+            dataclasses.replace(
+                s, flows=self.flows_held, steps=HANDSHAKE[protocol], order="chunks", imix=False
+            )
             for s in self.sources()
         ]
 

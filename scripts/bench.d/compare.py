@@ -9,10 +9,10 @@ import contextlib
 import dataclasses
 import statistics
 
-import teal as teal_runner
+import teal_runner
 import testpmd as testpmd_runner
 from machine import CONTROL_CPU, WORKER_CPU, expect, hugepages, tsc_hz
-from teal import MOVING, Teal
+from teal_runner import MOVING, Teal
 from testpmd import Testpmd, pcap_port
 
 LIMITS = ("macswap", "5tswap")
@@ -21,7 +21,11 @@ LIMITS = ("macswap", "5tswap")
 def summary(values):
     """Median, and the spread: the distance from the least to the most, as a part of the median."""
     median = statistics.median(values)
-    return {"values": values, "median": median, "spread": (max(values) - min(values)) / median if median else 0.0}
+    return {
+        "values": values,
+        "median": median,
+        "spread": (max(values) - min(values)) / median if median else 0.0,
+    }
 
 
 def percentile(sorted_values, share):
@@ -43,12 +47,20 @@ class Comparison:
         with contextlib.ExitStack() as undo:
             undo.callback(self.settings.packets.forget)
             need = teal_runner.hugepages_mb(packets, self.capacity(case))
-            undo.enter_context(hugepages(testpmd_runner.hugepages_mb(packets) + need * (1 if case.workers == 1 else 2)))
+            undo.enter_context(
+                hugepages(testpmd_runner.hugepages_mb(packets) + need * (1 if case.workers == 1 else 2))
+            )
             teal = self.replaying(undo, case, case.name)
-            alone = self.replaying(undo, dataclasses.replace(case, workers=1), "alone") if case.workers > 1 else None
+            alone = (
+                self.replaying(undo, dataclasses.replace(case, workers=1), "alone")
+                if case.workers > 1
+                else None
+            )
             files = [self.settings.packets.file(source) for source in sources]
             cpus = (WORKER_CPU, CONTROL_CPU)[: case.workers]
-            limit = Testpmd(undo, self.settings.work, case.name, [pcap_port(files)], packets, case.workers, cpus)
+            limit = Testpmd(
+                undo, self.settings.work, case.name, [pcap_port(files)], packets, case.workers, cpus
+            )
             return self.rounds(case, teal, limit, alone)
 
     @staticmethod
@@ -71,7 +83,9 @@ class Comparison:
             for file in files:
                 file.unlink()
         sources = case.sources()
-        teal.replay([self.settings.packets.file(source) for source in sources], sum(s.packets for s in sources))
+        teal.replay(
+            [self.settings.packets.file(source) for source in sources], sum(s.packets for s in sources)
+        )
         teal.dataplane.pause()
         return teal
 
@@ -85,7 +99,11 @@ class Comparison:
             windows["teal"].append(teal.measure(self.settings.seconds, moving=MOVING | case.moving))
         rates = {who: [window.rate for window in taken] for who, taken in windows.items()}
         begun = [window.begun for window in windows["teal"]]
-        result = {"title": case.title, "flows": case.flows_held, "packets": sum(s.packets for s in case.sources())}
+        result = {
+            "title": case.title,
+            "flows": case.flows_held,
+            "packets": sum(s.packets for s in case.sources()),
+        }
         result |= {who: summary(values) for who, values in rates.items()}
         result |= {f"of_{who}": ratio(rates["teal"], rates[who]) for who in rates if who != "teal"}
         result["core_share"] = min(window.share for taken in windows.values() for window in taken)

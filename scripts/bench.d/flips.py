@@ -8,12 +8,12 @@ import contextlib
 import statistics
 import time
 
-import teal as teal_runner
+import teal_runner
 from cases import case_named
 from compare import Comparison, percentile
 from machine import Failure, Stretch, expect, hugepages
 from plan import SERVICES
-from teal import MOVING
+from teal_runner import MOVING
 
 CASE = case_named("mixed-64k")
 
@@ -22,7 +22,9 @@ def measure(settings, flips):
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         comparison = Comparison(settings)
-        undo.enter_context(hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE))))
+        undo.enter_context(
+            hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE)))
+        )
         teal = comparison.replaying(undo, CASE, "flips")
         teal.dataplane.resume()
         time.sleep(0.3)

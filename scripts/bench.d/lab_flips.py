@@ -42,7 +42,7 @@ green = {pool(120)}
 
 
 def flip_rows(flips):
-    api = lab.Api()
+    api = lab.api()
     adoption = {"service-a": [], "big": []}
     answer_ms = {"service-a": [], "big": []}
     for number in range(flips):
@@ -68,13 +68,20 @@ def bench_flip(flips):
         lab.scripts_lab("down")
         lab.scripts_lab("up", "--idle", "spin", "--cpu", str(WORKER_CPU), "--extra", extra.name)
     wrk = subprocess.Popen(
-        ["taskset", "-c", "0", *lab.command("client1", "wrk", "-t1", "-c32", "-d600s", f"http://{lab.VIP4}/")],
+        [
+            "taskset",
+            "-c",
+            "0",
+            *lab.command("client1", "wrk", "-t1", "-c32", "-d600s", f"http://{lab.VIP4}/"),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         time.sleep(1)
-        print(f"{'backends a pool':>15} {'flips':>6} {'median us':>10} {'p99 us':>8} {'max us':>8} {'answer ms':>10}")
+        print(
+            f"{'backends a pool':>15} {'flips':>6} {'median us':>10} {'p99 us':>8} {'max us':>8} {'answer ms':>10}"
+        )
         for backends, times, answer in flip_rows(flips):
             print(
                 f"{backends:>15} {len(times):>6} {statistics.median(times):>10.1f} {percentile(times, 0.99):>8.1f}"
@@ -83,8 +90,10 @@ def bench_flip(flips):
     finally:
         wrk.send_signal(signal.SIGINT)
         report = wrk.communicate(timeout=30)[0]
-        wrong = lab.Api().totals()["wrong_colour_flows"]
+        wrong = lab.api().totals()["wrong_colour_flows"]
         lab.scripts_lab("down")
-    print(f"load: {re.search('Requests/sec: *(.*)', report)[1]} requests a second; wrong_colour_flows {wrong}")
+    print(
+        f"load: {re.search('Requests/sec: *(.*)', report)[1]} requests a second; wrong_colour_flows {wrong}"
+    )
     if "Socket errors" in report or "Non-2xx" in report or wrong:
         sys.exit(f"bench: the load saw errors:\n{report}")

@@ -6,6 +6,7 @@ signal. Processes are ended by their own pid.
 """
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -13,28 +14,17 @@ import signal
 import subprocess
 import time
 
+from teal import waiting
+from teal.failure import Failure, expect
+from teal.namespaces import in_namespace  # noqa: F401  (for the runners)
+
 CONTROL_CPU, WORKER_CPU = 0, 1
 HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 PAGE_MB = 2
 LEAST_CORE_SECONDS = 0.02  # of a window: with less there is nothing to measure
 
 
-class Failure(Exception):
-    """What went wrong, in one line for the operator."""
-
-
-def expect(condition, message):
-    if not condition:
-        raise Failure(message)
-
-
-def wait_until(what, condition, seconds, every=0.02):
-    """Until condition() is true; returns its value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        expect(time.monotonic() < end, f"not within {seconds:g} s: {what}")
-        time.sleep(every)
-    return value
+wait_until = functools.partial(waiting.wait_until, every=0.02, error=Failure)
 
 
 def run(*command, seconds=60, stdin=None, check=True):
@@ -74,7 +64,8 @@ class Window:
 
 class Stretch:
     """A stretch of wall time, and what a process had of it. Workers spin, so what they did not have of their cores
-    somebody else had: rates are for a second of core time, and `share` tells how much of the cores that was."""
+    somebody else had: rates are for a second of core time, and `share` tells how much of the cores that was.
+    """
 
     def __init__(self, process, cores=1):
         self.process, self.cores = process, cores
@@ -84,7 +75,10 @@ class Stretch:
         self.seconds = time.monotonic() - self.began
         self.cpu_seconds = (self.process.cpu_seconds() - self.cpu_began) / self.cores
         self.share = min(1.0, self.cpu_seconds / self.seconds)
-        expect(self.cpu_seconds > LEAST_CORE_SECONDS, f"{self.process.name} had {self.share * 100:.1f} % of its core")
+        expect(
+            self.cpu_seconds > LEAST_CORE_SECONDS,
+            f"{self.process.name} had {self.share * 100:.1f} % of its core",
+        )
         return self
 
 
@@ -155,11 +149,6 @@ def make_namespace(undo, name):
     run("ip", "-n", name, "link", "set", "lo", "up")
 
 
-def in_namespace(name, *command):
-    """Not by `ip netns exec`, which stays in between as a process only until it execs, but hides mounts below /sys."""
-    return ["nsenter", f"--net=/run/netns/{name}", *command]
-
-
 def set_file(undo, path, value):
     """Writes a kernel setting and restores it at the end."""
     path = pathlib.Path(path)
@@ -179,7 +168,9 @@ def hugepages(megabytes):
     missing = max(0, -(-megabytes // PAGE_MB) - free)
     try:
         if missing > 0:
-            available = int(re.search(r"MemAvailable:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) >> 10
+            available = (
+                int(re.search(r"MemAvailable:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) >> 10
+            )
             expect(
                 available > missing * PAGE_MB + 1024,
                 f"{megabytes} MB of hugepages are wanted, {free * PAGE_MB} MB are free and {available} MB of memory",
@@ -187,7 +178,10 @@ def hugepages(megabytes):
             pathlib.Path("/proc/sys/vm/compact_memory").write_text("1\n")
             setting.write_text(f"{before + missing}\n")
             got = int((HUGE / "free_hugepages").read_text())
-            expect(got >= free + missing, f"{megabytes} MB of hugepages are wanted, the kernel found {got * PAGE_MB} MB")
+            expect(
+                got >= free + missing,
+                f"{megabytes} MB of hugepages are wanted, the kernel found {got * PAGE_MB} MB",
+            )
         yield
     finally:
         if int(setting.read_text()) == before + missing:

@@ -13,12 +13,12 @@ services and finds the next hops, and then it goes on.
 import contextlib
 import time
 
-import teal as teal_runner
+import teal_runner
 import testpmd as testpmd_runner
 from compare import LIMITS, ratio, summary
 from machine import WORKER_CPU, Window, expect, hugepages, tsc_hz
 from plan import MI, Source
-from teal import Teal
+from teal_runner import Teal
 from testpmd import Testpmd, pcap_port
 
 CAPACITY = 10 * MI

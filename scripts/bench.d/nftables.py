@@ -13,9 +13,20 @@ import contextlib
 import pathlib
 import time
 
-from machine import CONTROL_CPU, WORKER_CPU, Failure, Window, expect, in_namespace, make_namespace, run, set_file, wait_until
+from machine import (
+    CONTROL_CPU,
+    WORKER_CPU,
+    Failure,
+    Window,
+    expect,
+    in_namespace,
+    make_namespace,
+    run,
+    set_file,
+    wait_until,
+)
 from plan import FRAMES_TO_MAC, KINDS, SERVICES
-from teal import GATEWAY_MAC
+from teal_runner import GATEWAY_MAC
 from testpmd import Testpmd
 
 NAMESPACE = "teal-bench-nft"
@@ -33,7 +44,9 @@ SETTINGS = (
 def ruleset():
     rules = []
     for kind in (KINDS["udp4"], KINDS["tcp4"]):
-        targets = ", ".join(f"{kind.vip_of(s)} : {kind.backend_of(s)} . {kind.backend_port}" for s in range(SERVICES))
+        targets = ", ".join(
+            f"{kind.vip_of(s)} : {kind.backend_of(s)} . {kind.backend_port}" for s in range(SERVICES)
+        )
         rules.append(f"{kind.protocol} dport {kind.vip_port} dnat to ip daddr map {{ {targets} }}")
     body = "\n    ".join(rules)
     return f"""
@@ -97,7 +110,11 @@ class Nftables:
     def sent(self):
         """Packets that went out by the backends' device: all of them had their destination changed, as a VIP is not
         routed anywhere."""
-        line = next(line for line in self.inside("cat", "/proc/net/dev").splitlines() if line.strip().startswith("out:"))
+        line = next(
+            line
+            for line in self.inside("cat", "/proc/net/dev").splitlines()
+            if line.strip().startswith("out:")
+        )
         return int(line.split()[10])
 
     def send(self, file, packets, name):
@@ -105,7 +122,10 @@ class Nftables:
             self.sender.stop()
         self.sender = Testpmd(
             *(self.undo, self.work, f"nft-{name}"),
-            [f"net_pcap0,rx_pcap={file},infinite_rx=1", "net_af_packet1,iface=src,framecnt=512,qdisc_bypass=1"],
+            [
+                f"net_pcap0,rx_pcap={file},infinite_rx=1",
+                "net_af_packet1,iface=src,framecnt=512,qdisc_bypass=1",
+            ],
             packets,
             cpus=(WORKER_CPU if self.one_core else CONTROL_CPU,),
             netns=NAMESPACE,
@@ -115,7 +135,9 @@ class Nftables:
 
     def wait_for_flows(self, flows):
         """The first packet of a tuple begins a connection, whatever was dropped before."""
-        wait_until(f"{flows} connections", lambda: self.connections() >= flows, 30 + flows / 20_000, every=0.2)
+        wait_until(
+            f"{flows} connections", lambda: self.connections() >= flows, 30 + flows / 20_000, every=0.2
+        )
 
     def core_seconds(self):
         """What the work had of CPU 1 so far: in the sender's system calls, and in ksoftirqd when there was too much."""

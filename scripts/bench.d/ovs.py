@@ -28,9 +28,18 @@ class Ovs:
         self.database = f"unix:{self.work}/db.sock"
         self.appctl_socket = self.work / "vswitchd.ctl"
         self.sender, self.saturated = None, True
-        environment = {"OVS_RUNDIR": str(self.work), "OVS_LOGDIR": str(self.work), "OVS_DBDIR": str(self.work)}
+        environment = {
+            "OVS_RUNDIR": str(self.work),
+            "OVS_LOGDIR": str(self.work),
+            "OVS_DBDIR": str(self.work),
+        }
         run("ovsdb-tool", "create", self.work / "conf.db", SCHEMA)
-        ovsdb = ["ovsdb-server", self.work / "conf.db", f"--remote=p{self.database}", f"--unixctl={self.work}/db.ctl"]
+        ovsdb = [
+            "ovsdb-server",
+            self.work / "conf.db",
+            f"--remote=p{self.database}",
+            f"--unixctl={self.work}/db.ctl",
+        ]
         Process(undo, "ovsdb-server", ovsdb, self.work / "ovsdb.log", environment=environment)
         wait_until("ovsdb-server is there", (self.work / "db.sock").exists, 10)
         for setting in (
@@ -43,7 +52,9 @@ class Ovs:
         ):
             self.vsctl("--no-wait", "set", "Open_vSwitch", ".", f"other_config:{setting}")
         vswitchd = [VSWITCHD, self.database, f"--unixctl={self.appctl_socket}"]
-        self.vswitchd = Process(undo, "ovs-vswitchd", vswitchd, self.work / "vswitchd.log", environment=environment)
+        self.vswitchd = Process(
+            undo, "ovs-vswitchd", vswitchd, self.work / "vswitchd.log", environment=environment
+        )
         undo.callback(pathlib.Path(self.memif).unlink, missing_ok=True)
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
         self.add_port("in", f"net_memif0,role=server,socket={self.memif},socket-abstract=no", 1)
@@ -108,7 +119,12 @@ class Ovs:
         if once:
             port = port.replace(",infinite_rx=1", "")
         self.sender = Testpmd(
-            *(self.undo, self.work, name, [port, f"net_memif0,role=client,socket={self.memif},socket-abstract=no"]),
+            *(
+                self.undo,
+                self.work,
+                name,
+                [port, f"net_memif0,role=client,socket={self.memif},socket-abstract=no"],
+            ),
             packets=0 if once else packets,
             cpus=(CONTROL_CPU,),
         )
@@ -121,7 +137,9 @@ class Ovs:
 
     def establish(self, file, packets, flows):
         self.send(file, packets, "handshakes", once=True)
-        wait_until(f"OVS has {flows} connections", lambda: self.connections() >= flows, 20 + packets / 50_000, 0.2)
+        wait_until(
+            f"OVS has {flows} connections", lambda: self.connections() >= flows, 20 + packets / 50_000, 0.2
+        )
         self.settle()
 
     def settle(self):

@@ -39,7 +39,9 @@ def install(repo):
             POLICY.chmod(0o755)
         subprocess.run(["apt-get", "update", "-q"], env=environment, check=False)
         subprocess.run(
-            ["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted], env=environment, check=True
+            ["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted],
+            env=environment,
+            check=True,
         )
         if "openvswitch-switch-dpdk" in wanted and shutil.which("systemctl"):
             # Its daemons are started by hand, with directories of their own.

@@ -81,7 +81,11 @@ class Peer:
 OVS, NFTABLES = "ovs", "nftables"
 PEERS = {
     OVS: Peer("OVS-DPDK ct + NAT", lambda *a: measure_ovs(*a[:3], True, a[3])),
-    "ovs-no-emc": Peer("OVS-DPDK ct + NAT, EMC off", lambda *a: measure_ovs(*a[:3], False, a[3]), quick=False),
+    "ovs-no-emc": Peer(
+        "OVS-DPDK ct + NAT, EMC off", lambda *a: measure_ovs(*a[:3], False, a[3]), quick=False
+    ),
     NFTABLES: Peer("nftables DNAT, one core", lambda *a: measure_nftables(*a[:3], True, a[3])),
-    "nftables-2": Peer("nftables DNAT, sender apart", lambda *a: measure_nftables(*a[:3], False, a[3]), quick=False),
+    "nftables-2": Peer(
+        "nftables DNAT, sender apart", lambda *a: measure_nftables(*a[:3], False, a[3]), quick=False
+    ),
 }

@@ -100,9 +100,24 @@ class Packets:
         if path.exists():
             return path
         kind = KINDS[source.kind]
-        command = [self.tool, "--out", path, "--flows", source.flows, "--steps", source.steps, "--order", source.order]
+        command = [
+            self.tool,
+            "--out",
+            path,
+            "--flows",
+            source.flows,
+            "--steps",
+            source.steps,
+            "--order",
+            source.order,
+        ]
         command += ["--client", kind.client, "--vip", kind.socket(kind.vip_of(0), kind.vip_port)]
-        command += ["--backend", kind.socket(kind.backend_of(0), kind.backend_port), "--protocol", kind.protocol]
+        command += [
+            "--backend",
+            kind.socket(kind.backend_of(0), kind.backend_port),
+            "--protocol",
+            kind.protocol,
+        ]
         command += ["--services", SERVICES, "--frame-bytes", source.frame_bytes or kind.least_frame]
         command += ["--hash-seed", HASH_SEED, "--worker", source.worker, "--workers", source.workers]
         run(*command, *(["--imix"] if source.imix else []), seconds=180)

@@ -5,7 +5,13 @@ import pathlib
 from cases import CASES
 from machine import run
 
-COLOURS = {"teal": "#00897b", "macswap": "#9e9e9e", "5tswap": "#bdbdbd", "ovs": "#e65100", "ovs-no-emc": "#ffb74d"}
+COLOURS = {
+    "teal": "#00897b",
+    "macswap": "#9e9e9e",
+    "5tswap": "#bdbdbd",
+    "ovs": "#e65100",
+    "ovs-no-emc": "#ffb74d",
+}
 COLOURS |= {"nftables": "#4a148c", "nftables-2": "#9575cd"}
 NAMES = {"teal": "Teal", "macswap": "testpmd macswap (the limit)", "5tswap": "testpmd 5tswap"}
 
@@ -55,6 +61,18 @@ def draw(results, titles, directory):
     directory.mkdir(parents=True, exist_ok=True)
     packets, cycles = directory / "packets-over-flows.png", directory / "cycles-over-flows.png"
     tsc_hz = results["machine"]["tsc_ghz"] * 1e9
-    plot(lines, lambda rate: rate / 1e6, packets, "Established UDP, 64-byte frames, one core", "million packets a second")
-    plot(lines, lambda rate: tsc_hz / rate, cycles, "Established UDP, 64-byte frames, one core", "cycles a packet")
+    plot(
+        lines,
+        lambda rate: rate / 1e6,
+        packets,
+        "Established UDP, 64-byte frames, one core",
+        "million packets a second",
+    )
+    plot(
+        lines,
+        lambda rate: tsc_hz / rate,
+        cycles,
+        "Established UDP, 64-byte frames, one core",
+        "cycles a packet",
+    )
     return [packets, cycles]

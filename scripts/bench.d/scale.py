@@ -4,10 +4,10 @@ full and kept; whether every flow is there then; and how fast 1 Mi of these flow
 import contextlib
 import time
 
-import teal as teal_runner
+import teal_runner
 from machine import expect, hugepages, run
 from plan import MI, Source
-from teal import Teal
+from teal_runner import Teal
 
 FLOWS = 50_000_000
 SOURCE = Source("udp4", MI)

@@ -5,7 +5,7 @@ import contextlib
 import re
 import types
 
-import teal as teal_runner
+import teal_runner
 from build import release_build
 from cases import case_named
 from compare import Comparison
@@ -24,14 +24,23 @@ def measure_one(settings, case):
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         comparison = Comparison(settings)
-        undo.enter_context(hugepages(teal_runner.hugepages_mb(case.source.packets, comparison.capacity(case))))
+        undo.enter_context(
+            hugepages(teal_runner.hugepages_mb(case.source.packets, comparison.capacity(case)))
+        )
         teal = comparison.replaying(undo, case, case.name)
         for _ in range(settings.rounds):
             teal.measure(settings.seconds)
         teal.dataplane.resume()
         teal.dataplane.stop()
         said = teal.dataplane.said()
-    cycles = {name: float(value) for name, value in re.findall(r"worker 0: (\w+) +([0-9.]+) cycles a packet", said)}
-    stay = re.search(r"packets stay ([0-9.]+) us \(median\), ([0-9.]+) \(p99\), ([0-9.]+) \(p99.9\), ([0-9.]+)", said)
+    cycles = {
+        name: float(value) for name, value in re.findall(r"worker 0: (\w+) +([0-9.]+) cycles a packet", said)
+    }
+    stay = re.search(
+        r"packets stay ([0-9.]+) us \(median\), ([0-9.]+) \(p99\), ([0-9.]+) \(p99.9\), ([0-9.]+)", said
+    )
     expect(cycles and stay, f"teal-dataplane told no stage timers: {said[-400:]}")
-    return {"cycles": cycles, "stay_us": dict(zip(("median", "p99", "p99.9", "most"), map(float, stay.groups())))}
+    return {
+        "cycles": cycles,
+        "stay_us": dict(zip(("median", "p99", "p99.9", "most"), map(float, stay.groups()))),
+    }

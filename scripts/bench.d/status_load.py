@@ -6,11 +6,11 @@ import statistics
 import threading
 import time
 
-import teal as teal_runner
-from api import Api
+import teal_runner
 from cases import case_named
 from compare import Comparison, ratio, summary
 from machine import expect, hugepages
+from teal_api import TealApi
 
 CASE = case_named("udp-1m")
 EVERY = 0.1  # seconds
@@ -20,7 +20,7 @@ class Asker:
     """Asks in a thread and by a connection of its own; `times` are in milliseconds."""
 
     def __init__(self, teal):
-        self.api, self.times, self.stopped = Api(teal.run_dir / "control.sock"), [], threading.Event()
+        self.api, self.times, self.stopped = TealApi(teal.run_dir / "control.sock"), [], threading.Event()
         self.thread = threading.Thread(target=self.ask)
 
     def ask(self):
@@ -43,7 +43,9 @@ def measure(settings):
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         comparison = Comparison(settings)
-        undo.enter_context(hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE))))
+        undo.enter_context(
+            hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE)))
+        )
         teal = comparison.replaying(undo, CASE, "status")
         alone, asked, times = [], [], []
         for _ in range(settings.rounds):

@@ -23,13 +23,15 @@ def case_row(name, case):
     ).rstrip()
 
 
-CASE_HEAD = (
-    f"{'Mpps':<48}{'Teal':>12}{'cycles':>8}{'macswap':>13}{'of it':>6}{'5tswap':>13}{'of it':>6}"
-)
+CASE_HEAD = f"{'Mpps':<48}{'Teal':>12}{'cycles':>8}{'macswap':>13}{'of it':>6}{'5tswap':>13}{'of it':>6}"
 
 
 def peer_rows(results, titles):
-    names = [name for name in ("udp-1k", "udp-64k", "udp-1m", "new") if any(name in r for r in results["peers"].values())]
+    names = [
+        name
+        for name in ("udp-1k", "udp-64k", "udp-1m", "new")
+        if any(name in r for r in results["peers"].values())
+    ]
     head = f"{'Mpps; the last in M flows/s':<32}" + "".join(f"{name:>14}" for name in names)
     yield head
     if all(name in results["cases"] for name in names):

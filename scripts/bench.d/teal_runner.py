@@ -10,10 +10,10 @@ import pathlib
 import shutil
 import time
 
-from api import Api
 from machine import CONTROL_CPU, WORKER_CPU, Process, Stretch, Window, expect, in_namespace
 from machine import make_namespace, run, wait_until
 from plan import HASH_SEED, KINDS, SERVICES
+from teal_api import TealApi
 
 MBUF_BYTES = 2432  # 64 + 128 + 64 + 2176: dataplane/eal.cc
 SPARE_MBUFS = 32_768  # rings, caches, the TAP's queues
@@ -42,14 +42,19 @@ class Teal:
 
     def __init__(self, undo, build, work, name, kinds, capacity, workers=1, pool=1):
         self.undo, self.build, self.name = undo, pathlib.Path(build), name
-        self.kinds, self.capacity, self.workers, self.pool = [KINDS[kind] for kind in kinds], capacity, workers, pool
+        self.kinds, self.capacity, self.workers, self.pool = (
+            [KINDS[kind] for kind in kinds],
+            capacity,
+            workers,
+            pool,
+        )
         self.namespace = f"teal-bench-{name}"
         self.run_dir = pathlib.Path(f"/run/{self.namespace}")
         self.files = pathlib.Path(work) / name
         self.files.mkdir(exist_ok=True)
         self.config = self.files / "teal.toml"
         self.dataplane = self.daemon = None
-        self.api = Api(self.run_dir / "control.sock")
+        self.api = TealApi(self.run_dir / "control.sock")
         self.forget_segment()
         undo.callback(self.forget_segment)
         make_namespace(undo, self.namespace)
@@ -115,10 +120,15 @@ green = {json.dumps(pool(True))}
         command = in_namespace(self.namespace, binary, "--config", self.config, "--run-dir", self.run_dir)
         self.dataplane = Process(self.undo, "teal-dataplane", command, self.files / "dataplane.log")
         self.dataplane.wait_for(r"ready:", 60)
-        expect("small pages" not in self.dataplane.said(), f"teal-dataplane got no hugepages: {self.dataplane.said()}")
+        expect(
+            "small pages" not in self.dataplane.said(),
+            f"teal-dataplane got no hugepages: {self.dataplane.said()}",
+        )
         # A TAP that is opened gets its MAC set, and the kernel then forgets the neighbours behind it.
         addresses = sorted({str(address) for kind in self.kinds for address in kind.backends()})
-        neighbours = "".join(f"neigh replace {a} lladdr {GATEWAY_MAC} dev teal0 nud permanent\n" for a in addresses)
+        neighbours = "".join(
+            f"neigh replace {a} lladdr {GATEWAY_MAC} dev teal0 nud permanent\n" for a in addresses
+        )
         run("ip", "-n", self.namespace, "-batch", "-", stdin=neighbours)
 
     def start_daemon(self):
@@ -133,7 +143,9 @@ green = {json.dumps(pool(True))}
         def resolved():
             self.daemon.expect_alive()
             self.dataplane.expect_alive()
-            backends = [b for s in self.status()["services"] for c in s["colours"].values() for b in c["backends"]]
+            backends = [
+                b for s in self.status()["services"] for c in s["colours"].values() for b in c["backends"]
+            ]
             return backends and all(backend["next_hop"] != "unresolved" for backend in backends)
 
         wait_until("teald has a next hop for each backend", resolved, 20, every=0.1)
@@ -155,7 +167,9 @@ green = {json.dumps(pool(True))}
     def replay(self, files, packets, infinite=True):
         """Another source, a file for each worker."""
         rx = ",".join(f"rx_pcap={file}" for file in files)
-        self.change_port(f"net_pcap0,{rx}" + (",infinite_rx=1" if infinite else ""), packets if infinite else 0)
+        self.change_port(
+            f"net_pcap0,{rx}" + (",infinite_rx=1" if infinite else ""), packets if infinite else 0
+        )
         if infinite:
             # A worker that the scheduler has not let begin yet shows the counters of the one before it.
             before = self.totals()["rx"]
@@ -224,5 +238,8 @@ def check_window(before, after, moving):
     expect(not strange, f"counters moved that should not: {strange}, of {deltas}")
     sent = deltas.get("tx", 0)
     # The counters of a moment are not read in one.
-    expect(sent > 0 and abs(deltas["rx"] - sent) < max(20_000, sent // 100), f"not all that came in went out: {deltas}")
+    expect(
+        sent > 0 and abs(deltas["rx"] - sent) < max(20_000, sent // 100),
+        f"not all that came in went out: {deltas}",
+    )
     return sent

@@ -4,7 +4,17 @@ import os
 import re
 import time
 
-from machine import CONTROL_CPU, WORKER_CPU, Failure, Process, Stretch, Window, expect, wait_until
+from machine import (
+    CONTROL_CPU,
+    WORKER_CPU,
+    Failure,
+    Process,
+    Stretch,
+    Window,
+    expect,
+    in_namespace,
+    wait_until,
+)
 
 PROMPT = "testpmd> "
 ELEMENT_BYTES = 2400
@@ -18,18 +28,27 @@ def hugepages_mb(packets):
 class Testpmd:
     """Interactive, on a pipe. `vdevs` are its ports, `queues` their pairs, each with a core of its own."""
 
-    def __init__(self, undo, work, name, vdevs, packets, queues=1, cpus=(WORKER_CPU,), netns=None, options=(), eal=()):
+    def __init__(
+        self, undo, work, name, vdevs, packets, queues=1, cpus=(WORKER_CPU,), netns=None, options=(), eal=()
+    ):
         lcores = ",".join([f"0@{CONTROL_CPU}", *(f"{n}@{cpu}" for n, cpu in enumerate(cpus, 1))])
         command = ["stdbuf", "-o0", "dpdk-testpmd", "--lcores", lcores, "--main-lcore", 0, "--in-memory"]
         command += ["--no-telemetry", "--no-pci", "--file-prefix", f"teal-bench-{os.getpid()}-{name}", *eal]
         for vdev in vdevs:
             command += ["--vdev", vdev]
-        command += ["--", "-i", f"--nb-cores={len(cpus)}", f"--rxq={queues}", f"--txq={queues}", f"--burst={BURST}"]
+        command += [
+            "--",
+            "-i",
+            f"--nb-cores={len(cpus)}",
+            f"--rxq={queues}",
+            f"--txq={queues}",
+            f"--burst={BURST}",
+        ]
         command += [f"--total-num-mbufs={packets + 32_768}", "--mbcache=256", "--no-lsc-interrupt"]
         command += ["--no-flush-rx"]  # or the first packets of a file that is sent once would be lost
         command += ["--port-topology=loop" if len(vdevs) == 1 else "--port-topology=paired", *options]
         if netns:
-            command = ["nsenter", f"--net=/run/netns/{netns}", *command]
+            command = in_namespace(netns, *command)
         self.process = Process(undo, "dpdk-testpmd", command, f"{work}/testpmd-{name}.log", stdin=True)
         self.cores, self.seen = len(cpus), 0
         self.wait_for_prompt(90)
@@ -71,7 +90,10 @@ class Testpmd:
         stretch.end()
         received, sent = self.rate()
         self.say("stop")
-        expect(received > 0 and abs(received - sent) < received // 50, f"testpmd {mode}: {received} in, {sent} out")
+        expect(
+            received > 0 and abs(received - sent) < received // 50,
+            f"testpmd {mode}: {received} in, {sent} out",
+        )
         return Window(sent / stretch.share, 0, stretch.share)
 
     def dropped(self):

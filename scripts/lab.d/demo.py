@@ -165,7 +165,9 @@ def main():
     table = Table(load)
     worked = False
     try:
-        table.say("Clients on three hosts: some keep a connection, some open one for each request. Blue is active.")
+        table.say(
+            "Clients on three hosts: some keep a connection, some open one for each request. Blue is active."
+        )
         table.watch(SECONDS_BEFORE_THE_FLIP)
         worked = command(table, load, "green", "flip", "--group", "shop", "--to", "green", "--reason", "demo")
         if arguments.first_flip_file:

@@ -15,11 +15,13 @@ import contextlib
 import json
 import pathlib
 import subprocess
+import sys
 import threading
 import time
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
-COLOURS = ("blue", "green")
+sys.path.insert(0, str(SCRIPTS / "python"))
+from teal.lab_services import COLOURS  # noqa: E402
 
 
 class Timeline:

@@ -21,19 +21,16 @@ import argparse
 import asyncio
 import json
 import os
+import pathlib
 import sys
 import time
 
-from fresh_udp import fresh_udp_socket
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
+from teal.fresh_udp import fresh_udp_socket  # noqa: E402
+from teal.lab_services import COLOURS, SERVICES  # noqa: E402
 
-VIP4, VIP6 = "198.18.0.10", "fd18:0::10"
-SERVICES = {
-    "service-a": ("http", VIP4, 80),
-    "service-b": ("http", VIP6, 80),
-    "service-c": ("udp", VIP4, 5300),
-}
 RENEW_SECONDS = 6.0
-TIMEOUT_SECONDS = {"http": 8.0, "udp": 2.0}  # a lost SYN is sent again after 1 s, and after 2 more
+TIMEOUT_SECONDS = {"tcp": 8.0, "udp": 2.0}  # a lost SYN is sent again after 1 s, and after 2 more
 
 
 class HttpFlow:
@@ -85,7 +82,7 @@ class Client:
         self.forget()
 
     def forget(self):
-        self.requests = {name: {"blue": 0, "green": 0} for name in SERVICES}
+        self.requests = {name: dict.fromkeys(COLOURS, 0) for name in SERVICES}
         self.flows, self.failures, self.moved = [], [], []
 
     def report(self):
@@ -101,7 +98,7 @@ class Client:
     async def run_flow(self, service, seconds):
         """One flow for so many seconds; 0 is a single request."""
         kind, address, port = SERVICES[service]
-        flow = HttpFlow() if kind == "http" else UdpFlow()
+        flow = HttpFlow() if kind == "tcp" else UdpFlow()
         born, start, end = None, time.monotonic_ns(), time.monotonic() + seconds
         try:
             await asyncio.wait_for(flow.open(address, port), TIMEOUT_SECONDS[kind])

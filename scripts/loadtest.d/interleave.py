@@ -23,7 +23,9 @@ def interleave(longer, shorter, out, skip=0):
     packets = 0
     with open(out, "wb") as file:
         file.write(pathlib.Path(longer).read_bytes()[:FILE_HEADER_BYTES])
-        for pair in zip(itertools.islice(records(longer), skip, None), itertools.cycle(list(records(shorter)))):
+        for pair in zip(
+            itertools.islice(records(longer), skip, None), itertools.cycle(list(records(shorter)))
+        ):
             file.writelines(pair)
             packets += len(pair)
     return packets

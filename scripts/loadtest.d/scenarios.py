@@ -93,7 +93,8 @@ def spread(values):
 
 def syn_flood(settings):
     """SYNs that nobody answers, more than the quota of embryonic flows, between packets of established flows. Then the
-    established ones alone: each of them is still there if no packet of theirs begins a flow or goes by hash alone."""
+    established ones alone: each of them is still there if no packet of theirs begins a flow or goes by hash alone.
+    """
     established = Source("tcp4", FLOOD_FLOWS)
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
@@ -132,12 +133,16 @@ def throughput(settings):
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         capacity = case_named("udp-64k").capacity
-        undo.enter_context(hugepages(testpmd.hugepages_mb(base.packets) + switch_runner.hugepages_mb(capacity)))
+        undo.enter_context(
+            hugepages(testpmd.hugepages_mb(base.packets) + switch_runner.hugepages_mb(capacity))
+        )
         switch = Switch(undo, settings, base.kind, capacity)
         switch.start(base.flows)
         for size in RFC_2544_FRAMES:
             source = dataclasses.replace(base, frame_bytes=size - FCS_BYTES)
-            ledger = carry_once(undo, settings, switch, f"{size}", settings.packets.file(source), source.packets)
+            ledger = carry_once(
+                undo, settings, switch, f"{size}", settings.packets.file(source), source.packets
+            )
             trials.append({"frame_bytes": size, **ledger.as_dict()})
             violations += [f"frames of {size} bytes: {text}" for text in ledger.violations()]
     return {"title": "the most that goes without loss, UDP", "trials": trials, "violations": violations}

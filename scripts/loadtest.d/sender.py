@@ -37,7 +37,10 @@ class Sender:
         """(offered, received) since it was started."""
         text = self.testpmd.say(f"show port stats {WIRE}")
         values = dict(re.findall(r"([RT]X-\w+):\s*(\d+)", text))
-        expect("TX-packets" in values and "RX-packets" in values, f"testpmd's statistics are not understood: {text}")
+        expect(
+            "TX-packets" in values and "RX-packets" in values,
+            f"testpmd's statistics are not understood: {text}",
+        )
         own_loss = {name: values[name] for name in PARTS_OF_LOSS if values.get(name, "0") != "0"}
         expect(not own_loss, f"testpmd lost packets itself, so nothing can be said of the switch: {own_loss}")
         return int(values["TX-packets"]), int(values["RX-packets"])

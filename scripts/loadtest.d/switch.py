@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Teal whose only port is a vhost socket, with flows in its table. See scripts/bench.d/teal.py for how it runs."""
+"""A Teal whose only port is a vhost socket, with flows in its table. See scripts/bench.d/teal_runner.py for how it runs."""
 import time
 
-import teal as teal_runner
+import teal_runner
 from cases import HANDSHAKE
 from ledger import Ledger
 from machine import in_namespace, run
 from plan import SERVICES, Source
-from teal import Teal
+from teal_runner import Teal
 
 NAME = "loadtest"
 

@@ -39,7 +39,9 @@ def violations(scenario, result, teal):
     found = []
     sent = result["sent_in_all"]
     lost = sent - result["received_in_all"]
-    ring_full = teal.get("tx_full", 0) if scenario == "throughput" else 0  # at the rates above the one it finds
+    ring_full = (
+        teal.get("tx_full", 0) if scenario == "throughput" else 0
+    )  # at the rates above the one it finds
     none = [best["frame_bytes"] for best in result.get("best", ()) if best["lost"]]
     if none:
         found.append(f"no rate without loss for frames of {none} bytes")
@@ -68,7 +70,9 @@ def run(settings):
         switch = Switch(undo, settings, kind, capacity)
         switch.start()
         before = switch.teal.totals()
-        runner = Process(undo, "scripts/pktgen/run", command_of(settings, switch), f"{settings.work}/runner.log")
+        runner = Process(
+            undo, "scripts/pktgen/run", command_of(settings, switch), f"{settings.work}/runner.log"
+        )
         wait_until(f"the end of {runner.name}", lambda: not runner.alive, MOST_SECONDS, every=0.2)
         expect(runner.child.returncode in (0, LOST), runner.said().strip())
         teal = switch.teal.moved(before)

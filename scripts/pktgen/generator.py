@@ -11,18 +11,18 @@ import subprocess
 import termios
 import time
 
+from teal.failure import Failure
+
 ROWS, COLUMNS = 60, 160
 END_SECONDS = 3  # from SIGTERM to SIGKILL
 ESCAPES = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|\r")
 
 
-class Failure(Exception):
-    """What went wrong, in one line for the operator."""
-
-
 def device_arguments(devices):
     """EAL's, for PCI addresses and vdevs."""
-    is_pci = [bool(re.fullmatch(r"([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]", d)) for d in devices]
+    is_pci = [
+        bool(re.fullmatch(r"([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]", d)) for d in devices
+    ]
     words = [] if any(is_pci) else ["--no-pci"]
     for device, pci in zip(devices, is_pci):
         words += ["--allow", device] if pci else ["--vdev", device]
@@ -32,7 +32,15 @@ def device_arguments(devices):
 
 def command_of(binary, devices, cpus, rings, pcap, script):
     main, worker = cpus
-    command = [binary, "--lcores", f"0@{main},1@{worker}", "--main-lcore", "0", "--in-memory", "--no-telemetry"]
+    command = [
+        binary,
+        "--lcores",
+        f"0@{main},1@{worker}",
+        "--main-lcore",
+        "0",
+        "--in-memory",
+        "--no-telemetry",
+    ]
     command += device_arguments(devices)
     command += ["--", "-P", "-m", "1.0" if len(devices) == 1 else "1.[0-1]"]
     if rings:

@@ -59,7 +59,19 @@ class Frames:
         value = struct.pack("!H", checksum(pseudo + segment) or 0xFFFF)
         segment = segment[:checksum_at] + value + segment[checksum_at + 2 :]
         header = struct.pack(
-            *("!BBHHHBBHII", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, self.protocol, 0, source[0], target[0])
+            *(
+                "!BBHHHBBHII",
+                0x45,
+                0,
+                20 + len(segment),
+                0,
+                0x4000,
+                64,
+                self.protocol,
+                0,
+                source[0],
+                target[0],
+            )
         )
         header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
         frame = mac_bytes(mac) + SOURCE_MAC + b"\x08\0" + header + segment

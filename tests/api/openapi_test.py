@@ -17,12 +17,14 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "python"))
 try:
-    import jsonschema
-    import yaml
+    from document import Client, Document, check, failures
 except ImportError as error:
-    print(f"skipped: {error}; Debian's python3-yaml and python3-jsonschema have it")
+    print(f"skipped: {error}; install Debian's python3-yaml and python3-jsonschema")
     sys.exit(77)
+from teal.control_socket import UnixConnection  # noqa: E402
+from teal.waiting import wait_until  # noqa: E402
 
 CONFIG = """
 [dataplane]
@@ -65,113 +67,6 @@ NOT_HERE = {
     ("status", "show_history", "503"): "a database that cannot be read",
 }
 
-failures = []
-
-
-def check(holds, what):
-    if not holds:
-        failures.append(what)
-        print(f"FAILED: {what}")
-
-
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=20)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-class Document:
-    def __init__(self, path):
-        self.doc = yaml.safe_load(pathlib.Path(path).read_text())
-        self.operations = {}  # (method, path) -> operation
-        for url, methods in self.doc["paths"].items():
-            for method, operation in methods.items():
-                self.operations[method.upper(), url] = operation
-        self.seen_status, self.seen_codes, self.seen_schemas = set(), set(), set()
-
-    def check_itself(self):
-        schemas = self.doc["components"]["schemas"]
-        for name, schema in schemas.items():
-            jsonschema.Draft202012Validator.check_schema(schema)
-            self._check_objects(schema, name)
-        names = [operation["operationId"] for operation in self.operations.values()]
-        check(len(names) == len(set(names)), "every operation has a name of its own")
-        used = set(json.dumps(self.doc).split('#/components/schemas/')[1:][i].split('"')[0]
-                   for i in range(json.dumps(self.doc).count('#/components/schemas/')))
-        check(used == set(schemas), f"schemas that nobody uses, or that are missing: {used ^ set(schemas)}")
-
-    def _check_objects(self, schema, where):
-        if isinstance(schema, list):
-            for element in schema:
-                self._check_objects(element, where)
-        if not isinstance(schema, dict):
-            return
-        if schema.get("type") == "object":
-            check("additionalProperties" in schema, f"{where}: an object says whether it has other properties")
-            if "properties" in schema:
-                check(schema["additionalProperties"] is False, f"{where}: an object has no other properties")
-                missing = set(schema.get("required", [])) - set(schema["properties"])
-                check(not missing, f"{where}: required and not described: {missing}")
-        for key, value in schema.items():
-            self._check_objects(value, f"{where}.{key}")
-
-    def resolve(self, element):
-        while "$ref" in element:
-            part = self.doc
-            for name in element["$ref"][2:].split("/"):
-                part = part[name]
-            element = part
-        return element
-
-    def validate(self, value, schema, what):
-        validator = jsonschema.Draft202012Validator({**schema, "components": self.doc["components"]})
-        for error in validator.iter_errors(value):
-            best = jsonschema.exceptions.best_match([error])
-            check(False, f"{what}: at {list(best.absolute_path)}: {best.message[:400]}")
-
-    def query_of(self, operation):
-        return sorted(parameter["name"] for parameter in map(self.resolve, operation.get("parameters", []))
-                      if parameter["in"] == "query")
-
-
-class Client:
-    def __init__(self, document, run_dir):
-        self.document, self.run_dir = document, run_dir
-
-    def __call__(self, method, path, body=None, *, url=None, expect=200, code=None, name="control.sock", headers=None,
-                 connection=None):
-        """Asks, and holds question and answer against the document. `path` is the document's."""
-        operation = self.document.operations[method, path]
-        url = url or path
-        if body is not None and expect == 200:
-            schema = operation["requestBody"]["content"]["application/json"]["schema"]
-            self.document.validate(body, schema, f"{method} {url}: the request")
-        connection = connection or Unix(self.run_dir / name)
-        connection.request(method, url, body=None if body is None else json.dumps(body), headers=headers or {})
-        answer = connection.getresponse()
-        what = f"{method} {url} {'' if body is None else json.dumps(body)}"
-        text = answer.read()
-        check(answer.status == expect, f"{what}: {answer.status}, expected {expect}: {text[:300]}")
-        content_type = answer.headers["Content-Type"].split(";")[0]
-        described = operation["responses"].get(str(answer.status), operation["responses"]["default"])
-        content = self.document.resolve(described)["content"]
-        check(content_type in content, f"{what}: {content_type} is not documented")
-        value = text.decode()
-        if content_type == "application/json":
-            value = json.loads(text)
-            self.document.validate(value, content[content_type]["schema"], what)
-        self.document.seen_status.add((operation["operationId"], str(answer.status)))
-        if answer.status != 200:
-            self.document.seen_codes.add(value["error"]["code"])
-        if code:
-            check(value["error"]["code"] == code, f"{what}: {value['error']['code']}, expected {code}")
-        return value
-
 
 def free_port():
     with socket.socket() as probe:
@@ -180,22 +75,25 @@ def free_port():
 
 
 def wait_for(condition, what):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.02)
-    check(False, f"20 s without: {what}")
+    try:
+        wait_until(what, condition, 20, every=0.02)
+    except TimeoutError as error:
+        check(False, str(error))
 
 
 def check_routes(ask, document):
     listed = ask("GET", "/v1")["resources"]
-    check({(r["method"], r["path"]) for r in listed} == set(document.operations),
-          "the router and the document have the same resources: "
-          f"{ {(r['method'], r['path']) for r in listed} ^ set(document.operations) }")
+    check(
+        {(r["method"], r["path"]) for r in listed} == set(document.operations),
+        "the router and the document have the same resources: "
+        f"{ {(r['method'], r['path']) for r in listed} ^ set(document.operations) }",
+    )
     for resource in listed:
         documented = document.query_of(document.operations[resource["method"], resource["path"]])
-        check(sorted(resource["query"]) == documented, f"{resource['path']}: {resource['query']}, documented {documented}")
+        check(
+            sorted(resource["query"]) == documented,
+            f"{resource['path']}: {resource['query']}, documented {documented}",
+        )
 
 
 def check_reads(ask):
@@ -229,8 +127,10 @@ def check_changes(ask, flows):
     ask(*flip, {**a, "to": "blue"}, name="status.sock", expect=403, code="read_only")
 
     drain = ask("GET", "/v1/services/{name}/drain", url="/v1/services/service-a/drain")["draining"]
-    check(drain["flows"] == 200 and drain["clients"][0] == {"address": "10.0.0.0", "flows": 100},
-          f"the client with most flows comes first: {drain}")
+    check(
+        drain["flows"] == 200 and drain["clients"][0] == {"address": "10.0.0.0", "flows": 100},
+        f"the client with most flows comes first: {drain}",
+    )
     check(len(drain["clients"]) == 10 and drain["oldest"]["born_before"], f"the drain's holders: {drain}")
     shown = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")
     check(shown["draining"]["flows"] == 200, f"draining: {shown['draining']}")
@@ -242,9 +142,20 @@ def check_changes(ask, flows):
     one = {"service": "service-a", "colour": "blue", "address": "198.18.2.11:8080"}
     ask("POST", "/v1/backend", {**one, "weight": 7, "state": "drain"})
     ask("POST", "/v1/backend", {**one, "weight": "file", "state": "ready"})
-    ask("POST", "/v1/backend", {**one, "address": "198.18.2.99:1", "weight": 1}, expect=404, code="unknown_backend")
-    ask("POST", "/v1/backend", {"service": "service-a", "colour": "green", "address": "198.18.2.21:8080", "state": "maint"},
-        expect=422, code="refused")
+    ask(
+        "POST",
+        "/v1/backend",
+        {**one, "address": "198.18.2.99:1", "weight": 1},
+        expect=404,
+        code="unknown_backend",
+    )
+    ask(
+        "POST",
+        "/v1/backend",
+        {"service": "service-a", "colour": "green", "address": "198.18.2.21:8080", "state": "maint"},
+        expect=422,
+        code="refused",
+    )
     ask("POST", "/v1/backend", one, expect=400, code="bad_request")
 
     ask(*back, {**a, "reason": "too many errors"})
@@ -264,27 +175,37 @@ def check_changes(ask, flows):
 
 def check_reload(ask, config):
     text = config.read_text()
-    config.write_text(text + "\n[[service]]\nname = \"X\"\n")
+    config.write_text(text + '\n[[service]]\nname = "X"\n')
     refused = ask("POST", "/v1/reload", {}, expect=422, code="bad_config")
     check(len(refused["error"]["details"]) > 1, f"a bad config lists its errors: {refused}")
-    changed = text.replace('["198.18.2.11:8080", "198.18.2.12:8080"]', '["198.18.2.12:8080", "198.18.2.13:8080"]')
+    changed = text.replace(
+        '["198.18.2.11:8080", "198.18.2.12:8080"]', '["198.18.2.12:8080", "198.18.2.13:8080"]'
+    )
     changed = changed.replace("weight = 2", "weight = 3")
-    changed += ('\n[[service]]\nname = "service-c"\nvip = "198.18.0.12:80"\nprotocol = "tcp"\n'
-                'blue = ["198.18.2.31:80"]\ngreen = ["198.18.2.41:80"]\n')
+    changed += (
+        '\n[[service]]\nname = "service-c"\nvip = "198.18.0.12:80"\nprotocol = "tcp"\n'
+        'blue = ["198.18.2.31:80"]\ngreen = ["198.18.2.41:80"]\n'
+    )
     config.write_text(changed)
     wait_for(lambda: ask("GET", "/v1/services")["config"]["file_differs"], "teald sees that the file differs")
     plan = ask("POST", "/v1/reload", {"dry_run": True})["plan"]
     check(plan["added"] and plan["changed"] and plan["retired"], f"the plan of a reload: {plan}")
     ask("POST", "/v1/reload", {"reason": "another backend"})
     retired = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")["colours"]["blue"]["backends"]
-    check(any(backend.get("retired") for backend in retired), f"a retired backend with flows is shown: {retired}")
+    check(
+        any(backend.get("retired") for backend in retired),
+        f"a retired backend with flows is shown: {retired}",
+    )
     config.write_text(text.replace('"service-b"', '"service-d"').replace("[fd18:0::10]", "[fd18:0::11]"))
     ask("POST", "/v1/reload")
 
 
 def check_history(ask):
     verbs = {change["verb"] for change in ask("GET", "/v1/history")["changes"]}
-    check({"flip", "rollback", "drain", "backend", "reload", "lock", "unlock"} <= verbs, f"the history has {verbs}")
+    check(
+        {"flip", "rollback", "drain", "backend", "reload", "lock", "unlock"} <= verbs,
+        f"the history has {verbs}",
+    )
     page = ask("GET", "/v1/history", url="/v1/history?limit=2&service=service-a")
     check(page["truncated"] and len(page["changes"]) == 2, "a page of the history")
     ask("GET", "/v1/history", url=f"/v1/history?before={page['changes'][-1]['id']}")
@@ -295,12 +216,15 @@ def check_events(ask, document, run_dir):
     """Each event is in the document's form and its types; 33 streams are one too many."""
     streams = []
     for i in range(33):
-        connection = Unix(run_dir / "control.sock")
+        connection = UnixConnection(run_dir / "control.sock")
         if i < 32:
             connection.request("GET", "/v1/events?since=0")
             answer = connection.getresponse()
             streams.append((connection, answer))  # an answer that nobody holds is closed
-            check(answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream", "an event stream")
+            check(
+                answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream",
+                "an event stream",
+            )
         else:
             ask("GET", "/v1/events", expect=503, code="too_many_connections", connection=connection)
     document.seen_status.add(("follow_events", "200"))
@@ -320,12 +244,17 @@ def check_events(ask, document, run_dir):
             event[key] = value
             continue
         if event:
-            check(set(event) == {"id", "event", "data"} and event["id"].isdigit(), f"an event's form: {event}")
+            check(
+                set(event) == {"id", "event", "data"} and event["id"].isdigit(), f"an event's form: {event}"
+            )
             check(event.get("event") in types, f"the event {event.get('event')} is documented")
             check("at" in json.loads(event["data"]), f"an event says when: {event}")
             seen.add(event["event"])
         event = {}
-    check({"intended", "published", "adopted", "done", "locked", "unlocked", "reloaded"} <= seen, f"events seen: {seen}")
+    check(
+        {"intended", "published", "adopted", "done", "locked", "unlocked", "reloaded"} <= seen,
+        f"events seen: {seen}",
+    )
     for connection, _ in streams:
         connection.close()
     ask("GET", "/v1/events", url="/v1/events?since=x", expect=400, code="bad_request")
@@ -342,7 +271,7 @@ def check_faults(ask, document, state_dir, dataplane, port):
     dataplane("go on")
 
     def raw(method, url, **more):
-        connection = more.pop("connection", None) or Unix(ask.run_dir / "control.sock")
+        connection = more.pop("connection", None) or UnixConnection(ask.run_dir / "control.sock")
         connection.request(method, url, **more)
         answer = connection.getresponse()
         body = json.loads(answer.read())
@@ -355,7 +284,10 @@ def check_faults(ask, document, state_dir, dataplane, port):
     check(raw("POST", "/v1/flip", body="x" * 200_000) == (413, "bad_request"), "a body that is too large")
     loopback = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     ask("GET", "/v1/services", connection=loopback)
-    check(raw("GET", "/v1", headers={"Host": "evil.example"}, connection=loopback) == (421, "wrong_host"), "DNS rebinding")
+    check(
+        raw("GET", "/v1", headers={"Host": "evil.example"}, connection=loopback) == (421, "wrong_host"),
+        "DNS rebinding",
+    )
 
 
 def check_all_seen(document):
@@ -364,7 +296,9 @@ def check_all_seen(document):
             key = (operation["operationId"], status)
             if status != "default" and key not in document.seen_status and ("status", *key) not in NOT_HERE:
                 check(False, f"documented, and did not occur: {key}")
-    codes = set(document.doc["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"])
+    codes = set(
+        document.doc["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
+    )
     for code in codes - document.seen_codes:
         check(("code", code) in NOT_HERE, f"documented, and did not occur: the error {code}")
 
@@ -380,11 +314,26 @@ def main():
     run_dir.mkdir()
     started = []
     try:
-        dataplane_process = subprocess.Popen([stand_in, run_dir, "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        dataplane_process = subprocess.Popen(
+            [stand_in, run_dir, "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         started.append(dataplane_process)
         check(dataplane_process.stdout.readline() == "ready\n", "the stand-in for a dataplane is ready")
-        started.append(subprocess.Popen(
-            [teald, "--config", config, "--run-dir", run_dir, "--state-dir", state_dir, "--log-level", "warning"]))
+        started.append(
+            subprocess.Popen(
+                [
+                    teald,
+                    "--config",
+                    config,
+                    "--run-dir",
+                    run_dir,
+                    "--state-dir",
+                    state_dir,
+                    "--log-level",
+                    "warning",
+                ]
+            )
+        )
         wait_for((run_dir / "control.sock").exists, "control.sock")
 
         def dataplane(line):
@@ -406,7 +355,9 @@ def main():
             process.terminate()
             process.wait(timeout=20)
         shutil.rmtree(home)
-    print(f"{len(document.operations)} operations, {len(document.seen_codes)} errors, {len(failures)} failures")
+    print(
+        f"{len(document.operations)} operations, {len(document.seen_codes)} errors, {len(failures)} failures"
+    )
     sys.exit(1 if failures else 0)
 
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the lab tests share: hosts, flows, Teal's commands, and a small runner.
+"""Library of the lab tests: hosts, flows, Teal's commands, and the runner.
 
-A test file opens with its topology and claim, has functions test_*(), and ends with lab.run(). It is run by
-scripts/test with a lab freshly up (all services blue, generation as at the start); by hand: scripts/lab up;
-tests/lab/NAME.py; scripts/lab down. Each test prints "ok NAME", "not ok NAME: why" or "skip NAME: why".
+A test file opens with its topology and claim, has functions test_*(), and ends with lab.run(). scripts/test starts
+a fresh lab for each file: all services are blue, the generation is that of the start. By hand: scripts/lab up;
+scripts/lab run NAME; scripts/lab down. Each test prints "ok NAME", "not ok NAME: why" or "skip NAME: why".
 """
 import contextlib
-import ctypes
 import http.client
 import json
 import os
@@ -17,65 +16,35 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("TEAL_BUILD_DIR", REPO / "build"))
 RUN_DIR = pathlib.Path("/run/teal-lab")
-VIP4, VIP6 = "198.18.0.10", "fd18:0::10"
-SERVICES = {"service-a": ("tcp", VIP4, 80), "service-b": ("tcp", VIP6, 80), "service-c": ("udp", VIP4, 5300)}
-COLOURS = ("blue", "green")
-CLONE_NEWNET = 0x40000000
 
-sys.path.insert(0, str(REPO / "scripts" / "lab.d"))
-from fresh_udp import fresh_udp_socket  # noqa: E402
+sys.path[:0] = [str(REPO / "scripts" / "python"), str(REPO / "scripts" / "lab.d")]
 from load import Load  # noqa: E402,F401  (for the tests)
-
-
-class Skip(Exception):
-    """Raised by a test that can't run here."""
+from teal import namespaces, test_runner, waiting  # noqa: E402
+from teal.control_socket import ControlSocket  # noqa: E402
+from teal.fresh_udp import fresh_udp_socket  # noqa: E402
+from teal.lab_services import COLOURS, SERVICES, VIP4, VIP6  # noqa: E402,F401
+from teal.test_runner import Skip, expect, expect_equal  # noqa: E402,F401
 
 
 def other(colour):
     return "green" if colour == "blue" else "blue"
 
 
-def expect(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def expect_equal(what, got, wanted):
-    expect(got == wanted, f"{what} is {got!r}, expected {wanted!r}")
-
-
 def wait_for(what, condition, seconds=10.0):
-    """Until `condition()` is true; returns its value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        expect(time.monotonic() < end, f"not within {seconds:g} s: {what}")
-        time.sleep(0.05)
-    return value
+    """Returns the first true value of `condition()`; fails after `seconds`."""
+    return waiting.wait_until(what, condition, seconds, error=AssertionError)
 
 
 # --- hosts ---
 
-_libc = ctypes.CDLL(None, use_errno=True)
 
-
-@contextlib.contextmanager
 def on_host(name):
-    """Sockets made inside belong to the host, also afterwards. It is the calling thread that moves."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/teal-{name}", os.O_RDONLY)
-    try:
-        if _libc.setns(there, CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"setns to {name}")
-        yield
-    finally:
-        _libc.setns(home, CLONE_NEWNET)
-        os.close(there)
-        os.close(home)
+    """Moves the calling thread to the host for a block. A socket that the block makes stays on the host."""
+    return namespaces.inside(f"teal-{name}")
 
 
 def scripts_lab(*arguments, check=True):
@@ -88,8 +57,8 @@ def scripts_lab(*arguments, check=True):
 
 
 def command(host, *arguments):
-    """An argument vector that runs on a host, without a process in between: the pid is the command's."""
-    return ["nsenter", f"--net=/run/netns/teal-{host}", *map(str, arguments)]
+    """The words of a command that runs on the host; the pid of the process is the command's."""
+    return namespaces.in_namespace(f"teal-{host}", *arguments)
 
 
 # --- load ---
@@ -220,52 +189,13 @@ def flows(service, colour):
     return status(service)["colours"][colour]["flows"]
 
 
-class Api(http.client.HTTPConnection):
-    """The control socket, for tests that ask often or ask what the CLI does not."""
-
-    def __init__(self):
-        super().__init__("localhost", timeout=10)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(RUN_DIR / "control.sock"))
-
-    def call(self, method, path, body=None):
-        """Returns status and answer."""
-        self.request(
-            method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"}
-        )
-        answer = self.getresponse()
-        return answer.status, json.loads(answer.read())
-
-    def totals(self):
-        status_code, answer = self.call("GET", "/v1/counters")
-        expect_equal("status of GET /v1/counters", status_code, 200)
-        return answer["totals"]
-
-
-# --- the runner ---
+def api():
+    """The control socket, for tests that ask often or ask something that the CLI does not."""
+    return ControlSocket(RUN_DIR / "control.sock", timeout=10)
 
 
 def run():
-    """Runs the test_* functions of the main module in their order; the exit code is 1 if one failed."""
-    module = vars(sys.modules["__main__"])
-    wanted = sys.argv[1:]
-    failed = False
+    """Runs the test_* functions of the main module in their order. Exits with code 1 if one failed."""
     if not os.path.exists("/run/netns/teal-edge"):
         sys.exit("no lab; scripts/lab up builds one")
-    for name, test in list(module.items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        start = time.monotonic()
-        try:
-            test()
-            print(f"ok {name} ({time.monotonic() - start:.1f} s)", flush=True)
-        except Skip as reason:
-            print(f"skip {name}: {reason}", flush=True)
-        except Exception as error:
-            failed = True
-            traceback.print_exc()
-            print(f"not ok {name}: {type(error).__name__}: {error}", flush=True)
-    sys.exit(1 if failed else 0)
+    test_runner.run()

@@ -60,7 +60,15 @@ class Units(unittest.TestCase):
         cls.directory = tempfile.TemporaryDirectory(prefix="teal-units-")
         cls.root = pathlib.Path(cls.directory.name) / "root"
         done = run(
-            "meson", "install", "--no-rebuild", "--tags", "runtime,systemd", "--destdir", cls.root, "-C", build
+            "meson",
+            "install",
+            "--no-rebuild",
+            "--tags",
+            "runtime,systemd",
+            "--destdir",
+            cls.root,
+            "-C",
+            build,
         )
         if done.returncode != 0:
             raise AssertionError(f"meson install --destdir failed: {done.stdout}{done.stderr}")
@@ -83,7 +91,9 @@ class Units(unittest.TestCase):
         directory.mkdir(exist_ok=True)
         host_prefix = "/" + str(self.prefix.relative_to(self.root))
         for name, text in self.units.items():
-            (directory / name).write_text(re.sub(rf"(?m)^(Exec\w+=){host_prefix}/", rf"\1{self.prefix}/", text))
+            (directory / name).write_text(
+                re.sub(rf"(?m)^(Exec\w+=){host_prefix}/", rf"\1{self.prefix}/", text)
+            )
         return [directory / name for name in UNITS]
 
     def commands(self, name):
@@ -156,7 +166,9 @@ class Units(unittest.TestCase):
         users = {words[1] for words in records(self.prefix / "lib/sysusers.d/teal.conf") if words[0] == "u"}
         directories = records(self.prefix / "lib/tmpfiles.d/teal.conf")
         named = {word for words in directories for word in words[3:5]} - {"root", "-"}
-        teald, dataplane = (settings(self.units[name]) for name in ("teald.service", "teal-dataplane.service"))
+        teald, dataplane = (
+            settings(self.units[name]) for name in ("teald.service", "teal-dataplane.service")
+        )
         for unit in (teald, dataplane):
             named.update(unit["User"] + unit["Group"] + unit.get("SupplementaryGroups", []))
         self.assertEqual(users, named)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UDP sockets that are new flows for sure.
+"""UDP sockets that always begin a new flow.
 
-A switch knows a UDP flow by its addresses and ports alone. A socket that happens to get the port of one
-closed a second ago continues that one's flow, rightly on its old backend. So ports are taken in turn, and
-begin at a place that moves with time faster than clients use them up: also the next process on the host
-starts beyond the ports of the last one.
+Teal knows a UDP flow by its addresses and ports alone. A socket with the port of a socket that was closed a
+second ago would continue that flow, on its old backend. So ports are taken in turn. The first port of a process
+depends on the time and moves faster than clients use ports up, so the next process on the host starts beyond
+the ports of the process before it.
 """
 import itertools
 import socket
@@ -16,12 +16,12 @@ _next = itertools.count(int(time.monotonic() * PORTS_A_SECOND))
 
 
 def fresh_udp_socket(address, port):
-    """A connected socket, from a port that no flow of the last minute has used."""
+    """Returns a connected socket. No flow of the last minute has used its port."""
     while True:
         udp = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             udp.bind(("", FIRST_PORT + next(_next) % PORTS))
-        except OSError:  # another process's
+        except OSError:  # another process has the port
             udp.close()
             continue
         udp.connect((address, port))

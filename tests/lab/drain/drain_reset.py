@@ -31,7 +31,9 @@ def kernel_resets():
     """How many connections were reset, by the backends' kernels."""
     total = 0
     for host in BLUE:
-        text = subprocess.run(lab.command(host, "cat", "/proc/net/snmp"), capture_output=True, text=True).stdout
+        text = subprocess.run(
+            lab.command(host, "cat", "/proc/net/snmp"), capture_output=True, text=True
+        ).stdout
         names, values = [line.split() for line in text.splitlines() if line.startswith("Tcp:")]
         total += int(dict(zip(names, values))["EstabResets"])
     return total
@@ -109,7 +111,7 @@ class Drained:
 
 
 def totals():
-    return lab.Api().totals()
+    return lab.api().totals()
 
 
 def both_ends_see_rst(service):
@@ -203,7 +205,9 @@ def test_udp_stick_stays_until_the_deadline():
     lab.expect_equal("answer after the flip", flow.ask(), birth)
     lab.teal("drain", "service-c", "--timeout", "2s", "--then", "reset")
     lab.expect_equal("answer before the deadline", flow.ask(), birth)
-    lab.wait_for("another is chosen after the deadline", lambda: flow.ask().split()[0] == "green", 2 + IN_TIME)
+    lab.wait_for(
+        "another is chosen after the deadline", lambda: flow.ask().split()[0] == "green", 2 + IN_TIME
+    )
     flow.close()
 
 

@@ -74,7 +74,7 @@ def test_racing_flips():
 
 
 def test_api_errors():
-    api = lab.Api()
+    api = lab.api()
     before = targets()
     for method, path, body, wanted in (
         ("GET", "/v1/nothing", None, (404, "unknown_path")),

@@ -35,7 +35,9 @@ class Notified:
         lab.scripts_lab("kill", "dataplane")
         environment = {"NOTIFY_SOCKET": str(self.path), "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6))}
         subprocess.run(
-            [lab.REPO / "scripts" / "lab", "start", "dataplane"], env={**os.environ, **environment}, check=True
+            [lab.REPO / "scripts" / "lab", "start", "dataplane"],
+            env={**os.environ, **environment},
+            check=True,
         )
         self.pid = int((lab.RUN_DIR / "pid" / "dataplane@edge").read_text())
 
@@ -74,7 +76,9 @@ def test_ready_watchdog_and_stopping():
     dataplane = Notified()
     first = dataplane.messages(2)
     lab.expect("READY=1" in first[0].split("\n"), f"the first message is {first[0]!r}")
-    lab.expect("STATUS=1 worker(s) poll 2 port(s)" in first[0].split("\n"), f"the first message is {first[0]!r}")
+    lab.expect(
+        "STATUS=1 worker(s) poll 2 port(s)" in first[0].split("\n"), f"the first message is {first[0]!r}"
+    )
     lab.expect(first[1:].count("WATCHDOG=1") >= 6, f"in 2 s, of {WATCHDOG_SECONDS} s: {first}")
 
     with held(dataplane.worker_thread()):

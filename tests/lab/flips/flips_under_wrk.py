@@ -17,7 +17,7 @@ FLIPS = 1000
 
 
 def test_a_thousand_flips():
-    api = lab.Api()
+    api = lab.api()
     services = list(lab.SERVICES)
     with lab.wrk(
         ("client1", "-c20", f"http://{lab.VIP4}/"),

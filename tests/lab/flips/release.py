@@ -29,7 +29,9 @@ def set_pool(colour, *hosts):
     pool = ", ".join(f'"198.18.2.{host}:8080"' for host in hosts)
     text = CONFIG.read_text()
     begin = text.index('name = "service-a"')
-    CONFIG.write_text(text[:begin] + re.sub(rf"^{colour} = .*", f"{colour} = [{pool}]", text[begin:], count=1, flags=re.M))
+    CONFIG.write_text(
+        text[:begin] + re.sub(rf"^{colour} = .*", f"{colour} = [{pool}]", text[begin:], count=1, flags=re.M)
+    )
 
 
 def reload(*options):
@@ -98,7 +100,11 @@ def edit_check_and_reload():
     set_pool("green", "21", "22")
     before = lab.status()["generation"]
     rehearsed = reload("--dry-run")
-    lab.expect_equal("what a dry run would add", entries(rehearsed["plan"], "added"), {("backend", "green", "198.18.2.22:8080")})
+    lab.expect_equal(
+        "what a dry run would add",
+        entries(rehearsed["plan"], "added"),
+        {("backend", "green", "198.18.2.22:8080")},
+    )
     lab.expect_equal("generation after a dry run", lab.status()["generation"], before)
     done = reload()
     lab.expect_equal("what the reload did", done["plan"], rehearsed["plan"])
@@ -112,7 +118,9 @@ def flip_wait_and_reset_the_rest():
         lab.expect(flow.ask().startswith("blue"), "the idle flows are on blue")
     words = lab.command("edge", lab.BUILD / "control" / "teal", "--socket", lab.RUN_DIR / "control.sock")
     flip = subprocess.Popen(
-        [*words, "flip", "service-a", "--to", "green", "--wait", "--timeout", "30s"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*words, "flip", "service-a", "--to", "green", "--wait", "--timeout", "30s"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     lab.wait_for("the flip", lambda: lab.status("service-a")["active"] == "green")
     lab.expect_equal("colour of a new flow", lab.colour_of_new_flow("service-a"), "green")
@@ -140,7 +148,10 @@ def take_the_old_away():
         plan = reload()["plan"]
         gone = {("backend", None, "198.18.2.11:8080"), ("backend", None, "198.18.2.12:8080")}
         lab.expect_equal("what was retired", entries(plan, "retired"), gone)
-        lab.expect(sum(entry["flows"] for entry in plan["retired"]) >= DOWNLOADS, f"the plan tells their flows: {plan}")
+        lab.expect(
+            sum(entry["flows"] for entry in plan["retired"]) >= DOWNLOADS,
+            f"the plan tells their flows: {plan}",
+        )
         lab.expect(downloads.progress(4) > 0, f"each download goes on: {downloads.broken}")
         retired = {address: one for address, one in backends("blue").items() if one.get("retired")}
         lab.expect_equal("retired backends", set(retired), set(old))
@@ -148,20 +159,24 @@ def take_the_old_away():
         lab.expect_equal("broken downloads", downloads.broken, [])
     finally:
         downloads.stop()
-    lab.wait_for("the retired go", lambda: not any(one.get("retired") for one in backends("blue").values()), 15)
+    lab.wait_for(
+        "the retired go", lambda: not any(one.get("retired") for one in backends("blue").values()), 15
+    )
     return {one["id"] for one in old.values()}
 
 
 def test_a_release_under_load():
     options = ("-c4", "-H", "Connection: close")
-    with lab.wrk(("client1", *options, f"http://{lab.VIP4}/"), ("client2", *options, f"http://[{lab.VIP6}]/")):
+    with lab.wrk(
+        ("client1", *options, f"http://{lab.VIP4}/"), ("client2", *options, f"http://[{lab.VIP6}]/")
+    ):
         edit_check_and_reload()
         flip_wait_and_reset_the_rest()
         free_ids = take_the_old_away()
         set_pool("blue", "22", "11")
         lab.wait_for("the freed ids are saved", lambda: reload() is not None)
         lab.expect(backends("blue")["198.18.2.11:8080"]["id"] in free_ids, "a free id is used again")
-    lab.expect_equal("wrong_colour_flows", lab.Api().totals()["wrong_colour_flows"], 0)
+    lab.expect_equal("wrong_colour_flows", lab.api().totals()["wrong_colour_flows"], 0)
 
 
 lab.run()

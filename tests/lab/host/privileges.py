@@ -34,7 +34,16 @@ def as_operator(*command):
     """As a user in the group that control.sock is of."""
     group = (lab.RUN_DIR / "control.sock").stat().st_gid
     return subprocess.run(
-        ["setpriv", "--reuid", str(OPERATOR), "--regid", str(group), "--clear-groups", "--inh-caps=-all", *command],
+        [
+            "setpriv",
+            "--reuid",
+            str(OPERATOR),
+            "--regid",
+            str(group),
+            "--clear-groups",
+            "--inh-caps=-all",
+            *command,
+        ],
         capture_output=True,
         text=True,
         env={"PATH": os.environ["PATH"], "TEAL_SOCKET": str(lab.RUN_DIR / "control.sock")},

@@ -46,7 +46,7 @@ DROPS = drop_reasons()
 
 def send(frames):
     """How the counters grew by these frames (and by the requests that show that the switch works)."""
-    api = lab.Api()
+    api = lab.api()
     before = api.totals()
     raw, head = ethernet()
     for frame in frames:

@@ -17,7 +17,7 @@ import lab
 sys.path.insert(0, str(lab.REPO / "scripts" / "bench.d"))
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 import machine  # noqa: E402
-import teal  # noqa: E402
+import teal_runner  # noqa: E402
 from plan import KI, Packets, Source  # noqa: E402
 
 FLOWS = 64
@@ -26,8 +26,8 @@ FLOWS = 64
 def test_backends_behind_the_tap_are_reached_by_the_port():
     with contextlib.ExitStack() as undo:
         work = undo.enter_context(tempfile.TemporaryDirectory())
-        undo.enter_context(machine.hugepages(teal.hugepages_mb(0, 64 * KI)))
-        switch = teal.Teal(undo, lab.BUILD, work, "port", ["udp4", "udp6"], capacity=64 * KI)
+        undo.enter_context(machine.hugepages(teal_runner.hugepages_mb(0, 64 * KI)))
+        switch = teal_runner.Teal(undo, lab.BUILD, work, "port", ["udp4", "udp6"], capacity=64 * KI)
         switch.start()  # fails where a next hop stays unresolved
         packets = Packets(lab.BUILD / "tests/bench/make_pcap", work)
         sent = 0  # the counters are the segment's: they go on

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks which folder ("room") includes which, by ROOMS below, and that no two folders include each other in a circle.
+
+usage: rooms.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the repository
+
+Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if there is one.
+"""
+import pathlib
+import re
+import sys
+
+# A room may include itself and the rooms of its row. docs/architecture.md has the picture.
+# Both processes read and write the same segment: dataplane/packet, dataplane/shm and dataplane/config are for both.
+PACKET, SHM, OPTIONS = "dataplane/packet", "dataplane/shm", "dataplane/config"
+BOTH_PROCESSES = (PACKET, SHM, OPTIONS)
+# Of teald. Each room may include the rooms before it.
+CONTROL = (
+    "control/loop",
+    "control/config",
+    "control/publish",
+    "control/state",
+    "control/kernel",
+    "control/change",
+    "control/metrics",
+    "control/api/http",
+    "control/api/resources",
+    "control",
+)
+ROOMS = {
+    "bpf": (),
+    PACKET: (),
+    SHM: (PACKET,),
+    OPTIONS: (PACKET, SHM),
+    "dataplane/pipeline": BOTH_PROCESSES,
+    "dataplane": (*BOTH_PROCESSES, "dataplane/pipeline", "bpf"),
+    **{room: (*BOTH_PROCESSES, "bpf", *CONTROL[:place]) for place, room in enumerate(CONTROL)},
+    "control/pch": (),
+    "control/cli/completion": (),
+    "control/cli/terminal": (),
+    "control/cli": (*BOTH_PROCESSES, "control/config", "control/cli/completion", "control/cli/terminal"),
+    "control/cli/verbs": (
+        *(*BOTH_PROCESSES, "control/config", "control/cli", "control/cli/completion", "control/cli/terminal"),
+    ),
+}
+PRODUCT = ("bpf/", "control/", "dataplane/")
+TESTS = "tests/"  # may include every room; no room includes a test
+SOURCES = (".h", ".cc", ".c")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+
+
+def includes(file):
+    """(line, path as written) of each include in quotes."""
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+        if found := INCLUDE.match(line):
+            yield number, found[1]
+
+
+def folder_of(path):
+    return str(pathlib.PurePath(path).parent)
+
+
+def target_of(file, written, files):
+    """The file of the repository that an include names, by its path there or from the including file's folder."""
+    for candidate in (written, f"{folder_of(file)}/{written}"):
+        if candidate in files:
+            return candidate
+    return None
+
+
+def check_include(file, line, target):
+    """The violation of this include, if any."""
+    room, other = folder_of(file), folder_of(target)
+    where = f'{file}:{line}: includes "{target}"'
+    if other.startswith(TESTS.rstrip("/")):
+        return (
+            None
+            if room.startswith(TESTS.rstrip("/"))
+            else f"{where}, expected no file of tests/ in the product"
+        )
+    if room.startswith(TESTS.rstrip("/")) or other == room or other in ROOMS.get(room, ()):
+        return None
+    return f"{where}, expected from {room} only: {', '.join(ROOMS.get(room, ())) or 'itself'}"
+
+
+def circles(edges):
+    """Circles of folders, each once, as lists that begin and end with the same folder. `edges` maps a folder to
+    {folder: (file, line) of one include}."""
+    done, found = set(), []
+
+    def visit(folder, path):
+        if folder in path:
+            found.append(path[path.index(folder) :] + [folder])
+            return
+        if folder in done:
+            return
+        for following in sorted(edges.get(folder, {})):
+            visit(following, path + [folder])
+        done.add(folder)
+
+    for folder in sorted(edges):
+        visit(folder, [])
+    return found
+
+
+def check(files):
+    files, edges = set(files), {}
+    for file in sorted(files):
+        if not file.endswith(SOURCES) or not file.startswith((*PRODUCT, TESTS)):
+            continue
+        room = folder_of(file)
+        if file.startswith(PRODUCT) and room not in ROOMS:
+            yield f"{file}:1: its folder has no row in scripts/lint.d/rooms.py, expected one"
+            continue
+        for line, written in includes(pathlib.Path(file)):
+            target = target_of(file, written, files)
+            if target is None:
+                continue
+            if violation := check_include(file, line, target):
+                yield violation
+            if folder_of(target) != room:
+                edges.setdefault(room, {}).setdefault(folder_of(target), (file, line))
+    for circle in circles(edges):
+        file, line = edges[circle[0]][circle[1]]
+        yield f"{file}:{line}: folders include each other in a circle: {' -> '.join(circle)}, expected no circle"
+
+
+def main():
+    violations = list(check(sys.stdin.read().split()))
+    for violation in violations:
+        print(violation)
+    sys.exit(1 if violations else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the form of text files: white space, line length, licence line, execute permission, links between documents.
+
+usage: text.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the repository
+
+Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if there is one.
+"""
+import os
+import pathlib
+import re
+import sys
+
+MAX_COLUMNS = 110
+CODE = (".cc", ".c", ".h", ".py", ".sh", ".lua")  # formatters leave long comments as they are
+LICENSED = (*CODE, ".build")
+UNCHECKED = ("tests/fuzz/corpus/", "docs/screens/")
+LICENCE = "SPDX-License-Identifier: "
+LICENCE_LINES = 4
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+CONFLICT = ("<" * 7 + " ", ">" * 7 + " ", "|" * 7 + " ")
+
+
+def is_code(path, first_line):
+    return path.suffix in CODE or not path.suffix and first_line.startswith("#!")
+
+
+def check_line(path, number, line, code):
+    where = f"{path}:{number}"
+    if line != line.rstrip() and path.suffix != ".md":  # two blanks at the end are a line break of Markdown
+        yield f"{where}: white space at the end of the line, expected none"
+    if "\t" in line and code:
+        yield f"{where}: a tab, expected blanks"
+    if line.startswith(CONFLICT):
+        yield f"{where}: a mark of a merge conflict, expected none"
+    if code and len(line) > MAX_COLUMNS:
+        yield f"{where}: {len(line)} columns, expected at most {MAX_COLUMNS}"
+
+
+def check_links(path, number, line):
+    for link, _ in LINK.findall(line):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        if not (path.parent / link).exists():
+            yield f"{path}:{number}: a link to {link}, expected a file that exists"
+
+
+def check(path):
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        yield f"{path}:{content.count(bytes([10]), 0, error.start) + 1}: not UTF-8, expected UTF-8"
+        return
+    if not text:
+        return
+    lines = text.split("\n")
+    code = is_code(path, lines[0])
+    if lines[-1]:
+        yield f"{path}:{len(lines)}: no newline at the end of the file, expected one"
+    if code and not any(LICENCE in line for line in lines[:LICENCE_LINES]):
+        yield f'{path}:1: no licence line, expected "{LICENCE}" in the first {LICENCE_LINES} lines'
+    # A script in a folder that others run has the permission; modules and sourced files have no "#!".
+    if lines[0].startswith("#!") != os.access(path, os.X_OK):
+        yield f'{path}:1: "#!" and the execute permission differ, expected both or neither'
+    for number, line in enumerate(lines, 1):
+        yield from check_line(path, number, line, code)
+        if path.suffix == ".md":
+            yield from check_links(path, number, line)
+
+
+def main():
+    found = 0
+    for name in sorted(sys.stdin.read().split()):
+        path = pathlib.Path(name)
+        if name.startswith(UNCHECKED) or path.suffix in (".png", ".svg") or not path.is_file():
+            continue
+        for violation in check(path):
+            print(violation)
+            found += 1
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services of the lab (scripts/lab shows the picture): (protocol, address, port) of each."""
+
+VIP4, VIP6 = "198.18.0.10", "fd18:0::10"
+SERVICES = {"service-a": ("tcp", VIP4, 80), "service-b": ("tcp", VIP6, 80), "service-c": ("udp", VIP4, 5300)}
+COLOURS = ("blue", "green")

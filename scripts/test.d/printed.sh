@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests that print a line for each claim: "ok NAME", "not ok NAME: why" or "skip NAME: why". These are the lab tests,
+# scripts/lint and the tests of the scripts. Sourced by scripts/test.
+
+readonly lab_test_seconds=240 script_test_seconds=600
+
+# record_printed LABEL SECONDS COMMAND...: runs the command with a time limit and counts the lines that it prints.
+# Shows the reasons of what was skipped, and the output if something failed. Returns 1 then.
+record_printed() {
+  local label=$1 limit=$2 code=0 output passed failed skipped
+  shift 2
+  SECONDS=0
+  output=$(timeout "$limit" "$@" 2>&1) || code=$?
+  passed=$(grep -c '^ok ' <<<"$output" || true)
+  skipped=$(grep -c '^skip ' <<<"$output" || true)
+  failed=$(grep -c '^not ok ' <<<"$output" || true)
+  # A command that died or was stopped printed no line for the claim that it was testing.
+  if ((code != 0 && failed == 0 || passed + failed + skipped == 0)); then failed=$((failed + 1)); fi
+  record "$label" "$passed" "$failed" "$skipped" "$SECONDS"
+  grep '^skip ' <<<"$output" || true
+  if ((failed > 0)); then
+    if ((code == 124)); then echo "$label: stopped after $limit s"; fi
+    tail -n 60 <<<"$output"
+    return 1
+  fi
+}
+
+# lab_test_file NAME: its path; nothing where there is none.
+lab_test_file() { find "$repo/tests/lab" -mindepth 2 -name "$1.py"; }
+
+run_lint() {
+  local file
+  step "lint"
+  record_printed "lint" 7200 "$repo/scripts/lint" "${lint_options[@]}" || true
+  step "lint: tests of the scripts"
+  for file in "$repo"/tests/scripts/*_test.py; do
+    record_printed "scripts: $(basename "$file" .py)" "$script_test_seconds" "$file" || true
+  done
+}
+
+# Each file gets a fresh lab: the flows, generations and dead programs of one file cannot disturb the next one.
+# A line "# lab: OPTIONS" in a file has options for scripts/lab up.
+run_lab() {
+  local files=() options file name
+  if [[ -z ${TEAL_BUILD_DIR:-} ]]; then
+    step "lab: configure"
+    if ! configure "$repo/build"; then record "lab: configure" 0 1 0 0; return; fi
+    step "lab: build"
+    if ! run_ninja "$repo/build" control/teal control/teald dataplane/teal-dataplane tests/bench/make_pcap; then record "lab: build" 0 1 0 0; return; fi
+  fi
+  if (($# > 0)); then
+    for name in "$@"; do files+=("$(lab_test_file "$name")"); done
+  else
+    mapfile -t files < <(find "$repo/tests/lab" -mindepth 2 -name '*.py' | sort)
+  fi
+  step "lab: tests"
+  for file in "${files[@]}"; do
+    name=$(basename "$file" .py)
+    if ((EUID != 0)); then
+      record "lab: $name: skipped, it needs root" 0 0 1 0
+      continue
+    fi
+    "$repo/scripts/lab" down >/dev/null
+    read -r -a options < <(sed -n 's/^# lab: //p' "$file"; echo)
+    SECONDS=0
+    if ! quietly "$repo/scripts/lab" up "${options[@]}"; then
+      record "lab: $name: the lab did not come up" 0 1 0 "$SECONDS"
+      continue
+    fi
+    if ! record_printed "lab: $name" "$lab_test_seconds" "$repo/scripts/lab" run "$name"; then
+      tail -n 20 /run/teal-lab/log/dataplane.log /run/teal-lab/log/daemon.log || true
+    fi
+  done
+  if ((EUID == 0)); then "$repo/scripts/lab" down >/dev/null; fi
+}
