@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The visible part of scripts/demo: clients, a live table, a flip, a rollback, the summary. The lab must be up.
+"""The visible part of scripts/demo: clients, a live table, a flip, a rollback, the summary. The lab must be
+up.
 
 usage: demo.py [--first-flip-file FILE]      FILE gets the time of the first flip, in microseconds since 1970
 

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks which folder ("room") includes which, by ROOMS below, and that no two folders include each other in a circle.
+"""Checks which folder ("room") includes which, by ROOMS below, and that no two folders include each other in
+a circle.
 
-usage: rooms.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the repository
+usage: rooms.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the
+repository
 
 Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if there is one.
 """
@@ -11,7 +13,8 @@ import re
 import sys
 
 # A room may include itself and the rooms of its row. docs/architecture.md has the picture.
-# Both processes read and write the same segment: dataplane/packet, dataplane/shm and dataplane/config are for both.
+# Both processes read and write the same segment: dataplane/packet, dataplane/shm and dataplane/config are for
+# both.
 PACKET, SHM, OPTIONS = "dataplane/packet", "dataplane/shm", "dataplane/config"
 BOTH_PROCESSES = (PACKET, SHM, OPTIONS)
 # Of teald. Each room may include the rooms before it.
@@ -62,7 +65,8 @@ def folder_of(path):
 
 
 def target_of(file, written, files):
-    """The file of the repository that an include names, by its path there or from the including file's folder."""
+    """The file of the repository that an include names, by its path there or from the including file's
+    folder."""
     for candidate in (written, f"{folder_of(file)}/{written}"):
         if candidate in files:
             return candidate
@@ -85,8 +89,8 @@ def check_include(file, line, target):
 
 
 def circles(edges):
-    """Circles of folders, each once, as lists that begin and end with the same folder. `edges` maps a folder to
-    {folder: (file, line) of one include}."""
+    """Circles of folders, each once, as lists that begin and end with the same folder. `edges` maps a folder
+    to {folder: (file, line) of one include}."""
     done, found = set(), []
 
     def visit(folder, path):

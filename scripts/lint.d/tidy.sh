@@ -1,11 +1,18 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# clang-tidy on the changed files, or with --long on all. Sourced by scripts/lint, which sets `base` and `long`.
+# clang-tidy on the changed files, or with --long on all. Sourced by scripts/lint, which sets `base` and
+# `long`.
 
-# The directory has only what clang-tidy needs: a compilation database for clang without unity builds and precompiled
-# headers, and generated headers.
+# The directory has only what clang-tidy needs: a compilation database for clang without unity builds and
+# precompiled headers, and generated headers.
 readonly tidy_build=build-lint
+# clang 14 does not set the macros by which libstdc++ and Boost 1.74 know that the compiler has coroutines.
+readonly coroutine_macros=(
+  --extra-arg=-D__cpp_impl_coroutine=201902L
+  --extra-arg=-DBOOST_ASIO_HAS_CO_AWAIT
+  --extra-arg=-DBOOST_ASIO_HAS_STD_COROUTINE
+)
 
 # base_commit: the commit that changed files are compared with.
 base_commit() {
@@ -33,8 +40,8 @@ changed_files() {
     git ls-files --others --exclude-standard; } | sort -u
 }
 
-# translation_units: what clang-tidy is run on for the file names on stdin: a source file itself, for a header the
-# source file of the same name or else the first one that includes it.
+# translation_units: what clang-tidy is run on for the file names on stdin: a source file itself, for a header
+# the source file of the same name or else the first one that includes it.
 translation_units() {
   local file found
   while IFS= read -r file; do
@@ -80,6 +87,7 @@ check_tidy() {
   prepare_tidy_build || return 1
   make_generated_headers || return 1
   # Each violation is printed once, however many files include its header.
-  printf '%s\0' "${units[@]}" | xargs -0 -P "$(nproc)" -n 1 clang-tidy -p "$tidy_build" --quiet 2>/dev/null |
-    grep -E '^[^ ]+:[0-9]+:[0-9]+: (error|warning):' | sed "s|^$PWD/||" | sort -u | print_and_fail
+  printf '%s\0' "${units[@]}" |
+    xargs -0 -P "$(nproc)" -n 1 clang-tidy -p "$tidy_build" --quiet "${coroutine_macros[@]}" |
+    grep -E '^[^ ]+:[0-9]+:[0-9]+: (error|warning):' | sed "s|^$PWD/||; s|^[^ :]*\.\./||" | sort -u | print_and_fail
 }

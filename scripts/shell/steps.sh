@@ -17,8 +17,8 @@ step_names=() step_walls=() step_cpus=()
 
 steps_of() { steps_program=$1 steps_count=$2; }
 
-# clock: sets `clock_wall` and `clock_cpu` to milliseconds: of the wall clock, and of the CPU time of this shell
-# and of all children that have ended.
+# clock: sets `clock_wall` and `clock_cpu` to milliseconds: of the wall clock, and of the CPU time of this
+# shell and of all children that have ended.
 clock() {
   local line word minutes seconds
   clock_wall=$((${EPOCHREALTIME/[.,]/} / 1000)) clock_cpu=0
@@ -62,8 +62,8 @@ print_step_times() {
   done
 }
 
-# show_progress PATTERN: reads lines and shows those that match PATTERN: on a terminal each one in place of the
-# last, elsewhere one every few seconds. Every other line is printed as it comes.
+# show_progress PATTERN: reads lines and shows those that match PATTERN: on a terminal each one in place of
+# the last, elsewhere one every few seconds. Every other line is printed as it comes.
 show_progress() {
   local line next=0 shown="" width=$((${COLUMNS:-80} - 1))
   while IFS= read -r line; do

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests that print a line for each claim: "ok NAME", "not ok NAME: why" or "skip NAME: why". These are the lab tests,
-# scripts/lint and the tests of the scripts. Sourced by scripts/test.
+# Tests that print a line for each claim: "ok NAME", "not ok NAME: why" or "skip NAME: why". These are the lab
+# tests, scripts/lint and the tests of the scripts. Sourced by scripts/test.
 
 readonly lab_test_seconds=240 script_test_seconds=600
 
-# record_printed LABEL SECONDS COMMAND...: runs the command with a time limit and counts the lines that it prints.
-# Shows the reasons of what was skipped, and the output if something failed. Returns 1 then.
+# record_printed LABEL SECONDS COMMAND...: runs the command with a time limit and counts the lines that it
+# prints. Shows the reasons of what was skipped, and the output if something failed. Returns 1 then.
 record_printed() {
   local label=$1 limit=$2 code=0 output passed failed skipped
   shift 2
@@ -40,8 +40,8 @@ run_lint() {
   done
 }
 
-# Each file gets a fresh lab: the flows, generations and dead programs of one file cannot disturb the next one.
-# A line "# lab: OPTIONS" in a file has options for scripts/lab up.
+# Each file gets a fresh lab: the flows, generations and dead programs of one file cannot disturb the next
+# one. A line "# lab: OPTIONS" in a file has options for scripts/lab up.
 run_lab() {
   local files=() options file name
   if [[ -z ${TEAL_BUILD_DIR:-} ]]; then

@@ -7,8 +7,8 @@
 # Without optimisation the build takes half of the time.
 readonly sanitizer_build=(-Doptimization=0 -Dwerror=false)
 
-# meson_tests LABEL DIRECTORY MESON_OPTIONS... -- SUITE...: configures, builds the targets that the tests of these
-# suites need, and runs the tests. -SUITE leaves the tests of a suite out.
+# meson_tests LABEL DIRECTORY MESON_OPTIONS... -- SUITE...: configures, builds the targets that the tests of
+# these suites need, and runs the tests. -SUITE leaves the tests of a suite out.
 meson_tests() {
   local label=$1 directory=$2 options=() targets
   shift 2
@@ -39,7 +39,8 @@ run_suites() {
   # Without its report of the last run, a test that crashes cannot be judged by it.
   rm -f "$directory"/*.xml "$directory"/meson-logs/testlog.*
   SECONDS=0
-  # The exit code of meson is not needed: the report has every failed test, and count.py fails without a report.
+  # The exit code of meson is not needed: the report has every failed test, and count.py fails without a
+  # report.
   meson test -C "$directory" --no-rebuild "${suites[@]}" --print-errorlogs 2>&1 | tee "$directory/test-output.log" |
     { grep --line-buffered -E '^ *[0-9]+/[0-9]+ ' || true; } | show_progress . || true
   if ! lines=$(/usr/bin/python3 "$repo/scripts/test.d/count.py" "$directory") || [[ -z $lines ]]; then

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Library of the lab tests: hosts, flows, Teal's commands, and the runner.
 
-A test file opens with its topology and claim, has functions test_*(), and ends with lab.run(). scripts/test starts
-a fresh lab for each file: all services are blue, the generation is that of the start. By hand: scripts/lab up;
-scripts/lab run NAME; scripts/lab down. Each test prints "ok NAME", "not ok NAME: why" or "skip NAME: why".
+A test file opens with its topology and claim, has functions test_*(), and ends with lab.run(). scripts/test
+starts a fresh lab for each file: all services are blue, the generation is that of the start. By hand:
+scripts/lab up; scripts/lab run NAME; scripts/lab down. Each test prints "ok NAME", "not ok NAME: why" or
+"skip NAME: why".
 """
 import contextlib
 import http.client
@@ -66,8 +67,8 @@ def command(host, *arguments):
 
 @contextlib.contextmanager
 def wrk(*runs):
-    """Each of `runs`, (host, options and URL...), is a wrk while the block lasts. At its end each of them has made
-    requests, and all without an error."""
+    """Each of `runs`, (host, options and URL...), is a wrk while the block lasts. At its end each of them has
+    made requests, and all without an error."""
     running = [
         subprocess.Popen(
             command(host, "wrk", "-t1", "-d600s", "--timeout", "5s", *words),

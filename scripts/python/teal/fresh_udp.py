@@ -2,9 +2,9 @@
 """UDP sockets that always begin a new flow.
 
 Teal knows a UDP flow by its addresses and ports alone. A socket with the port of a socket that was closed a
-second ago would continue that flow, on its old backend. So ports are taken in turn. The first port of a process
-depends on the time and moves faster than clients use ports up, so the next process on the host starts beyond
-the ports of the process before it.
+second ago would continue that flow, on its old backend. So ports are taken in turn. The first port of a
+process depends on the time and moves faster than clients use ports up, so the next process on the host starts
+beyond the ports of the process before it.
 """
 import itertools
 import socket

@@ -20,8 +20,8 @@ def expect_equal(what, got, wanted):
 
 
 def run():
-    """Runs the tests of the main module in their order, or those that the command line names. Exits with code 1
-    if a test failed."""
+    """Runs the tests of the main module in their order, or those that the command line names. Exits with code
+    1 if a test failed."""
     wanted = sys.argv[1:]
     tests = {name: test for name, test in vars(sys.modules["__main__"]).items() if name.startswith("test_")}
     unknown = set(wanted) - set(tests)
