@@ -127,7 +127,7 @@ def check(files):
                 edges.setdefault(room, {}).setdefault(folder_of(target), (file, line))
     for circle in circles(edges):
         file, line = edges[circle[0]][circle[1]]
-        yield f"{file}:{line}: folders include each other in a circle: {' -> '.join(circle)}, expected no circle"
+        yield f"{file}:{line}: a circle of folders, {' -> '.join(circle)}, expected none"
 
 
 def main():

@@ -37,7 +37,8 @@ def check(paths):
                 yield f"{path}:{MAX_LINES + 1}: the file has {lines} lines, expected at most {MAX_LINES}"
     for folder, files in folders.items():
         if len(files) > MAX_FILES:
-            yield f"{files[MAX_FILES]}:1: its folder has {len(files)} source files, expected at most {MAX_FILES}"
+            where = f"{files[MAX_FILES]}:1"
+            yield f"{where}: its folder has {len(files)} source files, expected at most {MAX_FILES}"
 
 
 def main():

@@ -60,9 +60,9 @@ translation_units() {
 }
 
 prepare_tidy_build() {
-  local log
+  local log options=(-Dunity=off -Db_pch=false -Dwerror=false -Dfuzzers=true)
   if [[ -e $tidy_build/compile_commands.json ]]; then return; fi
-  log=$(CC=clang CXX=clang++ meson setup "$tidy_build" -Dunity=off -Db_pch=false -Dwerror=false -Dfuzzers=true 2>&1) ||
+  log=$(CC=clang CXX=clang++ meson setup "$tidy_build" "${options[@]}" 2>&1) ||
     { tail -n 20 <<<"$log"; return 1; }
 }
 
@@ -86,8 +86,12 @@ check_tidy() {
   note="(${#units[@]} files)"
   prepare_tidy_build || return 1
   make_generated_headers || return 1
-  # Each violation is printed once, however many files include its header.
-  printf '%s\0' "${units[@]}" |
-    xargs -0 -P "$(nproc)" -n 1 clang-tidy -p "$tidy_build" --quiet "${coroutine_macros[@]}" |
-    grep -E '^[^ ]+:[0-9]+:[0-9]+: (error|warning):' | sed "s|^$PWD/||; s|^[^ :]*\.\./||" | sort -u | print_and_fail
+  # A file outside of the repository, or a header of the build, cannot be changed here.
+  violations "sed -n 's|^$PWD/||; s|^[^ :]*\.\./||; /^[^ \/][^ ]*:[0-9]*:[0-9]*: \(error\|warning\):/p'" \
+    run_clang_tidy "${units[@]}"
+}
+
+run_clang_tidy() {
+  printf '%s\0' "$@" |
+    xargs -0 -P "$(nproc)" -n 1 clang-tidy -p "$tidy_build" --quiet "${coroutine_macros[@]}"
 }

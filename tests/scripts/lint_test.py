@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each check of scripts/lint passes on a good file and fails on a deliberate mistake, with the file and line of it.
+"""Each check of scripts/lint passes on a good file and fails on a deliberate mistake, with its file and line.
 
 Each test makes a small repository in a temporary directory, with the lint and the settings of this one.
 """
@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,8 @@ class Repository:
         code, said = self.lint(*options, check)
         expect_equal(f"exit code of {check} on a mistake ({said})", code, 1)
         expect(f"not ok {check}" in said, f"{check} says: {said}")
-        expect(any(line.startswith(f"{place}:") for line in said.splitlines()), f"expected {place} in: {said}")
+        named = any(line.startswith(f"{place}:") for line in said.splitlines())
+        expect(named, f"expected {place} in: {said}")
 
 
 @contextlib.contextmanager
@@ -78,7 +80,7 @@ def test_format():
 
 def test_format_leaves_a_table_in_a_comment():
     with repository() as repo:
-        table = (f"//   {name:<8} {'of a table whose lines the formatter must not join':<90}|" for name in "ab")
+        table = (f"//   {name:<8} {'a table whose lines the formatter must not join':<85}|" for name in "ab")
         repo.write("dataplane/one.cc", f"// {LICENCE}", *table, "int one();")
         repo.expect_good("format")
 
@@ -241,7 +243,8 @@ def test_text_of_whole_files():
 
 def test_man():
     with repository() as repo:
-        head = (f'.\\" {LICENCE}', ".Dd November 1, 2026", ".Dt ONE 8", ".Os", ".Sh NAME", ".Nm one", ".Nd one thing")
+        head = (f'.\\" {LICENCE}', ".Dd November 1, 2026", ".Dt ONE 8", ".Os")
+        head += (".Sh NAME", ".Nm one", ".Nd one thing")
         repo.write("docs/man/one.8", *head)
         repo.expect_good("man")
         repo.write("docs/man/one.8", *head, ".Sh DESCRIPTION", ".Zz unknown")
@@ -249,8 +252,8 @@ def test_man():
 
 
 def test_every_check_has_a_test():
-    line = next(line for line in (REPO / "scripts/lint").read_text().splitlines() if "readonly checks=(" in line)
-    for check in line[line.index("(") + 1 : line.index(")")].split():
+    checks = re.search(r"readonly checks=\(([^)]*)\)", (REPO / "scripts/lint").read_text())[1]
+    for check in checks.split():
         expect(f"test_{check}" in globals() or f"test_{check}_" in " ".join(globals()), f"no test of {check}")
 
 
