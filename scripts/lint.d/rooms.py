@@ -1,10 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks which folder ("room") includes which, by ROOMS below, and that no two folders include each other in
-a circle.
+"""Checks which folder ("room") includes which, by the table ROOMS, and that there is no circle of folders.
 
-usage: rooms.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the
-repository
+usage: rooms.py < LIST_OF_FILES      all paths; the current directory is the repository
 
 Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if there is one.
 """
@@ -13,11 +11,10 @@ import re
 import sys
 
 # A room may include itself and the rooms of its row. docs/architecture.md has the picture.
-# Both processes read and write the same segment: dataplane/packet, dataplane/shm and dataplane/config are for
-# both.
+# Both processes read the same config and share a segment, so they share these rooms.
 PACKET, SHM, OPTIONS = "dataplane/packet", "dataplane/shm", "dataplane/config"
 BOTH_PROCESSES = (PACKET, SHM, OPTIONS)
-# Of teald. Each room may include the rooms before it.
+# The rooms of teald. Each may include the rooms before it.
 CONTROL = (
     "control/loop",
     "control/config",

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks how many source files a folder has, and how many lines a file.
 
-usage: sizes.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the
-repository
+usage: sizes.py < LIST_OF_FILES      all paths; the current directory is the repository
 
-Headers do not count for a folder; documents and data count for neither. Prints a line "FILE:LINE: what,
-expected" for each violation. Exit code 1 if there is one.
+Headers do not count for a folder; documents and data count for neither. Prints a line "FILE:LINE: what, expected"
+for each violation. Exit code 1 if there is one.
 """
 import collections
 import pathlib

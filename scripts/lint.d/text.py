@@ -1,10 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the form of text files: white space, line length, licence line, execute permission, links between
-documents.
+"""Checks text files: white space, line length, licence line, execute permission, links between documents.
 
-usage: text.py < LIST_OF_FILES      paths of all files, relative to the current directory, which is the
-repository
+usage: text.py < LIST_OF_FILES      all paths; the current directory is the repository
 
 Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if there is one.
 """

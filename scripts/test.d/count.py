@@ -5,9 +5,9 @@ SKIPPED SECONDS" per suite.
 
 usage: count.py BUILD_DIRECTORY      exit code 1 if there is no report
 
-A test with meson's protocol 'gtest' counts with each of its cases, any other one as one. A test that failed
-although none of its cases did (a sanitizer's complaint at the end, a crash before a report) counts as one
-failure more.
+A test with meson's protocol 'gtest' counts with each of its cases, any other test as one. A test that failed
+although none of its cases did counts as one more failure: a sanitizer reported something at the end, or the test
+crashed before it wrote its report.
 """
 import collections
 import json

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""From "meson introspect --targets" on stdin the fuzzers: executables fuzz_* of tests/fuzz.
+"""Prints the fuzzers that "meson introspect --targets" lists on stdin: the executables fuzz_* of tests/fuzz.
 
 usage: fuzz_targets.py BUILD_DIRECTORY      paths are printed relative to it
 """
