@@ -4,8 +4,8 @@
 
 usage: sizes.py < LIST_OF_FILES      all paths; the current directory is the repository
 
-Headers do not count for a folder; documents and data count for neither. Prints a line "FILE:LINE: what, expected"
-for each violation. Exit code 1 if there is one.
+Headers do not count for a folder; documents and data count for neither. Prints a line "FILE:LINE: what,
+expected" for each violation. Exit code 1 if there is one.
 """
 import collections
 import pathlib

@@ -58,7 +58,8 @@ print_step_times() {
   local i
   end_step
   for ((i = 0; i < ${#step_names[@]}; i++)); do
-    printf '  %-44s %7s s  %7s s CPU\n' "${step_names[i]}" "$(seconds_of "${step_walls[i]}")" "$(seconds_of "${step_cpus[i]}")"
+    printf '  %-44s %7s s  %7s s CPU\n' "${step_names[i]}" \
+      "$(seconds_of "${step_walls[i]}")" "$(seconds_of "${step_cpus[i]}")"
   done
 }
 
@@ -82,7 +83,10 @@ show_progress() {
 }
 
 # run_ninja DIRECTORY TARGET...: builds and shows the progress. A failed command is shown with its output.
-run_ninja() { NINJA_STATUS='[%f/%t] ' ninja -C "$@" | sed -u '/^ninja: Entering directory/d' | show_progress '^\[[0-9]+/[0-9]+\] '; }
+run_ninja() {
+  NINJA_STATUS='[%f/%t] ' ninja -C "$@" | sed -u '/^ninja: Entering directory/d' |
+    show_progress '^\[[0-9]+/[0-9]+\] '
+}
 
 # run_meson WORDS...: runs "meson setup" and shows the progress. The end of its output is shown when it fails.
 run_meson() {

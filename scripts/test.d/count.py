@@ -6,8 +6,8 @@ SKIPPED SECONDS" per suite.
 usage: count.py BUILD_DIRECTORY      exit code 1 if there is no report
 
 A test with meson's protocol 'gtest' counts with each of its cases, any other test as one. A test that failed
-although none of its cases did counts as one more failure: a sanitizer reported something at the end, or the test
-crashed before it wrote its report.
+although none of its cases did counts as one more failure: a sanitizer reported something at the end, or the
+test crashed before it wrote its report.
 """
 import collections
 import json

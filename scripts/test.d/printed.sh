@@ -4,6 +4,7 @@
 # Tests that print a line for each claim: "ok NAME", "not ok NAME: why" or "skip NAME: why". These are the lab
 # tests, scripts/lint and the tests of the scripts. Sourced by scripts/test.
 
+readonly lab_programs=(control/teal control/teald dataplane/teal-dataplane tests/bench/make_pcap)
 readonly lab_test_seconds=240 script_test_seconds=600
 
 # record_printed LABEL SECONDS COMMAND...: runs the command with a time limit and counts the lines that it
@@ -48,7 +49,7 @@ run_lab() {
     step "lab: configure"
     if ! configure "$repo/build"; then record "lab: configure" 0 1 0 0; return; fi
     step "lab: build"
-    if ! run_ninja "$repo/build" control/teal control/teald dataplane/teal-dataplane tests/bench/make_pcap; then record "lab: build" 0 1 0 0; return; fi
+    if ! run_ninja "$repo/build" "${lab_programs[@]}"; then record "lab: build" 0 1 0 0; return; fi
   fi
   if (($# > 0)); then
     for name in "$@"; do files+=("$(lab_test_file "$name")"); done

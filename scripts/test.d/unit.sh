@@ -41,8 +41,8 @@ run_suites() {
   SECONDS=0
   # The exit code of meson is not needed: the report has every failed test, and count.py fails without a
   # report.
-  meson test -C "$directory" --no-rebuild "${suites[@]}" --print-errorlogs 2>&1 | tee "$directory/test-output.log" |
-    { grep --line-buffered -E '^ *[0-9]+/[0-9]+ ' || true; } | show_progress . || true
+  meson test -C "$directory" --no-rebuild "${suites[@]}" --print-errorlogs 2>&1 |
+    tee "$directory/test-output.log" | only_test_lines | show_progress . || true
   if ! lines=$(/usr/bin/python3 "$repo/scripts/test.d/count.py" "$directory") || [[ -z $lines ]]; then
     tail -n 60 "$directory/test-output.log"
     record "$label: no result from: $*" 0 1 0 "$SECONDS"
@@ -56,8 +56,12 @@ run_suites() {
   if ((any_failed > 0)); then show_failures "$directory/test-output.log"; fi
 }
 
+only_test_lines() { grep --line-buffered -E '^ *[0-9]+/[0-9]+ ' || true; }
+
 # The line behind "Skipped" has the reason.
-show_skipped() { grep -A1 ': Skipped$' "$1" | grep -v -e ': Skipped$' -e '^--$' | sort -u | sed 's/^/  skipped: /' || true; }
+show_skipped() {
+  grep -A1 ': Skipped$' "$1" | grep -v -e ': Skipped$' -e '^--$' | sort -u | sed 's/^/  skipped: /' || true
+}
 
 show_failures() { grep -v -E '^\[ +(OK|RUN|-+) +\]|^ +[0-9]+/[0-9]+ .* OK ' "$1" | tail -n 80; }
 
@@ -70,8 +74,8 @@ run_sanitizers() {
   export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1   # a leak fails a test, too
   export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export TSAN_OPTIONS=halt_on_error=1
-  meson_tests "address and undefined" "$repo/build-asan" -Db_sanitize=address,undefined "${sanitizer_build[@]}" \
-    -- unit shm bpf -cli
+  meson_tests "address and undefined" "$repo/build-asan" \
+    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf -cli
   meson_tests "thread" "$repo/build-tsan" -Db_sanitize=thread "${sanitizer_build[@]}" -- shm
 }
 
