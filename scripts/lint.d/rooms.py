@@ -27,6 +27,14 @@ CONTROL = (
     "control/api/resources",
     "control",
 )
+# The rooms of the command line. Each may include the rooms before it.
+CLI = (
+    "control/cli/terminal",
+    "control/cli/invocation",
+    "control/cli/completion",
+    "control/cli/verbs",
+    "control/cli",
+)
 ROOMS = {
     "bpf": (),
     PACKET: (),
@@ -35,13 +43,9 @@ ROOMS = {
     "dataplane/pipeline": BOTH_PROCESSES,
     "dataplane": (*BOTH_PROCESSES, "dataplane/pipeline", "bpf"),
     **{room: (*BOTH_PROCESSES, "bpf", *CONTROL[:place]) for place, room in enumerate(CONTROL)},
+    **{room: (*BOTH_PROCESSES, "control/config", *CLI[:place]) for place, room in enumerate(CLI)},
     "control/pch": (),
-    "control/cli/completion": (),
-    "control/cli/terminal": (),
-    "control/cli": (*BOTH_PROCESSES, "control/config", "control/cli/completion", "control/cli/terminal"),
-    "control/cli/verbs": (
-        *(*BOTH_PROCESSES, "control/config", "control/cli", "control/cli/completion", "control/cli/terminal"),
-    ),
+    "control/cli/pch": (),
 }
 PRODUCT = ("bpf/", "control/", "dataplane/")
 TESTS = "tests/"  # may include every room; no room includes a test
