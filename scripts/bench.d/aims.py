@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Teal aims at, and whether the results hold it. An aim is missed if what it needs was measured and falls short;
-what was not measured is said to be so."""
+"""The aims of Teal's speed, and whether the results hold them. An aim is missed if its figures were measured
+and fall short. An aim without its figures is reported as not measured.
+"""
 import dataclasses
 import operator
 
-VPP_MPPS = 1.87  # VPP 22.10 nat44-ed at 1 Mi flows, a core: measured beforehand, it is not in Debian
+VPP_MPPS = 1.87  # VPP 22.10 nat44-ed at 1 Mi flows, a core: measured before; Debian has no VPP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,11 +14,11 @@ class Aim:
     must: float
     aim: float
     unit: str
-    value: object  # results -> number; KeyError where something was not measured
+    value: object  # results -> number; KeyError where a figure is missing
     least: bool = True  # more is better
 
     def verdict(self, results):
-        """(value or None, "aim", "must", "MISSED" or "not measured")"""
+        """Returns the value or None, and "aim", "must", "MISSED" or "not measured"."""
         try:
             value = self.value(results)
         except KeyError:
@@ -31,7 +32,7 @@ def mpps(results, case, who="teal"):
 
 
 def best_peer_mpps(results, name, case):
-    """Of the ways in which a peer was set up, the one that suits it best."""
+    """The rate of a peer in its fastest set-up."""
     ways = [way for way in results["peers"] if way.split("-")[0] == name and way != "nftables-2"]
     if not ways:
         raise KeyError(name)
@@ -47,7 +48,7 @@ def share_of_stage(cycles, stage):
 
 
 def table_bytes_per_flow(results):
-    """From the sizes of two segments, which differ in their capacity alone."""
+    """Computed from the sizes of two segments that differ only in their capacity."""
     sizes = {case["segment"]["capacity"]: case["segment"]["bytes"] for case in results["cases"].values()}
     if len(sizes) < 2:
         raise KeyError("two capacities")
@@ -115,7 +116,7 @@ AIMS = (
 
 
 def judge(results):
-    """[{text, must, aim, unit, value, verdict}]"""
+    """Returns a list of {text, must, aim, unit, value, verdict}."""
     rows = []
     for aim in AIMS:
         value, verdict = aim.verdict(results)

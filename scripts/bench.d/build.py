@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build directory that measurements take Teal's programs from."""
+"""The build directory from which measurements take Teal's programs."""
 import os
 import pathlib
 
@@ -15,7 +15,7 @@ TARGETS = (
 
 
 def build_directory(repo):
-    """TEAL_BUILD_DIR if it is set, else build-bench."""
+    """Returns TEAL_BUILD_DIR if it is set, otherwise build-bench after building it."""
     given = os.environ.get("TEAL_BUILD_DIR")
     if given:
         for target in TARGETS:
@@ -25,10 +25,10 @@ def build_directory(repo):
 
 
 def release_build(repo, name, *options):
-    """A release build with these meson options, made here."""
+    """Makes a release build with these meson options."""
     directory = repo / name
     if not (directory / "build.ninja").exists():
-        # GCC 12 takes fmt's code for wrong at -O3: its warnings are no errors here.
+        # GCC 12 warns wrongly about fmt's code at -O3, so warnings are not errors in this build.
         run("meson", "setup", directory, repo, "--buildtype=release", "-Dwerror=false", *options, seconds=120)
     run("ninja", "-C", directory, *TARGETS, seconds=1800)
     return directory

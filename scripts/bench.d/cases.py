@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured. A case names its source of packets; `held` flows are in the table while it is replayed."""
+"""The cases. A case names its source of packets; the table holds `held` flows while the source is
+replayed.
+"""
 import dataclasses
 
 from plan import KI, MI, Source
@@ -16,8 +18,8 @@ class Case:
     held: int = 0  # 0: the flows of the source
     workers: int = 1
     moving: frozenset = frozenset()  # counters that move besides rx and tx
-    created: bool = False  # flows begin all the time: how many a second is told
-    peers: bool = False  # measured of the others too
+    created: bool = False  # flows begin all the time; reports how many a second
+    peers: bool = False  # also measured with the peers
     plotted: bool = False
 
     @property
@@ -26,17 +28,18 @@ class Case:
 
     @property
     def capacity(self):
-        """Room for 1 Mi flows at least, as an operator would have; four times the flows where they stay embryonic."""
+        """Room for at least 1 Mi flows, as on a real machine; four times the flows where they stay
+        embryonic."""
         return max(MI, self.flows_held) * (4 if self.created else 1)
 
     def sources(self):
-        """One for each worker, of flows that are its own."""
+        """One source for each worker, with flows of its own."""
         if self.workers == 1:
             return [self.source]
         return [dataclasses.replace(self.source, worker=w, workers=self.workers) for w in range(self.workers)]
 
     def handshakes(self):
-        """What establishes the flows, for each worker."""
+        """The sources that establish the flows, one for each worker."""
         if self.source.steps == "sx":
             return []
         protocol = self.source.kind[:3]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teal and the limit (testpmd), on the same pcap, in turns.
+"""Measures Teal and the limit (testpmd) in turns, on the same pcap.
 
-Both programs are up at once and only one runs at a time: teal-dataplane is stopped by SIGSTOP while testpmd forwards,
-whose cores sleep while Teal does. A round measures each of them once, so that what the machine does in the meantime
-meets all alike; ratios are of the same round, and the median of these is told.
+Both programs are started, and only one runs at a time. SIGSTOP holds teal-dataplane while testpmd
+forwards, and testpmd's cores sleep while Teal forwards. A round measures each of them once, so a
+disturbance of the machine affects both. Ratios are of the same round; the result is their median.
 """
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ LIMITS = ("macswap", "5tswap")
 
 
 def summary(values):
-    """Median, and the spread: the distance from the least to the most, as a part of the median."""
+    """Returns the median and the spread: the distance from the least to the most, as a part of the median."""
     median = statistics.median(values)
     return {
         "values": values,
@@ -41,7 +41,7 @@ class Comparison:
         self.settings = settings  # build, work, packets, rounds, seconds
 
     def measure(self, case):
-        """The result of one case of cases.CASES."""
+        """Returns the result of one case of cases.CASES."""
         sources = case.sources()
         packets = sum(source.packets for source in sources)
         with contextlib.ExitStack() as undo:
@@ -68,7 +68,7 @@ class Comparison:
         return case.capacity * case.workers
 
     def replaying(self, undo, case, name):
-        """A Teal that holds the flows of the case and replays its source; paused."""
+        """Returns a paused Teal that holds the flows of the case and replays its source."""
         teal = Teal(
             *(undo, self.settings.build, self.settings.work, name, [case.source.kind]),
             capacity=self.capacity(case),

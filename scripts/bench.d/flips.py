@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flips under full load: a worker that is never idle, on a core of its own, with established flows and new ones.
+"""Flips under full load: the worker is never idle, has a core of its own, and sees established and new flows.
 
-Each flip is one publication for all 16 services. "adopted" is from the store of the publication word to the worker's
-first burst under it, as `teal flip` tells it. Lost is what came in and did not go out, by Teal's counters.
+Each flip is one publication for all 16 services. "adopted" is the time from the store of the publication
+word to the worker's first burst with it, as `teal flip` reports it. Lost packets came in and did not go
+out, by Teal's counters.
 """
 import contextlib
 import statistics

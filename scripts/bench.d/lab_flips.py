@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/bench flip: how fast a flip is taken up, in the lab, and whether the size of the pools matters.
+"""scripts/bench flip: measures in the lab how fast a flip is adopted, and whether the size of the pools
+matters.
 
-One worker spins on a core of its own (CPU 1); clients, servers and teald share the others. wrk keeps the worker busy
-while two services are flipped in turn: one with 2 backends a pool, one with 1,000. "adoption" is from the store of the
-publication word to the worker's first burst under it, as `teal flip` tells it; "answer" is the whole request, with its
-two commits to disk.
+One worker spins on its own core (CPU 1); clients, servers and teald share the other cores. wrk keeps the
+worker busy while two services are flipped in turn, one with 2 backends a pool and one with 1,000.
+"adoption" is the time from the store of the publication word to the worker's first burst with it, as `teal
+flip` reports it. "answer" is the time of the whole request, with its two commits to disk.
 """
 import pathlib
 import re
@@ -25,7 +26,7 @@ BIG_POOL = 1000
 
 
 def big_service():
-    """A service that nobody asks; a flip of it costs what its pools make it cost."""
+    """A service without clients, with large pools."""
 
     def pool(first_net):
         sockets = (f'"198.18.{first_net + n // 200}.{1 + n % 200}:8080"' for n in range(BIG_POOL))
@@ -80,12 +81,13 @@ def bench_flip(flips):
     try:
         time.sleep(1)
         print(
-            f"{'backends a pool':>15} {'flips':>6} {'median us':>10} {'p99 us':>8} {'max us':>8} {'answer ms':>10}"
+            f"{'backends a pool':>15} {'flips':>6} {'median us':>10} {'p99 us':>8} {'max us':>8}"
+            f" {'answer ms':>10}"
         )
         for backends, times, answer in flip_rows(flips):
             print(
-                f"{backends:>15} {len(times):>6} {statistics.median(times):>10.1f} {percentile(times, 0.99):>8.1f}"
-                f" {times[-1]:>8.1f} {answer:>10.1f}"
+                f"{backends:>15} {len(times):>6} {statistics.median(times):>10.1f}"
+                f" {percentile(times, 0.99):>8.1f} {times[-1]:>8.1f} {answer:>10.1f}"
             )
     finally:
         wrk.send_signal(signal.SIGINT)

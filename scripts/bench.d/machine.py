@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the runners share of the machine: processes with a bounded life, namespaces, hugepages, kernel settings.
+"""The machine, for all benchmarks: processes with a bounded life, namespaces, hugepages, kernel settings.
 
-Everything that is changed is put on `undo`, an ExitStack, and undone in the reverse order, also after an error or a
-signal. Processes are ended by their own pid.
+Every change is put on `undo`, an ExitStack, which undoes the changes in reverse order, also after an error
+or a signal. Processes are ended by their own pid.
 """
 import contextlib
 import dataclasses
@@ -21,30 +21,32 @@ from teal.namespaces import in_namespace  # noqa: F401  (for the runners)
 CONTROL_CPU, WORKER_CPU = 0, 1
 HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 PAGE_MB = 2
-LEAST_CORE_SECONDS = 0.02  # of a window: with less there is nothing to measure
+LEAST_CORE_SECONDS = 0.02  # of a window; with less, nothing can be measured
 
 
 wait_until = functools.partial(waiting.wait_until, every=0.02, error=Failure)
 
 
 def run(*command, seconds=60, stdin=None, check=True):
-    """Its output. A command that fails or takes longer is a Failure with the end of what it said."""
+    """Returns the output. A command that fails or takes longer is a Failure with the end of its output."""
     command = [str(word) for word in command]
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         raise Failure(f"{' '.join(command)}: not done after {seconds} s") from None
     except FileNotFoundError:
-        raise Failure(f"{command[0]} is missing; scripts/bench --setup installs what is needed") from None
+        raise Failure(
+            f"{command[0]} is missing; scripts/bench --setup installs the packages of the benchmark"
+        ) from None
     said = (done.stderr + done.stdout).strip()[-600:]
     expect(not check or done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}: {said}")
     return done.stdout
 
 
 def tsc_hz():
-    """bogomips is twice the TSC's rate as the kernel has it, where TSC is its clock source."""
+    """The rate of the TSC. bogomips is twice this rate where the TSC is the kernel's clock source."""
     found = re.search(r"bogomips\s*:\s*([0-9.]+)", pathlib.Path("/proc/cpuinfo").read_text())
-    expect(found, "/proc/cpuinfo tells no bogomips")
+    expect(found, "/proc/cpuinfo has no bogomips")
     return float(found[1]) / 2 * 1e6
 
 
@@ -55,7 +57,7 @@ def cpu_model():
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What was measured in a stretch, for a second of core time."""
+    """The result of a stretch, for a second of core time."""
 
     rate: float  # packets, or connections where only these are counted
     begun: float  # flows
@@ -63,9 +65,9 @@ class Window:
 
 
 class Stretch:
-    """A stretch of wall time, and what a process had of it. Workers spin, so what they did not have of their cores
-    somebody else had: rates are for a second of core time, and `share` tells how much of the cores that was.
-    """
+    """A stretch of wall time, and the core time of a process in it. Workers spin, so core time that they
+    did not get went to another process. Rates are for a second of core time; `share` is the part of the
+    cores that was had."""
 
     def __init__(self, process, cores=1):
         self.process, self.cores = process, cores
@@ -83,7 +85,7 @@ class Stretch:
 
 
 class Process:
-    """A program in the background, its output in a file."""
+    """A program in the background. Its output goes to a file."""
 
     def __init__(self, undo, name, command, log, stdin=None, environment=None):
         self.name, self.log = name, pathlib.Path(log)
@@ -115,10 +117,10 @@ class Process:
         try:
             return wait_until(f"{pattern!r} from {self.name}", there, seconds)
         except Failure as failure:
-            raise Failure(f"{failure}; it said: {self.said()[-400:]}") from None
+            raise Failure(f"{failure}; its output: {self.said()[-400:]}") from None
 
     def cpu_seconds(self):
-        """Of all its threads, up to now. The clock id is that of clock_getcpuclockid(3)."""
+        """The CPU time of all threads so far. The clock id is the one of clock_getcpuclockid(3)."""
         return time.clock_gettime((~self.child.pid << 3) | 2)
 
     def pause(self):
@@ -137,9 +139,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self.child.kill()
             try:
-                self.child.wait(60)  # gigabytes of hugepages are given back one by one
+                self.child.wait(60)  # the kernel frees gigabytes of hugepages one by one
             except subprocess.TimeoutExpired:
-                raise Failure(f"{self.name} is still there 60 s after kill -9") from None
+                raise Failure(f"{self.name} still runs 60 s after kill -9") from None
 
 
 def make_namespace(undo, name):
@@ -150,7 +152,7 @@ def make_namespace(undo, name):
 
 
 def set_file(undo, path, value):
-    """Writes a kernel setting and restores it at the end."""
+    """Writes a kernel setting, and restores it at the end."""
     path = pathlib.Path(path)
     before = path.read_text().strip()
     if before == str(value):
@@ -161,7 +163,8 @@ def set_file(undo, path, value):
 
 @contextlib.contextmanager
 def hugepages(megabytes):
-    """At least so many are free inside; the number before is restored, unless somebody else has changed it since."""
+    """Makes sure that this much memory in hugepages is free inside the block. At the end restores the
+    number of hugepages, unless another process has changed it since."""
     setting = HUGE / "nr_hugepages"
     before = int(setting.read_text())
     free = int((HUGE / "free_hugepages").read_text())
@@ -173,14 +176,15 @@ def hugepages(megabytes):
             )
             expect(
                 available > missing * PAGE_MB + 1024,
-                f"{megabytes} MB of hugepages are wanted, {free * PAGE_MB} MB are free and {available} MB of memory",
+                f"{megabytes} MB of hugepages are needed; free are {free * PAGE_MB} MB in hugepages"
+                f" and {available} MB of memory",
             )
             pathlib.Path("/proc/sys/vm/compact_memory").write_text("1\n")
             setting.write_text(f"{before + missing}\n")
             got = int((HUGE / "free_hugepages").read_text())
             expect(
                 got >= free + missing,
-                f"{megabytes} MB of hugepages are wanted, the kernel found {got * PAGE_MB} MB",
+                f"{megabytes} MB of hugepages are needed, the kernel found {got * PAGE_MB} MB",
             )
         yield
     finally:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New flows only: every packet is a SYN on a tuple that the table has never seen.
+"""New flows only: every packet is a SYN of a flow that is not in the table.
 
-net_pcap replays a file for ever, and at the second pass its tuples are known. So what is measured is the first pass,
-each time with an empty table: from where a tenth of the tuples is in to where nine tenths are. The table has room (10
-Mi flows), and the quota of embryonic flows, a quarter of the slots, is above their number: with the quota full a SYN is
-forwarded without an entry, which is faster and not what is asked for here. Each service has 8 backends a colour. A
-second is a second of core time, as everywhere.
+net_pcap replays a file for ever, and in the second pass its flows are known. So only the first pass is
+measured, with an empty table each time, from a tenth to nine tenths of the flows. The table has room for
+10 Mi flows. A quarter of it, the quota of embryonic flows, is more than the flows of the pass: with a full
+quota, a SYN is forwarded without an entry, which is faster. Each service has 8 backends a colour. A second
+is a second of core time, as everywhere.
 
-The gate: a dataplane on a new segment knows no service and punts all that comes. It is stopped, teald publishes the
-services and finds the next hops, and then it goes on.
+How a pass begins: a dataplane on a new segment has no services and punts every packet. It is stopped,
+teald publishes the services and finds the next hops, and the dataplane goes on.
 """
 import contextlib
 import time
@@ -32,7 +32,7 @@ def source(flows):
 
 
 def first_pass(undo, settings, name, file, flows):
-    """A Window of one first pass."""
+    """Returns the Window of one first pass."""
     teal = Teal(undo, settings.build, settings.work, name, ["tcp4"], capacity=CAPACITY, pool=POOL)
     teal.start_dataplane(f"net_pcap0,rx_pcap={file},infinite_rx=1", flows)
     teal.dataplane.pause()
@@ -61,7 +61,7 @@ def first_pass(undo, settings, name, file, flows):
 
 
 def sample(teal):
-    """Core time is read on both sides of the counters."""
+    """Reads the counters, and the core time before and after them."""
     wall, cpu = time.monotonic(), teal.dataplane.cpu_seconds()
     totals = teal.totals()
     return (wall + time.monotonic()) / 2, (cpu + teal.dataplane.cpu_seconds()) / 2, totals

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's DNAT by nftables: the same job on the same pcap, in a network namespace.
+"""nftables, the kernel's DNAT: the same job on the same pcap, in a network namespace.
 
-A testpmd replays the pcap into a veth by AF_PACKET; behind it are prerouting, connection tracking, the rule, routing,
-and a bridge that floods to no port and so drops what it is given. Two ways:
+A testpmd replays the pcap into a veth by AF_PACKET. Behind the veth are prerouting, connection tracking,
+the rule, routing, and a bridge that floods to no port and so drops every packet. There are two set-ups:
 
-    one core    the sender and the kernel's work share CPU 1, as the source and the work share a core with Teal and
-                with testpmd. This is the one that Teal is held against.
-    two cores   the sender has CPU 0, and receive packet steering moves the work behind the veth to CPU 1: the kernel
-                is spared of reading packets and of making buffers. `saturated` tells whether the sender kept it busy.
+    one core    The sender and the kernel's work share CPU 1. With Teal and with testpmd, too, the source and
+                the work share a core. Teal is compared with this set-up.
+    two cores   The sender has CPU 0, and receive packet steering moves the work behind the veth to CPU 1. The
+                kernel then neither reads packets nor makes buffers. `saturated` is true if the sender kept the
+                kernel busy.
 """
 import contextlib
 import pathlib
@@ -94,7 +95,7 @@ class Nftables:
             self.inside("sysctl", "-qw", setting)
         set_file(undo, "/proc/sys/net/netfilter/nf_conntrack_max", CONNTRACK_MAX)
         set_file(undo, "/proc/sys/net/netfilter/nf_conntrack_buckets", CONNTRACK_BUCKETS)
-        if not one_core:  # /sys shows the devices of the namespace that it was mounted in
+        if not one_core:  # /sys shows the devices of the namespace where it was mounted
             steer = f"echo {1 << WORKER_CPU:x} > /sys/class/net/in/queues/rx-0/rps_cpus"
             run("ip", "netns", "exec", NAMESPACE, "sh", "-c", steer)
 
@@ -108,8 +109,8 @@ class Nftables:
         return int(self.inside("sysctl", "-n", "net.netfilter.nf_conntrack_count"))
 
     def sent(self):
-        """Packets that went out by the backends' device: all of them had their destination changed, as a VIP is not
-        routed anywhere."""
+        """Packets that left by the backends' device. Each of them has a new destination, because no route
+        leads to a VIP."""
         line = next(
             line
             for line in self.inside("cat", "/proc/net/dev").splitlines()
@@ -134,20 +135,21 @@ class Nftables:
         self.sender.say("start")
 
     def wait_for_flows(self, flows):
-        """The first packet of a tuple begins a connection, whatever was dropped before."""
+        """Waits for the connections. The first packet of a flow that arrives begins one."""
         wait_until(
             f"{flows} connections", lambda: self.connections() >= flows, 30 + flows / 20_000, every=0.2
         )
 
     def core_seconds(self):
-        """What the work had of CPU 1 so far: in the sender's system calls, and in ksoftirqd when there was too much."""
+        """CPU time of the work on CPU 1 so far: in the sender's system calls, and in ksoftirqd when there
+        was too much."""
         return self.sender.process.cpu_seconds() + int(self.softirqd.read_text().split()[0]) / 1e9
 
     def backlog_drops(self):
         return int(pathlib.Path("/proc/net/softnet_stat").read_text().splitlines()[WORKER_CPU].split()[1], 16)
 
     def window(self, counter, seconds, enough=None):
-        """How much `counter` grows in a second of core time, over `seconds` or until it is `enough`."""
+        """Growth of `counter` in a second of core time, over `seconds` or until it is `enough`."""
         cpu, drops, began, wall = self.core_seconds(), self.backlog_drops(), counter(), time.monotonic()
         end = wall + seconds
         while time.monotonic() < end and not (enough and counter() >= enough):
@@ -163,6 +165,6 @@ class Nftables:
         return self.window(self.sent, seconds)
 
     def measure_new(self, flows, seconds=2.0):
-        """Connections a second, from an empty table, while it is less than half full of the pcap's tuples."""
+        """Connections a second, from an empty table until half of the pcap's flows are in it."""
         wait_until("the first connections", lambda: self.connections() > 0, 10, every=0.01)
         return self.window(self.connections, seconds, flows // 2)

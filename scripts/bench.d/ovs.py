@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """OVS-DPDK with connection tracking and NAT: the same job on the same pcap.
 
-Its PMD thread has CPU 1. Its mempools hold at most 262,144 mbufs, so it cannot replay a large pcap itself: a testpmd
-on CPU 0 does and sends over a memif, which carries ten times what OVS takes (measuring.md). What OVS sends goes to a
-net_null port. Table 0 tracks and undoes NAT; table 1 sends what belongs to a connection, and begins one for a VIP.
+The PMD thread of OVS has CPU 1. Its mempools hold at most 262,144 mbufs, so it cannot replay a large pcap
+itself. A testpmd on CPU 0 replays it and sends over a memif, which carries ten times the packets that OVS
+takes (docs/performance.md). OVS sends to a net_null port. Table 0 tracks and undoes NAT. Table 1 sends the
+packets of a connection, and begins a connection for a VIP.
 """
 import os
 import pathlib
@@ -105,14 +106,15 @@ class Ovs:
         return int(found[1])
 
     def pmd(self):
-        """Its PMD thread, to ask for its core time."""
+        """The PMD thread, to ask for its core time."""
         for task in pathlib.Path(f"/proc/{self.vswitchd.child.pid}/task").iterdir():
             if (task / "comm").read_text().startswith("pmd-"):
                 return task
         raise AssertionError("OVS has no PMD thread")
 
     def send(self, file, packets, name, once=False):
-        """Replaces the sender. `once`: each packet arrives, none is dropped for a full memif."""
+        """Replaces the sender. With `once`, every packet arrives: none is dropped because the memif is
+        full."""
         if self.sender:
             self.sender.stop()
         port = pcap_port([file])
@@ -143,7 +145,7 @@ class Ovs:
         self.settle()
 
     def settle(self):
-        """Until nothing more is sent."""
+        """Waits until OVS sends no more packets."""
         last = -1
 
         def quiet():
@@ -157,7 +159,7 @@ class Ovs:
         return int((self.pmd() / "schedstat").read_text().split()[0]) / 1e9
 
     def window(self, counter, seconds, enough=None):
-        """How much `counter` grows in a second of the PMD's core time, over `seconds` or until it is `enough`."""
+        """Growth of `counter` in a second of the PMD's core time, over `seconds` or until it is `enough`."""
         lost, cpu, began, wall = self.sender.dropped(), self.pmd_seconds(), counter(), time.monotonic()
         end = wall + seconds
         while time.monotonic() < end and not (enough and counter() >= enough):
@@ -173,7 +175,7 @@ class Ovs:
         return self.window(self.sent, seconds)
 
     def measure_new(self, flows, seconds=2.0):
-        """Connections a second, from an empty table, while it is less than half full of the pcap's tuples."""
+        """Connections a second, from an empty table until half of the pcap's flows are in it."""
         return self.window(self.connections, seconds, flows // 2)
 
     def flush(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/bench --setup: the Debian packages that a comparison takes, beyond those of scripts/setup."""
+"""scripts/bench --setup: the Debian packages of the benchmark that scripts/setup does not install."""
 import os
 import pathlib
 import shutil
@@ -14,7 +14,7 @@ PACKAGES = {
 }
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = """#!/bin/sh
-# By scripts/bench of Teal, for the time of one installation: no service starts.
+# Made by scripts/bench of Teal for the time of one installation: no service starts.
 exit 101
 """
 
@@ -44,7 +44,7 @@ def install(repo):
             check=True,
         )
         if "openvswitch-switch-dpdk" in wanted and shutil.which("systemctl"):
-            # Its daemons are started by hand, with directories of their own.
+            # The benchmark starts the daemons itself, with directories of its own.
             subprocess.run(["systemctl", "--quiet", "disable", "openvswitch-switch"], check=False)
     finally:
         if ours and POLICY.exists():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Those that Teal is compared with, on the pcaps of the cases that are marked `peers`, and on SYNs alone.
+"""The peers: switches that Teal is compared with, on the pcaps of the cases with `peers`, and on SYNs alone.
 
-They are measured one after the other, not in turns with Teal: each is given CPU 1, and a source of packets on CPU 0
-where it cannot replay a pcap itself. `saturated` is false where that source was the limit: then the peer can do more.
+Peers are measured one after the other, not in turns with Teal. Each has CPU 1, and a sender on CPU 0 where it
+cannot replay a pcap itself. `saturated` is false where the sender was the limit: the peer can then do more.
 """
 import contextlib
 import dataclasses
@@ -47,7 +47,7 @@ def measure_ovs(settings, cases, new_flows, emc, say):
 
 
 def measure_nftables(settings, cases, new_flows, one_core, say):
-    """Each case in a namespace of its own, which is how its connections are forgotten."""
+    """Measures each case in a namespace of its own, which forgets the connections of the case before."""
     results = {}
     packets = max(max(case.source.packets for case in cases), new_flows)
     with contextlib.ExitStack() as outer:

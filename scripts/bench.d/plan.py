@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses, services and sources of packets: the same for Teal and for those that it is compared with.
+"""Addresses, services and sources of packets, the same for Teal and for its peers.
 
-16 services a kind. Service s has the VIP `vip` plus s and one blue backend, `backend` plus s, so that what a backend
-answers can be written into a pcap without asking whom Teal chose. Clients come by one router.
+There are 16 services of each kind. Service s has the VIP `vip` plus s and one blue backend, `backend` plus
+s. So a pcap can have the backend's answers without knowing which backend Teal chose. Clients come by one
+router.
 """
 import dataclasses
 import ipaddress
@@ -11,15 +12,15 @@ import pathlib
 from machine import run
 
 SERVICES = 16
-FRAMES_TO_MAC = "02:00:00:00:00:02"  # whom the pcaps' frames are for: tests/support/packet_builder.h
+FRAMES_TO_MAC = "02:00:00:00:00:02"  # destination of the pcaps' frames: tests/support/packet_builder.h
 HASH_SEED = 20_260_101
-GREEN_OFFSET = 64  # of a backend's address
+GREEN_OFFSET = 64  # added to the address of a blue backend
 K, KI, MI = 1000, 1 << 10, 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """Services of one protocol and family."""
+    """Services of one protocol and address family."""
 
     name: str
     protocol: str
@@ -45,7 +46,7 @@ class Kind:
         return ipaddress.ip_address(self.backend) + service + (GREEN_OFFSET if green else 0)
 
     def edge_address(self):
-        """The switch's own in the backends' subnet, with the prefix."""
+        """The switch's own address in the backends' subnet, with the prefix."""
         return f"{ipaddress.ip_address(int(self.backend_of(0)) // 256 * 256 + 1)}/{24 if self.is_v4 else 64}"
 
     def backends(self):
@@ -66,7 +67,7 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One pcap. See tests/bench/make_pcap.cc for what the fields mean."""
+    """One pcap. tests/bench/make_pcap.cc describes the fields."""
 
     kind: str
     flows: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets a second, and cycles a packet, over the number of flows: PNG by gnuplot."""
+"""Plots packets a second, and cycles a packet, over the number of flows: PNG files by gnuplot."""
 import pathlib
 
 from cases import CASES
@@ -29,7 +29,7 @@ set key outside right
 
 
 def series(results, titles):
-    """{who: (title, [(flows, packets a second)])}"""
+    """Returns {who: (title, [(flows, packets a second)])}."""
     lines = {}
     points = [case for case in CASES if case.plotted and case.name in results["cases"]]
     for who in ("teal", "macswap", "5tswap"):

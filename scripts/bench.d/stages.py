@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the worker's cycles go, and how long packets stay in the switch, at full load: by a build of its own that looks
-at the TSC between the stages (-Dstage_timers=true), which takes some 3 cycles a packet itself."""
+"""Measures the cycles of each stage, and how long packets stay in the switch, at full load. A build with
+-Dstage_timers=true reads the TSC between the stages, which takes some 3 cycles a packet itself.
+"""
 import contextlib
 import re
 import types

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results as text."""
 
-QUIET = 0.97  # below this share of a core, others have disturbed the caches too
+QUIET = 0.97  # below this share of a core, other processes also disturbed the caches
 
 
 def cell(mpps_summary, width):
@@ -46,7 +46,8 @@ def peer_rows(results, titles):
 
 def flip_rows(flips):
     yield (
-        f"{flips['flips']} flips of 16 services at {flips['mpps']:.2f} Mpps: adopted after {flips['median_us']:.1f} us "
+        f"{flips['flips']} flips of 16 services at {flips['mpps']:.2f} Mpps: "
+        f"adopted after {flips['median_us']:.1f} us "
         f"(median), {flips['p99_us']:.1f} (p99), {flips['max_us']:.1f} (most); {flips['lost']} packets lost, "
         f"{flips['wrong_colour']} flows of the wrong colour"
     )
@@ -58,16 +59,18 @@ def flip_rows(flips):
 
 def status_row(status):
     return (
-        f"1 Mi flows at full load while status is asked {status['answers']} times: {status['of_alone']['median']:.3f} of the "
-        f"rate without (±{status['of_alone']['spread'] / 2 * 100:.1f}%); an answer took {status['answer_ms']:.1f} ms "
+        f"1 Mi flows at full load with {status['answers']} status requests: "
+        f"{status['of_alone']['median']:.3f} of the rate without them "
+        f"(±{status['of_alone']['spread'] / 2 * 100:.1f}%); an answer took {status['answer_ms']:.1f} ms "
         f"(median), {status['slowest_ms']:.1f} (most)"
     )
 
 
 def scale_row(scale):
     return (
-        f"a table of {scale['flows'] / 1e6:.0f} million flows: {scale['new_seconds']:.1f} s to the first poll with a new "
-        f"one, {scale['kept_seconds']:.1f} s with a full one that is kept; 1 Mi of these flows at {scale['mpps']:.2f} Mpps"
+        f"a table of {scale['flows'] / 1e6:.0f} million flows: {scale['new_seconds']:.1f} s to the first poll with "
+        f"a new table, {scale['kept_seconds']:.1f} s with a full one that is kept; "
+        f"1 Mi of these flows at {scale['mpps']:.2f} Mpps"
     )
 
 
@@ -92,7 +95,7 @@ def aim_rows(judged):
 
 def machine_row(machine):
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, TSC {machine['tsc_ghz']:.3f} GHz, kernel {machine['kernel']}, "
-        f"DPDK {machine['dpdk']}; medians of {machine['rounds']}, ± is half of the spread; rates are for a second of "
-        "one core's time"
+        f"{machine['cpu']}, {machine['cores']} cores, TSC {machine['tsc_ghz']:.3f} GHz, "
+        f"kernel {machine['kernel']}, DPDK {machine['dpdk']}; medians of {machine['rounds']}, ± is half of the "
+        "spread; rates are for a second of one core's time"
     )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teal: a teal-dataplane and a teald in a network namespace of their own, fed by net_pcap, what it sends is dropped.
+"""Runs teal-dataplane and teald in a network namespace of their own. net_pcap feeds them and drops what they
+send.
 
-The port is DPDK's, so its TAP stands for it in the kernel: there the backends are static neighbours. Flows are
-established as an operator's would be: clients' packets and backends' answers pass through the switch, and then
-another source is replayed. A new source takes a restart of teal-dataplane, which keeps every flow.
+DPDK owns the port, and its TAP stands for it in the kernel, with the backends as static neighbours. Flows
+are established as in real life: clients' packets and backends' answers pass through the switch. Then
+another source is replayed. A new source needs a restart of teal-dataplane, which keeps every flow.
 """
 import json
 import pathlib
@@ -17,7 +18,7 @@ from teal_api import TealApi
 
 MBUF_BYTES = 2432  # 64 + 128 + 64 + 2176: dataplane/eal.cc
 SPARE_MBUFS = 32_768  # rings, caches, the TAP's queues
-FLOW_BYTES = 43  # of the table, per flow of capacity; bound for reserving
+FLOW_BYTES = 43  # upper bound of the table's bytes for each flow of capacity
 FIXED_MB = 160  # the segment without its table, and EAL
 PORT_MAC = "02:70:63:61:70:00"  # net_pcap's
 GATEWAY_MAC = "02:00:00:00:00:11"
@@ -29,7 +30,8 @@ def memory_mb(packets):
 
 
 def first_round_seconds(capacity):
-    """After a start the sweep looks at every flow once, 100,000 buckets a second (dataplane/pipeline/sweep.h): not measured."""
+    """The time of the first round of the sweep after a start, which is not measured. It visits every flow
+    once, 100,000 buckets a second (dataplane/pipeline/sweep.h)."""
     return 0.2 + max(1.0, capacity / 21 / 100_000)
 
 
@@ -38,7 +40,7 @@ def hugepages_mb(packets, capacity):
 
 
 class Teal:
-    """`kinds` are those of plan.py; `pool` is how many backends each colour of a service has."""
+    """`kinds` are kinds of plan.py; `pool` is the number of backends of each colour of a service."""
 
     def __init__(self, undo, build, work, name, kinds, capacity, workers=1, pool=1):
         self.undo, self.build, self.name = undo, pathlib.Path(build), name
@@ -58,7 +60,7 @@ class Teal:
         self.forget_segment()
         undo.callback(self.forget_segment)
         make_namespace(undo, self.namespace)
-        # There before teal-dataplane, so that addresses and routes outlive its restarts.
+        # Made before teal-dataplane starts, so that addresses and routes outlive its restarts.
         self.ip("tuntap", "add", "dev", "teal0", "mode", "tap", "multi_queue")
         self.ip("link", "set", "teal0", "address", PORT_MAC)
         run(*in_namespace(self.namespace, "sysctl", "-qw", "net.ipv6.conf.teal0.accept_dad=0"))
@@ -124,7 +126,7 @@ green = {json.dumps(pool(True))}
             "small pages" not in self.dataplane.said(),
             f"teal-dataplane got no hugepages: {self.dataplane.said()}",
         )
-        # A TAP that is opened gets its MAC set, and the kernel then forgets the neighbours behind it.
+        # Opening a TAP sets its MAC, and the kernel then forgets the neighbours behind the TAP.
         addresses = sorted({str(address) for kind in self.kinds for address in kind.backends()})
         neighbours = "".join(
             f"neigh replace {a} lladdr {GATEWAY_MAC} dev teal0 nud permanent\n" for a in addresses
@@ -151,13 +153,13 @@ green = {json.dumps(pool(True))}
         wait_until("teald has a next hop for each backend", resolved, 20, every=0.1)
 
     def start(self):
-        """With a port that receives nothing."""
+        """Starts both programs with a port that receives nothing."""
         self.start_dataplane("net_null0,no-rx=1", 0)
         self.start_daemon()
 
     def change_port(self, device, packets=0):
-        """Another port; every flow is kept. teald is held while the TAP has no neighbours, so that packets always have
-        a way out."""
+        """Restarts teal-dataplane with another port; every flow is kept. teald is held while the TAP has
+        no neighbours, so packets always have a next hop."""
         self.daemon.pause()
         self.dataplane.stop()
         self.start_dataplane(device, packets)
@@ -165,19 +167,20 @@ green = {json.dumps(pool(True))}
         self.wait_for_next_hops()
 
     def replay(self, files, packets, infinite=True):
-        """Another source, a file for each worker."""
+        """Restarts teal-dataplane with another source: a file for each worker."""
         rx = ",".join(f"rx_pcap={file}" for file in files)
         self.change_port(
             f"net_pcap0,{rx}" + (",infinite_rx=1" if infinite else ""), packets if infinite else 0
         )
         if infinite:
-            # A worker that the scheduler has not let begin yet shows the counters of the one before it.
+            # Until the new worker runs, the counters are the ones of the worker before it.
             before = self.totals()["rx"]
             wait_until("the worker receives", lambda: self.totals()["rx"] not in (0, before), 20)
             time.sleep(first_round_seconds(self.capacity / self.workers))
 
     def establish(self, files, packets, flows):
-        """Passes the files through once; then there are so many flows, all of them established."""
+        """Passes the files through once. Fails unless there are then this many flows, all of them
+        established."""
         self.replay(files, packets, infinite=False)
         rx = 0
 
@@ -198,7 +201,7 @@ green = {json.dumps(pool(True))}
             if process is not None:
                 process.stop()
 
-    # --- what it tells ---
+    # --- status and counters ---
 
     def status(self):
         return self.api.call("GET", "/v1/services")
@@ -214,7 +217,8 @@ green = {json.dumps(pool(True))}
         return (self.run_dir / "segment").stat().st_size
 
     def measure(self, seconds, settle=0.15, moving=MOVING):
-        """What was translated and transmitted, and the flows that began. Anything else is a Failure."""
+        """Counts the packets that were translated and sent, and the flows that began. Anything else is a
+        Failure."""
         self.dataplane.resume()
         time.sleep(settle)
         stretch = Stretch(self.dataplane, self.workers)
@@ -232,12 +236,13 @@ green = {json.dumps(pool(True))}
 
 
 def check_window(before, after, moving):
-    """How many packets were sent between two samples, if each that came in went out and no other counter moved."""
+    """Returns the number of packets sent between two samples. Fails unless each received packet was sent
+    and no other counter moved."""
     deltas = {name: after[name] - before[name] for name in after if after[name] != before[name]}
     strange = {name: value for name, value in deltas.items() if name not in moving}
     expect(not strange, f"counters moved that should not: {strange}, of {deltas}")
     sent = deltas.get("tx", 0)
-    # The counters of a moment are not read in one.
+    # The counters are not read at one moment.
     expect(
         sent > 0 and abs(deltas["rx"] - sent) < max(20_000, sent // 100),
         f"not all that came in went out: {deltas}",

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dpdk-testpmd: the limit (macswap, 5tswap), and the sender for those peers that cannot replay a pcap themselves."""
+"""dpdk-testpmd: the limit (macswap, 5tswap), and the sender for peers that cannot replay a pcap
+themselves.
+"""
 import os
 import re
 import time
@@ -26,7 +28,7 @@ def hugepages_mb(packets):
 
 
 class Testpmd:
-    """Interactive, on a pipe. `vdevs` are its ports, `queues` their pairs, each with a core of its own."""
+    """An interactive testpmd on a pipe. `vdevs` are its ports; each of `queues` has a core of its own."""
 
     def __init__(
         self, undo, work, name, vdevs, packets, queues=1, cpus=(WORKER_CPU,), netns=None, options=(), eal=()
@@ -45,7 +47,7 @@ class Testpmd:
             f"--burst={BURST}",
         ]
         command += [f"--total-num-mbufs={packets + 32_768}", "--mbcache=256", "--no-lsc-interrupt"]
-        command += ["--no-flush-rx"]  # or the first packets of a file that is sent once would be lost
+        command += ["--no-flush-rx"]  # a flush would lose the first packets of a file that is sent once
         command += ["--port-topology=loop" if len(vdevs) == 1 else "--port-topology=paired", *options]
         if netns:
             command = in_namespace(netns, *command)
@@ -63,7 +65,7 @@ class Testpmd:
         try:
             text = wait_until("testpmd is ready", prompt, seconds, every=0.005)
         except Failure as failure:
-            raise Failure(f"{failure}; it said: {self.process.said()[-400:]}") from None
+            raise Failure(f"{failure}; its output: {self.process.said()[-400:]}") from None
         self.seen += len(text)
         return text
 
@@ -73,10 +75,10 @@ class Testpmd:
         return self.wait_for_prompt(seconds)
 
     def rate(self, port=0):
-        """Packets a second received and sent by a port, since the last time it was asked."""
+        """Packets a second that a port received and sent since the last call."""
         text = self.say(f"show port stats {port}")
         rates = [re.search(rf"{way}-pps:\s*(\d+)", text) for way in ("Rx", "Tx")]
-        expect(all(rates), f"testpmd's statistics are not understood: {text}")
+        expect(all(rates), f"unknown form of testpmd's statistics: {text}")
         return tuple(int(rate[1]) for rate in rates)
 
     def measure(self, mode, seconds, settle=0.15):
@@ -97,7 +99,7 @@ class Testpmd:
         return Window(sent / stretch.share, 0, stretch.share)
 
     def dropped(self):
-        """Packets that a port did not take, since the start of forwarding."""
+        """Packets that a port did not take since the start of forwarding."""
         return sum(int(count) for count in re.findall(r"TX-dropped:\s*(\d+)", self.say("show fwd stats all")))
 
     def stop(self):

@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The visible part of scripts/demo: clients, a live table, a flip, a rollback, the summary. The lab must be
-up.
+"""The visible part of scripts/demo: clients, a live table, a flip, a rollback, the summary. The lab must run.
 
 usage: demo.py [--first-flip-file FILE]      FILE gets the time of the first flip, in microseconds since 1970
 
-On a terminal of 80 columns the table is refreshed in place; elsewhere a plain line is printed each second.
+A terminal of 80 columns shows the table in place. Elsewhere the demo prints a plain line each second.
 """
 import argparse
 import json
@@ -49,7 +48,7 @@ class Table:
         self.next_plain_line = self.start
 
     def say(self, text):
-        """A line that stays, above the table."""
+        """Prints a line above the table; it stays."""
         self._clear()
         print(text, flush=True)
 
@@ -123,7 +122,7 @@ class Table:
 
 
 def command(table, load, colour, *arguments):
-    """Runs a command that makes `colour` the active one; returns whether it did."""
+    """Runs a command that makes `colour` the active one. Returns whether the command succeeded."""
     with load.flipping(colour):
         answer = teal(*arguments)
     table.say(paint("bold", "$ teal " + " ".join(arguments)))
@@ -143,14 +142,14 @@ def summary(load, commands_worked):
     good = commands_worked
     for found, text in (
         (tally.failures, "requests failed"),
-        (tally.moved, "flows were answered by another backend than at first"),
-        (tally.wrong, "new flows went to the wrong colour"),
+        (tally.moved, "flows changed their backend"),
+        (tally.wrong, "new flows had the wrong colour"),
     ):
         print(f"{paint('red' if found else 'bold', str(len(found)))} {text}")
         for problem in found[:SHOWN_PROBLEMS]:
             print(f"    {problem}")
         good = good and not found
-    for service, counts in tally.new_flows.items():  # a demo without traffic must not look like a good one
+    for service, counts in tally.new_flows.items():  # a demo without traffic must not succeed
         for colour in COLOURS:
             if counts[colour] == 0:
                 print(paint("red", f"{service}: no new flow was {colour}"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load on the lab's services, and the judge of what the clients saw. For scripts/demo and tests/lab.
+"""Load on the lab's services, and the judgement of what the clients saw. For scripts/demo and tests/lab.
 
     load = Load(["client1", "client3"])
     with load.flipping("green"):
@@ -7,9 +7,9 @@
     load.stop()
     print(load.tally.failures, load.tally.wrong)
 
-Whether a new flow has the right colour is decided by the clients' own clocks: CLOCK_MONOTONIC is one for all
-namespaces. A flow that began after a flip had been acknowledged must have the new colour; one that had its
-answer before the flip was asked for must have the old one; in between both are right.
+The clients' clocks decide whether a new flow has the right colour: all namespaces share CLOCK_MONOTONIC. A
+flow that began after the acknowledgement of a flip must have the new colour. A flow that had its answer
+before the request of the flip must have the old colour. In between, both colours are right.
 """
 import contextlib
 import json
@@ -25,7 +25,7 @@ from teal.lab_services import COLOURS  # noqa: E402
 
 
 class Timeline:
-    """Which colours a flow may have that was begun and first answered at given times."""
+    """The colours that a flow may have, by the times of its beginning and of its first answer."""
 
     def __init__(self, colour):
         self.flips = [[0, 0, colour]]  # asked for, acknowledged (None: not yet), colour
@@ -49,7 +49,7 @@ class Timeline:
 
 
 class Tally:
-    """What all clients together saw."""
+    """The sum of what all clients saw."""
 
     def __init__(self, services):
         self.requests = {service: dict.fromkeys(COLOURS, 0) for service in services}
@@ -85,7 +85,7 @@ class Load:
                 stdout=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
-            )  # our Ctrl-C is not theirs
+            )  # Ctrl-C ends only this process
             thread = threading.Thread(target=self._read, args=(host, client.stdout), daemon=True)
             thread.start()
             self.clients.append(client)
@@ -93,7 +93,7 @@ class Load:
 
     @contextlib.contextmanager
     def flipping(self, colour):
-        """Around the command that makes `colour` the active one."""
+        """Surrounds the command that makes `colour` the active one."""
         with self.lock:
             self.timeline.begin(colour)
         yield
@@ -102,7 +102,7 @@ class Load:
             self._judge()
 
     def stop(self):
-        """Lets requests under way end; returns the tally."""
+        """Waits for the requests under way, and returns the tally."""
         for client in self.clients:
             client.stdin.close()
         for client, thread in zip(self.clients, self.threads):

@@ -5,13 +5,13 @@
 usage: load_client.py [--services service-a,...] [--kept N] [--renewed N] [--new N] [--pause SECONDS]
 
 For each service it runs
-  kept     clients that keep one flow (a keep-alive connection, a UDP socket) for as long as the process lives
-  renewed  the same, but each opens a new flow every 6 s
+  kept     clients that keep one flow (a keep-alive connection, a UDP socket) until the process ends
+  renewed  clients that keep a flow for 6 s and then open another one
   new      clients that open a flow for each request
-A flow must be answered by one backend all its life; another one is reported as "moved".
+One backend must answer a flow all its life. An answer of another backend is reported as "moved".
 
-It ends when its stdin does. Four times a second it prints a line of JSON with what happened since the last
-one:
+The process ends when its stdin does. Four times a second it prints a line of JSON with the events since
+the last line:
   {"requests": {"service-a": {"blue": 12, "green": 0}, ...},
    "flows": [["service-a", START, END, "blue"], ...],
    "failures": ["service-a: ..."], "moved": ["service-a: ..."]}
@@ -30,11 +30,11 @@ from teal.fresh_udp import fresh_udp_socket  # noqa: E402
 from teal.lab_services import COLOURS, SERVICES  # noqa: E402
 
 RENEW_SECONDS = 6.0
-TIMEOUT_SECONDS = {"tcp": 8.0, "udp": 2.0}  # a lost SYN is sent again after 1 s, and after 2 more
+TIMEOUT_SECONDS = {"tcp": 8.0, "udp": 2.0}  # the kernel repeats a lost SYN after 1 s, and after 2 s more
 
 
 class HttpFlow:
-    """A keep-alive connection; ask() gives the body, "COLOUR NAME"."""
+    """A keep-alive connection; ask() returns the body, "COLOUR NAME"."""
 
     async def open(self, address, port):
         self.reader, self.writer = await asyncio.open_connection(address, port)
@@ -53,9 +53,8 @@ class HttpFlow:
 
 
 class UdpFlow:
-    """A socket, hence a flow; ask() gives "COLOUR NAME".
-
-    Datagrams carry a number, so that a late answer is not taken for the next."""
+    """A socket, hence a flow; ask() returns "COLOUR NAME". Datagrams carry a number, so that a late answer
+    is not taken for the next one."""
 
     async def open(self, address, port):
         self.socket = fresh_udp_socket(address, port)
@@ -96,7 +95,7 @@ class Client:
         print(json.dumps(line), flush=True)
 
     async def run_flow(self, service, seconds):
-        """One flow for so many seconds; 0 is a single request."""
+        """Opens one flow and keeps it for `seconds`; 0 is a single request."""
         kind, address, port = SERVICES[service]
         flow = HttpFlow() if kind == "tcp" else UdpFlow()
         born, start, end = None, time.monotonic_ns(), time.monotonic() + seconds
@@ -114,7 +113,7 @@ class Client:
                 if not self.running or time.monotonic() >= end:
                     return
                 await asyncio.sleep(self.pause)
-        except Exception as error:  # whatever it is, this request has failed
+        except Exception as error:  # the request has failed, whatever the error is
             whose = f"a flow of {born or 'nobody yet'}, {(time.monotonic_ns() - start) / 1e9:.2f} s old"
             self.failures.append(f"{service}: {type(error).__name__} {error} ({whose})")
             await asyncio.sleep(self.pause)

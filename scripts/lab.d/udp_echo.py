@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Answers each datagram on port 5300 with a prefix and the datagram; or asks such a server once.
+"""Answers each datagram on port 5300 with a prefix and the datagram; or sends one datagram to such a server.
 
 usage: udp_echo.py "COLOUR NAME" ADDRESS...
-       udp_echo.py --ask ADDRESS PORT TEXT     prints the answer; exit code 1 without one within a second
+       udp_echo.py --ask ADDRESS PORT TEXT     prints the answer; exit code 1 if none comes within 1 s
 
-It binds to each address by name: from a wildcard socket the answer's source would be the kernel's choice.
+The server binds to each address by name. From a wildcard socket, the kernel would choose the source of an
+answer.
 """
 import selectors
 import socket
@@ -26,14 +27,14 @@ def serve(prefix, addresses):
             try:
                 payload, client = key.fileobj.recvfrom(65536)
                 key.fileobj.sendto(prefix + payload, client)
-            except OSError as error:  # an ICMP error of an earlier answer, say: no reason to stop
+            except OSError as error:  # such as an ICMP error for an earlier answer: the server goes on
                 print(f"udp_echo: {error}", file=sys.stderr, flush=True)
 
 
 def ask(address, port, text):
     client = udp_socket(address)
     client.settimeout(1)
-    client.connect((address, port))  # an answer from anywhere else is not taken
+    client.connect((address, port))  # drops answers from other addresses
     try:
         client.send(text.encode())
         print(client.recv(65536).decode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two pcaps of make_pcap as one: packets by turns, the shorter file again and again."""
+"""Joins two pcaps of make_pcap: their packets alternate, and the shorter file is repeated."""
 import itertools
 import pathlib
 import struct
@@ -18,8 +18,8 @@ def records(file):
 
 
 def interleave(longer, shorter, out, skip=0):
-    """Writes `longer` without its first `skip` packets, and after each of them one of `shorter`. Returns how many
-    packets that are."""
+    """Writes `longer` without its first `skip` packets, and a packet of `shorter` after each of them.
+    Returns the number of packets written."""
     packets = 0
     with open(out, "wb") as file:
         file.write(pathlib.Path(longer).read_bytes()[:FILE_HEADER_BYTES])

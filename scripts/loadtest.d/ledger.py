@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was sent and what came back, beside what Teal counted of it."""
+"""The packets sent and received, and Teal's counters of the same time."""
 import dataclasses
 
-# Besides what a scenario says: packets of the kernel's own come through the TAP port (ND, MLD).
+# They move in every scenario: packets of the kernel come through the TAP port (ND, MLD).
 ALWAYS_MOVING = frozenset({"rx", "tx", "relayed"})
 
 
 @dataclasses.dataclass
 class Ledger:
-    """All numbers are of the same stretch, which ends when the switch is empty."""
+    """The numbers of one stretch, which ends when the switch is empty."""
 
     offered: int
-    received: int  # without what the switch's kernel sent by itself
+    received: int  # without the packets of the switch's own kernel
     seconds: float  # of sending
-    teal: dict  # counter -> how far it moved; those that did not are not in it
+    teal: dict  # counter -> how far it moved; has only the counters that moved
 
     @property
     def lost(self):
@@ -25,15 +25,16 @@ class Ledger:
 
     @property
     def blocked_us(self):
-        """CSIT's effective blocked time: for how long, at this rate, nothing would have had to pass to lose as much."""
+        """CSIT's effective blocked time: the time at this rate in which as many packets are sent as were
+        lost."""
         return self.lost / self.offered_pps * 1e6 if self.offered else 0.0
 
     def violations(self, moving=frozenset()):
-        """Sentences; none where the switch lost and coloured nothing wrongly. `moving` are the counters that are to
-        move."""
+        """Returns sentences; none if no packet was lost and every flow had the right colour. `moving` are
+        the counters that must move."""
         found = []
         if self.offered == 0:
-            found.append("nothing was offered")
+            found.append("no packet was offered")
         if self.lost:
             found.append(f"{self.lost} packets lost of {self.offered}, expected 0")
         for name, expected in (("rx", self.offered), ("tx", self.offered)):
@@ -41,7 +42,7 @@ class Ledger:
                 found.append(f"Teal's counter {name} moved by {self.teal.get(name, 0)}, expected {expected}")
         strange = {name: value for name, value in self.teal.items() if name not in ALWAYS_MOVING | moving}
         if strange:
-            found.append(f"Teal's counters moved that should not: {strange}")
+            found.append(f"unexpected counters of Teal moved: {strange}")
         still = sorted(name for name in moving if not self.teal.get(name))
         if still:
             found.append(f"Teal's counters did not move: {', '.join(still)}")

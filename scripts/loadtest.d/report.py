@@ -13,7 +13,7 @@ LABELS = {
     "seconds": "seconds",
     "offered_mpps": "offered Mpps",
     "blocked_us": "effective blocked time, us",
-    "blocked_us_per_flip": "the same, a flip, us",
+    "blocked_us_per_flip": "blocked time a flip, us",
     "adopted_us": "adopted after, us",
     "answer_ms": "answered after, ms",
 }
@@ -30,13 +30,14 @@ def trial_lines(trials):
     for trial in trials:
         gbits = trial["offered_mpps"] * trial["frame_bytes"] * 8 / 1e3
         yield (
-            f"{trial['frame_bytes']:>6} {trial.get('rate_percent', ''):>8} {trial['offered_mpps']:>8.3f} {gbits:>8.3f}"
-            f" {trial['offered']:>14,} {trial['lost']:>8,}"
+            f"{trial['frame_bytes']:>6} {trial.get('rate_percent', ''):>8}"
+            f" {trial['offered_mpps']:>8.3f} {gbits:>8.3f} {trial['offered']:>14,} {trial['lost']:>8,}"
         )
 
 
 def latency_lines(trials):
-    yield f"{'rate %':>8} {'Mpps':>8} {'samples':>8} {'min us':>9} {'median':>9} {'p99':>9} {'max':>9} {'lost':>8}"
+    times = f"{'min us':>9} {'median':>9} {'p99':>9} {'max':>9}"
+    yield f"{'rate %':>8} {'Mpps':>8} {'samples':>8} {times} {'lost':>8}"
     for trial in trials:
         cells = " ".join(f"{trial['latency_us'][name]:>9.1f}" for name in ("min", "median", "p99", "max"))
         head = f"{trial['rate_percent']:>8} {trial['offered_mpps']:>8.3f} {trial['samples']:>8}"
@@ -62,11 +63,11 @@ def lines(result):
             yield f"  {label:<28}{text_of(result[name])}"
     if "established_flows_after" in result:
         after = result["established_flows_after"]
-        yield f"  {'then established alone':<28}offered {after['offered']:,}, lost {after['lost']:,}"
+        yield f"  {'established flows alone':<28}offered {after['offered']:,}, lost {after['lost']:,}"
     if "trials" in result:
         yield from (latency_lines if "samples" in result["trials"][0] else trial_lines)(result["trials"])
     yield from best_lines(result.get("best", []))
     for sentence in result["violations"]:
         yield f"VIOLATED: {sentence}"
     if not result["violations"]:
-        yield "held: nothing lost, no counter moved that should not"
+        yield "held: no packet was lost, and no unexpected counter moved"

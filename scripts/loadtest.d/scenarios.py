@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scenarios with testpmd as generator. Each returns a dict with "violations": sentences, none if all was held."""
+"""The scenarios with testpmd as generator. Each returns a dict. Its "violations" are sentences; there are
+none if every promise was held.
+"""
 import contextlib
 import dataclasses
 import statistics
@@ -25,7 +27,7 @@ FLOOD_CAPACITY = 128 * KI  # a quarter of its slots may be embryonic: fewer than
 
 
 def run_case(settings, case, during):
-    """(Ledger, what during(switch) returned)"""
+    """Returns a Ledger, and the result of during(switch)."""
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
         packets = case.source.packets
@@ -54,7 +56,7 @@ def plain(case_name):
 
 
 def flip_again_and_again(switch, flips):
-    """[(adoption in us, whole request in ms)]"""
+    """Returns [(adoption in us, whole request in ms)]."""
     time.sleep(SETTLE_SECONDS)
     times = []
     for number in range(flips):
@@ -69,7 +71,7 @@ def flip_again_and_again(switch, flips):
 
 
 def flip(settings):
-    """All services at once, to and fro, while flows live, begin and end."""
+    """Flips all services at once, back and forth, while flows live, begin and end."""
     case = case_named("mixed-64k")
     ledger, times = run_case(settings, case, lambda switch: flip_again_and_again(switch, settings.flips))
     result = {
@@ -92,9 +94,9 @@ def spread(values):
 
 
 def syn_flood(settings):
-    """SYNs that nobody answers, more than the quota of embryonic flows, between packets of established flows. Then the
-    established ones alone: each of them is still there if no packet of theirs begins a flow or goes by hash alone.
-    """
+    """SYNs without an answer, more than the quota of embryonic flows, between packets of established
+    flows. Then the established flows alone: each of them survived if no packet begins a flow and none is
+    forwarded by hash alone."""
     established = Source("tcp4", FLOOD_FLOWS)
     with contextlib.ExitStack() as undo:
         undo.callback(settings.packets.forget)
@@ -126,8 +128,8 @@ def carry_once(undo, settings, switch, name, file, packets):
 
 
 def throughput(settings):
-    """Established UDP flows, a trial for each size of RFC 2544. testpmd can't be told a rate: it offers as much as the
-    ring takes, so a trial that loses nothing is the most that goes."""
+    """Established UDP flows, a trial for each size of RFC 2544. testpmd has no setting for a rate: it
+    offers as much as the ring takes. So a trial without loss is the highest rate."""
     base = dataclasses.replace(case_named("udp-64k").source, flows=16 * KI)
     trials, violations = [], []
     with contextlib.ExitStack() as undo:
@@ -149,7 +151,7 @@ def throughput(settings):
 
 
 def latency(settings):
-    raise Failure("latency: testpmd puts no times into packets; Pktgen-DPDK does: --pktgen PATH")
+    raise Failure("latency: testpmd does not stamp packets, Pktgen-DPDK does: use --pktgen PATH")
 
 
 SCENARIOS = {

@@ -4,10 +4,11 @@
     pcap, for ever -> testpmd -> net_virtio_user0 == vhost socket == Teal
               free <- testpmd <- net_virtio_user0 ==
 
-Offered is what virtio_user took into its transmit ring; what the ring had no room for was never sent. The transmit
-ring is far smaller than the receive ring, and testpmd takes as many packets a turn as it gives: so what is under way
-(the transmit ring, a burst in the switch) always fits the receive ring, however long the scheduler holds either side.
-A packet that is missing in the end was lost by the switch.
+An offered packet is one that virtio_user took into its transmit ring; a packet for which the ring had no
+room was never sent. The transmit ring is far smaller than the receive ring, and testpmd receives as many
+packets a turn as it sends. So the packets under way (the transmit ring, and a burst in the switch) always
+fit the receive ring, however long the scheduler holds either side. A packet that is missing at the end was
+lost by the switch.
 """
 import re
 import time
@@ -17,7 +18,7 @@ from testpmd import Testpmd, pcap_port
 
 TRANSMIT_RING, RECEIVE_RING = 256, 4096
 WIRE = 1  # the number of the virtio_user port
-QUIET_SECONDS = 0.3  # without a packet: the switch has nothing left
+QUIET_SECONDS = 0.3  # without a packet: then the switch is empty
 DRAIN_SECONDS = 10
 PARTS_OF_LOSS = ("RX-missed", "RX-errors", "RX-nombuf", "TX-errors")
 
@@ -34,15 +35,18 @@ class Sender:
         )
 
     def counts(self):
-        """(offered, received) since it was started."""
+        """Returns (offered, received) since the start."""
         text = self.testpmd.say(f"show port stats {WIRE}")
         values = dict(re.findall(r"([RT]X-\w+):\s*(\d+)", text))
         expect(
             "TX-packets" in values and "RX-packets" in values,
-            f"testpmd's statistics are not understood: {text}",
+            f"unknown form of testpmd's statistics: {text}",
         )
         own_loss = {name: values[name] for name in PARTS_OF_LOSS if values.get(name, "0") != "0"}
-        expect(not own_loss, f"testpmd lost packets itself, so nothing can be said of the switch: {own_loss}")
+        expect(
+            not own_loss,
+            f"testpmd itself lost packets, so the result says nothing about the switch: {own_loss}",
+        )
         return int(values["TX-packets"]), int(values["RX-packets"])
 
     def start(self):
@@ -50,7 +54,7 @@ class Sender:
         self.testpmd.say("start")
 
     def stop(self):
-        """Ends sending, and receives until nothing comes any more."""
+        """Ends sending, and receives until no more packets come."""
         self.testpmd.say("stop")
         self.testpmd.say("set fwd rxonly")
         self.testpmd.say("start")

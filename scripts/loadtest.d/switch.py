@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Teal whose only port is a vhost socket, with flows in its table. See scripts/bench.d/teal_runner.py for how it runs."""
+"""A Teal whose only port is a vhost socket, with flows in its table. scripts/bench.d/teal_runner.py runs
+it.
+"""
 import time
 
 import teal_runner
@@ -21,13 +23,13 @@ class Switch:
         self.settings, self.kind = settings, kind
         self.teal = Teal(undo, settings.build, settings.work, NAME, [kind], capacity=capacity)
         if self.teal.kinds[0].is_v4:
-            # What the kernel says by itself (ND, MLD) would be counted among what comes back.
+            # Packets of the kernel itself (ND, MLD) would be counted with the packets that come back.
             run(*in_namespace(self.teal.namespace, "sysctl", "-qw", "net.ipv6.conf.teal0.disable_ipv6=1"))
         self.vhost_socket = f"{settings.work}/vhost"
         self.services = [f"{kind}-{number}" for number in range(SERVICES)]
 
     def start(self, flows=0):
-        """With so many established flows, the first ones of plan.py's clients."""
+        """Starts Teal with this many established flows, the first ones of plan.py's clients."""
         self.teal.start()
         if flows:
             source = Source(self.kind, flows, steps=HANDSHAKE[self.kind[:3]], order="chunks")
@@ -38,7 +40,7 @@ class Switch:
         return self.teal.flip(self.services, colour)
 
     def carry(self, sender, during):
-        """A Ledger of what `sender` sends while during() lasts, and what that returned."""
+        """Returns a Ledger of the packets that `sender` sends during during(), and the result of during()."""
         before, (offered, received) = self.teal.totals(), sender.counts()
         began = time.monotonic()
         sender.start()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scenarios of scripts/pktgen against a Teal behind a vhost socket, and Teal's own counters beside their counts."""
+"""Runs the scenarios of scripts/pktgen against a Teal behind a vhost socket, and compares Teal's counters
+with theirs.
+"""
 import contextlib
 import json
 import pathlib
@@ -47,22 +49,22 @@ def violations(scenario, result, teal):
         found.append(f"no rate without loss for frames of {none} bytes")
     lost -= ring_full
     if lost:
-        found.append(f"{lost} packets lost of {sent}, those that established flows included, expected 0")
+        found.append(f"{lost} packets lost of {sent}, with the packets that established flows, expected 0")
     for name, expected in (("rx", sent), ("tx", sent - ring_full)):
         if teal.get(name, 0) != expected:
             found.append(f"Teal's counter {name} moved by {teal.get(name, 0)}, expected {expected}")
     allowed = ALWAYS_MOVING | BEGINNING | MOVING_IN.get(scenario, set())
     strange = {name: value for name, value in teal.items() if name not in allowed}
     if strange:
-        found.append(f"Teal's counters moved that should not: {strange}")
+        found.append(f"unexpected counters of Teal moved: {strange}")
     begun = sum(teal.get(name, 0) for name in BEGINNING)
     if scenario not in TCP and begun != FLOWS:
-        found.append(f"{begun} flows began, expected {FLOWS}: answers, or a second range, met no flow")
+        found.append(f"{begun} flows began, expected {FLOWS}: answers, or a second range, had no flow")
     return found
 
 
 def run(settings):
-    """`settings` are those of scripts/loadtest with scenario, pktgen, log and pktgen_options."""
+    """`settings` are the settings of scripts/loadtest with scenario, pktgen, log and pktgen_options."""
     kind = "tcp4" if settings.scenario in TCP else "udp4"
     capacity = FLOOD_CAPACITY if settings.scenario == "syn-flood" else MI
     with contextlib.ExitStack() as undo:

@@ -1,15 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Flips under load: of ten packets eight are of established flows, and one begins a flow (SYN) and one ends one (RST),
--- from a pcap that `run` makes. While they are sent, --flip-command is run --flips times, with {colour} in it
--- replaced by green and blue in turn.
+-- Flips under load. Of ten packets, eight are of established flows, one begins a flow (SYN) and one ends a flow
+-- (RST); `run` makes the pcap. Meanwhile --flip-command is run --flips times; {colour} in it is green and blue in
+-- turn.
 --
--- Needs   as established.lua, for a TCP service, with blue active at the beginning; a command that flips, e.g.
---         --flip-command 'ssh edge teal flip web --to {colour} -o json'.
--- Tells   offered, received and lost packets around the flips, and the effective blocked time as CSIT defines it,
---         packets lost / offered rate, in all and for a flip; the rates of a second before, during and after; if the
---         command prints the answer of `teal flip -o json`, when the slowest worker had adopted each flip.
---         Expected: 0 lost. In Teal's counters wrong_colour_flows stays 0.
+-- Needs    as established.lua, for a TCP service, with blue active at the beginning. A command that flips, such as
+--          --flip-command 'ssh edge teal flip web --to {colour} -o json'.
+-- Reports  offered, received and lost packets around the flips. The effective blocked time as CSIT defines it
+--          (packets lost / offered rate), in all and for each flip. The rates of a second before, during and after.
+--          The adoption time of the slowest worker for each flip, if the command prints the answer of
+--          `teal flip -o json`.
+--          Expected: 0 packets lost, and Teal's counter wrong_colour_flows stays 0.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 local settings = teal.settings
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pktgen-DPDK as a process with a bounded life. It wants a terminal; what it writes there goes to a log."""
+"""Runs Pktgen-DPDK as a process with a bounded life. Pktgen needs a terminal; its output goes to a log."""
 import fcntl
 import os
 import pty
@@ -19,14 +19,14 @@ ESCAPES = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|\r")
 
 
 def device_arguments(devices):
-    """EAL's, for PCI addresses and vdevs."""
+    """The EAL arguments for PCI addresses and vdevs."""
     is_pci = [
         bool(re.fullmatch(r"([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]", d)) for d in devices
     ]
     words = [] if any(is_pci) else ["--no-pci"]
     for device, pci in zip(devices, is_pci):
         words += ["--allow", device] if pci else ["--vdev", device]
-    # virtio_user passes its memory on as files.
+    # virtio_user shares its memory as files.
     return words + ([] if all(is_pci) else ["--single-file-segments"])
 
 
@@ -49,7 +49,8 @@ def command_of(binary, devices, cpus, rings, pcap, script):
 
 
 def run(command, environment, log, seconds):
-    """Until it ends; returns its exit code. What it takes longer than `seconds` is a Failure."""
+    """Waits for the end of the command and returns its exit code. Taking longer than `seconds` is a
+    Failure."""
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     try:
@@ -73,7 +74,7 @@ def run(command, environment, log, seconds):
         end(child)
         os.close(outer)
     if expired:
-        raise Failure(f"pktgen was not done after {seconds:.0f} s; it said: {tail(log)}")
+        raise Failure(f"pktgen still ran after {seconds:.0f} s; its output: {tail(log)}")
     return child.returncode
 
 
@@ -103,7 +104,7 @@ def end(child):
 
 
 def tail(log, lines=6):
-    """From where it panicked, or the end."""
+    """The log from the line of a panic on, or the end of the log."""
     with open(log, errors="replace") as file:
         said = [line.strip() for line in file if line.strip()]
     panics = [number for number, line in enumerate(said) if "PANIC" in line]

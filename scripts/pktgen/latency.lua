@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- How long a packet takes through the switch and back, idle and under load: among packets of established flows Pktgen
--- sends one with a time stamp every 10 ms, at 1 %, a half and all of --rate.
+-- Measures the time of a packet through the switch and back, idle and under load. Pktgen stamps one of the packets of
+-- established flows every 10 ms. The rates are 1 %, a half and all of --rate.
 --
--- Needs   one port, as what is stamped comes back to the port that sent it; else as established.lua, with
---         --protocol udp (Pktgen stamps UDP only).
--- Tells   for each rate: the account, and of the stamped packets least, median, 99th percentile and most, in
---         microseconds, the generator's own queues included. Pktgen's own average is not taken: it is made only while
---         its latency page is shown.
+-- Needs    one port, because a stamped packet must come back to the port that sent it. The rest as established.lua,
+--          with --protocol udp: Pktgen stamps UDP only.
+-- Reports  for each rate: the account, and least, median, 99th percentile and most of the stamped packets, in
+--          microseconds, with the generator's own queues. Pktgen's own average is not used, because Pktgen computes
+--          it only while its latency page is shown.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 local settings = teal.settings
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pcaps for what Pktgen's ranges cannot do: packets with different TCP flags, or from both sides, in one stream.
+"""Makes pcaps for streams that Pktgen's ranges cannot make: packets with different TCP flags, or from both
+sides.
 
-Flow k of the established ones is of the address client + k, as in teal.lua's ranges; those that begin and end are of
-client + 2^20 + k, each with the one client port.
+Established flow k has the client address client + k, as in teal.lua's ranges. A flow that begins and ends
+has client + 2^20 + k. All have the same client port.
 """
 import ipaddress
 import struct
@@ -27,7 +28,7 @@ def mac_bytes(text):
 
 
 class Frames:
-    """Frames of one scenario's settings (run: settings_of)."""
+    """The frames of one scenario, by its settings (run: settings_of)."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -97,7 +98,7 @@ def both_directions(frames, settings):
 
 
 def flip(frames, settings):
-    """Of ten packets eight are of established flows."""
+    """Eight of ten packets are of established flows."""
     flows = settings["flows"]
     count = max(2, flows // 8)
     for i in range(count):
@@ -111,7 +112,7 @@ STREAMS = {"new-flows": new_flows, "syn-flood": syn_flood, "both-directions": bo
 
 
 def wanted(settings):
-    """Two ports send the two directions without one."""
+    """Whether the scenario needs a pcap. With two ports, each port sends one direction without one."""
     both = settings["scenario"] == "both-directions" and settings["ports"] == 2
     return settings["scenario"] in STREAMS and not both
 

@@ -1,28 +1,28 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- What the scenarios share. They run inside Pktgen-DPDK (tried: 23.03, built with Lua 5.3), started by
--- scripts/pktgen/run, which writes the settings as a Lua table into the file that TEAL_PKTGEN_SETTINGS names;
--- `run --help` tells each.
+-- The common part of the scenarios. They run inside Pktgen-DPDK (tried: 23.03, built with Lua 5.3), started by
+-- scripts/pktgen/run. It writes the settings as a Lua table into the file of TEAL_PKTGEN_SETTINGS; `run --help`
+-- describes each setting.
 --
--- Two things of Pktgen to know (its source: app/pktgen-range.c, app/pktgen.c):
---   * Ranges are written once into a pool of 24,576 packets, which are then sent round and round. All fields step
---     together, so a flow here is an address of its own with one port: no two fields have to keep in step.
---   * portStats() tells what a thread noted, once a second: counts are read only after a rest.
+-- Two properties of Pktgen (its source: app/pktgen-range.c, app/pktgen.c):
+--   * Ranges are written once into a pool of 24,576 packets, which are then sent again and again. All fields step
+--     together, so each flow has an address of its own and the same port: no two fields have to keep in step.
+--   * portStats() returns the counts that a thread noted, once a second. So counts are read only after a rest.
 
 local M = {}
 
 M.settings = dofile(assert(os.getenv("TEAL_PKTGEN_SETTINGS"), "start this by scripts/pktgen/run"))
 local settings = M.settings
 
-local NOTED_MS = 2500 -- until what has stopped is in the counts, and what was under way has come
+local NOTED_MS = 2500 -- until packets under way have come and all counts are noted
 local PRIME_MS, PRIME_PERCENT = 1500, 2
 local CLIENT_SIDE = "0"
-local BACKEND_SIDE = settings.ports == 2 and "1" or "0" -- one port: both sides are on it, as with a one-arm switch
+local BACKEND_SIDE = settings.ports == 2 and "1" or "0" -- with one port, both sides are on it
 local PORTS = settings.ports == 2 and { "0", "1" } or { "0" }
 local ALL = table.concat(PORTS, ",")
 
 M.client_side, M.backend_side, M.all_ports = CLIENT_SIDE, BACKEND_SIDE, ALL
-M.sent, M.received = 0, 0 -- in all, whatever it was for
+M.sent, M.received = 0, 0 -- sums of all stretches
 
 -- The kernel's monotonic clock, to 10 ms.
 local function now()
@@ -41,7 +41,7 @@ end
 
 local field = pktgen.range
 
--- One field: first, last and step.
+-- Sets the first value, the last value and the step of one field.
 local function steps(set, port, first, last, step)
   set(port, "start", first)
   set(port, "min", first)
@@ -73,7 +73,7 @@ local function last_client()
   return address_plus(settings.client, settings.flows - 1)
 end
 
--- Packets from the clients to the VIP: a flow for each of settings.flows addresses.
+-- Sends packets from the clients to the VIP: a flow for each of settings.flows addresses.
 function M.clients(frame_bytes)
   local port = CLIENT_SIDE
   common(port, settings.client_side_mac, frame_bytes or settings.frame_bytes[1])
@@ -84,7 +84,7 @@ function M.clients(frame_bytes)
   pktgen.set_range(port, "on")
 end
 
--- The backend's answers to them.
+-- Sends the backend's answers to these packets.
 function M.answers(frame_bytes)
   local port = BACKEND_SIDE
   common(port, settings.backend_side_mac, frame_bytes or settings.frame_bytes[1])
@@ -95,7 +95,7 @@ function M.answers(frame_bytes)
   pktgen.set_range(port, "on")
 end
 
--- The packets of the pcaps that `run` made and gave to Pktgen.
+-- Sends the packets of the pcaps that `run` made and gave to Pktgen.
 function M.pcaps()
   pktgen.set_range(ALL, "off")
   pktgen.pcap(ALL, "on")
@@ -120,7 +120,7 @@ local function counts()
   return sent, received
 end
 
--- Packets a second, sent and received, in the last second that Pktgen noted.
+-- Returns the packets a second, sent and received, of the last second that Pktgen noted.
 function M.rates()
   local sent, received = 0, 0
   for _, port in ipairs(PORTS) do
@@ -130,8 +130,8 @@ function M.rates()
   return { offered_pps = sent, received_pps = received }
 end
 
--- Sends from `ports` at `percent` of the line rate while during() lasts, stops, lets what is under way come, and
--- returns the account. blocked_us is CSIT's effective blocked time: packets lost / offered rate.
+-- Sends from `ports` at `percent` of the line rate while during() lasts, stops, waits for the packets under way,
+-- and returns the account. blocked_us is CSIT's effective blocked time: packets lost / offered rate.
 function M.measure(ports, percent, during)
   pktgen.set(ALL, "count", 0)
   pktgen.set(ports, "rate", percent)
@@ -165,8 +165,8 @@ function M.for_seconds(seconds)
   end
 end
 
--- Begins the flows of clients() and has them answered, so that they are established, on the active colour, whose only
--- backend settings.backend has to be.
+-- Begins the flows of clients() and answers them, so that they are established on the active colour. Its only
+-- backend must be settings.backend.
 function M.establish()
   M.clients()
   M.measure(CLIENT_SIDE, PRIME_PERCENT, M.for_seconds(PRIME_MS / 1000))
@@ -208,7 +208,7 @@ local function write(result)
   assert(os.rename(settings.out .. ".part", settings.out))
 end
 
--- Runs a scenario and ends Pktgen. What goes wrong is the result then, as {error = ...}.
+-- Runs a scenario and ends Pktgen. The result of an error is {error = ...}.
 function M.run(scenario)
   pktgen.screen("off")
   local good, result = xpcall(scenario, debug.traceback)

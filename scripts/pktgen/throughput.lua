@@ -3,9 +3,9 @@
 -- RFC 2544, section 26.1: the highest rate at which no packet of established flows is lost, for each of --frame-bytes.
 -- A binary search on Pktgen's rate, from --rate downwards, until the step is below --resolution.
 --
--- Needs   as established.lua. The RFC asks for trials of 60 s: --seconds 60.
--- Tells   for each size all trials, and the best one. "generator_limited" says that the generator did not reach the
---         rate that was asked for (a virtual port does not): then the figure is its own, and no limit of Teal.
+-- Needs    as established.lua. The RFC asks for trials of 60 s: --seconds 60.
+-- Reports  for each size all trials, and the best one. "generator_limited" is true if the generator did not reach its
+--          rate, as with a virtual port: then the figure is the generator's limit and not Teal's.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 local settings = teal.settings
 
