@@ -6,9 +6,9 @@ the rule, routing, and a bridge that floods to no port and so drops every packet
 
     one core    The sender and the kernel's work share CPU 1. With Teal and with testpmd, too, the source and
                 the work share a core. Teal is compared with this set-up.
-    two cores   The sender has CPU 0, and receive packet steering moves the work behind the veth to CPU 1. The
-                kernel then neither reads packets nor makes buffers. `saturated` is true if the sender kept the
-                kernel busy.
+    two cores   The sender has CPU 0, and receive packet steering moves the work behind the veth to CPU 1.
+                The kernel then neither reads packets nor makes buffers. `saturated` is true if the sender
+                kept the kernel busy.
 """
 import contextlib
 import pathlib

@@ -68,8 +68,9 @@ def status_row(status):
 
 def scale_row(scale):
     return (
-        f"a table of {scale['flows'] / 1e6:.0f} million flows: {scale['new_seconds']:.1f} s to the first poll with "
-        f"a new table, {scale['kept_seconds']:.1f} s with a full one that is kept; "
+        f"a table of {scale['flows'] / 1e6:.0f} million flows: "
+        f"{scale['new_seconds']:.1f} s to the first poll with a new table, "
+        f"{scale['kept_seconds']:.1f} s with a full one that is kept; "
         f"1 Mi of these flows at {scale['mpps']:.2f} Mpps"
     )
 
@@ -96,6 +97,6 @@ def aim_rows(judged):
 def machine_row(machine):
     return (
         f"{machine['cpu']}, {machine['cores']} cores, TSC {machine['tsc_ghz']:.3f} GHz, "
-        f"kernel {machine['kernel']}, DPDK {machine['dpdk']}; medians of {machine['rounds']}, ± is half of the "
-        "spread; rates are for a second of one core's time"
+        f"kernel {machine['kernel']}, DPDK {machine['dpdk']}; medians of {machine['rounds']}, ± is half "
+        "of the spread; rates are for a second of one core's time"
     )

@@ -2,26 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The lab's teald and teal-dataplane run with the users, groups, capabilities and umask of their systemd units
-# (scripts/systemd), in the directories of tmpfiles.conf: what a unit forbids fails in the lab as well. The
-# rest of a unit's sandbox (file system, system calls) is systemd's and is not here. Sourced by scripts/lab.
+# (scripts/systemd), in the directories of tmpfiles.conf. So an action that a unit forbids also fails in the
+# lab. The rest of a unit's sandbox (file system, system calls) is not here. Sourced by scripts/lab.
 
 readonly units=$repo/scripts/systemd
-# For users that are not installed here: numbers that nobody has.
+# Numbers for users that are not installed on this machine.
 readonly -A spare_ids=([teal]=59990 [teal-dataplane]=59991)
 
 user_id() { id -u "$1" 2>/dev/null || spare_id "$1"; }
 group_id() { getent group "$1" | cut -d: -f3 | grep . || spare_id "$1"; }
 spare_id() {
   local id=${spare_ids[$1]:-}
-  [[ -n $id ]] || fail "no user or group $1: one of scripts/systemd that the lab does not know?"
+  [[ -n $id ]] || fail "user or group $1 is not installed, and spare_ids of this script has no number for it"
   if getent passwd "$id" >/dev/null || getent group "$id" >/dev/null; then
-    fail "user or group $id exists; the lab takes that number for $1 where $1 is not installed"
+    fail "user or group $id exists on this machine; the lab needs that number for $1, which is not installed"
   fi
   echo "$id"
 }
 
-# read_units: what a service gets, into a file, once per lab: looking it up takes time, and tests measure how
-# soon a killed program is back.
+# read_units: writes the privileges of each service to a file, once per lab. Reading the units takes time, and
+# tests measure how soon a killed program is back.
 read_units() {
   local unit line user group
   mkdir -p "$run_dir/units"
@@ -33,13 +33,17 @@ read_units() {
     user=$(user_id "${of[User]}")
     group=$(group_id "${of[Group]}")
     local groups=--clear-groups capabilities=-all capability
-    if [[ -n ${of[SupplementaryGroups]:-} ]]; then groups=--groups=$(group_id "${of[SupplementaryGroups]}"); fi
+    if [[ -n ${of[SupplementaryGroups]:-} ]]; then
+      groups=--groups=$(group_id "${of[SupplementaryGroups]}")
+    fi
     for capability in ${of[AmbientCapabilities]}; do
       capability=${capability#CAP_}
       capabilities+=,+${capability,,}
     done
     # shellcheck disable=SC2034  # printed below
-    local unit_user=$user unit_group=$group unit_umask=${of[UMask]} unit_directory=${of[RuntimeDirectory]:-} privileges=(
+    local unit_user=$user unit_group=$group unit_umask=${of[UMask]} unit_directory=${of[RuntimeDirectory]:-}
+    # shellcheck disable=SC2034  # printed below
+    local privileges=(
       setpriv --reuid "$user" --regid "$group" "$groups"
       --inh-caps="$capabilities" --ambient-caps="$capabilities" --bounding-set="$capabilities" --no-new-privs
     )
@@ -47,8 +51,8 @@ read_units() {
   done
 }
 
-# make_shared_directories: those of tmpfiles.conf, for this instance, where they are missing. Of its other
-# lines, only that bpffs may be entered.
+# make_shared_directories: makes the missing directories of tmpfiles.conf for this instance, and lets other
+# users enter bpffs. The other lines of tmpfiles.conf are not used.
 make_shared_directories() {
   local type path mode user group
   while read -r type path mode user group; do
@@ -64,7 +68,7 @@ make_shared_directories() {
   done <"$units/tmpfiles.conf"
 }
 
-# share_with_services: all that the two services need to be there.
+# share_with_services: makes the directories and files that the two services need.
 share_with_services() {
   make_shared_directories
   read_units
@@ -75,23 +79,26 @@ share_with_services() {
   )
 }
 
-# launch_as_unit UNIT NAME LOG PROGRAM ARGUMENT...: on the edge.
+# launch_as_unit UNIT NAME LOG PROGRAM ARGUMENT...: runs the program on the edge with the privileges of the
+# unit.
 launch_as_unit() (
   name=$2 log=$3 program=$4
-  make_shared_directories   # "teal-dataplane --detach" takes that of bpffs away
+  make_shared_directories   # "teal-dataplane --detach" removes the one in bpffs
   # shellcheck disable=SC1090  # by read_units
   source "$run_dir/units/$1"
   shift 4
-  # Below a home directory that is closed to others, only an open file leads to the program.
+  # Below a home directory that is closed to other users, only an open file leads to the program.
   if ! "${privileges[@]}" test -x "$program"; then
     exec {program_fd}<"$program"
     program=/proc/self/fd/$program_fd
   fi
   umask "$unit_umask"
-  # As systemd does: DPDK puts files there.
+  # systemd does the same. DPDK puts files there.
   if [[ -n $unit_directory ]]; then
     export RUNTIME_DIRECTORY=$run_dir/$unit_directory
-    if [[ ! -d $RUNTIME_DIRECTORY ]]; then install -d -m 0700 -o "$unit_user" -g "$unit_group" "$RUNTIME_DIRECTORY"; fi
+    if [[ ! -d $RUNTIME_DIRECTORY ]]; then
+      install -d -m 0700 -o "$unit_user" -g "$unit_group" "$RUNTIME_DIRECTORY"
+    fi
   fi
   launch edge "$name" "$log" "${privileges[@]}" "$program" "$@"
 )

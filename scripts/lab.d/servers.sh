@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What runs on each backend: nginx on 8080 and a UDP echo on 5300, over IPv4 and IPv6. Sourced by scripts/lab.
+# The servers of each backend: nginx on 8080 and a UDP echo on 5300, over IPv4 and IPv6. Sourced by
+# scripts/lab.
 
 start_servers() {
   local name
@@ -17,7 +18,7 @@ start_servers() {
   done
 }
 
-# Connections live as long as the client wants: what ends one in a test must be the switch or the test.
+# Connections live until the client closes them, so only Teal or the test can end one.
 write_nginx_config() {
   cat <<END
 daemon off;
@@ -48,7 +49,7 @@ http {
 END
 }
 
-# Straight to the backends, through nothing but the edge's kernel: a fault here is the lab's, not Teal's.
+# Asks the backends without Teal, through the edge's kernel only. An error here is an error of the lab.
 wait_for_servers() {
   local name body v4 v6
   for name in "${backends[@]}"; do
@@ -64,10 +65,10 @@ wait_for_servers() {
 
 server_failed() {
   tail -n 5 "$run_dir/log/"*"-$1.log" >&2
-  fail "$1 did not answer client3 by $2, without Teal being involved"
+  fail "$1 did not answer client3 by $2; Teal was not involved"
 }
 
-# http_answers HOST ADDRESS PORT EXPECTED: EXPECTED begins the body.
+# http_answers HOST ADDRESS PORT EXPECTED: the body must begin with EXPECTED.
 http_answers() {
   local body
   body=$(in_host "$1" curl -s -g --max-time 1 "http://$2:$3/") && [[ $body == "$4"* ]]

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The lab's hosts, links, addresses and routes. Sourced by scripts/lab, which holds the picture.
+# The lab's hosts, links, addresses and routes. Sourced by scripts/lab, which has the picture.
 #
-# A host is a network namespace. The two switches, front and back, are bridges in namespaces of their own; a
-# host's port on one is called by the host's name. Edge's two interfaces are named front and back, all other
-# hosts' first one is eth0.
+# A host is a network namespace. The two switches, front and back, are bridges in namespaces of their own. A
+# bridge's port has the name of the host behind it. Edge's two interfaces are named front and back; the first
+# interface of every other host is eth0.
 
 readonly hosts=(client1 client2 client3 router edge blue1 blue2 green1 green2)
 readonly bridges=(front back)
@@ -34,8 +34,7 @@ make_topology() {
   plug edge back back
   address edge front 1 1
   address edge back 2 1
-  # Between client1 and client3, edge would tell the one about the other's router, and the picture would not
-  # hold.
+  # Without redirects: edge would tell client1 about the router of client3, and packets would go around edge.
   set_sysctls edge net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
     net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.front.send_redirects=0
 
@@ -61,14 +60,14 @@ make_topology() {
     address "$name" eth0 2 "${backend_byte[$name]}"
     default_route "$name" 2 1
   done
-  # Clients that open thousands of connections a second run out of ports else.
+  # Clients that open thousands of connections a second need many ports.
   for name in client1 client2 client3; do
     set_sysctls "$name" net.ipv4.ip_local_port_range="10000 65000" net.ipv4.tcp_tw_reuse=1
   done
 }
 
-# Duplicate address detection would hold back each IPv6 address for seconds. Reverse-path filters would drop
-# what the dataplane punts: it comes in by another interface than the one that its source is routed to.
+# Duplicate address detection would delay each IPv6 address for seconds. Reverse-path filters would drop
+# punted packets, because these come in by another interface than the route to their source.
 make_namespace() {
   ip netns add "$prefix$1"
   set_sysctls "$1" net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
@@ -79,8 +78,8 @@ make_namespace() {
 
 set_sysctls() { in_host "$1" sysctl -q -w "${@:2}"; }
 
-# plug HOST INTERFACE BRIDGE: a cable from a host to a switch. Each end gets queues enough for the most
-# workers; how many of them are in use at the edge is set when the dataplane starts.
+# plug HOST INTERFACE BRIDGE: connects a host to a bridge. Each end gets enough queues for the maximum of
+# workers. The start of the dataplane sets how many queues edge uses.
 plug() {
   ip link add "$2" netns "$prefix$1" numtxqueues "$queues" numrxqueues "$queues" \
     type veth peer name "$1" netns "$prefix$3" numtxqueues "$queues" numrxqueues "$queues"
@@ -89,7 +88,7 @@ plug() {
   ip -n "$prefix$1" link set "$2" up
 }
 
-# connect HOST INTERFACE HOST INTERFACE: a cable between two hosts.
+# connect HOST INTERFACE HOST INTERFACE: connects two hosts.
 connect() {
   ip link add "$2" netns "$prefix$1" type veth peer name "$4" netns "$prefix$3"
   no_checksum_offload "$1" "$2"
@@ -98,12 +97,12 @@ connect() {
   ip -n "$prefix$3" link set "$4" up
 }
 
-# A veth pair leaves checksums unfinished, as the packet never meets a wire. The dataplane updates checksums,
-# it does not make new ones: an unfinished one would leave it unfinished, and the receiver would drop the
-# packet.
+# A veth pair leaves checksums unfinished, because the packet never leaves the machine. The dataplane updates
+# checksums and does not compute new ones. So an unfinished checksum would stay unfinished, and the receiver
+# would drop the packet.
 no_checksum_offload() { in_host "$1" ethtool -K "$2" tx off >/dev/null; }
 
-# address HOST INTERFACE NET BYTE: 198.18.NET.BYTE and fd18:NET::BYTE
+# address HOST INTERFACE NET BYTE: adds the addresses 198.18.NET.BYTE and fd18:NET::BYTE
 address() {
   ip -n "$prefix$1" address add "198.18.$3.$4/24" dev "$2"
   ip -n "$prefix$1" address add "fd18:$3::$4/64" dev "$2" nodad
@@ -115,10 +114,10 @@ default_route() {
   ip -n "$prefix$1" -6 route add default via "fd18:$2::$3"
 }
 
-# use_queues N: the edge's ports receive on at least N queues, one a worker. veth delivers to the queue of the number that the sender
-# used, so it is the far end's transmit queues that count, and XDP wants at least as many receive queues here. Never fewer than
-# before: the kernel refuses to take a queue away from a socket that a killed dataplane has not let go of yet, and a worker
-# polls several queues just as well.
+# use_queues N: makes edge's ports receive on at least N queues, one for each worker. veth delivers a packet
+# to the receive queue with the number of the sender's transmit queue. So the transmit queues of the far end
+# count, and XDP needs at least as many receive queues here. The number is never lowered: the kernel cannot
+# remove a queue that a socket of a killed dataplane still has, and a worker can poll several queues.
 use_queues() {
   local port now
   for port in front back; do
@@ -128,7 +127,7 @@ use_queues() {
   done
 }
 
-# set_channels HOST INTERFACE N. ethtool fails when nothing would change.
+# set_channels HOST INTERFACE N: ethtool fails when nothing would change, so it is called only for a change.
 set_channels() {
   local now
   now=$(in_host "$1" ethtool -l "$2" | awk '/^Current/ { now = 1 } now && /^[RT]X:/ { printf "%s ", $2 }')

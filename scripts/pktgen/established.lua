@@ -2,10 +2,11 @@
 --
 -- Packets of established flows only, by Pktgen's ranges: the usual load of a switch.
 --
--- Needs    one port, which also receives the backend's answers, or two: clients' side and backends' side. A service
---          of --protocol at --vip whose active colour has --backend as its only backend. --client-side-mac.
--- Reports  offered, received and lost packets and the rate. Of Teal's counters (`teal stats`) only rx and tx move
---          after the first 10 s. A flow that begins then was not established.
+-- Needs    one port, which also receives the backend's answers, or two: clients' side and backends' side. A
+--          service of --protocol at --vip whose active colour has --backend as its only backend.
+--          --client-side-mac.
+-- Reports  offered, received and lost packets and the rate. Only rx and tx of Teal's counters (`teal stats`)
+--          move after the first 10 s. A flow that begins then was not established.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 
 teal.run(function()

@@ -1,20 +1,20 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Flips under load. Of ten packets, eight are of established flows, one begins a flow (SYN) and one ends a flow
--- (RST); `run` makes the pcap. Meanwhile --flip-command is run --flips times; {colour} in it is green and blue in
--- turn.
+-- Flips under load. Eight of ten packets are of established flows, one begins a flow (SYN) and one ends a
+-- flow (RST); `run` makes the pcap. Meanwhile --flip-command is run --flips times; {colour} in it is green
+-- and blue in turn.
 --
--- Needs    as established.lua, for a TCP service, with blue active at the beginning. A command that flips, such as
+-- Needs    as established.lua, for a TCP service, with blue active at the beginning. A command that flips,
+--          such as
 --          --flip-command 'ssh edge teal flip web --to {colour} -o json'.
 -- Reports  offered, received and lost packets around the flips. The effective blocked time as CSIT defines it
---          (packets lost / offered rate), in all and for each flip. The rates of a second before, during and after.
---          The adoption time of the slowest worker for each flip, if the command prints the answer of
---          `teal flip -o json`.
---          Expected: 0 packets lost, and Teal's counter wrong_colour_flows stays 0.
+--          (packets lost / offered rate), in all and for each flip. The rates of a second before, during and
+--          after. The adoption time of the slowest worker for each flip, if the command prints the answer of
+--          `teal flip -o json`. Expected: 0 packets lost, and Teal's counter wrong_colour_flows stays 0.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 local settings = teal.settings
 
-local SETTLE_MS = 3000 -- so that a whole second of it is noted
+local SETTLE_MS = 3000 -- Pktgen notes at least one whole second
 local EVERY_MS = 20
 
 local function flip(number)

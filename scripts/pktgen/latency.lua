@@ -1,18 +1,18 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Measures the time of a packet through the switch and back, idle and under load. Pktgen stamps one of the packets of
--- established flows every 10 ms. The rates are 1 %, a half and all of --rate.
+-- Measures the time of a packet through the switch and back, idle and under load. Pktgen stamps one of the
+-- packets of established flows every 10 ms. The rates are 1 %, a half and all of --rate.
 --
--- Needs    one port, because a stamped packet must come back to the port that sent it. The rest as established.lua,
---          with --protocol udp: Pktgen stamps UDP only.
+-- Needs    one port, because a stamped packet must come back to the port that sent it. The rest as
+--          established.lua, with --protocol udp: Pktgen stamps UDP only.
 -- Reports  for each rate: the account, and least, median, 99th percentile and most of the stamped packets, in
---          microseconds, with the generator's own queues. Pktgen's own average is not used, because Pktgen computes
---          it only while its latency page is shown.
+--          microseconds, with the generator's own queues. Pktgen's own average is not used, because Pktgen
+--          computes it only while its latency page is shown.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 local settings = teal.settings
 
 local PORT = teal.client_side
-local SAMPLES_PER_SECOND = 1000 -- more than are sent, so that each is taken
+local SAMPLES_PER_SECOND = 1000 -- more than the stamped packets, so that each is taken
 
 local function stamped_packets()
   pktgen.set_type(PORT, "ipv4")
@@ -42,7 +42,7 @@ local function at(percent)
     pktgen.latsampler(PORT, "on")
     pktgen.delay(settings.seconds * 1000)
   end)
-  pktgen.latsampler(PORT, "off") -- which writes the file
+  pktgen.latsampler(PORT, "off") -- writes the file
   pktgen.latency(PORT, "off")
   local samples = read_samples(file)
   assert(#samples > 0, "no stamped packet came back")

@@ -1,13 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The common part of the scenarios. They run inside Pktgen-DPDK (tried: 23.03, built with Lua 5.3), started by
--- scripts/pktgen/run. It writes the settings as a Lua table into the file of TEAL_PKTGEN_SETTINGS; `run --help`
--- describes each setting.
+-- The common part of the scenarios. They run inside Pktgen-DPDK (tried: 23.03, built with Lua 5.3), started
+-- by scripts/pktgen/run. It writes the settings as a Lua table into the file of TEAL_PKTGEN_SETTINGS; `run
+-- --help` describes each setting.
 --
 -- Two properties of Pktgen (its source: app/pktgen-range.c, app/pktgen.c):
---   * Ranges are written once into a pool of 24,576 packets, which are then sent again and again. All fields step
---     together, so each flow has an address of its own and the same port: no two fields have to keep in step.
---   * portStats() returns the counts that a thread noted, once a second. So counts are read only after a rest.
+--   * Ranges are written once into a pool of 24,576 packets, which are then sent again and again. All fields
+--     step together, so each flow has an address of its own and the same port: no two fields have to keep in
+--     step.
+--   * portStats() returns the counts that a thread noted, once a second. So counts are read only after a
+--     rest.
 
 local M = {}
 
@@ -115,7 +117,8 @@ local function counts()
     local stats = pktgen.portStats(port, "port")[tonumber(port)]
     sent, received = sent + stats.opackets, received + stats.ipackets
     local own = stats.ierrors + stats.imissed + stats.rx_nombuf
-    assert(own == 0, string.format("port %s of Pktgen lost %d packets itself: nothing can be said of Teal", port, own))
+    local lost = "port %s of Pktgen itself lost %d packets, so the result says nothing about Teal"
+    assert(own == 0, string.format(lost, port, own))
   end
   return sent, received
 end
@@ -130,8 +133,8 @@ function M.rates()
   return { offered_pps = sent, received_pps = received }
 end
 
--- Sends from `ports` at `percent` of the line rate while during() lasts, stops, waits for the packets under way,
--- and returns the account. blocked_us is CSIT's effective blocked time: packets lost / offered rate.
+-- Sends from `ports` at `percent` of the line rate while during() lasts, stops, waits for the packets under
+-- way, and returns the account. blocked_us is CSIT's effective blocked time: packets lost / offered rate.
 function M.measure(ports, percent, during)
   pktgen.set(ALL, "count", 0)
   pktgen.set(ports, "rate", percent)

@@ -1,15 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- RFC 2544, section 26.1: the highest rate at which no packet of established flows is lost, for each of --frame-bytes.
--- A binary search on Pktgen's rate, from --rate downwards, until the step is below --resolution.
+-- RFC 2544, section 26.1: the highest rate at which no packet of established flows is lost, for each of
+-- --frame-bytes. A binary search on Pktgen's rate, from --rate downwards, until the step is below
+-- --resolution.
 --
 -- Needs    as established.lua. The RFC asks for trials of 60 s: --seconds 60.
--- Reports  for each size all trials, and the best one. "generator_limited" is true if the generator did not reach its
---          rate, as with a virtual port: then the figure is the generator's limit and not Teal's.
+-- Reports  for each size all trials, and the best one. "generator_limited" is true if the generator did not
+--          reach its rate, as with a virtual port: then the figure is the generator's limit and not Teal's.
 local teal = dofile(os.getenv("TEAL_PKTGEN_LIBRARY"))
 local settings = teal.settings
 
-local REACHED = 0.95 -- of what was asked for
+local REACHED = 0.95 -- part of the rate that was set
 
 local function trial(size, percent)
   local account = teal.measure(teal.client_side, percent, teal.for_seconds(settings.seconds))
@@ -31,13 +32,13 @@ local function search(size)
     end
     percent = (good + bad) / 2
   until good == bad or bad - good < settings.resolution
-  return trials, best or trials[#trials] -- the last one lost packets too: so the result says that none was found
+  return trials, best or trials[#trials] -- if every trial lost packets, the last one
 end
 
 teal.run(function()
   teal.establish()
   local trials, best = {}, {}
-  local wire_bits = 8 * 20 -- preamble and gap, a frame
+  local wire_bits = 8 * 20 -- preamble and gap of a frame
   for _, size in ipairs(settings.frame_bytes) do
     local tried, found = search(size)
     for _, account in ipairs(tried) do

@@ -6,18 +6,18 @@
 readonly config=/etc/teal/teal.toml
 readonly services=(teald.service teal-dataplane.service)
 
-# manifest PREFIX: the file that lists what an installation put down, one path a line, what is in a directory
-# before the directory ("DIRECTORY/", those only that it made).
+# manifest PREFIX: the list of installed files, one path a line. Directories that the installation made are in
+# it as "DIRECTORY/", after their content.
 manifest() { echo "$1/share/teal/installed"; }
 systemd_runs() { [[ -d /run/systemd/system ]]; }
 
-# install_teal PREFIX: also over an older installation.
+# install_teal PREFIX: installs Teal, and removes the other files of an older installation.
 install_teal() {
   local prefix=$1 build=$repo/build-install before=()
   if [[ -e $(manifest "$prefix") ]]; then mapfile -t before <"$(manifest "$prefix")"; fi
 
   say "building in ${build#"$repo/"}"
-  # Warnings are errors for those who work on Teal, not for those who install it with their own compiler.
+  # Warnings are errors for developers of Teal. Another compiler on a production machine may warn.
   local options=(--prefix "$prefix" --buildtype=release -Dwerror=false -Dtests=false)
   if [[ -e $build/build.ninja ]]; then
     quietly meson configure "$build" "${options[@]/#--buildtype=/-Dbuildtype=}"
@@ -43,15 +43,16 @@ install_teal() {
 
   if [[ ! -e $config ]]; then
     cp "$config.example" "$config"
-    say "$config is an example: it wants your ports and services"
+    say "$config is an example; put your ports and services into it"
   fi
   systemd-sysusers "$prefix/lib/sysusers.d/teal.conf"
-  systemd-tmpfiles --create "$prefix/lib/tmpfiles.d/teal.conf" || say "some directories are missing: see above"
+  systemd-tmpfiles --create "$prefix/lib/tmpfiles.d/teal.conf" ||
+    say "some directories are missing: see above"
   adopt_what_root_made
   next_steps "$prefix"
 }
 
-# What a dataplane that root started by hand left: flows and pins that the service is to go on with.
+# A dataplane that root started by hand left flows and pins. The service takes them over.
 adopt_what_root_made() {
   local path
   for path in /dev/hugepages/teal/segment* /run/teal/segment.tmpfs* /sys/fs/bpf/teal/*; do
@@ -76,24 +77,26 @@ next_steps() {
   say "next:"
   say "  edit $config, then: teal check $config"
   if ((${#running[@]} > 0)); then
-    say "  systemctl restart ${running[*]}   # what runs is of before"
+    say "  systemctl restart ${running[*]}   # the running programs are of the older installation"
   fi
   say "  systemctl enable --now teal-dataplane teald"
   say "  usermod -aG teal NAME                 # for each operator"
 }
 
-# uninstall_teal PREFIX: config, state and users stay.
+# uninstall_teal PREFIX: removes the installed files. Config, state and users stay.
 uninstall_teal() {
   local prefix=$1 paths=() path
   if [[ ! -e $(manifest "$prefix") ]]; then
-    say "nothing to remove from $prefix: $(manifest "$prefix") is not there"
+    say "nothing is installed in $prefix: $(manifest "$prefix") does not exist"
     return
   fi
   mapfile -t paths <"$(manifest "$prefix")"
-  if systemd_runs; then systemctl --quiet disable --now "${services[@]}" || say "could not stop the services" >&2; fi
-  # A steering program that stays would drop the services' packets for ever.
+  if systemd_runs; then
+    systemctl --quiet disable --now "${services[@]}" || say "could not stop the services" >&2
+  fi
+  # A steering program that stays would drop the packets of the services for ever.
   if [[ -e $config ]] && ! "$prefix/sbin/teal-dataplane" --config "$config" --detach; then
-    say "could not take the steering program off; for each port: ip link set dev PORT xdp off" >&2
+    say "could not detach the steering program; run for each port: ip link set dev PORT xdp off" >&2
   fi
   for path in "${paths[@]}"; do
     if [[ $path != */ ]]; then

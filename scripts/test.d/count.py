@@ -17,7 +17,7 @@ import xml.etree.ElementTree as xml
 
 
 def gtest_cases(report, test_name):
-    """[passed, failed, skipped] of one test. meson calls its suites PROJECT.TEST.SUITE_OF_GTEST."""
+    """Returns [passed, failed, skipped] of one test. meson calls its suites PROJECT.TEST.SUITE_OF_GTEST."""
     counts = [0, 0, 0]
     for suite in report.iter("testsuite"):
         if f".{test_name}." not in suite.get("name", ""):

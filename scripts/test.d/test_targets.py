@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints what has to be built for the tests of some suites: ninja targets, one a line.
+"""Prints the ninja targets that the tests of some suites need, one a line.
 
 usage: test_targets.py BUILD_DIRECTORY SUITE...      -SUITE leaves the tests of a suite out
 """

@@ -79,7 +79,7 @@ run_sanitizers() {
   meson_tests "thread" "$repo/build-tsan" -Db_sanitize=thread "${sanitizer_build[@]}" -- shm
 }
 
-# The model's sequences (tests/unit/control/change/sequences_test.cc) with other seeds, and more of them.
+# Runs more sequences of the model (tests/unit/control/change/sequences_test.cc), with other seeds.
 run_sequences() {
   step "normal build: $sequences sequences"
   SECONDS=0

@@ -95,7 +95,8 @@ class Client:
         headers=None,
         connection=None,
     ):
-        """Asks, and holds question and answer against the document. `path` is the document's."""
+        """Sends a request, and checks it and its answer with the document. `path` is a path of the
+        document."""
         operation = self.document.operations[method, path]
         url = url or path
         if body is not None and expect == 200:

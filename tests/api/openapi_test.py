@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds a running teald against docs/openapi.yaml: every operation, every answer, every documented error.
+"""Compares a running teald with docs/openapi.yaml: every operation, every answer, every documented error.
 
 usage: openapi_test.py TEALD STAND_IN_DATAPLANE OPENAPI_YAML
 
-What is documented and does not occur here fails the test as well, unless it is in NOT_HERE with a reason.
+The test also fails for a documented answer that does not occur here, unless NOT_HERE has it with a reason.
 """
 import http.client
 import json
@@ -58,7 +58,7 @@ name = "shop"
 services = ["service-a", "service-b"]
 """
 
-# Documented, and not to be had in this test.
+# Documented answers that do not occur in this test.
 NOT_HERE = {
     ("code", "internal"): "a bug",
     ("code", "not_ready"): "teald opens its sockets when it is ready",
@@ -213,14 +213,14 @@ def check_history(ask):
 
 
 def check_events(ask, document, run_dir):
-    """Each event is in the document's form and its types; 33 streams are one too many."""
+    """Each event has the form and a type of the document; of 33 streams the last one is refused."""
     streams = []
     for i in range(33):
         connection = UnixConnection(run_dir / "control.sock")
         if i < 32:
             connection.request("GET", "/v1/events?since=0")
             answer = connection.getresponse()
-            streams.append((connection, answer))  # an answer that nobody holds is closed
+            streams.append((connection, answer))  # an answer without a reference is closed
             check(
                 answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream",
                 "an event stream",
@@ -263,7 +263,7 @@ def check_events(ask, document, run_dir):
 def check_faults(ask, document, state_dir, dataplane, port):
     a = {"services": ["service-a"]}
     database = sqlite3.connect(state_dir / "teal.db", isolation_level=None)
-    database.execute("BEGIN IMMEDIATE")  # nobody else can write now
+    database.execute("BEGIN IMMEDIATE")  # blocks other writers
     ask("POST", "/v1/flip", {**a, "to": "green"}, expect=503, code="storage")
     database.execute("ROLLBACK")
     dataplane("hold")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Library of the lab tests: hosts, flows, Teal's commands, and the runner.
 
-A test file opens with its topology and claim, has functions test_*(), and ends with lab.run(). scripts/test
-starts a fresh lab for each file: all services are blue, the generation is that of the start. By hand:
+A test file opens with its topology and claim, has functions test_*(), and ends with lab.run().
+scripts/test starts a fresh lab for each file: all services are blue, and no flip has happened. By hand:
 scripts/lab up; scripts/lab run NAME; scripts/lab down. Each test prints "ok NAME", "not ok NAME: why" or
 "skip NAME: why".
 """
@@ -67,8 +67,8 @@ def command(host, *arguments):
 
 @contextlib.contextmanager
 def wrk(*runs):
-    """Each of `runs`, (host, options and URL...), is a wrk while the block lasts. At its end each of them has
-    made requests, and all without an error."""
+    """Runs a wrk for each of `runs`, (host, options and URL...), during the block. At the end, each of
+    them must have made requests, all without an error."""
     running = [
         subprocess.Popen(
             command(host, "wrk", "-t1", "-d600s", "--timeout", "5s", *words),
@@ -97,14 +97,14 @@ def wrk(*runs):
 
 
 class TcpFlow:
-    """A keep-alive HTTP connection; ask() gives "COLOUR NAME"."""
+    """A keep-alive HTTP connection; ask() returns "COLOUR NAME"."""
 
     def __init__(self, host, address, port, timeout=5.0):
         with on_host(host):
             self.socket = socket.create_connection((address, port), timeout=timeout)
         self.http = http.client.HTTPConnection(address, port)
         self.http.sock = self.socket
-        self.http.auto_open = False  # a lost connection is an error, not a reason for a new one
+        self.http.auto_open = False  # a lost connection is an error
 
     def ask(self):
         self.http.request("GET", "/")
@@ -118,7 +118,7 @@ class TcpFlow:
 
 
 class UdpFlow:
-    """A UDP socket from a port that no flow has used lately; ask() gives "COLOUR NAME"."""
+    """A UDP socket from a port that no recent flow has used; ask() returns "COLOUR NAME"."""
 
     def __init__(self, host, address, port, timeout=5.0):
         with on_host(host):
@@ -144,7 +144,7 @@ def open_flow(service, host="client1", timeout=5.0):
 
 
 def ask_once(service, host="client1"):
-    """What a new flow is answered."""
+    """Returns the answer to a new flow."""
     flow = open_flow(service, host)
     try:
         return flow.ask()
@@ -174,19 +174,19 @@ def teal(*arguments, check=True):
 
 
 def flip(colour, *names):
-    """Of the named services, or of the group; returns the answer."""
+    """Flips the named services, or the group. Returns the answer."""
     what = names or ("--group", "shop")
     return json.loads(teal("flip", *what, "--to", colour, "-o", "json").stdout)
 
 
 def status(service=None):
-    """Of one service, or the whole answer."""
+    """Returns the status of one service, or the whole answer."""
     whole = json.loads(teal("status", "-o", "json").stdout)
     return whole if service is None else next(one for one in whole["services"] if one["name"] == service)
 
 
 def flows(service, colour):
-    """How many flows of the colour live, closing ones not counted."""
+    """The number of live flows of the colour, without closing ones."""
     return status(service)["colours"][colour]["flows"]
 
 

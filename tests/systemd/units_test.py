@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What "meson install" puts down for systemd, tried in a directory of its own.
+"""Checks the files that "meson install" installs for systemd. They are installed in a temporary directory.
 
 usage: units_test.py BUILD_DIRECTORY SOURCE_DIRECTORY
-exit codes: 0 passed, 1 failed, 77 passed as far as could be seen: something is missing (it says what)
+exit codes: 0 passed, 1 failed, 77 nothing failed, but some tests could not run (the last line says why)
 """
 import os
 import pathlib
@@ -19,7 +19,7 @@ import unittest
 build, source = (pathlib.Path(argument) for argument in sys.argv[1:3])
 UNITS = ("teal-dataplane.service", "teald.service")
 MOST_EXPOSED = {"teald.service": 2.5, "teal-dataplane.service": 2.6}
-missing = []  # what kept a test from running
+missing = []  # programs that tests lacked
 
 
 def run(*command, **more):
@@ -37,7 +37,7 @@ def need(case, program):
 
 
 def settings(text):
-    """{key: [values]} of all sections; an empty value takes back what came before it."""
+    """Returns {key: [values]} of all sections; an empty value removes the values before it."""
     found = {}
     for line in text.replace("\\\n", " ").splitlines():
         key, equals, value = line.partition("=")
@@ -56,7 +56,7 @@ def records(path):
 class Units(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        # /dev/shm would do as well, but programs are run from here.
+        # Not in /dev/shm, because programs are run from here.
         cls.directory = tempfile.TemporaryDirectory(prefix="teal-units-")
         cls.root = pathlib.Path(cls.directory.name) / "root"
         done = run(
@@ -82,11 +82,11 @@ class Units(unittest.TestCase):
         cls.directory.cleanup()
 
     def staged(self, path):
-        """A path on the host where the units are installed -> the one here."""
+        """Where a path of the host is in the temporary directory."""
         return self.root / path.lstrip("/")
 
     def staged_units(self):
-        """Copies that name the programs as they lie here."""
+        """Copies of the units with the paths of the programs in the temporary directory."""
         directory = pathlib.Path(self.directory.name) / "units"
         directory.mkdir(exist_ok=True)
         host_prefix = "/" + str(self.prefix.relative_to(self.root))
@@ -172,7 +172,7 @@ class Units(unittest.TestCase):
         for unit in (teald, dataplane):
             named.update(unit["User"] + unit["Group"] + unit.get("SupplementaryGroups", []))
         self.assertEqual(users, named)
-        # teald shares what the dataplane makes; the other way round nothing.
+        # teald uses files of the dataplane. The dataplane uses no file of teald.
         self.assertEqual(teald["SupplementaryGroups"], dataplane["Group"])
         self.assertNotIn("SupplementaryGroups", dataplane)
         self.assertNotIn("m", {words[0] for words in records(self.prefix / "lib/sysusers.d/teal.conf")})
@@ -184,7 +184,7 @@ class Units(unittest.TestCase):
                 self.assertNotIn(binding, of, name)
             self.assertEqual((of["Restart"], of["StartLimitIntervalSec"]), (["on-failure"], ["0"]), name)
             self.assertIn("WatchdogSec", of, name)
-            # systemd would give it, and all in it, to the user of the unit that starts.
+            # systemd would give the directory and its files to the user of the unit that starts.
             self.assertNotIn("teal", of.get("RuntimeDirectory", []), name)
 
     def test_users_are_made_as_declared(self):

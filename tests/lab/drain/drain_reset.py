@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --workers 2
-"""Promise 8: a drain ends as the operator chose. With "reset" both ends of what is left see a RST.
+"""Promise 8: a drain ends as the operator chose. With "reset", both ends of each remaining flow see a RST.
 
     client1, client3 (idle keep-alive connections, a download each) == edge == blue1, blue2 | green1, green2
 
 Connections are opened on blue, the service is flipped to green, and the drain gets a deadline. The clients
-see ECONNRESET; that the servers saw a RST too is read from their kernels (a connection that was established
-and is gone without a FIN counts as EstabResets; ss lists it no more).
+see ECONNRESET. The servers' kernels show that the servers saw a RST, too: a connection that was
+established and ended without a FIN counts as EstabResets, and ss no longer lists it.
 """
 import contextlib
 import errno
@@ -28,7 +28,7 @@ IN_TIME = 3.0  # after the deadline
 
 
 def kernel_resets():
-    """How many connections were reset, by the backends' kernels."""
+    """Reset connections, counted by the backends' kernels."""
     total = 0
     for host in BLUE:
         text = subprocess.run(
@@ -40,7 +40,7 @@ def kernel_resets():
 
 
 def server_sockets():
-    """Connections of nginx, by the backends' kernels."""
+    """Connections of nginx, counted by the backends' kernels."""
     total = 0
     for host in BLUE:
         command = lab.command(host, "ss", "-tnH", "state", "established", "sport = :8080")
@@ -49,7 +49,7 @@ def server_sockets():
 
 
 class Download(threading.Thread):
-    """/big, read at 2 MB/s until it ends or breaks."""
+    """Reads /big at 2 MB/s until it ends or breaks."""
 
     def __init__(self, host, address):
         super().__init__()
@@ -91,7 +91,7 @@ class Drained:
         lab.expect_equal("downloads that ended", [one for one in self.downloads if one.ended_at], [])
 
     def reset_times(self, until):
-        """When each idle connection broke."""
+        """The time when each idle connection broke."""
         poll, found = select.poll(), {}
         for flow in self.idle:
             poll.register(flow.socket, select.POLLERR)

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 10: the control daemon may die at any time; forwarding does not notice, and no acknowledged flip is
-forgotten.
+"""Promise 10: teald may die at any time. Forwarding goes on, and no acknowledged flip is forgotten.
 
     client1, client2, client3 (HTTP and UDP load) == edge == blue1, blue2 | green1, green2
 
-teald is killed by kill -9 under load, once after a flip of the group and once after a flip of one service.
-Clients see no error. Started again it knows targets, the targets before, the generation and all ids.
+kill -9 ends teald under load, once after a flip of the group and once after a flip of one service. Clients
+see no error. The new teald knows the traffic splits, the splits before, the generation and all ids.
 """
 import time
 
@@ -14,7 +13,7 @@ import lab
 
 
 def remembered():
-    """All of the status that must outlive the daemon."""
+    """The part of the status that must outlive teald."""
     whole = lab.status()
     return {
         "generation": whole["generation"],
@@ -69,7 +68,7 @@ def test_kill_daemon_under_load():
         tally = load.stop()
     lab.expect_equal("failed requests", tally.failures, [])
     lab.expect_equal("moved flows", tally.moved, [])
-    # service-c was green for a while of which the timeline does not know.
+    # The timeline does not know that service-c was green for a while.
     lab.expect_equal(
         "flows of the wrong colour", [text for text in tally.wrong if "service-c" not in text], []
     )

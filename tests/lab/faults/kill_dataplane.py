@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 11: the dataplane may be killed at any instruction; started again, with any number of workers,
+"""Promise 11: the dataplane may be killed at any instruction. After a new start, with any number of workers,
 every flow resumes.
 
     client1, client3 (keep-alive connections, HTTP load) == edge == blue1, blue2 | green1, green2
 
-Connections are opened on blue, the group is flipped to green, and more are opened. teal-dataplane is killed
-by kill -9 under load and started with 2, 3 and 1 workers. TCP bridges the gap: no request fails, and each
-connection is answered by its own backend.
+Connections are opened on blue, the group is flipped to green, and more are opened. kill -9 ends
+teal-dataplane under load, and it is started with 2, 3 and 1 workers. TCP bridges the gap: no request
+fails, and each connection is answered by its own backend.
 """
 import time
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input and faults: each gets a clear error and its exit code, and nothing changes.
+"""Bad input and faults: each has a clear error and its exit code, and nothing changes.
 
-    edge: teal, teald, teal-dataplane
+edge: teal, teald, teal-dataplane
 """
 import json
 import subprocess
@@ -97,7 +97,7 @@ def test_api_errors():
             f"answer to {method} {path} {json.dumps(body)}", (code, answer["error"]["code"]), wanted
         )
         lab.expect(answer["error"]["message"], "an error has a message")
-    lab.expect_equal("targets after all these", targets(), before)
+    lab.expect_equal("traffic splits after all these", targets(), before)
 
 
 def program(name, *arguments):
@@ -112,7 +112,7 @@ def test_a_second_process_is_refused():
     for name, more in (("teald", ("--state-dir", lab.RUN_DIR / "state")), ("teal-dataplane", ())):
         done = program(name, "--config", CONFIG, "--run-dir", lab.RUN_DIR, *more)
         lab.expect_equal(f"exit code of a second {name} ({done.stderr.strip()})", done.returncode, 3)
-    lab.expect_equal("targets", targets(), before)
+    lab.expect_equal("traffic splits", targets(), before)
     lab.expect(lab.ask_once("service-a"), "the switch works")
 
 
@@ -122,10 +122,10 @@ def test_the_socket_of_a_dead_daemon():
     lab.expect((lab.RUN_DIR / "control.sock").exists(), "a killed daemon leaves its socket")
     lab.expect_equal("exit code without a daemon", lab.teal("list", check=False).returncode, 7)
     lab.scripts_lab("start", "daemon")
-    lab.expect_equal("targets", targets(), before)
+    lab.expect_equal("traffic splits", targets(), before)
 
 
-# What is done to the lab's config, and what the error must name.
+# Mistake: the text of the lab's config, the text in its place, and the field that the error must name.
 BAD_CONFIGS = {
     "a duplicate VIP": (
         'vip = "198.18.0.10:5300"\nprotocol = "udp"',

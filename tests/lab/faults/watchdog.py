@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What teal-dataplane tells systemd: when it is ready, that its workers go round, that it stops.
+"""teal-dataplane notifies systemd: when it is ready, while its workers poll, and when it stops.
 
     this test == NOTIFY_SOCKET == teal-dataplane on edge
 
-A debugger holds one worker: the main thread lives on, but the watchdog hears nothing until the worker is let
-go.
+A debugger holds one worker. The main thread goes on, but sends no watchdog message until the worker polls
+again.
 """
 import contextlib
 import ctypes
@@ -24,7 +24,7 @@ WATCHDOG_SECONDS = 0.4
 
 
 class Notified:
-    """A socket as systemd has one, and a dataplane that was started with it."""
+    """A socket like systemd's, and a dataplane that was started with it."""
 
     def __init__(self):
         self.path = lab.RUN_DIR / "notify"
@@ -42,7 +42,7 @@ class Notified:
         self.pid = int((lab.RUN_DIR / "pid" / "dataplane@edge").read_text())
 
     def messages(self, seconds):
-        """All that come within the time."""
+        """All messages that come within the time."""
         found, end = [], time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.socket.settimeout(left)
@@ -59,7 +59,7 @@ class Notified:
 
 @contextlib.contextmanager
 def held(thread):
-    """That thread alone, as a debugger does it."""
+    """Holds one thread, as a debugger does."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     if ptrace(PTRACE_SEIZE, thread, None, None) != 0:
@@ -82,9 +82,9 @@ def test_ready_watchdog_and_stopping():
     lab.expect(first[1:].count("WATCHDOG=1") >= 6, f"in 2 s, of {WATCHDOG_SECONDS} s: {first}")
 
     with held(dataplane.worker_thread()):
-        dataplane.messages(WATCHDOG_SECONDS)  # what was on its way
+        dataplane.messages(WATCHDOG_SECONDS)  # skips messages under way
         lab.expect_equal("messages while a worker stalls", dataplane.messages(2), [])
-    lab.expect("WATCHDOG=1" in dataplane.messages(1), "the worker goes round again")
+    lab.expect("WATCHDOG=1" in dataplane.messages(1), "the worker polls again")
 
     os.kill(dataplane.pid, signal.SIGTERM)
     last = dataplane.messages(1)[-1]

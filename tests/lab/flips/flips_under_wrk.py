@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --workers 2
-"""Promises 2, 3 and 4: a thousand flips in a row under load break nothing.
+"""Promises 2, 3 and 4: a thousand flips under load break nothing.
 
     client1 (wrk, keep-alive, IPv4) ----+
     client2 (wrk, keep-alive, IPv6) ----+== edge == blue1, blue2 | green1, green2
     client3 (wrk, connection a request) +
 
-Two workers hand packets over to each other. The group is flipped 1,000 times. wrk sees no socket error, each
-flow that client1 opens between two flips has the active colour, no generation is skipped or repeated, and the
-dataplane itself counts no flow of a colour already left.
+Two workers hand packets over to each other. The group is flipped 1,000 times. wrk sees no socket error.
+Each flow that client1 opens between two flips has the active colour. No generation is skipped or repeated.
+The dataplane counts no new flow of the idle colour.
 """
 import lab
 

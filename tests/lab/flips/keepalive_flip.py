@@ -4,9 +4,9 @@
 
     client1, client2, client3 == edge == blue1, blue2 | green1, green2
 
-200 flows are opened on blue. Through 20 flips to and fro each is answered by its own backend, while every
-flow that is opened after a flip has the active colour. Then green stays active, and the drain is counted down
-to 0 as the flows close.
+200 flows are opened on blue. Through 20 flips back and forth, its own backend answers each of them, and
+every new flow has the active colour. Then green stays active, and the count of the drain falls to 0 as the
+flows close.
 """
 import lab
 
@@ -39,7 +39,7 @@ def flows_keep_their_backend(service):
 
 
 def drains_to_zero(service, flows):
-    """The TCP way: a flow is over when it closes, so once the short ones are over the count is exact."""
+    """For TCP: a flow ends when it closes, so the count is exact once the short flows have ended."""
     lab.wait_for("only the 200 flows are left on blue", lambda: lab.flows(service, "blue") == FLOWS)
     draining = lab.status(service)["draining"]
     lab.expect_equal(

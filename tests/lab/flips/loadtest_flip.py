@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Promises 2 and 4, packet by packet: flips under full load lose nothing and colour nothing wrongly.
+"""Promises 2 and 4, packet by packet: flips under full load lose no packet, and every new flow has the active
+colour.
 
     testpmd -- virtio_user == vhost -- [port of DPDK] edge -- TAP teal0: backends are neighbours there
 
-The hosts of the lab are not used; switch and sender are those of scripts/loadtest. That what they count would show a
-loss is tested too: the kernel is made to forget a neighbour, and the ledger has to find each packet that this cost.
+The lab's hosts are not used; switch and sender are the ones of scripts/loadtest. A second test shows that
+their counts reveal a loss: the kernel forgets a neighbour, and the ledger must find each packet that this
+loses.
 """
 # lab: --bare
 import os
@@ -28,11 +30,11 @@ FLIPS = 20
 
 
 def settings(work):
-    """Skips where there is nothing to test with."""
+    """Skips where the machine lacks something."""
     if (os.cpu_count() or 1) < 2:
-        raise lab.Skip("two CPUs are wanted, one of them for the worker")
+        raise lab.Skip("it needs two CPUs, one of them for the worker")
     if not shutil.which("dpdk-testpmd"):
-        raise lab.Skip("dpdk-testpmd is missing; scripts/setup installs it")
+        raise lab.Skip("dpdk-testpmd is missing; scripts/setup --test installs it")
     os.sched_setaffinity(0, {CONTROL_CPU})
     packets = Packets(lab.BUILD / "tests/bench/make_pcap", work)
     return types.SimpleNamespace(build=lab.BUILD, work=work, packets=packets, flips=FLIPS)
@@ -42,7 +44,7 @@ def test_flips_under_full_load_lose_nothing():
     with tempfile.TemporaryDirectory() as work:
         result = scenarios.flip(settings(work))
     print(result)
-    lab.expect_equal("what was not held", result["violations"], [])
+    lab.expect_equal("violations", result["violations"], [])
     lab.expect_equal("packets lost", result["lost"], 0)
     lab.expect_equal("flows of the wrong colour", result["wrong_colour_flows"], 0)
     lab.expect(result["new_flows"] > FLIPS, f"too few new flows for {FLIPS} flips: {result['new_flows']}")
@@ -59,7 +61,9 @@ def test_a_loss_is_found():
     print(ledger)
     lab.expect(ledger.lost > 0, "nothing was lost although a backend had no next hop")
     lab.expect_equal("packets lost", ledger.lost, ledger.teal.get("no_next_hop"))
-    lab.expect(any("lost" in text for text in ledger.violations()), f"not told: {ledger.violations()}")
+    lab.expect(
+        any("lost" in text for text in ledger.violations()), f"no violation says so: {ledger.violations()}"
+    )
 
 
 lab.run()

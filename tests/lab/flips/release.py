@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --workers 2
-"""The whole release by hand, under load: edit the idle pool, check, reload, flip, drain, take the old away.
+"""A whole release by hand, under load: edit the idle pool, check, reload, flip, drain, remove the old
+backends.
 
     client1 (wrk, a connection a request, IPv4) --+
     client2 (wrk, a connection a request, IPv6) --+== edge == blue1, blue2 | green1, green2
     client3 (50 slow downloads, 20 idle flows) ---+
 
-No request of wrk fails. Downloads that began on blue go on while blue's backends leave the config: these are
-retired until the downloads end, and only then their ids are given to others.
+No request of wrk fails. Downloads that began on blue go on while blue's backends are removed from the
+config. These backends are retired until the downloads end; only then other backends may get their ids.
 """
 import json
 import re
@@ -25,7 +26,7 @@ DOWNLOADS = 50
 
 
 def set_pool(colour, *hosts):
-    """Of service-a, in the file; `hosts` are the last parts of addresses."""
+    """Changes a pool of service-a in the file; `hosts` are the last parts of the addresses."""
     pool = ", ".join(f'"198.18.2.{host}:8080"' for host in hosts)
     text = CONFIG.read_text()
     begin = text.index('name = "service-a"')
@@ -44,7 +45,7 @@ def entries(plan, what):
 
 
 def backends(colour):
-    """Of service-a: address to what teal tells of it."""
+    """The backends of service-a: address to status."""
     return {one["address"]: one for one in lab.status("service-a")["colours"][colour]["backends"]}
 
 
@@ -82,7 +83,7 @@ class Downloads:
             time.sleep(0.05)
 
     def progress(self, seconds):
-        """The least that any of them read meanwhile."""
+        """The bytes that the slowest download reads in this time."""
         before = list(self.bytes)
         time.sleep(seconds)
         return min(now - then for now, then in zip(self.bytes, before))
@@ -99,20 +100,20 @@ def edit_check_and_reload():
     reload()
     set_pool("green", "21", "22")
     before = lab.status()["generation"]
-    rehearsed = reload("--dry-run")
+    dry_run = reload("--dry-run")
     lab.expect_equal(
         "what a dry run would add",
-        entries(rehearsed["plan"], "added"),
+        entries(dry_run["plan"], "added"),
         {("backend", "green", "198.18.2.22:8080")},
     )
     lab.expect_equal("generation after a dry run", lab.status()["generation"], before)
     done = reload()
-    lab.expect_equal("what the reload did", done["plan"], rehearsed["plan"])
+    lab.expect_equal("what the reload did", done["plan"], dry_run["plan"])
     lab.expect_equal("a second reload", entries(reload()["plan"], "added"), set())
 
 
 def flip_wait_and_reset_the_rest():
-    """flip --wait comes back when the deadline, set while it waits, has reset the idle flows."""
+    """flip --wait returns when the deadline has reset the idle flows. The deadline is set while it waits."""
     idle = [lab.open_flow("service-a", "client3") for _ in range(20)]
     for flow in idle:
         lab.expect(flow.ask().startswith("blue"), "the idle flows are on blue")

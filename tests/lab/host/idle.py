@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""An idle dataplane gives its core back: idle = "adaptive", idle for a second, uses under 10 % of a core; and
-it wakes up.
+"""An idle dataplane gives its core back: with idle = "adaptive" and no packets for a second, it uses under 10
+% of a core, and it wakes up in time.
 
     client1 == edge == blue1, blue2
 """
@@ -14,7 +14,7 @@ SECONDS = 3
 
 
 def cpu_seconds(pid):
-    """User and system time of all threads; proc(5), after the name in brackets."""
+    """User and system time of all threads. The fields follow the name in brackets, see proc(5)."""
     fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

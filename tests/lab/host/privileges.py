@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Both programs run as users of their own, with the capabilities of their systemd units and no other, and do
-all their work with them; who may use the sockets may do nothing else.
+"""Both programs run as their own users with exactly the capabilities of their systemd units, and these are
+enough for all their work. A user of the sockets can do nothing else.
 
     client1 == edge == blue1, blue2
 """
-# A worker that never sleeps is a reader of the publication when it is killed.
+# A worker that never sleeps is a reader of the publication at the moment of the kill.
 # lab: --idle spin
 import os
 import pathlib
@@ -18,7 +18,7 @@ import lab
 UNITS = {"daemon": "teald", "dataplane": "teal-dataplane"}
 NUMBERS = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_IPC_LOCK": 14, "CAP_SYS_ADMIN": 21}
 PINS = pathlib.Path("/sys/fs/bpf/teal-lab")
-OPERATOR = 59992  # a user that nobody is
+OPERATOR = 59992  # a user id that is not in use
 
 
 def pid_of(name):
@@ -31,7 +31,7 @@ def status_of(name):
 
 
 def as_operator(*command):
-    """As a user in the group that control.sock is of."""
+    """Runs a command as a user in the group of control.sock."""
     group = (lab.RUN_DIR / "control.sock").stat().st_gid
     return subprocess.run(
         [
@@ -58,9 +58,9 @@ def test_programs_hold_the_capabilities_of_their_units_and_no_other():
         status = status_of(name)
         for key in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb"):
             lab.expect_equal(f"{key} of {unit}", f"{int(status[key], 16):x}", f"{wanted:x}")
-        lab.expect("0" not in status["Uid"].split(), f"{unit} is no root: uids {status['Uid']}")
+        lab.expect("0" not in status["Uid"].split(), f"{unit} does not run as root: uids {status['Uid']}")
         lab.expect_equal(f"NoNewPrivs of {unit}", status["NoNewPrivs"].strip(), "1")
-    lab.expect(status_of("daemon")["Uid"] != status_of("dataplane")["Uid"], "they are two users")
+    lab.expect(status_of("daemon")["Uid"] != status_of("dataplane")["Uid"], "the programs are two users")
 
 
 def test_teald_has_the_kernel_keep_the_backends_neighbours():
@@ -74,14 +74,14 @@ def test_teald_has_the_kernel_keep_the_backends_neighbours():
 
 def test_teald_goes_on_without_a_dataplane_and_takes_its_dead_readers_away():
     lab.scripts_lab("kill", "dataplane")
-    for flip in range(70):  # more than there are slots for targets: a dead reader would hold them for ever
+    for flip in range(70):  # more than the split slots: a dead reader would hold them for ever
         lab.flip(("green", "blue")[flip % 2])
     lab.scripts_lab("start", "dataplane")
     lab.expect_equal("colour of a new flow", lab.colour_of_new_flow("service-a"), "blue")
 
 
 def test_operators_use_the_sockets_and_nothing_else():
-    # The program is handed over open: the operator may have no way to where it lies.
+    # The operator gets the program as an open file, because its directory may be closed to other users.
     with open(lab.BUILD / "control" / "teal", "rb") as program:
         os.set_inheritable(program.fileno(), True)
         group = (lab.RUN_DIR / "control.sock").stat().st_gid

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 16: every packet gets one verdict, every drop a reason; what is broken breaks nothing.
+"""Promise 16: every packet gets one verdict, and every drop has a reason. Broken packets break nothing.
 
     client1 (hand-made frames) == edge == blue1, blue2 | green1, green2
 
-Frames are sent raw from client1 to the edge's MAC. Then each packet that reached a worker has exactly one
-verdict in the counters, what is broken has the right one, and the switch still works.
+client1 sends raw frames to the edge's MAC. Then the counters have exactly one verdict for each packet that
+reached a worker, the broken packets have the right one, and the switch still works.
 """
 import random
 import re
@@ -45,7 +45,8 @@ DROPS = drop_reasons()
 
 
 def send(frames):
-    """How the counters grew by these frames (and by the requests that show that the switch works)."""
+    """Returns the growth of the counters by these frames, and by the requests that show that the switch
+    works."""
     api = lab.api()
     before = api.totals()
     raw, head = ethernet()
@@ -80,8 +81,9 @@ def test_truncated():
         b"\x08\x00" + bytes(IP(src=CLIENT4, dst=lab.VIP4) / UDP(sport=7000, dport=5300) / Raw(b"x" * 8)),
         b"\x86\xdd" + bytes(syn6()),
     ]
-    # By the frame's end, or by the IP length. The steering program leaves what it cannot read to the kernel, which drops it; that a
-    # worker counts it as truncated where there is no steering program, tests/unit/dataplane shows.
+    # The frame ends too early, or the IP length is too small. The steering program passes a packet that it
+    # cannot read to the kernel, which drops it. Without a steering program, a worker counts the packet as
+    # truncated (tests/unit/dataplane).
     grown = send(
         [frame[:length] for frame in whole for length in range(2, len(frame))]
         + [syn4(len=24), syn4(len=39), syn6(plen=4), syn6(plen=19)]
@@ -129,7 +131,7 @@ def test_fragments():
 
 
 def test_unknown():
-    """Not for a service: the kernel's, or nobody's."""
+    """Packets that are not for a service. The kernel takes or drops them."""
     send(
         [
             b"\x88\xb5" + b"?" * 60,
@@ -146,7 +148,7 @@ def test_unknown():
 
 
 def test_random_bytes():
-    """Valid packets with random bytes overwritten, the addresses kept so that they reach a worker."""
+    """Valid packets with random bytes. The addresses stay, so that the packets reach a worker."""
     chance = random.Random(20)
     frames = []
     for _ in range(3000):

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 13: what is not for a service reaches the kernel unchanged.
+"""Promise 13: a packet that is not for a service reaches the kernel unchanged.
 
     client1, client3 == edge (kernel: ARP, ping, a TCP service) == blue1 (8080 serves two VIPs)
 
-Everything here works while the switch runs, and must not become one of its flows.
+All of this works while the switch runs, and none of it becomes a flow of Teal.
 """
 import socket
 import subprocess
@@ -65,7 +65,8 @@ def test_tcp_service_on_the_edge():
 
 
 def straight_to_a_backend(host):
-    """Not by the VIP: the reply comes from a backend socket, has no flow, and must go by the kernel."""
+    """A connection without the VIP. The reply comes from a backend socket and has no flow, so the kernel
+    must forward it."""
     before = flow_count()
     for address in BLUE1.values():
         flow = lab.TcpFlow(host, address, 8080)

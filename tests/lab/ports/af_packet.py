@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --driver af_packet
-"""The same on AF_PACKET ports, for kernels and interfaces without AF_XDP.
+"""AF_PACKET ports behave like AF_XDP ports. They are for kernels and interfaces without AF_XDP.
 
     client1, client3 == edge (nftables keep its kernel off the services) == blue1, blue2 | green1, green2
 """

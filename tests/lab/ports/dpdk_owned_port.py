@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A port that DPDK owns: what the kernel knows behind its TAP is the way to the backends.
+"""DPDK owns the port. The routes and neighbours of its TAP in the kernel are Teal's way to the backends.
 
     pcap -- [port of DPDK] edge -- TAP teal0: 198.18.2.1/24, backends are neighbours there
 
-The hosts of the lab are not used; the switch is that of scripts/bench, in a namespace of its own.
+The lab's hosts are not used; the switch is the one of scripts/bench, in a namespace of its own.
 """
 # lab: --bare
 import contextlib
@@ -30,7 +30,7 @@ def test_backends_behind_the_tap_are_reached_by_the_port():
         switch = teal_runner.Teal(undo, lab.BUILD, work, "port", ["udp4", "udp6"], capacity=64 * KI)
         switch.start()  # fails where a next hop stays unresolved
         packets = Packets(lab.BUILD / "tests/bench/make_pcap", work)
-        sent = 0  # the counters are the segment's: they go on
+        sent = 0  # the segment keeps the counters
         for kind, known in (("udp4", 0), ("udp6", FLOWS)):
             source = Source(kind, FLOWS, steps="cr", order="chunks")
             switch.establish([packets.file(source)], source.packets, known + FLOWS)
