@@ -28,12 +28,12 @@ write_config() {
     "$repo/scripts/lab.d/teal.toml.in" | cat - "$5" >"$run_dir/teal.toml"
 }
 
-# With --driver af_packet the dataplane gets a copy of each packet, and the kernel gets the original, because no
-# steering program runs. The kernel would forward a backend's reply without translation, and the client would
-# answer it with RST. The kernel would also answer for a VIP that no interface has.
-# So rules drop the dataplane's packets. Packets to a VIP are dropped before connection tracking sees them.
-# Packets from a backend's socket are dropped if the kernel has not seen the other direction: then they are
-# replies to packets that came by the VIP. A connection straight to a backend is tracked and passes.
+# With --driver af_packet the dataplane gets a copy of each packet, and the kernel gets the original, because
+# no steering program runs. The kernel would forward a backend's reply without translation, and the client
+# would answer it with RST. The kernel would also answer for a VIP that no interface has. So rules drop the
+# dataplane's packets. Packets to a VIP are dropped before connection tracking sees them. Packets from a
+# backend's socket are dropped if the kernel has not seen the other direction: then they are replies to
+# packets that came by the VIP. A connection straight to a backend is tracked and passes.
 keep_kernel_off_the_services() {
   in_host edge nft -f - <<'END'
 table inet teal_lab {
