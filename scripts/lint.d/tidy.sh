@@ -60,7 +60,7 @@ translation_units() {
 }
 
 prepare_tidy_build() {
-  local log options=(-Dunity=off -Db_pch=false -Dwerror=false -Dfuzzers=true)
+  local log options=(-Dseparate_sources=true -Db_pch=false -Dwerror=false -Dfuzzers=true)
   if [[ -e $tidy_build/compile_commands.json ]]; then return; fi
   log=$(CC=clang CXX=clang++ meson setup "$tidy_build" "${options[@]}" 2>&1) ||
     { tail -n 20 <<<"$log"; return 1; }
