@@ -49,9 +49,12 @@ Socket socket_of(const std::string& text, uint8_t protocol) {
   return socket;
 }
 
+enum class Packets : uint8_t { kEstablished, kNew, kSlow };
+
 struct Options {
   uint64_t flows, held, bursts;
   bool tcp, replies;
+  Packets packets;
 };
 
 class Chain {
@@ -74,8 +77,19 @@ class Chain {
     std::filesystem::remove_all(run_dir_);
   }
 
-  // One burst through all stages; adds what each took.
-  __attribute__((noinline)) void measured_burst(std::array<uint64_t, kStages>& cycles) {
+  // One burst of --packets through all stages. Never inlined: callgrind counts what is below this function.
+  __attribute__((noinline)) void measured_burst(std::array<uint64_t, kStages>& cycles) { run_burst(cycles); }
+
+  uint64_t flows_held() const {
+    uint64_t count = 0;
+    for (const auto& by_colour : segment_.worker(0).flows)
+      for (const FlowCount& flows : by_colour) count += flows.live.load(std::memory_order_relaxed);
+    return count;
+  }
+
+ private:
+  // Passes one burst through all stages and stores the cycles of each.
+  void run_burst(std::array<uint64_t, kStages>& cycles) {
     uint64_t before = rte_rdtsc();
     const auto stage_done = [&](Stage stage) {
       const uint64_t now = rte_rdtsc();
@@ -95,14 +109,6 @@ class Chain {
       if (burst_.packets[i].verdict.kind() != Verdict::Kind::kForward) std::abort();
   }
 
-  uint64_t flows_held() const {
-    uint64_t count = 0;
-    for (const auto& by_colour : segment_.worker(0).flows)
-      for (const FlowCount& flows : by_colour) count += flows.live.load(std::memory_order_relaxed);
-    return count;
-  }
-
- private:
   Segment open_segment(const Options& options) {
     run_dir_ = (std::filesystem::temp_directory_path() / "teal-stage-chain-XXXXXX").string();
     if (mkdtemp(run_dir_.data()) == nullptr) std::abort();
@@ -136,15 +142,15 @@ class Chain {
     return Tracker(segment_, segment_.worker(0), 0, 1);
   }
 
-  // Frame n of the source is of flow order_[n]; a flow's address is a permutation of its number.
-  void write_frame(uint64_t flow, bool reply, uint8_t* frame) {
+  // A flow's client address is a permutation of its number.
+  void write_frame(uint64_t flow, bool reply, uint8_t tcp_flags, uint8_t* frame) {
     auto& made = templates_[reply][flow % kServices];
     if (made.frame.empty()) {
       const std::string last = std::to_string(10 + flow % kServices);
       test::PacketBuilder builder;
       reply ? builder.ipv4("198.18.2." + last, "10.0.0.0") : builder.ipv4("10.0.0.0", "198.18.0." + last);
       const uint16_t from = reply ? 5300 : 1024, to = reply ? 1024 : 5300;
-      options_.tcp ? builder.tcp(from, to, kTcpAck) : builder.udp(from, to);
+      options_.tcp ? builder.tcp(from, to, tcp_flags) : builder.udp(from, to);
       made.frame = builder.pad_to(60).build();
       made.parsed = parse(made.frame.data(), 60);
     }
@@ -160,15 +166,13 @@ class Chain {
   }
 
   void establish() {
-    std::vector<uint64_t> order(options_.held);
-    for (uint64_t n = 0; n < options_.held; ++n) order[n] = n;
     source_.resize(Burst::kCapacity * kFrameBytes);
     std::array<uint64_t, kStages> ignored{};
     for (uint64_t first = 0; first < options_.held; first += Burst::kCapacity) {
       for (uint32_t i = 0; i < Burst::kCapacity; ++i)
-        write_frame((first + i) % options_.held, false, &source_[i * kFrameBytes]);
+        write_frame((first + i) % options_.held, false, kTcpAck, &source_[i * kFrameBytes]);
       next_ = 0;
-      measured_burst(ignored);
+      run_burst(ignored);
       for (uint32_t i = 0; i < Burst::kCapacity; ++i) {
         FlowState state = tracker_.table().state(burst_.packets[i].flow);
         state.phase = FlowPhase::kEstablished;
@@ -176,11 +180,25 @@ class Chain {
         tracker_.set_state(burst_.packets[i].flow, state);
       }
     }
-    const uint64_t packets = (options_.flows + Burst::kCapacity - 1) / Burst::kCapacity * Burst::kCapacity;
+    for (auto& by_service : templates_)
+      for (Template& made : by_service) made = {};
+    make_source();
+    next_ = 0;
+  }
+
+  // The frames of the measured bursts, in the order in which they arrive.
+  void make_source() {
+    const bool begin_flows = options_.packets == Packets::kNew;
+    const uint64_t flows = begin_flows ? options_.bursts * Burst::kCapacity : options_.flows;
+    const uint64_t first_flow = begin_flows ? options_.held : 0;
+    const uint8_t tcp_flags = begin_flows                          ? kTcpSyn
+                              : options_.packets == Packets::kSlow ? kTcpSyn | kTcpAck
+                                                                   : kTcpAck;
+    const uint64_t packets = (flows + Burst::kCapacity - 1) / Burst::kCapacity * Burst::kCapacity;
     source_.resize(packets * kFrameBytes);
     for (uint64_t n = 0; n < packets; ++n)
-      write_frame(n % options_.flows, options_.replies && n % 2 == 1, &source_[n * kFrameBytes]);
-    next_ = 0;
+      write_frame(first_flow + n % flows, options_.replies && n % 2 == 1, tcp_flags,
+                  &source_[n * kFrameBytes]);
   }
 
   void receive() {
@@ -223,13 +241,22 @@ int main_of(int argc, char** argv) {
       ("held", "flows in the table, at least --flows", cxxopts::value<uint64_t>()->default_value("0"),
        "N")                                                                               //
       ("bursts", "to measure", cxxopts::value<uint64_t>()->default_value("100000"), "N")  //
-      ("tcp", "instead of UDP")("replies", "every second packet is the backend's");
+      ("tcp", "instead of UDP")("replies", "every second packet is the backend's")        //
+      ("packets",
+       "established: of flows that are there. new: each begins a flow. slow: SYN and ACK, which the fast "
+       "path "
+       "leaves to the slow path (with --tcp)",
+       cxxopts::value<std::string>()->default_value("established"), "KIND");
   const auto given = parser.parse(argc, argv);
+  const std::string kind = given["packets"].as<std::string>();
   Options options{.flows = given["flows"].as<uint64_t>(),
                   .held = given["held"].as<uint64_t>(),
                   .bursts = given["bursts"].as<uint64_t>(),
                   .tcp = given.count("tcp") != 0,
-                  .replies = given.count("replies") != 0};
+                  .replies = given.count("replies") != 0,
+                  .packets = kind == "new"    ? Packets::kNew
+                             : kind == "slow" ? Packets::kSlow
+                                              : Packets::kEstablished};
   options.held = std::max(options.held, options.flows);
   const auto chain = std::make_unique<Chain>(options);
   std::vector<std::array<uint64_t, kStages>> taken(options.bursts);
