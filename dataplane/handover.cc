@@ -27,7 +27,7 @@ tl::expected<Handover, std::string> Handover::create(uint32_t workers) {
   return handover;
 }
 
-void Handover::give(Burst& burst, const FlowTable& table, uint32_t self) {
+void Handover::give_to_owners(Burst& burst, const FlowTable& table, uint32_t self) {
   if (workers() == 1) return;
   for (Packet& packet : burst.all()) {
     if (!packet.verdict.is_undecided()) continue;

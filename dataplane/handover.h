@@ -26,7 +26,7 @@ class Handover {
 
   // Gives the undecided packets whose flow is another worker's to that one: their verdict is kHandOver, or
   // where the ring is full a drop.
-  void give(Burst& burst, const FlowTable& table, uint32_t self);
+  void give_to_owners(Burst& burst, const FlowTable& table, uint32_t self);
 
   // Fills the burst with packets that other workers gave.
   void take(Burst& burst, uint32_t self);

@@ -11,19 +11,29 @@
 
 namespace teal {
 
-// A packet's way. Each stage takes the whole burst and skips the packets on which an earlier stage has
+// A packet's way. Each stage takes the whole burst and skips the packets whose verdict an earlier stage has
 // decided.
 void Worker::forward(const Rules& rules) {
-  const LookAhead lookups(burst_, tracker_.table());
+  const LookAhead lookups(burst_, flows_.table());
+
+  // Parse each packet and name its flow, or punt or drop what belongs to no flow.
   classify(burst_, rules, traits_, lookups);
   timers_.done(Stage::k_classify);
-  shared_.handover.give(burst_, tracker_.table(), index_);
+
+  // Give each packet whose flow another worker owns to that worker.
+  shared_.handover.give_to_owners(burst_, flows_.table(), index_);
   timers_.done(Stage::k_hand_over);
-  // No flow: admit, choose colour, choose backend, insert. FastPath packets are translated on the way.
+
+  // Find each packet's flow, and the backend and hop that follow from it. Fast path: the packet of a steady
+  // flow is translated at once. Slow path: all others; such a packet may begin, change or end a flow.
   const uint32_t left = tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick_);
   timers_.done(Stage::k_track);
+
+  // Rewrite the packets of the slow path for their hop.
   if (left != 0) translate(burst_, rules, macs_);
   timers_.done(Stage::k_translate);
+
+  // Transmit, punt, or drop and count.
   dispatch();
 }
 
@@ -197,9 +207,11 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       block_(shared.segment.worker(index)),
       publication_(shared.segment, index),
       clock_(shared.segment.header().tsc_hz),
-      tracker_(shared.segment, block_, index, shared.handover.workers()),
-      resetter_(tracker_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
-      sweeper_(tracker_, resetter_, burst_, block_, shared.segment.header().tsc_hz),
+      flows_(shared.segment, block_, index, shared.handover.workers()),
+      last_hops_(shared.segment.header()),
+      tracker_(shared.segment.header(), block_, flows_, last_hops_),
+      resetter_(flows_, last_hops_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
+      sweeper_(flows_, resetter_, burst_, block_, shared.segment.header().tsc_hz),
       idle_(shared.idle),
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {

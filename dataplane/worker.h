@@ -11,10 +11,12 @@
 #include "dataplane/handover.h"
 #include "dataplane/idle.h"
 #include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/reset.h"
 #include "dataplane/pipeline/sweep.h"
 #include "dataplane/pipeline/track.h"
 #include "dataplane/pipeline/translate.h"
+#include "dataplane/pipeline/worker_flows.h"
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
 #include "dataplane/shm/segment.h"
@@ -71,6 +73,8 @@ class Worker {
   TickClock clock_;
   uint64_t clock_set_tsc_ = 0;
   Burst burst_;
+  WorkerFlows flows_;
+  LastHops last_hops_;
   Tracker tracker_;
   Resetter resetter_;
   Sweeper sweeper_;

@@ -1,20 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a new flow goes: a pure function of (target, hash). The colour follows from the low 32 bits by share,
-// the backend from the high 32 bits by the colour's Maglev table, so a share picks no special backends.
+// Where a new flow goes: a pure function of the traffic split and of the flow's choice, a hash. The colour
+// follows from the low 32 bits of the choice by the share, the backend from the high 32 bits by the colour's
+// Maglev table. So a share takes its flows from all backends alike.
 #pragma once
 
 #include <cstdint>
 
+#include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/insert_failures.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
+
+// The choice of the packet's flow: by the client's address and port, or, where the service asks for affinity
+// of clients, by the address alone.
+inline uint64_t choice_of(const Packet& packet, const Rules& rules, const HashSecret& secret) {
+  const FlowKey& key = packet.key;
+  const bool by_client = rules.ruleset.services[key.service].flags & kAffinityClient;
+  return choice_hash(by_client ? address_hash(key.client, secret) : packet.location.hash, key.service);
+}
 
 inline Colour choose_colour(const TrafficSplit& split, uint64_t choice) {
   return scale(choice << 32, kShareOne) < split.other_share ? other(split.active) : split.active;
 }
 
-// kNoId where the pool has no backend that takes new flows.
+// The colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain it gets
+// the previous colour. Not so if an insert has failed since the flip: the flow may then be a new one that has
+// no entry, and all its packets have to go the way of its SYN.
+inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool midstream,
+                                const InsertFailures& insert_failures, uint32_t now_tick) {
+  if (midstream && is_draining(split, now_tick) &&
+      !insert_failures.within(ticks_since(split.flipped_at_tick, now_tick), now_tick))
+    return split.previous;
+  return choose_colour(split, choice);
+}
+
+// kNoId if the pool has no backend that takes new flows.
 inline uint16_t choose_backend(const Ruleset& ruleset, const ServiceRule& service, Colour colour,
                                uint64_t choice) {
   const MaglevTable& pool = service.pools[static_cast<int>(colour)];

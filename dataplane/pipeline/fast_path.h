@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The short way of nearly every packet: its flow is established and proven, the packet changes nothing of it
-// but since when it is quiet, and its next hop is there. Such a packet is tracked and translated in one go,
-// as the one needs what the other has just loaded. What is not of this kind goes the long way
-// (Tracker::judge(), then translate()), which comes to the same for these packets too:
-// tests/unit/dataplane/pipeline/fast_path_test.cc.
+// Fast path: nearly every packet. The flow is established and assured, the packet only refreshes the flow's
+// idle timer, and its next hop is known. Such a packet is tracked and translated together, because
+// translation needs the lines that tracking has just loaded. All other packets take the slow path
+// (slow_path.h) and then translate(). The slow path treats fast-path packets the same way: fast_path_test.cc
+// compares the two.
 //
-// Inline in the one loop that it is for: Tracker::track().
+// Inline in the one loop that uses it: Tracker::track().
 #pragma once
 
 #include <span>
@@ -14,14 +14,14 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/pipeline/burst.h"
-#include "dataplane/pipeline/last_hop.h"
+#include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/translate.h"
 
 namespace teal {
 
-// Made anew for each burst.
+// Made for one burst.
 struct FastPath {
-  const FlowTable table;  // a copy, which no store into a frame or the burst may change
+  const FlowTable table;  // a copy: the compiler knows that no store into a frame or the burst changes it
   const Ruleset& ruleset;
   const std::span<const PortTraits> ports;
   const PortMacs& macs;
@@ -30,8 +30,8 @@ struct FastPath {
   WorkerBlock& block;
   const uint32_t now_tick;
 
-  // Of an undecided packet whose flow was guessed: has it gone this way? Its verdict then says so; else
-  // nothing has happened.
+  // Takes an undecided packet with its candidate slot. Returns true and sets the verdict if the packet is
+  // forwarded; otherwise changes nothing.
   [[gnu::always_inline]] bool take(Packet& packet) {
     const FlowIndex flow = packet.flow;
     if (flow == kNoFlow || !table.holds(flow, packet.key)) return false;
@@ -52,7 +52,7 @@ struct FastPath {
       hop = next_hops[id].load(std::memory_order_relaxed);
       mac = macs.of(hop);
       if (mac == 0) return false;
-      // A UDP flow is kept alive by its backend alone: see Tracker::advance().
+      // Only the backend's packets keep a UDP flow alive: next_state().
       if (packet.shape.protocol == kProtocolTcp) touch(flow, state);
       counters.count(Direction::kToBackend, packet.mbuf->pkt_len);
       forward_to_destination(packet.frame, packet.shape, backend.socket, backend.from_vip);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A burst's lookups, beside the stages and some packets ahead of the one whose flow is wanted: what a step
-// prefetches comes while the worker is at the packets in between. The steps are FlowTable's: prefetch_tags(),
-// guess(), second_candidate(). Lines that are asked for all at once wait for each other, so they are asked
-// for one after the other:
+// The lookups of a burst run beside the stages, some packets ahead of the packet whose flow is wanted: the
+// lines that a lookup prefetches arrive while the worker treats the packets in between. A lookup has the
+// steps of FlowTable: prefetch_tags(), first_candidate(), second_candidate(). Lines that are asked for all at
+// once wait for each other, so the steps are spread:
 //
-//   classify   packet i: its tags; in a long burst's last packets also guess() of the first ones
-//   track      packet i: guess() of i + 24, second_candidate() of i + 12
+//   classify   packet i: its tags. Beside a long burst's last packets: first_candidate() of the first ones.
+//   track      packet i: first_candidate() of i + 24, second_candidate() of i + 12.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace teal {
 
 class LookAhead {
  public:
-  // For the time of a burst, before it is classified.
+  // Made for one burst, before it is classified.
   LookAhead(Burst& burst, const FlowTable& table)
       : burst_(burst),
         table_(table),
@@ -26,11 +26,11 @@ class LookAhead {
 
   const FlowTable& table() const { return table_; }
 
-  // classify: packet i was classified.
+  // For classify, after packet i.
   void classified(uint32_t i) const {
     if (i >= first_beside_) first_candidate(burst_.packets[i - first_beside_]);
   }
-  // track: before the first step().
+  // For track, before the first step().
   void begin() const {
     if (first_beside_ == Burst::kCapacity)
       for (uint32_t i = 0; i < std::min(kFirstCandidateAhead, burst_.count); ++i)
@@ -38,17 +38,24 @@ class LookAhead {
     for (uint32_t i = 0; i < std::min(kSecondCandidateAhead, burst_.count); ++i)
       second_candidate(burst_.packets[i]);
   }
-  // track: with one packet after the other. (Behind the burst's last one there are decided ones: burst.h.)
+  // For track, before each packet in turn. (Rows past the burst's last are decided: burst.h.)
   void step(Packet& next) const {
     first_candidate((&next)[kFirstCandidateAhead]);
     second_candidate((&next)[kSecondCandidateAhead]);
   }
 
+  // For track, when a slot was emptied: candidates that name this slot are stale.
+  void forget(FlowIndex emptied) const {
+    for (Packet& packet : burst_.all()) {
+      if (packet.verdict.is_undecided() && packet.flow == emptied) packet.flow = kNoFlow;
+    }
+  }
+
  private:
-  // In packets. Farther ahead was slower: what came early was gone from the cache again.
+  // In packets. Farther ahead was slower: lines that came early had left the cache again.
   static constexpr uint32_t kFirstCandidateAhead = Burst::kMaxAhead,
                             kSecondCandidateAhead = kFirstCandidateAhead / 2;
-  static constexpr uint32_t kTagsAhead = 16;  // that a guess comes after prefetch_tags(), at least
+  static constexpr uint32_t kTagsAhead = 16;  // first_candidate() comes so many packets after prefetch_tags()
 
   void first_candidate(Packet& packet) const {
     if (packet.verdict.is_undecided()) packet.flow = table_.first_candidate(packet.location);
@@ -59,8 +66,8 @@ class LookAhead {
   }
 
   Burst& burst_;
-  const FlowTable table_;        // a copy, which no store into a packet may change
-  const uint32_t first_beside_;  // from this packet on, classified() guesses
+  const FlowTable table_;        // a copy: the compiler knows that no store into a packet changes it
+  const uint32_t first_beside_;  // from this packet on, classified() looks for first candidates
 };
 
 }  // namespace teal

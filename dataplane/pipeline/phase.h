@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of a flow as a table. No sequence numbers: RST and FIN only shorten the timeout, and later data
-// restores the flow, so a forged one costs nothing but a shorter patience. After both FINs, data takes back
-// that of its sender alone. After a RST, the client's data waits for the backend's answer as a new flow's
-// does: whether the backend had ever answered is no longer known.
+// The life of a flow as a table. A flow keeps no sequence numbers: RST and FIN only shorten the timeout, and
+// later data restores the flow. So a forged RST or FIN costs a live flow nothing but a shorter timeout. After
+// both FINs, data takes back the FIN of its own sender alone. After a RST, the client's data waits for the
+// backend's answer, as a new flow's does: the flow does not say whether the backend had ever answered.
 #pragma once
 
 #include <array>
@@ -38,7 +38,7 @@ inline constexpr FlowPhase kEmb = FlowPhase::kEmbryonic, kEst = FlowPhase::kEsta
 // clang-format off
 inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
                             static_cast<size_t>(FlowPhase::kCount)> kNext = {{
-  //                  client: quiet data  syn   fin   rst    backend: quiet data  syn   fin   rst
+  //                  client: ack   data  syn   fin   rst    backend: ack   data  syn   fin   rst
   /* embryonic   */         {{kEmb, kEmb, kEmb, kEmb, kRes,           kEst, kEst, kEst, kBFi, kRes}},
   /* established */         {{kEst, kEst, kEst, kCFi, kRes,           kEst, kEst, kEst, kBFi, kRes}},
   /* client fin  */         {{kCFi, kEst, kCFi, kCFi, kRes,           kCFi, kCFi, kCFi, kClo, kRes}},
@@ -50,20 +50,38 @@ inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
 // clang-format on
 }  // namespace phase_table
 
-// A SYN of a client on a closed or reset flow is not asked here: it begins a new flow (track.cc).
+// A SYN of a client on a closed or reset flow is not asked here: it begins a new flow (client_packet.cc).
 constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent event) {
   return phase_table::kNext[static_cast<size_t>(phase)]
                            [static_cast<size_t>(event) + (from_backend ? kEventsOfOneSide : 0)];
 }
 
-// Is the flow, in `phase` before it, proven by this event? TCP by the client's answer to the backend's
-// answer: a forged address is not sent that one, and has to guess that and when there is one (no sequence
-// numbers: a blind ACK behind it passes). UDP by the backend's, as many an exchange is one question and one
-// answer. Reset proves nothing, as it is reached without any answer too.
+// Whether this event assures a flow that was in `phase` before it. A TCP flow is assured by the client's
+// answer to the backend's answer. A client with a forged address does not get the backend's answer; it would
+// have to guess when there is one (Teal keeps no sequence numbers, so a blind ACK after that moment does
+// pass). A UDP flow is assured by the backend's answer, as many exchanges are one question and one answer.
+// Phase kReset shows no answer: a flow reaches it without one, too.
 constexpr bool assures(FlowPhase phase, bool udp, bool from_backend, FlowEvent event) {
   if (udp) return from_backend;
   return !from_backend && phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset &&
          event != FlowEvent::kSyn && event != FlowEvent::kRst;
+}
+
+// The state of a flow after a packet from one of its ends.
+inline FlowState next_state(const FlowState& before, bool from_backend, const PacketShape& packet,
+                            uint32_t now_tick) {
+  FlowState after = before;
+  const bool udp = packet.protocol == kProtocolUdp;
+  const FlowEvent event = tcp_event(packet);
+  // Only the backend's packets keep a UDP flow alive: a one-way sender cannot hold a backend for ever.
+  if (!udp || from_backend) after.tick = now_tick;
+  if (!udp) {
+    after.phase = next_phase(before.phase, from_backend, event);
+  } else if (from_backend) {
+    after.phase = FlowPhase::kEstablished;
+  }
+  if (assures(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnassured);
+  return after;
 }
 
 inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) {

@@ -8,9 +8,10 @@
 
 namespace teal {
 
-Resetter::Resetter(Tracker& tracker, Segment& segment, WorkerBlock& block, uint32_t workers,
-                   rte_mempool* pool, Burst& probes)
-    : tracker_(tracker),
+Resetter::Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segment, WorkerBlock& block,
+                   uint32_t workers, rte_mempool* pool, Burst& probes)
+    : flows_(flows),
+      last_hops_(last_hops),
       header_(segment.header()),
       block_(block),
       workers_(workers),
@@ -35,7 +36,7 @@ void Resetter::go_on(FlowIndex index, const Flow& flow, const Rules& rules, uint
 }
 
 void Resetter::end(FlowIndex index, const Flow& flow, const Rules& rules, Event why) {
-  tracker_.end_flow(index, flow, rules);
+  flows_.end(index, flow, rules);
   block_.count(why);
 }
 
@@ -44,15 +45,15 @@ void Resetter::probe_ends(FlowIndex index, const Flow& flow, const Rules& rules,
   state.phase = FlowPhase::kResetting;
   state.tick = now_tick;
   ++state.probes;
-  tracker_.set_state(index, state);
+  flows_.change(index, flow.state, state, rules);
 
   const BackendRule& backend = rules.ruleset.backends[flow.backend];
   const Socket client{flow.client, flow.client_port, kProtocolTcp};
   if ((state.flags & kFlowClientReset) == 0)
     send_probe(rules.ruleset.services[backend.service].vip, client,
-               tracker_.hop_to_client(state.last_hop, flow.client));
+               last_hops_.to_client(state.last_hop, flow.client));
   if ((state.flags & kFlowBackendReset) == 0)
-    send_probe(client, backend.socket, header_.next_hops[flow.backend].load(std::memory_order_relaxed));
+    send_probe(client, backend.socket, next_hop(header_, flow.backend));
 }
 
 // Without a way to the end, or a free mbuf, it is as if the probe was lost.

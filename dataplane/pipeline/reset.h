@@ -34,7 +34,8 @@
 #include <cstdint>
 
 #include "dataplane/pipeline/burst.h"
-#include "dataplane/pipeline/track.h"
+#include "dataplane/pipeline/hops.h"
+#include "dataplane/pipeline/worker_flows.h"
 #include "dataplane/shm/segment.h"
 
 struct rte_mempool;
@@ -82,8 +83,8 @@ class Resetter {
 
   // `workers` share the rate. Probes are made of mbufs of `pool` and become undecided rows of `probes`, with
   // a hop, whole but for their Ethernet addresses.
-  Resetter(Tracker& tracker, Segment& segment, WorkerBlock& block, uint32_t workers, rte_mempool* pool,
-           Burst& probes);
+  Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segment, WorkerBlock& block,
+           uint32_t workers, rte_mempool* pool, Burst& probes);
 
   // A live flow that is_to_be_reset(): ended at once where there is nobody to tell, else begun with, as far
   // as the rate allows.
@@ -97,7 +98,8 @@ class Resetter {
   void probe_ends(FlowIndex index, const Flow& flow, const Rules& rules, uint32_t now_tick);
   void send_probe(const Socket& source, const Socket& destination, uint64_t hop_word);
 
-  Tracker& tracker_;
+  WorkerFlows& flows_;
+  const LastHops& last_hops_;
   SegmentHeader& header_;
   WorkerBlock& block_;
   const uint32_t workers_;

@@ -18,7 +18,7 @@ uint32_t due_tick(const Flow& flow, const Rules& rules, uint32_t now_tick) {
 }  // namespace
 
 void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
-  const uint64_t buckets = tracker_.end_bucket() - tracker_.first_bucket();
+  const uint64_t buckets = flows_.end_bucket() - flows_.first_bucket();
   if (buckets == 0) return;
   const uint64_t pace = (now_tsc - swept_until_tsc_) / tsc_per_bucket_;
   if (pace == 0) return;
@@ -32,20 +32,20 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   for (uint64_t i = std::min<uint64_t>(pace, kMaxAtOnce); i > 0 && probes_have_room(); --i) {
     swept_until_tsc_ += tsc_per_bucket_;
     const uint64_t bucket = hand_;
-    if (++hand_ == tracker_.end_bucket()) hand_ = tracker_.first_bucket();
-    tracker_.table().prefetch_tags(hand_);
+    if (++hand_ == flows_.end_bucket()) hand_ = flows_.first_bucket();
+    flows_.table().prefetch_tags(hand_);
     if (looks_at_all()) {
       --all_are_due_;
-      tracker_.table().prefetch_entries(hand_);
+      flows_.table().prefetch_entries(hand_);
       look_into(bucket, rules, now_tsc, now_tick);
-    } else if (!is_before(now_tick, tracker_.table().due(bucket))) {
+    } else if (!is_before(now_tick, flows_.table().due(bucket))) {
       look_into(bucket, rules, now_tsc, now_tick);
     }
   }
 }
 
 void Sweeper::look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
-  FlowTable& table = tracker_.table();
+  FlowTable& table = flows_.table();
   uint32_t due = now_tick + kNever;
   table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
     treat(index, flow, rules, now_tsc, now_tick);
@@ -61,7 +61,7 @@ void Sweeper::treat(FlowIndex index, const Flow& flow, const Rules& rules, uint6
   if (flow.state.phase == FlowPhase::kResetting) {
     resetter_.go_on(index, flow, rules, now_tick);
   } else if (ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {
-    tracker_.end_flow(index, flow, rules);
+    flows_.end(index, flow, rules);
     block_.count(Event::k_flows_aged);
   } else if (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules)) {
     resetter_.begin(index, flow, rules, now_tsc, now_tick);

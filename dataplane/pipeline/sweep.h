@@ -15,7 +15,7 @@
 
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/reset.h"
-#include "dataplane/pipeline/track.h"
+#include "dataplane/pipeline/worker_flows.h"
 
 namespace teal {
 
@@ -25,13 +25,13 @@ class Sweeper {
   static constexpr uint32_t kMaxAtOnce = 256;             // buckets an iteration
 
   // What `resetter` has to send it puts into `probes`.
-  Sweeper(Tracker& tracker, Resetter& resetter, const Burst& probes, WorkerBlock& block, uint64_t tsc_hz)
-      : tracker_(tracker),
+  Sweeper(WorkerFlows& flows, Resetter& resetter, const Burst& probes, WorkerBlock& block, uint64_t tsc_hz)
+      : flows_(flows),
         resetter_(resetter),
         probes_(probes),
         block_(block),
-        hand_(tracker.first_bucket()),
-        tsc_per_bucket_(tsc_hz / std::clamp<uint64_t>(tracker.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
+        hand_(flows.first_bucket()),
+        tsc_per_bucket_(tsc_hz / std::clamp<uint64_t>(flows.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
 
   void sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
   // In the round after a start or a publication.
@@ -44,7 +44,7 @@ class Sweeper {
     return probes_.count + FlowTable::kSlots * Resetter::kProbesOfAFlow <= Burst::kCapacity;
   }
 
-  Tracker& tracker_;
+  WorkerFlows& flows_;
   Resetter& resetter_;
   const Burst& probes_;
   WorkerBlock& block_;

@@ -59,8 +59,8 @@ struct Options {
 
 class Chain {
  public:
-  explicit Chain(const Options& options)
-      : options_(options), segment_(open_segment(options)), tracker_(make_tracker()) {
+  explicit Chain(const Options& options) : options_(options), segment_(open_segment(options)) {
+    publish_ruleset();
     macs_.set(0, {{2, 0, 0, 0, 0, 2}});
     traits_.assign(RTE_MAX_ETHPORTS, {Hop::word_of(0, 0), 0, 3, false});
     buffers_.resize(kBuffers * kDataRoom);
@@ -98,7 +98,7 @@ class Chain {
     };
     receive();
     stage_done(kSource);
-    const LookAhead lookups(burst_, tracker_.table());
+    const LookAhead lookups(burst_, flows_.table());
     classify(burst_, rules_, traits_, lookups);
     stage_done(kClassify);
     tracker_.track(burst_, rules_, traits_, macs_, lookups, kNow);
@@ -124,7 +124,7 @@ class Chain {
     return std::move(opened->segment);
   }
 
-  Tracker make_tracker() {
+  void publish_ruleset() {
     RulesetInput plan;
     plan.timeouts = {3'000, 700'000, 30'000, 1'000, 6'000};
     const uint8_t protocol = options_.tcp ? kProtocolTcp : kProtocolUdp;
@@ -139,7 +139,6 @@ class Chain {
       segment_.header().next_hops[s].store(Hop{0, {{2, 0, 0, 0, 0, 1}}}.word());
     }
     if (!build_ruleset(plan, segment_.ruleset(0))) std::abort();
-    return Tracker(segment_, segment_.worker(0), 0, 1);
   }
 
   // A flow's client address is a permutation of its number.
@@ -174,10 +173,12 @@ class Chain {
       next_ = 0;
       run_burst(ignored);
       for (uint32_t i = 0; i < Burst::kCapacity; ++i) {
-        FlowState state = tracker_.table().state(burst_.packets[i].flow);
-        state.phase = FlowPhase::kEstablished;
-        state.flags &= static_cast<uint8_t>(~kFlowUnassured);
-        tracker_.set_state(burst_.packets[i].flow, state);
+        const FlowIndex flow = burst_.packets[i].flow;
+        const FlowState before = flows_.table().state(flow);
+        FlowState after = before;
+        after.phase = FlowPhase::kEstablished;
+        after.flags &= static_cast<uint8_t>(~kFlowUnassured);
+        flows_.change(flow, before, after, rules_);
       }
     }
     for (auto& by_service : templates_)
@@ -223,7 +224,10 @@ class Chain {
   const Options options_;
   std::string run_dir_;
   Segment segment_;
-  Tracker tracker_;
+  WorkerBlock& block_ = segment_.worker(0);
+  WorkerFlows flows_{segment_, block_, 0, 1};
+  LastHops last_hops_{segment_.header()};
+  Tracker tracker_{segment_.header(), block_, flows_, last_hops_};
   Rules rules_{segment_.ruleset(0), segment_.splits(0), 1};
   Burst burst_;
   PortMacs macs_;

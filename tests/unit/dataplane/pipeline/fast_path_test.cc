@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/pipeline/classify.h"
+#include "dataplane/pipeline/track.h"
 #include "dataplane/pipeline/translate.h"
 #include "tests/unit/dataplane/ring_ports.h"
 #include "tests/unit/dataplane/worker_fixture.h"
@@ -29,6 +30,17 @@ struct Outcome {
   }
 };
 
+// The stage, and what it works on, as a worker has them.
+struct TrackStage {
+  TrackStage(Segment& segment, WorkerBlock& block)
+      : flows(segment, block, 0, 1),
+        last_hops(segment.header()),
+        tracker(segment.header(), block, flows, last_hops) {}
+  WorkerFlows flows;
+  LastHops last_hops;
+  Tracker tracker;
+};
+
 class ExpressTwin : public SwitchTest {
  protected:
   static constexpr uint32_t kTuples = 60;
@@ -36,7 +48,7 @@ class ExpressTwin : public SwitchTest {
   void begin() {
     start({.flow_capacity = 200, .partitions = 1});
     stop_workers();
-    for (auto& tracker : trackers_) tracker = std::make_unique<Tracker>(segment(), block(), 0, 1);
+    for (auto& stage : stages_) stage = std::make_unique<TrackStage>(segment(), block());
     for (uint16_t wire = 0; wire < kWires; ++wire) {
       const uint16_t ethdev = RingPorts::get().ethdev(wire);
       traits_[ethdev] = {Hop::word_of(wire, 0), wire, wire == kBack ? kBackendSide : kClientSide, false};
@@ -95,10 +107,10 @@ class ExpressTwin : public SwitchTest {
     burst->count = static_cast<uint32_t>(packets.size());
     for (uint32_t i = 0; i < burst->count; ++i)
       burst->mbufs[i] = make_mbuf(packets[i].first, packets[i].second);
-    Tracker& tracker = *trackers_[static_cast<size_t>(way)];
-    const LookAhead lookups(*burst, tracker.table());
+    TrackStage& stage = *stages_[static_cast<size_t>(way)];
+    const LookAhead lookups(*burst, stage.flows.table());
     classify(*burst, rules(), traits_, lookups);
-    tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, lookups, now_tick_);
+    stage.tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, lookups, now_tick_);
     if (way == kShort) {
       for (const Packet& packet : burst->all())
         went_by_express_ += packet.verdict.kind() == Verdict::Kind::kForward;
@@ -137,7 +149,7 @@ class ExpressTwin : public SwitchTest {
  private:
   std::array<PortTraits, 64> traits_;
   PortMacs macs_;
-  std::unique_ptr<Tracker> trackers_[2];
+  std::unique_ptr<TrackStage> stages_[2];
 };
 
 TEST_F(ExpressTwin, ComesToTheSameAsTheLongWay) {

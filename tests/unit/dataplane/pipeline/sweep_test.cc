@@ -11,6 +11,7 @@
 #include "dataplane/pipeline/classify.h"
 #include "dataplane/pipeline/phase.h"
 #include "dataplane/pipeline/sweep.h"
+#include "dataplane/pipeline/track.h"
 #include "tests/unit/dataplane/ring_ports.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
@@ -28,10 +29,12 @@ class Sweep : public SwitchTest {
     stop_workers();
     now_tick_ = first_tick;
     now_tsc_ = uint64_t{first_tick} * tsc_per_tick();
-    tracker_ = std::make_unique<Tracker>(segment(), block(), 0, 1);
-    resetter_ =
-        std::make_unique<Resetter>(*tracker_, segment(), block(), 1, RingPorts::get().pool(), probes_);
-    sweeper_ = std::make_unique<Sweeper>(*tracker_, *resetter_, probes_, block(), header().tsc_hz);
+    flows_ = std::make_unique<WorkerFlows>(segment(), block(), 0, 1);
+    last_hops_ = std::make_unique<LastHops>(header());
+    tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_);
+    resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, segment(), block(), 1,
+                                           RingPorts::get().pool(), probes_);
+    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, probes_, block(), header().tsc_hz);
     for (uint16_t wire = 0; wire < kWires; ++wire)
       traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
                                                 wire == kBack ? kBackendSide : kClientSide, false};
@@ -40,7 +43,7 @@ class Sweep : public SwitchTest {
   void arrive(Wire wire, const Frame& frame) {
     burst_.count = 1;
     burst_.mbufs[0] = make_mbuf(wire, frame);
-    const LookAhead lookups(burst_, tracker_->table());
+    const LookAhead lookups(burst_, flows_->table());
     classify(burst_, rules(), traits_, lookups);
     tracker_->track(burst_, rules(), traits_, macs_, lookups, now_tick_);
     rte_pktmbuf_free(burst_.mbufs[0]);
@@ -72,6 +75,8 @@ class Sweep : public SwitchTest {
   std::array<PortTraits, 64> traits_;
   PortMacs macs_;
   Burst burst_{}, probes_{};
+  std::unique_ptr<WorkerFlows> flows_;
+  std::unique_ptr<LastHops> last_hops_;
   std::unique_ptr<Tracker> tracker_;
   std::unique_ptr<Resetter> resetter_;
   std::unique_ptr<Sweeper> sweeper_;

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/client_packet.h"
+
+#include <utility>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/pipeline/choose.h"
+
+namespace teal {
+namespace {
+
+bool begins_tcp(const PacketShape& packet) {
+  return (packet.tcp_flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
+}
+
+// Whether the service cuts UDP flows at a flip and this flow is older than the flip away from its colour.
+bool is_cut(const FlowTable& table, FlowIndex flow, const FlowState& state, uint16_t service,
+            const Rules& rules) {
+  if ((rules.ruleset.services[service].flags & kUdpCut) == 0) return false;
+  const TrafficSplit& split = rules.splits.services[service];
+  return state.colour() != split.active && is_older(table.birth_generation(flow), split.flip_generation);
+}
+
+// Whether the flow is over for its client, so that this packet begins another: a SYN on a flow that is
+// closing or that Teal resets.
+bool begins_again(const PacketShape& packet, const FlowState& state) {
+  return begins_tcp(packet) && (is_closing(state.phase) || state.phase == FlowPhase::kResetting);
+}
+
+}  // namespace
+
+Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+  if (packet.flow != kNoFlow) {
+    const FlowState state = flows_.table().state(packet.flow);
+    if (begins_again(packet.shape, state)) {
+      end_flow(packet, Event::k_flows_replaced);
+    } else if (packet.shape.protocol == kProtocolUdp &&
+               is_cut(flows_.table(), packet.flow, state, packet.key.service, rules)) {
+      end_flow(packet, Event::k_flows_cut);
+    } else {
+      return follow_flow(packet, rules, hop_back, now_tick);
+    }
+  }
+  return begin_flow(packet, rules, hop_back, now_tick);
+}
+
+Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+  const FlowTable& table = flows_.table();
+  packet.backend = table.backend(packet.flow);
+  if (is_reset_by_teal(table.state(packet.flow))) [[unlikely]] {
+    const Verdict verdict = reset_answers_.answer(packet, false, hop_back, rules, now_tick);
+    if ((packet.shape.tcp_flags & kTcpRst) == 0) return verdict;
+  }
+  const FlowState before = table.state(packet.flow);
+  FlowState after = next_state(before, false, packet.shape, now_tick);
+  if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoId) after.last_hop = last_hop;
+  flows_.change(packet.flow, before, after, rules);
+  return leave_to_backend(packet, before.colour());
+}
+
+// Admits the packet, chooses a colour and a backend, and inserts the flow. If no entry can be made, the
+// packet goes to the chosen backend all the same; it counts as the active colour's.
+Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+  const FlowKey& key = packet.key;
+  const bool udp = packet.shape.protocol == kProtocolUdp;
+  const bool midstream = !udp && !begins_tcp(packet.shape);
+
+  const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
+  const Colour colour =
+      choose_new_colour(rules.splits.services[key.service], choice, midstream, insert_failures_, now_tick);
+  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
+  if (backend == kNoId) return Verdict::drop(DropReason::k_no_backend);
+  if (client_is_on_link(header_, key.client, backend, rules))
+    return Verdict::drop(DropReason::k_client_on_backend_link);
+  packet.backend = backend;
+
+  // A RST ends the connection that it is about: there is nothing to remember.
+  const Colour active = rules.splits.services[key.service].active;
+  if (packet.shape.tcp_flags & kTcpRst) return leave_to_backend(packet, active);
+  if (flows_.is_embryonic_quota_used_up()) {
+    note_insert_failure(Event::k_embryonic_quota, hop_back, now_tick);
+    return leave_to_backend(packet, active);
+  }
+  FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_back)};
+  state.flags =
+      static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) | (midstream ? kFlowMidstream : 0) |
+                           (udp ? kFlowUdp : 0) | kFlowUnassured);
+  packet.flow = flows_.begin(packet.location, key, backend, state, rules);
+  if (packet.flow == kNoFlow) {
+    note_insert_failure(Event::k_table_full, hop_back, now_tick);
+    return leave_to_backend(packet, active);
+  }
+  ServiceColourCounters& counters = block_.services[key.service][static_cast<int>(colour)];
+  counters.new_flows.add(1);
+  if (midstream) {
+    counters.midstream.add(1);
+    block_.count(Event::k_flows_midstream);
+  } else {
+    block_.count(Event::k_flows_created);
+    // Pairs with PublicationWriter::acknowledge(). This counter proves promise 2.
+    if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed))
+      block_.count(Event::k_wrong_colour_flows);
+  }
+  return leave_to_backend(packet, colour);
+}
+
+Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as) {
+  block_.services[packet.key.service][static_cast<int>(counted_as)].count(Direction::kToBackend,
+                                                                          rte_pktmbuf_pkt_len(packet.mbuf));
+  return leave_by(packet, next_hop(header_, packet.backend));
+}
+
+void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick) {
+  insert_failures_.note(why, now_tick);
+  last_hops_.note_stateless_client(hop_back);
+}
+
+// The packet begins another flow in place of this one.
+void ClientPackets::end_flow(Packet& packet, Event why) {
+  flows_.end(std::exchange(packet.flow, kNoFlow), packet.location);
+  block_.count(why);
+}
+
+}  // namespace teal

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/hops.h"
+#include "dataplane/pipeline/insert_failures.h"
+#include "dataplane/pipeline/reset_answer.h"
+#include "dataplane/pipeline/worker_flows.h"
+
+namespace teal {
+
+// Slow path of a packet from a client to a VIP. It goes to the backend of its flow, and begins the flow if
+// there is none.
+class ClientPackets {
+ public:
+  ClientPackets(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
+                InsertFailures& insert_failures, ResetAnswers& reset_answers)
+      : header_(header),
+        block_(block),
+        flows_(flows),
+        last_hops_(last_hops),
+        insert_failures_(insert_failures),
+        reset_answers_(reset_answers) {}
+
+  // `packet.flow` is the packet's flow or kNoFlow, `hop_back` the hop that the packet came by. Sets the
+  // packet's flow, backend and hop; or its verdict is a drop.
+  Verdict track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+
+ private:
+  Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+  Verdict follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+  Verdict leave_to_backend(Packet& packet, Colour counted_as);
+  void note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick);
+  void end_flow(Packet& packet, Event why);
+
+  SegmentHeader& header_;
+  WorkerBlock& block_;
+  WorkerFlows& flows_;
+  LastHops& last_hops_;
+  InsertFailures& insert_failures_;
+  ResetAnswers& reset_answers_;
+};
+
+}  // namespace teal

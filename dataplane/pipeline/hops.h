@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The hops that packets leave by. A packet to a backend leaves by the backend's next hop, which teald keeps
+// up to date. A packet to a client leaves by the flow's last hop: the hop that the client's latest packet
+// came by.
+#pragma once
+
+#include <array>
+
+#include "dataplane/pipeline/burst.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+// The hop back to the sender of a frame that came in by this port.
+inline uint64_t arrival_hop(const PortTraits& port, const uint8_t* frame) {
+  uint64_t from_last_words;  // of the destination MAC; behind them the source MAC, whole
+  std::memcpy(&from_last_words, frame + 4, 8);
+  return port.hop_prefix | from_last_words >> 16;
+}
+
+// Hop::kNone while the kernel does not know the backend's neighbour.
+inline uint64_t next_hop(const SegmentHeader& header, uint16_t backend) {
+  return header.next_hops[backend].load(std::memory_order_relaxed);
+}
+
+// Sends a packet on by a hop: undecided, for translate(); or a drop if there is no hop.
+inline Verdict leave_by(Packet& packet, uint64_t hop_word) {
+  packet.hop = hop_word;
+  return hop_word == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
+}
+
+// Whether a client is in the same subnet as a backend. The backend would answer it directly, past Teal.
+inline bool client_is_on_link(const SegmentHeader& header, const IpAddress& client, uint16_t backend,
+                              const Rules& rules) {
+  const uint8_t bits = header.on_link_prefix_bits[backend].load(std::memory_order_relaxed);
+  return bits != 0 && same_prefix(client, rules.ruleset.backends[backend].socket.address, bits);
+}
+
+// The segment's table of last hops. All workers share the table; each has a small cache in front of it.
+class LastHops {
+ public:
+  explicit LastHops(SegmentHeader& header) : header_(header) { cached_words_.fill(Hop::kNone); }
+
+  // The id of a hop, which a flow's entry keeps. kNoId if the segment's table is full.
+  uint16_t id_of(uint64_t hop_word) {
+    const uint32_t row = scale(hop_word * kMixA, kRows);
+    if (cached_words_[row] != hop_word) {
+      const std::optional<uint16_t> id = last_hop_id(header_, Hop::from_word(hop_word));
+      if (!id) return kNoId;
+      cached_words_[row] = hop_word;
+      cached_ids_[row] = *id;
+    }
+    return cached_ids_[row];
+  }
+  // Hop::kNone for kNoId.
+  uint64_t word_of(uint16_t id) const {
+    return id == kNoId ? Hop::kNone : header_.last_hops[id].load(std::memory_order_relaxed);
+  }
+
+  // The hop to a flow's client, whose last hop has this id. Where there is none: the client side's default
+  // hop, else the hop that the latest client without an entry came by. Hop::kNone if there is none of these.
+  uint64_t to_client(uint16_t id, const IpAddress& client) const {
+    if (const uint64_t word = word_of(id); word != Hop::kNone) return word;
+    const uint64_t word = header_.client_default_hops[client.is_v4() ? 0 : 1].load(std::memory_order_relaxed);
+    return word != Hop::kNone ? word : latest_stateless_;
+  }
+  void note_stateless_client(uint64_t hop_word) { latest_stateless_ = hop_word; }
+
+ private:
+  static constexpr uint32_t kRows = 256;
+  SegmentHeader& header_;
+  uint64_t latest_stateless_ = Hop::kNone;
+  std::array<uint64_t, kRows> cached_words_;
+  std::array<uint16_t, kRows> cached_ids_;
+};
+
+}  // namespace teal

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/reply.h"
+
+#include <rte_mbuf.h>
+
+namespace teal {
+
+Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
+  const FlowIndex flow = packet.flow;
+  if (flow == kNoFlow) return stateless_.forward_reply(packet, rules, now_tick);
+
+  const FlowTable& table = flows_.table();
+  const uint16_t backend = table.backend(flow);
+  if (backend == packet.backend) {
+    if (is_reset_by_teal(table.state(flow))) [[unlikely]] {
+      const Verdict verdict =
+          reset_answers_.answer(packet, true, next_hop(header_, backend), rules, now_tick);
+      if ((packet.shape.tcp_flags & kTcpRst) == 0) return verdict;
+    }
+    const FlowState before = table.state(flow);
+    flows_.change(flow, before, next_state(before, true, packet.shape, now_tick), rules);
+  } else if (packet.shape.protocol == kProtocolTcp) {
+    return Verdict::drop(DropReason::k_stale_backend);
+  }
+  const FlowState state = table.state(flow);
+  block_.services[packet.key.service][static_cast<int>(state.colour())].count(
+      Direction::kToClient, rte_pktmbuf_pkt_len(packet.mbuf));
+  return leave_by(packet, last_hops_.to_client(state.last_hop, packet.key.client));
+}
+
+}  // namespace teal

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/slow_path.h"
+
+namespace teal {
+
+Verdict SlowPath::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+  switch (packet.role) {
+    case Role::kToVip:
+      return client_packets_.track(packet, rules, hop_back, now_tick);
+    case Role::kFromBackend:
+      return replies_.track(packet, rules, now_tick);
+    case Role::kIcmpToVip:
+    case Role::kIcmpFromBackend:
+      return icmp_errors_.track(packet, rules, now_tick);
+    case Role::kOfResetFlow:  // ResetAnswers alone gives this role
+      break;
+  }
+  return packet.verdict;
+}
+
+}  // namespace teal

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Slow path: every packet of a service that the fast path does not take. Each role of a packet has a room:
+//
+//   to a VIP         client_packet  may begin a flow, or change the flow's state
+//   from a backend   reply          may change the flow's state
+//   ICMP error       icmp_error     changes no state
+//
+// Two rooms serve the others: reset_answer if Teal resets the packet's flow, stateless if there is no entry.
+#pragma once
+
+#include "dataplane/pipeline/client_packet.h"
+#include "dataplane/pipeline/icmp_error.h"
+#include "dataplane/pipeline/insert_failures.h"
+#include "dataplane/pipeline/reply.h"
+#include "dataplane/pipeline/reset_answer.h"
+#include "dataplane/pipeline/stateless.h"
+
+namespace teal {
+
+class SlowPath {
+ public:
+  SlowPath(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops)
+      : insert_failures_(block),
+        stateless_(header, block, flows, last_hops, insert_failures_),
+        reset_answers_(block, flows),
+        client_packets_(header, block, flows, last_hops, insert_failures_, reset_answers_),
+        replies_(header, block, flows, last_hops, stateless_, reset_answers_),
+        icmp_errors_(header, block, flows, last_hops, stateless_) {}
+  SlowPath(const SlowPath&) = delete;  // the rooms refer to each other
+  SlowPath& operator=(const SlowPath&) = delete;
+
+  // Decides about an undecided packet, or leaves it to translate(): then the packet has a backend and a hop.
+  // `packet.flow` is the packet's flow or kNoFlow, `hop_back` the hop that the packet came by.
+  [[gnu::noinline]] Verdict track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+
+ private:
+  InsertFailures insert_failures_;
+  Stateless stateless_;
+  ResetAnswers reset_answers_;
+  ClientPackets client_packets_;
+  Replies replies_;
+  IcmpErrors icmp_errors_;
+};
+
+}  // namespace teal

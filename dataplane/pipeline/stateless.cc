@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/stateless.h"
+
+#include "dataplane/pipeline/choose.h"
+
+namespace teal {
+
+Verdict Stateless::forward_reply(Packet& packet, const Rules& rules, uint32_t now_tick) {
+  if (!may_be_of_backend(packet, rules, now_tick)) return Verdict::punt();
+  block_.count(Event::k_stateless);
+  return leave_by(packet, last_hops_.to_client(kNoId, packet.key.client));
+}
+
+bool Stateless::may_be_of_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
+  if (!may_be_stateless(packet.shape.protocol, rules, now_tick)) return false;
+  const uint16_t backend = packet.backend;
+  const ServiceRule& service = rules.ruleset.services[packet.key.service];
+  const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
+  return (choose_backend(rules.ruleset, service, Colour::kBlue, choice) == backend ||
+          choose_backend(rules.ruleset, service, Colour::kGreen, choice) == backend) &&
+         !client_is_on_link(header_, packet.key.client, backend, rules);
+}
+
+uint16_t Stateless::backend_of_client(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
+  const uint8_t protocol = packet.shape.protocol;
+  if (!may_be_stateless(protocol, rules, now_tick)) return kNoId;
+  const FlowKey& key = packet.key;
+  const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
+  const Colour colour = choose_new_colour(rules.splits.services[key.service], choice,
+                                          protocol == kProtocolTcp, insert_failures_, now_tick);
+  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
+  return backend == kNoId || client_is_on_link(header_, key.client, backend, rules) ? kNoId : backend;
+}
+
+// Whether this worker may still have flows without an entry. Such a flow is over, at the latest, when an
+// established flow's timeout has passed since the latest failure.
+bool Stateless::may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const {
+  const Timeouts& timeouts = rules.ruleset.timeouts;
+  return insert_failures_.within(
+      protocol == kProtocolUdp ? timeouts.udp_established : timeouts.tcp_established, now_tick);
+}
+
+}  // namespace teal

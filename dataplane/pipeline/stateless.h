@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packets of flows that have no entry. When an entry cannot be made, because both its buckets are full or the
+// embryonic quota is used up, the client's packets are forwarded all the same, each by the choice for a new
+// flow (choose.h). That choice is a pure function of the flow key and the rules, so all packets of the flow
+// reach the same backend until a flip or a reload changes the rules.
+//
+// The packets that come back find no entry either. They are taken for a stateless flow's only where this
+// worker has lately failed to make an entry and where the choice names the backend that they are about.
+#pragma once
+
+#include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/hops.h"
+#include "dataplane/pipeline/insert_failures.h"
+#include "dataplane/pipeline/worker_flows.h"
+
+namespace teal {
+
+class Stateless {
+ public:
+  Stateless(SegmentHeader& header, WorkerBlock& block, const WorkerFlows& flows, const LastHops& last_hops,
+            const InsertFailures& insert_failures)
+      : header_(header),
+        block_(block),
+        flows_(flows),
+        last_hops_(last_hops),
+        insert_failures_(insert_failures) {}
+
+  // Forwards a backend's packet to the client of a stateless flow, or punts it: most likely it is about
+  // somebody's own traffic with the backend.
+  Verdict forward_reply(Packet& packet, const Rules& rules, uint32_t now_tick);
+
+  // Whether a packet of the backend's side, about `packet.backend`, may be about a stateless flow: this
+  // worker would have sent the client's packet to this very backend, under one colour or the other. Never if
+  // the client is on the backend's own link: this host is on it, and its own health checks stay its own.
+  bool may_be_of_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+
+  // The backend that gets the next packet of a stateless flow's client. kNoId: none, as nothing says that
+  // there is such a flow.
+  uint16_t backend_of_client(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+
+ private:
+  bool may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const;
+
+  SegmentHeader& header_;
+  WorkerBlock& block_;
+  const WorkerFlows& flows_;
+  const LastHops& last_hops_;
+  const InsertFailures& insert_failures_;
+};
+
+}  // namespace teal

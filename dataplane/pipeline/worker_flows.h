@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The flows that one worker owns. Every flow begins, changes and ends here, so that three records agree:
+//
+//   flow table  the entry itself
+//   ledger      how many flows each backend and colour has, and how many are not assured
+//   due tick    when the sweep has to look into the entry's bucket again (sweep.h)
+//
+// One exception: the fast path refreshes a flow's idle timer in the table alone. That changes no count, and
+// it only postpones the end of the flow.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "dataplane/pipeline/phase.h"
+#include "dataplane/shm/flow_ledger.h"
+#include "dataplane/shm/rules.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+class WorkerFlows {
+ public:
+  // Worker `worker` of `workers`, whose counters are `block`.
+  WorkerFlows(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
+
+  FlowTable& table() { return table_; }
+  const FlowTable& table() const { return table_; }
+  // The worker's part of the table: [first_bucket, end_bucket).
+  uint64_t first_bucket() const { return first_bucket_; }
+  uint64_t end_bucket() const { return end_bucket_; }
+
+  // Flows that are not assured take a quarter of the worker's slots at most, so that a SYN flood leaves room.
+  bool is_embryonic_quota_used_up() const { return ledger_.embryonic() >= embryonic_quota_; }
+
+  // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its buckets are
+  // full.
+  FlowIndex begin(const FlowTable::Location& location, const FlowKey& key, uint16_t backend,
+                  const FlowState& state, const Rules& rules) {
+    const FlowIndex flow =
+        table_.insert(location, key, backend, static_cast<uint32_t>(rules.generation), state);
+    if (flow == kNoFlow) return kNoFlow;
+    table_.bring_forward(flow, end_tick(state, rules));
+    ledger_.added(backend, state);
+    return flow;
+  }
+
+  // Changes a flow's state from `before`, which is its present state.
+  void change(FlowIndex flow, const FlowState& before, const FlowState& after, const Rules& rules) {
+    // By one comparison of the whole word. No change leaves the line clean.
+    if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;
+    table_.set_state(flow, after);
+    table_.bring_forward(flow, end_tick(after, rules));  // it may end earlier than the sweep knows
+    ledger_.moved(table_.backend(flow), before, after);
+  }
+
+  // Removes a flow. The second form is for callers that do not know the flow's location.
+  void end(FlowIndex flow, const FlowTable::Location& location);
+  void end(FlowIndex index, const Flow& flow, const Rules& rules);
+
+ private:
+  static uint32_t end_tick(const FlowState& state, const Rules& rules) {
+    return state.tick + timeout_ticks(rules.ruleset.timeouts, state);
+  }
+
+  FlowTable table_;
+  FlowLedger ledger_;
+  const uint64_t first_bucket_, end_bucket_;
+  const uint64_t embryonic_quota_;  // slots
+};
+
+}  // namespace teal
