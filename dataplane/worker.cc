@@ -13,7 +13,7 @@ namespace teal {
 
 // A packet's way. Each stage takes the whole burst and skips the packets whose verdict an earlier stage has
 // decided.
-void Worker::forward(const Rules& rules) {
+void Worker::forward(const Rules& rules, uint32_t now_tick) {
   const LookAhead lookups(burst_, flows_.table());
 
   // Parse each packet and name its flow, or punt or drop what belongs to no flow.
@@ -26,7 +26,7 @@ void Worker::forward(const Rules& rules) {
 
   // Find each packet's flow, and the backend and hop that follow from it. Fast path: the packet of a steady
   // flow is translated at once. Slow path: all others; such a packet may begin, change or end a flow.
-  const uint32_t left = tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick_);
+  const uint32_t left = tracker_.track(burst_, rules, traits_, macs_, lookups, now_tick);
   timers_.done(Stage::k_track);
 
   // Rewrite the packets of the slow path for their hop.
@@ -37,9 +37,7 @@ void Worker::forward(const Rules& rules) {
   dispatch();
 }
 
-uint32_t Worker::iterate() {
-  const uint64_t began = rte_rdtsc();
-  now_tick_ = tick_at(began);
+uint32_t Worker::iterate(const Time& now) {
   uint32_t packets = 0;
   timers_.begin(sweeper_.looks_at_all());
   for (const PortQueue queue : receive_queues_) {
@@ -48,32 +46,20 @@ uint32_t Worker::iterate() {
     timers_.done(Stage::k_receive);
     if (burst_.count == 0) continue;
     packets += burst_.count;
-    forward(load_rules());
+    forward(load_rules(), now.tick);
   }
   shared_.handover.take(burst_, index_);
   if (burst_.count != 0) {
     packets += burst_.count;
-    forward(load_rules());
+    forward(load_rules(), now.tick);
   }
   if (index_ == 0) packets += relay();
   timers_.done(Stage::k_rest);
-  packets += sweep(began);
+  packets += sweep(now);
   timers_.done(Stage::k_sweep);
   publication_.quiescent();
   timers_.done(Stage::k_rest);
-
-  const uint64_t spent = rte_rdtsc() - began;
-  if (packets != 0) block_.status.busy_tsc.add(spent);
   return packets;
-}
-
-// Once a second the clock is set by CLOCK_MONOTONIC, which teald's times of flips are in.
-uint32_t Worker::tick_at(uint64_t tsc) {
-  if (tsc - clock_set_tsc_ > shared_.segment.header().tsc_hz) {
-    clock_.reanchor();
-    clock_set_tsc_ = tsc;
-  }
-  return clock_.ticks(tsc);
 }
 
 // Once per burst, so that a flip waits for one burst and not for those of all queues (a transmit kick alone
@@ -85,17 +71,22 @@ Rules Worker::load_rules() {
           word.generation};
 }
 
+// The end of an iteration is the beginning of the next one, so a busy worker reads the TSC once an iteration.
 void Worker::run() {
+  WorkerClock clock(shared_.segment.header().tsc_hz);
   uint64_t began = rte_rdtsc();
   while (!shared_.stop.load(std::memory_order_relaxed)) {
-    if (iterate() != 0) {
+    const uint32_t packets = iterate(clock.at(began));
+    uint64_t ended = rte_rdtsc();
+    if (packets != 0) {
+      block_.status.busy_tsc.add(ended - began);
       idle_.had_work();
-    } else if (const uint32_t microseconds = idle_.next_sleep_us(); microseconds != 0) {
-      sleep(microseconds);
+    } else {
+      if (const uint32_t microseconds = idle_.next_sleep_us(); microseconds != 0) sleep(microseconds);
+      ended = rte_rdtsc();  // not part of the next iteration: it may be a busy one
     }
-    const uint64_t now = rte_rdtsc();
-    block_.status.total_tsc.add(now - began);
-    began = now;
+    block_.status.total_tsc.add(ended - began);
+    began = ended;
   }
   timers_.tell(index_, shared_.segment.header().tsc_hz);
 }
@@ -162,9 +153,9 @@ void Worker::transmit(Transmit& out) {
 
 // Ageing and resets. Also where a worker without packets adopts what is published. The probes of flows that
 // are reset leave by dispatch(), as all packets do.
-uint32_t Worker::sweep(uint64_t now_tsc) {
+uint32_t Worker::sweep(const Time& now) {
   burst_.count = 0;
-  sweeper_.sweep(load_rules(), now_tsc, now_tick_);
+  sweeper_.sweep(load_rules(), now.tsc, now.tick);
   if (burst_.count == 0) return 0;
   address(burst_, macs_);
   dispatch();
@@ -206,7 +197,6 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       index_(index),
       block_(shared.segment.worker(index)),
       publication_(shared.segment, index),
-      clock_(shared.segment.header().tsc_hz),
       flows_(shared.segment, block_, index, shared.handover.workers()),
       last_hops_(shared.segment.header()),
       tracker_(shared.segment.header(), block_, flows_, last_hops_),

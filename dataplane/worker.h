@@ -20,8 +20,8 @@
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
 #include "dataplane/shm/segment.h"
-#include "dataplane/shm/tsc_clock.h"
 #include "dataplane/stage_timers.h"
+#include "dataplane/worker_clock.h"
 
 struct rte_mempool;
 
@@ -42,11 +42,12 @@ class Worker {
  public:
   Worker(WorkerContext& shared, uint32_t index);
 
-  // Until shared.stop.
+  // Iterates until shared.stop. Only this function reads the time.
   void run();
 
-  // One poll of all queues, the ring and the sweep. Returns how many packets it had or made.
-  uint32_t iterate();
+  // Polls all queues and the handover ring once, and sweeps. `now` never goes back. Returns how many packets
+  // the worker received or made.
+  uint32_t iterate(const Time& now);
 
  private:
   struct Transmit {
@@ -55,23 +56,20 @@ class Worker {
     std::array<rte_mbuf*, Burst::kCapacity> mbufs;
   };
 
-  uint32_t tick_at(uint64_t tsc);
   Rules load_rules();
   void receive(PortQueue queue);
-  void forward(const Rules& rules);
+  void forward(const Rules& rules, uint32_t now_tick);
   void dispatch();
   void transmit(Transmit& out);
   void punt_packets();
   uint32_t relay();
-  uint32_t sweep(uint64_t now_tsc);
+  uint32_t sweep(const Time& now);
   void sleep(uint32_t microseconds);
 
   WorkerContext& shared_;
   const uint32_t index_;
   WorkerBlock& block_;
   PublicationReader publication_;
-  TickClock clock_;
-  uint64_t clock_set_tsc_ = 0;
   Burst burst_;
   WorkerFlows flows_;
   LastHops last_hops_;
@@ -85,7 +83,6 @@ class Worker {
   std::vector<uint16_t> port_ids_;
   std::vector<PortQueue> receive_queues_;
   std::array<Transmit, kMaxPorts> transmits_;  // by port id
-  uint32_t now_tick_ = 0;
 };
 
 }  // namespace teal

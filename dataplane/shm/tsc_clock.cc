@@ -17,15 +17,11 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-struct Instant {
-  uint64_t tsc;
-  uint64_t ns;
-};
+}  // namespace
 
-// Both clocks at one moment. Of several readings the quickest is kept: an interrupt or a preemption between
-// the clocks spoils one.
-Instant now() {
-  Instant best{};
+// Keeps the quickest of several readings: an interrupt or a preemption between the clocks spoils one.
+ClockReading read_clocks() {
+  ClockReading best;
   uint64_t least = ~uint64_t{0};
   for (int tries = 0; tries < 8; ++tries) {
     const uint64_t before = __rdtsc();
@@ -38,15 +34,13 @@ Instant now() {
   return best;
 }
 
-}  // namespace
-
 uint64_t measure_tsc_hz() {
-  const Instant start = now();
+  const ClockReading start = read_clocks();
   const timespec pause{.tv_sec = 0, .tv_nsec = 20'000'000};
   nanosleep(&pause, nullptr);
-  const Instant end = now();
+  const ClockReading end = read_clocks();
   return static_cast<uint64_t>(static_cast<Uint128>(end.tsc - start.tsc) * 1'000'000'000 /
-                               (end.ns - start.ns));
+                               (end.monotonic_ns - start.monotonic_ns));
 }
 
 uint32_t now_ticks() {
@@ -54,24 +48,22 @@ uint32_t now_ticks() {
   return ticks == 0 ? 1 : ticks;
 }
 
-TickClock::TickClock(uint64_t tsc_hz)
+TickClock::TickClock(uint64_t tsc_hz, const ClockReading& now)
     : tsc_hz_(tsc_hz),
       ticks_per_tsc_(static_cast<uint64_t>((static_cast<Uint128>(1'000'000'000 / kTickNs) << 64) / tsc_hz)) {
-  reanchor();
+  reanchor(now);
 }
 
-void TickClock::reanchor() {
-  const Instant instant = now();
-  const uint64_t ticks = instant.ns / kTickNs;
-  const uint64_t into_tick_ns = instant.ns % kTickNs;
+void TickClock::reanchor(const ClockReading& now) {
+  const uint64_t ticks = now.monotonic_ns / kTickNs;
+  const uint64_t into_tick_ns = now.monotonic_ns % kTickNs;
   if (anchor_ticks_ != 0) {
-    const uint64_t since = instant.tsc - anchor_tsc_;
+    const uint64_t since = now.tsc - anchor_tsc_;
     floor_ = std::max(
         floor_, anchor_ticks_ + static_cast<uint64_t>((static_cast<Uint128>(since) * ticks_per_tsc_) >> 64));
   }
   anchor_ticks_ = ticks;
-  anchor_tsc_ =
-      instant.tsc - static_cast<uint64_t>(static_cast<Uint128>(into_tick_ns) * tsc_hz_ / 1'000'000'000);
+  anchor_tsc_ = now.tsc - static_cast<uint64_t>(static_cast<Uint128>(into_tick_ns) * tsc_hz_ / 1'000'000'000);
 }
 
 }  // namespace teal

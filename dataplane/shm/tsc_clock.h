@@ -17,15 +17,22 @@ uint64_t measure_tsc_hz();
 // CLOCK_MONOTONIC in ticks of kTickNs, never 0. A system call, or nearly: workers have a TickClock.
 uint32_t now_ticks();
 
+// The TSC and CLOCK_MONOTONIC at one moment.
+struct ClockReading {
+  uint64_t tsc = 0;
+  uint64_t monotonic_ns = 0;
+};
+ClockReading read_clocks();
+
 // Coarse time (ruleset.h: kTickNs) for a worker that has read the TSC anyway: the same ticks as now_ticks(),
-// never 0, never backwards. Measured at start, the frequency is some ppm off and CLOCK_MONOTONIC is slewed by
-// up to 500 ppm, so reanchor() is called now and then: once a second keeps it within 0.5 ms of
-// CLOCK_MONOTONIC. One thread each.
+// never 0, never backwards. The measured frequency is some ppm off, and CLOCK_MONOTONIC is slewed by up to
+// 500 ppm. So reanchor() is called now and then: once a second keeps the ticks within 0.5 ms of
+// CLOCK_MONOTONIC. Not thread-safe: each worker has its own. The clock itself reads no time.
 class TickClock {
  public:
-  explicit TickClock(uint64_t tsc_hz);
+  TickClock(uint64_t tsc_hz, const ClockReading& now);
 
-  // A TSC value read since the last reanchor(); an earlier one counts as that moment.
+  // The tick at a TSC value that was read since the last reanchor(). An earlier value counts as that moment.
   uint32_t ticks(uint64_t tsc) const {
     const auto since = static_cast<int64_t>(tsc - anchor_tsc_);
     const uint64_t passed =
@@ -35,7 +42,7 @@ class TickClock {
     return not_zero(anchor_ticks_ + passed < floor_ ? floor_ : anchor_ticks_ + passed);
   }
 
-  void reanchor();
+  void reanchor(const ClockReading& now);
 
  private:
   static uint32_t not_zero(uint64_t ticks) {

@@ -9,7 +9,7 @@
 namespace teal::test {
 namespace {
 
-class HandoverTest : public SwitchTest, public testing::WithParamInterface<uint32_t> {
+class HandoverTest : public WorkerTest, public testing::WithParamInterface<uint32_t> {
  protected:
   uint32_t owner_of(const Client& who, uint32_t workers) {
     const FlowTable table = segment().flow_table();
@@ -72,8 +72,8 @@ TEST_P(HandoverTest, TheOwnerGoesByItsOwnGeneration) {
   start({.workers = workers});
   const Client who = client_of(1, workers);
   inject(kFront, from_client(who, kSyn), 0);
-  worker(0).iterate();  // in the ring of worker 1, under generation 1
-  point_target(kWeb, Colour::kGreen);
+  iterate(0);  // in the ring of worker 1, under generation 1
+  point_split(kWeb, Colour::kGreen);
   const uint64_t generation = publish_splits();
   settle();
   const auto sent = collect();
@@ -88,14 +88,14 @@ TEST_F(HandoverOfTwo, FullRingDropsCountsAndNeverWaits) {
   constexpr uint32_t kPackets = Handover::kRingEntries + 500;
   for (uint32_t i = 0; i < kPackets; ++i) {
     inject(kFront, from_client(who, kSyn), 0);
-    if (i % 64 == 63) worker(0).iterate();
+    if (i % 64 == 63) iterate(0);
   }
-  while (worker(0).iterate() != 0) {
+  while (iterate(0) != 0) {
   }
   EXPECT_EQ(count(DropReason::k_handover_full), 501u);  // a ring of 2,048 holds one less
   EXPECT_EQ(count(Event::k_handed_over), kPackets - 501);
   uint64_t arrived = 0;
-  while (worker(1).iterate() != 0) arrived += collect().size();
+  while (iterate(1) != 0) arrived += collect().size();
   EXPECT_EQ(arrived, kPackets - 501);
 }
 
@@ -133,7 +133,7 @@ TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
   // Killed between the table's change and the ledger's: one flow more and two fewer than the ledger says.
   FlowTable table = segment().flow_table();
   const Client added = client(kWeb, 900);
-  ASSERT_NE(table.insert(table.locate(key_of(added)), key_of(added), 1, 1, FlowState{.tick = now_ticks()}),
+  ASSERT_NE(table.insert(table.locate(key_of(added)), key_of(added), 1, 1, FlowState{.tick = now_tick()}),
             kNoFlow);
   uint32_t removed = 0;
   for (uint64_t bucket = 0; bucket < table.geometry().buckets() && removed < 2; ++bucket) {
@@ -170,7 +170,8 @@ TEST_F(Promise11, FlowsOfABackendThatTheRulesetDoesNotKnowAreRemoved) {
   const uint16_t backend = open_flow(client(kWeb, 0));
   uint32_t on_it = 1;
   for (uint32_t i = 1; i < 40; ++i) on_it += open_flow(client(kWeb, i)) == backend;
-  std::erase_if(plan.backends, [&](const NumberedBackend& numbered) { return numbered.id == backend; });
+  std::erase_if(ruleset_input.backends,
+                [&](const NumberedBackend& numbered) { return numbered.id == backend; });
   publish();
   stop_workers();
   const Resumed resumed = resume_flows(segment(), 1);

@@ -13,9 +13,9 @@ namespace {
 
 constexpr MacAddress kTapMac{{0x02, 0, 0, 0, 0, 0x70}};
 
-class PuntTest : public SwitchTest {
+class PuntTest : public WorkerTest {
  protected:
-  void start_with_taps(const SwitchOptions& options = {}) {
+  void start_with_taps(const WorkerTestOptions& options = {}) {
     const RingPorts& rings = RingPorts::get();
     Punt::TapOfPort tap_of_port = Punt::no_taps();
     tap_of_port[kFront] = 0;
@@ -108,7 +108,7 @@ TEST_F(PuntToTap, PuntsAmongAFlowsPacketsInOneBurstGoTheirOwnWay) {
     inject(kFront, from_client(client(kWeb), i == 0 ? kSyn : kAck));
     inject(kFront, ssh(static_cast<uint16_t>(50'000 + i)));
   }
-  EXPECT_EQ(worker(0).iterate(), 20u);
+  EXPECT_EQ(iterate(0), 20u);
   EXPECT_EQ(collect().size(), 10u);
   const auto punted = collect_from(kTap0);
   ASSERT_EQ(punted.size(), 10u);
@@ -121,7 +121,7 @@ TEST_F(Relay, WhatTheKernelSentLeavesByThePortUnchanged) {
   const Frame answer = PacketBuilder().ipv4("198.18.0.10", "198.18.1.101").tcp(22, 50'000, kSynAck).build();
   for (const Frame& frame : {answer, arp(), from_client(client(kWeb), kSyn)}) {
     kernel_sends(kTap1, frame);
-    EXPECT_EQ(worker(0).iterate(), 1u) << "it is work: no sleep";
+    EXPECT_EQ(iterate(0), 1u) << "it is work: no sleep";
     const auto sent = collect();
     ASSERT_EQ(sent.size(), 1u);
     EXPECT_EQ(sent[0].port, kBack);
@@ -133,9 +133,9 @@ TEST_F(Relay, WhatTheKernelSentLeavesByThePortUnchanged) {
 TEST_F(Relay, IsWorker0sAlone) {
   start_with_taps({.workers = 2});
   kernel_sends(kTap1, arp());
-  EXPECT_EQ(worker(1).iterate(), 0u);
+  EXPECT_EQ(iterate(1), 0u);
   EXPECT_TRUE(collect().empty());
-  worker(0).iterate();
+  iterate(0);
   EXPECT_EQ(collect().size(), 1u);
 }
 

@@ -38,7 +38,7 @@ std::string allowed_cpus() {
 
 void start_eal() {
   std::string lcores = "--lcores=0@(" + allowed_cpus() + ")";
-  std::string prefix = "--file-prefix=teal-switch-test-" + std::to_string(getpid());
+  std::string prefix = "--file-prefix=teal-worker-test-" + std::to_string(getpid());
   std::array<std::string, 9> arguments = {
       "dataplane_test", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256",
       prefix,           lcores};

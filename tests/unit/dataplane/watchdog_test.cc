@@ -6,7 +6,7 @@
 namespace teal::test {
 namespace {
 
-using WatchdogTest = SwitchTest;
+using WatchdogTest = WorkerTest;
 
 TEST_F(WatchdogTest, NamesTheWorkerThatHasNotGoneRoundSinceTheLastCall) {
   start({.workers = 2});

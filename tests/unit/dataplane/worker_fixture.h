@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The real Worker in process, without root: ports are pairs of rings, the segment lies in a temporary
-// directory, and the test calls iterate(). The picture of every test:
+// The real Worker in process, without root. Ports are pairs of rings, the segment is in a temporary
+// directory, and the test calls iterate() and says what time it is: time stands still except in let_pass().
+// The picture of every test:
 //
 //   clients 198.18.1.0/24, fd18:1::/64 -- front --+
-//                                                 +-- [switch] -- back -- backends 198.18.2.0/24, fd18:2::/64
+//                                                 +-- [worker] -- back -- backends 198.18.2.0/24, fd18:2::/64
 //   clients by another way ------------- side  --+
 //
 //   service       VIP                      blue backends (ids)          green backends (ids)
@@ -13,13 +14,12 @@
 //   kEcho   2     198.18.0.10:5300/udp     .11:5300 (6) .12:5300 (7)    .21:5300 (8) .22:5300 (9)
 //   kEcho6  3     [fd18::10]:5300/udp      ::11 (10)                    ::21 (11)
 //
-// No kernel is there to take a punt: with a default-constructed Punt each one counts as punt_full and is
-// freed, so that is what "punted" looks like here. punts_unchanged() keeps a reference to the mbuf and looks
-// at its bytes afterwards. A test may set `punt` before start(): kTap0 and kTap1 are rings that can play
-// TAPs.
+// No kernel takes the punts: with a default-constructed Punt, each punted packet counts as punt_full and is
+// freed. punts_unchanged() keeps a reference to the mbuf and compares its bytes afterwards. A test may set
+// `punt` before start(): kTap0 and kTap1 are rings that can play TAPs.
 //
-// At the end of every test: each packet that was received or made had one verdict (rx + reset_probes == tx +
-// punted + drops), and the mbuf pool is whole.
+// At the end of every test the fixture checks that each packet that was received or made had one verdict
+// (rx + reset_probes == tx + punted + drops), and that no mbuf is missing from the pool.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -72,37 +72,39 @@ inline FlowKey key_of(const Client& who) {
 // Tuples that differ with the number: four addresses, ports from 40000.
 Client client(uint16_t service, uint32_t number = 0);
 
-struct SwitchOptions {
+struct WorkerTestOptions {
   uint32_t workers = 1;
   uint64_t flow_capacity = 1000;
   uint32_t partitions = 4;
   bool steered = false;
 };
 
-class SwitchTest : public testing::Test {
+class WorkerTest : public testing::Test {
  protected:
   static constexpr uint32_t kMaxTestWorkers = 4;  // queue pairs of the ring ports
+  static constexpr uint32_t kTicksPerSecond = 100;
+  static constexpr uint64_t kTscPerTick = 20'000'000;
 
-  SwitchTest();
-  ~SwitchTest() override;
+  WorkerTest();
+  ~WorkerTest() override;
 
-  // Call once, first. What the test changes in `plan` and `targets` before is published as generation 1.
-  void start(const SwitchOptions& options = {});
-  void start_unpublished(const SwitchOptions& options = {});
-  // As a new dataplane process on the same segment. A new worker's first sweep takes many buckets at once: it
-  // goes round a small table.
+  // Call once, first. Publishes `ruleset_input` and `splits`, as the test has changed them, as generation 1.
+  void start(const WorkerTestOptions& options = {});
+  void start_unpublished(const WorkerTestOptions& options = {});
+  // Starts the workers again, as a new dataplane process on the same segment. A new worker's first sweep
+  // takes many buckets at once: it goes round a small table.
   void restart(uint32_t workers);
   void stop_workers();
   void restart_writer();  // as a new daemon process
   void TearDown() override;
 
-  // Publishes `plan` and `targets` (or the targets alone) as the next generation. No worker has adopted it
-  // yet.
+  // Publishes `ruleset_input` and `splits` (or `splits` alone) as the next generation. No worker has adopted
+  // it yet.
   uint64_t publish();
   uint64_t publish_splits();
-  // Changes targets, publishes, lets every worker adopt, acknowledges. What teald does.
+  // Changes the traffic splits, publishes, lets every worker adopt and acknowledges, as teald does.
   uint64_t flip(const std::vector<uint16_t>& services, Colour to, uint32_t drain_ticks = 30'000);
-  void point_target(uint16_t service, Colour to, uint32_t drain_ticks = 30'000);  // a flip, unpublished
+  void point_split(uint16_t service, Colour to, uint32_t drain_ticks = 30'000);  // a flip, unpublished
   uint64_t next_generation() const;
 
   // Frames of a flow as its ends send them. Flags do not matter for UDP.
@@ -111,10 +113,14 @@ class SwitchTest : public testing::Test {
                      std::string_view payload = "") const;
 
   void inject(Wire wire, const Frame& frame, uint16_t queue = 0);
-  void settle();  // iterates all workers until none has a packet
+  // Lets time pass. No worker notices before its next iteration.
+  void let_pass(uint32_t ticks) { now_tick_ += ticks; }
+  uint32_t now_tick() const { return now_tick_; }
+  uint32_t iterate(uint32_t worker);  // one iteration, at now_tick()
+  void settle();                      // iterates all workers until none has a packet
   std::vector<Sent> collect();
   std::vector<Sent> collect_from(uint16_t ring);
-  // inject, settle, collect: the one frame that left, or kNowhere.
+  // Injects, settles and collects. Returns the one frame that left, or one with port kNowhere.
   Sent pass(Wire wire, const Frame& frame, uint16_t queue = 0);
   testing::AssertionResult punts_unchanged(Wire wire, const Frame& frame);
   testing::AssertionResult drops(DropReason reason, Wire wire, const Frame& frame);
@@ -122,7 +128,7 @@ class SwitchTest : public testing::Test {
   // The backend that a frame was sent to; kNoId if none.
   uint16_t backend_of(const Sent& sent) const;
   uint16_t send_from_client(const Client& who, uint8_t tcp_flags = kTcpAck);  // the backend it went to
-  // SYN, SYN and ACK, ACK; for UDP a packet and its answer. Returns the backend.
+  // Passes SYN, SYN with ACK, and ACK; for UDP a packet and its answer. Returns the backend.
   uint16_t open_flow(const Client& who);
   Colour colour_of(uint16_t backend) const;
   // The backend that the choice names for a new flow of this colour.
@@ -133,12 +139,12 @@ class SwitchTest : public testing::Test {
   uint64_t punts() const { return count(DropReason::k_punt_full) + count(Event::k_punted); }
   Rules rules() const;  // as last published
   std::optional<Flow> flow_of(const Client& who) const;
-  // Behind the workers' back: `state` is of the same phase and flags, or the ledger is wrong from here on.
+  // Writes a flow's state past its worker. `state` has the same phase and flags, or the ledger becomes wrong.
   void set_state(const Client& who, const FlowState& state);
   std::optional<FlowPhase> phase_of(const Client& who) const;
   bool is_unassured(const Client& who) const;
   uint64_t flows() const;  // by counting the table
-  // How many unproven flows the only worker may have.
+  // How many flows that are not assured the only worker may have.
   uint32_t embryonic_quota() const;
   // Every worker's live, closing and embryonic counts equal what a recount of its part of the table gives.
   testing::AssertionResult ledger_is_exact() const;
@@ -146,7 +152,6 @@ class SwitchTest : public testing::Test {
   Segment& segment() { return opened_->segment; }
   const Segment& segment() const { return opened_->segment; }
   SegmentHeader& header() { return segment().header(); }
-  Worker& worker(uint32_t index) { return *workers_[index]; }
   Handover& handover() { return *handover_; }
   PublicationWriter& writer() { return *writer_; }
 
@@ -154,7 +159,7 @@ class SwitchTest : public testing::Test {
   const Socket& backend_socket(uint16_t backend) const;
   const Socket& vip(uint16_t service) const;
 
-  RulesetInput plan;
+  RulesetInput ruleset_input;
   Punt punt;
   std::unique_ptr<TrafficSplits> splits = std::make_unique<TrafficSplits>();
 
@@ -166,7 +171,7 @@ class SwitchTest : public testing::Test {
   uint8_t publish_slot(std::optional<uint8_t> (PublicationWriter::*free_slot)());
   uint64_t publish(uint8_t ruleset_slot);
 
-  SwitchOptions options_;
+  WorkerTestOptions options_;
   std::string run_dir_;
   std::vector<Port> ports_;
   std::unique_ptr<Segment::Opened> opened_;
@@ -175,6 +180,7 @@ class SwitchTest : public testing::Test {
   std::unique_ptr<WorkerContext> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   uint32_t last_workers_ = 1;
+  uint32_t now_tick_ = 1'000'000;
   uint64_t injected_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the flow table says, read as teald reads it, and counted anew beside the ledger.
+// The flow table in the worker fixture: read as teald reads it, and recounted to check the ledger.
 #include <map>
 #include <tuple>
 
@@ -8,43 +8,43 @@
 
 namespace teal::test {
 
-Rules SwitchTest::rules() const {
+Rules WorkerTest::rules() const {
   const auto word = PublicationWord::unpack(segment().header().word.load());
   return {segment().ruleset(word.ruleset_slot), segment().splits(word.split_slot), word.generation};
 }
 
-FlowIndex SwitchTest::index_of(const Client& who) const {
+FlowIndex WorkerTest::index_of(const Client& who) const {
   const FlowTable table = segment().flow_table();
   const FlowKey key = key_of(who);
   const auto location = table.locate(key);
   return table.find(location, key, rules());
 }
 
-std::optional<Flow> SwitchTest::flow_of(const Client& who) const {
+std::optional<Flow> WorkerTest::flow_of(const Client& who) const {
   const FlowIndex index = index_of(who);
   return index == kNoFlow ? std::nullopt : segment().flow_table().read(index);
 }
 
-void SwitchTest::set_state(const Client& who, const FlowState& state) {
+void WorkerTest::set_state(const Client& who, const FlowState& state) {
   ASSERT_NE(index_of(who), kNoFlow);
   segment().flow_table().set_state(index_of(who), state);
 }
 
-std::optional<FlowPhase> SwitchTest::phase_of(const Client& who) const {
+std::optional<FlowPhase> WorkerTest::phase_of(const Client& who) const {
   const auto flow = flow_of(who);
   return flow ? std::optional(flow->state.phase) : std::nullopt;
 }
 
-bool SwitchTest::is_unassured(const Client& who) const {
+bool WorkerTest::is_unassured(const Client& who) const {
   const auto flow = flow_of(who);
   return flow && (flow->state.flags & kFlowUnassured) != 0;
 }
 
-uint32_t SwitchTest::embryonic_quota() const {
+uint32_t WorkerTest::embryonic_quota() const {
   return static_cast<uint32_t>(segment().flow_table().geometry().buckets() * FlowTable::kSlots / 4);
 }
 
-uint64_t SwitchTest::flows() const {
+uint64_t WorkerTest::flows() const {
   const FlowTable table = segment().flow_table();
   uint64_t found = 0;
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket)
@@ -52,7 +52,7 @@ uint64_t SwitchTest::flows() const {
   return found;
 }
 
-testing::AssertionResult SwitchTest::ledger_is_exact() const {
+testing::AssertionResult WorkerTest::ledger_is_exact() const {
   const FlowTable table = segment().flow_table();
   const uint32_t workers = workers_.empty() ? last_workers_ : static_cast<uint32_t>(workers_.size());
   std::map<std::tuple<uint32_t, uint16_t, int>, std::pair<uint32_t, uint32_t>> recount;  // live, closing
@@ -71,8 +71,8 @@ testing::AssertionResult SwitchTest::ledger_is_exact() const {
     if (block.status.embryonic_flows.load() != embryonic[worker])
       return testing::AssertionFailure()
              << "worker " << worker << " counts " << block.status.embryonic_flows.load()
-             << " unproven flows, there are " << embryonic[worker];
-    for (const NumberedBackend& backend : plan.backends) {
+             << " flows that are not assured, there are " << embryonic[worker];
+    for (const NumberedBackend& backend : ruleset_input.backends) {
       for (int colour = 0; colour < 2; ++colour) {
         const auto& counted = block.flows[backend.id][colour];
         const auto [live, closing] = recount[{worker, backend.id, colour}];

@@ -41,7 +41,7 @@ struct TrackStage {
   Tracker tracker;
 };
 
-class ExpressTwin : public SwitchTest {
+class ExpressTwin : public WorkerTest {
  protected:
   static constexpr uint32_t kTuples = 60;
 
@@ -59,7 +59,7 @@ class ExpressTwin : public SwitchTest {
   uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
 
   uint16_t random_backend() {
-    return static_cast<uint16_t>(below(static_cast<uint32_t>(plan.backends.size())));
+    return static_cast<uint16_t>(below(static_cast<uint32_t>(ruleset_input.backends.size())));
   }
 
   std::pair<Wire, Frame> random_packet() {
@@ -75,7 +75,7 @@ class ExpressTwin : public SwitchTest {
     uint16_t backend = flow->backend;  // or now and then another one of the service
     if (below(20) == 0) {
       do backend = random_backend();
-      while (plan.backends[backend].service != who.service);
+      while (ruleset_input.backends[backend].service != who.service);
     }
     return {kBack, from_backend(who, backend, flags, payload)};
   }
@@ -85,17 +85,17 @@ class ExpressTwin : public SwitchTest {
     TrafficSplit& split = splits->services[service];
     switch (below(4)) {
       case 0:
-        point_target(service, other(split.active));
+        point_split(service, other(split.active));
         if (below(4) == 0) split.reset_before = split.flip_generation;
         break;
       case 1:
-        plan.services[service].udp_cut = !plan.services[service].udp_cut;
+        ruleset_input.services[service].udp_cut = !ruleset_input.services[service].udp_cut;
         break;
       case 2:
         header().next_hops[random_backend()].store(Hop::kNone);
         break;
       case 3:
-        for (const NumberedBackend& b : plan.backends)
+        for (const NumberedBackend& b : ruleset_input.backends)
           header().next_hops[b.id].store(Hop{kBack, backend_mac(b.id)}.word());
         break;
     }

@@ -9,9 +9,9 @@
 namespace teal::test {
 namespace {
 
-using Forwarding = SwitchTest;
-using Promise13 = SwitchTest;
-using Promise14 = SwitchTest;
+using Forwarding = WorkerTest;
+using Promise13 = WorkerTest;
+using Promise14 = WorkerTest;
 
 std::string_view payload_of(const Frame& frame, size_t bytes) {
   return {reinterpret_cast<const char*>(frame.data()) + frame.size() - bytes, bytes};
@@ -21,7 +21,7 @@ uint8_t& ttl_of(Frame& frame) {
   return frame[frame[14] >> 4 == 4 ? 14 + 8 : 14 + 7];
 }
 
-class ForwardingOfEachService : public SwitchTest, public testing::WithParamInterface<uint16_t> {};
+class ForwardingOfEachService : public WorkerTest, public testing::WithParamInterface<uint16_t> {};
 INSTANTIATE_TEST_SUITE_P(Services, ForwardingOfEachService, testing::Values(kWeb, kWeb6, kEcho, kEcho6),
                          service_param_name);
 
@@ -32,7 +32,7 @@ TEST_P(ForwardingOfEachService, FirstPacketGoesToABackendOfTheActivePool) {
   ASSERT_EQ(sent.port, kBack);
   const uint16_t backend = backend_of(sent);
   ASSERT_NE(backend, kNoId);
-  EXPECT_EQ(plan.backends[backend].service, GetParam());
+  EXPECT_EQ(ruleset_input.backends[backend].service, GetParam());
   EXPECT_EQ(colour_of(backend), Colour::kBlue);
   EXPECT_EQ(sent.from(), to_string(Socket{who.address, Be16::from_host(who.port), 0}));
   EXPECT_EQ(sent.destination_mac(), backend_mac(backend));
@@ -49,7 +49,7 @@ TEST_P(ForwardingOfEachService, ReplyCarriesTheVipToTheHopThatTheClientCameBy) {
   const uint16_t backend = send_from_client(who, kSyn);
   const Sent reply = pass(kBack, from_backend(who, backend, kSynAck, "welcome"));
   ASSERT_EQ(reply.port, kFront);
-  EXPECT_EQ(reply.from(), to_string(plan.services[GetParam()].vip));
+  EXPECT_EQ(reply.from(), to_string(ruleset_input.services[GetParam()].vip));
   EXPECT_EQ(reply.to(), to_string(Socket{who.address, Be16::from_host(who.port), 0}));
   EXPECT_EQ(reply.destination_mac(), kClientMac);
   EXPECT_EQ(reply.source_mac(), kEdgeMac);
@@ -118,7 +118,7 @@ TEST_P(ForwardingOfEachService, PacketOfTtl1MovesNoFlow) {
 TEST_P(ForwardingOfEachService, ReplyOfNoFlowIsPuntedUnchanged) {
   start();
   const Client who = client(GetParam());
-  for (const NumberedBackend& backend : plan.backends) {
+  for (const NumberedBackend& backend : ruleset_input.backends) {
     if (backend.service == GetParam()) {
       EXPECT_TRUE(punts_unchanged(kBack, from_backend(who, backend.id, kSynAck)));
     }
@@ -138,7 +138,7 @@ TEST_F(Promise14, RepliesCarryTheVipOverFlipsAndRollbacks) {
       flip({service}, active);
       for (const auto& [who, backend] : {std::pair{on_blue, blue}, std::pair{on_green, green}}) {
         const Sent reply = pass(kBack, from_backend(who, backend, kAck, "data"));
-        EXPECT_EQ(reply.from(), to_string(plan.services[service].vip));
+        EXPECT_EQ(reply.from(), to_string(ruleset_input.services[service].vip));
         EXPECT_TRUE(checksums_are_right(reply.frame));
       }
     }
@@ -270,7 +270,7 @@ TEST_F(Forwarding, BackendWithoutNeighbourIsNoNextHopUntilTheKernelKnowsIt) {
   const Client who = client(kWeb);
   for (auto& hop : header().next_hops) hop.store(Hop::kNone);
   EXPECT_TRUE(drops(DropReason::k_no_next_hop, kFront, from_client(who, kSyn)));
-  for (const NumberedBackend& backend : plan.backends)
+  for (const NumberedBackend& backend : ruleset_input.backends)
     header().next_hops[backend.id].store(Hop{kBack, backend_mac(backend.id)}.word());
   EXPECT_NE(send_from_client(who, kSyn), kNoId);  // the retransmission
   EXPECT_EQ(count(Event::k_flows_created), 1u);
@@ -294,7 +294,7 @@ TEST_F(Forwarding, ClientInABackendsSubnetIsRefused) {
 }
 
 TEST_F(Forwarding, PoolWithoutWeightIsNoBackend) {
-  for (NumberedBackend& backend : plan.backends) {
+  for (NumberedBackend& backend : ruleset_input.backends) {
     if (backend.service == kWeb) backend.weights[0] = backend.weights[0] ? std::optional(0u) : std::nullopt;
   }
   start();

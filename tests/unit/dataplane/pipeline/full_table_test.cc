@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Promise 12: a full flow table is a stated policy, and a SYN flood evicts nobody.
-#include <chrono>
-#include <thread>
-
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
 namespace {
 
-class FullTableTest : public SwitchTest {
+class FullTableTest : public WorkerTest {
  protected:
   static constexpr uint32_t kFlows = FlowTable::kSlots;  // a table of one bucket
 
@@ -116,12 +113,12 @@ TEST_F(FullTable, ReplyTowardsTheBackendsOwnLinkIsTheKernels) {
 }
 
 TEST_F(FullTable, ReplyWithoutAFlowIsTheKernelsAgainOnceTheLastFailedInsertIsLongAgo) {
-  plan.timeouts.tcp_established = 3;
+  ruleset_input.timeouts.tcp_established = 3;
   fill_table();
   const Client who = client(kWeb, 1'000);
   const uint16_t backend = send_from_client(who, kSyn);
   EXPECT_EQ(pass(kBack, from_backend(who, backend, kSynAck)).port, kFront);
-  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  let_pass(6);
   EXPECT_TRUE(punts_unchanged(kBack, from_backend(who, backend, kSynAck)));
 }
 
@@ -254,13 +251,13 @@ TEST_F(SynFlood, OfSegmentsThatAreNoSynsFillsNoMoreThanTheQuota) {
 }
 
 TEST_F(SynFlood, EndsWithTheEmbryonicTimeoutAndLeavesRoom) {
-  plan.timeouts.embryonic = 3;
+  ruleset_input.timeouts.embryonic = 3;
   start();
   for (uint32_t i = 0; i < 1'000; ++i) {
     const Client forged = client(kWeb, 1'000 + i);
     pass(kBack, from_backend(forged, send_from_client(forged, kSyn), kSynAck));
   }
-  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  let_pass(6);
   restart(1);  // its first sweep goes round the whole table
   settle();
   EXPECT_EQ(flows(), 0u);

@@ -23,7 +23,7 @@ std::string outer_address(const Frame& frame, bool source) {
   return IpAddress::from_v6(l3 + (source ? 8 : 24)).to_string();
 }
 
-class Promise15 : public SwitchTest, public testing::WithParamInterface<uint16_t> {
+class Promise15 : public WorkerTest, public testing::WithParamInterface<uint16_t> {
  protected:
   // An error from `sender` to `receiver` about `about`, quoting at most `quoted` bytes of it.
   static Frame error(const IpAddress& sender, const IpAddress& receiver, const Frame& about,
@@ -31,7 +31,7 @@ class Promise15 : public SwitchTest, public testing::WithParamInterface<uint16_t
     return PacketBuilder().ip(sender, receiver).icmp_unreachable(about, quoted).build();
   }
   IpAddress router(bool near_client) const {
-    const bool v4 = plan.services[GetParam()].vip.address.is_v4();
+    const bool v4 = ruleset_input.services[GetParam()].vip.address.is_v4();
     if (near_client) return *IpAddress::parse(v4 ? "198.18.1.1" : "fd18:1::1");
     return *IpAddress::parse(v4 ? "198.18.2.1" : "fd18:2::1");
   }
@@ -39,9 +39,10 @@ class Promise15 : public SwitchTest, public testing::WithParamInterface<uint16_t
   void use_up_quota() {
     for (uint32_t i = 0; i < embryonic_quota(); ++i) send_from_client(client(GetParam(), i), kSyn);
   }
-  const Socket& vip() const { return plan.services[GetParam()].vip; }
+  const Socket& vip() const { return ruleset_input.services[GetParam()].vip; }
 };
-INSTANTIATE_TEST_SUITE_P(Services, Promise15, testing::Values(kWeb, kWeb6, kEcho, kEcho6), service_param_name);
+INSTANTIATE_TEST_SUITE_P(Services, Promise15, testing::Values(kWeb, kWeb6, kEcho, kEcho6),
+                         service_param_name);
 
 TEST_P(Promise15, ErrorOfTheClientsSideReachesTheBackend) {
   start();
@@ -54,9 +55,9 @@ TEST_P(Promise15, ErrorOfTheClientsSideReachesTheBackend) {
       ASSERT_EQ(sent.port, kBack);
       EXPECT_EQ(sent.destination_mac(), backend_mac(backend));
       EXPECT_EQ(outer_address(sent.frame, true), sender.to_string());
-      EXPECT_EQ(outer_address(sent.frame, false), plan.backends[backend].socket.address.to_string());
+      EXPECT_EQ(outer_address(sent.frame, false), ruleset_input.backends[backend].socket.address.to_string());
       EXPECT_EQ(quote_of(sent.frame).result, ParseResult::kIcmpError);
-      EXPECT_EQ(quote_of(sent.frame).from, to_string(plan.backends[backend].socket));
+      EXPECT_EQ(quote_of(sent.frame).from, to_string(ruleset_input.backends[backend].socket));
       EXPECT_EQ(quote_of(sent.frame).to, to_string(Socket{who.address, Be16::from_host(who.port), 0}));
       EXPECT_EQ(wrong_checksums(sent.frame), std::vector<std::string>{});
     }
@@ -69,7 +70,7 @@ TEST_P(Promise15, ErrorOfTheBackendsSideReachesTheClient) {
   const Client who = client(GetParam());
   const uint16_t backend = open_flow(who);
   const Frame request = pass(kFront, from_client(who, kAck, "hello")).frame;
-  const IpAddress own = plan.backends[backend].socket.address;
+  const IpAddress own = ruleset_input.backends[backend].socket.address;
   for (const IpAddress& sender : {own, router(false)}) {
     for (const size_t quoted : {size_t{1280}, size_t{vip().address.is_v4() ? 28u : 48u}}) {
       const Sent sent = pass(kBack, error(sender, who.address, request, quoted));
@@ -91,7 +92,7 @@ TEST_P(Promise15, AnErrorChangesNoState) {
   const uint16_t backend = send_from_client(who, kSyn);
   const auto before = flow_of(who)->state;
   const Frame request = pass(kFront, from_client(who, kSyn)).frame;
-  pass(kBack, error(plan.backends[backend].socket.address, who.address, request));
+  pass(kBack, error(ruleset_input.backends[backend].socket.address, who.address, request));
   EXPECT_EQ(flow_of(who)->state.phase, before.phase);
   EXPECT_EQ(flow_of(who)->state.last_hop, before.last_hop);
 }
@@ -112,7 +113,7 @@ TEST_P(Promise15, ErrorOfTheBackendsSideAboutNoFlowIsPuntedUnchanged) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = GetParam() == kWeb ? 0 : GetParam() == kWeb6 ? 4 : GetParam() == kEcho ? 6 : 10;
-  const Socket& socket = plan.backends[backend].socket;
+  const Socket& socket = ruleset_input.backends[backend].socket;
   PacketBuilder direct;  // a connection that is merely routed through
   direct.ip(who.address, socket.address);
   socket.protocol == kProtocolTcp ? direct.tcp(who.port, socket.port.host())
@@ -142,11 +143,13 @@ TEST_P(Promise15, ErrorAboutAFlowWithoutAnEntryReachesItsOtherEndToo) {
   const Sent to_backend = pass(kFront, error(router(true), vip().address, reply));
   ASSERT_EQ(to_backend.port, kBack);
   EXPECT_EQ(to_backend.destination_mac(), backend_mac(backend));
-  EXPECT_EQ(outer_address(to_backend.frame, false), plan.backends[backend].socket.address.to_string());
-  EXPECT_EQ(quote_of(to_backend.frame).from, to_string(plan.backends[backend].socket));
+  EXPECT_EQ(outer_address(to_backend.frame, false),
+            ruleset_input.backends[backend].socket.address.to_string());
+  EXPECT_EQ(quote_of(to_backend.frame).from, to_string(ruleset_input.backends[backend].socket));
   EXPECT_EQ(wrong_checksums(to_backend.frame), std::vector<std::string>{});
 
-  const Sent to_client = pass(kBack, error(plan.backends[backend].socket.address, who.address, request));
+  const Sent to_client =
+      pass(kBack, error(ruleset_input.backends[backend].socket.address, who.address, request));
   ASSERT_EQ(to_client.port, kFront);
   EXPECT_EQ(outer_address(to_client.frame, true), vip().address.to_string());
   EXPECT_EQ(quote_of(to_client.frame).to, to_string(vip()));
@@ -179,12 +182,12 @@ TEST_P(Promise15, ErrorAboutSomebodysOwnTrafficIsTheKernelsThoughAnInsertFailed)
                                             : direct.udp(who.port, backend.socket.port.host());
     return error(backend.socket.address, who.address, direct.build());
   };
-  for (const NumberedBackend& backend : plan.backends) {
+  for (const NumberedBackend& backend : ruleset_input.backends) {
     if (backend.service != GetParam() || backend.id == chosen_backend(who, colour_of(backend.id))) continue;
     EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "the choice does not name it";
   }
   for (auto& bits : header().on_link_prefix_bits) bits.store(1);  // all the world is on every link
-  for (const NumberedBackend& backend : plan.backends) {
+  for (const NumberedBackend& backend : ruleset_input.backends) {
     if (backend.service != GetParam()) continue;
     EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "the host's own";
   }
@@ -202,7 +205,7 @@ TEST_P(Promise15, ErrorAboutADirectConnectionBesideAFlowIsPunted) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = open_flow(who);
-  for (const NumberedBackend& another : plan.backends) {
+  for (const NumberedBackend& another : ruleset_input.backends) {
     if (another.service != GetParam() || another.id == backend) continue;
     PacketBuilder direct;
     direct.ip(who.address, another.socket.address);

@@ -9,34 +9,33 @@
 
 namespace teal::test {
 
-// What a TCP segment says.
+// The fields of a TCP segment that resets are about.
 struct Numbers {
   uint8_t flags = 0;
   uint32_t seq = 0, ack = 0;
   uint16_t payload_bytes = 0;
 };
 
-class ResetTest : public SwitchTest {
+class ResetTest : public WorkerTest {
  protected:
   static constexpr uint32_t kReceivedNext = 0x80000001;  // what an end asks for next in these tests
 
-  // A new worker's first sweep goes round the whole of a small table; otherwise a round takes a second.
+  // One round of the sweep at once: a new worker's first sweep goes round the whole of a small table.
   void sweep(uint32_t workers = 1) {
     restart(workers);
     settle();
   }
-  // The sweep's frames.
   std::vector<Sent> sweep_and_collect(uint32_t workers = 1) {
     sweep(workers);
     return collect();
   }
 
-  // The drain that the latest flip began has come to its deadline: what is older than the flip is reset.
+  // Publishes that the drain of the latest flip is at its deadline: flows older than the flip are reset.
   void reset_drained(uint16_t service) {
     splits->services[service].reset_before = splits->services[service].flip_generation;
     publish_splits();
   }
-  // A flow that is kResetting, its first probes sent. Returns its backend.
+  // Opens a flow and sends the first probes of its reset. Returns its backend.
   uint16_t begin_reset(const Client& who) {
     const uint16_t backend = open_flow(who);
     flip({who.service}, Colour::kGreen);
@@ -45,19 +44,13 @@ class ResetTest : public SwitchTest {
     EXPECT_EQ(phase_of(who), FlowPhase::kResetting);
     return backend;
   }
-  // And now both its ends have been sent a RST.
+  // The same, and both ends have answered and got their RST.
   uint16_t complete_reset(const Client& who) {
     const uint16_t backend = begin_reset(who);
     pass(kFront, ack_of_client(who));
     pass(kBack, ack_of_backend(who, backend));
     EXPECT_EQ(phase_of(who), FlowPhase::kReset);
     return backend;
-  }
-  // As if the latest probes, or the end of the flow, were so much longer ago.
-  void let_pass(const Client& who, uint32_t ticks) {
-    FlowState state = flow_of(who)->state;
-    state.tick -= ticks;
-    set_state(who, state);
   }
 
   PacketBuilder client_segment(const Client& who, uint8_t flags, uint32_t ack = kReceivedNext) const {
@@ -97,7 +90,7 @@ class ResetTest : public SwitchTest {
     return {packet.tcp_flags, number(4), number(8), packet.payload_bytes};
   }
 
-  // Nothing but headers: 54 bytes, or 74.
+  // Checks that a frame has headers alone: 54 bytes, or 74 with IPv6.
   static testing::AssertionResult is_bare(const Sent& sent) {
     const bool v4 = sent.port != kNowhere && sent.frame[12] == 0x08;
     if (sent.port == kNowhere) return testing::AssertionFailure() << "nothing left";
@@ -107,7 +100,7 @@ class ResetTest : public SwitchTest {
     if (sent.ttl() != 64) return testing::AssertionFailure() << "its TTL is " << int{sent.ttl()};
     return testing::AssertionSuccess();
   }
-  // The RST to a client, by the way that its packet came, or to a backend.
+  // Checks that a frame is the RST to a client, by the hop that its packet came by, or to a backend.
   testing::AssertionResult is_rst_to_client(const Sent& sent, const Client& who,
                                             uint32_t seq = kReceivedNext) const {
     return is_rst(sent, kFront, vip(who.service), {who.address, Be16::from_host(who.port)}, kClientMac,

@@ -105,7 +105,7 @@ TEST_F(Probe, WithoutAnMbufIsAsGoodAsLost) {
   EXPECT_EQ(sweep_and_collect().size(), 0u);
   rte_pktmbuf_free_bulk(all.data(), static_cast<unsigned>(all.size()));
   EXPECT_EQ(phase_of(who), FlowPhase::kResetting);
-  let_pass(who, kProbeTicks);
+  let_pass(kProbeTicks);
   EXPECT_EQ(sweep_and_collect().size(), 2u) << "the second try";
 }
 
@@ -131,14 +131,14 @@ TEST_F(Tries, AreSixHundredMillisecondsApartAndAfterTheThirdTheFlowIsForgotten) 
   const uint16_t backend = begin_reset(who);
   for (const int tries : {2, 3}) {
     EXPECT_EQ(sweep_and_collect().size(), 0u) << "too early";
-    let_pass(who, kProbeTicks);
+    let_pass(kProbeTicks);
     EXPECT_EQ(sweep_and_collect().size(), 2u);
     EXPECT_EQ(flow_of(who)->state.probes, tries);
   }
   EXPECT_EQ(sweep_and_collect().size(), 0u);
   EXPECT_EQ(phase_of(who), FlowPhase::kResetting);
   EXPECT_EQ(count(Event::k_flows_reset), 0u);
-  let_pass(who, kProbeTicks);
+  let_pass(kProbeTicks);
   EXPECT_EQ(sweep_and_collect().size(), 0u);
   EXPECT_EQ(flow_of(who), std::nullopt);
   EXPECT_EQ(count(Event::k_flows_reset), 1u);
@@ -153,13 +153,13 @@ TEST_F(Tries, AreForTheEndAloneThatHasNotAnswered) {
     flip({kWeb}, Colour::kBlue);
     const uint16_t backend = begin_reset(who);
     client_answered ? pass(kFront, ack_of_client(who)) : pass(kBack, ack_of_backend(who, backend));
-    let_pass(who, kProbeTicks);
+    let_pass(kProbeTicks);
     std::vector<Sent> sent = sweep_and_collect();
     ASSERT_EQ(sent.size(), 1u);
     EXPECT_EQ(sent[0].port, client_answered ? kBack : kFront);
-    let_pass(who, kProbeTicks);
+    let_pass(kProbeTicks);
     EXPECT_EQ(sweep_and_collect().size(), 1u);
-    let_pass(who, kProbeTicks);
+    let_pass(kProbeTicks);
     EXPECT_EQ(sweep_and_collect().size(), 0u);
     EXPECT_EQ(flow_of(who), std::nullopt);
   }
@@ -170,11 +170,11 @@ TEST_F(Tries, EndWhereTheAnswerComesLate) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = begin_reset(who);
-  let_pass(who, kProbeTicks);
+  let_pass(kProbeTicks);
   sweep_and_collect();
   EXPECT_TRUE(is_rst_to_client(pass(kFront, ack_of_client(who)), who));
   EXPECT_TRUE(is_rst_to_backend(pass(kBack, ack_of_backend(who, backend)), who, backend));
-  let_pass(who, kProbeTicks);
+  let_pass(kProbeTicks);
   EXPECT_EQ(sweep_and_collect().size(), 0u);
   EXPECT_EQ(phase_of(who), FlowPhase::kReset);
 }

@@ -192,10 +192,10 @@ TEST_F(AfterReset, EntryAgesByTheTimeoutOfClosedFlows) {
   start();
   const Client who = client(kWeb);
   complete_reset(who);
-  let_pass(who, plan.timeouts.tcp_closed - 10);
+  let_pass(ruleset_input.timeouts.tcp_closed - 10);
   EXPECT_EQ(sweep_and_collect().size(), 0u);
   EXPECT_EQ(phase_of(who), FlowPhase::kReset);
-  let_pass(who, 10);
+  let_pass(10);
   EXPECT_EQ(sweep_and_collect().size(), 0u);
   EXPECT_EQ(flow_of(who), std::nullopt);
   EXPECT_EQ(count(Event::k_flows_aged), 1u);
@@ -238,7 +238,7 @@ TEST_F(Promise11Reset, ResetGoesOnWithOtherWorkersWhereItStood) {
   EXPECT_EQ(std::bit_cast<uint64_t>(flow_of(who)->state), std::bit_cast<uint64_t>(before.state));
   EXPECT_TRUE(is_rst_to_backend(pass(kBack, ack_of_backend(who, backend)), who, backend));
   EXPECT_EQ(phase_of(who), FlowPhase::kReset);
-  let_pass(another, kProbeTicks);
+  let_pass(kProbeTicks);
   EXPECT_EQ(sweep_and_collect(2).size(), 2u);
   EXPECT_EQ(flow_of(another)->state.probes, 2);
   EXPECT_EQ(flow_of(another)->backend, other_backend);

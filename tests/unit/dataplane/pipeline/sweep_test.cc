@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sweep and what brings its buckets forward, against the plainest rule: whoever looked at every flow all
-// the time would end each at its timeout and begin each reset at once. The sweep may be one round late.
-// Here time is made up: the workers are stopped, and the stages are called with the time that the test says.
+// The sweep, and the changes of flows that bring its buckets forward, against the plainest rule: each flow
+// ends at its timeout, and each reset begins at once. The sweep may be one round late. The workers are
+// stopped; the test calls the stages and says what time it is.
 #include <map>
 #include <random>
 
@@ -18,11 +18,10 @@
 namespace teal::test {
 namespace {
 
-constexpr uint32_t kTicksPerSecond = 100;
-constexpr uint32_t kRoundTicks = kTicksPerSecond + 1;  // a small table's; both ends of the time are rounded
-constexpr uint32_t kLongestStep = 40;                  // ticks, without a sweep in between
+constexpr uint32_t kRoundTicks = 101;  // of a small table: 1 s, and both ends of the time are rounded
+constexpr uint32_t kLongestStep = 40;  // ticks, without a sweep in between
 
-class Sweep : public SwitchTest {
+class Sweep : public WorkerTest {
  protected:
   void begin(uint32_t first_tick) {
     start();
@@ -49,7 +48,7 @@ class Sweep : public SwitchTest {
     rte_pktmbuf_free(burst_.mbufs[0]);
   }
 
-  void let_pass(uint32_t ticks) {
+  void sweep_for(uint32_t ticks) {
     now_tick_ += ticks;
     now_tsc_ += ticks * tsc_per_tick();
     do {
@@ -59,9 +58,9 @@ class Sweep : public SwitchTest {
       block().count(Event::k_tx, probes_.count);
     } while (probes_.count != 0);
   }
-  void let_pass_long(uint32_t ticks) {
-    for (; ticks > kLongestStep; ticks -= kLongestStep) let_pass(kLongestStep);
-    let_pass(ticks);
+  void sweep_for_long(uint32_t ticks) {
+    for (; ticks > kLongestStep; ticks -= kLongestStep) sweep_for(kLongestStep);
+    sweep_for(ticks);
   }
 
   uint32_t now_tick() const { return now_tick_; }
@@ -100,7 +99,7 @@ class SweepLateness : public Sweep {
   }
 
   void random_publication() {
-    Timeouts& timeouts = plan.timeouts;
+    Timeouts& timeouts = ruleset_input.timeouts;
     if (below(3) == 0) {
       timeouts = {.embryonic = 20 + below(300),
                   .tcp_established = 20 + below(3000),
@@ -110,7 +109,7 @@ class SweepLateness : public Sweep {
     } else {
       const auto service = static_cast<uint16_t>(below(kServices));
       TrafficSplit& split = splits->services[service];
-      point_target(service, split.active == Colour::kBlue ? Colour::kGreen : Colour::kBlue);
+      point_split(service, split.active == Colour::kBlue ? Colour::kGreen : Colour::kBlue);
       if (below(2) == 0) split.reset_before = split.flip_generation;
     }
     publish();
@@ -141,7 +140,7 @@ class SweepLateness : public Sweep {
   bool has_work(const Flow& flow) {
     const uint32_t age = ticks_since(flow.state.tick, now_tick());
     if (flow.state.phase == FlowPhase::kResetting) return age >= kProbeTicks;
-    return age >= timeout_ticks(plan.timeouts, flow.state) ||
+    return age >= timeout_ticks(ruleset_input.timeouts, flow.state) ||
            (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules()));
   }
 
@@ -154,7 +153,7 @@ TEST_F(SweepLateness, IsARoundAtMostWhateverHappensToTheFlows) {
   for (int step = 0; step < 20'000; ++step) {
     for (uint32_t packets = below(20); packets > 0; --packets) random_packet();
     if (below(50) == 0) random_publication();
-    let_pass(below(kLongestStep) + 1);
+    sweep_for(below(kLongestStep) + 1);
     const std::string late = late_flow();
     ASSERT_EQ(late, "") << "step " << step;
   }
@@ -163,36 +162,36 @@ TEST_F(SweepLateness, IsARoundAtMostWhateverHappensToTheFlows) {
 }
 
 TEST_F(Sweep, LeavesABucketAloneThatIsNotDue) {
-  plan.timeouts.embryonic = 1000;
+  ruleset_input.timeouts.embryonic = 1000;
   begin(5000);
-  let_pass_long(3 * kRoundTicks);
+  sweep_for_long(3 * kRoundTicks);
   const Client who = client(kWeb);
   arrive(kFront, from_client(who, kSyn));
   // Overdue, but behind the back of the sweep: nothing that it is told of shortens a flow's life like this.
   FlowState state = flow_of(who)->state;
   state.tick -= 1000;
   set_state(who, state);
-  let_pass_long(800);
+  sweep_for_long(800);
   EXPECT_TRUE(flow_of(who)) << "its bucket was not due";
-  let_pass_long(200 + kRoundTicks);
+  sweep_for_long(200 + kRoundTicks);
   EXPECT_FALSE(flow_of(who));
 }
 
 TEST_F(Sweep, BegunResetThatWaitsForTheRateIsTriedInEveryRound) {
-  plan.reset_rate = 1;
+  ruleset_input.reset_rate = 1;
   begin(5000);
-  let_pass_long(3 * kRoundTicks);
+  sweep_for_long(3 * kRoundTicks);
   for (uint32_t i = 0; i < 4; ++i) {
     const Client who = client(kWeb, i);
     arrive(kFront, from_client(who, kSyn));
     arrive(kBack, from_backend(who, flow_of(who)->backend, kSynAck));
     arrive(kFront, from_client(who, kAck));
   }
-  point_target(kWeb, Colour::kGreen);
+  point_split(kWeb, Colour::kGreen);
   splits->services[kWeb].reset_before = splits->services[kWeb].flip_generation;
   publish_splits();
   for (uint64_t begun = 1; begun <= 4; ++begun) {
-    let_pass_long(kRoundTicks);
+    sweep_for_long(kRoundTicks);
     EXPECT_GE(count(Event::k_reset_probes), 2 * begun);
   }
 }

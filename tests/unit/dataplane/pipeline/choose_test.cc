@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where new flows go: by share, by weight and by affinity.
+#include "dataplane/pipeline/choose.h"
+
+#include <set>
+
+#include "tests/unit/dataplane/worker_fixture.h"
+
+namespace teal::test {
+namespace {
+
+using Choice = WorkerTest;
+
+TEST_F(Choice, ShareSplitsNewFlowsWithinBounds) {
+  splits->services[kWeb].other_share = 2'500;
+  start({.flow_capacity = 20'000});
+  uint32_t green = 0;
+  constexpr uint32_t kFlows = 4'000;  // 25 % of them: 1,000, standard deviation 27
+  for (uint32_t i = 0; i < kFlows; ++i)
+    green += colour_of(send_from_client(client(kWeb, i), kSyn)) == Colour::kGreen;
+  EXPECT_NEAR(green, 1'000, 5 * 27);
+  EXPECT_EQ(segment().worker(0).services[kWeb][1].new_flows.read(), green);
+}
+
+TEST_F(Choice, ShareOf0And1AreWhole) {
+  start();
+  splits->services[kWeb].other_share = kShareOne;
+  publish_splits();
+  for (uint32_t i = 0; i < 50; ++i)
+    EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kGreen);
+  splits->services[kWeb].other_share = 0;
+  publish_splits();
+  for (uint32_t i = 50; i < 100; ++i)
+    EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kBlue);
+}
+
+TEST_F(Choice, ShareTakesItsFlowsFromAllBackends) {
+  splits->services[kWeb].other_share = 5'000;
+  start();
+  std::vector<uint32_t> flows_of(4);
+  for (uint32_t i = 0; i < 200; ++i) ++flows_of[send_from_client(client(kWeb, i), kSyn)];
+  for (const uint32_t flows : flows_of) EXPECT_GT(flows, 20u);
+}
+
+TEST_F(Choice, AffinityClientKeepsAClientsFlowsTogether) {
+  ruleset_input.services[kWeb].affinity_client = true;
+  start();
+  std::set<uint16_t> used;
+  for (uint32_t host = 1; host < 50; ++host) {
+    Client who = client(kWeb);
+    who.address.bytes[15] = static_cast<uint8_t>(host);
+    const uint16_t backend = send_from_client(who, kSyn);
+    used.insert(backend);
+    for (who.port = 50'000; who.port < 50'004; ++who.port) EXPECT_EQ(send_from_client(who, kSyn), backend);
+  }
+  EXPECT_EQ(used.size(), 2u);
+}
+
+TEST_F(Choice, AffinityFlowSpreadsAClientsFlows) {
+  start();
+  std::set<uint16_t> used;
+  Client who = client(kWeb);
+  for (who.port = 50'000; who.port < 50'050; ++who.port) used.insert(send_from_client(who, kSyn));
+  EXPECT_EQ(used.size(), 2u);
+}
+
+TEST_F(Choice, IsTheSameInAnotherSegmentOfTheSameSeed) {
+  start();
+  for (uint32_t i = 0; i < 50; ++i) {
+    const uint16_t chosen = chosen_backend(client(kWeb, i), Colour::kBlue);
+    EXPECT_EQ(send_from_client(client(kWeb, i), kSyn), chosen);
+  }
+}
+
+}  // namespace
+}  // namespace teal::test
