@@ -63,6 +63,12 @@ class Comparison:
             )
             return self.rounds(case, teal, limit, alone)
 
+    def alone(self, undo, case, name):
+        """Reserves hugepages for one Teal, and returns it as replaying() does."""
+        undo.callback(self.settings.packets.forget)
+        undo.enter_context(hugepages(teal_runner.hugepages_mb(case.source.packets, self.capacity(case))))
+        return self.replaying(undo, case, name)
+
     @staticmethod
     def capacity(case):
         return case.capacity * case.workers

@@ -9,10 +9,9 @@ import contextlib
 import statistics
 import time
 
-import teal_runner
 from cases import case_named
 from compare import Comparison, percentile
-from machine import Failure, Stretch, expect, hugepages
+from machine import Failure, Stretch, expect
 from plan import SERVICES
 from teal_runner import MOVING
 
@@ -21,12 +20,7 @@ CASE = case_named("mixed-64k")
 
 def measure(settings, flips):
     with contextlib.ExitStack() as undo:
-        undo.callback(settings.packets.forget)
-        comparison = Comparison(settings)
-        undo.enter_context(
-            hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE)))
-        )
-        teal = comparison.replaying(undo, CASE, "flips")
+        teal = Comparison(settings).alone(undo, CASE, "flips")
         teal.dataplane.resume()
         time.sleep(0.3)
         names = [f"tcp4-{number}" for number in range(SERVICES)]

@@ -6,11 +6,10 @@ import contextlib
 import re
 import types
 
-import teal_runner
 from build import release_build
 from cases import case_named
 from compare import Comparison
-from machine import expect, hugepages
+from machine import expect
 
 CASES = ("udp-1k", "udp-64k", "udp-1m", "udp-10m")
 
@@ -23,12 +22,7 @@ def measure(settings, repo):
 
 def measure_one(settings, case):
     with contextlib.ExitStack() as undo:
-        undo.callback(settings.packets.forget)
-        comparison = Comparison(settings)
-        undo.enter_context(
-            hugepages(teal_runner.hugepages_mb(case.source.packets, comparison.capacity(case)))
-        )
-        teal = comparison.replaying(undo, case, case.name)
+        teal = Comparison(settings).alone(undo, case, case.name)
         for _ in range(settings.rounds):
             teal.measure(settings.seconds)
         teal.dataplane.resume()

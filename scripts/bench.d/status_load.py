@@ -8,10 +8,9 @@ import statistics
 import threading
 import time
 
-import teal_runner
 from cases import case_named
 from compare import Comparison, ratio, summary
-from machine import expect, hugepages
+from machine import expect
 from teal_api import TealApi
 
 CASE = case_named("udp-1m")
@@ -43,12 +42,7 @@ class Asker:
 
 def measure(settings):
     with contextlib.ExitStack() as undo:
-        undo.callback(settings.packets.forget)
-        comparison = Comparison(settings)
-        undo.enter_context(
-            hugepages(teal_runner.hugepages_mb(CASE.source.packets, comparison.capacity(CASE)))
-        )
-        teal = comparison.replaying(undo, CASE, "status")
+        teal = Comparison(settings).alone(undo, CASE, "status")
         alone, asked, times = [], [], []
         for _ in range(settings.rounds):
             alone.append(teal.measure(settings.seconds).rate)

@@ -8,7 +8,8 @@ Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if the
 """
 import pathlib
 import re
-import sys
+
+from violations import report
 
 # A room may include itself and the rooms of its row. docs/architecture.md has the picture.
 # Both processes read the same config and share a segment, so they share these rooms.
@@ -131,12 +132,5 @@ def check(files):
         yield f"{file}:{line}: a circle of folders, {' -> '.join(circle)}, expected none"
 
 
-def main():
-    violations = list(check(sys.stdin.read().split()))
-    for violation in violations:
-        print(violation)
-    sys.exit(1 if violations else 0)
-
-
 if __name__ == "__main__":
-    main()
+    report(check)

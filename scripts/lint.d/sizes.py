@@ -9,7 +9,8 @@ expected" for each violation. Exit code 1 if there is one.
 """
 import collections
 import pathlib
-import sys
+
+from violations import report
 
 MAX_FILES, MAX_LINES = 25, 400
 SOURCES = (".cc", ".c", ".py", ".sh", ".lua")
@@ -24,9 +25,9 @@ def is_script(path):
         return file.read(2) == b"#!"
 
 
-def check(paths):
+def check(names):
     folders = collections.defaultdict(list)
-    for path in paths:
+    for path in map(pathlib.Path, names):
         source = path.suffix in SOURCES or is_script(path)
         if source:
             folders[path.parent].append(path)
@@ -40,12 +41,5 @@ def check(paths):
             yield f"{where}: its folder has {len(files)} source files, expected at most {MAX_FILES}"
 
 
-def main():
-    violations = list(check(sorted(pathlib.Path(line) for line in sys.stdin.read().split())))
-    for violation in violations:
-        print(violation)
-    sys.exit(1 if violations else 0)
-
-
 if __name__ == "__main__":
-    main()
+    report(check)

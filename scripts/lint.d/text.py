@@ -9,7 +9,8 @@ Prints a line "FILE:LINE: what, expected" for each violation. Exit code 1 if the
 import os
 import pathlib
 import re
-import sys
+
+from violations import report
 
 MAX_COLUMNS = 110
 CODE = (".cc", ".c", ".h", ".py", ".sh", ".lua")  # formatters leave long comments as they are
@@ -45,7 +46,7 @@ def check_links(path, number, line):
             yield f"{path}:{number}: a link to {link}, expected a file that exists"
 
 
-def check(path):
+def check_file(path):
     content = path.read_bytes()
     try:
         text = content.decode()
@@ -69,17 +70,12 @@ def check(path):
             yield from check_links(path, number, line)
 
 
-def main():
-    found = 0
-    for name in sorted(sys.stdin.read().split()):
+def check(names):
+    for name in names:
         path = pathlib.Path(name)
-        if name.startswith(UNCHECKED) or path.suffix in (".png", ".svg") or not path.is_file():
-            continue
-        for violation in check(path):
-            print(violation)
-            found += 1
-    sys.exit(1 if found else 0)
+        if not name.startswith(UNCHECKED) and path.suffix not in (".png", ".svg"):
+            yield from check_file(path)
 
 
 if __name__ == "__main__":
-    main()
+    report(check)

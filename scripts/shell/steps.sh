@@ -92,7 +92,7 @@ run_ninja() {
 run_meson() {
   local log
   log=$(mktemp)
-  if meson setup "$@" 2>&1 | tee "$log" | show_progress .; then
+  if meson setup "$@" 2>&1 | tee "$log" | sed -u '/^$/d' | show_progress .; then
     rm -f "$log"
   else
     tail -n 40 "$log" >&2

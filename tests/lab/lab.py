@@ -62,7 +62,21 @@ def command(host, *arguments):
     return namespaces.in_namespace(f"teal-{host}", *arguments)
 
 
+def pid_of(program):
+    """The pid of "dataplane" or "daemon"."""
+    return int((RUN_DIR / "pid" / f"{program}@edge").read_text())
+
+
 # --- load ---
+
+
+def expect_no_trouble(tally, ignored_service=None):
+    """No request of the load failed, no flow moved, and every new flow had the right colour. Colours of
+    flows of `ignored_service` do not count."""
+    wrong = [text for text in tally.wrong if ignored_service is None or ignored_service not in text]
+    expect_equal("failed requests", tally.failures, [])
+    expect_equal("moved flows", tally.moved, [])
+    expect_equal("flows of the wrong colour", wrong, [])
 
 
 @contextlib.contextmanager

@@ -4,51 +4,27 @@
 
 Each test makes a small repository in a temporary directory, with the lint and the settings of this one.
 """
-import contextlib
 import json
-import os
 import pathlib
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "scripts" / "python"))
+from repository import Repository, temporary  # noqa: E402
 from teal.test_runner import expect, expect_equal, run  # noqa: E402
 
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 SETTINGS = (".clang-format", ".clang-tidy", "pyproject.toml", "scripts/lint", "scripts/lint.d")
 
 
-class Repository:
+class Linted(Repository):
     def __init__(self, directory):
-        self.root = pathlib.Path(directory)
-        for name in SETTINGS:
-            (self.root / name).parent.mkdir(exist_ok=True, parents=True)
-            copy = shutil.copytree if (REPO / name).is_dir() else shutil.copy2
-            copy(REPO / name, self.root / name)
-        (self.root / ".gitignore").write_text("/build*/\n__pycache__/\n")
-        self.git("init", "-q", "-b", "main")
-
-    def git(self, *words):
-        identity = ("-c", "user.name=lint test", "-c", "user.email=lint@example.org")
-        subprocess.run(["git", *identity, *words], cwd=self.root, check=True, capture_output=True)
-
-    def write(self, name, *lines, mode=0o644):
-        path = self.root / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text("".join(f"{line}\n" for line in lines))
-        path.chmod(mode)
-
-    def commit(self):
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "all")
+        super().__init__(directory, SETTINGS)
+        self.write(".gitignore", "/build*/", "__pycache__/")
 
     def lint(self, *words):
-        done = subprocess.run([self.root / "scripts/lint", *words], capture_output=True, text=True)
-        return done.returncode, done.stdout + done.stderr
+        return self.script("scripts/lint", *words)
 
     def expect_good(self, check, *options):
         code, said = self.lint(*options, check)
@@ -64,10 +40,8 @@ class Repository:
         expect(named, f"expected {place} in: {said}")
 
 
-@contextlib.contextmanager
 def repository():
-    with tempfile.TemporaryDirectory(prefix="teal-lint-") as directory:
-        yield Repository(directory)
+    return temporary(Linted)
 
 
 def test_format():
@@ -106,7 +80,7 @@ def test_tidy():
         repo.expect_bad("tidy", "control/bad.cc:2")
         repo.commit()
         repo.expect_bad("tidy", "control/bad.cc:2")  # a clean clone: the last commit is checked
-        repo.git("commit", "-q", "--allow-empty", "-m", "nothing")
+        repo.commit()
         expect("no changed file" in repo.expect_good("tidy"), "an unchanged file is not checked")
         repo.expect_bad("tidy", "control/bad.cc:2", "--base", "HEAD~2")
         repo.expect_bad("tidy", "control/bad.cc:2", "--long")
@@ -166,7 +140,7 @@ def test_rooms_refuse_an_include_against_the_order():
         }.items():
             repo.write(name, f"// {LICENCE}", "", f'#include "{include}"')
             repo.expect_bad("rooms", f"{name}:3")
-            (repo.root / name).unlink()
+            repo.remove(name)
 
 
 def test_rooms_refuse_a_test_in_the_product():
@@ -225,7 +199,7 @@ def test_text():
         ):
             repo.write(name, f"// {LICENCE}", line)
             repo.expect_bad("text", f"{name}:{place}")
-            (repo.root / name).unlink()
+            repo.remove(name)
 
 
 def test_text_of_whole_files():
@@ -236,7 +210,7 @@ def test_text_of_whole_files():
         repo.expect_good("text")
         repo.write("scripts/run", "#!/bin/bash", f"# {LICENCE}")  # without the execute permission
         repo.expect_bad("text", "scripts/run:1")
-        (repo.root / "scripts/run").unlink()
+        repo.remove("scripts/run")
         (repo.root / "docs.md").write_text("no newline")
         repo.expect_bad("text", "docs.md:1")
 
@@ -265,5 +239,4 @@ def test_usage():
 
 
 if __name__ == "__main__":
-    os.environ.pop("GIT_DIR", None)  # the repository of a hook that runs this
     run()

@@ -4,55 +4,36 @@
 
 Each test makes a small repository in a temporary directory. Its scripts/test only leaves a file and exits.
 """
-import contextlib
-import os
 import pathlib
-import shutil
-import subprocess
 import sys
-import tempfile
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "scripts" / "python"))
+from repository import Repository, temporary  # noqa: E402
 from teal.test_runner import expect, expect_equal, run  # noqa: E402
 
 VERSION = "1.2.3"
-CHANGELOG = f"# Changes\n\n## {VERSION} (2026-11-28)\n\n- A change.\n\n## 1.2.2\n\n- An older change.\n"
+CHANGELOG = ("# Changes", "", f"## {VERSION} (2026-11-28)", "", "- A change.", "", "## 1.2.2", "", "- Older.")
 
 
-class Repository:
+class Released(Repository):
+    """A repository that is ready for the release of VERSION."""
+
     def __init__(self, directory):
-        self.root = pathlib.Path(directory) / "repo"
+        super().__init__(directory, ("scripts/release",))
         self.ran = pathlib.Path(directory) / "tests-ran"
-        (self.root / "scripts").mkdir(parents=True)
-        shutil.copy2(REPO / "scripts/release", self.root / "scripts/release")
         self.set_test_exit_code(0)
         self.write(
-            "meson.build", f"project('teal', ['cpp'],\n  version: '{VERSION}',\n  license: 'Apache-2.0')\n"
+            "meson.build", "project('teal', ['cpp'],", f"  version: '{VERSION}',", "  license: 'Apache-2.0')"
         )
-        self.write("CHANGELOG.md", CHANGELOG)
-        self.git("init", "-q", "-b", "main")
+        self.write("CHANGELOG.md", *CHANGELOG)
         self.commit()
 
-    def git(self, *words):
-        done = subprocess.run(["git", *words], cwd=self.root, capture_output=True, text=True)
-        expect_equal(f"exit code of git {words} ({done.stderr})", done.returncode, 0)
-        return done.stdout.strip()
-
-    def write(self, name, text):
-        (self.root / name).write_text(text)
-
     def set_test_exit_code(self, code):
-        self.write("scripts/test", f"#!/bin/sh\ntouch {self.ran}\nexit {code}\n")
-        (self.root / "scripts/test").chmod(0o755)
-
-    def commit(self):
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "all")
+        self.write("scripts/test", "#!/bin/sh", f"touch {self.ran}", f"exit {code}", mode=0o755)
 
     def release(self, *words):
-        done = subprocess.run([self.root / "scripts/release", *words], capture_output=True, text=True)
-        return done.returncode, done.stdout + done.stderr
+        return self.script("scripts/release", *words)
 
     def expect_refused(self, reason, *words, code=1):
         got, said = self.release(*(words or (VERSION,)))
@@ -61,10 +42,8 @@ class Repository:
         expect_equal("tags", self.git("tag"), "")
 
 
-@contextlib.contextmanager
 def repository():
-    with tempfile.TemporaryDirectory(prefix="teal-release-") as directory:
-        yield Repository(directory)
+    return temporary(Released)
 
 
 def test_a_release_makes_an_annotated_tag_with_the_changes():
@@ -96,7 +75,7 @@ def test_a_failed_test():
 
 def test_a_work_tree_with_changes():
     with repository() as repo:
-        repo.write("new", "")
+        repo.write("new")
         repo.expect_refused("the work tree has changes")
 
 
@@ -108,25 +87,24 @@ def test_another_branch():
 
 def test_another_version_in_meson():
     with repository() as repo:
-        repo.write("CHANGELOG.md", CHANGELOG.replace(VERSION, "2.0.0"))
+        repo.write("CHANGELOG.md", *(line.replace(VERSION, "2.0.0") for line in CHANGELOG))
         repo.commit()
         repo.expect_refused(f"the version is {VERSION}, expected 2.0.0", "2.0.0")
 
 
 def test_no_changes_of_the_version():
-    for text in (
-        CHANGELOG.replace(VERSION, "Unreleased"),
-        f"# Changes\n\n## {VERSION}\n\n## 1.2.2\n\n- Old.\n",
-    ):
+    unreleased = [line.replace(VERSION, "Unreleased") for line in CHANGELOG]
+    empty = ["# Changes", "", f"## {VERSION}", "", "## 1.2.2", "", "- Old."]
+    for lines in (unreleased, empty):
         with repository() as repo:
-            repo.write("CHANGELOG.md", text)
+            repo.write("CHANGELOG.md", *lines)
             repo.commit()
             repo.expect_refused("CHANGELOG.md: no text below a heading")
 
 
 def test_no_changelog():
     with repository() as repo:
-        (repo.root / "CHANGELOG.md").unlink()
+        repo.remove("CHANGELOG.md")
         repo.commit()
         repo.expect_refused("CHANGELOG.md: no text below a heading")
 
@@ -147,7 +125,4 @@ def test_usage():
 
 
 if __name__ == "__main__":
-    os.environ.pop("GIT_DIR", None)  # the repository of a hook that runs this
-    for who in ("AUTHOR", "COMMITTER"):
-        os.environ |= {f"GIT_{who}_NAME": "release test", f"GIT_{who}_EMAIL": "release@example.org"}
     run()

@@ -66,12 +66,8 @@ def test_kill_daemon_under_load():
         lab.flip("blue", "service-c")
     finally:
         tally = load.stop()
-    lab.expect_equal("failed requests", tally.failures, [])
-    lab.expect_equal("moved flows", tally.moved, [])
     # The timeline does not know that service-c was green for a while.
-    lab.expect_equal(
-        "flows of the wrong colour", [text for text in tally.wrong if "service-c" not in text], []
-    )
+    lab.expect_no_trouble(tally, ignored_service="service-c")
 
 
 lab.run()

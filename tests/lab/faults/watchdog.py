@@ -39,7 +39,7 @@ class Notified:
             env={**os.environ, **environment},
             check=True,
         )
-        self.pid = int((lab.RUN_DIR / "pid" / "dataplane@edge").read_text())
+        self.pid = lab.pid_of("dataplane")
 
     def messages(self, seconds):
         """All messages that come within the time."""

@@ -20,7 +20,7 @@ def cpu_seconds(pid):
 
 
 def test_an_idle_worker_uses_little():
-    pid = int((lab.RUN_DIR / "pid" / "dataplane@edge").read_text())
+    pid = lab.pid_of("dataplane")
     lab.ask_once("service-a")
     time.sleep(1.5)
     before = cpu_seconds(pid)

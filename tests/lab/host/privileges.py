@@ -21,12 +21,8 @@ PINS = pathlib.Path("/sys/fs/bpf/teal-lab")
 OPERATOR = 59992  # a user id that is not in use
 
 
-def pid_of(name):
-    return int((lab.RUN_DIR / "pid" / f"{name}@edge").read_text())
-
-
 def status_of(name):
-    lines = pathlib.Path(f"/proc/{pid_of(name)}/status").read_text().splitlines()
+    lines = pathlib.Path(f"/proc/{lab.pid_of(name)}/status").read_text().splitlines()
     return dict(line.split(":", 1) for line in lines)
 
 
