@@ -24,8 +24,8 @@ void begin_flows(FakeDataplane& dataplane, uint32_t clients) {
     const uint8_t bytes[4] = {10, static_cast<uint8_t>(host >> 16), static_cast<uint8_t>(host >> 8),
                               static_cast<uint8_t>(host)};
     const FlowKey key{IpAddress::from_v4(bytes), Be16::from_host(static_cast<uint16_t>(1024 + i % 60000)), 0};
-    const auto place = table.place_of(key);
-    (void)table.insert(place, key, 0, generation, state);
+    const auto location = table.locate(key);
+    (void)table.insert(location, key, 0, generation, state);
   }
   dataplane.segment().worker(0).flows[0][0].live = 2 * clients;
 }

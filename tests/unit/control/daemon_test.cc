@@ -245,11 +245,11 @@ TEST_F(DaemonTest, FlowsAndCountersComeFromTheSegment) {
   for (uint16_t i = 0; i < 150; ++i) {
     const FlowKey key{*IpAddress::parse("198.18.1.101"), Be16::from_host(static_cast<uint16_t>(40000 + i)),
                       0};
-    const auto place = table.place_of(key);
+    const auto location = table.locate(key);
     const uint16_t backend = i < 50 ? 2 : 0;
     FlowState state{.tick = 1, .last_hop = 0, .phase = FlowPhase::kEstablished};
     if (i < 50) state.flags = kFlowGreen;
-    ASSERT_NE(table.insert(place, key, backend, 1, state), kNoFlow);
+    ASSERT_NE(table.insert(location, key, backend, 1, state), kNoFlow);
   }
   dataplane.segment().worker(1).flows[0][0].live = 100;
   dataplane.segment().worker(1).services[0][0].packets[0].add(7);
