@@ -15,7 +15,14 @@ from repository import Repository, temporary  # noqa: E402
 from teal.test_runner import expect, expect_equal, run  # noqa: E402
 
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
-SETTINGS = (".clang-format", ".clang-tidy", "pyproject.toml", "scripts/lint", "scripts/lint.d")
+SETTINGS = (
+    ".clang-format",
+    ".clang-tidy",
+    "pyproject.toml",
+    "scripts/lint",
+    "scripts/lint.d",
+    "scripts/shell",
+)
 
 
 class Linted(Repository):

@@ -20,7 +20,7 @@ class Released(Repository):
     """A repository that is ready for the release of VERSION."""
 
     def __init__(self, directory):
-        super().__init__(directory, ("scripts/release",))
+        super().__init__(directory, ("scripts/release", "scripts/shell"))
         self.ran = pathlib.Path(directory) / "tests-ran"
         self.set_test_exit_code(0)
         self.write(
