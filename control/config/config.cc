@@ -35,7 +35,7 @@ constexpr TimeoutField kTimeoutFields[] = {
     {"udp_established", &Timeouts::udp_established, seconds(60)},
 };
 
-// Rounded up, so that nothing ends before its time.
+// Rounds up, so that no flow ends before its timeout.
 uint32_t to_ticks(milliseconds duration) {
   constexpr int64_t kTickMs = kTickNs / 1'000'000;
   return static_cast<uint32_t>((duration.count() + kTickMs - 1) / kTickMs);
@@ -60,7 +60,7 @@ Timeouts read_timeouts(const ConfigNode& root) {
 }
 
 GroupConfig read_group(const ConfigNode& table, const FirstLines& services, FirstLines& names) {
-  constexpr char kMembersForm[] = "an array of names of services";
+  constexpr char kMembersForm[] = "an array of service names";
   table.allow_only({"name", "services"});
   GroupConfig group;
   group.name = read_name(table, "group", names);
@@ -79,7 +79,7 @@ GroupConfig read_group(const ConfigNode& table, const FirstLines& services, Firs
       element.error("there is no service " + in_quotes(*name) + ", " +
                     nearest_hint(*name, known, "expected the name of a [[service]]"));
     } else if (!seen.insert(*name).second) {
-      element.error(in_quotes(*name) + " is in the group already, expected each service once");
+      element.error(in_quotes(*name) + " is already in the group, expected each service once");
     }
     group.services.push_back(*name);
   }
@@ -99,7 +99,7 @@ tl::expected<Config, ConfigErrors> config_of(const tl::expected<ConfigDocument, 
   config.reset_rate = defaults.reset_rate;
   FirstLines service_names;
   config.services = read_services(root, defaults.drain, service_names);
-  // Groups and services are named in different places (`--group G`), so one of each may have the same name.
+  // A group may have the name of a service: commands name groups with an option of their own (`--group`).
   FirstLines group_names;
   for (const ConfigNode& table : root.tables("group")) {
     config.groups.push_back(read_group(table, service_names, group_names));

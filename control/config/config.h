@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of the config file that teald reads: services, groups, timeouts, drains, its own sockets.
-// `[dataplane]` and `[[port]]` belong to dataplane/options. All or nothing: every error of the file is
-// listed, as FILE:LINE: FIELD: what is wrong, what was expected.
+// The part of the config file that teald reads: services, groups, timeouts, drains and teald's sockets. The
+// tables [dataplane] and [[port]] belong to dataplane/config/options.h.
+//
+// A config is all or nothing: a file with an error changes nothing. A reader lists every error of the file,
+// one line each: "FILE:LINE: FIELD: what is wrong, expected what".
 #pragma once
 
 #include <array>
@@ -26,11 +28,17 @@ struct BackendConfig {
   uint32_t weight = 1;  // 0: takes no new flows
 };
 
-// What becomes of the flows of the colour that a flip left. The table [drain] has the defaults, a service's
-// `drain` what differs.
+// How a drain treats the flows of the colour that a flip left. The table [drain] has the defaults; a
+// service's `drain` has the fields in which the service differs.
 struct DrainConfig {
-  enum class Then : uint8_t { kWait, kReset };  // at the deadline
-  enum class Udp : uint8_t { kStick, kCut };    // flows end by their timeout, or at the client's next packet
+  enum class Then : uint8_t {
+    kWait,
+    kReset
+  };  // at the deadline: keep waiting, or reset the flows that are left
+  enum class Udp : uint8_t {
+    kStick,
+    kCut
+  };  // UDP flows end by their timeout, or at the client's next packet
 
   std::chrono::milliseconds timeout = std::chrono::minutes(5);
   Then then = Then::kWait;
@@ -43,20 +51,20 @@ struct ServiceConfig {
   std::string name;
   Socket vip;
   std::array<std::vector<BackendConfig>, kColours> pools;  // by Colour
-  Colour active = Colour::kBlue;                           // for the first start only
+  Colour active = Colour::kBlue;                           // used at the first start only
   bool affinity_client = false;
   DrainConfig drain;
 };
 
 struct GroupConfig {
   std::string name;
-  std::vector<std::string> services;  // names, each of a service of this file
+  std::vector<std::string> services;  // names of services of this file
 };
 
-// Who may use a socket: [api] control = { owner = "root", group = "teal", mode = "0660" }.
+// Owner, group and mode of a unix socket: [api] control = { owner = "root", group = "teal", mode = "0660" }.
 struct SocketAccess {
-  std::optional<uint32_t> owner;  // uid; nothing: teald's
-  std::optional<uint32_t> group;  // gid; nothing: teald's
+  std::optional<uint32_t> owner;  // uid; nullopt: teald's own
+  std::optional<uint32_t> group;  // gid; nullopt: teald's own
   uint32_t mode = 0660;           // permission bits
 
   friend bool operator==(const SocketAccess&, const SocketAccess&) = default;
@@ -65,7 +73,7 @@ struct SocketAccess {
 struct ApiConfig {
   SocketAccess control;                                            // RUN_DIR/control.sock
   SocketAccess status = {.owner = {}, .group = {}, .mode = 0666};  // RUN_DIR/status.sock, read-only
-  std::optional<Socket> listen;  // read-only HTTP on a loopback address; its protocol is TCP
+  std::optional<Socket> listen;  // a loopback address for read-only HTTP; the protocol is TCP
 
   friend bool operator==(const ApiConfig&, const ApiConfig&) = default;
 };
@@ -73,7 +81,7 @@ struct ApiConfig {
 struct Config {
   std::string path;
   ApiConfig api;
-  uint32_t reset_rate = 10'000;         // [drain] reset_rate: flows a second, of all services together
+  uint32_t reset_rate = 10'000;         // [drain] reset_rate: flows per second, all services together
   Timeouts timeouts;                    // in ticks
   std::vector<ServiceConfig> services;  // in the file's order
   std::vector<GroupConfig> groups;
@@ -83,7 +91,7 @@ using ConfigErrors = std::vector<std::string>;
 
 tl::expected<Config, ConfigErrors> read_config(const std::string& path);
 
-// The same for a text in memory; `path` is what errors name.
+// Parses a text in memory. Errors name `path` as the file.
 tl::expected<Config, ConfigErrors> parse_config(std::string_view text, const std::string& path);
 
 }  // namespace teal

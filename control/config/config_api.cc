@@ -16,7 +16,7 @@ namespace teal {
 
 namespace {
 
-constexpr int64_t kMaxId = UINT32_MAX - 1;  // chown takes the one above for "leave it"
+constexpr int64_t kMaxId = UINT32_MAX - 1;  // for chown, UINT32_MAX means "keep the id"
 constexpr char kModeForm[] = "four octal digits from \"0001\" to \"0777\" such as \"0660\"";
 
 struct UserLookup {
@@ -49,7 +49,7 @@ std::optional<uint32_t> read_id(const ConfigNode& node) {
   typename Lookup::Entry entry{};
   typename Lookup::Entry* found = nullptr;
   int error = 0;
-  // A name with a NUL in it would be looked up as what is before that.
+  // A lookup would stop at a NUL within the name and find a shorter name.
   if (name.find('\0') == std::string::npos) {
     std::vector<char> buffer(4096);
     while ((error = Lookup::find(name.c_str(), &entry, buffer, &found)) == ERANGE &&
@@ -57,7 +57,7 @@ std::optional<uint32_t> read_id(const ConfigNode& node) {
       buffer.resize(2 * buffer.size());
   }
   if (found != nullptr) return Lookup::id(*found);
-  // Several values of errno say no more than "not found" (getpwnam_r(3)).
+  // Several values of errno only mean "not found" (getpwnam_r(3)).
   const bool unknown = error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
   node.error((unknown ? std::string("there is no ") + Lookup::kKind + " " + in_quotes(name)
                       : std::string(Lookup::kKind) + " " + in_quotes(name) +
@@ -99,7 +99,7 @@ ApiConfig read_api(const ConfigNode& root) {
   table->allow_only({"control", "status", "listen"});
   read_access(*table, "control", api.control);
   read_access(*table, "status", api.status);
-  // It is no service's VIP: a VIP is no loopback address.
+  // The listener cannot collide with a VIP: read_socket() refuses loopback addresses.
   if (const auto node = table->find("listen")) api.listen = read_loopback_socket(*node);
   if (api.listen) api.listen->protocol = kProtocolTcp;
   return api;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table [api] of a config file: who may use teald's sockets, and the read-only HTTP listener.
+// The table [api] of a config file: the access to teald's sockets, and the read-only HTTP listener.
 #pragma once
 
 #include "control/config/config.h"
@@ -8,7 +8,7 @@
 
 namespace teal {
 
-// Users and groups are looked up on this host.
+// Looks users and groups up on this host.
 ApiConfig read_api(const ConfigNode& root);
 
 }  // namespace teal

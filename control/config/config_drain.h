@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What becomes of the flows of the colour that a flip left: the table [drain], and a service's `drain`.
+// Reads how drains behave: the table [drain] with the defaults, and the `drain` of a service.
 #pragma once
 
 #include <chrono>
@@ -11,18 +11,18 @@
 
 namespace teal {
 
-// Of all durations in the file. The upper one is far below 2^31 ticks, from where on differences of coarse
-// time would be ambiguous.
+// The bounds of all durations in the file. Differences of coarse time are ambiguous from 2^31 ticks on;
+// kMaxTimeout is far below that.
 inline constexpr std::chrono::milliseconds kLeastTimeout{100};
 inline constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(168);
 
 struct DrainDefaults {
   DrainConfig drain;
-  uint32_t reset_rate = 10'000;  // flows a second
+  uint32_t reset_rate = 10'000;  // flows per second
 };
 DrainDefaults read_drain_defaults(const ConfigNode& root);
 
-// `drain` changed as the table of a service says.
+// Overwrites the fields of `drain` that the table of a service sets.
 void read_service_drain(const ConfigNode& table, DrainConfig& drain);
 
 }  // namespace teal

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The config file as a whole: what teald reads of it and what teal-dataplane does, all or nothing.
+// The whole config file: the part that teald reads and the part that teal-dataplane reads, all or nothing.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ struct ConfigFile {
   DataplaneOptions options;
 };
 
-// The errors of both readers; one that both told is told once.
+// Returns the errors of both readers. An error that both readers report appears once.
 tl::expected<ConfigFile, ConfigErrors> read_config_file(const std::string& path);
 
-// Tells whether a file is still what it was.
+// Remembers the content of a file and tells whether the content has changed since.
 class FileStamp {
  public:
   static FileStamp of(const std::string& path);
-  // Cheap as long as nobody touches the file: only then is it read.
+  // Reads the file only if inode, size or modification time have changed since the last call.
   bool differs();
 
  private:

@@ -16,11 +16,12 @@ std::string read_name(const ConfigNode& table, std::string_view kind, FirstLines
   if (!node) return "";
   const auto name = node->text(kConfigNameForm);
   if (!name) return "";
-  if (!is_config_name(*name)) node->error(in_quotes(*name) + " is no name, expected " + kConfigNameForm);
+  if (!is_config_name(*name))
+    node->error(in_quotes(*name) + " is not a valid name, expected " + kConfigNameForm);
   const auto [first, is_new] = first_lines.emplace(*name, node->line());
   if (!is_new) {
-    node->error(in_quotes(*name) + " is the name of the " + std::string(kind) + " of line " +
-                std::to_string(first->second) + " too, expected another for each " + std::string(kind));
+    node->error(in_quotes(*name) + " is also the name of the " + std::string(kind) + " in line " +
+                std::to_string(first->second) + ", expected a different name for each " + std::string(kind));
   }
   return *name;
 }

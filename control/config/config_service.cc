@@ -21,7 +21,7 @@ class ServiceReader {
   std::vector<ServiceConfig> read(const ConfigNode& root) {
     const auto tables = root.require_tables("service", "at least one [[service]]");
     if (tables.size() > kMaxServices) {
-      tables[kMaxServices].error("is one service too many: there are " + std::to_string(tables.size()) +
+      tables[kMaxServices].error("is one service too many: the file has " + std::to_string(tables.size()) +
                                  ", expected at most " + std::to_string(kMaxServices));
     }
     std::vector<ServiceConfig> services;
@@ -32,7 +32,7 @@ class ServiceReader {
     }
     owners_.report_vips_among_backends();
     if (first_beyond_limit_) {
-      first_beyond_limit_->error("is one backend too many: there are " +
+      first_beyond_limit_->error("is one backend too many: the file has " +
                                  std::to_string(owners_.backend_count()) +
                                  " sockets in all, expected at most " + std::to_string(kMaxBackends));
     }
@@ -53,7 +53,7 @@ class ServiceReader {
       vip = read_socket(*node);
       if (vip) service.vip = *vip;
       service.vip.protocol = protocol.value_or(0);
-      // Without a protocol, a socket cannot be held against others.
+      // A socket without a protocol cannot be compared with other sockets.
       if (vip && protocol) owners_.claim_vip(*node, service.vip, position_, service.name);
     }
     for (uint32_t colour = 0; colour < kColours; ++colour) {
@@ -88,7 +88,8 @@ class ServiceReader {
         element.allow_only({"address", "weight"});
         if (const auto node = element.require("address", kSocketForm)) socket = read_socket(*node);
         if (const auto node = element.find("weight")) {
-          // A refused weight was told; counting it as 1 keeps "all weights are 0" from being told for it.
+          // A refused weight counts as 1: otherwise the same mistake would also be reported as "only weights
+          // of 0".
           backend.weight = static_cast<uint32_t>(node->integer(0, kMaxWeight).value_or(1));
         }
       } else if (element.is_text()) {
@@ -122,7 +123,7 @@ class ServiceReader {
                  in_quotes(to_string(service.vip)) + " is " + family(service.vip) +
                  ", expected one address family in a service");
     }
-    if (socket.protocol == 0) return;  // told already
+    if (socket.protocol == 0) return;  // reported by read_service()
     owners_.claim_backend(node, socket, position_, service.name);
     if (!first_beyond_limit_ && owners_.backend_count() > kMaxBackends) first_beyond_limit_ = node;
   }

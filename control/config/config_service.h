@@ -11,8 +11,8 @@
 
 namespace teal {
 
-// At least one, as all errors go. `drain` is what a service's own drain differs from; `names` gets the
-// services' names.
+// Reads all services; a file without a service is an error. `drain` has the defaults of [drain]. `names`
+// receives the names of the services.
 std::vector<ServiceConfig> read_services(const ConfigNode& root, const DrainConfig& drain, FirstLines& names);
 
 }  // namespace teal

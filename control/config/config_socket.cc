@@ -17,7 +17,7 @@ bool is_loopback(const IpAddress& address) {
   return address.is_v4() ? address.v4_bytes()[0] == 127 : address == kIpv6Loopback;
 }
 
-// Why traffic cannot go to it; nothing if it can.
+// Returns why no traffic can go to the address; nullopt if it can.
 std::optional<std::string_view> unusable_reason(const IpAddress& address) {
   if (is_loopback(address)) return "a loopback address";
   if (address.is_v4()) {
@@ -31,30 +31,30 @@ std::optional<std::string_view> unusable_reason(const IpAddress& address) {
   const uint8_t* bytes = address.bytes;
   if (bytes[0] == 0xff) return "a multicast address";
   if (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80)
-    return "a link-local address";  // means nothing without a link
+    return "a link-local address";  // ambiguous without a link
   if (address == IpAddress{}) return "an unspecified address";
   return std::nullopt;
 }
 
-// parse_socket() refused `text`: what is wrong with it?
+// Returns what is wrong with a text that parse_socket() has refused.
 std::string wrong_part(std::string_view text) {
   const auto complaint = [&](const std::string& what) { return in_quotes(text) + " " + what; };
   const size_t colon = text.rfind(':');
-  // Fine as a whole: "198.18.0.10" and "fd18::10" want a port, and the latter brackets first.
+  // An address alone, such as "198.18.0.10" or "fd18::10".
   if (IpAddress::parse(text)) return complaint("has no port");
   if (text.size() > 1 && text.front() == '[' && text.back() == ']') return complaint("has no port");
-  if (colon == std::string_view::npos) return complaint("is no address and port");
+  if (colon == std::string_view::npos) return complaint("is not an address and port");
 
   std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
   const bool bracketed = host.size() > 1 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
   const auto address = IpAddress::parse(host);
-  if (!address) return complaint("has the bad address " + in_quotes(host));
+  if (!address) return complaint("has the invalid address " + in_quotes(host));
   const bool has_colon = host.find(':') != std::string_view::npos;
   if (has_colon && !bracketed) return complaint("has an IPv6 address without brackets");
   if (!has_colon && bracketed) return complaint("has an IPv4 address in brackets");
-  return complaint("has the bad port " + in_quotes(port) + " (1 to 65535)");
+  return complaint("has the invalid port " + in_quotes(port) + " (1 to 65535)");
 }
 
 std::optional<Socket> read_any_socket(const ConfigNode& node, const std::string& expected) {
@@ -83,7 +83,7 @@ std::optional<Socket> read_loopback_socket(const ConfigNode& node) {
   const auto socket = read_any_socket(node, kForm);
   if (!socket) return std::nullopt;
   if (!is_loopback(socket->address)) {
-    node.error(in_quotes(to_string(*socket)) + " can be reached from elsewhere, expected " + kForm);
+    node.error(in_quotes(to_string(*socket)) + " is not a loopback address, expected " + kForm);
     return std::nullopt;
   }
   return socket;
@@ -94,9 +94,9 @@ void SocketOwners::claim_vip(const ConfigNode& node, const Socket& vip, uint32_t
   const auto [at, is_new] = vips_.try_emplace(vip, Claim{node, service, std::string(name)});
   if (is_new) return;
   const Claim& first = at->second;
-  node.error(shown(vip) + " is the VIP of service " + in_quotes(first.name) + " (line " +
+  node.error(shown(vip) + " is also the VIP of service " + in_quotes(first.name) + " (line " +
              std::to_string(first.node.line()) +
-             ") too, expected another address, port or protocol for each");
+             "), expected a different address, port or protocol for each service");
 }
 
 void SocketOwners::claim_backend(const ConfigNode& node, const Socket& socket, uint32_t service,
@@ -104,9 +104,9 @@ void SocketOwners::claim_backend(const ConfigNode& node, const Socket& socket, u
   const auto [at, is_new] = backends_.try_emplace(socket, Claim{node, service, std::string(name)});
   const Claim& first = at->second;
   if (is_new || first.service == service) return;
-  node.error(shown(socket) + " of service " + in_quotes(name) + " is a backend of service " +
+  node.error(shown(socket) + " of service " + in_quotes(name) + " is also a backend of service " +
              in_quotes(first.name) + " (line " + std::to_string(first.node.line()) +
-             ") too: a reply from it could not be told apart, expected a socket of one service only");
+             "), expected a socket of one service only: the source of a reply names the service");
 }
 
 void SocketOwners::report_vips_among_backends() const {
@@ -114,7 +114,8 @@ void SocketOwners::report_vips_among_backends() const {
     const auto vip = vips_.find(socket);
     if (vip == vips_.end()) continue;
     backend.node.error(shown(socket) + " is the VIP of service " + in_quotes(vip->second.name) + " (line " +
-                       std::to_string(vip->second.node.line()) + "), expected the socket of a server");
+                       std::to_string(vip->second.node.line()) +
+                       "), expected the socket of a backend server");
   }
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sockets of a config file: read, and held against each other. Every (address, port, protocol) has one
-// meaning to a worker, so
-//   - a VIP belongs to one service;
-//   - a backend socket belongs to one service (both colours of it, if need be): a reply from it names the
-//   service;
-//   - no socket is a VIP and a backend.
+// Reads the sockets of a config file and compares them with each other. A worker must know from an address,
+// port and protocol alone which service a packet belongs to, so:
+//   - A VIP belongs to one service.
+//   - A backend socket belongs to one service, in one colour or both. A reply's source names the service.
+//   - No socket is both a VIP and a backend.
 #pragma once
 
 #include <cstdint>
@@ -22,25 +21,26 @@ namespace teal {
 
 inline constexpr char kSocketForm[] = "an address and port such as \"198.18.0.10:80\" or \"[fd18::10]:80\"";
 
-// Nothing, and an error at `node`, if it is no socket or not one that traffic can go to. The protocol stays
-// 0.
+// Reads a socket with a unicast address that other hosts can reach. Otherwise returns nullopt and reports an
+// error at `node`. The protocol of the result is 0.
 std::optional<Socket> read_socket(const ConfigNode& node);
 
-// The same for one of 127.0.0.0/8 or ::1 alone.
+// Reads a socket with a loopback address: 127.0.0.0/8 or ::1. Errors as in read_socket().
 std::optional<Socket> read_loopback_socket(const ConfigNode& node);
 
+// Remembers which service uses which socket.
 class SocketOwners {
  public:
-  // Each reports at `node` what an earlier call of it forbids. `service` is the position in the file, `name`
-  // what errors call it.
+  // Both report an error at `node` if another service has claimed the same socket with the same call.
+  // `service` is the service's position in the file; errors call the service `name`.
   void claim_vip(const ConfigNode& node, const Socket& vip, uint32_t service, std::string_view name);
   void claim_backend(const ConfigNode& node, const Socket& socket, uint32_t service, std::string_view name);
 
-  // Reports every claimed backend that is also a VIP; after the last claim, as either may come first in the
+  // Reports every backend that is also a VIP. Call it after the last claim: a VIP may follow a backend in the
   // file.
   void report_vips_among_backends() const;
 
-  size_t backend_count() const { return backends_.size(); }  // different sockets
+  size_t backend_count() const { return backends_.size(); }  // counts each socket once
 
  private:
   struct Claim {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One mistake each in a config that is fine else, and how it is told.
+// Each case makes one mistake in a valid config. The config then has exactly one error, with line and field.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -12,8 +12,8 @@ namespace {
 
 struct Mistake {
   const char* name;
-  const char* from;  // of kBase
-  const char* to;
+  const char* from;  // text in kBase
+  const char* to;    // its replacement
   int line;
   const char* field;
   const char* says;
@@ -21,7 +21,7 @@ struct Mistake {
 
 class ConfigMistake : public testing::TestWithParam<Mistake> {};
 
-TEST_P(ConfigMistake, IsToldOnceWithLineAndField) {
+TEST_P(ConfigMistake, IsReportedOnceWithLineAndField) {
   const Mistake& mistake = GetParam();
   const ConfigErrors errors = errors_of(with(kBase, mistake.from, mistake.to));
   ASSERT_EQ(errors.size(), 1u) << joined(errors);
@@ -38,7 +38,7 @@ constexpr Mistake kMistakes[] = {
     // Names
     {"MissingName", "name = \"service-b\"\n", "\n", 11, "service[1].name", "is missing"},
     {"BadName", "\"service-b\"\nvip", "\"Service_B\"\nvip", 12, "service[1].name",
-     "\"Service_B\" is no name"},
+     "\"Service_B\" is not a valid name"},
     {"NameOfWrongType", "name = \"shop\"", "name = 7", 19, "group[0].name", "is an integer"},
     {"UnknownField", "active = \"blue\"", "actve = \"blue\"", 7, "service[0].actve",
      "is an unknown field, did you mean \"active\"?"},
@@ -50,12 +50,12 @@ constexpr Mistake kMistakes[] = {
     {"UnknownTopLevelKey", "[timeouts]", "[timeout]", 22, "timeout", "did you mean \"timeouts\"?"},
     {"OddUnknownField", "active = \"blue\"", "\"a\\tb\" = 1", 7, "service[0].\"a\\x09b\"",
      "is an unknown field"},
-    {"ServiceIsNoArray", "[timeouts]", "[[timeouts]]", 22, "timeouts", "is an array"},
-    {"GroupIsNoArray", "[[group]]", "[group]", 18, "group", "is a table, expected [[group]]"},
+    {"TimeoutsAsAnArray", "[timeouts]", "[[timeouts]]", 22, "timeouts", "is an array"},
+    {"GroupAsATable", "[[group]]", "[group]", 18, "group", "is a table, expected [[group]]"},
     // VIPs
     {"MissingVip", "vip = \"198.18.0.10:80\"\n", "\n", 1, "service[0].vip", "is missing"},
     {"BadVipAddress", "198.18.0.10:80", "198.18.0.300:80", 3, "service[0].vip",
-     "has the bad address \"198.18.0.300\""},
+     "has the invalid address \"198.18.0.300\""},
     {"VipWithoutPort", "198.18.0.10:80", "198.18.0.10", 3, "service[0].vip", "has no port"},
     {"Ipv6VipWithoutPort", "[fd18:0::10]:80", "[fd18:0::10]", 13, "service[1].vip", "has no port"},
     {"BareIpv6VipWithoutPort", "[fd18:0::10]:80", "fd18:0::10", 13, "service[1].vip", "has no port"},
@@ -63,11 +63,12 @@ constexpr Mistake kMistakes[] = {
      "has an IPv6 address without brackets"},
     {"Ipv4VipInBrackets", "198.18.0.10:80", "[198.18.0.10]:80", 3, "service[0].vip",
      "has an IPv4 address in brackets"},
-    {"EmptyVip", "198.18.0.10:80", "", 3, "service[0].vip", "is no address and port"},
-    {"VipPort0", "198.18.0.10:80", "198.18.0.10:0", 3, "service[0].vip", "has the bad port \"0\""},
+    {"EmptyVip", "198.18.0.10:80", "", 3, "service[0].vip", "is not an address and port"},
+    {"VipPort0", "198.18.0.10:80", "198.18.0.10:0", 3, "service[0].vip", "has the invalid port \"0\""},
     {"VipPort70000", "198.18.0.10:80", "198.18.0.10:70000", 3, "service[0].vip",
-     "has the bad port \"70000\""},
-    {"VipPortWord", "198.18.0.10:80", "198.18.0.10:http", 3, "service[0].vip", "has the bad port \"http\""},
+     "has the invalid port \"70000\""},
+    {"VipPortWord", "198.18.0.10:80", "198.18.0.10:http", 3, "service[0].vip",
+     "has the invalid port \"http\""},
     {"VipOfWrongType", "\"198.18.0.10:80\"", "80", 3, "service[0].vip", "is an integer"},
     {"UnspecifiedVip", "198.18.0.10:80", "0.0.0.0:80", 3, "service[0].vip", "has an unspecified address"},
     {"UnspecifiedIpv6Vip", "[fd18:0::10]:80", "[::]:80", 13, "service[1].vip", "has an unspecified address"},
@@ -82,8 +83,9 @@ constexpr Mistake kMistakes[] = {
     {"LoopbackBackend", "198.18.2.21:8080", "127.0.0.1:8080", 6, "service[0].green[0]",
      "has a loopback address"},
     {"BadBackendAddress", "\"198.18.2.12:8080\"", "\"web-1:8080\"", 5, "service[0].blue[1].address",
-     "has the bad address \"web-1\""},
-    {"BackendPort0", "198.18.2.21:8080", "198.18.2.21:0", 6, "service[0].green[0]", "has the bad port \"0\""},
+     "has the invalid address \"web-1\""},
+    {"BackendPort0", "198.18.2.21:8080", "198.18.2.21:0", 6, "service[0].green[0]",
+     "has the invalid port \"0\""},
     {"BackendOfWrongType", "[\"198.18.2.21:8080\"]", "[8080]", 6, "service[0].green[0]", "is an integer"},
     {"BackendWithoutAddress", "address = \"198.18.2.12:8080\", ", "", 5, "service[0].blue[1].address",
      "is missing"},
@@ -160,7 +162,7 @@ constexpr Mistake kMistakes[] = {
      "api.control.owner", "there is no user \"root\\x00x\""},
     {"NegativeOwner", "[timeouts]", "[api]\ncontrol = { owner = -1 }\n[timeouts]", 23, "api.control.owner",
      "is -1, expected an integer from 0 to 4294967294"},
-    {"OwnerThatMeansNobody", "[timeouts]", "[api]\ncontrol = { owner = 4294967295 }\n[timeouts]", 23,
+    {"OwnerThatChownReadsAsKeep", "[timeouts]", "[api]\ncontrol = { owner = 4294967295 }\n[timeouts]", 23,
      "api.control.owner", "is 4294967295"},
     {"GroupOfWrongType", "[timeouts]", "[api]\nstatus = { group = true }\n[timeouts]", 23, "api.status.group",
      "is a boolean"},
@@ -179,24 +181,24 @@ constexpr Mistake kMistakes[] = {
     {"ListenWithoutPort", "[timeouts]", "[api]\nlisten = \"127.0.0.1\"\n[timeouts]", 23, "api.listen",
      "\"127.0.0.1\" has no port, expected a loopback address and port"},
     {"ListenOnAllAddresses", "[timeouts]", "[api]\nlisten = \"0.0.0.0:9100\"\n[timeouts]", 23, "api.listen",
-     "\"0.0.0.0:9100\" can be reached from elsewhere, expected a loopback address"},
+     "\"0.0.0.0:9100\" is not a loopback address, expected a loopback address"},
     {"ListenOnAllIpv6Addresses", "[timeouts]", "[api]\nlisten = \"[::]:9100\"\n[timeouts]", 23, "api.listen",
-     "\"[::]:9100\" can be reached from elsewhere"},
+     "\"[::]:9100\" is not a loopback address"},
     {"ListenOnAVip", "[timeouts]", "[api]\nlisten = \"198.18.0.10:80\"\n[timeouts]", 23, "api.listen",
-     "\"198.18.0.10:80\" can be reached from elsewhere"},
+     "\"198.18.0.10:80\" is not a loopback address"},
     {"ListenOfWrongType", "[timeouts]", "[api]\nlisten = 9100\n[timeouts]", 23, "api.listen",
      "is an integer, expected a loopback address and port"},
     // Between services
     {"DuplicateServiceName", "\"service-b\"\nvip", "\"service-a\"\nvip", 12, "service[1].name",
-     "\"service-a\" is the name of the service of line 2 too"},
+     "\"service-a\" is also the name of the service in line 2"},
     {"UnknownServiceInGroup", "[\"service-a\"]", "[\"service-aa\"]", 20, "group[0].services[0]",
      "there is no service \"service-aa\", did you mean \"service-a\"?"},
     {"ServiceTwiceInGroup", "[\"service-a\"]", "[\"service-a\", \"service-a\"]", 20, "group[0].services[1]",
-     "is in the group already"},
+     "is already in the group"},
     {"EmptyGroup", "[\"service-a\"]", "[]", 20, "group[0].services", "is empty"},
     {"GroupWithoutServices", "services = [\"service-a\"]\n", "\n", 18, "group[0].services", "is missing"},
     {"DuplicateGroup", "[timeouts]", "[[group]]\nname = \"shop\"\nservices = [\"service-a\"]\n[timeouts]", 23,
-     "group[1].name", "\"shop\" is the name of the group of line 19 too"},
+     "group[1].name", "\"shop\" is also the name of the group in line 19"},
 };
 INSTANTIATE_TEST_SUITE_P(Config, ConfigMistake, testing::ValuesIn(kMistakes),
                          [](const auto& info) { return std::string(info.param.name); });
@@ -212,8 +214,8 @@ TEST(Config, RefusesADuplicateVip) {
   EXPECT_EQ(joined(errors_of(text)), "") << "the protocols differ";
   EXPECT_EQ(
       joined(errors_of(with(text, "\"udp\"", "\"tcp\""))),
-      "teal.toml:13: service[1].vip: 198.18.0.10:80/tcp is the VIP of service \"service-a\" (line 3) too, "
-      "expected another address, port or protocol for each\n");
+      "teal.toml:13: service[1].vip: 198.18.0.10:80/tcp is also the VIP of service \"service-a\" (line 3), "
+      "expected a different address, port or protocol for each service\n");
 }
 
 TEST(Config, RefusesABackendSocketOfTwoServices) {
@@ -223,14 +225,14 @@ TEST(Config, RefusesABackendSocketOfTwoServices) {
   EXPECT_EQ(joined(errors_of(text)), "") << "the protocols differ";
   EXPECT_EQ(
       joined(errors_of(with(text, "\"udp\"", "\"tcp\""))),
-      "teal.toml:16: service[1].blue[1]: 198.18.2.12:8080/tcp of service \"service-b\" is a backend of "
-      "service "
-      "\"service-a\" (line 5) too: a reply from it could not be told apart, expected a socket of one service "
-      "only\n");
+      "teal.toml:16: service[1].blue[1]: 198.18.2.12:8080/tcp of service \"service-b\" is also a backend of "
+      "service \"service-a\" (line 5), expected a socket of one service only: the source of a reply names "
+      "the "
+      "service\n");
 }
 
 TEST(Config, RefusesAVipThatIsABackendOfAnotherService) {
-  // The VIP comes after the backend in the file.
+  // In this file the VIP follows the backend.
   std::string text = with(kBase, "[fd18:0::10]:80", "198.18.2.21:8080");
   text = with(text, "[\"[fd18:2::11]:8080\"]", "[\"198.18.2.31:8080\"]");
   text = with(text, "[\"[fd18:2::21]:8080\"]", "[\"198.18.2.41:8080\"]");
@@ -238,7 +240,7 @@ TEST(Config, RefusesAVipThatIsABackendOfAnotherService) {
   EXPECT_EQ(
       joined(errors),
       "teal.toml:6: service[0].green[0]: 198.18.2.21:8080/tcp is the VIP of service \"service-b\" (line 13), "
-      "expected the socket of a server\n");
+      "expected the socket of a backend server\n");
 }
 
 TEST(Config, AllowsAGroupNamedLikeAService) {

@@ -72,8 +72,8 @@ TEST(Config, WithoutDrainAndApiHasTheDefaults) {
   EXPECT_EQ(config->api.listen, std::nullopt);
 }
 
-// In the file [drain] comes after the services.
-TEST(Config, ADrainHasItsServicesFieldsAndElseTheDefaults) {
+// The table [drain] may follow the services in the file.
+TEST(Config, AServicesDrainTakesMissingFieldsFromTheDefaults) {
   const std::string base =
       with(kBase, "[timeouts]", "[drain]\ntimeout = \"2m\"\nthen = \"reset\"\nudp = \"cut\"\n[timeouts]");
   const auto drain_of = [&](const std::string& drain) {
@@ -91,7 +91,7 @@ TEST(Config, ADrainHasItsServicesFieldsAndElseTheDefaults) {
             (DrainConfig{std::chrono::minutes(2), Then::kReset, Udp::kStick}));
 }
 
-TEST(Config, TakesTheBoundsOfDrains) {
+TEST(Config, AcceptsTheBoundsOfDrains) {
   for (const char* text :
        {"reset_rate = 1", "reset_rate = 1_000_000", "timeout = \"100ms\"", "timeout = \"168h\""})
     EXPECT_EQ(joined(errors_of(with(kBase, "[timeouts]", "[drain]\n" + std::string(text) + "\n[timeouts]"))),
@@ -107,7 +107,7 @@ TEST(Config, ListensOnLoopbackAddresses) {
   }
 }
 
-TEST(Config, TakesModesAsOctal) {
+TEST(Config, ReadsModesAsOctal) {
   for (const auto& [text, mode] : {std::pair("0001", 1u), {"0640", 0640u}, {"0777", 0777u}}) {
     const auto config = parse_config(
         with(kBase, "[timeouts]", "[api]\ncontrol = { mode = \"" + std::string(text) + "\" }\n[timeouts]"),
@@ -143,7 +143,7 @@ TEST(Config, RefusesAFileWithoutServices) {
             "teal.toml:1: service[0]: is an integer, expected [[service]]\n");
 }
 
-TEST(Config, TellsTheLineOfBadToml) {
+TEST(Config, NamesTheLineOfInvalidToml) {
   const ConfigErrors errors = errors_of("[[service]]\nname = \"service-a\"\nvip = \n");
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_EQ(errors[0].find("teal.toml:3: TOML syntax: "), 0u) << errors[0];
@@ -152,7 +152,7 @@ TEST(Config, TellsTheLineOfBadToml) {
   EXPECT_EQ(twice[0].find("teal.toml:7: TOML syntax: "), 0u) << twice[0];
 }
 
-TEST(Config, TellsOfAFileThatCannotBeRead) {
+TEST(Config, ReportsAFileThatCannotBeRead) {
   const auto missing = read_config("/nonexistent/teal.toml");
   ASSERT_FALSE(missing);
   EXPECT_EQ(joined(missing.error()),
@@ -171,7 +171,7 @@ TEST(Config, ReadsAFile) {
   EXPECT_EQ(config->path, path);
 }
 
-// `services` with `backends` each in blue (weighted) and as many others in green.
+// A config with `services` services. Each has `backends` backends in blue and as many others in green.
 std::string big_config(int services, int backends) {
   std::string text;
   int host = 0;
@@ -202,14 +202,15 @@ TEST(Config, ReadsTheLargestFileFast) {
   EXPECT_EQ(config->services.size(), 1024u);
   std::printf("1,024 services, 4,096 backends, %zu bytes: %.1f ms\n", text.size(), took.count());
   RecordProperty("parse_us", static_cast<int>(took.count() * 1000));
-  EXPECT_LT(took.count(), 20'000.0);  // far above what it takes: a sanitizer build on a busy machine passes
+  EXPECT_LT(took.count(), 20'000.0);  // generous: a sanitizer build on a busy machine passes
 }
 
 TEST(Config, RefusesTooManyServices) {
   const ConfigErrors errors = errors_of(big_config(1025, 1));
   ASSERT_EQ(errors.size(), 1u) << joined(errors);
-  EXPECT_NE(errors[0].find(": service[1024]: is one service too many: there are 1025, expected at most 1024"),
-            std::string::npos)
+  EXPECT_NE(
+      errors[0].find(": service[1024]: is one service too many: the file has 1025, expected at most 1024"),
+      std::string::npos)
       << errors[0];
 }
 
@@ -217,12 +218,13 @@ TEST(Config, RefusesTooManyBackends) {
   EXPECT_EQ(joined(errors_of(big_config(2, 1024))), "");
   const ConfigErrors errors = errors_of(big_config(1, 2049));
   ASSERT_EQ(errors.size(), 1u) << joined(errors);
-  EXPECT_NE(errors[0].find(": service[0].green[2047]: is one backend too many: there are 4098 sockets"),
+  EXPECT_NE(errors[0].find(": service[0].green[2047]: is one backend too many: the file has 4098 sockets"),
             std::string::npos)
       << errors[0];
 }
 
-// Each byte of the sample in turn is lost, doubled, or replaced: whatever comes of it, an error names a line.
+// Random edits delete, copy and replace bytes of the sample. The parser survives, and each error names the
+// file.
 TEST(Config, SurvivesDamagedFiles) {
   const std::string sample = kSample;
   std::mt19937 random(7);

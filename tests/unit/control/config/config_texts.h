@@ -11,7 +11,7 @@ namespace teal {
 
 inline constexpr char kPath[] = "teal.toml";
 
-// Line numbers of the tests below are of this text.
+// The line numbers that the tests expect are lines of this text.
 inline constexpr char kBase[] = R"([[service]]
 name = "service-a"
 vip = "198.18.0.10:80"
@@ -37,7 +37,7 @@ services = ["service-a"]
 embryonic = "30s"
 )";
 
-// A whole file: what is the dataplane's is not complained about here.
+// A whole file. parse_config() accepts the tables of the dataplane without reading them.
 inline constexpr char kSample[] = R"([dataplane]
 workers = 1
 cpus = [1]
@@ -105,7 +105,7 @@ inline ConfigErrors errors_of(const std::string& text) {
   return config ? ConfigErrors{} : config.error();
 }
 
-// As test output.
+// One error a line.
 inline std::string joined(const ConfigErrors& errors) {
   std::string text;
   for (const auto& error : errors) text += error + "\n";

@@ -31,8 +31,8 @@ inline ServiceConfig service_config(const std::string& name, const std::string& 
   return service;
 }
 
-// service-a with 2 + 1 backends, service-b with 1 + 1, service-c with 1 + 1 (of weight 2); group "shop": a
-// and b.
+// Backends in blue + green: service-a 2 + 1, service-b 1 + 1, service-c 1 + 1 (the green one has weight 2).
+// The group "shop" has service-a and service-b.
 inline Config shop_config() {
   Config config;
   config.path = "teal.toml";
