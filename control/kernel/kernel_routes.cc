@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two netlink sockets: one for questions, one for the kernel's notifications. A notification is only looked
-// at to tell whether it can change an answer that was given; the answers themselves are always asked for
-// anew. Neighbours turn stale and are confirmed all the time, and a router's table changes many times a
-// second: with neither of these does `changed` need to be called, unless a MAC differs or a prefix holds a
-// destination that was asked for.
+// One netlink socket is for requests, another one for the kernel's notifications. A notification only decides
+// whether to call `changed`; every answer comes from a new request. Neighbours become stale and are confirmed
+// all the time, and a router's table changes many times a second. So `changed` is called only if the MAC
+// address of a known neighbour differs or a changed prefix contains a known destination.
 #include "control/kernel/kernel_routes.h"
 
-#include <utility>  // before Asio 1.74, which forgets it in C++20
+#include <utility>  // Asio (Boost 1.74) uses it without including it in C++20
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -31,7 +30,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kMergeTime(20);
 constexpr int kNotificationBufferBytes = 1 << 20;
-constexpr int kReadsPerTurn = 256;  // then the rest of the event loop has its turn
+constexpr int kReadsPerTurn = 256;  // then other tasks of the event loop run
 
 struct Hash {
   size_t operator()(const IpAddress& address) const {
@@ -67,13 +66,13 @@ struct KernelRoutes::Impl {
   boost::asio::posix::stream_descriptor descriptor;  // of `notifications`
   boost::asio::steady_timer merge_timer;
   bool telling = false;            // merge_timer runs
-  bool something_changed = false;  // set by matters()
-  // What was answered. Nothing is taken out: the destinations are the config's backends, and one too many
-  // only costs a needless call of `changed`.
+  bool something_changed = false;  // as matters() found
+  // Destinations and neighbours of the answers so far. They are never removed: destinations are backends of
+  // the config, and a stale one only costs a needless call of `changed`.
   std::unordered_set<IpAddress, Hash> destinations;
   std::unordered_map<NeighbourKey, std::optional<MacAddress>, Hash> neighbours;
-  std::optional<bool> kernel_manages;  // NTF_EXT_MANAGED works; known after the first try
-  // Handlers hold it weakly: one that is already queued may outlive this object.
+  std::optional<bool> kernel_manages;  // NTF_EXT_MANAGED works; unknown until the first try
+  // Handlers hold a weak pointer: a queued handler may outlive this object.
   std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
 };
 
@@ -102,8 +101,9 @@ tl::expected<void, std::string> KernelRoutes::Impl::open() {
       error < 0) {
     return tl::unexpected(failure("cannot subscribe to links, neighbours, addresses and routes", error));
   }
-  nl_socket_add_membership(socket, RTNLGRP_NEXTHOP);  // since kernel 5.3; there are none to follow before
-  // No more than net.core.rmem_max without CAP_NET_ADMIN; an overrun is noticed, so a smaller buffer will do.
+  nl_socket_add_membership(socket, RTNLGRP_NEXTHOP);  // an older kernel than 5.3 has no such group: ignored
+  // Without CAP_NET_ADMIN the size is limited to net.core.rmem_max. A smaller buffer is enough, as overruns
+  // are noticed.
   nl_socket_set_buffer_size(socket, kNotificationBufferBytes, 0);
   if (const int error = nl_socket_set_nonblocking(socket); error < 0) {
     return tl::unexpected(failure("cannot make the socket for notifications non-blocking", error));
@@ -128,8 +128,8 @@ void KernelRoutes::Impl::keep(const NeighbourKey& key, const Neighbour& present)
   if (kernel_manages.value_or(true)) {
     const int error = request_neighbour(requests.get(), key, present, NeighbourRequest::kManaged);
     if (kernel_manages) return;
-    // A kernel that does not know the flag says nothing of it. An error can have other causes: the interface
-    // is gone, the table is full.
+    // A kernel that does not know the flag ignores it without an error. An error has other causes: the
+    // interface is gone, or the table is full.
     if (error == 0) kernel_manages = get_neighbour(requests.get(), key).managed;
     if (kernel_manages.value_or(true)) return;
   }
@@ -152,7 +152,7 @@ void KernelRoutes::Impl::read_notifications() {
   for (int i = 0; i < kReadsPerTurn; ++i) {
     const int error = nl_recvmsgs_default(notifications.get());
     if (error == -NLE_AGAIN) break;
-    // An overrun (ENOBUFS) above all: what was lost is not known, so everything may have changed.
+    // Usually an overrun (ENOBUFS): notifications were lost, so everything may have changed.
     if (error < 0) something_changed = true;
   }
   if (std::exchange(something_changed, false)) tell_soon();
@@ -167,7 +167,7 @@ bool KernelRoutes::Impl::matters(nl_msg* message) {
       if (rtnl_neigh_parse(header, &raw) < 0) return true;
       const NeighbourPtr neighbour(raw);
       const auto address = to_ip_address(rtnl_neigh_get_dst(raw));
-      if (!address) return false;  // a bridge's
+      if (!address) return false;  // a bridge's forwarding entry
       const auto told = neighbours.find({static_cast<uint32_t>(rtnl_neigh_get_ifindex(raw)), *address});
       const bool removed = header->nlmsg_type == RTM_DELNEIGH;
       return told != neighbours.end() && told->second != (removed ? std::nullopt : usable_mac(raw));
@@ -187,7 +187,7 @@ bool KernelRoutes::Impl::matters(nl_msg* message) {
       });
     }
     default:
-      return true;  // links, addresses, rules, next-hop objects: seldom, and they can change anything
+      return true;  // links, addresses, rules, next-hop objects: rare, and each can change any route
   }
 }
 
@@ -238,8 +238,8 @@ std::vector<IpAddress> KernelRoutes::local_addresses() {
 void KernelRoutes::refresh() {
   const bool by_kernel = impl_->kernel_manages.value_or(true);
   for (const auto& [key, mac] : impl_->neighbours) {
-    // The kernel keeps those that it manages, but an unresolved entry that went with its link was not missed
-    // by anyone.
+    // The kernel maintains managed entries. An unresolved entry may have vanished with its link, so ask for
+    // it again.
     if (by_kernel && mac) continue;
     impl_->keep(key, get_neighbour(impl_->requests.get(), key));
   }

@@ -18,7 +18,7 @@
 namespace teal {
 namespace {
 
-// Since kernel 5.16; by number, so that older kernel headers do for the build.
+// Since kernel 5.16. Given as numbers, so that Teal builds with older kernel headers.
 constexpr int kNdaFlagsExt = 15;              // NDA_FLAGS_EXT
 constexpr uint32_t kNtfExtManaged = 1u << 0;  // NTF_EXT_MANAGED
 
@@ -43,7 +43,7 @@ int family_of(const IpAddress& address) {
   return address.is_v4() ? AF_INET : AF_INET6;
 }
 
-// The head of a message about one neighbour, with its address.
+// Makes a message about one neighbour: the header and the address. Returns null if there is no memory.
 MessagePtr neighbour_message(int type, int flags, const NeighbourKey& key, uint16_t state,
                              uint8_t neighbour_flags) {
   MessagePtr message(nlmsg_alloc_simple(type, flags));
@@ -88,16 +88,16 @@ Neighbour get_neighbour(nl_sock* socket, const NeighbourKey& key) {
   Neighbour neighbour;
   const MessagePtr message = neighbour_message(RTM_GETNEIGH, NLM_F_REQUEST, key, 0, 0);
   if (message != nullptr)
-    exchange(socket, message.get(), on_answer, &neighbour);  // ENOENT: as it is, NUD_NONE
+    exchange(socket, message.get(), on_answer, &neighbour);  // on ENOENT the state stays NUD_NONE
   return neighbour;
 }
 
 int request_neighbour(nl_sock* socket, const NeighbourKey& key, const Neighbour& present,
                       NeighbourRequest request) {
-  // Not from the entry: NTF_USE, which is no property but a request.
+  // NTF_USE is a request, not a property of the entry, so it is not taken over from there.
   uint8_t flags = present.flags & static_cast<uint8_t>(~NTF_USE);
-  // With NTF_USE the entry's state is kept. So it is with NTF_EXT_MANAGED, but a kernel that does not know
-  // the latter would take the request for an order to set NUD_NONE, and forget a good MAC.
+  // NTF_USE and NTF_EXT_MANAGED keep the entry's state. A kernel that does not know NTF_EXT_MANAGED would set
+  // NUD_NONE and forget a valid MAC address, so kManaged sets NTF_USE as well.
   if (request != NeighbourRequest::kProbe) flags |= NTF_USE;
   const uint16_t state = request == NeighbourRequest::kProbe ? NUD_PROBE : NUD_NONE;
   const int creation = request == NeighbourRequest::kProbe ? 0 : NLM_F_CREATE;

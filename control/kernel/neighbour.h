@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One neighbour of the kernel's tables: asking for it, and asking the kernel to resolve it and to keep it
+// Reads one entry of the kernel's neighbour tables, and asks the kernel to resolve the entry and to keep it
 // resolved.
 //
-// A kernel from 5.16 on keeps a neighbour by itself (NTF_EXT_MANAGED): it resolves at once, confirms again
-// and again, and tries anew where nobody answers. libnl 3.7 does not know the attribute that carries the flag
-// (NDA_FLAGS_EXT), so that one is written and read here by its number; the rest of each message is libnl's.
+// From version 5.16 on, the kernel maintains an entry that has the flag NTF_EXT_MANAGED: it resolves the
+// address at once, confirms it periodically, and tries again if nobody answers. libnl 3.7 does not know the
+// attribute that carries the flag (NDA_FLAGS_EXT), so this code reads and writes the attribute by its number.
+// libnl does the rest.
 #pragma once
 
 #include <cstdint>
@@ -28,33 +29,34 @@ struct NeighbourKey {
 };
 
 struct Neighbour {
-  uint16_t state = 0;             // NUD_*; NUD_NONE (0) also where there is no entry
+  uint16_t state = 0;             // NUD_*; NUD_NONE (0) if there is no entry
   uint8_t flags = 0;              // NTF_*
   bool managed = false;           // NTF_EXT_MANAGED is set
-  std::optional<MacAddress> mac;  // where the state says that it is valid
+  std::optional<MacAddress> mac;  // set if the state says that it is valid
 };
 
-// An administrator's entry, or an interface that needs none: nothing to resolve, and nothing to change.
+// True for an administrator's entry and for an interface that needs no resolution. Teal does not change such
+// entries.
 bool is_fixed(const Neighbour& neighbour);
 
-// The MAC of a libnl neighbour, if its state says that it can be used and it is an Ethernet one.
+// Returns the MAC address of a libnl neighbour if the entry's state makes it usable and the link is Ethernet.
 std::optional<MacAddress> usable_mac(rtnl_neigh* neighbour);
 
-// The address of a libnl one; nothing if there is none or it is of another family.
+// Converts a libnl address. Returns nullopt for null and for families other than IPv4 and IPv6.
 std::optional<IpAddress> to_ip_address(const nl_addr* address);
 
-// RTM_GETNEIGH of one entry. No entry: the state is NUD_NONE.
+// Reads one entry (RTM_GETNEIGH). Without an entry, the state of the result is NUD_NONE.
 Neighbour get_neighbour(nl_sock* socket, const NeighbourKey& key);
 
-// How the kernel may be asked to resolve.
+// The ways to ask the kernel to resolve an entry.
 enum class NeighbourRequest {
-  kManaged,  // resolve, and keep it so
-  kUse,      // as if a packet were to be sent: resolves a missing entry, confirms a stale one after its delay
+  kManaged,  // resolve now and keep the entry resolved
+  kUse,      // like sending a packet: resolves a missing entry, confirms a stale one after the kernel's delay
   kProbe,    // confirm a stale entry now
 };
 
-// 0, or libnl's negative error. `present` is what get_neighbour said just before: flags that the entry has
-// are kept.
+// Returns 0 or libnl's negative error. `present` is a result that get_neighbour() has just returned: the
+// request keeps the flags of the entry.
 int request_neighbour(nl_sock* socket, const NeighbourKey& key, const Neighbour& present,
                       NeighbourRequest request);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ownership of libnl's objects, and one request with its answers.
+// Owning pointers for libnl's objects, and the exchange of one request and its answers.
 #pragma once
 
 #include <netlink/cache.h>
@@ -33,14 +33,14 @@ using NetlinkAddressPtr = std::unique_ptr<nl_addr, NetlinkRelease>;
 using RoutePtr = std::unique_ptr<rtnl_route, NetlinkRelease>;
 using NeighbourPtr = std::unique_ptr<rtnl_neigh, NetlinkRelease>;
 
-// Sends a request and takes its answers, up to the acknowledgement or the end of a dump; each answer goes to
-// `on_answer` (may be null). 0, or libnl's negative error. The socket is a blocking one; the kernel answers a
-// request before sendmsg returns.
+// Sends a request and passes each answer to `on_answer` (may be null), up to the acknowledgement or the end
+// of a dump. Returns 0 or libnl's negative error. The socket must be blocking. The wait is short: the kernel
+// answers a request before sendmsg() returns.
 inline int exchange(nl_sock* socket, nl_msg* request, int (*on_answer)(nl_msg*, void*), void* context) {
   const CallbacksPtr callbacks(nl_cb_alloc(NL_CB_DEFAULT));
   if (callbacks == nullptr) return -NLE_NOMEM;
   if (on_answer != nullptr) nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, on_answer, context);
-  // libnl stops reading at an acknowledgement, an error, or the end of a dump, and these come last.
+  // The last message is an acknowledgement, an error or the end of a dump. libnl stops reading there.
   bool done = false;
   const auto stop = [](nl_msg*, void* flag) {
     *static_cast<bool*>(flag) = true;

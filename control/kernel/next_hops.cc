@@ -16,7 +16,8 @@ struct AddressHash {
   size_t operator()(const IpAddress& address) const { return address_hash(address, 0); }
 };
 
-constexpr uint32_t kLookupsPerSlice = 16;  // each is some round trips to the kernel, tens of microseconds
+constexpr uint32_t kLookupsPerSlice =
+    16;  // a lookup is several round trips to the kernel: tens of microseconds
 
 }  // namespace
 
@@ -34,8 +35,8 @@ uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route
   return port ? Hop{*port, *route->mac}.word() : Hop::kNone;
 }
 
-// Relaxed stores: a hop is one word, whole in itself; a worker that still sees the old one sends to where the
-// kernel sent until now.
+// The stores are relaxed: a hop is one word and says nothing about other words. A worker that still loads the
+// old hop sends where the kernel sent until now.
 Task<void> NextHops::pass(std::vector<BackendState> backends) {
   const std::shared_ptr<Segment> segment = publisher_.segment();
   if (segment == nullptr) co_return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernel's routes and neighbours, copied into the segment: the next hop of each backend, and the client
-// side's default next hops. A pass asks the kernel for every backend and goes a few at a time, so that 4,096
-// of them stall no flip.
+// Copies routes and neighbours from the kernel into the segment: the next hop of each backend, and the
+// default next hops of the client side. A pass asks the kernel for every backend. It yields to the event loop
+// after every few backends, so that a pass over 4,096 backends delays no flip.
 #pragma once
 
 #include <functional>
@@ -16,21 +16,23 @@
 
 namespace teal {
 
-// The port with this interface, as the running dataplane has it; nothing: no port of ours.
+// Returns the dataplane's port on this interface; nullopt if the dataplane has none.
 std::optional<uint16_t> port_of(const SegmentHeader& header, uint32_t ifindex);
 
-// Hop::kNone where the neighbour is not resolved or the route leaves by no port of ours.
+// Returns Hop::kNone if there is no route, the neighbour is not resolved, or the dataplane has no port on
+// that way.
 uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route);
 
 class NextHops {
  public:
   using Changed = std::function<void(const BackendState&, bool resolved)>;
 
-  // `changed` is told of hops that come and go later, not of those that a new backend or segment begins with.
+  // Calls `changed` when a known backend's hop becomes resolved or unresolved. The first pass over a backend
+  // calls nothing.
   NextHops(Publisher& publisher, KernelRoutes& routes, Changed changed)
       : publisher_(publisher), routes_(routes), changed_(std::move(changed)) {}
 
-  // Ends early if the segment is replaced; whoever saw that asks for another pass.
+  // Ends early if the segment is replaced. The code that replaces the segment asks for another pass.
   Task<void> pass(std::vector<BackendState> backends);
 
  private:
@@ -39,7 +41,7 @@ class NextHops {
   Publisher& publisher_;
   KernelRoutes& routes_;
   Changed changed_;
-  std::map<uint16_t, bool> resolved_;  // by backend id, as of the latest pass
+  std::map<uint16_t, bool> resolved_;  // by backend id, after the latest pass
 };
 
 }  // namespace teal

@@ -16,7 +16,7 @@
 namespace teal {
 namespace {
 
-constexpr unsigned kMappedBits = 96;  // what an IPv4 prefix length lacks in the mapped form
+constexpr unsigned kMappedBits = 96;  // length of ::ffff:0:0/96, the prefix of mapped IPv4 addresses
 
 uint8_t mapped_bits(bool v4, unsigned prefix_bits) {
   return static_cast<uint8_t>(prefix_bits + (v4 ? kMappedBits : 0));
@@ -34,7 +34,7 @@ int on_route(nl_msg* message, void* context) {
   return NL_OK;
 }
 
-// `flags`: RTM_F_FIB_MATCH gives the entry of the table, 0 what follows from it for this destination.
+// With RTM_F_FIB_MATCH in `flags` returns the table's entry, otherwise the route of this destination alone.
 RoutePtr get_route(nl_sock* socket, const IpAddress& destination, uint32_t flags) {
   const MessagePtr message(nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST));
   const bool v4 = destination.is_v4();
@@ -65,7 +65,7 @@ struct DefaultSearch {
 
 int on_default_candidate(nl_msg* message, void* context) {
   auto& search = *static_cast<DefaultSearch*>(context);
-  // Told by the head, before libnl makes an object of it: a table may hold a million routes.
+  // A table may hold a million routes, so the header is checked before libnl makes an object.
   const auto* const head = static_cast<const rtmsg*>(nlmsg_data(nlmsg_hdr(message)));
   if (!nlmsg_valid_hdr(nlmsg_hdr(message), sizeof(rtmsg)) || head->rtm_dst_len != 0 ||
       head->rtm_type != RTN_UNICAST || head->rtm_table != RT_TABLE_MAIN ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Questions to the kernel about routes and addresses, each one request on a netlink socket (NETLINK_ROUTE,
-// blocking). No state.
+// Asks the kernel about routes and addresses. Each function sends requests on a blocking netlink socket
+// (NETLINK_ROUTE) and keeps no state.
 #pragma once
 
 #include <cstdint>
@@ -16,32 +16,32 @@ struct nl_sock;
 
 namespace teal {
 
-// Where a packet to some address leaves, and the neighbour that it is sent to.
+// The interface that a packet leaves by, and the neighbour on it that the packet is sent to.
 struct Way {
   NeighbourKey neighbour;
   bool through_gateway = false;
 };
 
-// The kernel's choice for a packet that this host sends. Nothing: no route, or not a unicast one (an own
-// address, a blackhole).
+// Returns the way that the kernel chooses for a packet from this host. Returns nullopt if there is no route
+// or the route is not unicast (an address of this host, a blackhole).
 std::optional<Way> find_way(nl_sock* socket, const IpAddress& destination);
 
-// For a destination without a gateway: the length of the connected prefix that it is in, in the mapped form.
-// 0: none is known.
+// Returns the length of the connected prefix around a destination without a gateway, in the mapped form.
+// Returns 0 if no such prefix is known.
 //
-// It is that of the route which the lookup matches, but not of a host route (it says how to reach one
-// address, not what the link is) and not of a default route straight into an interface (that would make every
-// client a neighbour). Then it is that of the interface's addresses.
+// The prefix is taken from the route that the lookup matches, with two exceptions: a host route describes one
+// address, not the link, and a default route into an interface would make every client a neighbour. In these
+// cases the prefix is taken from the addresses of the interface.
 uint8_t on_link_bits(nl_sock* socket, const Way& way);
 
-// The default route of the main table with the best metric among those that leave by one of the interfaces
-// through a gateway.
+// Returns the default route with the best metric in the main table. Only routes count that go through a
+// gateway and leave by one of the interfaces.
 std::optional<Way> find_default_way(nl_sock* socket, bool v4, std::span<const uint32_t> ifindexes);
 
 struct InterfaceAddress {
   uint32_t ifindex = 0;
   IpAddress address;
-  IpAddress on_link;         // the peer of a point-to-point address, else the address
+  IpAddress on_link;         // the peer of a point-to-point address, otherwise `address`
   uint8_t on_link_bits = 0;  // in the mapped form
 };
 std::vector<InterfaceAddress> interface_addresses(nl_sock* socket);

@@ -51,7 +51,7 @@ void Steering::add() {
 
 void Steering::clean_up() {
   auto maps = SteerMaps::open(pin_dir_);
-  // Once more what is missing: the call before may have failed.
+  // Adds missing entries once more: add() may have failed.
   auto done = maps ? maps->add_missing(wanted_) : tl::unexpected(maps.error());
   if (done) done = maps->remove_others(wanted_);
   cleanup_due_ = !done;
@@ -62,7 +62,7 @@ void Steering::report(const std::string& error) {
   if (error == reported_) return;
   reported_ = error;
   if (error.empty()) {
-    spdlog::info("steering: the maps in {} are in line", pin_dir_);
+    spdlog::info("steering: the maps in {} are up to date", pin_dir_);
   } else {
     spdlog::error("steering: {}; packets of new services go to the kernel until this works", error);
   }

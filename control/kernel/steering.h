@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the steering program is to know, and when it is told (bpf/steer_maps.h): all of a new ruleset before
-// it is published, and nothing of the old one taken away before every worker has let go of it.
+// Keeps the maps of the steering program (bpf/steer_maps.h) in step with the ruleset. Entries of a new
+// ruleset are added before its publication. Entries of the old ruleset are removed after the grace period,
+// when no worker uses it.
 #pragma once
 
 #include <string>
@@ -16,15 +17,16 @@ class Steering {
  public:
   explicit Steering(std::string pin_dir) : pin_dir_(std::move(pin_dir)) {}
 
-  // What there shall be. Retired services and backends are among it: their flows still need the workers.
+  // Sets the wanted VIPs and backends. Retired ones are included: their flows still need the workers.
   void want(const Inventory& inventory);
-  [[nodiscard]] bool want_local(const std::vector<IpAddress>& addresses);  // did they change?
+  // Sets the wanted local addresses. Returns whether they have changed.
+  [[nodiscard]] bool want_local(const std::vector<IpAddress>& addresses);
 
-  // Adds what is missing; cleanup is due from then on. Called without a change, it brings the maps in line
-  // all the same: somebody may have unpinned them. Errors are logged and the next call tries again.
+  // Adds missing entries to the maps, and makes a cleanup due. A call without a change repairs maps that
+  // another program has unpinned. Errors are logged, and the next call tries again.
   void add();
   bool cleanup_due() const { return cleanup_due_; }
-  // After a grace period.
+  // Removes entries that are no longer wanted. Call it after a grace period.
   void clean_up();
 
  private:
@@ -33,7 +35,7 @@ class Steering {
   std::string pin_dir_;
   SteerSet wanted_;
   bool cleanup_due_ = false;
-  std::string reported_;  // the error that the log has already
+  std::string reported_;  // the last error in the log
 };
 
 }  // namespace teal

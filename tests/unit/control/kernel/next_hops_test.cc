@@ -29,7 +29,7 @@ TEST(NextHops, AreNoneWithoutRouteNeighbourOrPort) {
   EXPECT_EQ(hop_word(*header, std::nullopt), Hop::kNone);
   EXPECT_EQ(hop_word(*header, Route{7, {}, std::nullopt, 120}), Hop::kNone)
       << "the neighbour is not resolved";
-  EXPECT_EQ(hop_word(*header, Route{9, {}, kMac, 120}), Hop::kNone) << "no port of ours";
+  EXPECT_EQ(hop_word(*header, Route{9, {}, kMac, 120}), Hop::kNone) << "the dataplane has no port there";
   EXPECT_EQ(hop_word(*header, Route{8, {}, kMac, 120}), Hop::kNone) << "a port of an earlier dataplane";
   EXPECT_EQ(hop_word(*header, Route{0, {}, kMac, 120}), Hop::kNone) << "free rows have ifindex 0";
 }
