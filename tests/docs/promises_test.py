@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/promises.md has all 19 promises, and each test that it names exists.
+"""docs/promises.md has all 19 promises, and each test that it or docs/operations.md names exists.
 
 usage: promises_test.py [REPOSITORY]
 """
@@ -65,7 +65,18 @@ class PromisesTest(unittest.TestCase):
         for number, section in promises().items():
             for name in named_tests(section):
                 with self.subTest(promise=number, test=name):
-                    self.assertIn(name, known, f"{name} is not in tests/")
+                    self.assertTrue(name in known, f"expected a test {name} in tests/")
+
+    def test_each_test_that_the_faults_name_exists(self):
+        words = {word for name in gtests() for word in name.split(".")}
+        words |= {path.stem for path in (REPOSITORY / "tests").rglob("*_test.cc")}
+        words |= {name.removeprefix("lab: ") for name in lab_tests()}
+        text = (REPOSITORY / "docs/operations.md").read_text()
+        lists = re.findall(r"\[([\w, ]+)\] \|$", text, re.M)
+        self.assertTrue(lists)
+        for name in ", ".join(lists).split(", "):
+            with self.subTest(test=name):
+                self.assertTrue(name in words, f"expected a test {name} in tests/")
 
     def test_each_subject_is_a_known_one(self):
         for number, section in promises().items():
