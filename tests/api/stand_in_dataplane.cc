@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands in for teal-dataplane, so that a teald has flows to show: stand_in_dataplane RUN_DIR CLIENTS. It
-// prints "ready" when it has a segment, and does what each line of its input says until there is none:
-//   flows   CLIENTS flows of the first service begin, on its first blue backend (ids 0), each of a client of
-//           its own, and as many again of one client
+// Stands in for teal-dataplane in the API's tests: stand_in_dataplane RUN_DIR CLIENTS
+//
+// The program makes a segment and prints "ready". Then it carries out one command for each line of its input:
+//
+//   flows   adds flows of the first service on its first blue backend (both have id 0): CLIENTS flows, each
+//           of another client, and CLIENTS flows of one more client
 //   hold    its worker stays in the middle of a burst
-//   go on
+//   go on   its worker goes on
 #include <iostream>
 #include <string>
 

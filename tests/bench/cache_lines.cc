@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a cache line from far away costs here, over the size of the memory that lines are taken from, on huge
-// pages: one after the other (latency), and prefetched in batches of 64, as a burst's lookups are. TSC cycles
-// a line. Where the latency jumps, the part of the last-level cache that this machine gives is used up.
+// Measures the TSC cycles of a random read of a cache line, for working sets of 1 MiB to 1 GiB on huge pages.
+// There are two numbers: reads that depend on each other (latency), and reads that are prefetched in batches
+// of 64, as a burst's lookups are. The latency jumps where the working set exceeds this machine's part of the
+// last-level cache.
 //
-// Then the same lines, but each in 4 KiB of its own. On pages of 2 MiB it makes no difference as long as the
-// TLB holds them all; where a line then costs more, the pages below are of 4 KiB, as a host's often are under
-// the huge pages of its guests.
+// The second pair of numbers reads as many lines, but each from a page of 4 KiB of its own. With pages of
+// 2 MiB that costs the same while the TLB holds all of them. If it costs more, the host backs the guest's
+// huge pages with pages of 4 KiB.
 //
 //   sysctl vm.nr_hugepages=1024; taskset -c 1 cache_lines
 #include <sys/mman.h>
@@ -30,7 +31,8 @@ struct Cost {
   double latency, batched;
 };
 
-// Of lines that lie `apart` bytes from each other, give or take: not all in the same sets of the caches.
+// Reads `lines` lines, one from each run of `apart` bytes. The offset within a run varies, so that the lines
+// do not share the same sets of the caches.
 Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
   std::mt19937 random(1);
   std::vector<uint32_t> order(lines);
@@ -41,7 +43,7 @@ Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
     return reinterpret_cast<volatile uint64_t*>(memory + number * apart +
                                                 within % (apart / kLineBytes) * kLineBytes);
   };
-  for (uint32_t i = 0; i < lines; ++i) *line(order[i]) = order[(i + 1) % lines];  // one ring through all
+  for (uint32_t i = 0; i < lines; ++i) *line(order[i]) = order[(i + 1) % lines];  // one cycle of all lines
   uint64_t at = 0;
   for (uint32_t i = 0; i < lines; ++i) at = *line(at);
   uint64_t began = __rdtsc();
@@ -59,7 +61,7 @@ Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
   return {latency, static_cast<double>(__rdtsc() - began) / kLooks};
 }
 
-// Of `bytes` of lines. False: there are not enough huge pages.
+// Measures a working set of `bytes` and prints the two numbers. Returns false if huge pages are missing.
 bool measure_and_tell(uint64_t bytes, uint64_t apart) {
   const uint64_t lines = bytes / kLineBytes, span = std::max<uint64_t>(lines * apart, 2 << 20);
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE;

@@ -2,20 +2,24 @@
 //
 // Writes the packets that scripts/bench replays.
 //
-//   flow n    a client address and port of its own (client_of), and service n % services. The VIP and the
-//             backend of service s are the given ones plus s in the last byte: a service has one backend, so
-//             that a reply can be written without asking who was chosen.
-//   steps     the packets of a flow, a letter each: c from the client, r from the backend (UDP, or a TCP
-//   ACK),
-//             s SYN, a SYN and ACK of the backend, x the client's RST
-//   order     spread  the steps of a flow lie far apart: with k steps, step j is that of the flow j/k of all
-//                     flows further on, so that no packet finds what the one before it brought into a cache
-//             chunks  4,096 flows do their first step, then these do their second, and so on: to establish
-//                     flows with few of them waiting for an answer at a time
-//   churn     of ten packets, eight are of established flows, and one begins (SYN) and one ends (RST) a flow
-//             of other clients. On a replay each of those begins anew.
+//   flow n    has its own client address and port (client_of) and the service n % services. The VIP and the
+//             backend of service s are the given ones plus s in the last byte. Each service has one backend,
+//             so the program knows which backend a reply must come from.
+//   steps     the packets of a flow, one letter each:
+//             c  from the client: UDP, or a TCP ACK
+//             r  from the backend: UDP, or a TCP ACK
+//             s  SYN
+//             a  the backend's SYN and ACK
+//             x  the client's RST
+//   order     spread  The steps of one flow lie far apart. With k steps and n flows, step j of a flow comes
+//                     j * n / k flows later. So no packet finds the lines of the flow's packet before it in
+//                     a cache.
+//             chunks  4,096 flows do their first step, then the same flows their second step, and so on.
+//                     This establishes flows while only few of them wait for an answer.
+//             churn   Of ten packets, eight belong to established flows. One begins (SYN) and one ends (RST)
+//                     a flow of other clients. Each replay begins and ends the same flows again.
 //
-// With --workers only flows that --worker owns are taken, by the hash that the dataplane uses.
+// With --workers the file has only flows that --worker owns. The dataplane's hash decides that.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -38,9 +42,9 @@ namespace teal {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
-constexpr uint32_t kClientBits = 22;  // of a client's address that differ
+constexpr uint32_t kClientBits = 22;  // low bits of a client's address that differ between clients
 
-// 7 : 4 : 1 of 64, 594 and 1,518 bytes with FCS.
+// Frames of 64, 594 and 1,518 bytes with FCS in the ratio 7 : 4 : 1.
 constexpr std::array<uint32_t, 12> kImix = {60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 60, 590};
 
 struct Plan {
@@ -57,8 +61,8 @@ struct Plan {
     return socket;
   }
 
-  // Another one for each number below 2^31 or so: an odd factor permutes the addresses, and when they are
-  // used up the port differs.
+  // Different numbers below about 2^31 have different sockets: an odd factor permutes the addresses, and the
+  // port changes when all addresses are used.
   Socket client_of(uint64_t flow) const {
     const auto low = static_cast<uint32_t>(flow & ((1u << kClientBits) - 1));
     const uint32_t bits = (low * 0x9e3779b1u) & ((1u << kClientBits) - 1);
@@ -82,8 +86,8 @@ struct Plan {
   }
 };
 
-// Frames are made once per (step, service, size), and given another client by the rewriting that is tested
-// against the plain checksums.
+// Builds one frame per (step, service, size). rewrite_source() and rewrite_destination() then give it the
+// flow's client; tests compare them with plain checksums.
 class Frames {
  public:
   explicit Frames(const Plan& plan) : plan_(plan) {}

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Builds frames by hand, inside out: eth(v4("198.18.1.101", "198.18.0.10", tcp(40000, 80))). Lengths are
-// right unless a test breaks them; checksums are zero, because the steering program looks at none.
+// Builds frames from the inside out:
+//
+//   eth(v4("198.18.1.101", "198.18.0.10", tcp(40000, 80)))
+//
+// Lengths are correct unless a test changes them. Checksums are zero: the steering program reads none.
 #pragma once
 
 #include <arpa/inet.h>
@@ -26,7 +29,7 @@ inline Bytes be16(unsigned value) {
   return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
 }
 
-// What lies inside an IP packet or an extension header, and the protocol number that announces it.
+// The content of an IP packet or of an extension header, and its protocol number.
 struct Inner {
   uint8_t protocol;
   Bytes bytes;
@@ -74,7 +77,7 @@ inline Bytes v6(const char* source, const char* destination, const Inner& inner)
   return ip + inner.bytes;
 }
 
-// Extension headers of IPv6, each around what follows it. `units` are 8 bytes beyond the first 8.
+// Extension headers of IPv6, each in front of `inner`. A header has 8 bytes and `units` times 8 more.
 inline Inner extension(uint8_t protocol, const Inner& inner, uint8_t units = 0, uint8_t segments_left = 0) {
   return {protocol, Bytes{inner.protocol, units, 0, segments_left} + Bytes(4 + 8u * units) + inner.bytes};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// What tests against the running kernel share: is it allowed at all, a pin directory of their own, and a
-// network namespace of their own with a veth pair in it (the interfaces go with the process).
+// Shared by tests against the running kernel: a check that BPF may be used, a pin directory per process, and
+// a network namespace with a veth pair. The kernel removes namespace and interfaces with the process.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -22,7 +22,7 @@
 
 namespace teal {
 
-// Empty, or what a test of BPF programs needs and has not got.
+// Says what a test of BPF programs lacks here. Empty: nothing.
 inline std::string missing_for_bpf() {
   if (geteuid() != 0) return "needs root, to load BPF programs";
   struct statfs filesystem = {};
@@ -35,7 +35,7 @@ inline std::string missing_for_bpf() {
   return "";
 }
 
-// A pin directory that no other process uses, removed with all that is in it.
+// A pin directory that no other process uses. The destructor removes it with its content.
 class PinDir {
  public:
   PinDir() : path_("/sys/fs/bpf/teal-test-" + std::to_string(getpid())) {}
@@ -48,8 +48,8 @@ class PinDir {
   std::string path_;
 };
 
-// Moves this thread into a new network namespace and makes a veth pair port0 <-> far0 there. Empty, or what
-// went wrong.
+// Moves this thread into a new network namespace and makes a veth pair port0 <-> far0 there. Returns an empty
+// string, or the error.
 inline std::string enter_namespace_with_veth() {
   if (unshare(CLONE_NEWNET) != 0) return std::string("needs a network namespace: ") + std::strerror(errno);
   const char* commands =
@@ -59,14 +59,15 @@ inline std::string enter_namespace_with_veth() {
   return "";
 }
 
-// The id of the XDP program on an interface, 0 if there is none.
+// Returns the id of the XDP program on an interface, or 0.
 inline uint32_t xdp_program_id(const char* interface) {
   uint32_t id = 0;
   bpf_xdp_query_id(static_cast<int>(if_nametoindex(interface)), 0, &id);
   return id;
 }
 
-// The id of the map `name` that a program uses, 0 if it uses none. The kernel keeps 15 characters of a name.
+// Returns the id of the map that a program uses under this name, or 0. The kernel keeps 15 characters of a
+// name.
 inline uint32_t map_id_of_program(uint32_t program_id, const std::string& full_name) {
   const std::string name = full_name.substr(0, BPF_OBJ_NAME_LEN - 1);
   uint32_t ids[32] = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Random frames, half of them damaged, through the program and through its plainest version. A failure prints
-// the frame; the seed is fixed, TEAL_SEED sets another.
+// Compares the program with a plain version (steer_reference.h) on random frames, half of them damaged. A
+// failure prints the frame. The seed is fixed; TEAL_SEED sets another one.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -35,8 +35,8 @@ class Generator {
   }
 
  private:
-  // A test run puts what is longer than a page with its margins into fragments, of which this program sees
-  // the first.
+  // A frame that does not fit into a page becomes several fragments in a test run, and the program sees only
+  // the first one.
   static constexpr size_t kFrameBytes = 3000;
 
   size_t below(size_t limit) { return std::uniform_int_distribution<size_t>(0, limit - 1)(random_); }
@@ -94,7 +94,7 @@ std::string hex(const Bytes& bytes) {
 
 using SteerRandomTest = SteerTest;
 
-TEST_F(SteerRandomTest, AgreesWithThePlainestVersion) {
+TEST_F(SteerRandomTest, AgreesWithThePlainVersion) {
   const char* seed_text = std::getenv("TEAL_SEED");
   const uint32_t seed = seed_text ? static_cast<uint32_t>(std::strtoul(seed_text, nullptr, 10)) : 20261123;
   const SteerReference client_reference(picture(), false);
@@ -109,7 +109,7 @@ TEST_F(SteerRandomTest, AgreesWithThePlainestVersion) {
     ASSERT_EQ(verdict, expected) << "seed " << seed << ", frame " << i << ": " << hex(in);
     ++seen[verdict];
   }
-  // The generator is worth something only if it meets every verdict often.
+  // The comparison has value only if the generator produces every verdict often.
   for (const char* verdict : {"pass", "to_vip", "from_backend", "icmp_error", "fragment"}) {
     EXPECT_GT(seen[verdict], 100) << verdict;
   }

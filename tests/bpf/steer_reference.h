@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// The steering rules again, in the plainest way: bytes are read with a bounds check that throws, and what
-// throws passes.
+// A plain version of the steering rules: each read of a byte checks the bounds and throws, and a frame that
+// makes it throw passes.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as a config file: both readers either take it or say why, in lines that a terminal can show.
+// Reads any bytes as a config file. Both readers either accept the file or list errors. Each error is one
+// line without control characters, so that a terminal can show it.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -32,9 +33,9 @@ void check_errors(const std::vector<std::string>& errors) {
 
 void check_config(const teal::Config& config) {
   require(!config.services.empty(), "there is a service");
-  require(config.reset_rate > 0, "resets go on");
+  require(config.reset_rate > 0, "the reset rate is not zero");
   for (const teal::SocketAccess& access : {config.api.control, config.api.status})
-    require(access.mode > 0 && access.mode <= 0777, "a mode is one of permissions");
+    require(access.mode > 0 && access.mode <= 0777, "a mode has permission bits only");
   if (config.api.listen) {
     const std::string address = to_string(*config.api.listen);
     require(address.starts_with("127.") || address.starts_with("[::1]"), "the listener is on loopback");
@@ -42,7 +43,7 @@ void check_config(const teal::Config& config) {
   for (const teal::ServiceConfig& service : config.services) {
     require(service.drain.timeout.count() > 0, "a drain has a deadline");
     require(!service.name.empty() && service.vip.port.raw != 0 && service.vip.protocol != 0,
-            "a VIP is whole");
+            "a VIP has a port and a protocol");
     for (const auto& pool : service.pools) {
       require(!pool.empty(), "no pool is empty");
       for (const teal::BackendConfig& backend : pool) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as a frame. What parse() accepts must lie inside of the frame; each rewrite must show in the
-// parsed form, leave right checksums right and wrong ones wrong, and be undone by its inverse to the byte. A
-// RST that takes the frame's place is whole.
+// Parses any bytes as a frame. The claims for each frame that parse() accepts:
+//
+// - All offsets and lengths lie inside the frame.
+// - A rewrite shows in the parsed form. Correct checksums stay correct and wrong ones stay wrong.
+// - The inverse rewrite restores the frame to the byte.
+// - turn_into_rst() makes a complete RST with correct checksums.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -46,7 +49,8 @@ Socket stranger(const ParsedPacket& packet) {
   return socket;
 }
 
-// A checksum of 0xffff may leave as 0 (rewrite.h), so that frames are compared with 0 from the start.
+// A rewrite may turn the checksum 0xffff into 0 (rewrite.h), which means the same. Frames that are compared
+// later begin with 0 therefore.
 void make_zero_unique(Frame& frame, size_t at) {
   if (frame.at(at) == 0xff && frame.at(at + 1) == 0xff) frame[at] = frame[at + 1] = 0;
 }
@@ -108,7 +112,8 @@ void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   const size_t outer_source = packet.l3_offset + (packet.is_v4 ? 12u : 8u);
   const size_t outer_destination = outer_source + address_bytes;
   const Socket source = source_of(packet), destination = destination_of(packet), other = stranger(packet);
-  // The way back puts the quoted socket's address into the outer header, so it must have been there.
+  // The inverse rewrite writes the quoted socket's address into the outer header, so the frame must begin
+  // with that address.
   std::memcpy(frame.data() + outer_destination, packet.is_v4 ? packet.source.v4_bytes() : packet.source.bytes,
               address_bytes);
   make_zero_unique(frame, packet.l4_offset + 2u);
@@ -131,7 +136,7 @@ void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   require(source_of(parse(frame)) == source && destination_of(parse(frame)) == other);
   require(test::wrong_checksums(frame) == wrong);
   rewrite_icmp_to_client(frame.data(), packet, destination, other);
-  require(frame == before || sender == other.address);  // a router of that address is taken for the backend
+  require(frame == before || sender == other.address);  // a router with this address counts as the backend
 }
 
 }  // namespace

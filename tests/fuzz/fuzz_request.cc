@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes on a socket of teald: as Beast parses them, then the target, the query and the body as the
-// resources read them. What is refused is refused with a status of its own and a sentence; what is accepted
-// keeps the limits.
+// Reads any bytes as an HTTP request to teald: Beast parses the request, then the resources' readers parse
+// its target, query and body. Each refusal has a status of 400 to 599, a code and a message. Each accepted
+// value keeps its bounds.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -26,23 +26,23 @@ void expect(bool condition) {
   if (!condition) std::abort();
 }
 
-void expect_told(const teal::Refusal& refusal) {
+void expect_complete(const teal::Refusal& refusal) {
   expect(refusal.status >= 400 && refusal.status < 600 && !refusal.code.empty() && !refusal.message.empty());
 }
 
 void read_body(const std::string& body) {
   auto fields = teal::BodyFields::parse(body, kFields);
-  if (!fields) return expect_told(fields.error());
+  if (!fields) return expect_complete(fields.error());
   static constexpr const char* kThen[] = {"wait", "reset"};
   if (const auto names = fields->texts("services")) expect(!names->empty());
   (void)fields->text("group");
   if (const auto to = fields->text("to"))
-    if (const auto colour = teal::parse_colour("to", *to); !colour) expect_told(colour.error());
+    if (const auto colour = teal::parse_colour("to", *to); !colour) expect_complete(colour.error());
   (void)fields->number("if_generation");
   (void)fields->flag("dry_run");
   if (const auto then = fields->one_of("then", kThen)) expect(*then < 2);
   if (!fields->is_text("weight")) (void)fields->number("weight");
-  if (fields->error()) expect_told(*fields->error());
+  if (fields->error()) expect_complete(*fields->error());
 }
 
 }  // namespace
@@ -60,12 +60,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
     const auto parsed =
         teal::parse_request_target({message.target().data(), message.target().size()}, request);
     if (!parsed) {
-      expect_told(parsed.error());
+      expect_complete(parsed.error());
     } else {
       expect(!request.path.empty());
-      if (const auto checked = teal::check_query(request, kFields); !checked) expect_told(checked.error());
+      if (const auto checked = teal::check_query(request, kFields); !checked)
+        expect_complete(checked.error());
       const auto number = teal::query_number(request, "weight", 1, 1000);
-      if (!number) expect_told(number.error());
+      if (!number) expect_complete(number.error());
       if (number && *number) expect(**number >= 1 && **number <= 1000);
     }
     (void)teal::is_loopback_host({message[http::field::host].data(), message[http::field::host].size()});

@@ -23,9 +23,9 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using UnixStream = asio::local::stream_protocol;
 
-ApiReply exchange(UnixStream::socket& socket, const std::string& method, const std::string& split,
+ApiReply exchange(UnixStream::socket& socket, const std::string& method, const std::string& target,
                   const std::string& body) {
-  http::request<http::string_body> request(http::string_to_verb(method), split, 11);
+  http::request<http::string_body> request(http::string_to_verb(method), target, 11);
   if (request.method() == http::verb::unknown) request.method_string(method);
   request.set(http::field::host, "teal");
   request.body() = body;
@@ -42,22 +42,22 @@ ApiReply exchange(UnixStream::socket& socket, const std::string& method, const s
 
 }  // namespace
 
-ApiReply call(const std::string& socket, const std::string& method, const std::string& split,
+ApiReply call(const std::string& socket, const std::string& method, const std::string& target,
               const std::string& body) {
   asio::io_context io;
   UnixStream::socket stream(io);
   boost::system::error_code error;
   stream.connect(UnixStream::endpoint(socket), error);
   if (error) return {};
-  return exchange(stream, method, split, body);
+  return exchange(stream, method, target, body);
 }
 
-int call_again_and_again(const std::string& socket, const std::string& split, int count) {
+int call_repeatedly(const std::string& socket, const std::string& target, int count) {
   asio::io_context io;
   UnixStream::socket stream(io);
   stream.connect(UnixStream::endpoint(socket));
   int answered = 0;
-  for (int i = 0; i < count; ++i) answered += exchange(stream, "GET", split, "").status == 200;
+  for (int i = 0; i < count; ++i) answered += exchange(stream, "GET", target, "").status == 200;
   return answered;
 }
 

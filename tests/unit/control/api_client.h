@@ -18,15 +18,15 @@ struct ApiReply {
   nlohmann::json body;
 };
 
-// One request over a connection of its own.
-ApiReply call(const std::string& socket, const std::string& method, const std::string& split,
+// Sends one request over a new connection.
+ApiReply call(const std::string& socket, const std::string& method, const std::string& target,
               const std::string& body = "");
-// `count` times the same over one connection: how many were answered 200.
-int call_again_and_again(const std::string& socket, const std::string& split, int count);
-// Bytes as they are; what comes back until the server closes.
+// Sends `count` GET requests over one connection. Returns how many were answered with status 200.
+int call_repeatedly(const std::string& socket, const std::string& target, int count);
+// Sends the bytes unchanged. Returns all that the server sends until it closes the connection.
 std::string send_raw(const std::string& socket, const std::string& bytes);
 
-// A directory with a config, and daemons that come and go in it.
+// A directory with a config, in which daemons start and end.
 class DaemonHome {
  public:
   DaemonHome() { write_config(kShopToml); }
@@ -37,9 +37,9 @@ class DaemonHome {
   void write_config(const std::string& toml) const;
   DaemonOptions options() const;
 
-  ApiReply get(const std::string& split) const { return call(socket(), "GET", split); }
-  ApiReply post(const std::string& split, const std::string& body) const {
-    return call(socket(), "POST", split, body);
+  ApiReply get(const std::string& target) const { return call(socket(), "GET", target); }
+  ApiReply post(const std::string& target, const std::string& body) const {
+    return call(socket(), "POST", target, body);
   }
   ApiReply flip(const std::string& service, const std::string& to) const {
     return post("/v1/flip", R"({"services":[")" + service + R"("],"to":")" + to + "\"}");
@@ -50,7 +50,8 @@ class DaemonHome {
   TempDir dir_;
 };
 
-// A teald in a thread of its own, from its first answer to its orderly end.
+// Runs teald in a thread. The constructor waits for its first answer; stop() and the destructor end it in
+// order.
 class RunningDaemon {
  public:
   explicit RunningDaemon(const DaemonHome& home);

@@ -36,8 +36,8 @@ FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool 
 }
 
 void FakeDataplane::work(uint32_t worker) {
-  alignas(PublicationReader) std::byte place[sizeof(PublicationReader)];
-  auto* reader = new (place) PublicationReader(*segment_, worker);
+  alignas(PublicationReader) std::byte memory[sizeof(PublicationReader)];
+  auto* reader = new (memory) PublicationReader(*segment_, worker);
   ++ready_;
   while (!stop_ && !die_) {
     if (hold_still_) {
@@ -46,7 +46,7 @@ void FakeDataplane::work(uint32_t worker) {
     }
     (void)reader->load();
     reader->quiescent();
-    std::this_thread::sleep_for(std::chrono::microseconds(20));  // many of them run side by side
+    std::this_thread::sleep_for(std::chrono::microseconds(20));  // many tests run side by side
   }
   if (!die_) reader->~PublicationReader();  // a killed process would not have cleaned up
 }

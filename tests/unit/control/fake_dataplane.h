@@ -14,8 +14,8 @@
 
 namespace teal {
 
-// What teald sees of a dataplane: the lock, the segment, and workers that load the word and report. It
-// forwards nothing.
+// Imitates a dataplane for teald: it holds the lock, makes the segment, and its workers load the publication
+// word and report what they have adopted. It forwards no packets.
 class FakeDataplane {
  public:
   explicit FakeDataplane(const std::string& run_dir, uint32_t workers = 1, bool hold_still = false);
@@ -26,11 +26,11 @@ class FakeDataplane {
   const Ruleset& ruleset();
   uint64_t generation() const;
 
-  // A worker that holds still is in the middle of a burst: it adopts nothing and lets go of nothing.
+  // A worker that holds still is in the middle of a burst: it adopts no generation and releases no slot.
   void hold_still(bool still) { hold_still_ = still; }
-  // Orderly. The segment's file stays, segment() does not.
+  // Ends in order. The segment's file stays; segment() must not be called again.
   void stop();
-  // As by SIGKILL: the workers leave their claims behind.
+  // Ends as after SIGKILL: the workers do not release their slots.
   void die();
 
   static bool wait_for(const std::function<bool()>& condition,

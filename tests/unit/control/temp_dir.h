@@ -7,7 +7,7 @@
 
 namespace teal {
 
-// A directory of its own, gone with the object.
+// Makes a new directory; the destructor removes it with its content.
 class TempDir {
  public:
   TempDir() {

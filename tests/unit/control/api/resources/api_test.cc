@@ -296,7 +296,7 @@ TEST_F(ApiTest, OptionsSayWhatThereIs) {
 }
 
 TEST_F(ApiTest, AConnectionServesManyRequests) {
-  EXPECT_EQ(call_again_and_again(home.socket(), "/v1/services", 200), 200);
+  EXPECT_EQ(call_repeatedly(home.socket(), "/v1/services", 200), 200);
 }
 
 TEST_F(ApiTest, LimitsAreAnswered) {
