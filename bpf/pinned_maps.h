@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// The maps that all ports of an instance and teald share, by name and shape: the user-space twin of the map
-// definitions in steer.bpf.c (a test holds the two together). Whoever comes first and may makes them: the
-// loader, or SteerMaps::open. Owner and group read and write them (0660).
+// Names and shapes of the maps that all ports of an instance and teald share. They repeat the map definitions
+// of steer.bpf.c for user space; SteerMapsTest.ShapesEqualTheShapesInTheProgram compares the two.
+//
+// The first process that has the right makes the maps: the loader, or SteerMaps::open(). Owner and group may
+// read and write them (mode 0660).
 #pragma once
 
 #include <linux/bpf.h>
@@ -19,7 +21,7 @@
 namespace teal {
 
 struct MapShape {
-  const char* name;  // and the file's name in pin_dir
+  const char* name;  // of the map, and of its file in pin_dir
   bpf_map_type type;
   uint32_t key_bytes;
   uint32_t value_bytes;
@@ -36,14 +38,13 @@ inline constexpr MapShape kPinnedMaps[] = {
     {"local_addresses", BPF_MAP_TYPE_HASH, sizeof(steer_address), 4, STEER_MAX_LOCAL_ADDRESSES},
     {"steer_counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, STEER_VERDICT_COUNT},
 };
-inline constexpr size_t kSetCount = kCounters;  // those before the counters are sets
+inline constexpr size_t kSetCount = kCounters;  // the maps in front of the counters are sets
 
-// Makes the directory, its parents too; an error if it does not lie on a bpffs.
+// Makes the directory and its parents. Fails if it is not on a bpffs.
 tl::expected<void, std::string> make_pin_dir(const std::string& pin_dir);
 
-// Opens the pinned map of this shape, or makes and pins it. A map of another shape was pinned by another
-// version of Teal: that is an error which says so, because the program that uses it may still be attached and
-// steering.
+// Opens the pinned map of this shape, or makes and pins it. Fails if the pinned map has another shape:
+// another version of Teal has pinned it, and its program may still be attached and steer packets.
 tl::expected<BpfFd, std::string> open_pinned_map(const std::string& pin_dir, const MapShape& shape);
 
 }  // namespace teal

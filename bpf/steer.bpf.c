@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The steering program: on a port that the kernel keeps, it decides for each frame who gets it, the worker
- * that owns this queue (through its AF_XDP socket) or the kernel.
+ * The steering program runs on a port that the kernel keeps. It decides who gets a frame: the worker that
+ * owns this queue, through its AF_XDP socket, or the kernel. The first rule that matches decides:
  *
- *   1. to a VIP's address, port and protocol                              -> worker
- *   2. an ICMP error to a VIP's address that quotes a packet from a VIP   -> worker
- *   3. to a local address of this host                                    -> kernel
- *   4. from a backend's socket, on a port whose side is backend           -> worker
- *   5. an ICMP error that quotes a packet to a backend's socket, likewise -> worker
- *   6. all else                                                           -> kernel
+ *   1. a packet to a VIP's address, port and protocol                       -> worker
+ *   2. an ICMP error to a VIP's address that quotes a packet from a VIP     -> worker
+ *   3. a packet to a local address of this host                             -> kernel
+ *   4. on a port of the backend side: a packet from a backend's socket      -> worker
+ *   5. on a port of the backend side: an ICMP error that quotes a packet
+ *      to a backend's socket                                                -> worker
+ *   6. any other packet                                                     -> kernel
  *
- * A later fragment has no ports and takes the same way by its addresses alone. A first fragment has ports. A
- * VIP that is also an address of this host (announced from a loopback interface, say) is tested as a VIP
- * first, and its other ports stay with the kernel.
+ * A later fragment has no ports. The same rules apply to its addresses alone. A first fragment has ports. A
+ * VIP may also be an address of this host, for example one that is announced from a loopback interface. Rule
+ * 1 comes first, so the worker gets the VIP's port and the kernel gets the other ports.
  *
- * The kernel gets what this program cannot read: truncated or contradictory headers, VLAN tags, other
- * Ethernet types, more than MAX_EXTENSIONS extension headers. What the worker should get but no socket waits
- * for is dropped: the kernel would answer for the VIP, or forward a reply untranslated, and so reset clients.
+ * The kernel gets every frame that this program cannot read: truncated or contradictory headers, VLAN tags,
+ * other Ethernet types, more than MAX_EXTENSIONS extension headers. A frame for a worker is dropped if the
+ * queue has no socket: the kernel would answer for the VIP, or forward a reply without translation, and so
+ * reset clients.
  *
- * The name of the function, of xsks_map, and xsk_prog_version are what libxdp 1.3 to 1.6 looks for when the
- * AF_XDP driver is started without a program of its own (lib/libxdp/xsk.c: xsk_lookup_program). It must find
- * no map called "xsk_def_.data": it would take its first word for a reference count and detach the program
+ * libxdp 1.3 to 1.6 looks for the names of the function and of xsks_map and for xsk_prog_version when the
+ * AF_XDP driver starts without a program of its own (lib/libxdp/xsk.c: xsk_lookup_program). There must be no
+ * map named "xsk_def_.data": libxdp would read its first word as a reference count and detach the program
  * with the last socket.
  */
 #include <stdbool.h>
@@ -42,7 +44,7 @@
 #define FRAGMENT_OFFSET_V4 0x1fff
 #define FRAGMENT_OFFSET_V6 0xfff8
 
-/* From RFC 792; <linux/icmp.h> cannot be had for this target without a 32-bit C library. */
+/* From RFC 792. <linux/icmp.h> needs a 32-bit C library when the target is bpf. */
 #define ICMP_DEST_UNREACH 3
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
@@ -51,7 +53,7 @@
 #define ICMPV6_DEST_UNREACH 1
 #define ICMPV6_PARAMPROB 4
 
-/* From RFC 8200; <linux/ipv6.h> has these for the kernel only. */
+/* From RFC 8200. <linux/ipv6.h> defines these for the kernel only. */
 #define NEXT_HOP_BY_HOP 0
 #define NEXT_ROUTING 43
 #define NEXT_FRAGMENT 44
@@ -90,26 +92,25 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } steer_counters SEC(".maps");
 
-/* What the tests need of an IP packet, or of one that an ICMP error quotes. Offsets are from the frame's
- * start. */
+/* The fields of an IP packet, or of a packet quoted in an ICMP error, that the rules read. Offsets count from
+ * the start of the frame. The caller sets the inputs; read_packet() sets the rest. */
 struct packet {
   struct steer_socket source; /* the ports are 0 unless `has_ports` */
   struct steer_socket destination;
   __u32 offset; /* in: of the IP header; out: of the transport header */
-  __u32 end;    /* in: of the first byte that is not there; out: behind the packet, by its IP length */
+  __u32 end;    /* in: end of the bytes that exist; out: end of the packet, by its IP length */
   __u8 v6;      /* in */
-  __u8 quoted;  /* in: a quotation may break off behind the ports */
+  __u8 quoted;  /* in: the packet is quoted and may end behind the ports */
   __u8 protocol;
   __u8 has_ports;
   __u8 later_fragment;
 };
 
-/* The bytes [offset, offset + length), or NULL if the packet, which ends at `end`, or the frame has them not.
- */
+/* Returns the bytes [offset, offset + length), or NULL if they exceed the packet (`end`) or the frame. */
 static __always_inline void* bytes_at(struct xdp_md* ctx, __u64 offset, __u64 length, __u64 end) {
   void* data_end = (void*)(long)ctx->data_end;
   void* start = (void*)(long)ctx->data;
-  /* The verifier gives up on a packet pointer that may go beyond 0xffff; no header is that far behind. */
+  /* The verifier refuses a packet pointer that may exceed 0xffff. No header starts behind MAX_OFFSET. */
   if (offset > MAX_OFFSET || offset + length > end) return NULL;
   start += offset;
   if (start + length > data_end) return NULL;
@@ -124,8 +125,8 @@ static __always_inline void map_v4(__u8* address, __be32 v4) {
   words[3] = v4;
 }
 
-/* False if the address is an IPv4 one in disguise: it would be taken for the VIP of that number. None is
- * valid on a wire. */
+/* Returns false for an IPv4-mapped address. The maps would take it for the IPv4 address, and no such address
+ * is valid in an IPv6 packet on the wire. */
 static __always_inline bool copy_v6(__u8* address, const struct in6_addr* v6) {
   const __u32* from = v6->in6_u.u6_addr32;
   __u32* words = (__u32*)address;
@@ -136,7 +137,7 @@ static __always_inline bool copy_v6(__u8* address, const struct in6_addr* v6) {
   return from[0] || from[1] || from[2] != bpf_htonl(0xffff);
 }
 
-/* Sets the packet's end. The whole packet must be there, unless it is a quotation. */
+/* Sets the packet's end from its IP length. Returns false if the packet is incomplete and not quoted. */
 static __always_inline bool limit(struct packet* packet, __u32 ip_bytes) {
   __u32 end = packet->offset + ip_bytes;
   if (end > packet->end) return packet->quoted;
@@ -170,8 +171,8 @@ static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
     if (next != NEXT_HOP_BY_HOP && next != NEXT_ROUTING && next != NEXT_DESTINATION_OPTIONS &&
         next != NEXT_FRAGMENT)
       break;
-    /* Each is at least 8 bytes: next header, length in units of 8 bytes without the first, then what differs.
-     */
+    /* An extension header has at least 8 bytes: next header, length in units of 8 bytes without the first 8,
+     * then its own fields. */
     __u8* extension = bytes_at(ctx, offset, 8, packet->end);
     if (!extension) return false;
     if (next == NEXT_FRAGMENT) {
@@ -181,7 +182,7 @@ static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
       if (packet->later_fragment) break;
       continue;
     }
-    /* With segments left, the destination is a stop on the way and not the end of it (RFC 8200, 4.4). */
+    /* With segments left, the destination address is not the final destination (RFC 8200, 4.4). */
     if (next == NEXT_ROUTING && extension[3] != 0) return false;
     next = extension[0];
     offset += (extension[1] + 1) * 8;
@@ -191,7 +192,8 @@ static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
   return true;
 }
 
-/* Reads the ports, if the packet has any. A quotation need only have these (RFC 792 promises 8 bytes). */
+/* Reads the ports, if the packet has any. A quoted packet needs no more of the transport header (RFC 792
+ * guarantees 8 bytes). */
 static __always_inline bool read_ports(struct xdp_md* ctx, struct packet* packet) {
   if (packet->later_fragment || (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP))
     return true;
@@ -207,16 +209,16 @@ static __always_inline bool read_ports(struct xdp_md* ctx, struct packet* packet
 }
 
 /*
- * Reads a packet whose inputs are set and whose other fields are zero. False: not to be read, and nobody's
- * business but the kernel's. A global function, so that the verifier looks at it once and on its own, not
- * again for a quotation behind each way through the outer headers.
+ * Reads a packet. The caller has set the inputs; the other fields are zero. Returns false if the packet
+ * cannot be read; the kernel gets it. It is a global function, so the verifier checks it once and on its own.
+ * Inlined, it would check the quoted packet again for each path through the outer headers.
  */
 __noinline int read_packet(struct xdp_md* ctx, struct packet* packet) {
   if (!packet) return false;
   return (packet->v6 ? read_v6(ctx, packet) : read_v4(ctx, packet)) && read_ports(ctx, packet);
 }
 
-/* Is this an ICMP error about a TCP or UDP packet, or its first fragment? Then `quoted` is that packet. */
+/* Returns true and sets `quoted` if this is an ICMP error about a TCP or UDP packet or its first fragment. */
 static __always_inline bool read_icmp_error(struct xdp_md* ctx, const struct packet* packet,
                                             struct packet* quoted) {
   if (packet->protocol != (packet->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) return false;
@@ -286,7 +288,7 @@ int xsk_def_prog(struct xdp_md* ctx) {
     return XDP_DROP;
   }
   count(verdict);
-  /* The socket may go between the two lookups; XDP_DROP is for that case. */
+  /* The socket may be closed between the two lookups. Then the frame is dropped. */
   return bpf_redirect_map(&xsks_map, queue, XDP_DROP);
 }
 

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Puts the steering program (steer.bpf.c) on an interface and takes it off.
+// Attaches the steering program (steer.bpf.c) to an interface and detaches it.
 //
-// The program outlives every process: it is attached once, and each later start replaces it in place
-// (XDP_FLAGS_REPLACE, atomic in the kernel) and hands on its xsks_map, with whatever sockets are in it. There
-// is no moment in which the kernel sees a packet that is for a service. The AF_XDP driver is started without
-// a program of its own: libxdp finds ours by the name xsk_def_prog and puts its sockets into our xsks_map.
+// The program outlives every process. The first start attaches it. Each later start replaces it in place
+// (XDP_FLAGS_REPLACE, atomic in the kernel) and keeps its xsks_map with the sockets in it. So the kernel
+// never sees a packet of a service. The AF_XDP driver starts without a program of its own: libxdp finds
+// Teal's program by the name xsk_def_prog and puts the sockets into its xsks_map.
 //
-// What is attached counts as ours if its name is xsk_def_prog and it uses maps named xsks_map, vips and
-// backends. Anything else is foreign, and is never touched.
+// An attached program is Teal's if its name is xsk_def_prog and it uses maps named xsks_map, vips and
+// backends. Any other program is foreign. These functions report it and leave it attached.
 //
-// The interface is looked up in the network namespace of the calling thread. pin_dir is a directory of a
-// mounted bpffs, /sys/fs/bpf/INSTANCE, and is made if it is missing; note that `ip netns exec` hides bpffs
-// and `nsenter --net` does not. Needs CAP_NET_ADMIN, and CAP_SYS_ADMIN: what is attached
-// is opened by its id, here and in libxdp.
-//
-// Not for use by two threads at once: libbpf's log hook is global to the process and is taken for the time of
-// a call. Errors are full sentences with what libbpf and the kernel had to say; libbpf's other messages go to
-// spdlog's debug.
+// - The interface is looked up in the network namespace of the calling thread.
+// - pin_dir is a directory on a mounted bpffs, /sys/fs/bpf/INSTANCE. It is made if it is missing.
+//   `ip netns exec` hides bpffs; `nsenter --net` does not.
+// - The caller needs CAP_NET_ADMIN and CAP_SYS_ADMIN, because this file and libxdp open the attached program
+//   by its id.
+// - Not thread-safe: each call takes libbpf's log hook, which is global to the process.
+// - An error has the messages of libbpf and the kernel. libbpf's other messages go to spdlog's debug level.
 #pragma once
 
 #include <cstdint>
@@ -31,22 +30,22 @@ enum class XdpMode { kNative, kGeneric };
 
 struct SteerAttachment {
   XdpMode mode;
-  bool replaced;               // ours was attached already, and its xsks_map is kept
+  bool replaced;               // Teal's program was attached already; its xsks_map is kept
   uint32_t program_id;         // as `bpftool prog` shows it
-  std::string native_refusal;  // kGeneric and not replaced: why the driver refused native mode; else empty
+  std::string native_refusal;  // why the driver refused native mode; empty if native, or if replaced
 };
 
-// `side` is a set of steer_side bits. A first attachment tries native mode, then generic; a replacement keeps
-// the mode.
+// `side` is a set of steer_side bits. A first attachment tries native mode, then generic mode. A replacement
+// keeps the mode.
 tl::expected<SteerAttachment, std::string> attach_steering(const std::string& interface, uint32_t side,
                                                            const std::string& pin_dir);
 
-// False: nothing was attached. A foreign program is an error.
+// Returns false if no program was attached. A foreign program is an error.
 tl::expected<bool, std::string> detach_steering(const std::string& interface);
 
-// Removes the pinned maps and the directory. Attached programs keep their maps, but a later attachment and
-// teald get new ones: take the program off every port first, and have teald call SteerMaps::open again. A
-// missing pin_dir is no error.
+// Removes the pinned maps and the directory. An attached program keeps its maps, but the next attachment and
+// teald use new ones. So detach the program from every port first; teald must call SteerMaps::open() again.
+// A missing pin_dir is not an error.
 tl::expected<void, std::string> unpin_steering(const std::string& pin_dir);
 
 }  // namespace teal

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// teald's hand on the pinned maps of the steering program (steer_map.h): which packets go to the workers.
+// Through this class teald writes the pinned maps of the steering program (steer_map.h). The maps decide
+// which packets go to the workers.
 //
-// A change of the ruleset is made in three steps, so that no packet of a service ever meets a program that
-// does not know it:
-//   add_missing(new set)  ->  publish, wait for a grace period  ->  remove_others(new set)
-// Between the first and the last step the maps hold the union of the old and the new set; they have room for
-// two generations. If the publication fails, remove_others(old set) undoes the first step.
+// A change of the ruleset takes three steps, so that the program always knows every service whose packets can
+// arrive:
 //
-// Open it anew for each change and drop it after: it costs a dozen system calls, and a process that holds on
-// to it would write to maps nobody reads after `teal-dataplane --detach` has removed the pins. Maps that are
-// missing are made and pinned where the caller may (root, CAP_BPF): the program then finds them filled when
-// it is attached. teald as a service has no capability for it and needs none: it is of the maps' group.
+//   1. add_missing(new set)
+//   2. publish, and wait for a grace period
+//   3. remove_others(new set)
 //
-// One process writes at a time (teald holds its lock). Not thread-safe.
+// Between the first and the last step the maps hold the union of both sets; they have room for two
+// generations. If the publication fails, remove_others(old set) undoes the first step.
+//
+// - Open it for each change and drop it afterwards. This costs a dozen system calls. After
+//   `teal-dataplane --detach` has removed the pins, an object that is kept would write to maps without a
+//   reader.
+// - open() makes and pins missing maps if the caller may (root, CAP_BPF). The program finds them filled when
+//   it is attached. As a service, teald needs no capability: it is in the maps' group.
+// - One process writes at a time: teald holds its lock. Not thread-safe.
 #pragma once
 
 #include <array>
@@ -28,13 +33,13 @@
 
 namespace teal {
 
-// What the program is to know. Duplicates are allowed. The address maps (vip_addresses, backend_addresses)
-// follow from the sockets and are not named here.
+// The contents of the maps. Duplicates are allowed. The address maps (vip_addresses, backend_addresses)
+// follow from the sockets.
 struct SteerSet {
   std::vector<steer_socket> vips;
   std::vector<steer_socket> backends;
-  std::vector<steer_address>
-      local_addresses;  // of this host, VIPs may be among them: a VIP's socket comes first
+  // The host's addresses. A VIP may be one of them: the program tests a VIP's socket first.
+  std::vector<steer_address> local_addresses;
 };
 
 // Packets by enum steer_verdict, summed over CPUs and over the ports of the instance.
@@ -44,13 +49,13 @@ class SteerMaps {
  public:
   static tl::expected<SteerMaps, std::string> open(const std::string& pin_dir);
 
-  // Either all of `set` is in the maps afterwards, or (too many for a map) nothing was changed; only an error
-  // of the kernel itself leaves a part behind.
+  // Adds the entries of `set` that are missing. Changes nothing if they do not fit. An error of the kernel
+  // may leave some of them added.
   tl::expected<void, std::string> add_missing(const SteerSet& set);
-  // Removes what is not in `set`. It adds nothing.
+  // Removes all entries that are not in `set`. Adds none.
   tl::expected<void, std::string> remove_others(const SteerSet& set);
 
-  // What the maps hold now, sorted.
+  // Returns the current contents, sorted.
   tl::expected<SteerSet, std::string> contents() const;
   tl::expected<SteerCounters, std::string> counters() const;
 
@@ -58,11 +63,11 @@ class SteerMaps {
   SteerMaps() = default;
 
   static constexpr size_t kSets = 5;      // the maps of kPinnedMaps that are sets
-  using Keys = std::vector<std::string>;  // of one map, as bytes, sorted and without duplicates
+  using Keys = std::vector<std::string>;  // the keys of a map as bytes, sorted, without duplicates
 
   static std::array<Keys, kSets> keys_of(const SteerSet& set);
   tl::expected<Keys, std::string> present(size_t map) const;
-  std::string failed(size_t map, const std::string& what) const;  // with errno in it
+  std::string failed(size_t map, const std::string& what) const;  // an error with errno's text
 
   std::string pin_dir_;
   std::array<BpfFd, kSets> sets_;
