@@ -20,8 +20,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// 1,024 services with 4,096 backends take about 400 KB. The bound keeps a wrong path (a device, a disk image)
-// from filling memory.
+// A config of 1,024 services and 4,096 backends has about 400 KB. The limit protects memory if the path is
+// wrong and names a device or a disk image.
 constexpr size_t kMaxFileBytes = 16 << 20;
 
 constexpr std::pair<std::string_view, int64_t> kUnits[] = {
@@ -79,7 +79,7 @@ std::string any_of_text(const std::vector<std::string_view>& words) {
   return text;
 }
 
-// An error is one line that moves no cursor, whatever the file holds.
+// Escapes control characters, so that an error is one line and moves no cursor of a terminal.
 std::string without_controls(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string result;
@@ -95,8 +95,8 @@ std::string without_controls(std::string_view text) {
 }
 
 tl::expected<std::string, std::string> read_file(const std::string& path) {
-  const int fd =
-      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO without a writer does not hang it
+  // O_NONBLOCK: opening a FIFO without a writer does not block.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return tl::unexpected<std::string>(std::strerror(errno));
   std::string text;
   char buffer[65536];
@@ -132,7 +132,7 @@ std::optional<milliseconds> parse_duration(std::string_view text) {
     text.remove_prefix(digits);
     const auto letters = std::find_if(text.begin(), text.end(), is_digit) - text.begin();
     const auto name = text.substr(0, static_cast<size_t>(letters));
-    // From the last unit on: so each comes once, and in order.
+    // The search begins behind the unit before, so each unit comes at most once and in order.
     unit =
         std::find_if(unit, std::end(kUnits), [&](const auto& candidate) { return candidate.first == name; });
     if (unit == std::end(kUnits) || number > kMaxDurationMs / unit->second) return std::nullopt;
@@ -161,7 +161,7 @@ std::string in_quotes(std::string_view text) {
   return "\"" + escaped + (text.size() > kLongest ? "\"..." : "\"");
 }
 
-// Where errors go.
+// Collects the errors of a document.
 struct ConfigNode::Sink {
   struct Error {
     uint32_t line;
@@ -222,7 +222,7 @@ std::optional<milliseconds> ConfigNode::duration(milliseconds least, millisecond
   if (!written) return std::nullopt;
   const auto duration = parse_duration(*written);
   if (!duration || *duration < least || *duration > most) {
-    error(std::string(duration ? "is " : "is no duration: ") + in_quotes(*written) + ", expected " +
+    error(std::string(duration ? "is " : "is not a duration: ") + in_quotes(*written) + ", expected " +
           expected);
     return std::nullopt;
   }

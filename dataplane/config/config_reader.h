@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A thin layer over toml++ that both config readers use (dataplane/options, control/config): typed access to
-// fields that collects errors instead of stopping at the first. toml++ stays inside the .cc file.
+// Typed access to a TOML file that collects all errors. Both config readers use it:
+// dataplane/config/options.h and control/config/config.h. Only the .cc file includes toml++.
 //
-// Every error reads FILE:LINE: FIELD: what is wrong, what was expected. FIELD counts from 0: `service[2].vip`
-// is the third [[service]].
+// An error is one line, "FILE:LINE: FIELD: what is wrong, expected what". FIELD counts from 0:
+// `service[2].vip` is the VIP of the third [[service]].
 //
-//   auto document = ConfigDocument::read("teal.toml");          // unreadable, or no TOML: its error is the
-//   answer const ConfigNode root = document->root(); for (const ConfigNode& port : root.tables("port")) {
-//     port.allow_only({"name", "device"});                      // teal.toml:9: port[0].nmae: is an unknown
-//     field, did you mean "name"? if (auto name = port.require("name", "a name")) use(name->text("a name"));
+//   auto document = ConfigDocument::read("teal.toml");
+//   if (!document) return tl::unexpected(document.error());   // not readable, or not TOML
+//   const ConfigNode root = document->root();
+//   for (const ConfigNode& port : root.tables("port")) {
+//     port.allow_only({"name", "device"});
+//     if (auto name = port.require("name", "a name")) use(name->text("a name"));
 //   }
 //   if (auto errors = document->errors(); !errors.empty()) return tl::unexpected(errors);
+//
+// For a port with `nmae = "front"` in line 9, errors() lists:
+//
+//   teal.toml:8: port[0].name: is missing, expected a name
+//   teal.toml:9: port[0].nmae: is an unknown field, did you mean "name"?
 #pragma once
 
 #include <chrono>
@@ -28,38 +35,38 @@
 
 namespace teal {
 
-// "250ms", "30s", "1m30s", "2h4m": integers with the units h, m, s, ms, each at most once and from large to
-// small. Nothing for anything else, or for more than 10,000 hours.
+// Parses "250ms", "30s", "1m30s" or "2h4m": integers with the units h, m, s and ms, each at most once, from
+// large to small. Returns nullopt for any other text and for more than 10,000 hours.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
-// The shortest such text; "0s" for zero.
+// Returns the shortest text that parse_duration() reads as this duration. Zero is "0s".
 std::string duration_text(std::chrono::milliseconds duration);
 
-// `text` in double quotes, for an error: control characters escaped, a long one cut. (Not `quoted`: with
-// std::string arguments std::quoted would be found as well.)
+// Returns `text` in double quotes, for an error. Control characters are escaped and a long text is cut. (The
+// name is not `quoted`, because argument-dependent lookup would also find std::quoted.)
 std::string in_quotes(std::string_view text);
 
-// A value of the file, with its place. Refers into its document, which must outlive it.
+// A value of the file with its field name and line. It points into its document, which must outlive it.
 class ConfigNode {
  public:
   const std::string& field() const { return field_; }
   uint32_t line() const { return line_; }
 
-  // Collects an error about this value. `what` says what is wrong and what was expected.
+  // Adds an error about this value. `what` says what is wrong and what is expected.
   void error(const std::string& what) const;
 
   bool is_text() const;
   bool is_table() const;
 
-  // Typed reads. Each reports a value of another type, or out of bounds, and then returns nothing. `expected`
-  // completes "is an integer, expected ...".
+  // Typed reads. If the value has another type or is out of bounds, they add an error and return nullopt.
+  // `expected` completes the error "is an integer, expected ...".
   std::optional<std::string> text(std::string_view expected) const;
   std::optional<int64_t> integer(int64_t least, int64_t most) const;
   std::optional<std::chrono::milliseconds> duration(std::chrono::milliseconds least,
                                                     std::chrono::milliseconds most) const;
-  std::optional<std::vector<ConfigNode>> elements(std::string_view expected) const;  // of an array
-  bool expect_table(std::string_view expected) const;
+  std::optional<std::vector<ConfigNode>> elements(std::string_view expected) const;  // reads an array
+  bool expect_table(std::string_view expected) const;  // false, and adds an error, for other types
 
-  // A string out of a few, each of which stands for a value.
+  // Reads a string that must be one of a few words, and returns the word's value.
   template <typename T>
   std::optional<T> choice(std::initializer_list<std::pair<std::string_view, T>> choices) const {
     std::vector<std::string_view> words;
@@ -69,15 +76,17 @@ class ConfigNode {
     return (choices.begin() + *chosen)->second;
   }
 
-  // Members. Of a value that is no table: nothing, silently (expect_table() told).
+  // Members of a table. A value of another type has no members; these functions add no error for it, because
+  // expect_table() has done so.
   std::optional<ConfigNode> find(std::string_view key) const;
-  std::optional<ConfigNode> require(std::string_view key,
-                                    std::string_view expected) const;  // reports a missing one
-  std::vector<ConfigNode> tables(
-      std::string_view key) const;  // [[key]]; empty if absent, reports anything else
-  std::vector<ConfigNode> require_tables(std::string_view key,
-                                         std::string_view expected) const;  // at least one
-  void allow_only(const std::vector<std::string_view>& keys) const;         // reports the other members
+  // Adds an error if the member is missing.
+  std::optional<ConfigNode> require(std::string_view key, std::string_view expected) const;
+  // The tables [[key]]; empty if there are none. Adds an error if `key` is something else.
+  std::vector<ConfigNode> tables(std::string_view key) const;
+  // The same. Adds an error if there are none.
+  std::vector<ConfigNode> require_tables(std::string_view key, std::string_view expected) const;
+  // Adds an error for each member that is not in `keys`.
+  void allow_only(const std::vector<std::string_view>& keys) const;
 
  private:
   friend class ConfigDocument;
@@ -99,9 +108,9 @@ class ConfigDocument {
  public:
   using Errors = std::vector<std::string>;
 
-  // The error is one line: an unreadable file, or the first syntax error.
+  // Fails with one error: the file cannot be read, or the first syntax error.
   static tl::expected<ConfigDocument, Errors> read(const std::string& path);
-  // The same for a text in memory; `path` is what errors name.
+  // Parses a text in memory. Errors name `path` as the file.
   static tl::expected<ConfigDocument, Errors> parse(std::string_view text, const std::string& path);
 
   ConfigDocument(ConfigDocument&&) noexcept;
@@ -109,7 +118,7 @@ class ConfigDocument {
   ~ConfigDocument();
 
   ConfigNode root() const;
-  Errors errors() const;  // all that was collected so far, by line
+  Errors errors() const;  // all errors so far, sorted by line
 
  private:
   struct Content;

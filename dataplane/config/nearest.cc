@@ -10,12 +10,12 @@ namespace teal {
 namespace {
 
 constexpr size_t kMaxEdits = 2;
-constexpr size_t kLongestWord = 64;  // nobody mistypes more than that
+constexpr size_t kMaxWordBytes = 64;  // all known words are shorter
 
 }  // namespace
 
 size_t edit_distance(std::string_view a, std::string_view b) {
-  // Rows of the usual table; row[j] is the distance of a's first i and b's first j characters.
+  // Rows of the dynamic programming table: row[j] is the distance of a's first i and b's first j characters.
   std::vector<size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 1; i <= a.size(); ++i) {
@@ -33,7 +33,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  if (word.size() > kLongestWord) return std::nullopt;
+  if (word.size() > kMaxWordBytes) return std::nullopt;
   std::optional<std::string_view> best;
   size_t best_distance = kMaxEdits + 1;
   for (const std::string_view candidate : candidates) {

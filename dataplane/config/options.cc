@@ -19,9 +19,9 @@ namespace teal {
 
 namespace {
 
-constexpr int64_t kLeastFlowCapacity = 1000;
+constexpr int64_t kMinFlowCapacity = 1000;
 constexpr int64_t kMaxFlowCapacity = 100'000'000;
-constexpr int64_t kLeastMemoryMb = 16;
+constexpr int64_t kMinMemoryMb = 16;
 constexpr int64_t kMaxMemoryMb = 1 << 18;
 constexpr char kDeviceForms[] =
     "\"af_xdp:INTERFACE\", \"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as "
@@ -38,7 +38,7 @@ bool is_port_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), allowed);
 }
 
-// As the kernel's dev_valid_name().
+// The rules of the kernel's dev_valid_name().
 bool is_interface(std::string_view text) {
   const auto refused = [](char c) {
     return c == '/' || c == ':' || std::isspace(static_cast<unsigned char>(c)) || c == '\0';
@@ -71,26 +71,26 @@ std::optional<Device> read_device(const ConfigNode& node) {
     if (is_interface(argument)) {
       return Device{scheme == "af_xdp" ? DeviceKind::kAfXdp : DeviceKind::kAfPacket, argument};
     }
-    node.error(in_quotes(argument) + " is no interface name, expected " + scheme +
+    node.error(in_quotes(argument) + " is not an interface name, expected " + scheme +
                ": and 1 to 15 characters without '/', ':' or spaces");
   } else if (scheme == "vdev") {
-    // More than the prefix, and nothing that EAL would take as a second argument.
+    // A name behind the prefix, and no space: EAL would read a second argument.
     const bool plain =
         std::all_of(argument.begin(), argument.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (argument.starts_with("net_") && argument.size() > 4 && plain)
       return Device{DeviceKind::kVdev, argument};
     node.error(in_quotes(argument) +
-               " is no virtual network device, expected \"vdev:net_...\" without spaces");
+               " is not a virtual network device, expected \"vdev:net_...\" without spaces");
   } else if (is_pci_address(*text)) {
     return Device{DeviceKind::kPci, *text};
   } else {
-    node.error(in_quotes(*text) + " is no device, expected " + kDeviceForms);
+    node.error(in_quotes(*text) + " is not a device, expected " + kDeviceForms);
   }
   return std::nullopt;
 }
 
-// What two ports cannot share: an interface by whichever driver, a virtual device by its name without
-// arguments, a PCI address in any case of letters.
+// Returns the part of a device that two ports cannot share: an interface with any driver, the name of a
+// virtual device without its arguments, or a PCI address in lower case.
 std::string device_identity(const Device& device) {
   std::string identity = device.argument;
   if (device.kind == DeviceKind::kVdev) identity.resize(std::min(identity.find(','), identity.size()));
@@ -135,8 +135,8 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   }
   if (workers_known) read_cpus(*table, options);
   if (const auto node = table->find("flow_capacity")) {
-    const auto capacity = node->integer(kLeastFlowCapacity, kMaxFlowCapacity);
-    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kLeastFlowCapacity));
+    const auto capacity = node->integer(kMinFlowCapacity, kMaxFlowCapacity);
+    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kMinFlowCapacity));
   }
   if (const auto node = table->find("idle")) {
     const auto idle = node->choice<Idle>({{"adaptive", Idle::kAdaptive}, {"spin", Idle::kSpin}});
@@ -146,19 +146,19 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
     options.hash_seed = static_cast<uint64_t>(node->integer(0, INT64_MAX).value_or(0));
   }
   if (const auto node = table->find("memory_mb")) {
-    options.memory_mb = static_cast<uint32_t>(node->integer(kLeastMemoryMb, kMaxMemoryMb).value_or(0));
+    options.memory_mb = static_cast<uint32_t>(node->integer(kMinMemoryMb, kMaxMemoryMb).value_or(0));
   }
 }
 
-// The line of the port that has a name or a device, to tell of a second one.
+// The line of the first port with a name or a device, for the error about a second one.
 using FirstLines = std::map<std::string, uint32_t>;
 
 void expect_unique(const ConfigNode& node, const std::string& identity, std::string_view shown,
                    std::string_view what, FirstLines& first_lines) {
   const auto [first, is_new] = first_lines.emplace(identity, node.line());
   if (is_new) return;
-  node.error(in_quotes(shown) + " is the " + std::string(what) + " of the port of line " +
-             std::to_string(first->second) + " too, expected another for each port");
+  node.error(in_quotes(shown) + " is also the " + std::string(what) + " of the port in line " +
+             std::to_string(first->second) + ", expected a different one for each port");
 }
 
 PortOptions read_port(const ConfigNode& table, FirstLines& names, FirstLines& devices) {
@@ -167,7 +167,7 @@ PortOptions read_port(const ConfigNode& table, FirstLines& names, FirstLines& de
   constexpr char kNameForm[] = "1 to 31 of a-z, 0-9 and '-', not '-' first";
   if (const auto node = table.require("name", kNameForm)) {
     if (const auto name = node->text(kNameForm)) {
-      if (!is_port_name(*name)) node->error(in_quotes(*name) + " is no port name, expected " + kNameForm);
+      if (!is_port_name(*name)) node->error(in_quotes(*name) + " is not a port name, expected " + kNameForm);
       expect_unique(*node, *name, *name, "name", names);
       port.name = *name;
     }
@@ -202,13 +202,13 @@ void read_ports(const ConfigNode& root, DataplaneOptions& options) {
     sides |= options.ports.back().side;
     all_known = all_known && options.ports.back().side != 0;
   }
-  if (!all_known) return;  // that error was told; what follows could be its echo
+  if (!all_known) return;  // an unknown side has an error already, and may be the missing one
   const ConfigNode all = *root.find("port");
   if ((sides & kClientSide) == 0) {
-    all.error("no port faces clients, expected at least one with side = \"client\" or \"both\"");
+    all.error("no port is on the client side, expected at least one with side = \"client\" or \"both\"");
   }
   if ((sides & kBackendSide) == 0) {
-    all.error("no port faces backends, expected at least one with side = \"backend\" or \"both\"");
+    all.error("no port is on the backend side, expected at least one with side = \"backend\" or \"both\"");
   }
 }
 

@@ -125,7 +125,7 @@ constexpr Mistake kMistakes[] = {
      "is a string, expected a table"},
     // Durations
     {"DrainTimeoutWithoutUnit", "\"5m\"", "\"300\"", 9, "service[0].drain.timeout",
-     "is no duration: \"300\""},
+     "is not a duration: \"300\""},
     {"DrainTimeout0", "\"5m\"", "\"0s\"", 9, "service[0].drain.timeout",
      "is \"0s\", expected a duration from"},
     {"TimeoutOfWrongType", "\"30s\"", "30", 23, "timeouts.embryonic", "is an integer, expected a duration"},

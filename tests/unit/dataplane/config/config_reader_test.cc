@@ -19,7 +19,7 @@ TEST(Duration, ReadsUnitsFromLargeToSmall) {
   EXPECT_EQ(parse_duration("90m"), milliseconds(5'400'000));
 }
 
-TEST(Duration, RefusesAllElse) {
+TEST(Duration, RefusesAnyOtherText) {
   for (const char* text :
        {"",     "s",    "30",    "-1s",  "+1s",  "1.5s",  " 1s",    "1s ",        "1 s",
         "1d",   "1S",   "30s5m", "1s1s", "1s30", "1ms1s", "10001h", "9999h60m1s", "99999999999999999999s",
@@ -34,12 +34,12 @@ TEST(Duration, WritesWhatItReads) {
   }
 }
 
-TEST(InQuotes, EscapesAndCuts) {
+TEST(InQuotes, EscapesControlCharactersAndCutsLongTexts) {
   EXPECT_EQ(in_quotes("a\"b\\c\n\x1b[31m"), "\"a\\\"b\\c\\x0a\\x1b[31m\"");
   EXPECT_EQ(in_quotes(std::string(100, 'x')), "\"" + std::string(80, 'x') + "\"...");
 }
 
-TEST(ConfigDocument, PlacesErrorsOfValuesOverSeveralLines) {
+TEST(ConfigDocument, ErrorsHaveTheLineOfTheirValue) {
   const auto document = ConfigDocument::parse("a = [\n  1,\n  \"x\",\n]\n[t]\nb.c = true\n", "f.toml");
   ASSERT_TRUE(document);
   const auto elements = document->root().find("a")->elements("an array");
@@ -50,7 +50,7 @@ TEST(ConfigDocument, PlacesErrorsOfValuesOverSeveralLines) {
             (ConfigDocument::Errors{"f.toml:3: a[1]: is first", "f.toml:6: t.b.c: is last"}));
 }
 
-TEST(ConfigDocument, RefusesWhatIsNoText) {
+TEST(ConfigDocument, RefusesBytesThatAreNotText) {
   for (const std::string& text :
        {std::string("a = \"\xff\xfe\""), std::string("\0\0\0", 3), std::string("\x7f")}) {
     const auto document = ConfigDocument::parse(text, "f.toml");
@@ -59,17 +59,17 @@ TEST(ConfigDocument, RefusesWhatIsNoText) {
   }
 }
 
-// Found by fuzz_config: toml++ quotes what it saw as it is.
-TEST(ConfigDocument, TellsASyntaxErrorInOneLine) {
+// Found by fuzz_config: toml++ quotes the input unchanged.
+TEST(ConfigDocument, ReportsASyntaxErrorInOneLine) {
   const auto document = ConfigDocument::parse("a = [1, f\n]", "f.toml");
   ASSERT_FALSE(document);
   EXPECT_EQ(document.error()[0],
             "f.toml:1: TOML syntax: Error while parsing boolean: expected 'false', saw 'f\\x0a'");
 }
 
-// In these toml++ 3.3 breaks a precondition of its own (fixed upstream by its pull request 301); its library
-// as packaged still answers.
-TEST(ConfigDocument, RefusesHeadersThatTripTheParser) {
+// With these headers, toml++ 3.3 breaks a precondition of its own parser (pull request 301 of toml++ fixes
+// it). Debian's build of the library has no assertions and reports an error.
+TEST(ConfigDocument, RefusesHeadersThatBreakTheParsersPrecondition) {
   for (const char* text : {"[[[1]]]", "[[[a]]]", "[[[]]", "[[=", "[[[service]]\n"}) {
     const auto document = ConfigDocument::parse(text, "f.toml");
     ASSERT_FALSE(document) << text;

@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kVerbs[] = {"list", "status", "stats", "flip", "flows", "rollback"};
 constexpr std::string_view kFields[] = {"vip", "active", "affinity", "workers"};
 
-TEST(Nearest, FindsSlipsOfTheFinger) {
+TEST(Nearest, FindsMistypedWords) {
   EXPECT_EQ(nearest("filp", kVerbs), "flip");
   EXPECT_EQ(nearest("rolback", kVerbs), "rollback");
   EXPECT_EQ(nearest("statsu", kVerbs), "status");
@@ -18,13 +18,13 @@ TEST(Nearest, FindsSlipsOfTheFinger) {
   EXPECT_EQ(nearest("vpi", kFields), "vip");
 }
 
-TEST(Nearest, FindsWhatIsHalfTyped) {
+TEST(Nearest, FindsAWordByItsBeginning) {
   EXPECT_EQ(nearest("roll", kVerbs), "rollback");
   EXPECT_EQ(nearest("aff", kFields), "affinity");
   EXPECT_EQ(nearest("a", kFields), std::nullopt);
 }
 
-TEST(Nearest, FindsNothingFarAway) {
+TEST(Nearest, SuggestsNothingForDifferentWords) {
   EXPECT_EQ(nearest("xyzzy", kVerbs), std::nullopt);
   EXPECT_EQ(nearest("xyp", kFields), std::nullopt);  // 2 of 3 letters
   EXPECT_EQ(nearest("colour", kFields), std::nullopt);
@@ -40,7 +40,7 @@ TEST(Nearest, CountsEdits) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
 }
 
-TEST(Nearest, HintsOrSaysOtherwise) {
+TEST(Nearest, HintNamesTheWordOrTheAlternative) {
   EXPECT_EQ(nearest_hint("filp", kVerbs, "teal help"), "did you mean \"flip\"?");
   EXPECT_EQ(nearest_hint("xyzzy", kVerbs, "teal help"), "teal help");
 }

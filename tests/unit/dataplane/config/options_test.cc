@@ -9,7 +9,7 @@
 namespace teal {
 namespace {
 
-// Line numbers of the tests below are of this text.
+// The tests below name lines of this text.
 constexpr char kBase[] = R"([dataplane]
 workers = 2
 cpus = [1, 3]
@@ -49,14 +49,14 @@ std::string errors_of(const std::string& text) {
 
 struct Mistake {
   const char* name;
-  const char* from;  // of kBase
-  const char* to;
-  const char* says;  // how the one error begins, after the path
+  const char* from;  // text in kBase
+  const char* to;    // its replacement
+  const char* says;  // the beginning of the only error, behind the path
 };
 
 class OptionsMistake : public testing::TestWithParam<Mistake> {};
 
-TEST_P(OptionsMistake, IsToldOnceWithLineAndField) {
+TEST_P(OptionsMistake, IsReportedOnceWithLineAndField) {
   const std::string errors = errors_of(with(kBase, GetParam().from, GetParam().to));
   const std::string start = std::string("teal.toml:") + GetParam().says;
   EXPECT_EQ(errors.substr(0, start.size()), start);
@@ -85,31 +85,34 @@ constexpr Mistake kMistakes[] = {
     {"UnknownFieldOfPort", "side = \"client\"", "side = \"client\"\nmtu = 9000",
      "13: port[0].mtu: is an unknown field, expected \"name\", \"device\" or \"side\""},
     {"PortWithoutName", "name = \"front\"\n", "\n", "9: port[0].name: is missing, expected "},
-    {"BadPortName", "\"front\"", "\"Front 1\"", "10: port[0].name: \"Front 1\" is no port name, expected "},
+    {"BadPortName", "\"front\"", "\"Front 1\"",
+     "10: port[0].name: \"Front 1\" is not a port name, expected "},
     {"LongPortName", "\"front\"", "\"a2345678901234567890123456789012\"", "10: port[0].name: "},
     {"DuplicatePortName", "\"back\"", "\"front\"",
-     "15: port[1].name: \"front\" is the name of the port of line 10 too, expected another"},
+     "15: port[1].name: \"front\" is also the name of the port in line 10, expected a different one"},
     {"PortWithoutDevice", "device = \"af_xdp:eth1\"\n", "\n", "9: port[0].device: is missing, expected "},
     {"DeviceOfWrongType", "\"af_xdp:eth1\"", "1", "11: port[0].device: is an integer, expected "},
-    {"UnknownDevice", "af_xdp:eth1", "eth1", "11: port[0].device: \"eth1\" is no device, expected "},
+    {"UnknownDevice", "af_xdp:eth1", "eth1", "11: port[0].device: \"eth1\" is not a device, expected "},
     {"NoInterface", "af_xdp:eth1",
-     "af_xdp:", "11: port[0].device: \"\" is no interface name, expected af_xdp:"},
+     "af_xdp:", "11: port[0].device: \"\" is not an interface name, expected af_xdp:"},
     {"LongInterface", "af_xdp:eth1", "af_packet:a234567890123456",
-     "11: port[0].device: \"a234567890123456\" is no interface name, expected af_packet:"},
+     "11: port[0].device: \"a234567890123456\" is not an interface name, expected af_packet:"},
     {"BadVdev", "af_xdp:eth1", "vdev:crypto_null",
-     "11: port[0].device: \"crypto_null\" is no virtual network"},
+     "11: port[0].device: \"crypto_null\" is not a virtual network"},
     {"VdevWithSpace", "af_xdp:eth1", "vdev:net_tap0 --no-pci",
-     "11: port[0].device: \"net_tap0 --no-pci\" is no"},
+     "11: port[0].device: \"net_tap0 --no-pci\" is not a virtual"},
     {"BadPci", "0000:3b:00.0", "0000:3b:00.8",
-     "16: port[1].device: \"0000:3b:00.8\" is no device, expected "},
-    {"ShortPci", "0000:3b:00.0", "3b:00.0", "16: port[1].device: \"3b:00.0\" is no device, expected "},
+     "16: port[1].device: \"0000:3b:00.8\" is not a device, expected "},
+    {"ShortPci", "0000:3b:00.0", "3b:00.0", "16: port[1].device: \"3b:00.0\" is not a device, expected "},
     {"DuplicateInterface", "0000:3b:00.0", "af_packet:eth1",
-     "16: port[1].device: \"eth1\" is the device of the port of line 11 too, expected another"},
+     "16: port[1].device: \"eth1\" is also the device of the port in line 11, expected a different one"},
     {"PortWithoutSide", "side = \"client\"\n", "\n", "9: port[0].side: is missing, expected "},
     {"UnknownSide", "\"client\"", "\"left\"",
      "12: port[0].side: is \"left\", expected \"client\", \"backend\" or \"both\""},
-    {"NoClientSide", "\"client\"", "\"backend\"", "9: port: no port faces clients, expected at least one"},
-    {"NoBackendSide", "\"backend\"", "\"client\"", "9: port: no port faces backends, expected at least one"},
+    {"NoClientSide", "\"client\"", "\"backend\"",
+     "9: port: no port is on the client side, expected at least one"},
+    {"NoBackendSide", "\"backend\"", "\"client\"",
+     "9: port: no port is on the backend side, expected at least one"},
 };
 INSTANTIATE_TEST_SUITE_P(Options, OptionsMistake, testing::ValuesIn(kMistakes),
                          [](const auto& info) { return std::string(info.param.name); });
@@ -170,13 +173,12 @@ TEST(Options, RefuseTooManyPorts) {
             "teal.toml:66: port[16]: is one port too many: there are 17, expected at most 16\n");
 }
 
-TEST(Options, TellVdevsApartByNameAlone) {
+TEST(Options, TwoVdevsMustHaveDifferentNames) {
   std::string text = with(kBase, "af_xdp:eth1", "vdev:net_tap0,iface=a");
   EXPECT_EQ(errors_of(with(text, "0000:3b:00.0", "vdev:net_tap1,iface=a")), "");
-  EXPECT_EQ(
-      errors_of(with(text, "0000:3b:00.0", "vdev:net_tap0,iface=b")),
-      "teal.toml:16: port[1].device: \"net_tap0,iface=b\" is the device of the port of line 11 too, expected "
-      "another for each port\n");
+  EXPECT_EQ(errors_of(with(text, "0000:3b:00.0", "vdev:net_tap0,iface=b")),
+            "teal.toml:16: port[1].device: \"net_tap0,iface=b\" is also the device of the port in line 11, "
+            "expected a different one for each port\n");
 }
 
 TEST(Options, ListAllErrorsAtOnceByLine) {
@@ -187,7 +189,7 @@ TEST(Options, ListAllErrorsAtOnceByLine) {
   EXPECT_EQ(errors_of(text),
             "teal.toml:2: dataplane.workers: is 0, expected an integer from 1 to 16\n"
             "teal.toml:6: dataplane.hash_seed: is a boolean, expected an integer of at least 0\n"
-            "teal.toml:11: port[0].device: \"eth1\" is no device, expected \"af_xdp:INTERFACE\", "
+            "teal.toml:11: port[0].device: \"eth1\" is not a device, expected \"af_xdp:INTERFACE\", "
             "\"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as \"0000:3b:00.0\"\n"
             "teal.toml:17: port[1].side: is \"left\", expected \"client\", \"backend\" or \"both\"\n");
 }
