@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "control/cli/verb.h"
+#include "control/cli/invocation/verb.h"
 
 namespace teal::cli {
 

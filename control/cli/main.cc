@@ -12,8 +12,8 @@
 #include <string_view>
 #include <thread>
 
+#include "control/cli/invocation/verb.h"
 #include "control/cli/terminal/utf8_locale.h"
-#include "control/cli/verb.h"
 
 namespace {
 

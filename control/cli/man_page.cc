@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "control/cli/help.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/change.h"
 
 namespace teal::cli {
 namespace {

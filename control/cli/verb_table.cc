@@ -2,8 +2,8 @@
 #include <array>
 #include <limits>
 
-#include "control/cli/verb.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/change.h"
+#include "control/cli/invocation/verb.h"
 
 namespace teal::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
-#include "control/cli/verbs/services.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/services.h"
 
 namespace teal::cli {
 namespace {

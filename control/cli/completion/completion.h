@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "control/cli/verb.h"
+#include "control/cli/invocation/verb.h"
 
 namespace teal::cli {
 

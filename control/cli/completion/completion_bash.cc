@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "control/cli/answer.h"
 #include "control/cli/completion/completion.h"
+#include "control/cli/invocation/answer.h"
 
 namespace teal::cli {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "control/cli/answer.h"
 #include "control/cli/completion/completion.h"
+#include "control/cli/invocation/answer.h"
 
 namespace teal::cli {
 namespace {

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
 #include "dataplane/config/nearest.h"
 
 namespace teal::cli {

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
-#include "control/cli/verb.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/verb.h"
 #include "control/config/config.h"
 #include "dataplane/config/options.h"
 

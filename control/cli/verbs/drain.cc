@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
+#include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/change.h"
-#include "control/cli/verbs/services.h"
 #include "dataplane/config/config_reader.h"
 
 namespace teal::cli {

@@ -9,9 +9,9 @@
 #include <array>
 #include <limits>
 
-#include "control/cli/answer.h"
-#include "control/cli/verb.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
+#include "control/cli/invocation/verb.h"
 #include "control/cli/verbs/event_parser.h"
 
 namespace teal::cli {

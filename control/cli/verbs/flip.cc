@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/change.h"
 #include "control/cli/verbs/rollout.h"
 
 namespace teal::cli {

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/verb.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verb.h"
 
 namespace teal::cli {
 namespace {

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/change.h"
 
 namespace teal::cli {
 namespace {

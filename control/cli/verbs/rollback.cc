@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/change.h"
 #include "control/cli/verbs/rollout.h"
 
 namespace teal::cli {

@@ -8,7 +8,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "control/cli/verb.h"
+#include "control/cli/invocation/verb.h"
 
 namespace teal::cli {
 

@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
-#include "control/cli/terminal/bars.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/services.h"
+#include "control/cli/verbs/bars.h"
 #include "control/cli/verbs/status_page.h"
 
 namespace teal::cli {

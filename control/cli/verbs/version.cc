@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
-#include "control/cli/verb.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/verb.h"
 
 namespace teal::cli {
 

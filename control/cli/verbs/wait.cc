@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "control/cli/verbs/services.h"
+#include "control/cli/invocation/services.h"
 #include "control/cli/verbs/wait_for.h"
 
 namespace teal::cli {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "control/cli/verb.h"
+#include "control/cli/invocation/verb.h"
 
 namespace teal::cli {
 

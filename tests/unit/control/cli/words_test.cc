@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
 #include "control/cli/completion/completion.h"
-#include "control/cli/terminal/bars.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/terminal/utf8_locale.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/verbs/bars.h"
 #include "control/cli/verbs/event_parser.h"
 #include "tests/unit/control/cli/fixture.h"
 

@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
 #include "control/cli/help.h"
-#include "control/cli/verb.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
+#include "control/cli/invocation/verb.h"
 #include "dataplane/config/nearest.h"
 
 namespace teal::cli {

@@ -14,7 +14,7 @@
 
 #include <tl/expected.hpp>
 
-#include "control/cli/failure.h"
+#include "control/cli/invocation/failure.h"
 
 namespace teal::cli {
 

@@ -15,9 +15,9 @@
 #include <nlohmann/json_fwd.hpp>
 #include <tl/expected.hpp>
 
-#include "control/cli/arguments.h"
-#include "control/cli/client.h"
-#include "control/cli/failure.h"
+#include "control/cli/invocation/arguments.h"
+#include "control/cli/invocation/client.h"
+#include "control/cli/invocation/failure.h"
 
 namespace teal::cli {
 

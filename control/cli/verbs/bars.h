@@ -14,8 +14,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "control/cli/invocation/verb.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verb.h"
 
 namespace teal::cli {
 

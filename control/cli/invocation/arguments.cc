@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/arguments.h"
+#include "control/cli/invocation/arguments.h"
 
 // A comma in an argument is no separator.
 #define CXXOPTS_VECTOR_DELIMITER '\0'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/client.h"
+#include "control/cli/invocation/client.h"
 
 #include <utility>  // before Asio 1.74, which forgets it in C++20
 
@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/unreachable.h"
+#include "control/cli/invocation/unreachable.h"
 
 namespace teal::cli {
 namespace {

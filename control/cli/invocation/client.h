@@ -11,7 +11,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <tl/expected.hpp>
 
-#include "control/cli/failure.h"
+#include "control/cli/invocation/failure.h"
 
 namespace teal::cli {
 

@@ -5,7 +5,7 @@
 
 #include <boost/system/error_code.hpp>
 
-#include "control/cli/failure.h"
+#include "control/cli/invocation/failure.h"
 
 namespace teal::cli {
 

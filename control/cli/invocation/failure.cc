@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/failure.h"
+#include "control/cli/invocation/failure.h"
 
 #include <array>
 #include <string_view>
@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
 
 namespace teal::cli {
 namespace {

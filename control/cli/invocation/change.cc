@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/change.h"
 
 #include <limits>
 #include <utility>
@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
 
 namespace teal::cli {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/unreachable.h"
+#include "control/cli/invocation/unreachable.h"
 
 #include <grp.h>
 #include <pwd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
 
 #include <algorithm>
 #include <chrono>

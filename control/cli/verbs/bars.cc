@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/terminal/bars.h"
+#include "control/cli/verbs/bars.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
+#include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
 
 namespace teal::cli {

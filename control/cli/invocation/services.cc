@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/services.h"
+#include "control/cli/invocation/services.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/answer.h"
-#include "control/cli/verbs/change.h"
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
 #include "dataplane/config/nearest.h"
 
 namespace teal::cli {
