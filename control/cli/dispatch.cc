@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// From the words on the command line to a verb of the table, and from its outcome to an exit code.
+#include "control/cli/dispatch.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -8,9 +8,7 @@
 
 #include "control/cli/help.h"
 #include "control/cli/invocation/answer.h"
-#include "control/cli/invocation/change.h"
-#include "control/cli/invocation/verb.h"
-#include "dataplane/config/nearest.h"
+#include "control/cli/verb_table.h"
 
 namespace teal::cli {
 namespace {
@@ -42,7 +40,7 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
     timeout = given->value_or(kDefaultTimeout);
   }
   const Client daemon(arguments->value("socket").value_or(around.socket), timeout);
-  const Invocation call{verb, *arguments, daemon, around, arguments->value("output") == "json"};
+  const Invocation call{verb, verbs(), *arguments, daemon, around, arguments->value("output") == "json"};
   if (arguments->has("help")) return print_help(call, help_text(verb));
   return verb.run(call);
 }
@@ -107,31 +105,6 @@ Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
 }
 
 }  // namespace
-
-tl::expected<const Verb*, Failure> verb_named(std::string_view name) {
-  std::vector<std::string_view> names;
-  for (const auto& verb : verbs()) {
-    if (verb.name == name) return &verb;
-    names.push_back(verb.name);
-  }
-  return tl::unexpected(
-      usage_failure(fmt::format("unknown verb \"{}\"", name), nearest_hint(name, names, "teal help")));
-}
-
-std::vector<OptionSpec> Verb::own_options() const {
-  std::vector<OptionSpec> all(options.begin(), options.end());
-  if (changes) all.insert(all.end(), change_options().begin(), change_options().end());
-  return all;
-}
-
-void Invocation::print(const nlohmann::json& document) const {
-  // Text of the daemon that is no UTF-8 is shown with replacements rather than thrown about.
-  around.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-}
-
-void Invocation::print_line(const nlohmann::json& document) const {
-  around.out << document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n' << std::flush;
-}
 
 int run(std::span<const std::string> words, Surroundings& around) {
   Outcome outcome;

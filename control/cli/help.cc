@@ -9,6 +9,7 @@
 
 #include "control/cli/invocation/change.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verb_table.h"
 
 namespace teal::cli {
 namespace {
@@ -104,12 +105,8 @@ std::string help_text(const Verb& verb) {
   }
   if (const auto own = describe_options(verb.options); !own.empty()) text += "\noptions:\n" + own;
   if (verb.changes) text += "\noptions of every change:\n" + describe_options(change_options());
-  std::vector<OptionSpec> common;
-  for (const auto& option : common_options()) {
-    const auto redefines = [&](const OptionSpec& own) { return own.name == option.name; };
-    if (std::none_of(verb.options.begin(), verb.options.end(), redefines)) common.push_back(option);
-  }
-  text += "\noptions of every verb:\n" + describe_options(common);
+  const auto all = with_common(verb.options);
+  text += "\noptions of every verb:\n" + describe_options(std::span(all).subspan(verb.options.size()));
   if (!verb.examples.empty()) text += "\nexamples:\n";
   for (const auto example : verb.examples) text += fmt::format("  {}\n", example);
   return text;

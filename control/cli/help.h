@@ -22,6 +22,8 @@ Outcome print_help(const Invocation& call, const std::string& text);
 
 std::string man_page();  // teal(1), in mdoc
 
+Outcome run_help(const Invocation& call);
+
 // What the exit codes mean.
 std::span<const std::pair<int, std::string_view>> exit_codes();
 

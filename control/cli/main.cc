@@ -12,7 +12,7 @@
 #include <string_view>
 #include <thread>
 
-#include "control/cli/invocation/verb.h"
+#include "control/cli/dispatch.h"
 #include "control/cli/terminal/utf8_locale.h"
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include "control/cli/help.h"
 #include "control/cli/invocation/change.h"
+#include "control/cli/verb_table.h"
 
 namespace teal::cli {
 namespace {

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "control/cli/verb_table.h"
+
 #include <array>
 #include <limits>
 
-#include "control/cli/invocation/change.h"
-#include "control/cli/invocation/verb.h"
+#include <fmt/format.h>
+
+#include "control/cli/completion/completion.h"
+#include "control/cli/help.h"
+#include "control/cli/verbs/verbs.h"
+#include "dataplane/config/nearest.h"
 
 namespace teal::cli {
 namespace {
@@ -79,7 +85,7 @@ constexpr std::string_view kReloadExamples[] = {"teal reload --dry-run",
 constexpr std::string_view kLockExamples[] = {"teal lock --reason \"release freeze until Monday\""};
 
 constexpr std::array kCompletionOptions = {
-    OptionSpec{0, "words", "services|groups|backends", "names for the scripts", true}};
+    OptionSpec{0, "offer", "", "for the scripts: what can stand at the cursor of WORD...", true}};
 constexpr std::string_view kCompletionExamples[] = {"source <(teal completion bash)"};
 
 constexpr std::array kHelpOptions = {OptionSpec{0, "man", "", "teal(1), for man(1) to show", true}};
@@ -246,7 +252,7 @@ constexpr Verb kVerbs[] = {
      .usage = "bash|zsh|fish",
      .summary = "a script that completes teal's words in a shell",
      .options = kCompletionOptions,
-     .positional = {0, 1, "bash|zsh|fish"},
+     .positional = {0, kAny, "bash|zsh|fish WORD"},
      .examples = kCompletionExamples,
      .run = run_completion},
     {.name = "version", .summary = "versions of teal and of the daemon", .run = run_version},
@@ -262,6 +268,16 @@ constexpr Verb kVerbs[] = {
 
 std::span<const Verb> verbs() {
   return kVerbs;
+}
+
+tl::expected<const Verb*, Failure> verb_named(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& verb : verbs()) {
+    if (verb.name == name) return &verb;
+    names.push_back(verb.name);
+  }
+  return tl::unexpected(
+      usage_failure(fmt::format("unknown verb \"{}\"", name), nearest_hint(name, names, "teal help")));
 }
 
 }  // namespace teal::cli

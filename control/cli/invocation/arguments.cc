@@ -24,16 +24,6 @@ constexpr OptionSpec kCommon[] = {
     {'h', "help", "", "show what the verb does and takes"},
 };
 
-std::vector<OptionSpec> with_common(std::span<const OptionSpec> options) {
-  std::vector<OptionSpec> all(options.begin(), options.end());
-  for (const auto& common : kCommon) {
-    const bool redefined = std::any_of(options.begin(), options.end(),
-                                       [&](const OptionSpec& option) { return option.name == common.name; });
-    if (!redefined) all.push_back(common);
-  }
-  return all;
-}
-
 Failure unknown_option(std::string_view word, std::span<const OptionSpec> options, std::string_view verb) {
   const std::string_view name = word.substr(0, word.find('='));
   std::vector<std::string> dashed;
@@ -43,26 +33,6 @@ Failure unknown_option(std::string_view word, std::span<const OptionSpec> option
   const std::string where = verb.empty() ? std::string() : fmt::format(" of teal {}", verb);
   return usage_failure(fmt::format("unknown option \"{}\"{}", name, where),
                        nearest_hint(name, candidates, help));
-}
-
-bool is_option(std::string_view word) {
-  return word.size() > 1 && word.front() == '-';
-}
-
-// Which option a word names; its value may stand in the same word. Null: none.
-const OptionSpec* named_option(std::string_view word, std::span<const OptionSpec> options) {
-  for (const auto& option : options) {
-    if (word.starts_with("--") ? word.substr(2, word.find('=') - 2) == option.name
-                               : option.letter != 0 && word[1] == option.letter) {
-      return &option;
-    }
-  }
-  return nullptr;
-}
-
-bool takes_next_word(std::string_view word, const OptionSpec& option) {
-  if (option.value.empty()) return false;
-  return word.starts_with("--") ? word.find('=') == std::string_view::npos : word.size() == 2;
 }
 
 // cxxopts guesses where a value is missing or an option stands alone; here both are errors, told before it
@@ -129,6 +99,35 @@ std::optional<Failure> check_count(const Arguments& arguments, const PositionalR
 
 std::span<const OptionSpec> common_options() {
   return kCommon;
+}
+
+std::vector<OptionSpec> with_common(std::span<const OptionSpec> options) {
+  std::vector<OptionSpec> all(options.begin(), options.end());
+  for (const auto& common : kCommon) {
+    const bool redefined = std::any_of(options.begin(), options.end(),
+                                       [&](const OptionSpec& option) { return option.name == common.name; });
+    if (!redefined) all.push_back(common);
+  }
+  return all;
+}
+
+bool is_option(std::string_view word) {
+  return word.size() > 1 && word.front() == '-';
+}
+
+const OptionSpec* named_option(std::string_view word, std::span<const OptionSpec> options) {
+  for (const auto& option : options) {
+    if (word.starts_with("--") ? word.substr(2, word.find('=') - 2) == option.name
+                               : option.letter != 0 && word[1] == option.letter) {
+      return &option;
+    }
+  }
+  return nullptr;
+}
+
+bool takes_next_word(std::string_view word, const OptionSpec& option) {
+  if (option.value.empty()) return false;
+  return word.starts_with("--") ? word.find('=') == std::string_view::npos : word.size() == 2;
 }
 
 std::string_view PositionalRange::place(size_t index) const {

@@ -31,6 +31,18 @@ struct OptionSpec {
 // What every verb takes, before it or after it. A verb may give a name of these another meaning.
 std::span<const OptionSpec> common_options();
 
+// The options of a verb, then the common ones that it does not redefine.
+std::vector<OptionSpec> with_common(std::span<const OptionSpec> options);
+
+// "-x", "--word", "--word=value"; not "-".
+bool is_option(std::string_view word);
+
+// The option that such a word names, or null. The word may also hold the value.
+const OptionSpec* named_option(std::string_view word, std::span<const OptionSpec> options);
+
+// True if the option has a value and `word`, which names the option, does not hold it.
+bool takes_next_word(std::string_view word, const OptionSpec& option);
+
 // How many arguments that are not options a verb takes.
 struct PositionalRange {
   size_t least = 0;

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 #include <tl/expected.hpp>
@@ -39,6 +40,7 @@ struct Verb;
 
 struct Invocation {
   const Verb& verb;
+  std::span<const Verb> verbs;  // all of them
   const Arguments& arguments;
   const Client& daemon;
   Surroundings& around;
@@ -60,40 +62,11 @@ struct Verb {
   std::span<const OptionSpec> options = {};
   PositionalRange positional = {};
   Theme theme = Theme::kOther;
-  bool changes = false;  // takes the options of change.h too
+  bool changes = false;  // takes change_options() too
   std::span<const std::string_view> examples = {};
   Outcome (*run)(const Invocation&);
 
-  std::vector<OptionSpec> own_options() const;  // with those of a change, without the common ones
+  std::vector<OptionSpec> own_options() const;  // and change_options() if it changes something
 };
-
-std::span<const Verb> verbs();
-
-// The verb of that name; the error says which was probably meant.
-tl::expected<const Verb*, Failure> verb_named(std::string_view name);
-
-// One per file.
-Outcome run_list(const Invocation&);
-Outcome run_status(const Invocation&);
-Outcome run_flows(const Invocation&);
-Outcome run_stats(const Invocation&);
-Outcome run_history(const Invocation&);
-Outcome run_events(const Invocation&);
-Outcome run_wait(const Invocation&);
-Outcome run_backend_list(const Invocation&);
-Outcome run_flip(const Invocation&);
-Outcome run_rollback(const Invocation&);
-Outcome run_drain(const Invocation&);
-Outcome run_backend_set(const Invocation&);
-Outcome run_reload(const Invocation&);
-Outcome run_lock(const Invocation&);
-Outcome run_unlock(const Invocation&);
-Outcome run_check(const Invocation&);
-Outcome run_completion(const Invocation&);
-Outcome run_version(const Invocation&);
-Outcome run_help(const Invocation&);
-
-// The whole program: from the words after "teal" to the exit code.
-int run(std::span<const std::string> words, Surroundings& around);
 
 }  // namespace teal::cli

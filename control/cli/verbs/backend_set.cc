@@ -6,6 +6,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
+#include "control/cli/verbs/verbs.h"
 #include "dataplane/config/nearest.h"
 
 namespace teal::cli {

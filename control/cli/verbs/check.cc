@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/answer.h"
-#include "control/cli/invocation/verb.h"
+#include "control/cli/verbs/verbs.h"
 #include "control/config/config.h"
 #include "dataplane/config/options.h"
 

@@ -6,6 +6,7 @@
 #include "control/cli/invocation/change.h"
 #include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/verbs.h"
 #include "dataplane/config/config_reader.h"
 
 namespace teal::cli {

@@ -11,8 +11,8 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
-#include "control/cli/invocation/verb.h"
 #include "control/cli/verbs/event_parser.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "control/cli/invocation/change.h"
 #include "control/cli/verbs/rollout.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 

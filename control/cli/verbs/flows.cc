@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/answer.h"
-#include "control/cli/invocation/verb.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 namespace {

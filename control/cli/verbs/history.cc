@@ -5,6 +5,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 namespace {

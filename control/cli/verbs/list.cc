@@ -7,6 +7,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 namespace {

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/invocation/verb.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/verbs.h"
 #include "dataplane/shm/counters.h"
 
 namespace teal::cli {

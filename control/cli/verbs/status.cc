@@ -12,6 +12,7 @@
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/bars.h"
 #include "control/cli/verbs/status_page.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 namespace {

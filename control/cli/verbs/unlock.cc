@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/change.h"
+#include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
 

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/services.h"
+#include "control/cli/verbs/verbs.h"
 #include "control/cli/verbs/wait_for.h"
 
 namespace teal::cli {

@@ -1,146 +1,156 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The completion scripts, in the shells they are for. TEAL_PROGRAM is the program that was built.
+// What the completion scripts offer, asked of the shells themselves: offered.SHELL loads a script into its
+// shell and prints the offers. TEAL_PROGRAM is the program that was built, and the daemon is the fixture's.
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
-#include "control/cli/completion/completion.h"
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {
 namespace {
 
-class Completion : public CliTest {
- protected:
-  Completion() {
-    for (const char* shell : {"bash", "zsh", "fish"})
-      std::ofstream(script(shell)) << teal({"completion", shell}).out;
-  }
+std::string quoted(const std::string& text) {  // for sh
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
 
-  std::string script(const std::string& shell) const { return directory_.file("teal." + shell); }
-
-  // `teal` on the PATH, talking with the test's daemon.
-  std::string environment() const {
-    const std::string program = TEAL_PROGRAM;
-    return "PATH=" + program.substr(0, program.rfind('/')) + ":$PATH TEAL_SOCKET=" + socket_ +
-           " HOME=" + directory_.path() + " XDG_CONFIG_HOME=" + directory_.path() + " ";
-  }
-
-  // What bash offers for a line that ends at the cursor, in one line.
-  std::string bash(const std::string& line) const {
-    std::string words, result;
-    std::istringstream split(line);
-    for (std::string word; split >> word;) words += " " + shell_quoted(word);
-    if (line.ends_with(' ')) words += " ''";
-    const std::string commands = "source " + script("bash") + "; COMP_LINE=" + shell_quoted(line) +
-                                 "; COMP_POINT=${#COMP_LINE}; COMP_WORDS=(" + words +
-                                 "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _teal; echo \"${COMPREPLY[*]}\"";
-    result = run_command(environment() + "bash --norc -c " + shell_quoted(commands)).out;
-    if (result.ends_with('\n')) result.pop_back();
-    return result;
-  }
-
-  std::string fish(const std::string& line) const {
-    std::string words;
-    std::istringstream lines(
-        run_command(environment() + "fish --no-config -c " +
-                    shell_quoted("source " + script("fish") + "; complete -C " + shell_quoted(line)))
-            .out);
-    for (std::string word; std::getline(lines, word);)
-      words += (words.empty() ? "" : " ") + word.substr(0, word.find('\t'));
-    return words;
-  }
+struct Expected {
+  std::string line;     // is typed before the Tab key
+  std::string offered;  // sorted
 };
 
-TEST_F(Completion, WordsOfTheDaemonComeFromASummaryAndFailSilently) {
-  const auto services = teal({"completion", "--words", "services"});
-  EXPECT_EQ(services.out, "service-a\nservice-b\n");
-  EXPECT_EQ(daemon_->last_request(), "GET /v1/services?view=summary");
-  EXPECT_EQ(teal({"completion", "--words", "groups"}).out, "shop\n");
-  EXPECT_TRUE(
-      teal({"completion", "--words", "backends"}).out.starts_with("service-a/blue/198.18.2.11:8080\n"));
-  daemon_->answer("GET /v1/services?view=summary", Answer{.body = "{}"});
-  daemon_->answer("GET /v1/services", Answer{.way = Answer::Way::kNever});
-  for (const char* what : {"services", "backends"}) {
-    const auto broken = teal({"completion", "--words", what});
-    EXPECT_EQ(broken.exit_code, 0);
-    EXPECT_EQ(broken.out + broken.err, "");
+class Completion : public CliTest, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    if (!program_is_here(GetParam()))
+      GTEST_SKIP() << GetParam() << " is not installed: its completion was not checked";
+    std::ofstream(script_) << teal({"completion", GetParam()}).out;
   }
-  daemon_.reset();
-  const auto alone = teal({"completion", "--words", "services"});
-  EXPECT_EQ(alone.exit_code, 0);
-  EXPECT_EQ(alone.out + alone.err, "");
+
+  void expect_offers(const std::vector<Expected>& expected) const {
+    const std::string shell = GetParam(), program = TEAL_PROGRAM;
+    std::string command = "cd " + directory_.path() + " && PATH=" + program.substr(0, program.rfind('/')) +
+                          ":$PATH TEAL_SOCKET=" + socket_ + " HOME=" + directory_.path() + " " + shell +
+                          (shell == "fish"  ? " --no-config "
+                           : shell == "zsh" ? " -f "
+                                            : " --norc ") +
+                          TEAL_CLI_TESTS_DIR "/offered." + shell + " " + script_;
+    for (const auto& [line, offered] : expected) command += " " + quoted(line);
+    const auto result = run_command(command);
+    EXPECT_EQ(result.exit_code, 0);
+    std::istringstream lines(result.out);
+    for (const auto& [line, offered] : expected) {
+      std::string words;
+      std::getline(lines, words);
+      EXPECT_EQ(words, offered) << shell << ", after: " << line;
+    }
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(lines), {}), "");
+  }
+
+  std::string script_ = directory_.file("completion");
+};
+
+INSTANTIATE_TEST_SUITE_P(Shells, Completion, testing::Values("bash", "zsh", "fish"),
+                         [](const auto& shell) { return shell.param; });
+
+TEST_P(Completion, OffersVerbsOptionsAndValues) {
+  expect_offers({{"teal fl", "flip flows"},
+                 {"teal xyz", ""},
+                 {"teal xyz ", ""},
+                 {"teal backend ", "list set"},
+                 {"teal --so", "--socket"},
+                 {"teal flip --",
+                  "--dry-run --group --help --if-generation --output --reason --socket --timeout --to "
+                  "--wait"},
+                 {"teal flip --to ", "blue green"},
+                 {"teal flip service-a -t g", "green"},
+                 {"teal -o ", "json table"},
+                 {"teal wait x --for ", "drained healthy settled"},
+                 {"teal -o json wait x --f", "--for"},
+                 {"teal drain x --then r", "reset"},
+                 {"teal drain x --timeout ", ""},
+                 {"teal completion ", "bash fish zsh"},
+                 {"teal completion bash ", ""},
+                 {"teal help dr", "drain"},
+                 {"teal list ", ""}});
 }
 
-TEST_F(Completion, BashKnowsVerbsOptionsAndValues) {
-  EXPECT_EQ(bash("teal fl"), "flows flip");
-  EXPECT_EQ(bash("teal backend "), "list set");
-  EXPECT_EQ(bash("teal -o "), "json table");
-  EXPECT_EQ(bash("teal flip --"),
-            "--to --group --wait --if-generation --reason --dry-run --output --socket "
-            "--timeout --help");
-  EXPECT_EQ(bash("teal flip service-a --to "), "blue green");
-  EXPECT_EQ(bash("teal flip service-a -t g"), "green");
-  EXPECT_EQ(bash("teal flip service-a --to=b"), "blue");
-  EXPECT_EQ(bash("teal wait x --for "), "drained healthy settled");
-  EXPECT_EQ(bash("teal drain x --then r"), "reset");
-  EXPECT_EQ(bash("teal completion "), "bash zsh fish");
-  EXPECT_EQ(bash("teal help dr"), "drain");
-  EXPECT_EQ(bash("teal drain x --timeout "), "");
-  EXPECT_EQ(bash("teal -o json wait x --f"), "--for");
-}
-
-TEST_F(Completion, BashAsksTheDaemonForNames) {
-  EXPECT_EQ(bash("teal flip "), "service-a service-b");
-  EXPECT_EQ(bash("teal flip service-a --reason because service-"), "service-a service-b");
-  EXPECT_EQ(bash("teal flip --group "), "shop");
-  // Readline replaces what is behind the last colon only.
-  EXPECT_EQ(bash("teal backend set service-a/blue/198.18.2.1"),
-            "service-a/blue/198.18.2.11:8080 service-a/blue/198.18.2.12:8080");
-  EXPECT_EQ(bash("teal backend set service-a/blue/198.18.2.11:"), "8080");
-  EXPECT_EQ(bash("teal backend set service-b/blue/[fd18:2:"), ":11]:8080");
-  EXPECT_EQ(bash("teal backend set service-a/blue/198.18.2.11:8080 "), "ready drain maint");
+TEST_P(Completion, OffersNamesThatTheDaemonKnows) {
   const auto other = directory_.file("other.sock");
   FakeDaemon elsewhere(other);
   auto summary = summary_answer();
   summary["services"][0]["name"] = "of-another-daemon";
   elsewhere.answer("GET /v1/services?view=summary", summary);
-  EXPECT_EQ(bash("teal --socket " + other + " status of"), "of-another-daemon");
-  daemon_.reset();
-  EXPECT_EQ(bash("teal flip "), "") << "no daemon: no names, and no noise";
+  expect_offers(
+      {{"teal flip ", "service-a service-b"},
+       {"teal flip service-a --reason 'release 42' service-", "service-a service-b"},
+       {"teal flip --group ", "shop"},
+       {"teal backend set service-a/blue/198.18.2.1",
+        "service-a/blue/198.18.2.11:8080 service-a/blue/198.18.2.12:8080"},
+       {"teal backend set --reason 'new disk' service-a/blue/198.18.2.11:8080 ", "drain maint ready"},
+       {"teal --socket " + other + " status of", "of-another-daemon"},
+       {"teal --socket=" + other + " status of", "of-another-daemon"}});
 }
 
-TEST_F(Completion, BashCompletesFiles) {
+TEST_P(Completion, OffersNothingAndPrintsNothingWithoutADaemon) {
+  daemon_.reset();
+  expect_offers({{"teal flip ", ""}, {"teal flip --to ", "blue green"}});
+}
+
+TEST_P(Completion, OffersFiles) {
   std::ofstream(directory_.file("a.toml")) << "\n";
-  EXPECT_EQ(bash("teal check " + directory_.file("a.t")), directory_.file("a.toml"));
+  std::ofstream(directory_.file("b.toml")) << "\n";
+  expect_offers({{"teal check a.", "a.toml"}, {"teal --socket b.", "b.toml"}});
 }
 
-TEST_F(Completion, ZshTakesTheScript) {
-  if (!program_is_here("zsh")) GTEST_SKIP() << "zsh is not installed: its completion was not checked";
-  const auto checked = run_command("zsh -f -n " + script("zsh"));
-  EXPECT_EQ(checked.exit_code, 0);
-  EXPECT_EQ(checked.out, "");
-  const auto loaded =
-      run_command("cd " + directory_.path() + " && zsh -f -c 'autoload -U compinit && compinit -u -d " +
-                  directory_.file("dump") + " && source " + script("zsh") + " && echo $_comps[teal]'");
-  EXPECT_EQ(loaded.out, "_teal\n");
+TEST_P(Completion, ContinuesAWordBehindAnEqualsSignOrAColon) {
+  // bash replaces only what follows the sign, the others the whole word.
+  const bool part = std::string(GetParam()) == "bash";
+  expect_offers(
+      {{"teal flip service-a --to=b", part ? "blue" : "--to=blue"},
+       {"teal flip service-a --to=", part ? "blue green" : "--to=blue --to=green"},
+       {"teal backend set service-a/blue/198.18.2.11:", part ? "8080" : "service-a/blue/198.18.2.11:8080"},
+       {"teal backend set service-a/green/198.18.2.21:80",
+        part ? "8080" : "service-a/green/198.18.2.21:8080"}});
 }
 
-TEST_F(Completion, FishCompletesByTheScript) {
-  if (!program_is_here("fish")) GTEST_SKIP() << "fish is not installed: its completion was not checked";
-  const auto checked = run_command("HOME=" + directory_.path() + " fish -n " + script("fish"));
-  EXPECT_EQ(checked.exit_code, 0);
-  EXPECT_EQ(checked.out, "");
-  EXPECT_EQ(fish("teal fli"), "flip");
-  EXPECT_EQ(fish("teal backend "), "list set");
-  EXPECT_EQ(fish("teal flip service-a --to "), "blue green");
-  EXPECT_EQ(fish("teal flip --reason because "), "service-a service-b");
-  EXPECT_EQ(fish("teal flip --group "), "shop");
-  EXPECT_EQ(fish("teal backend set x "), "drain maint ready");
-  EXPECT_EQ(fish("teal wait x --for "), "drained healthy settled");
-  EXPECT_EQ(fish("teal -o "), "json table");
-  daemon_.reset();
-  EXPECT_EQ(fish("teal flip "), "");
+class InstalledCompletion : public Completion {
+ protected:
+  InstalledCompletion() { script_ = directory_.file("_teal"); }  // offered.zsh puts its folder into $fpath
+};
+
+INSTANTIATE_TEST_SUITE_P(Shells, InstalledCompletion, testing::Values("zsh"),
+                         [](const auto& shell) { return shell.param; });
+
+TEST_P(InstalledCompletion, IsFoundByItsName) {
+  expect_offers({{"teal flip ", "service-a service-b"}, {"teal flip --to ", "blue green"}});
+}
+
+TEST_F(CliTest, OfferAsksForASummaryAndFailsSilently) {
+  const auto offered = [this](const std::string& verb) {
+    return teal({"completion", "--offer", "--", "wait", verb, ""});
+  };
+  const auto services = offered("x");
+  EXPECT_EQ(services.out, "service-a\nservice-b\n");
+  EXPECT_EQ(daemon_->last_request(), "GET /v1/services?view=summary");
+  EXPECT_TRUE(teal({"completion", "--offer", "--", "backend", "set", ""})
+                  .out.starts_with("service-a/blue/198.18.2.11:8080\n"));
+  EXPECT_TRUE(contains(teal({"completion", "--offer", "--", ""}).out, "\nflip\tnew flows follow"));
+  daemon_->answer("GET /v1/services?view=summary", Answer{.body = "{}"});
+  daemon_->answer("GET /v1/services", Answer{.way = Answer::Way::kNever});
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"wait", ""},
+                                                {"backend", "set", ""},
+                                                {"wait", "--for="},
+                                                {"wait", "--none=", ""}}) {
+    std::vector<std::string> all = {"completion", "--offer", "--"};
+    all.insert(all.end(), words.begin(), words.end());
+    const auto broken = teal(all);
+    EXPECT_EQ(broken.exit_code, 0);
+    EXPECT_EQ(broken.err, "");
+  }
 }
 
 }  // namespace

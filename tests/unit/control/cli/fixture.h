@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/invocation/verb.h"
+#include "control/cli/dispatch.h"
 #include "tests/unit/control/cli/fake_daemon.h"
 #include "tests/unit/control/temp_dir.h"
 

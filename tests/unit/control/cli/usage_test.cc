@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "control/cli/help.h"
+#include "control/cli/verb_table.h"
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/completion/completion.h"
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
 #include "control/cli/terminal/table.h"
@@ -264,20 +263,6 @@ TEST(ChangesText, SaysWhatIsAlikeTogether) {
           false),
       "backend a/x:1 retired, timeouts at once");
   EXPECT_EQ(changes_text(json::array(), false), "");
-}
-
-TEST(VerbTable, NoOptionIsAFlagInOneVerbAndTakesAValueInAnother) {
-  std::map<std::string, bool> takes_value;  // the script for fish relies on it
-  for (const auto& verb : verbs()) {
-    for (const auto& option : completed_options(verb)) {
-      std::vector<std::string> names = {"--" + std::string(option.name)};
-      if (option.letter != 0) names.push_back("-" + std::string(1, option.letter));
-      for (const auto& name : names) {
-        const auto [known, is_new] = takes_value.emplace(name, !option.value.empty());
-        EXPECT_EQ(known->second, !option.value.empty()) << verb.name << " " << name;
-      }
-    }
-  }
 }
 
 }  // namespace
