@@ -20,7 +20,7 @@ bool has_option(const Verb& verb, std::string_view name) {
                      [&](const OptionSpec& option) { return option.name == name; });
 }
 
-bool is_family(std::string_view word) {  // "backend" of "backend set"
+bool is_family(std::string_view word) {  // "backend", for "backend set"
   const auto all = verbs();
   return std::any_of(all.begin(), all.end(), [&](const Verb& verb) {
     return verb.name.size() > word.size() && verb.name.starts_with(word) && verb.name[word.size()] == ' ';
@@ -31,10 +31,11 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
   const auto options = verb.own_options();
   const auto arguments = parse_arguments(verb.name, words, options, verb.positional);
   if (!arguments) return tl::unexpected(arguments.error());
-  // --timeout of a verb that waits, or that sets a timeout, is not about the daemon's answer.
-  const bool of_the_verb = has_option(verb, "timeout") || arguments->has("wait");
-  auto timeout = kDefaultTimeout + std::chrono::milliseconds(0);
-  if (!of_the_verb) {
+  // A verb that waits, or that sets a timeout, uses --timeout itself. Then the daemon's answer has the
+  // default timeout.
+  const bool is_for_the_verb = has_option(verb, "timeout") || arguments->has("wait");
+  std::chrono::milliseconds timeout = kDefaultTimeout;
+  if (!is_for_the_verb) {
     const auto given = arguments->duration("timeout");
     if (!given) return tl::unexpected(given.error());
     timeout = given->value_or(kDefaultTimeout);
@@ -45,7 +46,7 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
   return verb.run(call);
 }
 
-// Takes the verb's second word out of `words`.
+// Removes the verb's second word from `words` and returns it.
 tl::expected<std::string, Failure> second_word(const std::string& first, std::vector<std::string>& words) {
   const auto place = find_verb(words);
   if (!place) return tl::unexpected(place.error());
@@ -55,7 +56,7 @@ tl::expected<std::string, Failure> second_word(const std::string& first, std::ve
       if (verb.name.starts_with(first + " ")) seconds.emplace_back(verb.name.substr(first.size() + 1));
     }
     return tl::unexpected(
-        usage_failure(fmt::format("teal {}: what of it? There are: {}", first, joined(seconds, ", ")),
+        usage_failure(fmt::format("teal {} needs a command: {}", first, joined(seconds, " or ")),
                       fmt::format("teal help {}", first)));
   }
   const std::string word = words[*place];
@@ -71,12 +72,12 @@ Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
   if (*place < words.size()) {
     name = words[*place];
     rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(*place));
-  } else {  // options alone: --version, --help
+  } else {  // only options, such as --version and --help
     for (const auto& word : words) {
       if (word == "--help" || word == "-h") name = "help";
       if (word == "--version") name = "version";
     }
-    if (name.empty()) return tl::unexpected(usage_failure("a verb is missing", "teal help"));
+    if (name.empty()) return tl::unexpected(usage_failure("a verb is missing", "teal help lists the verbs"));
     std::erase_if(rest,
                   [](const auto& word) { return word == "--help" || word == "-h" || word == "--version"; });
   }
@@ -91,15 +92,14 @@ Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
   }
   const auto verb = verb_named(name);
   if (!verb) return tl::unexpected(verb.error());
-  // Before the verb, --timeout is about the daemon's answer; behind it, these verbs would take it for
-  // another.
+  // Before the verb, --timeout limits the wait for the daemon's answer. These verbs have another --timeout.
   const auto before = words.subspan(0, std::min(*place, words.size()));
   if (has_option(**verb, "timeout") && std::any_of(before.begin(), before.end(), [](const auto& word) {
         return word == "--timeout" || word.starts_with("--timeout=");
       })) {
-    return tl::unexpected(usage_failure(
-        fmt::format("--timeout stands before \"{}\", where it would be another one", name),
-        fmt::format("teal {} --help says what --timeout is there; put it behind the verb", name)));
+    return tl::unexpected(
+        usage_failure(fmt::format("--timeout is before \"{}\", which has its own --timeout", name),
+                      fmt::format("put --timeout after the verb; teal {} --help describes it", name)));
   }
   return run_verb(**verb, rest, around);
 }
@@ -111,10 +111,10 @@ int run(std::span<const std::string> words, Surroundings& around) {
   try {
     outcome = dispatch(words, around);
   } catch (const nlohmann::json::exception& error) {
-    outcome = tl::unexpected(
-        Failure{.code = "bad_answer",
-                .message = fmt::format("the daemon's answer is not of the expected form: {}", error.what()),
-                .hint = "teal version (do the versions of teal and teald agree?)"});
+    outcome = tl::unexpected(Failure{
+        .code = "bad_answer",
+        .message = fmt::format("the answer of teald has another format than expected: {}", error.what()),
+        .hint = "compare the versions of teal and teald: teal version"});
   }
   if (outcome) return kDone;
   const Failure& failure = outcome.error();

@@ -15,22 +15,23 @@ namespace teal::cli {
 namespace {
 
 constexpr size_t kWidth = 80;
-constexpr size_t kOptionColumn = 27;  // where what an option does begins
+constexpr size_t kOptionColumn = 27;  // where the description of an option begins
 
-constexpr std::array<std::pair<Theme, std::string_view>, 3> kThemes = {
-    {{Theme::kLook, "look"}, {Theme::kChange, "change"}, {Theme::kOther, "others"}}};
+constexpr std::array<std::pair<Theme, std::string_view>, 3> kThemes = {{{Theme::kLook, "verbs that show"},
+                                                                        {Theme::kChange, "verbs that change"},
+                                                                        {Theme::kOther, "other verbs"}}};
 
 constexpr std::array<std::pair<int, std::string_view>, 8> kExitCodes = {{
     {kDone, "done"},
-    {kError, "error: the message says what, and what to try"},
-    {kUsage, "usage"},
-    {kRefused, "refused by a gate, or locked: nothing happened"},
+    {kError, "error: the message says what failed and what to do"},
+    {kUsage, "wrong usage"},
+    {kRefused, "refused by a gate or a lock; nothing was changed"},
     {kTimeout,
-     "timeout: a change was published but not adopted in time, and is not undone; or what was waited "
-     "for did not come"},
-    {kConflict, "conflict: the generation is not that of --if-generation; nothing happened"},
-    {kRolledBack, "rolled back by somebody while --wait waited"},
-    {kUnreachable, "the daemon cannot be reached"},
+     "timeout: a change was published but not adopted in time, and is not undone; or a wait reached its "
+     "timeout"},
+    {kConflict, "conflict: the generation is not the one of --if-generation; nothing was changed"},
+    {kRolledBack, "another operator changed the active colour during --wait"},
+    {kUnreachable, "teald cannot be reached or did not answer; a change may have been published"},
 }};
 
 std::string describe_options(std::span<const OptionSpec> options) {
@@ -49,7 +50,7 @@ std::string describe_options(std::span<const OptionSpec> options) {
   return text;
 }
 
-// Wrapped between options, not within one.
+// The line is wrapped between options, never inside brackets.
 std::string usage_line(const Verb& verb) {
   constexpr char kKept = '\x01';  // a space inside brackets
   const std::string head = fmt::format("usage: teal {}{}", verb.name, verb.usage.empty() ? "" : " ");
@@ -93,8 +94,8 @@ std::string help_text() {
   for (const auto& [code, meaning] : kExitCodes)
     text += fmt::format("  {}  ", code) + filled(meaning, 5, kWidth);
   text +=
-      "\nTEAL_SOCKET is the socket where --socket is not given; NO_COLOR: no colours.\n"
-      "teal VERB --help says more about a verb.\n";
+      "\nTEAL_SOCKET is the default of --socket. NO_COLOR turns colours off.\n"
+      "teal VERB --help describes a verb.\n";
   return text;
 }
 
@@ -118,7 +119,7 @@ std::string help_of_family(std::string_view word) {
     if (!verb.name.starts_with(std::string(word) + " ")) continue;
     text += usage_line(verb) + "  " + filled(verb.summary, 2, kWidth);
   }
-  if (!text.empty()) text += fmt::format("teal help {} VERB says more.\n", word);
+  if (!text.empty()) text += fmt::format("teal help {} COMMAND describes a command.\n", word);
   return text;
 }
 

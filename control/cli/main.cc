@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teal: the command line of the executor. It speaks with teald and has no privileges of its own.
+// teal: the operator's command line. It sends requests to teald and has no privileges of its own.
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
   teal::cli::Surroundings around{
       .out = std::cout,
       .err = std::cerr,
-      // https://no-color.org: any value but the empty one
+      // https://no-color.org: any value that is not empty
       .colour = terminal && environment("NO_COLOR", "").empty() && environment("TERM", "dumb") != "dumb",
       .terminal = terminal && environment("TERM", "dumb") != "dumb",
       .utf8 =
@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
     std::cerr << "teal: " << error.what() << '\n';
   }
   std::cout.flush();
-  if (!std::cout) {  // a full disk, say: what was done is done, but nobody can read of it
+  if (!std::cout) {  // for example a full disk: the change was made, but its report is lost
     std::fputs("teal: cannot write the output\n", stderr);
     if (exit_code == teal::cli::kDone) exit_code = teal::cli::kError;
   }

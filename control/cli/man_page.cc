@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teal(1) in mdoc(7), from the verb table.
+// teal(1) in mdoc(7), made from the verb table.
 #include <fmt/format.h>
 
 #include "control/cli/help.h"
@@ -10,9 +10,10 @@
 namespace teal::cli {
 namespace {
 
-constexpr char kDate[] = "November 23, 2026";  // of the text; a date of the build would differ each time
+constexpr char kDate[] = "November 28, 2026";  // of the text; the date of the build would change each build
 
-// Text for a line of its own, or for a macro's argument: roff sees no escape, macro or quote in it.
+// Escapes text for a line of its own or for a macro's argument, so that roff finds no escape, macro or quote
+// in it.
 std::string escaped(std::string_view text) {
   std::string result;
   for (const char c : text) {
@@ -30,13 +31,13 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
-// As one argument of a macro, also where mdoc has a macro or punctuation of that name.
+// Escapes text as one argument of a macro, even if mdoc has a macro or punctuation of the same name.
 std::string argument(std::string_view text) {
   return text.find(' ') == std::string_view::npos && text.size() > 2 ? escaped(text)
                                                                      : "\"\\&" + escaped(text) + "\"";
 }
 
-// A sentence ends its line: roff spaces sentences by that.
+// One line for each sentence: roff sets the space between sentences by line ends.
 std::string prose(std::string_view text) {
   std::string result;
   while (!text.empty()) {
@@ -48,7 +49,8 @@ std::string prose(std::string_view text) {
   return result;
 }
 
-std::string sentence(std::string_view text) {  // the table's one-line texts have neither capital nor stop
+// The table's one-line texts have no capital letter and no full stop.
+std::string sentence(std::string_view text) {
   std::string result(text);
   if (!result.empty() && result.front() >= 'a' && result.front() <= 'z')
     result.front() = static_cast<char>(result.front() - 'a' + 'A');
@@ -106,26 +108,31 @@ std::string man_page() {
   return fmt::format(
              ".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Made by `teal help --man`.\n"
              ".Dd {}\n.Dt TEAL 1\n.Os Teal {}\n"
-             ".Sh NAME\n.Nm teal\n.Nd operate the blue-green switch\n"
+             ".Sh NAME\n.Nm teal\n.Nd control Teal, the blue-green switch for network traffic\n"
              ".Sh SYNOPSIS\n.Nm\n.Op Fl \\-socket Ar PATH\n.Op Fl o Cm json | table\n.Ar verb\n.Op Ar "
              "argument ...\n"
              ".Sh DESCRIPTION\n",
              kDate, escaped(TEAL_VERSION)) +
-         ".Nm\nasks\n.Xr teald 8\nover a socket, and changes what new flows of a service follow.\n"
-         "It needs no privileges but those to use the socket.\n"
-         "Who may not use control.sock can still look: from status.sock beside it.\n"
-         ".Pp\nThese options go with every verb, before it or behind it:\n" +
-         options_list(common_options()) + ".Pp\nThese go with every verb that changes something:\n" +
-         options_list(change_options()) + ".Ss Verbs that look\n" + verbs_of(Theme::kLook) +
+         ".Nm\nsends requests to\n.Xr teald 8\nover a unix socket.\n"
+         "It shows the state of Teal, and it changes which colour the new flows of a service follow.\n"
+         "It needs only the permission to use the socket.\n"
+         "A user without access to control.sock can still use the verbs that show: they read from "
+         "status.sock in "
+         "the same directory.\n"
+         ".Pp\nEvery verb takes these options, before or after the verb:\n" +
+         options_list(common_options()) +
+         ".Pp\nEvery verb that changes something also takes these options:\n" +
+         options_list(change_options()) + ".Ss Verbs that show\n" + verbs_of(Theme::kLook) +
          ".Ss Verbs that change\n" + verbs_of(Theme::kChange) + ".Ss Other verbs\n" +
          verbs_of(Theme::kOther) +
          ".Sh ENVIRONMENT\n.Bl -tag -width TEAL_SOCKET\n"
-         ".It Ev TEAL_SOCKET\nThe socket where\n.Fl \\-socket\nnames none.\n"
-         ".It Ev NO_COLOR\nNo colours, if it is set and not empty.\n"
-         ".It Ev LC_ALL , LC_CTYPE , LANG\nThe first that is set says whether bars may be drawn with more "
-         "than ASCII.\n"
-         ".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa /run/teal/control.sock\nFor operators.\n"
-         ".It Pa /run/teal/status.sock\nRead\\-only.\n.It Pa /etc/teal/teal.toml\nThe config file.\n.El\n"
+         ".It Ev TEAL_SOCKET\nThe default of\n.Fl \\-socket .\n"
+         ".It Ev NO_COLOR\nTurns colours off if it is set and not empty.\n"
+         ".It Ev LC_ALL , LC_CTYPE , LANG\nThe first of these that is not empty names the locale.\n"
+         "Bars are drawn in ASCII unless it is a UTF\\-8 locale.\n"
+         ".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa /run/teal/control.sock\nThe socket for operators.\n"
+         ".It Pa /run/teal/status.sock\nThe read\\-only socket.\n.It Pa /etc/teal/teal.toml\nThe config "
+         "file.\n.El\n"
          ".Sh EXIT STATUS\n" +
          exit_status() + ".Sh EXAMPLES\n" + examples() +
          ".Sh SEE ALSO\n.Xr teal.toml 5 ,\n.Xr teal\\-dataplane 8 ,\n.Xr teald 8\n";

@@ -16,64 +16,66 @@ namespace {
 
 constexpr size_t kAny = std::numeric_limits<size_t>::max();
 
-constexpr OptionSpec kGroup = {'g', "group", "GROUP", "all services of the group, instead of names"};
-constexpr OptionSpec kWait = {'w', "wait", "", "wait until the colour left is drained, for --timeout (10m)"};
+constexpr OptionSpec kGroup = {'g', "group", "GROUP", "all services of this group, instead of SERVICE..."};
+constexpr OptionSpec kWait = {'w', "wait", "",
+                              "wait until the idle colour is drained, at most --timeout TIME (default: 10m)"};
 
 constexpr std::array kStatusOptions = {
-    OptionSpec{'w', "watch", "", "print again and again, until interrupted"},
-    OptionSpec{0, "interval", "TIME", "how often with --watch (1s)"},
-    OptionSpec{'n', "count", "N", "with --watch: end after N times"},
+    OptionSpec{'w', "watch", "", "repeat until interrupted"},
+    OptionSpec{0, "interval", "TIME", "time between two pages of --watch (default: 1s)"},
+    OptionSpec{'n', "count", "N", "end --watch after N pages"},
 };
 constexpr std::string_view kStatusExamples[] = {"teal status web", "teal status --watch --interval 2s"};
 
 constexpr std::array kFlowsOptions = {
     OptionSpec{'s', "service", "SERVICE", "only flows of this service"},
-    OptionSpec{0, "colour", "COLOUR", "only flows that were chosen as blue or green"},
-    OptionSpec{'b', "backend", "SOCKET", "only flows on this backend, as 198.18.2.11:8080"},
+    OptionSpec{0, "colour", "COLOUR", "only flows of this colour: blue or green"},
+    OptionSpec{'b', "backend", "ADDRESS", "only flows on this backend, such as 198.18.2.11:8080"},
     OptionSpec{'c', "client", "ADDRESS", "only flows of this client, with or without :PORT"},
-    OptionSpec{'n', "limit", "N", "how many to show at most (100)"},
+    OptionSpec{'n', "limit", "N", "show at most N flows (default: 100)"},
 };
 
-constexpr std::array kStatsOptions = {OptionSpec{'a', "all", "", "counters that are zero, too"}};
+constexpr std::array kStatsOptions = {OptionSpec{'a', "all", "", "show counters that are 0, too"}};
 
 constexpr std::array kHistoryOptions = {
-    OptionSpec{'n', "limit", "N", "how many to show at most (20)"},
-    OptionSpec{0, "before", "ID", "only changes older than the one with this id"},
+    OptionSpec{'n', "limit", "N", "show at most N changes (default: 20)"},
+    OptionSpec{0, "before", "ID", "only changes older than the change with this id"},
 };
 
 constexpr std::array kEventsOptions = {
-    OptionSpec{'f', "follow", "", "go on until interrupted, over restarts of teald too"},
-    OptionSpec{0, "since", "ID", "only events after the one with this id"},
+    OptionSpec{'f', "follow", "", "continue until interrupted, also when teald is restarted"},
+    OptionSpec{0, "since", "ID", "only events after the event with this id"},
 };
 constexpr std::string_view kEventsExamples[] = {"teal events -f", "teal events -f -o json"};
 
 constexpr std::array kWaitOptions = {
     kGroup,
-    OptionSpec{0, "for", "drained|healthy|settled", "what to wait for"},
-    OptionSpec{0, "timeout", "TIME", "give up after this time, with exit code 4 (10m)"},
+    OptionSpec{0, "for", "drained|healthy|settled", "the condition to wait for"},
+    OptionSpec{0, "timeout", "TIME", "give up after this time, with exit code 4 (default: 10m)"},
 };
 constexpr std::string_view kWaitExamples[] = {"teal wait web --for drained --timeout 5m",
                                               "teal wait --group shop --for healthy --timeout 30s"};
 
 constexpr std::array kFlipOptions = {
-    OptionSpec{'t', "to", "COLOUR", "blue or green: what new flows follow from now on"}, kGroup, kWait};
+    OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"}, kGroup,
+    kWait};
 constexpr std::string_view kFlipExamples[] = {
     "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
 
 constexpr std::array kRollbackOptions = {
-    kGroup, OptionSpec{0, "to-generation", "N", "to the targets as they were in generation N"}, kWait};
+    kGroup, OptionSpec{0, "to-generation", "N", "return to the traffic splits of generation N"}, kWait};
 constexpr std::string_view kRollbackExamples[] = {"teal rollback --group shop",
                                                   "teal rollback --to-generation 12 --dry-run"};
 
 constexpr std::array kDrainOptions = {
     kGroup,
     OptionSpec{0, "timeout", "TIME", "the deadline, counted from the flip"},
-    OptionSpec{0, "then", "wait|reset", "what becomes of flows that are left at the deadline"},
+    OptionSpec{0, "then", "wait|reset", "what happens to flows that are left at the deadline"},
 };
 constexpr std::string_view kDrainExamples[] = {"teal drain web", "teal drain web --timeout 2m --then reset"};
 
 constexpr std::array kBackendSetOptions = {
-    OptionSpec{0, "weight", "N|file", "its share of new flows, 0 to 1000; file: as the config file says"},
+    OptionSpec{0, "weight", "N|file", "the weight, 0 to 1000; file: the weight of the config file"},
 };
 constexpr std::string_view kBackendSetExamples[] = {
     "teal backend set web/blue/198.18.2.11:8080 drain --reason \"new disk\"",
@@ -85,24 +87,26 @@ constexpr std::string_view kReloadExamples[] = {"teal reload --dry-run",
 constexpr std::string_view kLockExamples[] = {"teal lock --reason \"release freeze until Monday\""};
 
 constexpr std::array kCompletionOptions = {
-    OptionSpec{0, "offer", "", "for the scripts: what can stand at the cursor of WORD...", true}};
+    OptionSpec{0, "offer", "", "for the scripts: print what can stand at the last WORD", true}};
 constexpr std::string_view kCompletionExamples[] = {"source <(teal completion bash)"};
 
 constexpr std::array kHelpOptions = {OptionSpec{0, "man", "", "teal(1), for man(1) to show", true}};
 
 constexpr Verb kVerbs[] = {
     {.name = "list",
-     .summary = "services, their VIPs, active colours and groups",
+     .summary = "show services, their VIPs, active colours and groups",
      .theme = Theme::kLook,
      .run = run_list},
     {.name = "status",
      .usage = "[SERVICE...] [--watch [--interval TIME] [--count N]]",
-     .summary = "flows by colour and backend, what drains, what differs from the file",
-     .description =
-         "Flows are counted by the colour and backend that they were begun on. CLOSING has those that "
-         "ended and wait for stragglers; BEGUN is how many were ever begun.\n"
-         "With --watch, a bar shows how the new flows since the last refresh were shared out, and "
-         "another how far each drain is: of the most flows that were seen since the flip.",
+     .summary = "show flows by colour and backend, drains, and differences from the config file",
+     .description = "Each flow counts for the colour and the backend on which it began. CLOSING counts flows "
+                    "that have ended "
+                    "and wait for late packets. BEGUN counts all flows that ever began.\n"
+                    "With --watch, one bar shows how the new flows since the last refresh were divided "
+                    "between the colours. "
+                    "Another bar shows how much of a drain is done, measured from the highest number of "
+                    "flows since the flip.",
      .options = kStatusOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,
@@ -110,43 +114,48 @@ constexpr Verb kVerbs[] = {
      .run = run_status},
     {.name = "flows",
      .usage = "[--service SERVICE] [--colour COLOUR] ...",
-     .summary = "the flows themselves",
+     .summary = "list flows",
      .options = kFlowsOptions,
      .theme = Theme::kLook,
      .run = run_flows},
     {.name = "stats",
      .usage = "[--all]",
-     .summary = "counters with their meaning, by worker too",
+     .summary = "show counters and their meaning, in total and by worker",
      .options = kStatsOptions,
      .theme = Theme::kLook,
      .run = run_stats},
     {.name = "history",
      .usage = "[SERVICE] [--limit N] [--before ID]",
-     .summary = "who changed what, when, why, and how it ended",
-     .description = "The latest first. The generation is what `teal rollback --to-generation` takes.",
+     .summary = "show who changed what, when, why, and the result",
+     .description =
+         "The latest change is the first. `teal rollback --to-generation` takes a generation from this list.",
      .options = kHistoryOptions,
      .positional = {0, 1, "SERVICE"},
      .theme = Theme::kLook,
      .run = run_history},
     {.name = "events",
      .usage = "[--follow] [--since ID]",
-     .summary = "what happens, as it happens",
+     .summary = "show events of teald, or follow them",
      .description =
-         "Prints the latest events that teald keeps, and ends; with --follow it goes on. When teald goes "
-         "away it says so, waits, and continues after the last event it has seen.",
+         "Prints the latest events, which teald keeps, and ends. With --follow, teal continues until it is "
+         "interrupted. If teald ends meanwhile, teal says so, waits, and continues after the last event that "
+         "it has "
+         "printed.",
      .options = kEventsOptions,
      .theme = Theme::kLook,
      .examples = kEventsExamples,
      .run = run_events},
     {.name = "wait",
      .usage = "SERVICE... | --group GROUP --for drained|healthy|settled [--timeout TIME]",
-     .summary = "wait until services are as they should be",
-     .description =
-         "drained: no flow of the colour that is not active is left.\n"
-         "healthy: every backend of the active colour that is ready and has a weight has a resolved "
-         "next hop.\n"
-         "settled: drained, and every worker has adopted the latest generation.\n"
-         "Waits over a restart of teald. When the time is over it says what is left: exit code 4.",
+     .summary = "wait until services are drained, healthy or settled",
+     .description = "drained: the idle colour has no flows.\n"
+                    "healthy: each backend of the active colour that is ready and has a weight above 0 has a "
+                    "resolved next "
+                    "hop.\n"
+                    "settled: drained, and each worker has adopted the latest generation.\n"
+                    "The wait continues when teald is restarted. At the timeout, teal prints what is left "
+                    "and ends with exit "
+                    "code 4.",
      .options = kWaitOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,
@@ -154,18 +163,20 @@ constexpr Verb kVerbs[] = {
      .run = run_wait},
     {.name = "backend list",
      .usage = "[SERVICE...]",
-     .summary = "backends with their state, weight, next hop and flows",
+     .summary = "show backends with their state, weight, next hop and flows",
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,
      .run = run_backend_list},
 
     {.name = "flip",
      .usage = "SERVICE... | --group GROUP --to COLOUR [--wait [--timeout TIME]]",
-     .summary = "new flows follow the other colour; old ones stay",
+     .summary = "send new flows to the other colour; existing flows stay",
      .description =
-         "All services named change in one publication: no packet sees one flipped and another not. "
-         "Flows that exist stay on their backend; they are what drains.\n"
-         "With --wait it returns when they have ended. If somebody rolls back meanwhile: exit code 6.",
+         "All named services are flipped in one publication: no packet sees one of them flipped and another "
+         "one "
+         "not flipped. Existing flows stay on their backends until they end: they drain.\n"
+         "With --wait, teal returns when they have ended. If another operator changes the active colour "
+         "meanwhile, the exit code is 6.",
      .options = kFlipOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -174,11 +185,12 @@ constexpr Verb kVerbs[] = {
      .run = run_flip},
     {.name = "rollback",
      .usage = "SERVICE... | --group GROUP | --to-generation N [--wait [--timeout TIME]]",
-     .summary = "return to the target before the latest flip",
-     .description =
-         "A rollback is a flip: as fast, and undone the same way. With --to-generation, the services "
-         "named (or all) get the targets that they had in that generation; `teal history` shows "
-         "generations.",
+     .summary = "undo the latest flip: return to the traffic split before it",
+     .description = "A rollback is a flip: it is as fast, and it is undone in the same way. With "
+                    "--to-generation, the named "
+                    "services, or all services, return to the traffic splits that they had in that "
+                    "generation. `teal history` "
+                    "shows generations.",
      .options = kRollbackOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -189,11 +201,12 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE... | --group GROUP [--timeout TIME] [--then wait|reset]",
      .summary = "show a drain in detail, or change its deadline",
      .description =
-         "Without --timeout and --then: flows left, the oldest, deadline, an estimate of the end, and "
-         "the backends and clients that hold most.\n"
-         "With them, the drain under way gets another deadline, until the next flip. wait: flows that "
-         "are left at the deadline stay until they end. reset: both their ends get a RST. A deadline "
-         "that is over already, --timeout 1s say, with --then reset ends the drain now.",
+         "Without --timeout and --then, teal shows the number of flows that are left, the oldest flow, the "
+         "deadline, the estimated end, and the backends and clients with the most flows.\n"
+         "With --timeout or --then, the current drain gets another deadline. It applies until the next flip. "
+         "At the "
+         "deadline, wait lets the remaining flows live until they end, and reset sends a RST to both ends of "
+         "each. To end a drain now, use --timeout 1s --then reset.",
      .options = kDrainOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -204,10 +217,11 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE/COLOUR/ADDRESS [ready|drain|maint] [--weight N|file]",
      .summary = "take a backend out, put it back, or change its weight",
      .description =
-         "ready: takes new flows. drain: takes no new flows, and those it has end by themselves. maint: "
-         "takes no new flows, and those it has are RESET.\n"
-         "What is set here beats the config file until it is set back; `teal status` shows the "
-         "difference. Other backends' flows stay where they are.",
+         "ready: the backend takes new flows. drain: it takes no new flows, and its flows continue until "
+         "they end. "
+         "maint: it takes no new flows, and its flows are RESET.\n"
+         "The state and the weight override the config file until you set them back. `teal status` shows the "
+         "difference. Flows of other backends do not move.",
      .options = kBackendSetOptions,
      .positional = {1, 2, "BACKEND ready|drain|maint"},
      .theme = Theme::kChange,
@@ -215,21 +229,24 @@ constexpr Verb kVerbs[] = {
      .examples = kBackendSetExamples,
      .run = run_backend_set},
     {.name = "reload",
-     .summary = "take over the changed config file, all or nothing",
+     .summary = "apply the changed config file, all or nothing",
      .description =
-         "Services, backends, weights and VIPs are added, changed and removed; flows never notice. What "
-         "leaves the file but is held by flows is retired: it takes no new flows and is gone when the "
-         "last one has ended. --dry-run shows what would change.\n"
-         "What was set at run time (active colours, weights and states of backends) stays. What "
-         "[dataplane] and [[port]] say takes a restart of teal-dataplane.",
+         "Adds, changes and removes services, backends, weights and VIPs. Existing flows stay on their "
+         "backends. A "
+         "service or backend that leaves the file while it has flows is retired: it takes no new flows, and "
+         "it is "
+         "removed when its last flow has ended. --dry-run shows what would change.\n"
+         "Active colours, and states and weights of backends that were set at run time, stay. Changes of "
+         "[dataplane] and [[port]] need a restart of teal-dataplane.",
      .theme = Theme::kChange,
      .changes = true,
      .examples = kReloadExamples,
      .run = run_reload},
     {.name = "lock",
      .usage = "--reason TEXT",
-     .summary = "refuse all changes until the lock is taken off",
-     .description = "Reloads too are refused, with exit code 3, and told who locked, when and why.",
+     .summary = "refuse all changes until teal unlock",
+     .description = "Every change is refused with exit code 3, a reload, too. The message says who locked, "
+                    "when and why.",
      .theme = Theme::kChange,
      .changes = true,
      .examples = kLockExamples,
@@ -242,23 +259,23 @@ constexpr Verb kVerbs[] = {
 
     {.name = "check",
      .usage = "[FILE]",
-     .summary = "check a config file; needs no daemon",
-     .description =
-         "The file is /etc/teal/teal.toml where none is named. Every error is listed, as FILE:LINE: "
-         "FIELD: what is wrong, what was expected.",
+     .summary = "check a config file; does not need teald",
+     .description = "The default of FILE is /etc/teal/teal.toml. Each error is printed as FILE:LINE: FIELD: "
+                    "what is wrong, what "
+                    "was expected.",
      .positional = {0, 1, "FILE"},
      .run = run_check},
     {.name = "completion",
      .usage = "bash|zsh|fish",
-     .summary = "a script that completes teal's words in a shell",
+     .summary = "print the script that completes teal's words in a shell",
      .options = kCompletionOptions,
      .positional = {0, kAny, "bash|zsh|fish WORD"},
      .examples = kCompletionExamples,
      .run = run_completion},
-    {.name = "version", .summary = "versions of teal and of the daemon", .run = run_version},
+    {.name = "version", .summary = "show the versions of teal and teald", .run = run_version},
     {.name = "help",
      .usage = "[VERB]",
-     .summary = "this text, or a verb's",
+     .summary = "show this help, or the help of a verb",
      .options = kHelpOptions,
      .positional = {0, 2, "VERB"},
      .run = run_help},

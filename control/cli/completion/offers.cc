@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience(500);  // the operator waits at the prompt
 
-// What the complete words say about the one under the cursor.
+// The context of the word under the cursor, from the words before it.
 struct Typed {
   std::string name;                        // of the verb, as far as it is typed: "", "backend", "backend set"
   const Verb* verb = nullptr;              // null: the name is not complete
@@ -101,7 +101,7 @@ std::vector<Offer> names_in_summary(const Client& daemon, const char* list) {
   return names;
 }
 
-// By the placeholder of an option's value or of an argument, see OptionSpec.
+// Returns the offers for a placeholder, see OptionSpec.
 Offers values_of(std::string_view placeholder, const Client& daemon, std::span<const Verb> verbs) {
   if (placeholder == "COLOUR") return {{{"blue"}, {"green"}}};
   if (placeholder == "VERB") return {verb_words("", verbs)};
@@ -144,7 +144,7 @@ Offers offers_for(std::span<const std::string> words, const Invocation& call) {
       if (!option.hidden)
         offers.words.push_back({fmt::format("--{}", option.name), std::string(option.help)});
     }
-    if (typed.name.empty()) offers.words.push_back({"--version", "versions of teal and of the daemon"});
+    if (typed.name.empty()) offers.words.push_back({"--version", "show the versions of teal and teald"});
     return offers;
   }
   if (typed.verb == nullptr) return {verb_words(typed.name, call.verbs)};

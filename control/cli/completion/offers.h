@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What can stand at the cursor of a command line. Verbs and options come from the verb table; names of
-// services, groups and backends come from the daemon. If the daemon does not answer, there are no names and
-// no error.
+// Computes the words that can stand at the cursor of a command line. Verbs and options come from the verb
+// table; names of services, groups and backends come from the daemon. Without an answer of the daemon, names
+// are missing and no error is reported.
 //
 //   words                   offered
 //   ["fl"]                  every verb; the shell chooses those that begin with "fl"

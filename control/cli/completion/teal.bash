@@ -5,8 +5,8 @@
 # Needs bash 4.4; does not need the package bash-completion.
 
 _teal() {
-  # bash splits words at colons and equals signs, which addresses and --option=value contain. A word that follows
-  # the one before without a space is a part of it.
+  # bash splits words at colons and equals signs, which addresses and --option=value contain. A word that
+  # follows the previous one without a space is a part of it.
   local line=${COMP_LINE:0:COMP_POINT} words=() word i
   for ((i = 0; i <= COMP_CWORD; i++)); do
     if ((i == 0)) || [[ $line == [[:space:]]* ]]; then words+=(''); fi
@@ -25,9 +25,9 @@ _teal() {
     mapfile -t COMPREPLY < <(compgen -f -- "${last#--*=}")
     return
   fi
-  # Readline replaces only what follows the last colon or equals sign, unless the user has changed COMP_WORDBREAKS.
+  # Readline replaces only the text behind the last colon or equals sign, if COMP_WORDBREAKS holds them.
   local breaks=${COMP_WORDBREAKS//[!:=]/} kept=''
-  if [[ -n $breaks && $last == *[$breaks]* ]]; then kept=${last%"${last##*[$breaks]}"}; fi
+  if [[ -n $breaks && $last == *[$breaks]* ]]; then kept=${last%"${last##*["$breaks"]}"}; fi
   for offer in "${offers[@]}"; do
     offer=${offer%%$'\t'*}
     if [[ $offer == "$last"* ]]; then COMPREPLY+=("${offer#"$kept"}"); fi

@@ -10,7 +10,7 @@ function __teal_offers
     if test "$offers[1]" = :files
         set -l option (string match -r '^--[^=]*=' -- $last)
         for path in (__fish_complete_path (string replace -r '^--[^=]*=' '' -- $last))
-            echo $option$path
+            echo "$option$path"
         end
     else
         string join \n -- $offers

@@ -13,7 +13,7 @@
 namespace teal::cli {
 namespace {
 
-// Names up to this number are listed, more are counted: the line stays readable with 1,024 services.
+// More names than these are counted instead of listed. A line stays readable with 1,024 services.
 constexpr size_t kNamesListed = 8;
 
 constexpr uint64_t kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
@@ -24,7 +24,7 @@ std::string clean(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    // C0, DEL, and C1 as UTF-8 writes them (C2 80 .. C2 9F): terminals take both for commands.
+    // Terminals obey C0, DEL, and C1 in UTF-8 (C2 80 to C2 9F).
     const bool c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
     if (c1) ++i;
     result += byte < 0x20 || byte == 0x7f || c1 ? '?' : text[i];

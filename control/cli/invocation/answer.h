@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What verbs read of the daemon's answers, and the words they put it in. A field that is missing or of
-// another type throws nlohmann's exception, which run() tells as a bad answer.
+// Functions that read fields of the daemon's answers, and functions that put values into words. A field that
+// is missing or has another type throws nlohmann's exception; run() reports it as a bad answer.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@
 
 namespace teal::cli {
 
-// Reasons and names come from other people: what a terminal would obey is replaced.
+// The text with '?' for each control character. Other people write names and reasons, and a terminal would
+// obey control characters in them.
 std::string clean(std::string_view text);
 
 std::string text(const nlohmann::json& object, const char* key);     // cleaned
@@ -31,16 +32,16 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
 // "1 flow", "2 flows"
 std::string counted(uint64_t count, std::string_view noun);
 
-// "0.4s", "33s", "4m12s", "2h05m", "3d04h"
+// A measured time: "0.4s", "33s", "4m12s", "2h05m", "3d04h".
 std::string span_text(double seconds);
 
-// "2m", "1m30s", "500ms": a time that somebody chose, as the config file has it.
+// A configured time, as in the config file: "2m", "1m30s", "500ms".
 std::string setting_text(double seconds);
 
-// "2026-11-23T05:30:00.123Z" as "2026-11-23 05:30:00Z"; what is no such time as it is.
+// "2026-11-23T05:30:00.123Z" becomes "2026-11-23 05:30:00Z". Other texts are only cleaned.
 std::string time_text(std::string_view rfc3339);
 
-// "a, b", or how many if that would be a long line.
+// "a, b"; for more than 8 names their number: "9 services".
 std::string names_or_count(const std::vector<std::string>& names);
 
 // "locked by alice since 2026-11-23 05:30:00Z: release freeze"

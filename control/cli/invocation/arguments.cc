@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/cli/invocation/arguments.h"
 
-// A comma in an argument is no separator.
+// cxxopts would split arguments at commas.
 #define CXXOPTS_VECTOR_DELIMITER '\0'
 #include <cxxopts.hpp>
 
@@ -18,10 +18,10 @@ namespace teal::cli {
 namespace {
 
 constexpr OptionSpec kCommon[] = {
-    {'o', "output", "json|table", "form of the output (table)"},
-    {0, "socket", "PATH", "the daemon's socket (/run/teal/control.sock)"},
-    {0, "timeout", "TIME", "how long to wait for the daemon's answer: 500ms, 2m (10s)"},
-    {'h', "help", "", "show what the verb does and takes"},
+    {'o', "output", "json|table", "output format (default: table)"},
+    {0, "socket", "PATH", "teald's socket (default: /run/teal/control.sock)"},
+    {0, "timeout", "TIME", "how long to wait for teald's answer, such as 500ms or 2m (default: 10s)"},
+    {'h', "help", "", "show the help of the verb"},
 };
 
 Failure unknown_option(std::string_view word, std::span<const OptionSpec> options, std::string_view verb) {
@@ -30,13 +30,13 @@ Failure unknown_option(std::string_view word, std::span<const OptionSpec> option
   for (const auto& option : options) dashed.push_back("--" + std::string(option.name));
   const std::vector<std::string_view> candidates(dashed.begin(), dashed.end());
   const std::string help = verb.empty() ? "teal help" : fmt::format("teal {} --help", verb);
-  const std::string where = verb.empty() ? std::string() : fmt::format(" of teal {}", verb);
-  return usage_failure(fmt::format("unknown option \"{}\"{}", name, where),
+  const std::string program = verb.empty() ? "teal" : fmt::format("teal {}", verb);
+  return usage_failure(fmt::format("{}: unknown option \"{}\"", program, name),
                        nearest_hint(name, candidates, help));
 }
 
-// cxxopts guesses where a value is missing or an option stands alone; here both are errors, told before it
-// parses.
+// Finds unknown options, missing values and values of flags. cxxopts would take the next option for a missing
+// value.
 std::optional<Failure> check_words(std::span<const std::string> words, std::span<const OptionSpec> options,
                                    std::string_view verb) {
   for (size_t i = 0; i < words.size(); ++i) {
@@ -57,8 +57,10 @@ std::optional<Failure> check_words(std::span<const std::string> words, std::span
   return std::nullopt;
 }
 
-// `--name=value` for each option, as cxxopts reads a value that begins with a dash only in that form.
-std::vector<std::string> joined(std::span<const std::string> words, std::span<const OptionSpec> options) {
+// The words with each option as `--name=value`. cxxopts takes a value that begins with a dash only in this
+// form.
+std::vector<std::string> with_joined_values(std::span<const std::string> words,
+                                            std::span<const OptionSpec> options) {
   std::vector<std::string> result;
   for (size_t i = 0; i < words.size(); ++i) {
     const auto& word = words[i];
@@ -149,7 +151,7 @@ tl::expected<std::optional<uint64_t>, Failure> Arguments::number(std::string_vie
   const auto [stop, error] = std::from_chars(text->data(), end, number);
   if (error != std::errc() || stop != end || number < least || number > most) {
     return tl::unexpected(usage_failure(
-        fmt::format("--{} is \"{}\", an integer from {} to {} was expected", name, *text, least, most)));
+        fmt::format("--{} is \"{}\"; expected an integer from {} to {}", name, *text, least, most)));
   }
   return number;
 }
@@ -161,7 +163,7 @@ tl::expected<std::optional<std::chrono::milliseconds>, Failure> Arguments::durat
   const auto duration = parse_duration(*text, most);
   if (!duration) {
     return tl::unexpected(usage_failure(
-        fmt::format("--{} is \"{}\", a time above 0 and up to {}h like 500ms, 10s or 2m was expected", name,
+        fmt::format("--{} is \"{}\"; expected a time above 0 and up to {}h, such as 500ms, 10s or 2m", name,
                     *text, most.count())));
   }
   return *duration;
@@ -171,8 +173,8 @@ tl::expected<std::optional<std::string>, Failure> Arguments::colour(std::string_
   static constexpr std::string_view kColours[] = {"blue", "green"};
   const auto text = value(name);
   if (!text || *text == kColours[0] || *text == kColours[1]) return text;
-  return tl::unexpected(usage_failure(fmt::format("unknown colour \"{}\" for --{}", *text, name),
-                                      nearest_hint(*text, kColours, "the colours are blue and green")));
+  return tl::unexpected(usage_failure(fmt::format("--{} is \"{}\"; expected blue or green", name, *text),
+                                      nearest_hint(*text, kColours, {})));
 }
 
 tl::expected<std::optional<std::string>, Failure> Arguments::choice(std::string_view name,
@@ -180,9 +182,8 @@ tl::expected<std::optional<std::string>, Failure> Arguments::choice(std::string_
   const auto text = value(name);
   const auto words = split(choices, '|');
   if (!text || std::find(words.begin(), words.end(), *text) != words.end()) return text;
-  return tl::unexpected(
-      usage_failure(fmt::format("--{} is \"{}\"", name, *text),
-                    nearest_hint(*text, words, fmt::format("expected one of {}", choices))));
+  return tl::unexpected(usage_failure(fmt::format("--{} is \"{}\"; expected {}", name, *text, choices),
+                                      nearest_hint(*text, words, {})));
 }
 
 tl::expected<Arguments, Failure> parse_arguments(std::string_view verb, std::span<const std::string> words,
@@ -201,7 +202,7 @@ tl::expected<Arguments, Failure> parse_arguments(std::string_view verb, std::spa
   add("arguments", "", cxxopts::value<std::vector<std::string>>());
   parser.parse_positional("arguments");
 
-  const auto flat = joined(words, all);
+  const auto flat = with_joined_values(words, all);
   std::vector<const char*> argv = {"teal"};
   for (const auto& word : flat) argv.push_back(word.c_str());
   Arguments arguments;
@@ -219,11 +220,11 @@ tl::expected<Arguments, Failure> parse_arguments(std::string_view verb, std::spa
         usage_failure(fmt::format("teal {}: {}", verb, error.what()), fmt::format("teal {} --help", verb)));
   }
 
-  if (arguments.has("help")) return arguments;  // then nothing else has to be right
+  if (arguments.has("help")) return arguments;  // help is shown even if other words are wrong
   if (const auto form = arguments.value("output"); form && *form != "json" && *form != "table") {
     static constexpr std::string_view kForms[] = {"json", "table"};
-    return tl::unexpected(usage_failure(fmt::format("unknown form of output \"{}\" for -o", *form),
-                                        nearest_hint(*form, kForms, "the forms are json and table")));
+    return tl::unexpected(usage_failure(fmt::format("-o is \"{}\"; expected json or table", *form),
+                                        nearest_hint(*form, kForms, {})));
   }
   if (auto failure = check_count(arguments, positional, verb)) return tl::unexpected(std::move(*failure));
   return arguments;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The options of a verb are a table; cxxopts parses by it, and help and hints are made from it.
+// Parsing of options and arguments. A verb's options are a table. cxxopts gets it, and help, hints and
+// completion are made from it.
 #pragma once
 
 #include <chrono>
@@ -18,17 +19,17 @@
 
 namespace teal::cli {
 
-// Values and arguments are called by a placeholder, which also says what completes them: SERVICE, GROUP,
-// COLOUR, BACKEND, VERB, FILE, or the words themselves: "wait|reset".
+// Values and arguments have placeholders. Completion offers words by them: SERVICE, GROUP, COLOUR, BACKEND,
+// VERB, FILE, PATH, or the words themselves: "wait|reset".
 struct OptionSpec {
   char letter;             // 0: none
   std::string_view name;   // without the dashes
   std::string_view value;  // its placeholder; empty: a flag
   std::string_view help;
-  bool hidden = false;  // for scripts of ours: neither help nor completion tells of it
+  bool hidden = false;  // only for Teal's own scripts: not in help and not completed
 };
 
-// What every verb takes, before it or after it. A verb may give a name of these another meaning.
+// The options that every verb takes, before or after the verb. A verb may redefine an option.
 std::span<const OptionSpec> common_options();
 
 // The options of a verb, then the common ones that it does not redefine.
@@ -43,12 +44,12 @@ const OptionSpec* named_option(std::string_view word, std::span<const OptionSpec
 // True if the option has a value and `word`, which names the option, does not hold it.
 bool takes_next_word(std::string_view word, const OptionSpec& option);
 
-// How many arguments that are not options a verb takes.
+// The number of arguments that a verb takes. Options do not count.
 struct PositionalRange {
   size_t least = 0;
   size_t most = 0;
-  std::string_view places =
-      "argument";  // placeholders by place, "BACKEND ready|drain|maint"; the last repeats
+  // The placeholders in their order: "BACKEND ready|drain|maint". Further arguments have the last one.
+  std::string_view places = "argument";
 
   std::string_view place(size_t index) const;
 };
@@ -63,15 +64,15 @@ class Arguments {
   bool has(std::string_view name) const { return options.find(name) != options.end(); }
   std::optional<std::string> value(std::string_view name) const;
 
-  // The option's value as an integer of [least, most]; nothing if it is not given.
+  // Each of these returns nothing if the option is not given. number: an integer of [least, most].
   tl::expected<std::optional<uint64_t>, Failure> number(std::string_view name, uint64_t least,
                                                         uint64_t most) const;
-  // As parse_duration; nothing if it is not given.
+  // As parse_duration().
   tl::expected<std::optional<std::chrono::milliseconds>, Failure> duration(
       std::string_view name, std::chrono::hours most = kLongestWait) const;
-  // "blue" or "green"; nothing if it is not given.
+  // "blue" or "green".
   tl::expected<std::optional<std::string>, Failure> colour(std::string_view name) const;
-  // One of the words of "wait|reset"; nothing if it is not given.
+  // One of the words of `choices`: "wait|reset".
   tl::expected<std::optional<std::string>, Failure> choice(std::string_view name,
                                                            std::string_view choices) const;
 };
@@ -80,14 +81,15 @@ tl::expected<Arguments, Failure> parse_arguments(std::string_view verb, std::spa
                                                  std::span<const OptionSpec> options,
                                                  const PositionalRange& positional);
 
-// The place of the verb among the words: the first that is neither an option nor its value. Only common
-// options may stand before it. words.size() if there is none.
+// Returns the index of the verb: the first word that is neither an option nor an option's value, or
+// words.size(). Only common options may stand before the verb.
 tl::expected<size_t, Failure> find_verb(std::span<const std::string> words);
 
-// Is JSON asked for? By a look at the words alone, for errors that come before they are understood.
+// True if the words hold -o json in any form. For errors that occur before the words are parsed.
 bool wants_json(std::span<const std::string> words);
 
-// "500ms", "1m30s" as in the config file, or a number of seconds: "2", "0.5". Above 0, up to `most`.
+// Takes "500ms" or "1m30s", as in the config file, or a number of seconds: "2", "0.5". Returns nothing for 0,
+// for more than `most`, and for other texts.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text,
                                                         std::chrono::hours most = kLongestWait);
 

@@ -17,9 +17,9 @@ namespace {
 constexpr size_t kPredicatesListed = 8;
 
 constexpr OptionSpec kChangeOptions[] = {
-    {0, "if-generation", "N", "only if the generation is still N, else exit code 5"},
+    {0, "if-generation", "N", "change only if the generation is still N; otherwise exit code 5"},
     {'r', "reason", "TEXT", "kept in the history"},
-    {0, "dry-run", "", "say what would change, and change nothing"},
+    {0, "dry-run", "", "show what would change, and change nothing"},
 };
 
 std::string arrow(const nlohmann::json& step, bool colour) {
@@ -31,7 +31,7 @@ std::string arrow(const nlohmann::json& step, bool colour) {
   return word("from") + " -> " + word("to");
 }
 
-// What a change is about, and what became of it.
+// "service-a" and "blue -> green".
 struct Described {
   std::string subject, predicate;
 };
@@ -41,7 +41,7 @@ std::string subject_of(const nlohmann::json& entry) {
   for (const char* key : {"colour", "address"}) {
     if (const auto more = text_or(entry, key); !more.empty()) subject += "/" + more;
   }
-  const auto kind = text_or(entry, "kind");  // of a reload's plan
+  const auto kind = text_or(entry, "kind");  // in a reload's plan
   if (kind.empty()) return subject;
   return subject.empty() ? kind : kind + " " + subject;
 }
@@ -72,7 +72,7 @@ std::string adoption(const nlohmann::json& reply) {
                                  counted(number(workers, "live"), "worker"));
   if (const auto asleep = number_or_0(workers, "asleep"); asleep > 0)
     text += fmt::format(" ({} asleep)", asleep);
-  // Sleepers take no time: they adopt what there is when they wake.
+  // A worker that is asleep has no adoption time: it adopts the latest generation when it wakes.
   if (const auto& slowest = part(reply, "slowest_us"); slowest.is_number() && slowest > 0)
     text += fmt::format(", slowest {:.1f} us", slowest.get<double>());
   return text;
@@ -89,7 +89,7 @@ tl::expected<nlohmann::json, Failure> selection(const Invocation& call) {
   const auto group = arguments.value("group");
   if (group && !arguments.positional.empty()) {
     return tl::unexpected(usage_failure(
-        fmt::format("teal {}: either SERVICE... or --group was expected, not both", call.verb.name),
+        fmt::format("teal {}: SERVICE... and --group are given; expected only one of them", call.verb.name),
         fmt::format("teal {} --help", call.verb.name)));
   }
   if (!group && arguments.positional.empty()) {

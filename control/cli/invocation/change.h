@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the verbs that change something have in common: the options, the request, and the sentence about the
-// answer. A change that was made begins with its generation, one that was only asked about with "would".
+// The verbs that change something share their options, the request, and the sentence about the answer. The
+// sentence begins with the generation; for a dry run it begins with "would".
 #pragma once
 
 #include <span>
@@ -16,31 +16,31 @@ namespace teal::cli {
 // --if-generation, --reason, --dry-run.
 std::span<const OptionSpec> change_options();
 
-// {"services":[...]} or {"group":...}, as the command line says; exactly one of them.
+// Returns {"services":[...]} or {"group":...} from the command line. It is an error to give both or neither.
 tl::expected<nlohmann::json, Failure> selection(const Invocation& call);
 
-// Posts it, with the options above as they are given.
+// Posts the request, with change_options() as given on the command line.
 tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const std::string& target,
                                                   nlohmann::json request);
 
 struct ChangeWords {
-  std::string done;      // "service-a blue -> green"; empty: there was nothing to change
-  std::string would;     // "flip service-a blue -> green"
-  std::string nothing;   // why there was nothing to change: "service-a is already there"
-  std::string lines;     // what else there is to say, each line ended
-  std::string sentence;  // instead of "generation N: DONE; adopted by ...", without a line end
+  std::string done;      // "service-a blue -> green"; empty if nothing was changed
+  std::string would;     // for a dry run: "flip service-a blue -> green"
+  std::string nothing;   // why nothing was changed: "service-a is already there"
+  std::string lines;     // more lines behind the sentence, each with its line end
+  std::string sentence;  // replaces "generation N: DONE; adopted by ..."; without line end
 };
 
-// The sentence, the lines, and warnings on standard error. Not for -o json.
+// Prints the sentence and the lines, and warnings to standard error. Not for -o json.
 void print_change(const Invocation& call, const nlohmann::json& reply, const ChangeWords& words);
 
 std::string change_sentence(const nlohmann::json& reply, const ChangeWords& words);
 
-// The entries of an answer's "changed" and of the history's "changes", those that say the same together:
-// "service-a, service-b blue -> green".
+// Describes the entries of an answer's "changed" or of the history's "changes". Neighbours with the same
+// change share one description: "service-a, service-b blue -> green".
 std::string changes_text(const nlohmann::json& entries, bool colour);
 
-// "a is already there", "a, b are already there"; of the answer's "unchanged".
+// Describes the answer's "unchanged": "a is HOW", "a, b are HOW".
 std::string unchanged_text(const nlohmann::json& reply, std::string_view how);
 
 }  // namespace teal::cli

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/cli/invocation/client.h"
 
-#include <utility>  // before Asio 1.74, which forgets it in C++20
+#include <utility>  // Asio 1.74 needs it in C++20 and does not include it
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -25,15 +25,15 @@ using Protocol = asio::local::stream_protocol;
 using Deadline = std::chrono::steady_clock::time_point;
 using boost::system::error_code;
 
-constexpr uint64_t kLargestAnswer = 256u << 20;  // 4,096 backends and as many flows as one asks for
-constexpr size_t kLongestPath = 107;             // sockaddr_un without its final 0
+constexpr uint64_t kLargestAnswer = 256u << 20;  // a million flows
+constexpr size_t kLongestPath = 107;             // sockaddr_un::sun_path without the final 0
 
 Failure no_answer(const std::string& socket, bool is_post, const std::string& what) {
   Failure failure{.exit_code = kUnreachable, .code = "unreachable"};
-  failure.message = fmt::format("the daemon on {} {}", socket, what);
-  if (is_post) failure.message += "; whether the change was published is not known";
-  failure.hint = is_post ? "teal history shows whether it was; teal status shows the active colours"
-                         : "systemctl status teald";
+  failure.message = fmt::format("teald on {} {}", socket, what);
+  if (is_post) failure.message += "; it is not known whether the change was published";
+  failure.hint = is_post ? "before you repeat the change, see teal history and teal status"
+                         : "check teald: systemctl status teald";
   return failure;
 }
 
@@ -41,15 +41,16 @@ Failure no_answer(const std::string& socket, bool is_post, const error_code& err
                   std::chrono::milliseconds timeout) {
   if (error == asio::error::timed_out)
     return no_answer(socket, is_post,
-                     fmt::format("gave no answer within {} ms (--timeout)", timeout.count()));
+                     fmt::format("did not answer within {} ms (--timeout)", timeout.count()));
   if (error == http::error::end_of_stream || error == http::error::partial_message ||
       error == boost::system::errc::connection_reset || error == boost::system::errc::broken_pipe) {
-    return no_answer(socket, is_post, "closed the connection before it had answered");
+    return no_answer(socket, is_post, "closed the connection before the end of its answer");
   }
-  return no_answer(socket, is_post, fmt::format("gave no HTTP answer: {}", error.message()));
+  return no_answer(socket, is_post, fmt::format("did not answer in HTTP: {}", error.message()));
 }
 
-// Runs one asynchronous operation to its end or the deadline. `start` gets the handler's error to fill.
+// Runs one asynchronous operation until it ends or the deadline passes. `start` begins it with the given
+// handler.
 template <typename Start>
 error_code run_until(asio::io_context& io, Deadline deadline, Start start) {
   error_code result = asio::error::timed_out;
@@ -74,8 +75,8 @@ http::request<http::string_body> make_request(http::verb verb, const std::string
 std::optional<Failure> connect(asio::io_context& io, Protocol::socket& socket, Deadline deadline,
                                const std::string& path, bool reads_only) {
   if (path.empty() || path.size() > kLongestPath) {
-    return usage_failure(fmt::format("\"{}\" cannot be a socket's path: 1 to {} characters were expected",
-                                     path, kLongestPath));
+    return usage_failure(
+        fmt::format("\"{}\" is not a path of a socket; expected 1 to {} characters", path, kLongestPath));
   }
   const auto to = [&](const std::string& endpoint) {
     return run_until(io, deadline,
@@ -107,8 +108,8 @@ tl::expected<nlohmann::json, Failure> Client::post(const std::string& target,
 tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::string& target,
                                                        std::string body) const {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
-  // The operations' state comes before the io_context: what a timeout left pending is dropped with the
-  // context, while they live.
+  // After a timeout the io_context still holds the operation, which refers to these objects. They are
+  // declared first, so they outlive it.
   auto request = make_request(is_post ? http::verb::post : http::verb::get, target);
   if (is_post) request.set(http::field::content_type, "application/json");
   request.body() = std::move(body);
@@ -121,7 +122,8 @@ tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::
   Protocol::socket socket(io);
   if (auto failure = connect(io, socket, deadline, socket_, !is_post))
     return tl::unexpected(std::move(*failure));
-  // A daemon that answers before it has read everything (it has too many clients) is heard all the same.
+  // A daemon with too many clients answers before it reads the request, and writing fails. Its answer is read
+  // all the same.
   const auto unsent =
       run_until(io, deadline, [&](auto handler) { http::async_write(socket, request, handler); });
   auto error = unsent == asio::error::timed_out ? unsent : run_until(io, deadline, [&](auto handler) {
@@ -147,8 +149,8 @@ tl::expected<Client::StreamEnd, Failure> Client::stream(
   if (last_event_id) request.set("Last-Event-ID", std::to_string(*last_event_id));
   boost::beast::flat_buffer buffer;
   http::response_parser<http::buffer_body> parser;
-  parser.body_limit(
-      std::numeric_limits<uint64_t>::max());  // a stream has no end. (boost::none: 1.74 refuses all)
+  // A stream has no end. (Boost 1.74 refuses every body if the limit is boost::none.)
+  parser.body_limit(std::numeric_limits<uint64_t>::max());
   std::array<char, 16384> chunk;
 
   asio::io_context io(1);

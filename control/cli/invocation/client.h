@@ -15,8 +15,9 @@
 
 namespace teal::cli {
 
-// Speaks HTTP/1.1 and JSON with the daemon, one connection a request, and waits for the answer at most
-// `timeout`. Who may not use control.sock still reads: from status.sock beside it.
+// Sends requests to teald: HTTP/1.1 with JSON, one connection for each request. An answer must come within
+// `timeout`. If the user has no access to control.sock, get() and stream() use status.sock in the same
+// folder.
 class Client {
  public:
   Client(std::string socket, std::chrono::milliseconds timeout)
@@ -25,13 +26,14 @@ class Client {
   const std::string& socket() const { return socket_; }
   void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
 
-  // The body of a success (2xx); a Failure for any other answer, and for none.
+  // Returns the body of an answer with status 2xx. Any other answer, and no answer, is a Failure.
   tl::expected<nlohmann::json, Failure> get(const std::string& target) const;
   tl::expected<nlohmann::json, Failure> post(const std::string& target, const nlohmann::json& body) const;
 
   enum class StreamEnd { kTaken, kClosed, kSilent };
-  // Hands over the bytes of an answer as they come, until `take` says false, the daemon closes the
-  // connection, or nothing has come for `silence`. A Failure: there was no such answer at all.
+  // Calls `take` with the bytes of the answer as they arrive. Ends when `take` returns false (kTaken), when
+  // the daemon closes the connection (kClosed), or when nothing has arrived for `silence` (kSilent). A
+  // Failure means that there was no answer with status 200.
   tl::expected<StreamEnd, Failure> stream(const std::string& target, std::optional<uint64_t> last_event_id,
                                           std::chrono::milliseconds silence,
                                           const std::function<bool(std::string_view)>& take) const;
@@ -44,7 +46,7 @@ class Client {
   std::chrono::milliseconds timeout_;
 };
 
-// For a value in a query or a path (RFC 3986, 2.1).
+// Encodes a value for a query or a path (RFC 3986, section 2.1).
 std::string percent_encoded(std::string_view text);
 
 }  // namespace teal::cli

@@ -16,27 +16,28 @@ namespace {
 struct Code {
   std::string_view code;
   ExitCode exit_code;
-  std::string_view hint;  // where the daemon gives none
+  std::string_view hint;  // if the daemon gives none
 };
 
-// The API's codes that have an exit code or a next step of their own; all others end with kError.
+// The API's codes that have their own exit code or hint. Other codes end with kError.
 constexpr std::array kCodes = {
     Code{"conflict", kConflict,
-         "somebody was faster: teal history shows who; look with teal status, then decide anew"},
-    Code{"refused", kRefused, "teal status shows why; nothing was changed"},
-    Code{"locked", kRefused, "teal unlock takes the lock off; teal status shows it"},
+         "another change came first: see teal history and teal status before you repeat this one"},
+    Code{"refused", kRefused, "nothing was changed; see teal status"},
+    Code{"locked", kRefused, "teal status shows the lock; teal unlock removes it"},
     Code{"adoption_timeout", kTimeout,
          "teal status shows which generation is adopted; teal rollback undoes the change"},
-    Code{"read_only", kError, "changes go to control.sock: leave out --socket, or name that one"},
-    Code{"bad_config", kError, "nothing was changed; teal check FILE shows the same errors before a reload"},
-    Code{"unknown_service", kError, "teal list"},
-    Code{"unknown_group", kError, "teal list"},
-    Code{"unknown_backend", kError, "teal backend list"},
+    Code{"read_only", kError, "send changes to control.sock: omit --socket, or name control.sock"},
+    Code{"bad_config", kError, "nothing was changed; teal check FILE shows these errors before a reload"},
+    Code{"unknown_service", kError, "teal list shows the services"},
+    Code{"unknown_group", kError, "teal list shows the groups"},
+    Code{"unknown_backend", kError, "teal backend list shows the backends"},
     Code{"unknown_generation", kError, "teal history shows the generations"},
-    Code{"not_draining", kError, "teal status shows what drains"},
-    Code{"too_many_connections", kError, "try again in a moment"},
-    Code{"not_ready", kError, "teald is starting: try again in a moment"},
-    Code{"storage", kError, "is there room where the state directory is? journalctl -u teald says more"},
+    Code{"not_draining", kError, "teal status shows the drains"},
+    Code{"too_many_connections", kError, "try again in a few seconds"},
+    Code{"not_ready", kError, "teald is starting; try again in a few seconds"},
+    Code{"storage", kError,
+         "check the free space of the state directory; journalctl -u teald shows the error"},
 };
 
 std::string text_at(const nlohmann::json& object, const char* key) {
@@ -55,8 +56,8 @@ Failure failure_of_reply(unsigned status, const nlohmann::json& body) {
   if (!body.is_object() || error == body.end() || !error->is_object()) {
     return {.code = "bad_answer",
             .message =
-                fmt::format("the daemon answered with HTTP status {} and no error in the API's form", status),
-            .hint = "teal version (do the versions of teal and teald agree?)"};
+                fmt::format("teald answered with HTTP status {} and a body that is not from the API", status),
+            .hint = "compare the versions of teal and teald: teal version"};
   }
   Failure failure{.code = text_at(*error, "code"),
                   .message = text_at(*error, "message"),
@@ -72,7 +73,7 @@ Failure failure_of_reply(unsigned status, const nlohmann::json& body) {
     failure.exit_code = exit_code;
     if (failure.hint.empty()) failure.hint = hint;
   }
-  // Whoever gets this code must know that the change stands, whatever the daemon's sentence says.
+  // The operator must know that the change is in force, whatever the daemon's sentence says.
   if (failure.exit_code == kTimeout) failure.message += " (published, not undone)";
   return failure;
 }
@@ -93,7 +94,7 @@ nlohmann::json to_json(const Failure& failure) {
 
 void print_failure(const Failure& failure, std::ostream& stream) {
   for (const auto& line : failure.details) stream << clean(line) << '\n';
-  stream << "teal: " << clean(failure.message) << '\n';
+  stream << (failure.message.starts_with("teal ") ? "" : "teal: ") << clean(failure.message) << '\n';
   if (!failure.hint.empty()) stream << "hint: " << clean(failure.hint) << '\n';
 }
 

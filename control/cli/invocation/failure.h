@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a verb of `teal` ends when it does not succeed: an exit code that scripts can rely on, a code word for
-// `-o json`, a sentence for people, and what to try next.
+// The end of a verb that does not succeed: an exit code for scripts, a code word for `-o json`, a sentence
+// for people, and a hint what to do next.
 #pragma once
 
 #include <memory>
@@ -13,37 +13,39 @@
 
 namespace teal::cli {
 
-// Part of the interface: scripts test for them.
+// Scripts depend on these numbers.
 enum ExitCode : int {
   kDone = 0,
   kError = 1,
   kUsage = 2,
-  kRefused = 3,      // a gate or a lock refused the change; nothing happened
-  kTimeout = 4,      // published, not adopted by all workers in time, and not undone; or waited in vain
-  kConflict = 5,     // the generation is not the expected one; nothing happened
-  kRolledBack = 6,   // by somebody, while this waited for the drain
-  kUnreachable = 7,  // no answer from the daemon
+  kRefused = 3,   // a gate or a lock refused the change; nothing was changed
+  kTimeout = 4,   // a change was published, not adopted in time and not undone; or a wait reached its timeout
+  kConflict = 5,  // the generation is not the one of --if-generation; nothing was changed
+  kRolledBack = 6,   // somebody changed the active colour during --wait
+  kUnreachable = 7,  // teald cannot be reached, or its answer did not come
 };
 
 struct Failure {
   ExitCode exit_code = kError;
-  std::string code;  // "unknown_service", "usage", ...; the API's where the daemon said it
+  std::string code;  // "unknown_service", "usage", ...; the API's code if the daemon answered
   std::string message;
-  std::string hint = {};                  // what to try; may be empty
-  std::vector<std::string> details = {};  // one line each, said before the message (errors of a config file)
-  // The daemon's answer to a change that was done before this failed: a flip, say, whose drain took too long.
+  std::string hint = {};  // what to do next; may be empty
+  std::vector<std::string> details =
+      {};  // lines that are printed before the message, such as errors of a config file
+  // The daemon's answer to a change that succeeded before this failure, such as a flip whose drain took too
+  // long.
   std::shared_ptr<const nlohmann::json> done = nullptr;
 };
 
 Failure usage_failure(std::string message, std::string hint = {});
 
-// An answer of the API that is no success. A body that is not of the API's form is told as it is.
+// The failure for an answer whose status is not 2xx, or whose body is not an object.
 Failure failure_of_reply(unsigned status, const nlohmann::json& body);
 
-// A daemon that is being restarted, or has more clients than it takes: asking again helps.
+// True if a later request may succeed: teald is being restarted or has too many clients.
 bool may_pass(const Failure& failure);
 
-nlohmann::json to_json(const Failure& failure);  // {"error":{...}}, and "done" if it is there
-void print_failure(const Failure& failure, std::ostream& stream);  // as text
+nlohmann::json to_json(const Failure& failure);  // {"error":{...}}, with "done" if it is set
+void print_failure(const Failure& failure, std::ostream& stream);
 
 }  // namespace teal::cli

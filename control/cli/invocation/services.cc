@@ -13,7 +13,8 @@
 namespace teal::cli {
 namespace {
 
-// Up to so many, a request for each is less work for the daemon than one for all.
+// For up to this many names, one request for each is less work for the daemon than one request for all
+// services.
 constexpr size_t kAskedOneByOne = 8;
 
 Failure unknown_group(const std::string& name, const nlohmann::json& groups) {
@@ -21,9 +22,9 @@ Failure unknown_group(const std::string& name, const nlohmann::json& groups) {
   for (const auto& group : groups) names.push_back(text(group, "name"));
   const std::vector<std::string_view> candidates(names.begin(), names.end());
   return {.code = "unknown_group",
-          .message = fmt::format("no group \"{}\"; there are: {}", name,
+          .message = fmt::format("unknown group \"{}\"; the groups are: {}", name,
                                  names.empty() ? "none" : names_or_count(names)),
-          .hint = nearest_hint(name, candidates, "teal list")};
+          .hint = nearest_hint(name, candidates, "teal list shows the groups")};
 }
 
 }  // namespace
@@ -74,9 +75,9 @@ Failure unknown_service(const std::string& name, const nlohmann::json& services)
   for (const auto& service : services) names.push_back(text(service, "name"));
   const std::vector<std::string_view> candidates(names.begin(), names.end());
   return {.code = "unknown_service",
-          .message = fmt::format("no service \"{}\"; there are: {}", name,
+          .message = fmt::format("unknown service \"{}\"; the services are: {}", name,
                                  names.empty() ? "none" : names_or_count(names)),
-          .hint = nearest_hint(name, candidates, "teal list")};
+          .hint = nearest_hint(name, candidates, "teal list shows the services")};
 }
 
 }  // namespace teal::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Services by name, for verbs that look at some of them: what a group means, and what the daemon says of
-// each.
+// Functions that request services: all services, named services, or the services of a group.
 #pragma once
 
 #include <string>
@@ -13,13 +12,13 @@
 
 namespace teal::cli {
 
-// What the daemon says in a few bytes a service; for 1,024 of them, too.
+// The daemon's short answer, without backends. It stays small with 1,024 services.
 tl::expected<nlohmann::json, Failure> get_summary(const Client& daemon);
 
-// SERVICE... of the command line, or the members of its --group; exactly one of the two.
+// Returns SERVICE... of the command line, or the services of --group. It is an error to give both or neither.
 tl::expected<std::vector<std::string>, Failure> selected_services(const Invocation& call);
 
-// An array with the services of these names, in their order. No name: all.
+// Returns an array of the named services in the order of `names`, or of all services if `names` is empty.
 tl::expected<nlohmann::json, Failure> get_services(const Client& daemon,
                                                    const std::vector<std::string>& names);
 

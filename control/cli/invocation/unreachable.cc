@@ -27,19 +27,20 @@ void describe_denied(const std::string& socket, Failure& failure, std::string& w
   const std::string me = user_name(geteuid());
   struct stat seen {};
   if (stat(socket.c_str(), &seen) != 0) {
-    what = fmt::format("permission denied to look into its directory, you are {}", me);
-    failure.hint = "run it as root (sudo teal ...), or have the directory's mode changed";
+    what = fmt::format("no permission for its directory; you are {}", me);
+    failure.hint = "use sudo teal ..., or change the mode of the directory";
     return;
   }
   const std::string group = group_name(seen.st_gid);
-  what = fmt::format("permission denied: it is {}:{}'s, mode {:04o}, and you are {}", user_name(seen.st_uid),
-                     group, seen.st_mode & 07777, me);
+  what = fmt::format("permission denied; its owner is {}:{}, its mode {:04o}, and you are {}",
+                     user_name(seen.st_uid), group, seen.st_mode & 07777, me);
   if ((seen.st_mode & S_IWGRP) != 0 && seen.st_gid != 0) {
     failure.hint =
-        fmt::format("sudo teal ..., or join its group: usermod -aG {} {}, then log in anew", group, me);
+        fmt::format("use sudo teal ..., or join the group: usermod -aG {} {}, then log in again", group, me);
   } else {
     failure.hint =
-        "sudo teal ...; in the config, [api] control = { group = \"teal\", mode = \"0660\" } lets a group in";
+        "use sudo teal ..., or give a group access in the config: [api] control = { group = \"teal\", mode = "
+        "\"0660\" }";
   }
 }
 
@@ -48,22 +49,22 @@ void describe_denied(const std::string& socket, Failure& failure, std::string& w
 Failure unreachable(const std::string& socket, const boost::system::error_code& error) {
   Failure failure{.exit_code = kUnreachable, .code = "unreachable"};
   std::string what = error.message();
-  failure.hint = "systemctl status teald; another instance: --socket PATH or TEAL_SOCKET";
+  failure.hint = "check teald: systemctl status teald; for another instance use --socket PATH or TEAL_SOCKET";
   if (error == boost::system::errc::no_such_file_or_directory) {
     const auto directory = std::filesystem::path(socket).parent_path();
     std::error_code ignored;
     what = directory.empty() || std::filesystem::exists(directory, ignored)
-               ? "there is no such socket"
-               : fmt::format("there is no such socket, nor a directory {}", directory.string());
+               ? "the socket does not exist"
+               : fmt::format("the directory {} does not exist", directory.string());
   } else if (error == boost::system::errc::connection_refused) {
-    what = "nobody listens on it (left by a daemon that is gone)";
-    failure.hint = "systemctl status teald; journalctl -u teald says why it ended";
+    what = "no process listens on it, because teald has ended";
+    failure.hint = "check teald: systemctl status teald; journalctl -u teald shows why it ended";
   } else if (error == boost::system::errc::permission_denied) {
     describe_denied(socket, failure, what);
   } else if (error == boost::system::errc::timed_out) {
-    what = "it takes no connection: teald is stopped, or has more clients than it takes";
+    what = "no connection in time; teald is suspended or has too many clients";
   }
-  failure.message = fmt::format("cannot reach the daemon on {}: {}", socket, what);
+  failure.message = fmt::format("cannot reach teald on {}: {}", socket, what);
   return failure;
 }
 

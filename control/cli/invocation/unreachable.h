@@ -9,10 +9,10 @@
 
 namespace teal::cli {
 
-// Why a socket cannot be connected to, from what is to be seen of it, and what to do about it.
+// The failure for a socket that cannot be connected to. It looks at the file to say why, and what to do.
 Failure unreachable(const std::string& socket, const boost::system::error_code& error);
 
-// control.sock is for operators; the socket beside it that everybody may read from. Empty: it is another one.
+// The path of status.sock in the folder of control.sock. Empty if `socket` has another name.
 std::string readable_sibling(const std::string& socket);
 
 }  // namespace teal::cli

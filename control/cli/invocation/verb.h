@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A verb is a row of the table in verb_table.cc and a function in a file of its own. The function gets parsed
-// arguments, the daemon's client and where to print; it returns nothing for success, or a Failure that the
-// caller prints in the form asked for. Help, man page and completions are made from the same table.
+// A verb is a row of the table in verb_table.cc and a function in its own file. The function gets the parsed
+// arguments, the client of the daemon and the streams to print to. It returns nothing on success, or a
+// Failure, which run() prints as text or JSON. Help, man page and completion are made from the same table.
 #pragma once
 
 #include <chrono>
@@ -22,18 +22,18 @@
 
 namespace teal::cli {
 
-// What the process has around it. Tests give their own.
+// The environment of the process. Tests replace it.
 struct Surroundings {
   std::ostream& out;
   std::ostream& err;
-  bool colour = false;                                   // ANSI colours are wanted
+  bool colour = false;                                   // print ANSI colours
   bool terminal = false;                                 // out is a terminal
-  bool utf8 = false;                                     // characters beyond ASCII can be shown
-  unsigned columns = 80;                                 // tables keep within them
+  bool utf8 = false;                                     // out shows characters beyond ASCII
+  unsigned columns = 80;                                 // of the terminal; tables are not wider
   unsigned rows = 24;                                    // of the terminal
-  std::string socket;                                    // where the command line names none
-  std::function<bool(std::chrono::milliseconds)> pause;  // false: stop watching
-  std::function<void(Surroundings&)> measure = {};       // columns and rows anew, if the terminal can tell
+  std::string socket;                                    // used if the command line has no --socket
+  std::function<bool(std::chrono::milliseconds)> pause;  // sleeps; false ends a watch or a wait
+  std::function<void(Surroundings&)> measure = {};       // updates columns and rows; may be empty
 };
 
 struct Verb;
@@ -46,8 +46,8 @@ struct Invocation {
   Surroundings& around;
   bool json = false;
 
-  void print(const nlohmann::json& document) const;  // indented, with a line end
-  void print_line(const nlohmann::json& document) const;
+  void print(const nlohmann::json& document) const;       // indented
+  void print_line(const nlohmann::json& document) const;  // on one line
 };
 
 using Outcome = tl::expected<void, Failure>;
@@ -58,7 +58,7 @@ struct Verb {
   std::string_view name;        // one word, or two: "backend set"
   std::string_view usage = {};  // after "teal NAME"
   std::string_view summary;
-  std::string_view description = {};  // paragraphs, parted by line ends
+  std::string_view description = {};  // paragraphs, separated by line ends
   std::span<const OptionSpec> options = {};
   PositionalRange positional = {};
   Theme theme = Theme::kOther;

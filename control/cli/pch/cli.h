@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// As control/pch/control.h, for the command line.
+// Headers that most files of the command line include. Compiled once.
 #include <algorithm>
 #include <array>
 #include <chrono>

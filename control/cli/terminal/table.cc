@@ -8,13 +8,13 @@ namespace teal::cli {
 namespace {
 
 constexpr size_t kGap = 2;
-constexpr size_t kNarrowest = 8;  // a wrapping column is not made narrower than this
+constexpr size_t kNarrowest = 8;  // columns; a wrapping column is not made narrower
 
-bool continues(char c) {  // a character, rather than beginning one
+bool continues(char c) {  // true for all bytes of a UTF-8 character but the first
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
 }
 
-// The bytes that fill `width` columns.
+// The number of bytes that fill `width` columns.
 size_t bytes_of(std::string_view text, size_t width) {
   size_t i = 0;
   for (size_t columns = 0; i < text.size(); ++i) {
@@ -23,8 +23,8 @@ size_t bytes_of(std::string_view text, size_t width) {
   return i;
 }
 
-// Splits at a space; where the line would be left mostly empty, before a colon or slash, so that no half of a
-// port, an address or a name passes for a whole one; else anywhere.
+// Splits at a space. If that fills less than a third of the line, splits before a colon or a slash, so that
+// no part of a port, an address or a name looks like a whole one. Otherwise splits anywhere.
 std::vector<std::string_view> wrap(std::string_view text, size_t width) {
   std::vector<std::string_view> lines;
   while (width_of(text) > width) {
@@ -76,7 +76,7 @@ void append_row(std::string& text, const std::vector<Column>& columns, std::span
     height = std::max(height, wrapped.back().size());
   }
   for (size_t line = 0; line < height; ++line) {
-    size_t pending = 0;  // spaces that are written only if something follows them
+    size_t pending = 0;  // spaces that are written only before more text
     for (size_t c = 0; c < columns.size(); ++c) {
       const std::string_view part = line < wrapped[c].size() ? wrapped[c][line] : std::string_view();
       const size_t fill = widths[c] - width_of(part);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tables for people: columns are as wide as their widest cell, two spaces apart. Where that is wider than the
-// screen, the widest of the columns that may wrap are narrowed and their cells continue on the next line:
-// nothing is cut off.
+// Tables for people. A column is as wide as its widest cell; columns are two spaces apart. If the table is
+// wider than the screen, the widest columns that may wrap are narrowed, and their cells continue on the next
+// line. Nothing is cut off.
 //
-// Widths are of characters as UTF-8 has them, one column each; where a script has wider ones, the table is
-// only less straight.
+// A width is the number of UTF-8 characters, each one column wide. In scripts with wider characters, columns
+// are not aligned exactly.
 #pragma once
 
 #include <string>
@@ -16,17 +16,18 @@ namespace teal::cli {
 
 enum class Style { kPlain, kBlue, kGreen, kBold, kWarning };
 
-// The text with its ANSI sequence, or as it is.
+// The text with the ANSI sequence of the style. Without `colour`, the text itself.
 std::string styled(std::string_view text, Style style, bool colour);
 
-// The style of a colour's name: blue or green.
+// Returns the style for "blue" or "green", and kPlain for other texts.
 Style style_of(std::string_view colour_name);
 
-// Columns on the screen.
+// The number of columns that the text takes on the screen.
 size_t width_of(std::string_view text);
 
-// `text` in lines of at most `width` columns, split at spaces; the second and later ones begin with `indent`
-// spaces, and the first one is taken to stand behind as many. Each line is ended.
+// Splits `text` at spaces into lines of at most `width` columns, each with its line end. The second and later
+// lines begin with `indent` spaces. The first line does not, but is shorter by as many columns: the caller
+// prints it behind other text.
 std::string filled(std::string_view text, size_t indent, size_t width);
 
 struct Column {
@@ -48,7 +49,7 @@ struct Table {
   std::vector<Column> columns;
   std::vector<std::vector<Cell>> rows;  // each as long as columns
 
-  // Lines, each ended; no trailing spaces. `screen` is the width to keep within.
+  // The lines, each with its line end and without trailing spaces. `screen` is the maximum width.
   std::string text(unsigned screen, bool colour) const;
 };
 

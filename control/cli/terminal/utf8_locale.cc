@@ -7,7 +7,7 @@ namespace teal::cli {
 
 bool is_utf8(std::string_view lc_all, std::string_view lc_ctype, std::string_view lang) {
   const std::string_view locale = !lc_all.empty() ? lc_all : !lc_ctype.empty() ? lc_ctype : lang;
-  std::string charset;  // "en_GB.UTF-8@euro" has utf8, and so has "C.utf8"
+  std::string charset;  // "utf8" for "en_GB.UTF-8@euro" and for "C.utf8"
   for (const char c : locale.substr(std::min(locale.find('.'), locale.size()))) {
     if (c == '@') break;
     if (c >= 'A' && c <= 'Z') charset += static_cast<char>(c - 'A' + 'a');

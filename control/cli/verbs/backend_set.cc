@@ -15,18 +15,19 @@ namespace {
 constexpr uint64_t kMaxWeight = 1000;
 constexpr std::array<std::string_view, 3> kStates = {"ready", "drain", "maint"};
 
-// "web/blue/198.18.2.11:8080", as `teal backend list` prints it.
+// Parses "web/blue/198.18.2.11:8080", as `teal backend list` prints it.
 tl::expected<nlohmann::json, Failure> read_backend(const std::string& text) {
   static constexpr std::string_view kColours[] = {"blue", "green"};
   const auto parts = split(text, '/');
   if (parts.size() != 3 || parts[0].empty() || parts[2].empty()) {
     return tl::unexpected(
-        usage_failure(fmt::format("\"{}\" names no backend, SERVICE/COLOUR/ADDRESS was expected", text),
-                      "as web/blue/198.18.2.11:8080; teal backend list shows them"));
+        usage_failure(fmt::format("\"{}\" is not a backend; expected SERVICE/COLOUR/ADDRESS", text),
+                      "for example web/blue/198.18.2.11:8080; teal backend list shows the backends"));
   }
   if (parts[1] != kColours[0] && parts[1] != kColours[1]) {
-    return tl::unexpected(usage_failure(fmt::format("unknown colour \"{}\" in \"{}\"", parts[1], text),
-                                        nearest_hint(parts[1], kColours, "the colours are blue and green")));
+    return tl::unexpected(
+        usage_failure(fmt::format("the colour in \"{}\" is \"{}\"; expected blue or green", text, parts[1]),
+                      nearest_hint(parts[1], kColours, {})));
   }
   return nlohmann::json{{"service", parts[0]}, {"colour", parts[1]}, {"address", parts[2]}};
 }
@@ -34,21 +35,21 @@ tl::expected<nlohmann::json, Failure> read_backend(const std::string& text) {
 tl::expected<void, Failure> add_state(const std::string& state, nlohmann::json& request) {
   if (std::find(kStates.begin(), kStates.end(), state) == kStates.end()) {
     return tl::unexpected(
-        usage_failure(fmt::format("unknown state \"{}\" of a backend", state),
-                      nearest_hint(state, kStates, "the states are ready, drain and maint")));
+        usage_failure(fmt::format("unknown state \"{}\"; expected ready, drain or maint", state),
+                      nearest_hint(state, kStates, {})));
   }
   request["state"] = state;
   return {};
 }
 
-// What the new state does to the flows, for whoever reads "maint" and thinks of "drain".
+// Says what happens to the backend's flows: an operator may confuse "maint" with "drain".
 std::string consequence(const nlohmann::json& changed) {
   for (const auto& change : changed) {
     const auto& state = part(change, "state");
     if (!state.is_object()) continue;
     const auto to = text(state, "to");
-    if (to == "maint") return ": it takes no new flows, and the flows it has are reset";
-    if (to == "drain") return ": it takes no new flows, and the flows it has go on until they end";
+    if (to == "maint") return ": it takes no new flows, and its flows are reset";
+    if (to == "drain") return ": it takes no new flows, and its flows continue until they end";
     return ": it takes new flows";
   }
   return {};
@@ -71,8 +72,8 @@ Outcome run_backend_set(const Invocation& call) {
     if (*weight) (*request)["weight"] = **weight;
   }
   if (!request->contains("state") && !request->contains("weight")) {
-    return tl::unexpected(usage_failure("teal backend set: what to set is missing",
-                                        "one of ready, drain and maint, or --weight N, or both"));
+    return tl::unexpected(usage_failure("teal backend set needs a state, a weight, or both",
+                                        "the state is ready, drain or maint; the weight is --weight N|file"));
   }
   const auto reply = post_change(call, "/v1/backend", *request);
   if (!reply) return tl::unexpected(reply.error());
@@ -83,7 +84,7 @@ Outcome run_backend_set(const Invocation& call) {
   ChangeWords answer{.done = changes_text(reply->at("changed"), call.around.colour)};
   if (!answer.done.empty()) answer.done += consequence(reply->at("changed"));
   answer.would = "set " + answer.done;
-  answer.nothing = clean(words[0]) + " is so already";
+  answer.nothing = clean(words[0]) + " has this state and weight already";
   print_change(call, *reply, answer);
   return {};
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kBarWidth = 20;
 constexpr size_t kNameWidth = 14;
-constexpr size_t kBarColumn = 26;  // behind the name and "blue 100% "
+constexpr size_t kBarColumn = 26;  // after the name and "blue 100% "
 
 std::string repeated(std::string_view glyph, size_t count) {
   std::string text;
@@ -24,7 +24,7 @@ std::string repeated(std::string_view glyph, size_t count) {
 }
 
 long percent(double share) {
-  // 100% and 0% are said only of all and of nothing.
+  // 100% means all and 0% means nothing: other shares are 1% to 99%.
   const long rounded = std::lround(share * 100);
   return share <= 0 ? 0 : share >= 1 ? 100 : std::clamp(rounded, 1L, 99L);
 }
@@ -56,7 +56,7 @@ std::string drain_line(const nlohmann::json& draining, uint64_t flows, uint64_t 
   } else if (const auto& estimate = part(draining, "estimate_seconds"); estimate.is_number()) {
     more = fmt::format(", about {}", span_text(estimate.get<double>()));
   }
-  // The bar's colours take no room on the screen.
+  // The sequences of the bar's colours have no width on the screen.
   const size_t width = kBarColumn + kBarWidth + fmt::format(" {} of {} left", flows, most).size();
   return line + (width + more.size() <= around.columns ? more : "") + "\n";
 }
@@ -83,7 +83,7 @@ std::string Bars::text(const nlohmann::json& services, Time now, const Surroundi
     Seen& seen = first ? seen_[name] : known->second;
     const std::array begun = {number(service.at("colours").at("blue"), "new_flows"),
                               number(service.at("colours").at("green"), "new_flows")};
-    // Counters begin anew with a segment.
+    // A new segment begins with counters of 0.
     const auto since = [&](size_t colour) {
       return begun[colour] >= seen.begun[colour] ? begun[colour] - seen.begun[colour] : begun[colour];
     };

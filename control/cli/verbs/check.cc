@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the file with both readers, as teal-dataplane and teald would; asks nobody.
+// Reads the file as teal-dataplane does and as teald does. No process is asked.
 #include <algorithm>
 #include <iterator>
 
@@ -15,7 +15,7 @@
 namespace teal::cli {
 namespace {
 
-// The errors of both. A file that is no TOML at all is told of by each in the same words: once is enough.
+// The errors of both readers. Both report a file that is not TOML in the same words; these are listed once.
 std::vector<std::string> merged(const std::vector<std::string>& first,
                                 const std::vector<std::string>& second) {
   std::vector<std::string> all = first;

@@ -14,15 +14,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::hours kLongestDrain(168);  // as the config takes
+constexpr std::chrono::hours kLongestDrain(168);  // the limit of the config file, too
 
 std::string deadline_text(const json& draining) {
   const auto then = text(draining, "then");
   const auto state = text(draining, "state");
   const std::string at = time_text(text(draining, "deadline"));
-  if (state == "resetting") return fmt::format("over since {}: what is left is being reset", at);
+  if (state == "resetting") return fmt::format("passed at {}; the remaining flows are being reset", at);
   if (state == "overdue" || draining.at("seconds_left").get<double>() <= 0)
-    return fmt::format("over since {} (then = {}: they may stay)", at, then);
+    return fmt::format("passed at {}, then {}: the remaining flows may stay", at, then);
   return fmt::format("{}, in {}; then {}", at, span_text(draining.at("seconds_left").get<double>()), then);
 }
 
@@ -33,7 +33,7 @@ std::string oldest_text(const json& oldest) {
   return line;
 }
 
-std::string holders(const json& rows, const char* title, const Surroundings& around) {
+std::string most_flows(const json& rows, const char* title, const Surroundings& around) {
   if (rows.empty()) return {};
   Table table{.columns = {{title, kLeft, true}, {"FLOWS", kRight}}, .rows = {}};
   for (const auto& row : rows)
@@ -41,12 +41,11 @@ std::string holders(const json& rows, const char* title, const Surroundings& aro
   return "\n" + table.text(around.columns, around.colour);
 }
 
-std::string detail(const json& reply, const Surroundings& around) {
+std::string drain_page(const json& reply, const Surroundings& around) {
   const auto name = text(reply, "service"), active = text(reply, "active");
   const auto& draining = reply.at("draining");
   if (draining.is_null()) {
-    return fmt::format("{}: {} is active; nothing drains, no flow of {} is left\n", name, active,
-                       other_colour(active));
+    return fmt::format("{}: {} is active; no drain, {} has no flows\n", name, active, other_colour(active));
   }
   const auto colour = text(draining, "colour");
   std::string page =
@@ -60,14 +59,14 @@ std::string detail(const json& reply, const Surroundings& around) {
   if (const auto& estimate = draining.at("estimate_seconds"); estimate.is_number())
     line("estimate", fmt::format("done in about {}", span_text(estimate.get<double>())));
   else
-    line("estimate", "none: too few flows ended lately");
+    line("estimate", "none: too few flows have ended recently");
   if (const auto& oldest = draining.at("oldest"); !oldest.is_null()) line("oldest", oldest_text(oldest));
-  page += holders(draining.at("backends"), "BACKEND", around);
-  page += holders(draining.at("clients"), "CLIENT", around);
+  page += most_flows(draining.at("backends"), "BACKEND", around);
+  page += most_flows(draining.at("clients"), "CLIENT", around);
   return page;
 }
 
-Outcome show(const Invocation& call) {
+Outcome show_drains(const Invocation& call) {
   const auto names = selected_services(call);
   if (!names) return tl::unexpected(names.error());
   json all = json::array();
@@ -81,7 +80,7 @@ Outcome show(const Invocation& call) {
     return {};
   }
   for (size_t i = 0; i < all.size(); ++i)
-    call.around.out << (i == 0 ? "" : "\n") << detail(all[i], call.around);
+    call.around.out << (i == 0 ? "" : "\n") << drain_page(all[i], call.around);
   return {};
 }
 
@@ -96,10 +95,10 @@ Outcome run_drain(const Invocation& call) {
     for (const auto& option : change_options()) {
       if (!call.arguments.has(option.name)) continue;
       return tl::unexpected(
-          usage_failure(fmt::format("teal drain: --{} goes with --timeout or --then", option.name),
-                        "without these, teal drain only shows"));
+          usage_failure(fmt::format("teal drain: --{} needs --timeout or --then", option.name),
+                        "without --timeout and --then, teal drain only shows the drain"));
     }
-    return show(call);
+    return show_drains(call);
   }
   auto request = selection(call);
   if (!request) return tl::unexpected(request.error());
@@ -114,7 +113,7 @@ Outcome run_drain(const Invocation& call) {
   ChangeWords words;
   if (const auto changes = changes_text(reply->at("changed"), call.around.colour); !changes.empty())
     words.done = words.would = "drain " + changes;
-  words.nothing = unchanged_text(*reply, "set so already");
+  words.nothing = unchanged_text(*reply, "already at this deadline");
   const auto unchanged = texts(*reply, "unchanged");
   if (!words.done.empty() && !unchanged.empty())
     words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));

@@ -21,7 +21,7 @@ std::vector<StreamedEvent> EventParser::feed(std::string_view bytes) {
 void EventParser::take_line(std::string_view line, std::vector<StreamedEvent>& events) {
   if (line.empty()) {
     if (!event_.data.empty()) {
-      event_.data.pop_back();  // the last line's end
+      event_.data.pop_back();  // the line end of the last line
       events.push_back(std::move(event_));
     }
     event_ = {};

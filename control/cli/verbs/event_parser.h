@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Server-sent events (WHATWG HTML, 9.2), as far as teald sends them: id, event, data; lines that begin with a
-// colon are comments, and an empty line ends an event.
+// Parses server-sent events (WHATWG HTML, section 9.2) with the fields that teald sends: id, event and data.
+// A line that begins with a colon is a comment, and an empty line ends an event.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,13 @@ struct StreamedEvent {
 
 class EventParser {
  public:
-  // The events that these bytes complete; they may be cut anywhere.
+  // Returns the events that these bytes complete. The stream may be cut into pieces anywhere.
   std::vector<StreamedEvent> feed(std::string_view bytes);
 
  private:
   void take_line(std::string_view line, std::vector<StreamedEvent>& events);
 
-  std::string unfinished_;  // a line
+  std::string unfinished_;  // the last line, until its end arrives
   StreamedEvent event_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Follows teald's events. Their ids count within one life of teald: after a restart the first id is 1 again,
-// so what to ask for next depends on whether it is still the same teald.
+// Prints and follows teald's events. Event ids begin at 1 with each start of teald. After a lost connection,
+// the id to continue from depends on whether it is still the same process.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -20,11 +20,11 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kKeptAreSentWithin(1000);  // what is kept comes at once; then there is silence
-constexpr milliseconds kLongestSilence(40'000);   // teald comments every 15 s that it is still there
+constexpr milliseconds kKeptAreSentWithin(1000);  // teald sends the events that it keeps at once
+constexpr milliseconds kLongestSilence(40'000);   // teald sends a comment every 15 s
 constexpr milliseconds kRetry(500);
 
-struct Life {  // of teald
+struct Life {  // of one teald process
   int64_t pid = 0;
   double uptime = 0;
 };
@@ -70,7 +70,7 @@ class Follower {
     return Life{version->at("pid").get<int64_t>(), version->at("uptime_seconds").get<double>()};
   }
 
-  // False: whoever looks on has seen enough.
+  // Returns false when the operator ends the command.
   bool wait_for_teald(std::string why) {
     bool told = false;
     while (true) {
@@ -79,11 +79,12 @@ class Follower {
         const bool another = now->pid != life_.pid || now->uptime < life_.uptime;
         life_ = *now;
         if (another) last_ = 0;
-        if (another || told) say(fmt::format("teald is back, pid {}", now->pid));
+        if (another || told) say(fmt::format("teald answers again, pid {}", now->pid));
         return another || told || call_.around.pause(kRetry);
       }
       if (!told)
-        say(fmt::format("teald is gone; waiting for it ({})", why.empty() ? now.error().message : why));
+        say(fmt::format("teald does not answer; waiting for it ({})",
+                        why.empty() ? now.error().message : why));
       told = true;
       if (!call_.around.pause(kRetry)) return false;
     }
@@ -97,7 +98,8 @@ class Follower {
     if (event.type == "lost") {
       last_ = number(data, "next") - 1;
       if (!wants_what_is_kept_)
-        say(fmt::format("events were lost: teald keeps the latest, from {} on", number(data, "next")));
+        say(fmt::format("events were lost: the oldest event that teald keeps has id {}",
+                        number(data, "next")));
       return;
     }
     if (event.id) last_ = *event.id;
@@ -111,7 +113,7 @@ class Follower {
     }
   }
 
-  // Known fields first and in words, others as they are: a newer teald may tell more.
+  // Known fields come first, in words. Other fields are printed as they are: a newer teald may send more.
   static std::string line(const std::string& type, const json& data) {
     std::string rest;
     const auto add = [&](const std::string& what) {
@@ -146,7 +148,7 @@ class Follower {
   }
 
   const Invocation& call_;
-  std::optional<uint64_t> last_;  // nothing: from now on
+  std::optional<uint64_t> last_;  // id of the last event; none: only new events
   bool wants_what_is_kept_ = false;
   Life life_;
   size_t printed_ = 0;

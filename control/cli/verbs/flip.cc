@@ -12,10 +12,10 @@ Outcome run_flip(const Invocation& call) {
   if (!to) return tl::unexpected(to.error());
   auto request = selection(call);
   if (!request) return tl::unexpected(request.error());
-  // The colour is always said: a flip that toggled would go the wrong way when it is sent twice.
+  // The colour is required. A flip that toggled would go back if it was sent twice.
   if (!*to)
     return tl::unexpected(
-        usage_failure("teal flip: --to COLOUR is missing, blue or green", "teal flip --help"));
+        usage_failure("teal flip: --to COLOUR is missing; expected blue or green", "teal flip --help"));
   (*request)["to"] = **to;
   return roll(call, "/v1/flip", std::move(*request), "flip");
 }

@@ -9,15 +9,15 @@
 namespace teal::cli {
 namespace {
 
-constexpr uint64_t kDefaultLimit = 100;
-constexpr uint64_t kLargestLimit = 1'000'000;
+constexpr uint64_t kDefaultFlows = 100;
+constexpr uint64_t kMaxFlows = 1'000'000;
 
-tl::expected<std::string, Failure> query(const Arguments& arguments) {
-  const auto limit = arguments.number("limit", 1, kLargestLimit);
+tl::expected<std::string, Failure> flows_query(const Arguments& arguments) {
+  const auto limit = arguments.number("limit", 1, kMaxFlows);
   if (!limit) return tl::unexpected(limit.error());
   const auto colour = arguments.colour("colour");
   if (!colour) return tl::unexpected(colour.error());
-  std::string text = fmt::format("/v1/flows?limit={}", limit->value_or(kDefaultLimit));
+  std::string text = fmt::format("/v1/flows?limit={}", limit->value_or(kDefaultFlows));
   for (const char* name : {"service", "colour", "backend", "client"}) {
     if (const auto value = arguments.value(name))
       text += fmt::format("&{}={}", name, percent_encoded(*value));
@@ -28,7 +28,7 @@ tl::expected<std::string, Failure> query(const Arguments& arguments) {
 }  // namespace
 
 Outcome run_flows(const Invocation& call) {
-  const auto target = query(call.arguments);
+  const auto target = flows_query(call.arguments);
   if (!target) return tl::unexpected(target.error());
   const auto reply = call.daemon.get(*target);
   if (!reply) return tl::unexpected(reply.error());

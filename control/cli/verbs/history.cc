@@ -12,15 +12,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kDefaultLimit = 20;
-constexpr uint64_t kLargestLimit = 1000;
+constexpr uint64_t kDefaultChanges = 20;
+constexpr uint64_t kMaxChanges = 1000;
 
-tl::expected<std::string, Failure> query(const Arguments& arguments) {
-  const auto limit = arguments.number("limit", 1, kLargestLimit);
+tl::expected<std::string, Failure> history_query(const Arguments& arguments) {
+  const auto limit = arguments.number("limit", 1, kMaxChanges);
   if (!limit) return tl::unexpected(limit.error());
   const auto before = arguments.number("before", 1, UINT64_MAX);
   if (!before) return tl::unexpected(before.error());
-  std::string text = fmt::format("/v1/history?limit={}", limit->value_or(kDefaultLimit));
+  std::string text = fmt::format("/v1/history?limit={}", limit->value_or(kDefaultChanges));
   if (!arguments.positional.empty()) text += "&service=" + percent_encoded(arguments.positional.front());
   if (*before) text += fmt::format("&before={}", **before);
   return text;
@@ -53,7 +53,7 @@ std::string who(const json& change) {
 }  // namespace
 
 Outcome run_history(const Invocation& call) {
-  const auto target = query(call.arguments);
+  const auto target = history_query(call.arguments);
   if (!target) return tl::unexpected(target.error());
   const auto reply = call.daemon.get(*target);
   if (!reply) return tl::unexpected(reply.error());
@@ -80,7 +80,7 @@ Outcome run_history(const Invocation& call) {
   }
   out << table.text(call.around.columns, call.around.colour);
   if (flag(*reply, "truncated"))
-    out << fmt::format("older ones: --limit N, or --before {}\n", number(changes.back(), "id"));
+    out << fmt::format("older changes: --limit N, or --before {}\n", number(changes.back(), "id"));
   return {};
 }
 

@@ -11,7 +11,7 @@ namespace teal::cli {
 Outcome run_lock(const Invocation& call) {
   if (call.arguments.value("reason").value_or("").empty()) {
     return tl::unexpected(
-        usage_failure("teal lock: --reason TEXT is missing: whoever is refused wants to know why",
+        usage_failure("teal lock: --reason TEXT is missing; refused operators see the reason",
                       "teal lock --reason \"release freeze until Monday\""));
   }
   const auto reply = post_change(call, "/v1/lock", nlohmann::json::object());

@@ -16,8 +16,8 @@ using nlohmann::json;
 
 constexpr std::array<const char*, 3> kLists = {"added", "changed", "retired"};
 
-// "web/green/198.18.2.23:8080", a service's or a group's name, or "" for what is the file's as a whole.
-std::string subject(const json& entry) {
+// "web/green/198.18.2.23:8080", or the name of a service or a group, or "" for settings of the whole file.
+std::string plan_subject(const json& entry) {
   std::string name = text_or(entry, "service");
   if (const auto colour = text_or(entry, "colour"); !colour.empty()) name += "/" + colour;
   if (const auto address = text_or(entry, "address"); !address.empty()) name += "/" + address;
@@ -36,7 +36,7 @@ std::string plan_lines(const json& plan, const Surroundings& around) {
       if (kind == "retired" && flows.is_number()) held += flows.get<uint64_t>();
       table.rows.push_back({{list, kind == "retired" ? Style::kWarning : Style::kPlain},
                             text_or(entry, "kind"),
-                            subject(entry),
+                            plan_subject(entry),
                             text_or(entry, "detail"),
                             flows.is_number() ? std::to_string(flows.get<uint64_t>()) : ""});
     }
@@ -44,9 +44,9 @@ std::string plan_lines(const json& plan, const Surroundings& around) {
   std::string lines;
   if (!table.rows.empty()) lines = table.text(around.columns, around.colour);
   if (held != 0)
-    lines += filled(fmt::format("retired: takes no new flows; the {} that hold it go on until they end",
-                                counted(held, "flow")),
-                    2, around.columns);
+    lines += filled(
+        fmt::format("retired: takes no new flows; its {} continue until they end", counted(held, "flow")), 2,
+        around.columns);
   for (const auto& line : texts(plan, "restart")) lines += filled("restart: " + line, 2, around.columns);
   return lines;
 }
@@ -70,13 +70,12 @@ Outcome run_reload(const Invocation& call) {
     return {};
   }
   const auto& plan = reply->at("plan");
-  ChangeWords words{.nothing = "what is in force is what the file says",
-                    .lines = plan_lines(plan, call.around)};
+  ChangeWords words{.nothing = "the file is in force already", .lines = plan_lines(plan, call.around)};
   if (const auto changes = counts(plan); !changes.empty()) {
     words.done = "reloaded, " + changes;
     words.would = "reload: " + changes;
   } else if (!part(plan, "restart").empty()) {
-    words.nothing = "but for what takes a restart of teal-dataplane";
+    words.nothing = "the differences need a restart of teal-dataplane";
   }
   print_change(call, *reply, words);
   return {};

@@ -14,7 +14,7 @@ Outcome run_rollback(const Invocation& call) {
   const auto to_generation = arguments.number("to-generation", 1, std::numeric_limits<int64_t>::max());
   if (!to_generation) return tl::unexpected(to_generation.error());
   nlohmann::json request = nlohmann::json::object();
-  // All services at once only where a generation says what "all" goes back to.
+  // Without names, all services are meant. This is allowed only with --to-generation.
   if (!*to_generation || arguments.has("group") || !arguments.positional.empty()) {
     auto chosen = selection(call);
     if (!chosen) return tl::unexpected(chosen.error());

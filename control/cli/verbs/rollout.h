@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What flip and rollback share: the post, the sentence, and --wait.
+// flip and rollback share this: they send the request, print the sentence, and wait if --wait is given.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace teal::cli {
 
-// `would` is the verb in "would VERB service-a ...".
+// `would` is the verb in the sentence of a dry run: "would VERB service-a ...".
 Outcome roll(const Invocation& call, const std::string& target, nlohmann::json request,
              std::string_view would);
 

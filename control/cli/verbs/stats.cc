@@ -19,7 +19,7 @@ struct Meaning {
   std::string_view text;
 };
 
-// In the order in which they are shown: events, then drops.
+// Events are shown first, then drops, in the order of these lists.
 constexpr Meaning kEvents[] = {
 #define X(name, text) {#name, text},
     TEAL_EVENTS(X)
@@ -35,8 +35,8 @@ uint64_t count_of(const json& counters, std::string_view name) {
   return counters.value(std::string(name), uint64_t{0});
 }
 
-void add_rows(Table& table, const json& totals, std::span<const Meaning> meanings, std::string_view prefix,
-              bool all) {
+void add_counters(Table& table, const json& totals, std::span<const Meaning> meanings,
+                  std::string_view prefix, bool all) {
   for (const auto& [name, text] : meanings) {
     const uint64_t count = count_of(totals, name);
     if (count != 0 || all)
@@ -44,7 +44,7 @@ void add_rows(Table& table, const json& totals, std::span<const Meaning> meaning
   }
 }
 
-// A daemon newer than this program may count more.
+// A daemon that is newer than this program may have more counters.
 void add_unknown(Table& table, const json& totals, bool all) {
   for (const auto& [name, count] : totals.items()) {
     const auto is_it = [&name = name](const Meaning& meaning) { return meaning.name == name; };
@@ -67,12 +67,12 @@ Table workers_table(const json& workers) {
   return table;
 }
 
-// The shown counters with a column for each worker; as many columns a table as the screen holds.
+// The shown counters with a column for each worker. The workers are split into tables that fit the screen.
 std::string by_worker(const json& workers, const Table& shown, const Surroundings& around) {
   size_t name_width = 0, count_width = 0;
   for (const auto& row : shown.rows) {
     name_width = std::max(name_width, row[0].text.size());
-    count_width = std::max(count_width, row[1].text.size());  // no worker's count is longer than the total
+    count_width = std::max(count_width, row[1].text.size());  // the total is at least as wide as any count
   }
   count_width = std::max<size_t>(count_width, std::string_view("WORKER 00").size()) + 2;
   const size_t screen = around.columns;
@@ -110,11 +110,11 @@ Outcome run_stats(const Invocation& call) {
   auto& out = call.around.out;
 
   Table table{.columns = {{"COUNTER"}, {"TOTAL", kRight}, {"MEANING", kLeft, true}}, .rows = {}};
-  add_rows(table, totals, kEvents, "", all);
-  add_rows(table, totals, kDrops, "dropped: ", all);
+  add_counters(table, totals, kEvents, "", all);
+  add_counters(table, totals, kDrops, "dropped: ", all);
   add_unknown(table, totals, all);
 
-  out << (workers.empty() ? "no worker runs\n"
+  out << (workers.empty() ? "no worker is running\n"
                           : workers_table(workers).text(call.around.columns, call.around.colour));
   out << '\n';
   if (table.rows.empty()) {

@@ -21,8 +21,8 @@ using nlohmann::json;
 
 constexpr std::chrono::seconds kDefaultInterval(1);
 
-// Leaves the named services only, in the file's order.
-Outcome select(json& services, const std::vector<std::string>& names) {
+// Keeps only the named services, in the order of the file.
+Outcome keep_named(json& services, const std::vector<std::string>& names) {
   if (names.empty()) return {};
   const auto is_there = [&](const json& name, const auto& in) {
     return std::any_of(in.begin(), in.end(), [&](const json& service) { return service.at("name") == name; });
@@ -38,10 +38,10 @@ Outcome select(json& services, const std::vector<std::string>& names) {
   return {};
 }
 
-tl::expected<json, Failure> fetch(const Invocation& call) {
+tl::expected<json, Failure> get_status(const Invocation& call) {
   auto reply = call.daemon.get("/v1/services");
   if (!reply) return reply;
-  const auto selected = select(reply->at("services"), call.arguments.positional);
+  const auto selected = keep_named(reply->at("services"), call.arguments.positional);
   if (!selected) return tl::unexpected(selected.error());
   return reply;
 }
@@ -54,21 +54,22 @@ std::string clock_line(std::chrono::milliseconds interval) {
                      setting_text(std::chrono::duration<double>(interval).count()));
 }
 
-// Written over the page before, in one go and without clearing the screen first: a terminal never shows less
-// than a page, so nothing flickers. What does not fit is counted.
+// The page, to be written over the one before with a single write. The screen is not cleared first, so it
+// does not flicker. Lines that do not fit are counted.
 std::string redrawn(const std::string& page, bool first, unsigned rows) {
   std::string screen = first ? "\033[2J\033[H" : "\033[H";
   auto lines = split(page, '\n');
-  lines.pop_back();  // behind the last line end
+  lines.pop_back();  // the empty text behind the last line end
   const size_t shown = lines.size() < rows ? lines.size() : rows - 2;
   for (size_t i = 0; i < shown; ++i) screen.append(lines[i]).append("\033[K\n");
   if (shown < lines.size()) screen += fmt::format("... and {} more lines\033[K\n", lines.size() - shown);
   return screen + "\033[J";
 }
 
-// One page or one line of JSON after the other. A daemon that goes away is waited for: it may be restarting.
+// Prints a page, or a line of JSON, at each interval. If the daemon does not answer, it may be restarting:
+// the next interval asks again.
 Outcome watch(const Invocation& call, std::chrono::milliseconds interval, uint64_t count) {
-  auto reply = fetch(call);
+  auto reply = get_status(call);
   if (!reply) return tl::unexpected(reply.error());
   auto& around = call.around;
   auto& out = around.out;
@@ -89,7 +90,7 @@ Outcome watch(const Invocation& call, std::chrono::milliseconds interval, uint64
       out << (around.terminal ? redrawn(text, shown == 0, around.rows) : text + "\n") << std::flush;
     }
     if (!out || ++shown == count || !around.pause(interval)) return {};
-    reply = fetch(call);
+    reply = get_status(call);
   }
   return {};
 }
@@ -107,10 +108,10 @@ Outcome run_status(const Invocation& call) {
   }
   if (*interval || *count) {
     return tl::unexpected(
-        usage_failure(fmt::format("--{} goes with --watch", *interval ? "interval" : "count"),
+        usage_failure(fmt::format("teal status: --{} needs --watch", *interval ? "interval" : "count"),
                       "teal status --watch --interval 2s"));
   }
-  const auto reply = fetch(call);
+  const auto reply = get_status(call);
   if (!reply) return tl::unexpected(reply.error());
   if (call.json) {
     call.print(*reply);

@@ -15,15 +15,15 @@ namespace {
 
 using nlohmann::json;
 
-// Backends are shown for the services that are named, and for all while they fit a screen.
+// Without named services, backends are shown only if there are at most this many.
 constexpr size_t kBackendsOnAScreen = 24;
 
-// A line that may be longer than the screen.
+// Wraps a line that may be longer than the screen.
 std::string wrapped(const std::string& line, const Surroundings& around) {
   return filled(line, 2, around.columns);
 }
 
-std::string warning(const std::string& line, const Surroundings& around) {
+std::string warning_line(const std::string& line, const Surroundings& around) {
   std::string text = wrapped(line, around);
   text.pop_back();
   return styled(text, Style::kWarning, around.colour) + "\n";
@@ -37,18 +37,19 @@ std::string summary_line(const json& reply) {
   line += fmt::format("dataplane {}: {}", dataplane.at("pid").get<int64_t>(),
                       counted(number(dataplane, "workers"), "worker"));
   if (const auto adopted = number(dataplane, "adopted_generation"); adopted != generation)
-    line += fmt::format(" (on generation {})", adopted);
+    line += fmt::format(" (adopted: generation {})", adopted);
   return line + fmt::format("; {} of {} flow entries", number(dataplane, "flow_entries"),
                             number(dataplane, "flow_capacity"));
 }
 
-// What an operator has to know before anything else.
+// Facts that an operator must know first.
 std::string warnings_of(const json& reply, const Surroundings& around) {
   std::string lines;
   if (const auto& lock = part(reply, "lock"); !lock.is_null())
-    lines += warning(lock_text(lock) + " (teal unlock)", around);
+    lines += warning_line(lock_text(lock) + " (teal unlock removes the lock)", around);
   if (const auto& config = part(reply, "config"); !config.is_null() && flag(config, "file_differs"))
-    lines += warning("the config file has changed since it was loaded: teal reload --dry-run", around);
+    lines +=
+        warning_line("the config file has changed since it was loaded; see teal reload --dry-run", around);
   return lines;
 }
 
@@ -84,7 +85,7 @@ size_t members(const json& backends) {
       std::count_if(backends.begin(), backends.end(), [](const json& b) { return !flag(b, "retired"); }));
 }
 
-void add_rows(Table& table, const json& service, bool with_backends) {
+void add_service(Table& table, const json& service, bool with_backends) {
   std::string name = text(service, "name");
   for (const std::string colour : {"blue", "green"}) {
     const auto& pool = service.at("colours").at(colour);
@@ -104,12 +105,12 @@ void add_rows(Table& table, const json& service, bool with_backends) {
   }
 }
 
-// What else is to know of a service that was named.
+// Details of a service that the operator named.
 std::string detail_lines(const json& service, const Surroundings& around) {
   std::string line = fmt::format("{}: {} {}, active {}", text(service, "name"), text(service, "vip"),
                                  text(service, "protocol"), text(service, "active"));
   if (const auto previous = text_or(service, "previous"); !previous.empty())
-    line += fmt::format(", before {}", previous);
+    line += fmt::format(", previously {}", previous);
   std::string lines = wrapped(line, around);
   if (const auto at = text_or(service, "flipped_at"); !at.empty()) {
     lines += fmt::format("  flipped at {} in generation {}\n", time_text(at),
@@ -123,7 +124,7 @@ std::string detail_lines(const json& service, const Surroundings& around) {
   return lines;
 }
 
-std::string drain_line(const json& service, const Surroundings& around) {
+std::string draining_line(const json& service, const Surroundings& around) {
   const auto& draining = service.at("draining");
   if (draining.is_null()) return {};
   std::string line = fmt::format("draining: {} {}, {} left on {}", text(service, "name"),
@@ -132,9 +133,9 @@ std::string drain_line(const json& service, const Surroundings& around) {
   const auto state = text_or(draining, "state");
   const auto& left = part(draining, "seconds_left");
   if (state == "resetting") {
-    line += "; the deadline is over, they are being reset";
+    line += "; the deadline has passed, the flows are being reset";
   } else if (state == "overdue") {
-    line += fmt::format("; the deadline is over, then = {}", text_or(draining, "then"));
+    line += fmt::format("; the deadline has passed, then {}", text_or(draining, "then"));
   } else if (left.is_number()) {
     line += fmt::format("; {} to the deadline, then {}", span_text(left.get<double>()),
                         text_or(draining, "then"));
@@ -170,9 +171,9 @@ std::string status_page(const json& reply, bool named, const Surroundings& aroun
   std::string page = wrapped(summary_line(reply), around) + warnings_of(reply, around);
   std::string notes, drift;
   for (const auto& service : services) {
-    add_rows(table, service, with_backends);
+    add_service(table, service, with_backends);
     if (named) page += detail_lines(service, around);
-    notes += drain_line(service, around);
+    notes += draining_line(service, around);
     for (const auto& line : texts(service, "drift"))
       drift += wrapped(fmt::format("drift: {}: {}", text(service, "name"), line), around);
   }

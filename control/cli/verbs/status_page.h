@@ -9,8 +9,8 @@
 
 namespace teal::cli {
 
-// The page of `teal status`, from the answer to GET /v1/services. `named`: services were named, so all that
-// is known of them is shown.
+// The page of `teal status`, made from the answer to GET /v1/services. `named` is true if the operator named
+// services; then each service is shown with all its details.
 std::string status_page(const nlohmann::json& reply, bool named, const Surroundings& around);
 
 }  // namespace teal::cli

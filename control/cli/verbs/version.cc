@@ -7,7 +7,7 @@
 
 namespace teal::cli {
 
-// Says the CLI's version whatever the daemon does: a daemon that is down is news here, not an error.
+// The version of teal is printed even if teald does not answer, which is not an error here.
 Outcome run_version(const Invocation& call) {
   const auto reply = call.daemon.get("/v1/version");
   if (call.json) {

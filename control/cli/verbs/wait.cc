@@ -13,8 +13,9 @@ Outcome run_wait(const Invocation& call) {
   const auto timeout = call.arguments.duration("timeout");
   if (!timeout) return tl::unexpected(timeout.error());
   if (!*condition) {
-    return tl::unexpected(usage_failure("teal wait: --for CONDITION is missing: drained, healthy or settled",
-                                        "teal wait --help says what they mean"));
+    return tl::unexpected(
+        usage_failure("teal wait: --for CONDITION is missing; expected drained, healthy or settled",
+                      "teal wait --help describes the conditions"));
   }
   const auto services = selected_services(call);
   if (!services) return tl::unexpected(services.error());

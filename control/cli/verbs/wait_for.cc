@@ -20,9 +20,9 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds kFirstPause(200);
 constexpr milliseconds kLongestPause(2000);
 constexpr milliseconds kLongestAnswer(10'000);
-constexpr milliseconds kLeastPatience(1000);  // with an answer, also when the time is nearly over
+constexpr milliseconds kLeastPatience(1000);  // minimum timeout of an answer, even close to the deadline
 
-using Lines = std::vector<std::string>;  // what is left, a line for each service; none: it is as wanted
+using Lines = std::vector<std::string>;  // a line for each service that is not as wanted
 
 std::optional<std::string> not_drained(const nlohmann::json& service) {
   const std::string colour = other_colour(text(service, "active"));
@@ -32,7 +32,7 @@ std::optional<std::string> not_drained(const nlohmann::json& service) {
   const auto& draining = part(service, "draining");
   if (draining.is_null()) return line;
   if (const auto& estimate = part(draining, "estimate_seconds"); estimate.is_number())
-    line += fmt::format(", about {} to go", span_text(estimate.get<double>()));
+    line += fmt::format(", done in about {}", span_text(estimate.get<double>()));
   if (const auto state = text_or(draining, "state"); state == "overdue" || state == "resetting")
     line += ", " + state;
   return line;
@@ -77,9 +77,9 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
       return tl::unexpected(
           Failure{.exit_code = kRolledBack,
                   .code = "rolled_back",
-                  .message = fmt::format("{} is {} again: somebody changed it while this waited", name,
+                  .message = fmt::format("{} is {} again: another operator changed it during the wait", name,
                                          text(service, "active")),
-                  .hint = fmt::format("teal history {} shows who, and why", name)});
+                  .hint = fmt::format("teal history {} shows who changed it, and why", name)});
     }
     auto line = wanted.condition == "healthy" ? not_healthy(service) : not_drained(service);
     if (line) lines.push_back(std::move(*line));
@@ -95,14 +95,16 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
 std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
   if (wanted.condition == "healthy")
-    return fmt::format("teal backend list {} shows them; ip neigh shows what the kernel knows", name);
+    return fmt::format("teal backend list {} shows the next hops; ip neigh shows the kernel's neighbours",
+                       name);
   if (left.size() == 1 && !left.front().starts_with(wanted.services.front() + ":") &&
       wanted.services.size() == 1)
-    return "teal stats shows the workers";
-  return fmt::format("teal drain {} shows who holds them; with --timeout 1s --then reset it ends them", name);
+    return "teal stats shows the generation of each worker";
+  return fmt::format(
+      "teal drain {} shows their clients; to end them: teal drain {} --timeout 1s --then reset", name, name);
 }
 
-class Progress {  // a line that is written over, on a terminal
+class Progress {  // one line of a terminal, written over at each update
  public:
   explicit Progress(const Invocation& call)
       : around_(call.around), shown_(call.around.terminal && !call.json) {}
@@ -134,20 +136,20 @@ tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& 
     const auto rest = std::chrono::ceil<milliseconds>(deadline - Clock::now());
     daemon.set_timeout(std::clamp(rest, kLeastPatience, kLongestAnswer));
     const auto asked_at = Clock::now();
-    auto now_left = what_is_left(daemon, wanted);
-    if (now_left) {
-      if (now_left->empty()) return Clock::now() - start;
-      left = std::move(*now_left);
+    auto still_left = what_is_left(daemon, wanted);
+    if (still_left) {
+      if (still_left->empty()) return Clock::now() - start;
+      left = std::move(*still_left);
       progress.show(left->front(), left->size() - 1);
-    } else if (!may_pass(now_left.error()) || !left) {
-      return tl::unexpected(now_left.error());
-    } else {  // it answered before: it is being restarted, most likely
-      left = Lines{now_left.error().message};
+    } else if (!may_pass(still_left.error()) || !left) {
+      return tl::unexpected(still_left.error());
+    } else {  // it has answered before, so it is probably being restarted
+      left = Lines{still_left.error().message};
       progress.show(left->front(), 0);
     }
     const auto now = Clock::now();
     if (now >= deadline) break;
-    // A daemon that takes long to answer is not to be kept busy with that.
+    // A daemon that takes long to answer is asked less often.
     const auto longest = std::chrono::ceil<milliseconds>(deadline - now);
     const auto considerate = std::chrono::duration_cast<milliseconds>(4 * (now - asked_at));
     if (!call.around.pause(std::min(std::max(pause, considerate), longest))) break;

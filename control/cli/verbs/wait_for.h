@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Waits until services are drained, healthy or settled, by asking again and again: `teal wait`, and --wait of
-// flip and rollback.
+// Waits until services are drained, healthy or settled. `teal wait` and --wait of
+// flip and rollback use it. It asks the daemon repeatedly.
 #pragma once
 
 #include <chrono>
@@ -19,12 +19,13 @@ struct WaitFor {
   std::vector<std::string> services;
   std::string condition;  // "drained", "healthy", "settled"
   std::chrono::milliseconds timeout = kDefaultWait;
-  // The colour that a service has to keep while it is waited for; another one is a rollback by somebody.
+  // The active colour that each service must keep during the wait. Another colour is a rollback by another
+  // operator.
   std::map<std::string, std::string> active = {};
 };
 
-// How long it took. The error has exit code kTimeout and a line for each service about what is left, or
-// kRolledBack.
+// Returns how long the wait took. The failure has the exit code kTimeout, with a line for each service that
+// is not ready, or kRolledBack.
 tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& call, const WaitFor& wanted);
 
 // "service-a, service-b are drained (12.3s)\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs that change something: what they send, what they say, and how they end.
+// The verbs that change something: their requests, output and exit codes.
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {
@@ -138,13 +138,12 @@ TEST_F(CliTest, DrainWithoutOptionsShowsWhoHoldsMost) {
   draining["oldest"] = nullptr;
   answer();
   const auto overdue = teal({"drain", "service-a"}).out;
-  EXPECT_TRUE(
-      contains(overdue, "  deadline  over since 2026-11-23 05:35:00Z (then = wait: they may stay)\n"));
+  EXPECT_TRUE(contains(
+      overdue, "  deadline  passed at 2026-11-23 05:35:00Z, then wait: the remaining flows may stay\n"));
   EXPECT_TRUE(contains(overdue, "estimate  none"));
   draining = nullptr;
   answer();
-  EXPECT_EQ(teal({"drain", "service-a"}).out,
-            "service-a: green is active; nothing drains, no flow of blue is left\n");
+  EXPECT_EQ(teal({"drain", "service-a"}).out, "service-a: green is active; no drain, blue has no flows\n");
   EXPECT_EQ(json::parse(teal({"drain", "service-a", "-o", "json"}).out)["services"][0]["service"],
             "service-a");
 }
@@ -158,7 +157,7 @@ TEST_F(CliTest, DrainOfAGroupShowsEachOfItsServices) {
               contains(result.out, "service-b: blue is active"));
   const auto unknown = teal({"drain", "--group", "shp"});
   EXPECT_EQ(unknown.exit_code, 1);
-  EXPECT_EQ(unknown.err, "teal: no group \"shp\"; there are: shop\nhint: did you mean \"shop\"?\n");
+  EXPECT_EQ(unknown.err, "teal: unknown group \"shp\"; the groups are: shop\nhint: did you mean \"shop\"?\n");
 }
 
 TEST_F(CliTest, DrainChangesTheDeadline) {
@@ -173,7 +172,7 @@ TEST_F(CliTest, DrainChangesTheDeadline) {
             "unchanged: service-b\n");
   EXPECT_EQ(daemon_->last_body(),
             json({{"group", "shop"}, {"timeout", "2m"}, {"then", "reset"}, {"reason", "late"}}));
-  // --timeout is the drain's: the daemon is not given less time for that.
+  // --timeout is the drain's deadline, not the timeout of the daemon's answer.
   EXPECT_EQ(teal({"drain", "service-a", "--timeout", "1ms"}).exit_code, 0);
 }
 
@@ -189,22 +188,22 @@ TEST_F(CliTest, BackendSetSaysWhatBecomesOfTheFlows) {
   answer("maint");
   const auto maint = teal({"backend", "set", backend, "maint"});
   EXPECT_EQ(maint.exit_code, 0) << maint.err;
-  EXPECT_TRUE(maint.out.starts_with(
-      "generation 13: " + backend +
-      " ready -> maint: it takes no new flows, and the flows it has are reset; adopted"));
+  EXPECT_TRUE(
+      maint.out.starts_with("generation 13: " + backend +
+                            " ready -> maint: it takes no new flows, and its flows are reset; adopted"));
   EXPECT_EQ(daemon_->last_body(), json({{"service", "service-a"},
                                         {"colour", "blue"},
                                         {"address", "198.18.2.11:8080"},
                                         {"state", "maint"}}));
   answer("drain");
-  EXPECT_TRUE(contains(teal({"backend", "set", backend, "drain"}).out, "go on until they end"));
+  EXPECT_TRUE(contains(teal({"backend", "set", backend, "drain"}).out, "its flows continue until they end"));
   EXPECT_EQ(teal({"backend", "set", backend, "--weight", "file"}).exit_code, 0);
   EXPECT_EQ(daemon_->last_body()["weight"], "file");
   EXPECT_EQ(teal({"backend", "set", backend, "ready", "--weight", "0"}).exit_code, 0);
   EXPECT_EQ(daemon_->last_body()["weight"], 0);
   daemon_->answer("POST /v1/backend", change_answer({{"changed", json::array()}}));
   EXPECT_EQ(teal({"backend", "set", backend, "ready"}).out,
-            "generation 13: nothing to change, " + backend + " is so already\n");
+            "generation 13: nothing to change, " + backend + " has this state and weight already\n");
 }
 
 TEST_F(CliTest, ReloadShowsItsPlan) {
@@ -230,7 +229,7 @@ TEST_F(CliTest, ReloadShowsItsPlan) {
       "changed  timeouts                              flows go by the new ones\n"
       "                                               at once\n"
       "retired  backend   web/198.18.2.11:8080                                       98\n"
-      "retired: takes no new flows; the 98 flows that hold it go on until they end\n"
+      "retired: takes no new flows; its 98 flows continue until they end\n"
       "restart: [dataplane] workers: the file says 4, teal-dataplane runs 2: takes a\n"
       "  restart of it\n");
   EXPECT_EQ(daemon_->last_body(), json({{"reason", "release 42"}}));
@@ -240,8 +239,7 @@ TEST_F(CliTest, ReloadShowsItsPlan) {
                         {"retired", json::array()},
                         {"restart", json::array()}};
   daemon_->answer("POST /v1/reload", change_answer({{"plan", nothing}}));
-  EXPECT_EQ(teal({"reload"}).out,
-            "generation 13: nothing to change, what is in force is what the file says\n");
+  EXPECT_EQ(teal({"reload"}).out, "generation 13: nothing to change, the file is in force already\n");
 }
 
 TEST_F(CliTest, ReloadOfABadFileListsItsErrors) {
@@ -258,7 +256,7 @@ TEST_F(CliTest, ReloadOfABadFileListsItsErrors) {
   EXPECT_EQ(result.err,
             "teal.toml:9: service[0].vip: bad\nteal.toml:12: service[0].blue: empty\n"
             "teal: the config has 2 errors\n"
-            "hint: nothing was changed; teal check FILE shows the same errors before a reload\n");
+            "hint: nothing was changed; teal check FILE shows these errors before a reload\n");
   EXPECT_EQ(json::parse(teal({"reload", "-o", "json"}).out)["error"]["details"].size(), 2u);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A daemon that is not there, may not be spoken to, says nothing or nonsense.
+// Daemons that do not run, refuse access, do not answer, or answer nonsense.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +13,7 @@ using nlohmann::json;
 
 constexpr uid_t kNobody = 65534;
 
-// For the rest of a scope, as a user who owns nothing.
+// Until the end of the scope, the process runs as a user who owns nothing.
 class AsNobody {
  public:
   AsNobody() { EXPECT_EQ(seteuid(kNobody), 0); }
@@ -24,15 +24,15 @@ TEST_F(CliTest, AnUnreachableDaemonIsExitCode7) {
   const auto missing = teal({"--socket", directory_.file("none.sock"), "list"});
   EXPECT_EQ(missing.exit_code, 7);
   EXPECT_EQ(missing.err,
-            "teal: cannot reach the daemon on " + directory_.file("none.sock") +
-                ": there is no such socket\n" +
-                "hint: systemctl status teald; another instance: --socket PATH or TEAL_SOCKET\n");
-  EXPECT_TRUE(
-      contains(teal({"--socket", "/none/such/teal.sock", "list"}).err, ", nor a directory /none/such\n"));
+            "teal: cannot reach teald on " + directory_.file("none.sock") + ": the socket does not exist\n" +
+                "hint: check teald: systemctl status teald; for another instance use --socket PATH or "
+                "TEAL_SOCKET\n");
+  EXPECT_TRUE(contains(teal({"--socket", "/none/such/teal.sock", "list"}).err,
+                       ": the directory /none/such does not exist\n"));
   daemon_.reset();
   const auto dead = teal({"list"});
   EXPECT_EQ(dead.exit_code, 7);
-  EXPECT_TRUE(contains(dead.err, "nobody listens on it"));
+  EXPECT_TRUE(contains(dead.err, "no process listens on it"));
   EXPECT_TRUE(contains(dead.err, "journalctl -u teald"));
   const auto as_json = teal({"list", "-o", "json"});
   EXPECT_EQ(as_json.exit_code, 7);
@@ -46,9 +46,12 @@ TEST_F(CliTest, WhoMayNotUseTheSocketIsToldWhoseItIs) {
   const AsNobody nobody;
   const auto result = teal({"flip", "service-a", "--to", "green"});
   EXPECT_EQ(result.exit_code, 7);
-  EXPECT_TRUE(contains(result.err, "permission denied: it is root:root's, mode 0600, and you are nobody\n"))
+  EXPECT_TRUE(
+      contains(result.err, "permission denied; its owner is root:root, its mode 0600, and you are nobody\n"))
       << result.err;
-  EXPECT_TRUE(contains(result.err, "hint: sudo teal ...; in the config, [api] control = {")) << result.err;
+  EXPECT_TRUE(contains(result.err,
+                       "hint: use sudo teal ..., or give a group access in the config: [api] control = {"))
+      << result.err;
 }
 
 TEST_F(CliTest, WhoMayNotUseTheSocketIsToldWhichGroupToJoin) {
@@ -58,7 +61,7 @@ TEST_F(CliTest, WhoMayNotUseTheSocketIsToldWhichGroupToJoin) {
   ASSERT_EQ(chown(socket_.c_str(), 0, 1), 0);
   const AsNobody nobody;
   EXPECT_TRUE(
-      contains(teal({"unlock"}).err, "or join its group: usermod -aG daemon nobody, then log in anew\n"));
+      contains(teal({"unlock"}).err, "or join the group: usermod -aG daemon nobody, then log in again\n"));
 }
 
 TEST_F(CliTest, WhoMayNotUseTheSocketStillReadsFromStatusSock) {
@@ -80,7 +83,7 @@ TEST_F(CliTest, AReadOnlySocketSaysWhereChangesGo) {
   daemon_->answer("POST /v1/flip", error_answer("read_only", "status.sock is read-only"), 403);
   const auto result = teal({"flip", "service-a", "--to", "green"});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_TRUE(contains(result.err, "hint: changes go to control.sock"));
+  EXPECT_TRUE(contains(result.err, "hint: send changes to control.sock"));
 }
 
 TEST_F(CliTest, NoAnswerEndsWithTheTimeoutAndSaysWhatIsNotKnown) {
@@ -88,9 +91,10 @@ TEST_F(CliTest, NoAnswerEndsWithTheTimeoutAndSaysWhatIsNotKnown) {
   const auto start = std::chrono::steady_clock::now();
   const auto result = teal({"flip", "service-a", "--to", "green", "--timeout", "100ms"});
   EXPECT_EQ(result.exit_code, 7);
-  EXPECT_TRUE(contains(
-      result.err, "gave no answer within 100 ms (--timeout); whether the change was published is not known"));
-  EXPECT_TRUE(contains(result.err, "hint: teal history shows whether it was"));
+  EXPECT_TRUE(
+      contains(result.err,
+               "did not answer within 100 ms (--timeout); it is not known whether the change was published"));
+  EXPECT_TRUE(contains(result.err, "hint: before you repeat the change, see teal history"));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 
@@ -98,12 +102,12 @@ TEST_F(CliTest, BrokenAnswersAreErrors) {
   const std::tuple<Answer, int, const char*> cases[] = {
       {{.body = R"({"generation":)", .way = Answer::Way::kCut},
        7,
-       "closed the connection before it had answered"},
-      {{.body = "what?\r\n\r\n", .way = Answer::Way::kNoHttp}, 7, "gave no HTTP answer"},
+       "closed the connection before the end of its answer"},
+      {{.body = "what?\r\n\r\n", .way = Answer::Way::kNoHttp}, 7, "did not answer in HTTP"},
       {{.body = "not json"}, 1, "HTTP status 200"},
       {{.body = "[]"}, 1, "HTTP status 200"},
-      {{.body = "{}"}, 1, "not of the expected form"},
-      {{.body = R"({"services":[{"name":5}]})"}, 1, "not of the expected form"},
+      {{.body = "{}"}, 1, "another format than expected"},
+      {{.body = R"({"services":[{"name":5}]})"}, 1, "another format than expected"},
       {{.status = 500, .body = ""}, 1, "HTTP status 500"}};
   for (const auto& [answer, exit_code, part] : cases) {
     daemon_->answer("GET /v1/services?view=summary", answer);
@@ -135,7 +139,8 @@ TEST_F(CliTest, BrokenAnswersOfAnyVerbAreErrorsAndNoCrash) {
                               {"backend", "set", "a/blue/x:1", "ready"}}) {
       const auto result = teal(words);
       EXPECT_EQ(result.exit_code, 1) << words[0] << " " << body;
-      EXPECT_TRUE(contains(result.err, "not of the expected form") || contains(result.err, "no group"))
+      EXPECT_TRUE(contains(result.err, "another format than expected") ||
+                  contains(result.err, "unknown group"))
           << result.err;
     }
   }

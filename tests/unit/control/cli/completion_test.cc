@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the completion scripts offer, asked of the shells themselves: offered.SHELL loads a script into its
-// shell and prints the offers. TEAL_PROGRAM is the program that was built, and the daemon is the fixture's.
+// Tests of the completion scripts in their shells: offered.SHELL loads a script into its shell and prints what
+// the shell offers. TEAL_PROGRAM is the program that was built, and the daemon is the fixture's.
 #include <fstream>
 #include <iterator>
 #include <sstream>

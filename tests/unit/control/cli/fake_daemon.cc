@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/control/cli/fake_daemon.h"
 
-#include <utility>  // before Asio 1.74, which forgets it in C++20
+#include <utility>  // Asio 1.74 needs it in C++20 and does not include it
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -101,7 +101,7 @@ class FakeDaemon::Server {
   boost::asio::io_context io_;
   Protocol::acceptor acceptor_;
   std::atomic<bool> stopping_ = false;
-  std::thread thread_;  // last: it uses the others
+  std::thread thread_;  // the last member: it uses the others
 };
 
 FakeDaemon::FakeDaemon(const std::string& path) : server_(std::make_unique<Server>(path)) {}

@@ -17,9 +17,9 @@ struct Answer {
   std::string body;
   enum class Way {
     kWhole,
-    kNever,       // until the client gives up
-    kCut,         // says that more comes, and closes
-    kNoHttp,      // the body alone
+    kNever,       // silence until the client gives up
+    kCut,         // announces a longer body, and closes
+    kNoHttp,      // the body without a header
     kStream,      // an event stream: the body, then silence until the client gives up
     kStreamEnds,  // an event stream: the body, then the connection is closed
   } way = Way::kWhole;
@@ -32,7 +32,7 @@ class FakeDaemon {
 
   void answer(const std::string& request, Answer answer);
   void answer(const std::string& request, const nlohmann::json& body, unsigned status = 200);
-  // One after the other; the last one stays.
+  // One answer for each request; the last one is repeated.
   void answers(const std::string& request, std::vector<nlohmann::json> bodies);
 
   std::string last_request();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line as a user meets it: words in, output and exit code out, against a daemon that answers from
-// a table.
+// Runs the command line as a user does: words in, output and exit code out. The daemon answers from a table.
 #pragma once
 
 #include <memory>
@@ -17,12 +16,12 @@
 
 namespace teal::cli {
 
-// What the daemon would say: two services, of which service-a was flipped and drains.
+// The daemon's answers. There are two services; service-a was flipped and drains.
 nlohmann::json services_answer();
 nlohmann::json summary_answer();
 nlohmann::json flip_answer();  // service-a and service-b, blue to green, generation 13
 nlohmann::json error_answer(const char* code, const char* message, const char* hint = "");
-// What all answers to a change have in common, in generation 13.
+// An answer to a change in generation 13: the fields that all changes have, and `own_fields`.
 nlohmann::json change_answer(const nlohmann::json& own_fields);
 
 bool contains(const std::string& text, const std::string& part);
@@ -34,7 +33,7 @@ struct Result {
   std::string err;
 };
 
-// A command of a shell, with what it prints on both outputs.
+// Runs a command in sh. Result::out holds both outputs.
 Result run_command(const std::string& command);
 bool program_is_here(const std::string& name);
 
@@ -43,13 +42,13 @@ class CliTest : public testing::Test {
   CliTest();
 
   Result teal(const std::vector<std::string>& words);
-  // In a terminal of 80 x 24 with colours and UTF-8.
+  // As on a terminal of 80 x 24 with colours and UTF-8.
   Result teal_on_terminal(const std::vector<std::string>& words);
 
   TempDir directory_;
   std::string socket_;
   std::unique_ptr<FakeDaemon> daemon_;
-  int pauses_ = 1;  // how many are made; the last one ends what is being watched
+  int pauses_ = 1;  // the number of pauses until a watch or a wait is ended
   std::function<void()> at_pause_ = [] {};
 
  private:

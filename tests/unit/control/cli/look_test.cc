@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verbs that look.
+// The verbs that show.
 #include <fstream>
 
 #include "tests/unit/control/cli/fixture.h"
@@ -55,8 +55,9 @@ TEST_F(CliTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
   daemon_->answer("GET /v1/services", answer);
   EXPECT_TRUE(contains(teal({"status"}).out,
                        "flow entries\n"
-                       "locked by alice since 2026-11-23 05:00:00Z: release freeze (teal unlock)\n"
-                       "the config file has changed since it was loaded: teal reload --dry-run\n"
+                       "locked by alice since 2026-11-23 05:00:00Z: release freeze (teal unlock removes\n"
+                       "  the lock)\n"
+                       "the config file has changed since it was loaded; see teal reload --dry-run\n"
                        "\nSERVICE"));
   EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
 }
@@ -84,7 +85,7 @@ TEST_F(CliTest, StatusShowsWhatIsRetiredAndWhatOperatorsSet) {
                            "198.18.2.11:8080     100        0         maint\n",
                            "198.18.2.12:8080      98        0         weight 5 (file 1)\n",
                            "198.18.2.13:8080       7        0         retired\n",
-                           "198 flows left on 2 backends; the deadline is over,\n  then = wait;",
+                           "198 flows left on 2 backends; the deadline has\n  passed, then wait;",
                            "retired: service-old 198.18.0.11:80 tcp, 12 flows left\n",
                            "drift: service-a: blue 198.18.2.12:8080: weight is 5, the file says 1\n"})
     EXPECT_TRUE(contains(text, line)) << line << "\nin\n" << text;
@@ -95,7 +96,7 @@ TEST_F(CliTest, StatusOfOneServiceOnly) {
   const auto result = teal({"status", "service-a"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_TRUE(contains(result.out,
-                       "service-a: 198.18.0.10:80 tcp, active green, before blue\n"
+                       "service-a: 198.18.0.10:80 tcp, active green, previously blue\n"
                        "  flipped at 2026-11-23 05:30:00Z in generation 11\n"
                        "  drains for 5m, then wait; udp stick\n"));
   EXPECT_FALSE(contains(result.out, "service-b"));
@@ -104,7 +105,7 @@ TEST_F(CliTest, StatusOfOneServiceOnly) {
   const auto unknown = teal({"status", "service-x"});
   EXPECT_EQ(unknown.exit_code, 1);
   EXPECT_EQ(unknown.err,
-            "teal: no service \"service-x\"; there are: service-a, service-b\n"
+            "teal: unknown service \"service-x\"; the services are: service-a, service-b\n"
             "hint: did you mean \"service-a\"?\n");
 }
 
@@ -151,7 +152,7 @@ TEST_F(CliTest, WatchPrintsPagesAndOutlivesARestartOfTheDaemon) {
   at_pause_ = [this] { daemon_.reset(); };
   const auto alone = teal({"status", "--watch"});
   EXPECT_EQ(alone.exit_code, 0);
-  EXPECT_TRUE(contains(alone.out, "nobody listens"));
+  EXPECT_TRUE(contains(alone.out, "no process listens"));
   EXPECT_TRUE(contains(alone.out, "trying\nagain\n") || contains(alone.out, "trying again\n"));
 }
 
@@ -235,7 +236,7 @@ TEST_F(CliTest, HistorySaysWhoWhenWhatWhyAndHowItEnded) {
             "                                                  \"release 42\"\n"
             " 12  2026-11-23 05:29:00Z  uid 1000  interrupted  flip service-a green -> blue;\n"
             "                                                  teald was killed\n"
-            "older ones: --limit N, or --before 30\n");
+            "older changes: --limit N, or --before 30\n");
   daemon_->answer("GET /v1/history?limit=20", {{"changes", json::array()}, {"truncated", false}});
   EXPECT_EQ(teal({"history"}).out, "no changes\n");
 }
@@ -312,7 +313,7 @@ TEST_F(CliTest, VersionWorksWithoutADaemon) {
   daemon_.reset();
   const auto alone = teal({"version"});
   EXPECT_EQ(alone.exit_code, 0);
-  EXPECT_TRUE(alone.out.starts_with("teal " TEAL_VERSION "\nteald: cannot reach the daemon on " + socket_));
+  EXPECT_TRUE(alone.out.starts_with("teal " TEAL_VERSION "\nteald: cannot reach teald on " + socket_));
   EXPECT_TRUE(json::parse(teal({"version", "-ojson"}).out)["teald"].is_null());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Wrong words, help, and the man pages.
+// Wrong usage, help, and the man pages.
 #include <fstream>
 
 #include "control/cli/help.h"
@@ -18,16 +18,16 @@ TEST_F(CliTest, WrongUsageIsExitCode2WithAHint) {
       {{"filp"}, "did you mean \"flip\"?"},
       {{"--sokcet", "x", "list"}, "did you mean \"--socket\"?"},
       {{"list", "--ouput=json"}, "did you mean \"--output\"?"},
-      {{"list", "-x"}, "unknown option \"-x\""},
+      {{"list", "-x"}, "teal list: unknown option \"-x\""},
       {{"list", "extra"}, "unexpected argument \"extra\""},
       {{"list", "-o", "jsn"}, "did you mean \"json\"?"},
       {{"list", "-o"}, "option --output needs a value"},
-      {{"list", "--timeout", "soon"}, "--timeout is \"soon\""},
+      {{"list", "--timeout", "soon"}, "--timeout is \"soon\"; expected a time"},
       {{"flip", "a", "--to", "bleu"}, "did you mean \"blue\"?"},
-      {{"flip", "a", "--to", "teal"}, "the colours are blue and green"},
+      {{"flip", "a", "--to", "teal"}, "--to is \"teal\"; expected blue or green"},
       {{"flip", "a"}, "--to COLOUR is missing"},
       {{"flip", "--to", "blue"}, "SERVICE... or --group GROUP is missing"},
-      {{"flip", "a", "--group", "g", "--to", "blue"}, "not both"},
+      {{"flip", "a", "--group", "g", "--to", "blue"}, "expected only one of them"},
       {{"flip", "a", "--to", "blue", "--if-generation", "-3"}, "--if-generation is \"-3\""},
       {{"flip", "a", "--to", "blue", "--if-generation", "3x"}, "--if-generation is \"3x\""},
       {{"flip", "a", "--to", "blue", "--wait", "--timeout", "x"}, "--timeout is \"x\""},
@@ -36,33 +36,34 @@ TEST_F(CliTest, WrongUsageIsExitCode2WithAHint) {
       {{"rollback", "--to-generation", "0"}, "--to-generation is \"0\""},
       {{"flows", "--limit", "0"}, "--limit is \"0\""},
       {{"flows", "--colour", "gren"}, "did you mean \"green\"?"},
-      {{"status", "--interval", "2s"}, "--interval goes with --watch"},
-      {{"status", "--count", "2"}, "--count goes with --watch"},
+      {{"status", "--interval", "2s"}, "--interval needs --watch"},
+      {{"status", "--count", "2"}, "--count needs --watch"},
       {{"status", "--watch=yes"}, "takes no value"},
       {{"drain"}, "SERVICE... or --group GROUP is missing"},
       {{"drain", "a", "--then", "rest"}, "did you mean \"reset\"?"},
       {{"drain", "a", "--timeout", "200h"}, "up to 168h"},
-      {{"drain", "a", "--dry-run"}, "--dry-run goes with --timeout or --then"},
-      {{"--timeout", "2s", "drain", "a"}, "--timeout stands before \"drain\""},
-      {{"--timeout=2s", "wait", "a", "--for", "drained"}, "--timeout stands before \"wait\""},
+      {{"drain", "a", "--dry-run"}, "--dry-run needs --timeout or --then"},
+      {{"--timeout", "2s", "drain", "a"}, "--timeout is before \"drain\""},
+      {{"--timeout=2s", "wait", "a", "--for", "drained"}, "--timeout is before \"wait\""},
       {{"wait", "a"}, "--for CONDITION is missing"},
       {{"wait", "a", "--for", "drain"}, "did you mean \"drained\"?"},
       {{"wait", "--for", "drained"}, "SERVICE... or --group GROUP is missing"},
-      {{"backend"}, "There are: list, set"},
+      {{"backend"}, "teal backend needs a command: list or set\n"},
       {{"backend", "st"}, "did you mean \"backend set\"?"},
       {{"backend", "set"}, "BACKEND is missing"},
-      {{"backend", "set", "a/blue/x:1"}, "what to set is missing"},
-      {{"backend", "set", "a/blue", "ready"}, "SERVICE/COLOUR/ADDRESS was expected"},
+      {{"backend", "set", "a/blue/x:1"}, "needs a state, a weight, or both"},
+      {{"backend", "set", "a/blue", "ready"}, "expected SERVICE/COLOUR/ADDRESS"},
       {{"backend", "set", "a/bleu/x:1", "ready"}, "did you mean \"blue\"?"},
       {{"backend", "set", "a/blue/x:1", "main"}, "did you mean \"maint\"?"},
       {{"backend", "set", "a/blue/x:1", "--weight", "1001"}, "--weight is \"1001\""},
       {{"lock"}, "--reason TEXT is missing"},
       {{"history", "-n", "0"}, "--limit is \"0\""},
       {{"events", "--since", "x"}, "--since is \"x\""},
-      {{"completion"}, "which shell?"},
+      {{"completion"}, "teal completion needs a shell: bash, zsh or fish"},
+      {{"completion", "bash", "x"}, "unexpected argument \"x\""},
       {{"completion", "tcsh"}, "the shells are bash, zsh and fish"},
       {{"help", "flp"}, "did you mean \"flip\"?"},
-      {{"--socket", std::string(200, 'x'), "list"}, "cannot be a socket's path"},
+      {{"--socket", std::string(200, 'x'), "list"}, "is not a path of a socket"},
   };
   for (const auto& [words, part] : cases) {
     const auto result = teal(words);
@@ -116,7 +117,7 @@ TEST_F(CliTest, EveryVerbThatChangesTakesTheOptionsOfAChange) {
 }
 
 TEST_F(CliTest, HelpOfBackendsSaysWhichStateResetsFlows) {
-  EXPECT_TRUE(contains(teal({"help", "backend", "set"}).out, "those it has are RESET"));
+  EXPECT_TRUE(contains(teal({"help", "backend", "set"}).out, "its flows are RESET"));
 }
 
 TEST_F(CliTest, OptionsMayStandAnywhereAndInEachForm) {
@@ -135,7 +136,7 @@ TEST_F(CliTest, OptionsMayStandAnywhereAndInEachForm) {
 
 class ManPages : public CliTest {
  protected:
-  // Of what mandoc(1) complains about in the page, at the level of warnings.
+  // Returns mandoc(1)'s warnings and errors about the page.
   static std::string complaints(const std::string& path) {
     return run_command("mandoc -T lint -W warning " + path).out;
   }

@@ -33,10 +33,12 @@ TEST_F(WaitTest, ATimeoutIsExitCode4AndSaysWhatIsLeft) {
   const auto result = teal({"wait", "--group", "shop", "--for", "drained", "--timeout", "100ms"});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_EQ(result.out, "") << "a progress line is for terminals";
-  EXPECT_EQ(result.err,
-            "service-a: 198 flows of blue left, about 33s to go\n"
-            "teal: not drained within 100ms\n"
-            "hint: teal drain service-a shows who holds them; with --timeout 1s --then reset it ends them\n");
+  EXPECT_EQ(
+      result.err,
+      "service-a: 198 flows of blue left, done in about 33s\n"
+      "teal: not drained within 100ms\n"
+      "hint: teal drain service-a shows their clients; to end them: teal drain service-a --timeout 1s --then "
+      "reset\n");
   const auto as_json = json::parse(
       teal({"wait", "service-a", "--for", "drained", "--timeout", "100ms", "-o", "json"}).out)["error"];
   EXPECT_EQ(as_json["code"], "timeout");
@@ -128,7 +130,7 @@ TEST_F(WaitTest, AsksForManyServicesAtOnce) {
 TEST_F(WaitTest, ShowsProgressOnATerminalOnly) {
   daemon_->answers("GET /v1/services/service-a", {service_a(198), service_a(0)});
   const auto out = teal_on_terminal({"wait", "service-a", "--for", "drained"}).out;
-  EXPECT_TRUE(out.starts_with("\rservice-a: 198 flows of blue left, about 33s to go\033[K\r\033[K")) << out;
+  EXPECT_TRUE(out.starts_with("\rservice-a: 198 flows of blue left, done in about 33s\033[K\r\033[K")) << out;
 }
 
 TEST_F(WaitTest, FlipWaitsForTheDrainOfWhatItFlipped) {
@@ -156,7 +158,8 @@ TEST_F(WaitTest, AFlipWhoseDrainTakesTooLongStands) {
   const auto result = teal(words);
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_TRUE(result.out.starts_with("generation 13: service-a blue -> green;"));
-  EXPECT_TRUE(contains(result.err, "not drained within 50ms; what was changed stands\n")) << result.err;
+  EXPECT_TRUE(contains(result.err, "not drained within 50ms; the change itself stays in force\n"))
+      << result.err;
   auto in_json = words;
   in_json.insert(in_json.end(), {"-o", "json"});
   const auto document = json::parse(teal(in_json).out);
@@ -172,8 +175,8 @@ TEST_F(WaitTest, AFlipThatSomebodyRollsBackIsExitCode6) {
   const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
   EXPECT_EQ(result.exit_code, 6);
   EXPECT_EQ(result.err,
-            "teal: service-a is blue again: somebody changed it while this waited\n"
-            "hint: teal history service-a shows who, and why\n");
+            "teal: service-a is blue again: another operator changed it during the wait\n"
+            "hint: teal history service-a shows who changed it, and why\n");
 }
 
 TEST_F(WaitTest, ADryRunOfAFlipWaitsForNothing) {
@@ -255,8 +258,8 @@ TEST_F(WaitTest, EventsSaysWhenTealdIsGoneAndBackAndBeginsANewLifeAtItsStart) {
   pauses_ = 4;
   const auto result = teal({"events", "-f", "--since", "5"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_TRUE(contains(result.err, "teal: teald is gone; waiting for it (")) << result.err;
-  EXPECT_TRUE(contains(result.err, "teal: teald is back, pid 8\n")) << result.err;
+  EXPECT_TRUE(contains(result.err, "teal: teald does not answer; waiting for it (")) << result.err;
+  EXPECT_TRUE(contains(result.err, "teal: teald answers again, pid 8\n")) << result.err;
   EXPECT_TRUE(contains(result.out, "dataplane_up")) << result.out;
 }
 
@@ -268,7 +271,7 @@ TEST_F(WaitTest, EventsSaysWhenSomeWereLost) {
   daemon_->answer("GET /v1/events?since=0", answer);
   const auto result = teal({"events", "--since", "5"});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_EQ(result.err, "teal: events were lost: teald keeps the latest, from 2000 on\n");
+  EXPECT_EQ(result.err, "teal: events were lost: the oldest event that teald keeps has id 2000\n");
   EXPECT_EQ(teal({"events"}).err, "") << "it asks for no more than is kept";
 }
 

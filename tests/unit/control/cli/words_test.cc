@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parts of the command line that are functions of their arguments.
+// Parts of the command line that depend only on their arguments.
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
