@@ -22,7 +22,7 @@ std::string deadline_text(const json& draining) {
   const std::string at = time_text(text(draining, "deadline"));
   if (state == "resetting") return fmt::format("passed at {}; the remaining flows are being reset", at);
   if (state == "overdue" || draining.at("seconds_left").get<double>() <= 0)
-    return fmt::format("passed at {}, then {}: the remaining flows may stay", at, then);
+    return fmt::format("passed at {}, then {}: the flows may stay", at, then);
   return fmt::format("{}, in {}; then {}", at, span_text(draining.at("seconds_left").get<double>()), then);
 }
 

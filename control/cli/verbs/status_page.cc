@@ -46,7 +46,7 @@ std::string summary_line(const json& reply) {
 std::string warnings_of(const json& reply, const Surroundings& around) {
   std::string lines;
   if (const auto& lock = part(reply, "lock"); !lock.is_null())
-    lines += warning_line(lock_text(lock) + " (teal unlock removes the lock)", around);
+    lines += warning_line(lock_text(lock) + "; see teal unlock", around);
   if (const auto& config = part(reply, "config"); !config.is_null() && flag(config, "file_differs"))
     lines +=
         warning_line("the config file has changed since it was loaded; see teal reload --dry-run", around);

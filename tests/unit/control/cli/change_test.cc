@@ -138,8 +138,8 @@ TEST_F(CliTest, DrainWithoutOptionsShowsWhoHoldsMost) {
   draining["oldest"] = nullptr;
   answer();
   const auto overdue = teal({"drain", "service-a"}).out;
-  EXPECT_TRUE(contains(
-      overdue, "  deadline  passed at 2026-11-23 05:35:00Z, then wait: the remaining flows may stay\n"));
+  EXPECT_TRUE(
+      contains(overdue, "  deadline  passed at 2026-11-23 05:35:00Z, then wait: the flows may stay\n"));
   EXPECT_TRUE(contains(overdue, "estimate  none"));
   draining = nullptr;
   answer();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests of the completion scripts in their shells: offered.SHELL loads a script into its shell and prints what
-// the shell offers. TEAL_PROGRAM is the program that was built, and the daemon is the fixture's.
+// Tests of the completion scripts in their shells: offered.SHELL loads a script into its shell and prints
+// what the shell offers. TEAL_PROGRAM is the program that was built, and the daemon is the fixture's.
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -138,7 +138,7 @@ TEST_F(CliTest, OfferAsksForASummaryAndFailsSilently) {
   EXPECT_EQ(daemon_->last_request(), "GET /v1/services?view=summary");
   EXPECT_TRUE(teal({"completion", "--offer", "--", "backend", "set", ""})
                   .out.starts_with("service-a/blue/198.18.2.11:8080\n"));
-  EXPECT_TRUE(contains(teal({"completion", "--offer", "--", ""}).out, "\nflip\tnew flows follow"));
+  EXPECT_TRUE(contains(teal({"completion", "--offer", "--", ""}).out, "\nflip\tsend new flows to"));
   daemon_->answer("GET /v1/services?view=summary", Answer{.body = "{}"});
   daemon_->answer("GET /v1/services", Answer{.way = Answer::Way::kNever});
   for (const std::vector<std::string>& words : {std::vector<std::string>{"wait", ""},

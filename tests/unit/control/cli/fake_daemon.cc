@@ -48,7 +48,7 @@ class FakeDaemon::Server {
 
   Answer next_answer(const http::request<http::string_body>& request) {
     const std::lock_guard lock(mutex_);
-    requests_.push_back(std::string(request.method_string()) + " " + std::string(request.split()));
+    requests_.push_back(std::string(request.method_string()) + " " + std::string(request.target()));
     last_body_ = request.body();
     last_event_id_ = std::string(request["Last-Event-ID"]);
     const auto found = answers_.find(requests_.back());

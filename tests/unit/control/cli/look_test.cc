@@ -55,8 +55,7 @@ TEST_F(CliTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
   daemon_->answer("GET /v1/services", answer);
   EXPECT_TRUE(contains(teal({"status"}).out,
                        "flow entries\n"
-                       "locked by alice since 2026-11-23 05:00:00Z: release freeze (teal unlock removes\n"
-                       "  the lock)\n"
+                       "locked by alice since 2026-11-23 05:00:00Z: release freeze; see teal unlock\n"
                        "the config file has changed since it was loaded; see teal reload --dry-run\n"
                        "\nSERVICE"));
   EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
