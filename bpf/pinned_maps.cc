@@ -15,8 +15,8 @@
 namespace teal {
 namespace {
 
-// The kernel pins with mode 0600. teald runs as another user and fills the maps by their group, which comes
-// from the directory (setgid).
+// The kernel pins with mode 0600. teald fills the maps that teal-dataplane made, as another user of the same
+// group. The group comes from the directory (setgid).
 constexpr mode_t kPinMode = 0660;
 
 std::string describe(uint32_t type, uint32_t key_bytes, uint32_t value_bytes, uint32_t max_entries) {
@@ -29,7 +29,8 @@ tl::expected<void, std::string> check_shape(int fd, const std::string& path, con
   bpf_map_info info = {};
   uint32_t info_bytes = sizeof(info);
   if (bpf_obj_get_info_by_fd(fd, &info, &info_bytes) < 0) {
-    return tl::unexpected(path + ": cannot read its shape, it is not a BPF map: " + std::strerror(errno));
+    return tl::unexpected(path +
+                          ": its shape cannot be read, so it is not a BPF map: " + std::strerror(errno));
   }
   if (info.type == shape.type && info.key_size == shape.key_bytes && info.value_size == shape.value_bytes &&
       info.max_entries == shape.max_entries) {
@@ -51,7 +52,7 @@ tl::expected<void, std::string> make_pin_dir(const std::string& pin_dir) {
   if (!error && statfs(pin_dir.c_str(), &filesystem) < 0) error.assign(errno, std::generic_category());
   if (error) {
     return tl::unexpected(pin_dir + ": cannot be made: " + error.message() +
-                          "; it must be on a mounted bpffs (mount -t bpf bpf /sys/fs/bpf) and be writable");
+                          "; it must lie on a mounted bpffs (mount -t bpf bpf /sys/fs/bpf) and be writable");
   }
   if (filesystem.f_type != BPF_FS_MAGIC) {
     return tl::unexpected(pin_dir +
@@ -63,7 +64,7 @@ tl::expected<void, std::string> make_pin_dir(const std::string& pin_dir) {
 
 tl::expected<BpfFd, std::string> open_pinned_map(const std::string& pin_dir, const MapShape& shape) {
   const std::string path = pin_dir + "/" + shape.name;
-  // Two attempts: another process may pin the same map after bpf_obj_get() and before bpf_obj_pin().
+  // Two attempts, because another process may pin the same map between bpf_obj_get and bpf_obj_pin.
   for (int attempt = 0; attempt < 2; ++attempt) {
     BpfFd pinned(bpf_obj_get(path.c_str()));
     if (pinned) {
@@ -84,7 +85,7 @@ tl::expected<BpfFd, std::string> open_pinned_map(const std::string& pin_dir, con
     }
     if (errno != EEXIST) return tl::unexpected(path + ": the map cannot be pinned: " + std::strerror(errno));
   }
-  return tl::unexpected(path + ": another process pins and unpins it; try again");
+  return tl::unexpected(path + ": another process pins and removes the map at the same time; try again");
 }
 
 }  // namespace teal

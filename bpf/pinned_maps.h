@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Names and shapes of the maps that all ports of an instance and teald share. They repeat the map definitions
-// of steer.bpf.c for user space; SteerMapsTest.ShapesEqualTheShapesInTheProgram compares the two.
-//
-// The first process that has the right makes the maps: the loader, or SteerMaps::open(). Owner and group may
-// read and write them (mode 0660).
+// Names and shapes of the pinned maps, which all ports of an instance share with teald. They repeat the map
+// definitions of steer.bpf.c; a test compares the two. The loader or SteerMaps::open makes a missing map, if
+// the process has the rights. Owner and group may read and write the maps (0660).
 #pragma once
 
 #include <linux/bpf.h>
@@ -21,7 +19,7 @@
 namespace teal {
 
 struct MapShape {
-  const char* name;  // of the map, and of its file in pin_dir
+  const char* name;  // and the file's name in pin_dir
   bpf_map_type type;
   uint32_t key_bytes;
   uint32_t value_bytes;
@@ -38,13 +36,13 @@ inline constexpr MapShape kPinnedMaps[] = {
     {"local_addresses", BPF_MAP_TYPE_HASH, sizeof(steer_address), 4, STEER_MAX_LOCAL_ADDRESSES},
     {"steer_counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, STEER_VERDICT_COUNT},
 };
-inline constexpr size_t kSetCount = kCounters;  // the maps in front of the counters are sets
+inline constexpr size_t kSetCount = kCounters;  // the maps before the counters are sets
 
-// Makes the directory and its parents. Fails if it is not on a bpffs.
+// Makes the directory and its parents. Returns an error if the directory is not on a bpffs.
 tl::expected<void, std::string> make_pin_dir(const std::string& pin_dir);
 
-// Opens the pinned map of this shape, or makes and pins it. Fails if the pinned map has another shape:
-// another version of Teal has pinned it, and its program may still be attached and steer packets.
+// Opens the pinned map of this shape, or makes and pins it. A map of another shape is an error: another
+// version of Teal pinned it, and the program that uses it may still be attached and steering.
 tl::expected<BpfFd, std::string> open_pinned_map(const std::string& pin_dir, const MapShape& shape);
 
 }  // namespace teal

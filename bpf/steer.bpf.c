@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The steering program runs on a port that the kernel keeps. It decides who gets a frame: the worker that
- * owns this queue, through its AF_XDP socket, or the kernel. The first rule that matches decides:
+ * The steering program runs on the ports that the kernel keeps (AF_XDP). For each frame it decides whether
+ * the worker that owns this queue gets it, through its AF_XDP socket, or the kernel. The first rule that
+ * matches decides:
  *
- *   1. a packet to a VIP's address, port and protocol                       -> worker
- *   2. an ICMP error to a VIP's address that quotes a packet from a VIP     -> worker
- *   3. a packet to a local address of this host                             -> kernel
- *   4. on a port of the backend side: a packet from a backend's socket      -> worker
- *   5. on a port of the backend side: an ICMP error that quotes a packet
- *      to a backend's socket                                                -> worker
- *   6. any other packet                                                     -> kernel
+ *   1. to a VIP's address, port and protocol                             -> worker
+ *   2. an ICMP error to a VIP's address that quotes a packet from a VIP  -> worker
+ *   3. to a local address of this host                                   -> kernel
+ *   4. from a backend's socket, on a port with the backend side          -> worker
+ *   5. an ICMP error that quotes a packet to a backend's socket, on such
+ *      a port                                                            -> worker
+ *   6. any other frame                                                   -> kernel
  *
- * A later fragment has no ports. The same rules apply to its addresses alone. A first fragment has ports. A
- * VIP may also be an address of this host, for example one that is announced from a loopback interface. Rule
- * 1 comes first, so the worker gets the VIP's port and the kernel gets the other ports.
+ * A later fragment has no ports, so the rules apply to its addresses alone. A first fragment has ports. A VIP
+ * may also be an address of this host, for example announced from a loopback interface. Rule 1 comes first
+ * then, and the address's other ports stay with the kernel.
  *
- * The kernel gets every frame that this program cannot read: truncated or contradictory headers, VLAN tags,
- * other Ethernet types, more than MAX_EXTENSIONS extension headers. A frame for a worker is dropped if the
- * queue has no socket: the kernel would answer for the VIP, or forward a reply without translation, and so
- * reset clients.
+ * The kernel also gets the frames that this program cannot read: truncated or invalid headers, VLAN tags,
+ * other EtherTypes, more than MAX_EXTENSIONS extension headers. A frame for a worker is dropped if its queue
+ * has no AF_XDP socket. Otherwise the kernel would answer for the VIP or forward an untranslated reply, and
+ * either would reset clients.
  *
- * libxdp 1.3 to 1.6 looks for the names of the function and of xsks_map and for xsk_prog_version when the
- * AF_XDP driver starts without a program of its own (lib/libxdp/xsk.c: xsk_lookup_program). There must be no
- * map named "xsk_def_.data": libxdp would read its first word as a reference count and detach the program
- * with the last socket.
+ * libxdp 1.3 to 1.6 finds this program by the name of the function, the name xsks_map and xsk_prog_version,
+ * when the AF_XDP driver is started without a program of its own (lib/libxdp/xsk.c: xsk_lookup_program).
+ * There must not be a map called "xsk_def_.data": libxdp would use its first word as a reference count and
+ * detach the program with the last socket.
  */
 #include <stdbool.h>
 
@@ -44,7 +45,7 @@
 #define FRAGMENT_OFFSET_V4 0x1fff
 #define FRAGMENT_OFFSET_V6 0xfff8
 
-/* From RFC 792. <linux/icmp.h> needs a 32-bit C library when the target is bpf. */
+/* From RFC 792. <linux/icmp.h> cannot be included for this target without a 32-bit C library. */
 #define ICMP_DEST_UNREACH 3
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
@@ -53,7 +54,7 @@
 #define ICMPV6_DEST_UNREACH 1
 #define ICMPV6_PARAMPROB 4
 
-/* From RFC 8200. <linux/ipv6.h> defines these for the kernel only. */
+/* From RFC 8200. <linux/ipv6.h> defines them for the kernel only. */
 #define NEXT_HOP_BY_HOP 0
 #define NEXT_ROUTING 43
 #define NEXT_FRAGMENT 44
@@ -92,25 +93,24 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } steer_counters SEC(".maps");
 
-/* The fields of an IP packet, or of a packet quoted in an ICMP error, that the rules read. Offsets count from
- * the start of the frame. The caller sets the inputs; read_packet() sets the rest. */
+/* The fields of an IP packet, or of a quoted one, that the rules need. Offsets are from the frame's start. */
 struct packet {
   struct steer_socket source; /* the ports are 0 unless `has_ports` */
   struct steer_socket destination;
   __u32 offset; /* in: of the IP header; out: of the transport header */
-  __u32 end;    /* in: end of the bytes that exist; out: end of the packet, by its IP length */
+  __u32 end;    /* in: the end of the bytes that are present; out: the end of the packet by its IP length */
   __u8 v6;      /* in */
-  __u8 quoted;  /* in: the packet is quoted and may end behind the ports */
+  __u8 quoted;  /* in: an ICMP error quotes the packet, and the quote may end after the ports */
   __u8 protocol;
   __u8 has_ports;
   __u8 later_fragment;
 };
 
-/* Returns the bytes [offset, offset + length), or NULL if they exceed the packet (`end`) or the frame. */
+/* Returns the bytes [offset, offset + length), or NULL if they exceed the frame or the packet's end `end`. */
 static __always_inline void* bytes_at(struct xdp_md* ctx, __u64 offset, __u64 length, __u64 end) {
   void* data_end = (void*)(long)ctx->data_end;
   void* start = (void*)(long)ctx->data;
-  /* The verifier refuses a packet pointer that may exceed 0xffff. No header starts behind MAX_OFFSET. */
+  /* The verifier refuses a packet pointer that may exceed 0xffff. No header begins that far in. */
   if (offset > MAX_OFFSET || offset + length > end) return NULL;
   start += offset;
   if (start + length > data_end) return NULL;
@@ -125,8 +125,7 @@ static __always_inline void map_v4(__u8* address, __be32 v4) {
   words[3] = v4;
 }
 
-/* Returns false for an IPv4-mapped address. The maps would take it for the IPv4 address, and no such address
- * is valid in an IPv6 packet on the wire. */
+/* Returns false for an IPv4-mapped address: it would match the IPv4 VIP. It is not valid on a wire. */
 static __always_inline bool copy_v6(__u8* address, const struct in6_addr* v6) {
   const __u32* from = v6->in6_u.u6_addr32;
   __u32* words = (__u32*)address;
@@ -137,7 +136,7 @@ static __always_inline bool copy_v6(__u8* address, const struct in6_addr* v6) {
   return from[0] || from[1] || from[2] != bpf_htonl(0xffff);
 }
 
-/* Sets the packet's end from its IP length. Returns false if the packet is incomplete and not quoted. */
+/* Sets the packet's end. Returns false if a packet is not whole. A quoted packet need not be whole. */
 static __always_inline bool limit(struct packet* packet, __u32 ip_bytes) {
   __u32 end = packet->offset + ip_bytes;
   if (end > packet->end) return packet->quoted;
@@ -171,8 +170,8 @@ static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
     if (next != NEXT_HOP_BY_HOP && next != NEXT_ROUTING && next != NEXT_DESTINATION_OPTIONS &&
         next != NEXT_FRAGMENT)
       break;
-    /* An extension header has at least 8 bytes: next header, length in units of 8 bytes without the first 8,
-     * then its own fields. */
+    /* Each has at least 8 bytes: the next header, the length in units of 8 bytes without the first unit, and
+     * fields that depend on the type. */
     __u8* extension = bytes_at(ctx, offset, 8, packet->end);
     if (!extension) return false;
     if (next == NEXT_FRAGMENT) {
@@ -182,7 +181,7 @@ static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
       if (packet->later_fragment) break;
       continue;
     }
-    /* With segments left, the destination address is not the final destination (RFC 8200, 4.4). */
+    /* While segments are left, the destination is a waypoint, not the final destination (RFC 8200, 4.4). */
     if (next == NEXT_ROUTING && extension[3] != 0) return false;
     next = extension[0];
     offset += (extension[1] + 1) * 8;
@@ -192,8 +191,7 @@ static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
   return true;
 }
 
-/* Reads the ports, if the packet has any. A quoted packet needs no more of the transport header (RFC 792
- * guarantees 8 bytes). */
+/* Reads the ports of TCP and UDP. A quote need not reach further than the ports: RFC 792 promises 8 bytes. */
 static __always_inline bool read_ports(struct xdp_md* ctx, struct packet* packet) {
   if (packet->later_fragment || (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP))
     return true;
@@ -209,16 +207,16 @@ static __always_inline bool read_ports(struct xdp_md* ctx, struct packet* packet
 }
 
 /*
- * Reads a packet. The caller has set the inputs; the other fields are zero. Returns false if the packet
- * cannot be read; the kernel gets it. It is a global function, so the verifier checks it once and on its own.
- * Inlined, it would check the quoted packet again for each path through the outer headers.
+ * Reads a packet whose inputs are set and whose other fields are zero. Returns false if the packet cannot be
+ * read; the kernel gets it. This is a global function, so that the verifier checks it once and not again for
+ * the quoted packet on each path through the outer headers.
  */
 __noinline int read_packet(struct xdp_md* ctx, struct packet* packet) {
   if (!packet) return false;
   return (packet->v6 ? read_v6(ctx, packet) : read_v4(ctx, packet)) && read_ports(ctx, packet);
 }
 
-/* Returns true and sets `quoted` if this is an ICMP error about a TCP or UDP packet or its first fragment. */
+/* Returns true and fills `quoted` for an ICMP error about a TCP or UDP packet or its first fragment. */
 static __always_inline bool read_icmp_error(struct xdp_md* ctx, const struct packet* packet,
                                             struct packet* quoted) {
   if (packet->protocol != (packet->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) return false;
@@ -288,7 +286,7 @@ int xsk_def_prog(struct xdp_md* ctx) {
     return XDP_DROP;
   }
   count(verdict);
-  /* The socket may be closed between the two lookups. Then the frame is dropped. */
+  /* XDP_DROP applies if the socket was closed between the two lookups. */
   return bpf_redirect_map(&xsks_map, queue, XDP_DROP);
 }
 

@@ -26,8 +26,8 @@ namespace {
 constexpr char kProgramName[] = "xsk_def_prog";
 constexpr char kSocketsMap[] = "xsks_map";
 
-// Takes libbpf's log for its lifetime. Keeps warnings for the error that the caller returns and passes all
-// messages to spdlog. If the verifier refuses the program, the log is long and its end has the reason.
+// Replaces libbpf's log hook during its lifetime. Warnings are kept for the error that the caller returns;
+// all messages go to spdlog. A refused load gives the whole verifier log, whose end names the cause.
 class LibbpfLog {
  public:
   LibbpfLog() : previous_(libbpf_set_print(&LibbpfLog::print)) { warnings().clear(); }
@@ -76,9 +76,9 @@ struct SkeletonDestroyer {
 };
 using Skeleton = std::unique_ptr<steer_bpf, SkeletonDestroyer>;
 
-// The XDP program that is attached to an interface.
+// The XDP program on an interface.
 struct Attached {
-  uint32_t id = 0;  // 0: none
+  uint32_t id = 0;  // 0: nothing
   XdpMode mode = XdpMode::kNative;
   std::string name;
   BpfFd program;
@@ -95,8 +95,8 @@ uint32_t map_id(int fd) {
   return bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0 ? info.id : 0;
 }
 
-// Fills in the program's name and maps. Skips maps that vanish meanwhile: then the kernel is just removing
-// the program.
+// Fills in name and maps of the attached program. A map may vanish during the call, if the program is just
+// being removed; it is skipped.
 tl::expected<void, std::string> look_at_program(Attached& attached) {
   const auto failed = [&] {
     return tl::unexpected("XDP program " + std::to_string(attached.id) +
@@ -129,7 +129,7 @@ tl::expected<Attached, std::string> look_at(const std::string& interface, int in
   bpf_xdp_query_opts query = {};
   query.sz = sizeof(query);
   if (int code = bpf_xdp_query(index, 0, &query); code < 0) {
-    return tl::unexpected(interface + ": cannot find out its XDP program: " + reason(code));
+    return tl::unexpected(interface + ": its XDP program cannot be queried: " + reason(code));
   }
   Attached attached;
   attached.id = query.drv_prog_id   ? query.drv_prog_id
@@ -140,7 +140,7 @@ tl::expected<Attached, std::string> look_at(const std::string& interface, int in
   attached.program = BpfFd(bpf_prog_get_fd_by_id(attached.id));
   if (!attached.program) {
     return tl::unexpected(interface + ": XDP program " + std::to_string(attached.id) +
-                          " is attached and cannot be opened: " + reason(errno));
+                          " is attached but cannot be opened: " + reason(errno));
   }
   if (auto looked = look_at_program(attached); !looked)
     return tl::unexpected(interface + ": " + looked.error());
@@ -149,8 +149,8 @@ tl::expected<Attached, std::string> look_at(const std::string& interface, int in
 
 std::string foreign(const std::string& interface, const Attached& attached) {
   return interface + ": a foreign XDP program is attached, id " + std::to_string(attached.id) + ", name \"" +
-         attached.name + "\"; expected none, or Teal's program; to remove it: ip link set dev " + interface +
-         " xdp off";
+         attached.name + "\", expected none or Teal's own; if the program is not needed: ip link set dev " +
+         interface + " xdp off";
 }
 
 tl::expected<int, std::string> index_of(const std::string& interface) {
@@ -160,8 +160,8 @@ tl::expected<int, std::string> index_of(const std::string& interface) {
   return static_cast<int>(index);
 }
 
-// Loads the program for a port. It opens or makes the pinned maps first, so libbpf finds maps of the right
-// shape and uses them.
+// Loads the program for a port. It makes missing pinned maps and checks their shapes first, so libbpf reuses
+// them.
 tl::expected<Skeleton, std::string> load(uint32_t side, const std::string& pin_dir, const BpfFd& sockets) {
   for (const MapShape& shape : kPinnedMaps) {
     if (auto opened = open_pinned_map(pin_dir, shape); !opened) return tl::unexpected(opened.error());
@@ -203,8 +203,8 @@ tl::expected<SteerAttachment, std::string> attach_first(const std::string& inter
   int code = bpf_xdp_attach(index, program, XDP_FLAGS_UPDATE_IF_NOEXIST | XDP_FLAGS_DRV_MODE, nullptr);
   if (code == 0) return SteerAttachment{XdpMode::kNative, false, 0, ""};
   std::string refusal = reason(code) + LibbpfLog::said();
-  // Drivers refuse native mode with many codes (no support, MTU, queues). The codes below do not depend on
-  // the mode, so generic mode would fail as well.
+  // Drivers refuse native mode for many reasons (no support, MTU, queues). These four errors would also occur
+  // in generic mode.
   if (code != -EBUSY && code != -EEXIST && code != -EPERM && code != -ENODEV) {
     LibbpfLog::clear();
     code = bpf_xdp_attach(index, program, XDP_FLAGS_UPDATE_IF_NOEXIST | XDP_FLAGS_SKB_MODE, nullptr);
@@ -268,7 +268,7 @@ tl::expected<void, std::string> unpin_steering(const std::string& pin_dir) {
   std::error_code error;
   for (const MapShape& shape : kPinnedMaps) {
     const std::string path = pin_dir + "/" + shape.name;
-    // remove() returns false without an error if the file does not exist.
+    // remove() returns false without an error if the file is missing.
     std::filesystem::remove(path, error);
     if (error) return tl::unexpected(path + ": cannot be removed: " + error.message());
   }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The keys and values of the steering program's maps. The program and user space include this file.
+ * The interface between the steering program and user space: keys, values and limits of the maps.
  *
- * An address has 16 bytes. IPv4 is mapped (::ffff:a.b.c.d), as in dataplane/packet/ip_address.h. `port_be` is
- * in network order. The kernel compares keys as bytes, so `zero` must be zero.
+ * An address is always 16 bytes; IPv4 is mapped (::ffff:a.b.c.d), as in dataplane/packet/ip_address.h.
+ * `port` is in network order. Keys are compared as bytes, so `zero` must be zero.
  *
- * map                type     key            value  written by  read by
- * vips               hash     steer_socket   u32 1  teald       program
- * vip_addresses      hash     steer_address  u32 1  teald       program (fragments, ICMP errors)
- * backends           hash     steer_socket   u32 1  teald       program
- * backend_addresses  hash     steer_address  u32 1  teald       program (fragments, ICMP errors)
- * local_addresses    hash     steer_address  u32 1  teald       program
- * steer_counters     percpu   u32 verdict    u64    program     teald, steer_loader
- * xsks_map           xskmap   u32 queue      fd     driver      program; one per port, not pinned
+ * map              type     key            value  written by  read by
+ * vips             hash     steer_socket   u32 1  teald       program
+ * vip_addresses    hash     steer_address  u32 1  teald       program (fragments, ICMP errors)
+ * backends         hash     steer_socket   u32 1  teald       program
+ * backend_addresses hash    steer_address  u32 1  teald       program (fragments, ICMP errors)
+ * local_addresses  hash     steer_address  u32 1  teald       program
+ * steer_counters   percpu   u32 verdict    u64    program     teald, steer_loader
+ * xsks_map         xskmap   u32 queue      fd     driver      program; one per port, never pinned
  */
 #ifndef TEAL_BPF_STEER_MAP_H
 #define TEAL_BPF_STEER_MAP_H
@@ -37,7 +37,7 @@ enum steer_limit {
   STEER_MAX_QUEUES = 64,
 };
 
-/* Bits of a port's side. They select the rules for its packets (steer.bpf.c). */
+/* Bits of a port's side. They decide which tests apply to its packets. */
 enum steer_side {
   STEER_SIDE_CLIENT = 1,
   STEER_SIDE_BACKEND = 2,
@@ -45,11 +45,11 @@ enum steer_side {
 
 enum steer_verdict {
   STEER_PASS,         /* to the kernel, unchanged */
-  STEER_TO_VIP,       /* to the worker of this queue: a packet to a VIP's socket */
+  STEER_TO_VIP,       /* to the worker of this queue: a packet to a VIP and its port */
   STEER_FROM_BACKEND, /* to the worker of this queue: a packet from a backend's socket */
-  STEER_ICMP_ERROR,   /* to the worker of this queue: an ICMP error that quotes one of the two */
-  STEER_FRAGMENT,     /* to the worker of this queue: a later fragment, decided by its addresses alone */
-  STEER_NO_SOCKET,    /* dropped: a packet for a worker, but this queue has no AF_XDP socket */
+  STEER_ICMP_ERROR,   /* to the worker of this queue: an ICMP error that quotes one of these two */
+  STEER_FRAGMENT,     /* to the worker of this queue: a later fragment, by its addresses alone */
+  STEER_NO_SOCKET,    /* dropped: a packet for the worker, but no dataplane has a socket on this queue */
   STEER_VERDICT_COUNT,
 };
 

@@ -102,8 +102,8 @@ tl::expected<void, std::string> SteerMaps::add_missing(const SteerSet& set) {
     }
   }
   const uint32_t value = 1;
-  // Local addresses come first, so that packets to a backend's socket on this host are never steered.
-  // Addresses come before sockets, so that later fragments are steered as soon as first fragments are.
+  // Local addresses come first, so that a backend on this host is never steered. Addresses come before
+  // sockets, so that later fragments are steered as soon as first ones.
   for (size_t map : {kLocalAddresses, kVipAddresses, kVips, kBackendAddresses, kBackends}) {
     for (const std::string& key : missing[map]) {
       if (bpf_map_update_elem(sets_[map].get(), key.data(), &value, BPF_ANY) < 0) {
@@ -116,7 +116,7 @@ tl::expected<void, std::string> SteerMaps::add_missing(const SteerSet& set) {
 
 tl::expected<void, std::string> SteerMaps::remove_others(const SteerSet& set) {
   const auto wanted = keys_of(set);
-  // The order is the reverse of add_missing().
+  // The reverse order of add_missing().
   for (size_t map : {kBackends, kBackendAddresses, kVips, kVipAddresses, kLocalAddresses}) {
     auto here = present(map);
     if (!here) return tl::unexpected(here.error());
@@ -149,7 +149,7 @@ tl::expected<SteerSet, std::string> SteerMaps::contents() const {
 tl::expected<SteerCounters, std::string> SteerMaps::counters() const {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus < 1)
-    return tl::unexpected("cannot find out the number of CPUs: " + std::string(std::strerror(-cpus)));
+    return tl::unexpected("the number of CPUs cannot be determined: " + std::string(std::strerror(-cpus)));
   SteerCounters sums = {};
   std::vector<uint64_t> per_cpu(static_cast<size_t>(cpus));
   for (uint32_t verdict = 0; verdict < sums.size(); ++verdict) {

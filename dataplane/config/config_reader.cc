@@ -20,8 +20,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// A config of 1,024 services and 4,096 backends has about 400 KB. The limit protects memory if the path is
-// wrong and names a device or a disk image.
+// A config with 1,024 services and 4,096 backends has about 400 KB. The limit prevents that a wrong path (a
+// device, a disk image) fills the memory.
 constexpr size_t kMaxFileBytes = 16 << 20;
 
 constexpr std::pair<std::string_view, int64_t> kUnits[] = {
@@ -79,7 +79,7 @@ std::string any_of_text(const std::vector<std::string_view>& words) {
   return text;
 }
 
-// Escapes control characters, so that an error is one line and moves no cursor of a terminal.
+// Escapes control characters: an error stays one line and cannot move the terminal's cursor.
 std::string without_controls(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string result;
@@ -95,7 +95,7 @@ std::string without_controls(std::string_view text) {
 }
 
 tl::expected<std::string, std::string> read_file(const std::string& path) {
-  // O_NONBLOCK: opening a FIFO without a writer does not block.
+  // O_NONBLOCK: opening a FIFO without a writer would block.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return tl::unexpected<std::string>(std::strerror(errno));
   std::string text;
@@ -132,7 +132,7 @@ std::optional<milliseconds> parse_duration(std::string_view text) {
     text.remove_prefix(digits);
     const auto letters = std::find_if(text.begin(), text.end(), is_digit) - text.begin();
     const auto name = text.substr(0, static_cast<size_t>(letters));
-    // The search begins behind the unit before, so each unit comes at most once and in order.
+    // The search starts after the last unit, so each unit occurs once and in order.
     unit =
         std::find_if(unit, std::end(kUnits), [&](const auto& candidate) { return candidate.first == name; });
     if (unit == std::end(kUnits) || number > kMaxDurationMs / unit->second) return std::nullopt;
@@ -170,11 +170,11 @@ struct ConfigNode::Sink {
   std::string path;
   std::vector<Error> errors;
 
-  std::string place(uint32_t line) const { return path + ":" + std::to_string(line) + ": "; }
+  std::string at_line(uint32_t line) const { return path + ":" + std::to_string(line) + ": "; }
 };
 
 void ConfigNode::error(const std::string& what) const {
-  sink_->errors.push_back({line_, sink_->place(line_) + field_ + ": " + what});
+  sink_->errors.push_back({line_, sink_->at_line(line_) + field_ + ": " + what});
 }
 
 void ConfigNode::wrong_type(std::string_view expected) const {
@@ -328,7 +328,7 @@ tl::expected<ConfigDocument, ConfigDocument::Errors> ConfigDocument::parse(std::
   try {
     content->table = toml::parse(text);
   } catch (const toml::parse_error& error) {
-    return tl::unexpected(Errors{content->sink.place(line_of(error.source(), 1)) +
+    return tl::unexpected(Errors{content->sink.at_line(line_of(error.source(), 1)) +
                                  "TOML syntax: " + without_controls(error.description())});
   }
   return ConfigDocument(std::move(content));

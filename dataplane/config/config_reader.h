@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Typed access to a TOML file that collects all errors. Both config readers use it:
-// dataplane/config/options.h and control/config/config.h. Only the .cc file includes toml++.
+// A thin layer over toml++, used by both readers of the config file (dataplane/config/options,
+// control/config). It gives typed access to fields, and it collects errors instead of stopping at the first
+// one. toml++ is included only by the .cc file.
 //
-// An error is one line, "FILE:LINE: FIELD: what is wrong, expected what". FIELD counts from 0:
-// `service[2].vip` is the VIP of the third [[service]].
+// Every error has the form FILE:LINE: FIELD: what is wrong, what was expected. Indexes in FIELD count from 0:
+// `service[2].vip` belongs to the third [[service]].
+//
+// Worked example:
 //
 //   auto document = ConfigDocument::read("teal.toml");
-//   if (!document) return tl::unexpected(document.error());   // not readable, or not TOML
+//   if (!document) return tl::unexpected(document.error());  // the file is unreadable or not TOML
 //   const ConfigNode root = document->root();
 //   for (const ConfigNode& port : root.tables("port")) {
 //     port.allow_only({"name", "device"});
@@ -15,10 +18,7 @@
 //   }
 //   if (auto errors = document->errors(); !errors.empty()) return tl::unexpected(errors);
 //
-// For a port with `nmae = "front"` in line 9, errors() lists:
-//
-//   teal.toml:8: port[0].name: is missing, expected a name
-//   teal.toml:9: port[0].nmae: is an unknown field, did you mean "name"?
+// With a misspelt field, errors() holds: teal.toml:9: port[0].nmae: is an unknown field, did you mean "name"?
 #pragma once
 
 #include <chrono>
@@ -35,38 +35,38 @@
 
 namespace teal {
 
-// Parses "250ms", "30s", "1m30s" or "2h4m": integers with the units h, m, s and ms, each at most once, from
-// large to small. Returns nullopt for any other text and for more than 10,000 hours.
+// Parses a duration such as "250ms", "30s", "1m30s" or "2h4m": integers with the units h, m, s and ms, each
+// at most once, from large to small. Returns nothing for any other text, or for more than 10,000 hours.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
-// Returns the shortest text that parse_duration() reads as this duration. Zero is "0s".
+// Returns the shortest text that parse_duration() reads as `duration`; "0s" for zero.
 std::string duration_text(std::chrono::milliseconds duration);
 
-// Returns `text` in double quotes, for an error. Control characters are escaped and a long text is cut. (The
-// name is not `quoted`, because argument-dependent lookup would also find std::quoted.)
+// Returns `text` in double quotes for an error message. Control characters are escaped, and a long text is
+// cut. The name is not `quoted`, as argument-dependent lookup would also find std::quoted.
 std::string in_quotes(std::string_view text);
 
-// A value of the file with its field name and line. It points into its document, which must outlive it.
+// A value of the file, with its field name and line. It refers to its document, which must outlive it.
 class ConfigNode {
  public:
   const std::string& field() const { return field_; }
   uint32_t line() const { return line_; }
 
-  // Adds an error about this value. `what` says what is wrong and what is expected.
+  // Adds an error about this value to the document. `what` says what is wrong and what was expected.
   void error(const std::string& what) const;
 
   bool is_text() const;
   bool is_table() const;
 
-  // Typed reads. If the value has another type or is out of bounds, they add an error and return nullopt.
+  // Typed reads. Each adds an error and returns nothing if the value has another type or is out of bounds.
   // `expected` completes the error "is an integer, expected ...".
   std::optional<std::string> text(std::string_view expected) const;
   std::optional<int64_t> integer(int64_t least, int64_t most) const;
   std::optional<std::chrono::milliseconds> duration(std::chrono::milliseconds least,
                                                     std::chrono::milliseconds most) const;
-  std::optional<std::vector<ConfigNode>> elements(std::string_view expected) const;  // reads an array
-  bool expect_table(std::string_view expected) const;  // false, and adds an error, for other types
+  std::optional<std::vector<ConfigNode>> elements(std::string_view expected) const;  // of an array
+  bool expect_table(std::string_view expected) const;
 
-  // Reads a string that must be one of a few words, and returns the word's value.
+  // Reads one of a few strings and returns the value that belongs to it. Adds an error for any other value.
   template <typename T>
   std::optional<T> choice(std::initializer_list<std::pair<std::string_view, T>> choices) const {
     std::vector<std::string_view> words;
@@ -76,14 +76,14 @@ class ConfigNode {
     return (choices.begin() + *chosen)->second;
   }
 
-  // Members of a table. A value of another type has no members; these functions add no error for it, because
-  // expect_table() has done so.
+  // Members of a table. If this value is not a table, these return nothing and add no error, as
+  // expect_table() has reported it.
   std::optional<ConfigNode> find(std::string_view key) const;
   // Adds an error if the member is missing.
   std::optional<ConfigNode> require(std::string_view key, std::string_view expected) const;
-  // The tables [[key]]; empty if there are none. Adds an error if `key` is something else.
+  // Returns the tables of [[key]]; none if the member is missing. Adds an error for any other type.
   std::vector<ConfigNode> tables(std::string_view key) const;
-  // The same. Adds an error if there are none.
+  // The same, and adds an error if there is no table.
   std::vector<ConfigNode> require_tables(std::string_view key, std::string_view expected) const;
   // Adds an error for each member that is not in `keys`.
   void allow_only(const std::vector<std::string_view>& keys) const;
@@ -108,9 +108,9 @@ class ConfigDocument {
  public:
   using Errors = std::vector<std::string>;
 
-  // Fails with one error: the file cannot be read, or the first syntax error.
+  // Reads a file. The error is one line: the file is unreadable, or the first syntax error.
   static tl::expected<ConfigDocument, Errors> read(const std::string& path);
-  // Parses a text in memory. Errors name `path` as the file.
+  // Reads a text in memory. Errors name `path` as the file.
   static tl::expected<ConfigDocument, Errors> parse(std::string_view text, const std::string& path);
 
   ConfigDocument(ConfigDocument&&) noexcept;
@@ -118,7 +118,7 @@ class ConfigDocument {
   ~ConfigDocument();
 
   ConfigNode root() const;
-  Errors errors() const;  // all errors so far, sorted by line
+  Errors errors() const;  // all errors so far, by line
 
  private:
   struct Content;

@@ -10,12 +10,13 @@ namespace teal {
 namespace {
 
 constexpr size_t kMaxEdits = 2;
-constexpr size_t kMaxWordBytes = 64;  // all known words are shorter
+constexpr size_t kLongestWord = 64;  // bounds the time; no field, verb or option is that long
 
 }  // namespace
 
 size_t edit_distance(std::string_view a, std::string_view b) {
-  // Rows of the dynamic programming table: row[j] is the distance of a's first i and b's first j characters.
+  // The last three rows of the distance table. row[j] is the distance between the first i characters of `a`
+  // and the first j characters of `b`.
   std::vector<size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 1; i <= a.size(); ++i) {
@@ -33,7 +34,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  if (word.size() > kMaxWordBytes) return std::nullopt;
+  if (word.size() > kLongestWord) return std::nullopt;
   std::optional<std::string_view> best;
   size_t best_distance = kMaxEdits + 1;
   for (const std::string_view candidate : candidates) {

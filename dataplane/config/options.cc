@@ -19,9 +19,9 @@ namespace teal {
 
 namespace {
 
-constexpr int64_t kMinFlowCapacity = 1000;
+constexpr int64_t kLeastFlowCapacity = 1000;
 constexpr int64_t kMaxFlowCapacity = 100'000'000;
-constexpr int64_t kMinMemoryMb = 16;
+constexpr int64_t kLeastMemoryMb = 16;
 constexpr int64_t kMaxMemoryMb = 1 << 18;
 constexpr char kDeviceForms[] =
     "\"af_xdp:INTERFACE\", \"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as "
@@ -38,7 +38,7 @@ bool is_port_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), allowed);
 }
 
-// The rules of the kernel's dev_valid_name().
+// Accepts the same names as the kernel's dev_valid_name().
 bool is_interface(std::string_view text) {
   const auto refused = [](char c) {
     return c == '/' || c == ':' || std::isspace(static_cast<unsigned char>(c)) || c == '\0';
@@ -47,7 +47,7 @@ bool is_interface(std::string_view text) {
          std::none_of(text.begin(), text.end(), refused);
 }
 
-// "0000:3b:00.0"
+// Accepts addresses such as "0000:3b:00.0".
 bool is_pci_address(std::string_view text) {
   constexpr std::string_view kShape = "xxxx:xx:xx.7";
   if (text.size() != kShape.size()) return false;
@@ -72,9 +72,9 @@ std::optional<Device> read_device(const ConfigNode& node) {
       return Device{scheme == "af_xdp" ? DeviceKind::kAfXdp : DeviceKind::kAfPacket, argument};
     }
     node.error(in_quotes(argument) + " is not an interface name, expected " + scheme +
-               ": and 1 to 15 characters without '/', ':' or spaces");
+               ": followed by 1 to 15 characters without '/', ':' or spaces");
   } else if (scheme == "vdev") {
-    // A name behind the prefix, and no space: EAL would read a second argument.
+    // A space would make EAL read a second argument.
     const bool plain =
         std::all_of(argument.begin(), argument.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (argument.starts_with("net_") && argument.size() > 4 && plain)
@@ -89,8 +89,8 @@ std::optional<Device> read_device(const ConfigNode& node) {
   return std::nullopt;
 }
 
-// Returns the part of a device that two ports cannot share: an interface with any driver, the name of a
-// virtual device without its arguments, or a PCI address in lower case.
+// Returns a key that is equal for two ports of the same device: the interface for either driver, the name of
+// a virtual device without arguments, or the PCI address in lower case.
 std::string device_identity(const Device& device) {
   std::string identity = device.argument;
   if (device.kind == DeviceKind::kVdev) identity.resize(std::min(identity.find(','), identity.size()));
@@ -113,13 +113,13 @@ void read_cpus(const ConfigNode& table, DataplaneOptions& options) {
     const auto [first, is_new] = seen.emplace(*cpu, element.field());
     if (!is_new) {
       element.error("CPU " + std::to_string(*cpu) + " is also " + first->second +
-                    ", expected another CPU for each worker");
+                    ", expected a different CPU for each worker");
     }
     options.cpus.push_back(static_cast<uint32_t>(*cpu));
   }
   if (elements->size() != options.workers) {
     node->error("names " + std::to_string(elements->size()) + " CPUs, expected " +
-                std::to_string(options.workers) + ", as many as there are workers");
+                std::to_string(options.workers) + ", one for each worker");
   }
 }
 
@@ -135,8 +135,8 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   }
   if (workers_known) read_cpus(*table, options);
   if (const auto node = table->find("flow_capacity")) {
-    const auto capacity = node->integer(kMinFlowCapacity, kMaxFlowCapacity);
-    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kMinFlowCapacity));
+    const auto capacity = node->integer(kLeastFlowCapacity, kMaxFlowCapacity);
+    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kLeastFlowCapacity));
   }
   if (const auto node = table->find("idle")) {
     const auto idle = node->choice<Idle>({{"adaptive", Idle::kAdaptive}, {"spin", Idle::kSpin}});
@@ -146,19 +146,19 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
     options.hash_seed = static_cast<uint64_t>(node->integer(0, INT64_MAX).value_or(0));
   }
   if (const auto node = table->find("memory_mb")) {
-    options.memory_mb = static_cast<uint32_t>(node->integer(kMinMemoryMb, kMaxMemoryMb).value_or(0));
+    options.memory_mb = static_cast<uint32_t>(node->integer(kLeastMemoryMb, kMaxMemoryMb).value_or(0));
   }
 }
 
-// The line of the first port with a name or a device, for the error about a second one.
+// The line of the first port with a name or device, for the error about a second one.
 using FirstLines = std::map<std::string, uint32_t>;
 
 void expect_unique(const ConfigNode& node, const std::string& identity, std::string_view shown,
                    std::string_view what, FirstLines& first_lines) {
   const auto [first, is_new] = first_lines.emplace(identity, node.line());
   if (is_new) return;
-  node.error(in_quotes(shown) + " is also the " + std::string(what) + " of the port in line " +
-             std::to_string(first->second) + ", expected a different one for each port");
+  node.error(in_quotes(shown) + " is the " + std::string(what) + " of the port of line " +
+             std::to_string(first->second) + " too, expected a different one for each port");
 }
 
 PortOptions read_port(const ConfigNode& table, FirstLines& names, FirstLines& devices) {
@@ -191,7 +191,7 @@ void read_ports(const ConfigNode& root, DataplaneOptions& options) {
   const auto tables = root.require_tables("port", "1 to 16 of [[port]]");
   if (tables.empty()) return;
   if (tables.size() > kMaxPorts) {
-    tables[kMaxPorts].error("is one port too many: there are " + std::to_string(tables.size()) +
+    tables[kMaxPorts].error("is one port too many: the file has " + std::to_string(tables.size()) +
                             ", expected at most " + std::to_string(kMaxPorts));
   }
   FirstLines names, devices;
@@ -202,13 +202,13 @@ void read_ports(const ConfigNode& root, DataplaneOptions& options) {
     sides |= options.ports.back().side;
     all_known = all_known && options.ports.back().side != 0;
   }
-  if (!all_known) return;  // an unknown side has an error already, and may be the missing one
+  if (!all_known) return;  // that error is reported; the ones below could follow from it
   const ConfigNode all = *root.find("port");
   if ((sides & kClientSide) == 0) {
-    all.error("no port is on the client side, expected at least one with side = \"client\" or \"both\"");
+    all.error("no port faces clients, expected at least one with side = \"client\" or \"both\"");
   }
   if ((sides & kBackendSide) == 0) {
-    all.error("no port is on the backend side, expected at least one with side = \"backend\" or \"both\"");
+    all.error("no port faces backends, expected at least one with side = \"backend\" or \"both\"");
   }
 }
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands in for teal-dataplane in the API's tests: stand_in_dataplane RUN_DIR CLIENTS
+// Stands in for teal-dataplane, so that teald has flows to show. Usage: stand_in_dataplane RUN_DIR CLIENTS
 //
-// The program makes a segment and prints "ready". Then it carries out one command for each line of its input:
-//
-//   flows   adds flows of the first service on its first blue backend (both have id 0): CLIENTS flows, each
-//           of another client, and CLIENTS flows of one more client
-//   hold    its worker stays in the middle of a burst
-//   go on   its worker goes on
+// It prints "ready" when it has a segment. Then it reads commands, one a line:
+//   flows   begins flows on the first blue backend of the first service (ids 0): CLIENTS flows of different
+//           clients, and CLIENTS flows of one client
+//   hold    stops the worker in the middle of a burst
+//   go on   lets the worker go on
 #include <iostream>
 #include <string>
 

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Teal depends on this behaviour of libxdp, which DPDK's AF_XDP driver uses (lib/libxdp/xsk.c:
-// xsk_lookup_program and xsk_lookup_bpf_map):
+// What we lean on in libxdp, which DPDK's AF_XDP driver uses (lib/libxdp/xsk.c: xsk_lookup_program and
+// xsk_lookup_bpf_map): a socket that is created without a program finds ours on the interface, by the name
+// xsk_def_prog and the metadata xsk_prog_version, is put into its xsks_map, and leaves it attached when it
+// goes.
 //
-// - A socket that is created without a program finds the steering program on the interface, by the name
-//   xsk_def_prog and the metadata xsk_prog_version.
-// - libxdp puts the socket into the program's xsks_map.
-// - The program stays attached when the socket is deleted.
-//
-// Each test has a network namespace: far0 sends raw frames to port0, which has the program and, on queue 0,
-// the AF_XDP socket.
+// In a network namespace of its own: far0 (sends raw frames) <-> port0 (the program and the AF_XDP socket,
+// queue 0).
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -40,7 +37,7 @@ class Receiver {
     xsk_socket_config config = {};
     config.rx_size = config.tx_size = kFrames;
     config.bind_flags = XDP_COPY;
-    // The kernel frees a queue some milliseconds after its last socket was closed, and says EBUSY until then.
+    // The kernel frees a queue some milliseconds after its last socket was closed; EBUSY until then.
     for (int tries = 0; tries < 200; ++tries) {
       error_ = xsk_socket__create(&socket_, "port0", 0, umem_, &rx_, &tx_, &config);
       if (error_ != -EBUSY) break;
@@ -62,7 +59,7 @@ class Receiver {
 
   int error() const { return error_; }
 
-  // Returns the next frame. Empty: the timeout is over.
+  // The next frame, or nothing after the timeout.
   frame::Bytes receive(int timeout_ms) {
     pollfd waiting = {xsk_socket__fd(socket_), POLLIN, 0};
     poll(&waiting, 1, timeout_ms);
@@ -122,7 +119,7 @@ class LibxdpTest : public ::testing::Test {
         << std::strerror(errno);
   }
 
-  // Returns a counter when it has reached `at_least`, at the latest after 2 s.
+  // A counter, once it has reached `at_least` or 2 s are over.
   uint64_t counted(steer_verdict verdict, uint64_t at_least) {
     for (int tries = 0; tries < 200 && maps_->counters()->at(verdict) < at_least; ++tries) usleep(10'000);
     return maps_->counters()->at(verdict);
@@ -133,7 +130,7 @@ class LibxdpTest : public ::testing::Test {
   uint32_t program_id_ = 0;
 };
 
-TEST_F(LibxdpTest, SocketWithoutAProgramFindsOurs) {
+TEST_F(LibxdpTest, SocketWithoutAProgramUsesTheSteeringProgram) {
   Receiver receiver;
   ASSERT_EQ(receiver.error(), 0) << std::strerror(-receiver.error());
   EXPECT_EQ(xdp_program_id("port0"), program_id_) << "libxdp attached a program of its own";
@@ -150,7 +147,7 @@ TEST_F(LibxdpTest, ProgramStaysWhenTheSocketGoes) {
   }
   EXPECT_EQ(xdp_program_id("port0"), program_id_);
   send(syn(40000));
-  EXPECT_EQ(counted(STEER_NO_SOCKET, 1), 1u);  // dropped, because the kernel would answer with a RST
+  EXPECT_EQ(counted(STEER_NO_SOCKET, 1), 1u);  // dropped: the kernel would answer with RST
   Receiver next;
   ASSERT_EQ(next.error(), 0) << std::strerror(-next.error());
   send(syn(40001));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Each test has a network namespace with a veth pair port0 <-> far0. Both interfaces can carry the program.
+// In a network namespace of its own: port0 <-> far0, a veth pair, both with room for the program.
 #include "bpf/steer_loader.h"
 
 #include <linux/if_link.h>
@@ -28,7 +28,7 @@ class SteerLoaderTest : public ::testing::Test {
     return attachment.value_or(SteerAttachment{});
   }
 
-  // Attaches a program that passes everything and uses no map. Returns its id.
+  // A program that passes everything and uses no map, attached to an interface; returns its id.
   static uint32_t attach_foreign(const char* interface, const char* name) {
     const bpf_insn instructions[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
                                      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
@@ -60,7 +60,7 @@ TEST_F(SteerLoaderTest, AttachesInNativeModeAndDetaches) {
   EXPECT_FALSE(*detached);
 }
 
-TEST_F(SteerLoaderTest, TakesGenericModeWhereThereIsNoNative) {
+TEST_F(SteerLoaderTest, FallsBackToGenericMode) {
   SteerAttachment attachment = attach("lo");
   EXPECT_EQ(attachment.mode, XdpMode::kGeneric);
   EXPECT_NE(attachment.native_refusal, "");
@@ -124,8 +124,8 @@ TEST_F(SteerLoaderTest, RefusesAForeignProgramByItsId) {
   EXPECT_EQ(xdp_program_id("port0"), id);
 }
 
-// The default program of libxdp has the same name. Only Teal's program uses Teal's maps.
-TEST_F(SteerLoaderTest, RefusesAForeignProgramWithTheSameName) {
+// libxdp's own default program has the same name: the maps tell them apart.
+TEST_F(SteerLoaderTest, ForeignProgramOfTheSameNameIsRefused) {
   const uint32_t id = attach_foreign("port0", "xsk_def_prog");
   EXPECT_FALSE(attach_steering("port0", STEER_SIDE_CLIENT, pins_->path()));
   EXPECT_FALSE(detach_steering("port0"));

@@ -114,7 +114,7 @@ TEST_F(SteerMapsTest, HasRoomForTwoGenerations) {
   EXPECT_EQ(entries(kBackends), 4096u);
 }
 
-TEST_F(SteerMapsTest, EntriesThatDoNotFitChangeNothing) {
+TEST_F(SteerMapsTest, TooManyChangesNothing) {
   SteerMaps maps = open();
   ASSERT_TRUE(maps.add_missing(numbered(10, 10)));
   auto added = maps.add_missing(numbered(2000, 10, 1000));
@@ -143,7 +143,7 @@ TEST_F(SteerMapsTest, RefusesMapsOfAnotherShape) {
   EXPECT_TRUE(SteerMaps::open(pins_->path()));
 }
 
-TEST_F(SteerMapsTest, RefusesADirectoryThatIsNotOnABpffs) {
+TEST_F(SteerMapsTest, RefusesADirectoryOutsideABpffs) {
   auto opened = SteerMaps::open("/tmp");
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().find("/tmp: is not on a bpffs"), std::string::npos) << opened.error();
@@ -160,9 +160,8 @@ TEST_F(SteerMapsTest, ContentsOutliveTheProcessThatWroteThem) {
   EXPECT_EQ(contents->backends.size(), 3u);
 }
 
-// The process that starts first makes the maps: teald from kPinnedMaps, teal-dataplane by loading the
-// program. The other process opens them, so both must describe the same shapes.
-TEST_F(SteerMapsTest, ShapesEqualTheShapesInTheProgram) {
+// Whoever comes first makes the maps; the other must take them as they are.
+TEST_F(SteerMapsTest, ShapesMatchTheProgram) {
   const SteerProgram program(pins_->path(), 0, false);
   ASSERT_TRUE(program.loaded());
   auto opened = SteerMaps::open(pins_->path());
@@ -180,8 +179,8 @@ TEST_F(SteerMapsTest, ShapesEqualTheShapesInTheProgram) {
   }
 }
 
-// Runs `attempt` as teald runs under systemd (scripts/systemd): as another user than the dataplane, in its
-// group, without capabilities.
+// teald under systemd: another user than the dataplane's, in its group (scripts/systemd), without a
+// capability.
 bool as_teald(gid_t group, const std::function<bool()>& attempt) {
   constexpr uid_t kTeald = 59990;
   const pid_t child = fork();
@@ -228,12 +227,12 @@ TEST_F(SharedSteerMapsTest, AnotherUserOfTheGroupFillsMapsWithoutACapability) {
   EXPECT_EQ(entries(kVips), 2u);
 }
 
-TEST_F(SharedSteerMapsTest, AUserOutsideTheGroupCannotOpenTheMaps) {
+TEST_F(SharedSteerMapsTest, UserOutsideTheGroupCannotOpenAMap) {
   open();
   EXPECT_FALSE(as_teald(59990, [this] { return SteerMaps::open(pins_->path()).has_value(); }));
 }
 
-TEST_F(SharedSteerMapsTest, ErrorAboutAMissingMapSaysThatTheDataplaneMakesIt) {
+TEST_F(SharedSteerMapsTest, ErrorAboutMissingMapsNamesTheDataplane) {
   EXPECT_TRUE(as_teald(kGroup, [this] {
     const auto maps = SteerMaps::open(pins_->path());
     return !maps && maps.error().find("teal-dataplane makes it") != std::string::npos;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Each test reads: frame in, verdict out. steer_program.h lists the addresses.
+// Each test reads: frame in, verdict out. The addresses are those of steer_program.h.
 #include "tests/bpf/steer_program.h"
 
 namespace teal {
 namespace {
 
-using namespace frame;  // keeps expressions such as eth(v4(...)) short
+using namespace frame;  // the builder's words, eth(v4(...)), are what makes these tests readable
 
 using SteerProgramTest = SteerTest;
 
@@ -43,7 +43,7 @@ TEST_F(SteerProgramTest, SteersFromBackendsOnBackendSideOnly) {
   EXPECT_EQ(on_client_side(reply), "pass");
   EXPECT_EQ(on_client_side(reply6), "pass");
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, tcp(22, 40000)))), "pass");
-  EXPECT_EQ(on_backend_side(eth(v4(kClient, kBackend, tcp(40000, 8080)))), "pass");  // routed by the host
+  EXPECT_EQ(on_backend_side(eth(v4(kClient, kBackend, tcp(40000, 8080)))), "pass");  // merely routed through
 }
 
 TEST_F(SteerProgramTest, LocalAddressWinsOverBackendSource) {
@@ -57,8 +57,8 @@ TEST_F(SteerProgramTest, VipOnALocalAddressTakesItsPortOnly) {
   EXPECT_EQ(on_client_side(eth(v4(kClient, "198.18.1.1", tcp(40000, 22)))), "pass");
 }
 
-TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotation) {
-  // On the client's side, about a reply whose source is the VIP.
+TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotedPacket) {
+  // From a client's side, about a reply that carries the VIP.
   const Bytes about_reply = v4(kVip, kClient, tcp(80, 40000));
   for (uint8_t type : {3, 11, 12}) {
     EXPECT_EQ(on_client_side(eth(v4("198.18.3.1", kVip, icmp4(type, about_reply)))), "icmp_error")
@@ -69,7 +69,7 @@ TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotation) {
     EXPECT_EQ(on_client_side(eth(v6("fd18:3::1", kVip6, icmp6(type, about_reply6)))), "icmp_error")
         << int{type};
   }
-  // On the backend's side, about a packet that Teal forwarded to the backend.
+  // From a backend's side, about a packet that was sent on to it.
   const Bytes about_request = v4(kClient, kBackend, tcp(40000, 8080));
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "icmp_error");
   EXPECT_EQ(on_client_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "pass");
@@ -80,13 +80,13 @@ TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotation) {
 
 TEST_F(SteerProgramTest, IcmpErrorNeedsOnlyTheQuotedPorts) {
   Bytes quoted = v4(kVip, kClient, tcp(80, 40000));
-  quoted.resize(20 + 8);  // RFC 792: an error quotes the IP header and at least 8 bytes
+  quoted.resize(20 + 8);  // what RFC 792 promises
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "icmp_error");
   quoted.resize(20 + 4);
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "icmp_error");
   quoted.resize(20 + 3);
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "pass");
-  // Ethernet padding behind the packet is not part of the quotation.
+  // Ethernet padding behind the packet is no quotation.
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted))) + Bytes(30)), "pass");
 }
 
@@ -102,7 +102,7 @@ TEST_F(SteerProgramTest, OtherIcmpPasses) {
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(128, v6(kVip6, kClient6, tcp(80, 1)))))), "pass");
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(135, Bytes(24))))),
             "pass");  // neighbour solicitation
-  // An ICMP error about a packet from the host itself to a backend.
+  // An error about the host's own packet to a backend.
   const Bytes check = v4("198.18.2.1", kBackend, tcp(40000, 8080));
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, "198.18.2.1", icmp4(3, check)))), "pass");
 }
@@ -150,12 +150,12 @@ TEST_F(SteerProgramTest, WalksOptionsAndExtensionHeaders) {
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, destination_options(syn, 7)))), "to_vip");
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, routing(syn, 0)))), "to_vip");
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, routing(syn, 1)))),
-            "pass");  // the VIP is not the final destination
+            "pass");  // the VIP is not where it ends
   EXPECT_EQ(
       on_client_side(eth(v6(kClient6, kVip6, hop_by_hop(destination_options(fragment(syn, 0, false)))))),
       "to_vip");
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, {51, Bytes(24)}))), "pass");  // an authentication header
-  // A quoted packet may have options and extension headers, too.
+  // Quoted headers may have them, too.
   EXPECT_EQ(
       on_client_side(eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 1), {.option_bytes = 8}))))),
       "icmp_error");
@@ -171,7 +171,7 @@ TEST_F(SteerProgramTest, WalksSixExtensionHeadersAndNotSeven) {
   }
 }
 
-TEST_F(SteerProgramTest, FrameCutAtAnyBytePasses) {
+TEST_F(SteerProgramTest, TruncatedAnywherePasses) {
   const Bytes frames[] = {
       eth(v4(kClient, kVip, tcp(40000, 80))),
       eth(v4(kClient, kVip, udp(40000, 5300), {.option_bytes = 12})),
@@ -220,7 +220,7 @@ TEST_F(SteerProgramTest, OtherEthernetTypesPass) {
   EXPECT_EQ(on_client_side(eth_type(0x88cc, Bytes(46))), "pass");                               // LLDP
 }
 
-TEST_F(SteerProgramTest, DropsWhenTheQueueHasNoSocket) {
+TEST_F(SteerProgramTest, DropsSteeredPacketsWithoutASocket) {
   const SteerProgram without(pins_->path(), STEER_SIDE_CLIENT | STEER_SIDE_BACKEND, false);
   ASSERT_TRUE(without.loaded());
   EXPECT_EQ(without.run(eth(v4(kClient, kVip, tcp(40000, 80))), *maps_), "no_socket");
@@ -230,15 +230,14 @@ TEST_F(SteerProgramTest, DropsWhenTheQueueHasNoSocket) {
   EXPECT_EQ(without.run(eth(v4(kClient, kVip, tcp(40000, 81))), *maps_), "pass");
 }
 
-TEST_F(SteerProgramTest, EmptyMapsPassAll) {
+TEST_F(SteerProgramTest, EverythingPassesWithEmptyMaps) {
   ASSERT_TRUE(maps_->remove_others({}));
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 80)))), "pass");
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, tcp(8080, 40000)))), "pass");
 }
 
-// The verifier's limit is a million instructions. Kernels count a little differently, so the test keeps a
-// distance.
-TEST_F(SteerProgramTest, IsFarFromTheVerifiersLimit) {
+// The limit of a program is a million instructions; other kernels' verifiers count a little differently.
+TEST_F(SteerProgramTest, IsFarBelowTheVerifiersLimit) {
   bpf_prog_info info = {};
   uint32_t bytes = sizeof(info);
   ASSERT_EQ(bpf_obj_get_info_by_fd(client_->fd(), &info, &bytes), 0);

@@ -19,7 +19,7 @@ TEST(Duration, ReadsUnitsFromLargeToSmall) {
   EXPECT_EQ(parse_duration("90m"), milliseconds(5'400'000));
 }
 
-TEST(Duration, RefusesAnyOtherText) {
+TEST(Duration, RefusesOtherText) {
   for (const char* text :
        {"",     "s",    "30",    "-1s",  "+1s",  "1.5s",  " 1s",    "1s ",        "1 s",
         "1d",   "1S",   "30s5m", "1s1s", "1s30", "1ms1s", "10001h", "9999h60m1s", "99999999999999999999s",
@@ -28,18 +28,18 @@ TEST(Duration, RefusesAnyOtherText) {
   }
 }
 
-TEST(Duration, WritesWhatItReads) {
+TEST(Duration, TextRoundTrips) {
   for (const char* text : {"250ms", "30s", "5m", "2h4m", "1m30s", "1h2m3s4ms", "0s", "168h"}) {
     EXPECT_EQ(duration_text(*parse_duration(text)), text);
   }
 }
 
-TEST(InQuotes, EscapesControlCharactersAndCutsLongTexts) {
+TEST(InQuotes, EscapesAndCuts) {
   EXPECT_EQ(in_quotes("a\"b\\c\n\x1b[31m"), "\"a\\\"b\\c\\x0a\\x1b[31m\"");
   EXPECT_EQ(in_quotes(std::string(100, 'x')), "\"" + std::string(80, 'x') + "\"...");
 }
 
-TEST(ConfigDocument, ErrorsHaveTheLineOfTheirValue) {
+TEST(ConfigDocument, PlacesErrorsOfValuesOverSeveralLines) {
   const auto document = ConfigDocument::parse("a = [\n  1,\n  \"x\",\n]\n[t]\nb.c = true\n", "f.toml");
   ASSERT_TRUE(document);
   const auto elements = document->root().find("a")->elements("an array");
@@ -50,7 +50,7 @@ TEST(ConfigDocument, ErrorsHaveTheLineOfTheirValue) {
             (ConfigDocument::Errors{"f.toml:3: a[1]: is first", "f.toml:6: t.b.c: is last"}));
 }
 
-TEST(ConfigDocument, RefusesBytesThatAreNotText) {
+TEST(ConfigDocument, RefusesBinaryData) {
   for (const std::string& text :
        {std::string("a = \"\xff\xfe\""), std::string("\0\0\0", 3), std::string("\x7f")}) {
     const auto document = ConfigDocument::parse(text, "f.toml");
@@ -59,7 +59,7 @@ TEST(ConfigDocument, RefusesBytesThatAreNotText) {
   }
 }
 
-// Found by fuzz_config: toml++ quotes the input unchanged.
+// Found by fuzz_config: toml++ quotes the text of the file unescaped.
 TEST(ConfigDocument, ReportsASyntaxErrorInOneLine) {
   const auto document = ConfigDocument::parse("a = [1, f\n]", "f.toml");
   ASSERT_FALSE(document);
@@ -67,9 +67,9 @@ TEST(ConfigDocument, ReportsASyntaxErrorInOneLine) {
             "f.toml:1: TOML syntax: Error while parsing boolean: expected 'false', saw 'f\\x0a'");
 }
 
-// With these headers, toml++ 3.3 breaks a precondition of its own parser (pull request 301 of toml++ fixes
-// it). Debian's build of the library has no assertions and reports an error.
-TEST(ConfigDocument, RefusesHeadersThatBreakTheParsersPrecondition) {
+// With these texts, toml++ 3.3 violates one of its own preconditions (fixed upstream by its pull request 301).
+// The packaged library returns an error all the same.
+TEST(ConfigDocument, RefusesHeadersThatBreakTheParser) {
   for (const char* text : {"[[[1]]]", "[[[a]]]", "[[[]]", "[[=", "[[[service]]\n"}) {
     const auto document = ConfigDocument::parse(text, "f.toml");
     ASSERT_FALSE(document) << text;
@@ -77,7 +77,7 @@ TEST(ConfigDocument, RefusesHeadersThatBreakTheParsersPrecondition) {
   }
 }
 
-TEST(ConfigDocument, RefusesAFileWithoutEnd) {
+TEST(ConfigDocument, RefusesAnEndlessFile) {
   const auto document = ConfigDocument::read("/dev/zero");
   ASSERT_FALSE(document);
   EXPECT_EQ(document.error()[0], "/dev/zero: cannot be read: it is larger than 16 MiB, expected a TOML file");

@@ -18,13 +18,13 @@ TEST(Nearest, FindsMistypedWords) {
   EXPECT_EQ(nearest("vpi", kFields), "vip");
 }
 
-TEST(Nearest, FindsAWordByItsBeginning) {
+TEST(Nearest, FindsHalfTypedWords) {
   EXPECT_EQ(nearest("roll", kVerbs), "rollback");
   EXPECT_EQ(nearest("aff", kFields), "affinity");
   EXPECT_EQ(nearest("a", kFields), std::nullopt);
 }
 
-TEST(Nearest, SuggestsNothingForDifferentWords) {
+TEST(Nearest, FindsNothingFarAway) {
   EXPECT_EQ(nearest("xyzzy", kVerbs), std::nullopt);
   EXPECT_EQ(nearest("xyp", kFields), std::nullopt);  // 2 of 3 letters
   EXPECT_EQ(nearest("colour", kFields), std::nullopt);
@@ -40,7 +40,7 @@ TEST(Nearest, CountsEdits) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
 }
 
-TEST(Nearest, HintNamesTheWordOrTheAlternative) {
+TEST(Nearest, HintFallsBackToTheGivenText) {
   EXPECT_EQ(nearest_hint("filp", kVerbs, "teal help"), "did you mean \"flip\"?");
   EXPECT_EQ(nearest_hint("xyzzy", kVerbs, "teal help"), "teal help");
 }

@@ -9,7 +9,7 @@
 namespace teal {
 namespace {
 
-// The tests below name lines of this text.
+// The line numbers in the tests below refer to this text.
 constexpr char kBase[] = R"([dataplane]
 workers = 2
 cpus = [1, 3]
@@ -49,9 +49,9 @@ std::string errors_of(const std::string& text) {
 
 struct Mistake {
   const char* name;
-  const char* from;  // text in kBase
-  const char* to;    // its replacement
-  const char* says;  // the beginning of the only error, behind the path
+  const char* from;  // a part of kBase
+  const char* to;
+  const char* says;  // the start of the only error, after the path
 };
 
 class OptionsMistake : public testing::TestWithParam<Mistake> {};
@@ -89,7 +89,7 @@ constexpr Mistake kMistakes[] = {
      "10: port[0].name: \"Front 1\" is not a port name, expected "},
     {"LongPortName", "\"front\"", "\"a2345678901234567890123456789012\"", "10: port[0].name: "},
     {"DuplicatePortName", "\"back\"", "\"front\"",
-     "15: port[1].name: \"front\" is also the name of the port in line 10, expected a different one"},
+     "15: port[1].name: \"front\" is the name of the port of line 10 too, expected a different one"},
     {"PortWithoutDevice", "device = \"af_xdp:eth1\"\n", "\n", "9: port[0].device: is missing, expected "},
     {"DeviceOfWrongType", "\"af_xdp:eth1\"", "1", "11: port[0].device: is an integer, expected "},
     {"UnknownDevice", "af_xdp:eth1", "eth1", "11: port[0].device: \"eth1\" is not a device, expected "},
@@ -100,19 +100,17 @@ constexpr Mistake kMistakes[] = {
     {"BadVdev", "af_xdp:eth1", "vdev:crypto_null",
      "11: port[0].device: \"crypto_null\" is not a virtual network"},
     {"VdevWithSpace", "af_xdp:eth1", "vdev:net_tap0 --no-pci",
-     "11: port[0].device: \"net_tap0 --no-pci\" is not a virtual"},
+     "11: port[0].device: \"net_tap0 --no-pci\" is no"},
     {"BadPci", "0000:3b:00.0", "0000:3b:00.8",
      "16: port[1].device: \"0000:3b:00.8\" is not a device, expected "},
     {"ShortPci", "0000:3b:00.0", "3b:00.0", "16: port[1].device: \"3b:00.0\" is not a device, expected "},
     {"DuplicateInterface", "0000:3b:00.0", "af_packet:eth1",
-     "16: port[1].device: \"eth1\" is also the device of the port in line 11, expected a different one"},
+     "16: port[1].device: \"eth1\" is the device of the port of line 11 too, expected a different one"},
     {"PortWithoutSide", "side = \"client\"\n", "\n", "9: port[0].side: is missing, expected "},
     {"UnknownSide", "\"client\"", "\"left\"",
      "12: port[0].side: is \"left\", expected \"client\", \"backend\" or \"both\""},
-    {"NoClientSide", "\"client\"", "\"backend\"",
-     "9: port: no port is on the client side, expected at least one"},
-    {"NoBackendSide", "\"backend\"", "\"client\"",
-     "9: port: no port is on the backend side, expected at least one"},
+    {"NoClientSide", "\"client\"", "\"backend\"", "9: port: no port faces clients, expected at least one"},
+    {"NoBackendSide", "\"backend\"", "\"client\"", "9: port: no port faces backends, expected at least one"},
 };
 INSTANTIATE_TEST_SUITE_P(Options, OptionsMistake, testing::ValuesIn(kMistakes),
                          [](const auto& info) { return std::string(info.param.name); });
@@ -170,15 +168,16 @@ TEST(Options, RefuseTooManyPorts) {
     text += "[[port]]\nname = \"p" + number + "\"\ndevice = \"af_xdp:e" + number + "\"\nside = \"both\"\n";
   }
   EXPECT_EQ(errors_of(text),
-            "teal.toml:66: port[16]: is one port too many: there are 17, expected at most 16\n");
+            "teal.toml:66: port[16]: is one port too many: the file has 17, expected at most 16\n");
 }
 
-TEST(Options, TwoVdevsMustHaveDifferentNames) {
+TEST(Options, VdevsDifferByNameAlone) {
   std::string text = with(kBase, "af_xdp:eth1", "vdev:net_tap0,iface=a");
   EXPECT_EQ(errors_of(with(text, "0000:3b:00.0", "vdev:net_tap1,iface=a")), "");
-  EXPECT_EQ(errors_of(with(text, "0000:3b:00.0", "vdev:net_tap0,iface=b")),
-            "teal.toml:16: port[1].device: \"net_tap0,iface=b\" is also the device of the port in line 11, "
-            "expected a different one for each port\n");
+  EXPECT_EQ(
+      errors_of(with(text, "0000:3b:00.0", "vdev:net_tap0,iface=b")),
+      "teal.toml:16: port[1].device: \"net_tap0,iface=b\" is the device of the port of line 11 too, expected "
+      "another for each port\n");
 }
 
 TEST(Options, ListAllErrorsAtOnceByLine) {

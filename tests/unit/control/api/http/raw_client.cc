@@ -40,8 +40,8 @@ bool RawClient::send(std::string_view bytes) {
   return true;
 }
 
-bool RawClient::get(const std::string& target, const std::string& more_headers) {
-  return send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n");
+bool RawClient::get(const std::string& split, const std::string& more_headers) {
+  return send("GET " + split + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n");
 }
 
 void RawClient::done_sending() {

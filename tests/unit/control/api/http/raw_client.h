@@ -24,7 +24,7 @@ class RawClient {
   bool is_connected() const { return fd_ >= 0; }
   // False: the other end does not take it.
   bool send(std::string_view bytes);
-  bool get(const std::string& target, const std::string& more_headers = "");
+  bool get(const std::string& split, const std::string& more_headers = "");
   void done_sending();
   void close();
 

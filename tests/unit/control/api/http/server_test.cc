@@ -97,8 +97,8 @@ class ServerTest : public testing::Test {
     (void)client.send(request);
     return client.read_all();
   }
-  std::string get(const std::string& target) {
-    return ask("GET " + target + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+  std::string get(const std::string& split) {
+    return ask("GET " + split + " HTTP/1.1\r\nConnection: close\r\n\r\n");
   }
 
   TempDir dir;

@@ -56,9 +56,9 @@ TEST(RequestTarget, IsSplitAndDecoded) {
 }
 
 TEST(RequestTarget, RefusesBrokenOnes) {
-  for (const char* target : {"", "v1", "*", "/%", "/%4", "/%zz", "/a?b=%f"}) {
+  for (const char* split : {"", "v1", "*", "/%", "/%4", "/%zz", "/a?b=%f"}) {
     Request request;
-    EXPECT_FALSE(parse_request_target(target, request)) << target;
+    EXPECT_FALSE(parse_request_target(split, request)) << split;
   }
 }
 
