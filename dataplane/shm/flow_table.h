@@ -3,8 +3,8 @@
 // The flow table: every flow that any worker knows, in shared memory that outlives the workers.
 //
 // clang-format off
-//   partition  a run of buckets; each worker owns a run of partitions and is their only writer. Both buckets of
-//              a flow are in one partition.
+//   partition  a run of buckets; each worker owns a run of partitions and is their only writer. Both buckets
+//              of a flow are in one partition.
 //   bucket     24 slots: one cache line of tags (16 bits of the hash, 0 = empty), and behind it the entries,
 //              mostly in the same page.
 //   entry      32 bytes: client address 16, client port 2, backend id 2, birth generation 4, and one mutable

@@ -18,12 +18,22 @@ LICENSED = (*CODE, ".build")
 UNCHECKED = ("tests/fuzz/corpus/", "docs/screens/")
 LICENCE = "SPDX-License-Identifier: "
 LICENCE_LINES = 4
+RAW_STRING = re.compile(r'\bR"(\w*)\(.*?\)\1"', re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 CONFLICT = ("<" * 7 + " ", ">" * 7 + " ", "|" * 7 + " ")
 
 
 def is_code(path, first_line):
     return path.suffix in CODE or not path.suffix and first_line.startswith("#!")
+
+
+def data_lines(text):
+    """Numbers of the lines in C++ raw strings. They are data, such as SQL or JSON, and may be longer."""
+    found = set()
+    for literal in RAW_STRING.finditer(text):
+        first = text.count("\n", 0, literal.start()) + 1
+        found.update(range(first, first + literal[0].count("\n") + 1))
+    return found
 
 
 def check_line(path, number, line, code):
@@ -64,8 +74,9 @@ def check_file(path):
     # A script in a folder that others run has the permission; modules and sourced files have no "#!".
     if lines[0].startswith("#!") != os.access(path, os.X_OK):
         yield f'{path}:1: "#!" and the execute permission differ, expected both or neither'
+    data = data_lines(text) if path.suffix in (".cc", ".h") else ()
     for number, line in enumerate(lines, 1):
-        yield from check_line(path, number, line, code)
+        yield from check_line(path, number, line, code and number not in data)
         if path.suffix == ".md":
             yield from check_links(path, number, line)
 

@@ -209,6 +209,14 @@ def test_text():
             repo.remove(name)
 
 
+def test_text_takes_long_lines_of_data():
+    with repository() as repo:
+        repo.write("control/data.cc", f"// {LICENCE}", 'const char* sql = R"(', "x" * 120, ')";')
+        repo.expect_good("text")
+        repo.write("control/data.cc", f"// {LICENCE}", 'const char* sql = R"(', ')";', "// " + "x" * 120)
+        repo.expect_bad("text", "control/data.cc:4")
+
+
 def test_text_of_whole_files():
     with repository() as repo:
         repo.write("control/licence.cc", "int i;")
