@@ -53,17 +53,18 @@ EalArguments eal_arguments(const DataplaneOptions& options, const std::string& i
   auto& arguments = result.arguments;
   const bool pci = std::any_of(options.ports.begin(), options.ports.end(),
                                [](const PortOptions& port) { return port.kind == DeviceKind::kPci; });
-  // With PCI ports only the named ones are probed, when they are opened.
+  // With PCI ports, EAL probes no device here: open_port() probes the ports' devices.
   arguments.push_back(pci ? "--allow=0000:00:00.0" : "--no-pci");
   if (free_huge_page_bytes() >= bytes + kEalBytes) {
     arguments.push_back("--in-memory");
-    // net_vhost and virtio_user pass their memory on as files.
+    // net_vhost and virtio_user share their memory with the peer as files.
     if (std::any_of(options.ports.begin(), options.ports.end(),
                     [](const PortOptions& port) { return port.kind == DeviceKind::kVdev; }))
       arguments.push_back("--single-file-segments");
   } else {
     result.notice = fmt::format(
-        "{} MiB of huge pages are wanted and {} MiB are free: going on with small pages, which is slower",
+        "no huge pages for packets: {} MiB are needed, {} MiB are free; small pages are used, which is "
+        "slower",
         (bytes + kEalBytes) >> 20, free_huge_page_bytes() >> 20);
     arguments.insert(arguments.end(), {"--no-huge", "-m", std::to_string((bytes + 2 * kEalBytes) >> 20),
                                        "--file-prefix", instance});
@@ -83,8 +84,8 @@ tl::expected<void, std::string> start_eal(const EalArguments& arguments) {
   kept = arguments.arguments;
   for (std::string& argument : kept) argv.push_back(argument.data());
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
-    return tl::unexpected(
-        fmt::format("DPDK's EAL did not start ({}): {}", rte_strerror(rte_errno), fmt::join(kept, " ")));
+    return tl::unexpected(fmt::format("DPDK's EAL does not start: {}; arguments: {}", rte_strerror(rte_errno),
+                                      fmt::join(kept, " ")));
   return {};
 }
 
@@ -92,8 +93,8 @@ tl::expected<rte_mempool*, std::string> create_mbuf_pool(const MbufNeed& need) {
   rte_mempool* pool = rte_pktmbuf_pool_create("packets", need.mbufs, kMempoolCache, 0,
                                               RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   if (pool == nullptr)
-    return tl::unexpected(fmt::format("a pool of {} packets ({} MiB): {}", need.mbufs, need.bytes >> 20,
-                                      rte_strerror(rte_errno)));
+    return tl::unexpected(fmt::format("cannot create a pool of {} packets ({} MiB): {}", need.mbufs,
+                                      need.bytes >> 20, rte_strerror(rte_errno)));
   return pool;
 }
 

@@ -20,8 +20,8 @@ tl::expected<Handover, std::string> Handover::create(uint32_t workers) {
     rte_ring* ring =
         rte_ring_create(name.c_str(), kRingEntries, static_cast<int>(rte_socket_id()), RING_F_SC_DEQ);
     if (ring == nullptr)
-      return tl::unexpected(
-          fmt::format("ring {} of {} entries: {}", name, kRingEntries, rte_strerror(rte_errno)));
+      return tl::unexpected(fmt::format("cannot create ring {} of {} entries: {}", name, kRingEntries,
+                                        rte_strerror(rte_errno)));
     handover.rings_.emplace_back(ring);
   }
   return handover;

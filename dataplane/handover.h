@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packets that the NIC gave to another worker than the one that owns their flow. Each worker has one ring
-// that all others put into; the mbuf crosses it as it came in, and its owner looks at it anew. A full ring
-// drops, counted, and never waits.
+// One worker owns a flow, but the NIC may give the flow's packets to another worker. That worker hands them
+// over: each worker has one ring that all other workers put mbufs into. The owner classifies a packet again,
+// under its own generation. If a ring is full, the packet is dropped and counted: a worker never waits for
+// another one.
 #pragma once
 
 #include <memory>
@@ -24,11 +25,11 @@ class Handover {
 
   uint32_t workers() const { return static_cast<uint32_t>(rings_.size()); }
 
-  // Gives the undecided packets whose flow is another worker's to that one: their verdict is kHandOver, or
-  // where the ring is full a drop.
+  // Gives each undecided packet whose flow another worker owns to that worker. Its verdict becomes kHandOver,
+  // or a drop if the ring is full.
   void give_to_owners(Burst& burst, const FlowTable& table, uint32_t self);
 
-  // Fills the burst with packets that other workers gave.
+  // Fills the burst with packets that other workers gave to this one.
   void take(Burst& burst, uint32_t self);
 
  private:

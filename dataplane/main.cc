@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teal-dataplane: from a config file to running workers, and until a signal ends them. Small and without
-// policy: it never waits for teald.
+// teal-dataplane: reads the config, opens segment and ports, and runs the workers until a signal. It has no
+// policy and never waits for teald.
 #include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -26,9 +26,9 @@
 namespace teal {
 namespace {
 
-// A killed dataplane keeps its lock until the kernel has closed its AF_XDP sockets (seen: 250 ms for 16
-// queues).
-constexpr std::chrono::seconds kPatienceWithTheDead(2);
+// A killed dataplane keeps its lock until the kernel has closed its AF_XDP sockets. Measured: 250 ms for 16
+// queues.
+constexpr std::chrono::seconds kLockTimeout(2);
 
 enum ExitCode : int { kStopped = 0, kFailed = 1, kUsage = 2, kLockHeld = 3, kSegmentRefused = 4 };
 
@@ -46,15 +46,15 @@ int fail(ExitCode code, const std::string& message) {
   return code;
 }
 
-// Takes the steering program off every AF_XDP port of the config: from here on the kernel sees the services'
-// packets.
+// Detaches the steering program from every AF_XDP port of the config. From then on, the kernel gets the
+// packets of the services.
 int detach(const Arguments& arguments, const DataplaneOptions& options) {
   for (const PortOptions& port : options.ports) {
     if (port.kind != DeviceKind::kAfXdp) continue;
     const auto detached = detach_steering(port.device);
     if (!detached) return fail(kFailed, fmt::format("port {}: {}", port.name, detached.error()));
     spdlog::info("port {}: {}", port.name,
-                 *detached ? "steering program taken off" : "had no steering program");
+                 *detached ? "steering program detached" : "no steering program was attached");
   }
   if (const auto unpinned = unpin_steering(arguments.pin_dir()); !unpinned)
     return fail(kFailed, unpinned.error());
@@ -79,7 +79,7 @@ tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& 
 }
 
 uint32_t count_queues(const DataplaneOptions& options) {
-  uint32_t queues = options.workers;  // of the TAP
+  uint32_t queues = options.workers;  // of a TAP
   for (const PortOptions& port : options.ports)
     queues += port.kind == DeviceKind::kAfXdp ? receive_queues(port.device).value_or(1) : options.workers;
   return queues;
@@ -97,8 +97,8 @@ int run_worker(void* argument) {
   return 0;
 }
 
-// Until SIGTERM or SIGINT. systemd's watchdog, where it is on, is told twice in its time that all workers go
-// round: of one that stalls it hears no more, and has this process killed and started again.
+// Waits for SIGTERM or SIGINT. If systemd's watchdog is on, notifies it twice in its period as long as no
+// worker has stalled. Without notifications systemd kills this process and starts it again.
 int await_signal(const sigset_t& signals, Watchdog watchdog) {
   uint64_t patience_us = 0;
   if (sd_watchdog_enabled(0, &patience_us) <= 0) {
@@ -111,15 +111,16 @@ int await_signal(const sigset_t& signals, Watchdog watchdog) {
                       static_cast<long>(half_us % 1'000'000 * 1000)};
   for (;;) {
     if (const int signal = sigtimedwait(&signals, nullptr, &half); signal > 0) return signal;
-    if (errno != EAGAIN) continue;  // woken for nothing
+    if (errno != EAGAIN) continue;  // interrupted
     if (const auto stalled = watchdog.stalled())
-      spdlog::error("worker {} has not gone round its loop for {} ms", *stalled, half_us / 1000);
+      spdlog::error("worker {} has not finished an iteration for {} ms", *stalled, half_us / 1000);
     else
       sd_notify(0, "WATCHDOG=1");
   }
 }
 
-// Workers run until a signal. The ports stay open: closing AF_XDP ports would take the steering program off.
+// Runs the workers until a signal. The ports stay open: to close AF_XDP ports would detach the steering
+// program.
 void run_workers(WorkerContext& shared, const sigset_t& signals) {
   std::vector<Launch> launches;
   for (uint32_t i = 0; i < shared.handover.workers(); ++i) launches.push_back({&shared, i});
@@ -151,7 +152,7 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(arguments.run_dir, error);
   if (error) return fail(kFailed, fmt::format("run directory {}: {}", arguments.run_dir, error.message()));
-  const auto lock = ProcessLock::acquire(arguments.run_dir + "/dataplane.lock", kPatienceWithTheDead);
+  const auto lock = ProcessLock::acquire(arguments.run_dir + "/dataplane.lock", kLockTimeout);
   if (!lock) return fail(kLockHeld, lock.error());
 
   auto opened = Segment::open_or_create(
@@ -177,15 +178,15 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   if (!ports) return fail(kFailed, ports.error());
   const auto punt = Punt::create(*ports, options.workers, *pool);
   if (!punt) return fail(kFailed, punt.error());
-  // Not before: a port that DPDK owns has its interface from its TAP.
+  // Not earlier: a port that DPDK owns gets its interface from its TAP.
   for (const Port& port : *ports) fill_port_row(header.ports[port.id], port);
   auto handover = Handover::create(options.workers);
   if (!handover) return fail(kFailed, handover.error());
 
   header.worker_count.store(options.workers, std::memory_order_relaxed);
   header.dataplane_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
-  header.dataplane_epoch.fetch_add(
-      1, std::memory_order_release);  // pairs with teald's acquire load: the port rows are there
+  // Pairs with teald's acquire load: the port rows are written.
+  header.dataplane_epoch.fetch_add(1, std::memory_order_release);
   WorkerContext shared{.segment = segment,
                        .ports = *ports,
                        .handover = *handover,
@@ -200,14 +201,15 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
 int main_of(int argc, char** argv) {
   cxxopts::Options parser(
       "teal-dataplane",
-      "Teal's packet path: rewrites packets between clients and the blue and green backends of services.");
+      "Teal's packet path: translates packets between clients and the blue and green backends of services.");
   parser.add_options()  //
       ("config", "the config file", cxxopts::value<std::string>()->default_value("/etc/teal/teal.toml"),
        "FILE")  //
-      ("run-dir", "where the lock and the segment's link are; its last part names the instance",
-       cxxopts::value<std::string>()->default_value("/run/teal"), "DIR")             //
-      ("workers", "overrides [dataplane] workers", cxxopts::value<uint32_t>(), "N")  //
-      ("detach", "take the steering program off the ports and exit")                 //
+      ("run-dir",
+       "the directory of the lock and of the link to the segment; its last part names the instance",
+       cxxopts::value<std::string>()->default_value("/run/teal"), "DIR")                                  //
+      ("workers", "number of workers, in place of [dataplane] workers", cxxopts::value<uint32_t>(), "N")  //
+      ("detach", "detach the steering program from the ports and exit")                                   //
       ("log-level", "trace, debug, info, warning, error",
        cxxopts::value<std::string>()->default_value("info"), "LEVEL")  //
       ("version", "print the version and exit")                        //
@@ -218,7 +220,7 @@ int main_of(int argc, char** argv) {
   if (!given.unmatched().empty())
     return fail(kUsage, fmt::format("unexpected argument \"{}\"; see --help", given.unmatched().front()));
   const std::string level = given["log-level"].as<std::string>();
-  // from_str() takes what it does not know for "off".
+  // from_str() returns `off` for a word that it does not know.
   if (spdlog::level::from_str(level) == spdlog::level::off && level != "off")
     return fail(
         kUsage,
@@ -239,7 +241,7 @@ int main_of(int argc, char** argv) {
     if (options->workers < 1 || options->workers > kMaxWorkers ||
         (!options->cpus.empty() && options->cpus.size() < options->workers))
       return fail(kUsage,
-                  fmt::format("--workers {}: expected 1 to {}, and a CPU of [dataplane] cpus for each",
+                  fmt::format("--workers {}: expected 1 to {}, and a CPU in [dataplane] cpus for each",
                               options->workers, kMaxWorkers));
   }
   return arguments.detach ? detach(arguments, *options) : run(arguments, *options);

@@ -20,15 +20,16 @@
 namespace teal {
 namespace {
 
-constexpr uint16_t kDescriptors = 2048;  // what the AF_XDP driver's rings hold at most; others adjust it
+constexpr uint16_t kDescriptors = 2048;  // the AF_XDP driver's rings hold no more; other drivers adjust it
 
-// One PCI or vdev device, or one AF_XDP queue. `device` is as DPDK names it. Returns the ethdev.
+// Probes a vdev, which may be one AF_XDP queue. `device` is DPDK's name of the vdev. Returns the ethdev.
 tl::expected<uint16_t, std::string> probe_vdev(const std::string& device, const std::string& arguments) {
   if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0)
-    return tl::unexpected(fmt::format("driver refuses {},{}: {}", device, arguments, rte_strerror(-error)));
+    return tl::unexpected(
+        fmt::format("DPDK's driver refuses the device {},{}: {}", device, arguments, rte_strerror(-error)));
   uint16_t ethdev = 0;
   if (rte_eth_dev_get_port_by_name(device.c_str(), &ethdev) != 0)
-    return tl::unexpected(fmt::format("{} made no Ethernet device", device));
+    return tl::unexpected(fmt::format("DPDK's driver made no Ethernet device of {}", device));
   return ethdev;
 }
 
@@ -37,9 +38,11 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
   const auto queues = receive_queues(port.interface);
   if (!queues) return tl::unexpected(queues.error());
   if (*queues < workers)
-    return tl::unexpected(fmt::format(
-        "{} has {} queue(s) for {} workers, expected one each: `ethtool -L {} combined {}`, or fewer workers",
-        port.interface, *queues, workers, port.interface, workers));
+    return tl::unexpected(
+        fmt::format("{} has {} queue(s), expected one for each of {} workers: run `ethtool -L {} combined "
+                    "{}`, or set fewer "
+                    "workers",
+                    port.interface, *queues, workers, port.interface, workers));
   const auto steering = attach_steering(port.interface, options.side, pin_dir);
   if (!steering) return tl::unexpected(steering.error());
   spdlog::info("port {}: steering program {} {} on {}, {} mode", port.name, steering->program_id,
@@ -58,7 +61,7 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
   return {};
 }
 
-// One ethdev with a queue pair per worker.
+// Starts one ethdev with a queue pair for each worker.
 tl::expected<void, std::string> open_multi_queue(Port& port, uint16_t ethdev, uint32_t workers,
                                                  rte_mempool* pool) {
   if (auto started = start_ethdev(ethdev, static_cast<uint16_t>(workers), pool); !started) return started;
@@ -89,10 +92,10 @@ tl::expected<void, std::string> open_device(Port& port, const PortOptions& optio
     case DeviceKind::kPci: {
       uint16_t ethdev = 0;
       if (const int error = rte_eal_hotplug_add("pci", options.device.c_str(), ""); error != 0)
-        return tl::unexpected(fmt::format("PCI device {}: {} (is it bound to vfio-pci?)", options.device,
-                                          rte_strerror(-error)));
+        return tl::unexpected(fmt::format("PCI device {}: {} (it has to be bound to vfio-pci)",
+                                          options.device, rte_strerror(-error)));
       if (rte_eth_dev_get_port_by_name(options.device.c_str(), &ethdev) != 0)
-        return tl::unexpected(fmt::format("PCI device {} is no Ethernet device", options.device));
+        return tl::unexpected(fmt::format("PCI device {} is not an Ethernet device", options.device));
       return open_multi_queue(port, ethdev, workers, pool);
     }
   }
@@ -163,8 +166,8 @@ tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t i
   rte_ether_addr address;
   rte_eth_macaddr_get(port.queues.front().ethdev, &address);
   std::copy_n(address.addr_bytes, 6, port.mac.bytes);
-  // The kernel sees to it on interfaces that it keeps; a NIC of our own takes what is sent to it, and
-  // multicast (ND) for the TAP.
+  // The kernel sets the filters of interfaces that it keeps. A NIC that DPDK owns receives frames to its MAC;
+  // its TAP needs multicast (ND), too.
   if (port.ifindex == 0) rte_eth_allmulticast_enable(port.queues.front().ethdev);
   return port;
 }
@@ -185,8 +188,8 @@ tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader&
     if (row == header.ports + kMaxPorts) row = row_of("");
     if (row == header.ports + kMaxPorts)
       return tl::unexpected(fmt::format(
-          "port {}: the segment knows {} port names already, expected no more (renamed ports keep "
-          "their row: remove the segment to forget them)",
+          "port {}: the segment has room for {} port names, and all are taken (a renamed port keeps its old "
+          "row; remove the segment to free the rows)",
           port.name, kMaxPorts));
     std::memset(row->name, 0, sizeof(row->name));
     port.name.copy(row->name, sizeof(row->name) - 1);

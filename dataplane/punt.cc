@@ -16,17 +16,17 @@
 namespace teal {
 namespace {
 
-// A punted packet's source is not routed towards the TAP, so the strict filter would drop it. The kernel
-// takes the stricter of `all` and the interface's own value.
+// A punted packet's source address is not routed by way of the TAP, so strict reverse-path filtering would
+// drop the packet. The kernel uses the stricter of the value of `all` and the interface's own value.
 void turn_off_reverse_path_filter(const std::string& interface) {
   const std::string path = fmt::format("/proc/sys/net/ipv4/conf/{}/rp_filter", interface);
   if (!(std::ofstream(path) << "0\n").flush())
-    spdlog::warn("{}: cannot be set to 0: punted packets may be dropped", path);
+    spdlog::warn("cannot set {} to 0: the kernel may drop punted packets", path);
   int all = 0;
   std::ifstream("/proc/sys/net/ipv4/conf/all/rp_filter") >> all;
   if (all == 1)
     spdlog::warn(
-        "net.ipv4.conf.all.rp_filter is 1 (strict): the kernel drops punted packets; set it to 0 or 2");
+        "net.ipv4.conf.all.rp_filter is 1 (strict), so the kernel drops punted packets; set it to 0 or 2");
 }
 
 std::string interface_of(uint32_t tap_number) {
@@ -43,7 +43,7 @@ tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAd
   if (mac != nullptr) arguments += fmt::format(",mac={:02x}", fmt::join(mac->bytes, ":"));
   if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0)
     return tl::unexpected(
-        fmt::format("TAP port {}: {} (is /dev/net/tun there, and no other dataplane running?)", interface,
+        fmt::format("TAP port {}: {} (it needs /dev/net/tun, and no other dataplane may have it)", interface,
                     rte_strerror(-error)));
   Tap tap;
   rte_eth_dev_get_port_by_name(device.c_str(), &tap.ethdev);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way to the kernel for what belongs to no service: TAP ports.
+// Packets of no service are punted: they reach the kernel by a TAP interface. Which one depends on the driver
+// of the port that they came in by:
 //
-//   AF_XDP ports    share teal0. The kernel keeps their interfaces, so a punted packet only has to reach its
-//   stack: it gets teal0's MAC
-//                   as destination, and reverse-path filtering is off there. What the kernel sends goes by
-//                   its own interfaces.
-//   AF_PACKET ports have none: the kernel has a copy of each packet already.
-//   other ports     are the kernel's only through their TAP: it carries the NIC's MAC, frames pass unchanged
-//   both ways (relay()).
+//   AF_XDP     All these ports share teal0. The kernel keeps their interfaces and sends by them, so a punted
+//              packet only has to reach the kernel's stack. It gets teal0's MAC as destination, and
+//              reverse-path filtering is off on teal0.
+//   AF_PACKET  These ports need no TAP: the kernel has its own copy of each packet.
+//   others     DPDK owns the NIC, so each port has a TAP that stands for it in the kernel. The TAP has the
+//              NIC's MAC. Frames pass unchanged both ways: by send() to the kernel, by relay() from it.
 #pragma once
 
 #include <array>
@@ -30,37 +30,38 @@ class Punt {
     uint16_t ethdev = 0;
     MacAddress mac;
     bool shared = false;  // teal0 of the AF_XDP ports
-    PortQueue relay_to;   // where not shared
+    PortQueue relay_to;   // of a TAP that is not shared
   };
 
-  // By port id: an index into the TAPs, or one of these.
+  // For each port id an index into the TAPs, or one of the two values below.
   using TapOfPort = std::array<uint8_t, kMaxPorts>;
-  static constexpr uint8_t kNoTap = 0xff;    // a punt is dropped as punt_full
-  static constexpr uint8_t kOwnCopy = 0xfe;  // the kernel has a copy of each packet: a punt is a free
+  static constexpr uint8_t kNoTap = 0xff;    // punted packets are dropped as punt_full
+  static constexpr uint8_t kOwnCopy = 0xfe;  // the kernel has its own copy: punted packets are freed
   static constexpr TapOfPort no_taps() {
     TapOfPort none{};
     none.fill(kNoTap);
     return none;
   }
 
-  // Opens the TAPs that `ports` need. A port that the kernel knows by its TAP alone gets the TAP's interface
-  // as its own: routes and neighbours there are those of the port.
+  // Opens the TAPs that `ports` need. If DPDK owns a port, the TAP's interface becomes the port's interface:
+  // its routes and neighbours are the routes and neighbours of the port.
   static tl::expected<Punt, std::string> create(std::span<Port> ports, uint32_t workers, rte_mempool* pool);
 
-  // The TAPs are open and started, with a queue per worker.
+  // For TAPs that are open and started, with a queue for each worker.
   Punt(std::vector<Tap> taps, const TapOfPort& tap_of_port)
       : taps_(std::move(taps)), tap_of_port_(tap_of_port) {}
   // Without TAPs.
   Punt() = default;
 
-  // Takes the mbufs, which came in by `port_id`. Returns how many the kernel took; the others are freed.
+  // Sends mbufs that came in by `port_id` to the kernel, and owns them from here on. Returns how many the
+  // kernel took; the others are freed.
   uint32_t send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbufs) const;
 
   struct Relayed {
     uint32_t received = 0;
-    uint32_t sent = 0;  // the others were freed: the port took no more
+    uint32_t sent = 0;  // the others were freed: the port's queue was full
   };
-  // What the kernel sent out by the TAPs of DPDK-owned ports goes out of these. Called by worker 0 alone.
+  // Sends what the kernel sent by the TAPs of DPDK-owned ports out of these ports. Only worker 0 calls it.
   Relayed relay() const;
 
  private:

@@ -41,7 +41,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
         if (flow.backend >= kMaxBackends ||
             (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {
-          // `displaced` is counted below: the removal need not.
+          // The location need not be exact: `displaced` is counted again below.
           table.remove(index, {.first = bucket, .hash = 0});
           ++resumed.removed;
           return;

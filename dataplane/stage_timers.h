@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a worker's cycles go, stage by stage, and how long packets stay: from the return of the receive call
-// to that of the transmit call. For those who tune it: compiled in by -Dstage_timers=true, and told when the
-// worker stops (scripts/bench stages). Without that nothing is left of it. A look at the TSC costs about 20
-// cycles a stage and burst.
+// For tuning: the cycles that a worker spends in each stage, and the time that packets stay, from the return
+// of the receive call to the return of the transmit call. A build with -Dstage_timers=true has the timers and
+// logs them when a worker stops (scripts/bench stages). In other builds these functions are empty. A reading
+// of the TSC costs about 20 cycles for each stage and burst.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ enum class Stage : uint8_t {
 class StageTimers {
  public:
 #ifdef TEAL_STAGE_TIMERS
-  // What has passed since the last call was this stage's.
+  // Counts the time since the previous call as this stage's.
   void done(Stage stage) {
     const uint64_t now = rte_rdtsc();
     if (counts_ && now - before_ < kCoreWasTaken) cycles_[static_cast<size_t>(stage)] += now - before_;
@@ -37,7 +37,8 @@ class StageTimers {
     }
     before_ = now;
   }
-  // Of an iteration without packets nothing is counted, nor of one while the sweep looks at every flow.
+  // Call at the beginning of an iteration. Iterations without packets are not counted, and none are while the
+  // sweep looks at every flow.
   void begin(bool sweep_looks_at_all) {
     ignores_ = sweep_looks_at_all;
     counts_ = false;
@@ -61,13 +62,13 @@ class StageTimers {
 #ifdef TEAL_STAGE_TIMERS
   static constexpr uint64_t kCoreWasTaken = 200'000;  // no stage takes so long for a burst
 
-  // Eight rows for each power of 2: a row's stays differ by 12 % at the most.
+  // Eight rows for each power of 2: stays in the same row differ by 12 % at most.
   static constexpr uint32_t kRowBits = 3;
   static uint32_t row_of(uint64_t cycles) {
     const uint32_t shift = static_cast<uint32_t>(std::bit_width(cycles | (1u << kRowBits))) - 1 - kRowBits;
     return (shift << kRowBits) + static_cast<uint32_t>(cycles >> shift);
   }
-  static uint64_t end_of(uint32_t row) {  // the least that is more than any in the row
+  static uint64_t end_of(uint32_t row) {  // the first number of cycles past the row
     if (row < 2u << kRowBits) return row + 1;
     const uint32_t shift = (row >> kRowBits) - 1;
     return uint64_t{(row & ((1u << kRowBits) - 1)) + (1u << kRowBits) + 1} << shift;

@@ -9,15 +9,16 @@
 
 namespace teal {
 
-// Does every worker's loop go round? Its total_tsc grows with each round, also over its sleeps, which take a
-// millisecond at most.
+// Finds workers whose loop has stopped. A worker's total_tsc grows with each iteration. A sleep ends after a
+// millisecond at most, so a sleeping worker is not a stalled one.
 class Watchdog {
  public:
   Watchdog(const Segment& segment, uint32_t workers) : segment_(segment), workers_(workers) {
-    static_cast<void>(stalled());  // total_tsc goes on from the former process
+    static_cast<void>(stalled());  // total_tsc keeps the value of an earlier process
   }
 
-  // A worker that has not gone round since the last call. Calls are much further apart than a round takes.
+  // Returns a worker that has not finished an iteration since the previous call, if there is one. The caller
+  // waits much longer between calls than an iteration takes.
   std::optional<uint32_t> stalled() {
     std::optional<uint32_t> found;
     for (uint32_t worker = 0; worker < workers_; ++worker) {

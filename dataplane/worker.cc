@@ -33,7 +33,7 @@ void Worker::forward(const Rules& rules, uint32_t now_tick) {
   if (left != 0) translate(burst_, rules, macs_);
   timers_.done(Stage::k_translate);
 
-  // Transmit, punt, or drop and count.
+  // Transmit, punt or drop each packet, and count it.
   dispatch();
 }
 
@@ -62,9 +62,9 @@ uint32_t Worker::iterate(const Time& now) {
   return packets;
 }
 
-// Once per burst, so that a flip waits for one burst and not for those of all queues (a transmit kick alone
-// takes tens of us on veth). Before the first publication the word is 0 and names slots without a service:
-// all is punted.
+// Loads the publication word, once for each burst: then a flip waits for one burst and not for the bursts of
+// all queues. (A transmit kick alone takes tens of us on veth.) Before the first publication the word is 0
+// and names slots without a service, so every packet is punted.
 Rules Worker::load_rules() {
   const PublicationWord word = PublicationWord::unpack(publication_.load());
   return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.splits(word.split_slot),
@@ -91,7 +91,8 @@ void Worker::run() {
   timers_.tell(index_, shared_.segment.header().tsc_hz);
 }
 
-// Offline while asleep: a flip does not wait for a sleeper, who loads the new word before anything else.
+// A sleeping worker is offline: no flip waits for the worker, because it loads the new word before anything
+// else.
 void Worker::sleep(uint32_t microseconds) {
   publication_.offline();
   const timespec duration{0, static_cast<long>(microseconds) * 1000};
@@ -139,7 +140,7 @@ void Worker::dispatch() {
 void Worker::transmit(Transmit& out) {
   uint32_t sent =
       rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data(), static_cast<uint16_t>(out.count));
-  // A second try: the first may have made room by reclaiming what the NIC has sent.
+  // A second try: the first may have made room by freeing the mbufs that the NIC has sent.
   if (sent < out.count)
     sent += rte_eth_tx_burst(out.queue.ethdev, out.queue.queue, out.mbufs.data() + sent,
                              static_cast<uint16_t>(out.count - sent));
@@ -151,8 +152,8 @@ void Worker::transmit(Transmit& out) {
   out.count = 0;
 }
 
-// Ageing and resets. Also where a worker without packets adopts what is published. The probes of flows that
-// are reset leave by dispatch(), as all packets do.
+// Ends and resets flows. A worker without packets adopts publications here. Probes leave by dispatch(), as
+// all packets do.
 uint32_t Worker::sweep(const Time& now) {
   burst_.count = 0;
   sweeper_.sweep(load_rules(), now.tsc, now.tick);
@@ -181,7 +182,7 @@ void Worker::punt_packets() {
 
 namespace {
 
-// Queue q of a port is polled by worker q % workers.
+// Worker q % workers polls queue q of a port.
 std::vector<PortQueue> queues_of(std::span<const Port> ports, uint32_t worker, uint32_t workers) {
   std::vector<PortQueue> queues;
   for (const Port& port : ports) {

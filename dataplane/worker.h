@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One poll-mode worker. worker.cc is the map of a packet's way.
+// One poll-mode worker: a loop on an lcore of its own. Each iteration polls the worker's queues, treats the
+// packets that other workers handed over, and sweeps some buckets of its flows. Worker::forward() in
+// worker.cc is the map of a packet's way.
 #pragma once
 
 #include <array>
@@ -27,13 +29,13 @@ struct rte_mempool;
 
 namespace teal {
 
-// What all workers of a process share.
+// The workers of a process share this.
 struct WorkerContext {
   Segment& segment;
   std::span<const Port> ports;
   Handover& handover;
   const Punt& punt;
-  rte_mempool* pool;  // that of the ports; for frames of our own
+  rte_mempool* pool;  // of the ports' mbufs; for frames that Teal makes
   Idle idle = Idle::kAdaptive;
   std::atomic<bool> stop = false;
 };

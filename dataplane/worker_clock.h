@@ -7,7 +7,7 @@
 
 namespace teal {
 
-// The time of one iteration of a worker. All packets of an iteration have the same time.
+// The time of a worker's iteration: all packets of an iteration have the same time.
 struct Time {
   uint64_t tsc = 0;   // for what is paced in less than a tick: the sweep, the rate of resets
   uint32_t tick = 0;  // for the timeouts of flows

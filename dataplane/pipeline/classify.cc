@@ -11,18 +11,18 @@
 namespace teal {
 namespace {
 
-// What all packets of a burst are classified by.
+// The same for all packets of a burst.
 struct Context {
   const Rules& rules;
   std::span<const PortTraits> ports;
   const FlowTable& table;
 };
 
-// A packet's flow has a name: where it lies in the table. By words, as a copy of a fresh address as a whole
-// waits for the stores of its halves.
+// Writes the packet's role and flow key, and finds its location in the table. The client's address is copied
+// word by word: a 16-byte load would wait for the two 8-byte stores before it.
 //
-// A packet whose last hop is this one makes no flow and counts nowhere, and the kernel answers for it (ICMP
-// time exceeded; RFC 1812, 5.3.1).
+// A packet whose TTL ends here begins no flow and is not counted: the kernel answers it by an ICMP time
+// exceeded (RFC 1812, 5.3.1).
 [[gnu::always_inline]] inline Verdict classify_as(Packet& packet, const Context& context, Role role,
                                                   const IpAddress& client, Be16 client_port, uint16_t service,
                                                   uint8_t ttl) {
@@ -37,8 +37,8 @@ struct Context {
   return Verdict::undecided();
 }
 
-// An ICMP error is about a packet that went the other way, so its quoted addresses are read with the ends
-// exchanged: one set of tests then serves both.
+// An ICMP error is about a packet of the other direction, so its quoted addresses are read with the ends
+// exchanged. The same tests then serve both.
 template <bool kIcmp, typename Parsed>
 [[gnu::always_inline]] inline Verdict classify_flow(Packet& packet, const Context& context,
                                                     const Parsed& parsed, uint8_t protocol, uint8_t ttl) {
@@ -66,7 +66,7 @@ template <bool kIcmp, typename Parsed>
   return classify_flow<false>(packet, context, plain, plain.protocol(), plain.ttl());
 }
 
-// What parse_plain() does not take.
+// Packets that are not plain: IP options, extension headers, ICMP errors, fragments, broken ones.
 [[gnu::noinline]] Verdict classify_any(Packet& packet, const Context& context) {
   const ParsedPacket parsed = parse(packet.frame, rte_pktmbuf_data_len(packet.mbuf));
   packet.shape = parsed;
@@ -77,7 +77,8 @@ template <bool kIcmp, typename Parsed>
       return classify_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kOther:
       return Verdict::punt();
-    // On a steered port it is to a VIP's or from a backend's address; without ports it has no flow.
+    // On a steered port, a fragment is to a VIP's or from a backend's address. Without L4 ports it has no
+    // flow.
     case ParseResult::kFragment:
       return context.ports[packet.mbuf->port].steered ? Verdict::drop(DropReason::k_fragment)
                                                       : Verdict::punt();
@@ -89,7 +90,7 @@ template <bool kIcmp, typename Parsed>
   return Verdict::punt();
 }
 
-// A copy of name_plain() for each family, which knows what is constant there.
+// classify_plain() is compiled once for each family, so that the family's offsets are constants.
 [[gnu::always_inline]] inline Verdict classify_one(Packet& packet, const Context& context) {
   const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
   if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]

@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The stage that says what a packet is. It parses the packet and decides by one address and port whose it is:
+//
+//   destination is a VIP         of a client: role kToVip
+//   source is a backend          a reply: role kFromBackend. On ports of the backends' side alone.
+//   ICMP error about one of them roles kIcmpToVip, kIcmpFromBackend: the same test on the quoted packet
+//   anything else                punted: it belongs to the kernel
+//
+// The flow key is the same in both directions: the client's address and port, and the service.
 #pragma once
 
 #include <span>
@@ -7,9 +16,9 @@
 
 namespace teal {
 
-// Parses each packet, names its flow and works out where that lies in the flow table: frame, shape, role,
-// key, place and (for replies) backend. Or decides its verdict: what is no service's or has used up its TTL
-// goes to the kernel, what is broken is dropped. `ports` is indexed by the mbuf's port field (ethdev id).
+// Writes each packet's frame, shape, role, key, location in the flow table and, for replies, backend. Or
+// decides: packets of no service and packets with a TTL of 1 or less are punted, broken packets are dropped.
+// Begins the lookups of the burst. `ports` is indexed by the mbuf's port field (ethdev id).
 void classify(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const LookAhead& lookups);
 
 }  // namespace teal

@@ -24,7 +24,7 @@ inline uint64_t next_hop(const SegmentHeader& header, uint16_t backend) {
   return header.next_hops[backend].load(std::memory_order_relaxed);
 }
 
-// Sends a packet on by a hop: undecided, for translate(); or a drop if there is no hop.
+// Sets the hop that a packet leaves by. Returns undecided, for translate(), or a drop for Hop::kNone.
 inline Verdict leave_by(Packet& packet, uint64_t hop_word) {
   packet.hop = hop_word;
   return hop_word == Hop::kNone ? Verdict::drop(DropReason::k_no_next_hop) : Verdict::undecided();
@@ -37,7 +37,7 @@ inline bool client_is_on_link(const SegmentHeader& header, const IpAddress& clie
   return bits != 0 && same_prefix(client, rules.ruleset.backends[backend].socket.address, bits);
 }
 
-// The segment's table of last hops. All workers share the table; each has a small cache in front of it.
+// The segment's table of last hops. All workers share the table, and each worker has a small cache in front.
 class LastHops {
  public:
   explicit LastHops(SegmentHeader& header) : header_(header) { cached_words_.fill(Hop::kNone); }

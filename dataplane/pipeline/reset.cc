@@ -18,12 +18,13 @@ Resetter::Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segme
       pool_(pool),
       probes_(probes),
       pace_(segment.header().tsc_hz),
-      random_(rte_rdtsc()) {}
+      random_(rte_rdtsc()) {}  // a seed, not a time
 
 void Resetter::begin(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc,
                      uint32_t now_tick) {
   if (flow.state.flags & kFlowUdp) return end(index, flow, rules, Event::k_flows_cut);
-  // The backend never answered: there is no connection yet, and the client's next SYN begins anew.
+  // The backend has never answered: no connection exists yet, and the client's next SYN begins another
+  // flow.
   if (flow.state.phase == FlowPhase::kEmbryonic && (flow.state.flags & kFlowUnassured))
     return end(index, flow, rules, Event::k_flows_reset);
   if (pace_.take(now_tsc, rules.ruleset.reset_rate / workers_)) probe_ends(index, flow, rules, now_tick);
@@ -56,7 +57,7 @@ void Resetter::probe_ends(FlowIndex index, const Flow& flow, const Rules& rules,
     send_probe(client, backend.socket, next_hop(header_, flow.backend));
 }
 
-// Without a way to the end, or a free mbuf, it is as if the probe was lost.
+// Without a hop to the end, or without a free mbuf, no probe is sent: that is like a lost probe.
 void Resetter::send_probe(const Socket& source, const Socket& destination, uint64_t hop_word) {
   if (hop_word == Hop::kNone) return;
   rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_);

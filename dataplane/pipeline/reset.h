@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How Teal ends flows that an operator wants ended: those of a drained colour at its deadline, those of a
-// backend in maint. A flow keeps no sequence numbers, and a RST that does not carry the exact one is not
-// believed (RFC 5961, 3.2), so the ends are made to tell theirs:
+// How Teal ends flows at an operator's wish: flows of a drained colour at the deadline, and flows of a
+// backend in maint. A flow keeps no sequence numbers, and an end ignores a RST without the exact number (RFC
+// 5961, 3.2). So Teal makes the ends tell their numbers:
 //
-// clang-format off
-//   sweep     the flow becomes kResetting, and to each end goes a probe: an ACK with random numbers
-//   an end    answers what is outside of its window by an ACK (RFC 9293, 3.10.7.4) with the exact ones
-//   track     takes whatever an end sends and turns it into the RST to that end, which is then marked
-//   both      are marked: the flow is kReset, counted, and its entry answers latecomers until its timeout
-// clang-format on
+//   sweep         makes the flow kResetting and sends a probe to each end: an ACK with random numbers
+//   an end        answers a segment outside of its window by an ACK with exact numbers (RFC 9293, 3.10.7.4)
+//   reset_answer  turns any packet of an end into the RST to that end, and marks the end in the flow's state
+//   both marked   the flow is kReset and counted; its entry answers late packets until its timeout
 //
-// Worked example: a client's idle connection through 198.18.0.10:80 to 198.18.2.11:8080, 1 s of sweep:
+// Worked example: a client's idle connection through 198.18.0.10:80 to 198.18.2.11:8080.
 //
-// clang-format off
 //   0.00 s  VIP -> client  ACK seq 2718 ack 3141      client -> backend  ACK seq 1414 ack 1618
 //   0.01 s  client -> VIP  ACK seq 7001 ack 9001      is consumed: VIP -> client      RST seq 9001
 //           backend -> client  ACK seq 9001 ack 7001  is consumed: client -> backend  RST seq 7001
-// clang-format on
 //
-// A busy flow's packets carry numbers too, but what is on its way at that moment makes them old: each
-// further packet of an end is answered again, and as nothing passes any more, the last one's are exact.
+// The packets of a busy flow carry numbers, too, but segments that are under way make these numbers old. So
+// Teal answers each further packet of an end again. As nothing passes from one end to the other any more, the
+// numbers of the last packet are exact.
 //
-// Linux answers a socket's probes once in 500 ms (net.ipv4.tcp_invalid_ratelimit), so they are further apart.
-// An end that never answers has no socket any more, cannot be reached, or is behind a firewall that knows the
-// connection and drops what is outside of its window: after three tries the flow is forgotten, and what such
-// an end sends later meets a socket that knows nothing of it.
+// Linux answers the probes of a socket once in 500 ms (net.ipv4.tcp_invalid_ratelimit), so probes are further
+// apart. An end that never answers has closed its socket, cannot be reached, or is behind a firewall that
+// drops segments outside of the window. After three tries Teal removes the flow. A later packet of such an
+// end reaches a socket that does not know the connection, and that host resets it.
 //
-// A flow without an entry (its table was full) is not reset.
+// A flow without an entry (stateless.h) cannot be reset.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +43,7 @@ namespace teal {
 inline constexpr uint32_t kProbeTicks = 61;
 inline constexpr uint8_t kMaxProbes = 3;
 
-// Is this flow, which is live, to be reset under these rules?
+// Whether the rules ask for the reset of this live flow.
 inline bool is_to_be_reset(const Flow& flow, const Rules& rules) {
   const BackendRule& backend = rules.ruleset.backends[flow.backend];
   const Colour colour = flow.state.colour();
@@ -56,12 +53,12 @@ inline bool is_to_be_reset(const Flow& flow, const Rules& rules) {
          is_older(flow.birth_generation, split.reset_before);
 }
 
-// Paces: a bucket that holds a tenth of a second's worth, but at least one.
+// A token bucket: it holds the tokens of a tenth of a second, at least one.
 class Pace {
  public:
   explicit Pace(uint64_t tsc_hz) : tsc_hz_(tsc_hz) {}
 
-  // `now_tsc` never goes back.
+  // Takes a token. Returns false if there is none. `now_tsc` never goes back.
   bool take(uint64_t now_tsc, uint32_t per_second) {
     const uint64_t cost = tsc_hz_ / std::max(per_second, 1u);
     const uint64_t depth = std::max(tsc_hz_ / 10, cost);
@@ -76,21 +73,21 @@ class Pace {
   uint64_t paid_until_tsc_ = 0;
 };
 
-// The sweeper's part of it. One per worker.
+// Begins resets and carries them on; the sweep calls it. One per worker.
 class Resetter {
  public:
   static constexpr uint32_t kProbesOfAFlow = 2;
 
-  // `workers` share the rate. Probes are made of mbufs of `pool` and become undecided rows of `probes`, with
-  // a hop, whole but for their Ethernet addresses.
+  // All `workers` share the rate of the ruleset. A probe takes an mbuf of `pool` and becomes an undecided row
+  // of `probes`: it has a hop, and lacks only its Ethernet addresses.
   Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segment, WorkerBlock& block,
            uint32_t workers, rte_mempool* pool, Burst& probes);
 
-  // A live flow that is_to_be_reset(): ended at once where there is nobody to tell, else begun with, as far
-  // as the rate allows.
+  // Begins to reset a live flow that is_to_be_reset(), as far as the rate allows. A UDP flow ends at once,
+  // and so does a TCP flow whose backend has never answered: no end has a connection.
   void begin(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
 
-  // A flow that is kResetting: the next probes, or its end.
+  // Goes on with a flow that is kResetting: sends the next probes when they are due, or ends the flow.
   void go_on(FlowIndex index, const Flow& flow, const Rules& rules, uint32_t now_tick);
 
  private:

@@ -6,7 +6,8 @@
 //   from a backend   reply          may change the flow's state
 //   ICMP error       icmp_error     changes no state
 //
-// Two rooms serve the others: reset_answer if Teal resets the packet's flow, stateless if there is no entry.
+// Two rooms serve the others: reset_answer if Teal resets the packet's flow, stateless if the flow has no
+// entry.
 #pragma once
 
 #include "dataplane/pipeline/client_packet.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packets of flows that have no entry. When an entry cannot be made, because both its buckets are full or the
-// embryonic quota is used up, the client's packets are forwarded all the same, each by the choice for a new
-// flow (choose.h). That choice is a pure function of the flow key and the rules, so all packets of the flow
+// Packets of flows that have no entry. An entry cannot be made when both its buckets are full or when the
+// embryonic quota is used up. The client's packets are forwarded all the same, each by the choice for a new
+// flow (choose.h). The choice is a pure function of the flow key and the rules, so all packets of the flow
 // reach the same backend until a flip or a reload changes the rules.
 //
-// The packets that come back find no entry either. They are taken for a stateless flow's only where this
-// worker has lately failed to make an entry and where the choice names the backend that they are about.
+// The backend's packets find no entry either. Teal treats them as packets of a stateless flow only if this
+// worker has lately failed to make an entry and if the choice names their backend.
 #pragma once
 
 #include "dataplane/pipeline/burst.h"

@@ -8,10 +8,11 @@ namespace {
 
 constexpr uint32_t kNever = 1u << 30;  // ticks: 124 days, more than any timeout
 
-// When a flow, left as it is, has to be looked at again.
+// The tick at which the sweep has to look at a flow again if nobody changes it before.
 uint32_t due_tick(const Flow& flow, const Rules& rules, uint32_t now_tick) {
   if (flow.state.phase == FlowPhase::kResetting) return flow.state.tick + kProbeTicks;
-  if (is_to_be_reset(flow, rules)) return now_tick;  // it waits for the rate, or may live again
+  if (is_to_be_reset(flow, rules))
+    return now_tick;  // it waits for the rate, or is closing and may live again
   return flow.state.tick + timeout_ticks(rules.ruleset.timeouts, flow.state);
 }
 
@@ -22,13 +23,13 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   if (buckets == 0) return;
   const uint64_t pace = (now_tsc - swept_until_tsc_) / tsc_per_bucket_;
   if (pace == 0) return;
-  // Behind by more than is done at once: what is missed is made up for by nobody, the round takes longer.
+  // A late round is not caught up; it takes longer.
   if (pace > kMaxAtOnce) swept_until_tsc_ = now_tsc - kMaxAtOnce * tsc_per_bucket_;
   if (rules.generation != generation_) {
     generation_ = rules.generation;
     all_are_due_ = buckets;
   }
-  // What is left as the probes fill a burst is done in the next iteration.
+  // When probes fill the burst, the next iteration goes on.
   for (uint64_t i = std::min<uint64_t>(pace, kMaxAtOnce); i > 0 && probes_have_room(); --i) {
     swept_until_tsc_ += tsc_per_bucket_;
     const uint64_t bucket = hand_;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A clock hand goes round the worker's buckets at a steady pace, a few per iteration. It ends the flows whose
-// timeout is over, and begins and carries on with those that are to be reset (reset.h). A round takes 1 s,
-// and longer for a large table.
+// A clock hand goes round the worker's buckets at a steady pace, a few buckets per iteration. It ends the
+// flows whose timeout is over, and resets the flows that the rules ask to reset (reset.h). A round takes 1 s,
+// and longer for a table of more than 100,000 buckets.
 //
-// The entries of a bucket are looked at only when it is due: when by its flows' states one of them may have
-// to be ended or probed. Most flows are used again before that, so a round reads little more than a line a
-// bucket. Who changes a flow such that it may end earlier brings its bucket forward (track.cc). After a start
-// and after each publication one round looks at all: new rules may shorten a timeout or ask for resets.
+// The sweep looks into a bucket only when the bucket is due: at the tick at which one of its flows may have
+// to end or to be probed, as its state stands. Most flows are used again before that, so a round reads little
+// more than one line of each bucket. A change that may end a flow earlier brings its bucket forward
+// (WorkerFlows::change()). After a start and after each publication one round looks into all buckets: new
+// rules may shorten a timeout or ask for resets.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,7 @@ class Sweeper {
   static constexpr uint64_t kBucketsPerSecond = 100'000;  // at most
   static constexpr uint32_t kMaxAtOnce = 256;             // buckets an iteration
 
-  // What `resetter` has to send it puts into `probes`.
+  // `resetter` puts its probes into `probes`.
   Sweeper(WorkerFlows& flows, Resetter& resetter, const Burst& probes, WorkerBlock& block, uint64_t tsc_hz)
       : flows_(flows),
         resetter_(resetter),
@@ -34,7 +35,7 @@ class Sweeper {
         tsc_per_bucket_(tsc_hz / std::clamp<uint64_t>(flows.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
 
   void sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
-  // In the round after a start or a publication.
+  // Whether this is the round after a start or a publication.
   bool looks_at_all() const { return all_are_due_ > 0; }
 
  private:
@@ -52,7 +53,7 @@ class Sweeper {
   uint64_t tsc_per_bucket_;
   uint64_t swept_until_tsc_ = 0;
   uint64_t generation_ = ~uint64_t{0};
-  uint64_t all_are_due_ = 0;  // for so many buckets more, as the generation is new
+  uint64_t all_are_due_ = 0;  // so many further buckets: the generation is new
 };
 
 }  // namespace teal

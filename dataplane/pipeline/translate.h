@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The last stage before dispatch. The fast path has translated its packets; this stage translates the others.
 #pragma once
 
 #include <array>
@@ -9,8 +11,8 @@
 
 namespace teal {
 
-// The MAC that a port's frames come from, as load_mac() gives it, by the upper 16 bits of a Hop word. 0 where
-// no such port runs.
+// The source MAC of each port's frames, as MacAddress::word() gives it, by the upper 16 bits of a Hop word. 0
+// if no such port runs.
 struct PortMacs {
   std::array<uint64_t, kMaxPorts + 1> macs{};
 
@@ -22,11 +24,11 @@ struct PortMacs {
   }
 };
 
-// Rewrites each undecided packet for its next hop: addresses and ports, checksums, TTL, Ethernet addresses.
-// After it every packet has a verdict.
+// Rewrites each undecided packet for its hop: addresses and ports, checksums, TTL, Ethernet addresses. After
+// this stage every packet has a verdict.
 void translate(Burst& burst, const Rules& rules, const PortMacs& macs);
 
-// The same for frames of our own: they want the Ethernet addresses of their hop only.
+// For frames that Teal made itself: writes the Ethernet addresses of their hop alone.
 void address(Burst& burst, const PortMacs& macs);
 
 }  // namespace teal

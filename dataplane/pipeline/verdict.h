@@ -7,9 +7,9 @@
 
 namespace teal {
 
-// What becomes of a packet. Each packet gets exactly one; who owns the mbuf follows from it: worker.cc's
-// dispatch() gives it to a transmit queue, the kernel, another worker's ring, or frees it and counts the
-// reason.
+// A verdict says what becomes of a packet. Each packet gets exactly one verdict, and the owner of its mbuf
+// follows from it. Worker::dispatch() gives the mbuf to a transmit queue or to the kernel, or frees it and
+// counts the reason; the mbuf of a packet that was handed over is already in another worker's ring.
 class [[nodiscard]] Verdict {
  public:
   enum class Kind : uint8_t { kUndecided, kForward, kPunt, kHandOver, kDrop };

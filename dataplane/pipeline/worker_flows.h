@@ -48,7 +48,7 @@ class WorkerFlows {
 
   // Changes a flow's state from `before`, which is its present state.
   void change(FlowIndex flow, const FlowState& before, const FlowState& after, const Rules& rules) {
-    // By one comparison of the whole word. No change leaves the line clean.
+    // One comparison of the whole word. Without a change the line stays clean.
     if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;
     table_.set_state(flow, after);
     table_.bring_forward(flow, end_tick(after, rules));  // it may end earlier than the sweep knows

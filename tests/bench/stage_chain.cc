@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The stages of a worker (worker.cc: forward()) on bursts of 64, without EAL, ports or another core, and what
-// each of them takes: to see where cycles go, and what a change of one stage brings.
+// Measures the stages of a worker (worker.cc: forward()) on bursts of 64, without EAL, ports or another core:
+// where the cycles go, and what a change of one stage brings.
 //
 //   stage_chain --flows 65536                       cycles a packet of each stage, by TSC
 //   valgrind --tool=callgrind --toggle-collect='*measured_burst*' stage_chain --flows 1000 --bursts 200 ...
 //                                                   instructions, which repeat to the last digit
 //
-// The median over all bursts is told, so that a burst in which the core was taken away does not count. A
-// packet's bytes are copied into one of a few buffers before classify() sees it, as net_pcap does: `source`
-// is that copy, and no part of the sum. Flows are established, the packets are the clients', in an order that
-// helps no prefetcher.
+// It prints the median over all bursts, so a burst in which the core was taken away does not count. A
+// packet's bytes are copied into one of a few buffers before classify() sees them, as net_pcap does: `source`
+// is that copy and not part of the sum. By default, all packets are of established flows and from clients.
+// Client addresses are permuted, so that no prefetcher helps.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -35,9 +35,9 @@ namespace teal {
 namespace {
 
 constexpr uint16_t kServices = 16;
-constexpr uint32_t kBuffers = 256;  // as many mbufs as a mempool's cache hands out in turn
+constexpr uint32_t kBuffers = 256;  // as many mbufs as the cache of a mempool gives out in turn
 constexpr uint32_t kDataRoom = RTE_MBUF_DEFAULT_BUF_SIZE;
-constexpr uint32_t kFrameBytes = 64;  // at most, in the source
+constexpr uint32_t kFrameBytes = 64;  // of a frame in the source, at most
 constexpr uint32_t kNow = 1000;       // tick
 
 enum Stage : uint32_t { kSource, kClassify, kTrack, kTranslate, kStages };

@@ -5,10 +5,13 @@
 //   auto syn = PacketBuilder().ipv4("198.18.1.101", "198.18.0.10").tcp(40000, 80, kTcpSyn).build();
 //   auto error = PacketBuilder().ipv4("198.18.1.1", "198.18.0.10").icmp_unreachable(reply, 28).build();
 //
-// Lengths, protocol numbers and checksums are filled in by build(), by full computation. To break a packet:
-//   poke(layer, offset, bytes)   overwrites bytes of a header before the checksums are computed: they are
-//   right, the field is not wrong_checksum(layer, error) xors `error` into the finished checksum
-// and anything else is done to the bytes that build() gives.
+// build() fills in lengths, protocol numbers and checksums, each by full computation. To break a packet:
+//
+//   poke(layer, offset, bytes)    overwrites bytes of a header before the checksums are computed: the field
+//                                 is wrong, the checksums are right
+//   wrong_checksum(layer, error)  xors `error` into the finished checksum
+//
+// A test makes any other change in the bytes that build() returns.
 #pragma once
 
 #include <cstdint>
@@ -33,19 +36,20 @@ enum class Layer : uint8_t { kEthernet, kIp, kTransport };
 
 class PacketBuilder {
  public:
-  // Without it: from kClientMac to kEdgeMac.
+  // The default is from kClientMac to kEdgeMac.
   PacketBuilder& eth(const MacAddress& destination, const MacAddress& source);
-  PacketBuilder& ether_type(
-      uint16_t type);  // whatever follows; without it that of the IP version, or 0x88b5 (experiments)
+  // The default is the type of the IP version, or 0x88b5 (experiments) without IP.
+  PacketBuilder& ether_type(uint16_t type);
   PacketBuilder& vlan(uint16_t id);
 
-  // Addresses as text ("198.18.0.10", "fd18::10") or parsed. A text that is no address ends the test program.
+  // Addresses as text ("198.18.0.10", "fd18::10") or parsed. A text that is not an address ends the test
+  // program.
   PacketBuilder& ipv4(std::string_view source, std::string_view destination);
   PacketBuilder& ipv6(std::string_view source, std::string_view destination);
   PacketBuilder& ip(const IpAddress& source,
-                    const IpAddress& destination);  // the version is that of `source`
+                    const IpAddress& destination);  // the version follows from `source`
   PacketBuilder& ttl(uint8_t hops);
-  PacketBuilder& protocol(uint8_t number);  // in place of the one that follows from the transport
+  PacketBuilder& protocol(uint8_t number);  // in place of the number that follows from the transport
   PacketBuilder& ipv4_options(std::vector<uint8_t> options);  // padded with 0 to 4 bytes
   PacketBuilder& fragment(uint16_t offset_bytes, bool more,
                           uint32_t id = 1);                               // IPv6: adds a fragment header here
@@ -61,8 +65,8 @@ class PacketBuilder {
   PacketBuilder& udp(uint16_t source_port, uint16_t destination_port);
   PacketBuilder& no_udp_checksum();
   PacketBuilder& icmp(uint8_t type, uint8_t code, uint32_t rest = 0);  // ICMP or ICMPv6 as the version is
-  // An ICMP error that quotes the IP packet in `frame` (Ethernet, perhaps padded), at most `quoted_bytes` of
-  // it.
+  // An ICMP error that quotes at most `quoted_bytes` of the IP packet in `frame`. The frame has an Ethernet
+  // header and may be padded.
   PacketBuilder& icmp_error(uint8_t type, uint8_t code, std::span<const uint8_t> frame,
                             size_t quoted_bytes = 1280);
   PacketBuilder& icmp_unreachable(std::span<const uint8_t> frame,

@@ -5,8 +5,8 @@
 
 namespace teal::test {
 
-// Does parse_plain_ipv4() or _ipv6() say the same of a frame as parse() did? Each takes all that it is for,
-// and nothing else.
+// Whether parse_plain_ipv4() or parse_plain_ipv6() gives the same result for a frame as parse(). Each must
+// accept every plain packet of its family and no other packet.
 inline bool plain_agrees(const uint8_t* frame, uint32_t bytes, const ParsedPacket& parsed) {
   const auto fills_its_packet = [&] {
     return plain::load_be16(frame + parsed.l4_offset + 4) == plain::kUdpBytes + parsed.payload_bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several workers, and workers that come and go: the flow's owner decides, whatever queue a packet came by.
+// Several workers, and other numbers of workers after a restart: the owner of a flow treats its packets,
+// whatever queue they came by.
 #include <set>
 
 #include "dataplane/resume.h"
@@ -46,7 +47,7 @@ TEST_P(HandoverTest, PacketOfAnotherWorkersQueueReachesTheOwner) {
   EXPECT_EQ(flows(), workers);
 }
 
-TEST_P(HandoverTest, AFlowWhosePacketsArriveOnAllQueuesIsMadeOnce) {
+TEST_P(HandoverTest, FlowWhosePacketsArriveOnAllQueuesBeginsOnce) {
   start({.workers = GetParam()});
   for (uint32_t i = 0; i < 60; ++i) {
     for (uint16_t queue = 0; queue < kMaxTestWorkers; ++queue)
@@ -61,13 +62,13 @@ TEST_P(HandoverTest, AFlowWhosePacketsArriveOnAllQueuesIsMadeOnce) {
   EXPECT_EQ(count(Event::k_tx), 60u * kMaxTestWorkers);
 }
 
-TEST_P(HandoverTest, WhatHasNoFlowStaysWithTheWorkerThatGotIt) {
+TEST_P(HandoverTest, PacketOfNoServiceIsPuntedByTheWorkerThatReceivedIt) {
   start({.workers = GetParam()});
   EXPECT_TRUE(punts_unchanged(kFront, PacketBuilder().ether_type(0x0806).payload_bytes(46).build()));
   EXPECT_EQ(count(Event::k_handed_over), 0u);
 }
 
-TEST_P(HandoverTest, TheOwnerGoesByItsOwnGeneration) {
+TEST_P(HandoverTest, OwnerClassifiesUnderItsOwnGeneration) {
   const uint32_t workers = GetParam();
   start({.workers = workers});
   const Client who = client_of(1, workers);
@@ -126,7 +127,7 @@ TEST_F(Promise11, RepliesFindTheirLastHopAfterARestart) {
   EXPECT_EQ(reply.destination_mac(), kClientMac);
 }
 
-TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
+TEST_F(Promise11, LedgerThatAKillLeftWrongIsCountedAgain) {
   start({.workers = 2});
   for (uint32_t i = 0; i < 50; ++i) open_flow(client(kWeb, i));
   stop_workers();
@@ -149,7 +150,7 @@ TEST_F(Promise11, ALedgerThatAKillLeftWrongIsCountedAnew) {
   EXPECT_EQ(flows(), 49u);
 }
 
-TEST_F(Promise11, ADisplacedCountThatAKillLeftTooHighIsCountedAnew) {
+TEST_F(Promise11, DisplacedCountThatAKillLeftTooHighIsCountedAgain) {
   start({.flow_capacity = 100, .partitions = 1});
   for (uint32_t i = 0; i < 100; ++i) open_flow(client(kWeb, i));
   stop_workers();

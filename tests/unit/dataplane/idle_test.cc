@@ -32,7 +32,7 @@ TEST(IdleGovernor, SleepsGrowUpToTheLongest) {
   EXPECT_EQ(last, IdleGovernor::kLongestSleepUs);
 }
 
-TEST(IdleGovernor, OnePacketAndItSpinsAgain) {
+TEST(IdleGovernor, SpinsAgainAfterOnePacket) {
   IdleGovernor idle(Idle::kAdaptive);
   for (uint32_t poll = 0; poll < kAwake + 50; ++poll) idle.next_sleep_us();
   idle.had_work();

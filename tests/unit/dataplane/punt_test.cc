@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way to the kernel, with rings in the place of TAPs. The picture:
+// Punted packets on their way to the kernel. Rings play the TAPs:
 //
 //   front   AF_XDP: shares kTap0      back   owned by DPDK: its own kTap1      side   AF_PACKET: no TAP
 #include <rte_mbuf.h>
@@ -26,7 +26,7 @@ class PuntTest : public WorkerTest {
                 tap_of_port);
     start(options);
   }
-  // What the kernel sends out by a TAP.
+  // The kernel sends a frame by a TAP.
   void kernel_sends(Wire tap, const Frame& frame) {
     ASSERT_TRUE(RingPorts::get().put(tap, 0, make_mbuf(tap, frame)));
   }
@@ -70,7 +70,7 @@ TEST_F(PuntToTap, FrameOfAnOwnedPortIsUnchanged) {
   EXPECT_EQ(count(Event::k_punted), 3u);
 }
 
-TEST_F(PuntToTap, FrameOfAPortOfWhichTheKernelHasACopyIsFreed) {
+TEST_F(PuntToTap, FrameOfAPortWhoseFramesTheKernelHasIsFreed) {
   start_with_taps();
   EXPECT_EQ(pass(kSide, ssh()).port, kNowhere);
   EXPECT_TRUE(collect_from(kTap0).empty());
@@ -102,7 +102,7 @@ TEST_F(PuntToTap, FullTapDropsAndCounts) {
   EXPECT_EQ(collect_from(kTap0).size(), RingPorts::kRingEntries - 1);
 }
 
-TEST_F(PuntToTap, PuntsAmongAFlowsPacketsInOneBurstGoTheirOwnWay) {
+TEST_F(PuntToTap, PuntedPacketsAmongAFlowsPacketsInOneBurstReachTheKernel) {
   start_with_taps();
   for (uint16_t i = 0; i < 10; ++i) {
     inject(kFront, from_client(client(kWeb), i == 0 ? kSyn : kAck));
@@ -127,10 +127,10 @@ TEST_F(Relay, WhatTheKernelSentLeavesByThePortUnchanged) {
     EXPECT_EQ(sent[0].port, kBack);
     EXPECT_EQ(sent[0].frame, frame);
   }
-  EXPECT_EQ(flows(), 0u) << "the kernel's own packets are no client's";
+  EXPECT_EQ(flows(), 0u) << "the kernel's own packets begin no flow";
 }
 
-TEST_F(Relay, IsWorker0sAlone) {
+TEST_F(Relay, IsDoneByWorker0Alone) {
   start_with_taps({.workers = 2});
   kernel_sends(kTap1, arp());
   EXPECT_EQ(iterate(1), 0u);
@@ -139,7 +139,7 @@ TEST_F(Relay, IsWorker0sAlone) {
   EXPECT_EQ(collect().size(), 1u);
 }
 
-// The kernel has these ports' interfaces, and sends by them.
+// The kernel keeps the interfaces of these ports and sends by them, so Teal does not relay.
 TEST_F(Relay, LeavesTheSharedTapAlone) {
   start_with_taps();
   kernel_sends(kTap0, arp());

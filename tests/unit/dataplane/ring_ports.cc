@@ -25,7 +25,7 @@ namespace {
   std::exit(1);
 }
 
-// All CPUs that this process may use: without it, EAL would pin the test to the first.
+// All CPUs that this process may use. Without this argument EAL would pin the test to the first CPU.
 std::string allowed_cpus() {
   cpu_set_t set;
   sched_getaffinity(0, sizeof(set), &set);
@@ -48,7 +48,7 @@ void start_eal() {
   for (size_t i = 0; i < kept.size(); ++i) argv[i] = kept[i].data();
   if (rte_eal_init(static_cast<int>(kept.size()), argv.data()) < 0) give_up("rte_eal_init");
   std::error_code error;
-  std::filesystem::remove_all(rte_eal_get_runtime_dir(), error);  // EAL makes it even without shared files
+  std::filesystem::remove_all(rte_eal_get_runtime_dir(), error);  // EAL makes the directory in any case
 }
 
 rte_ring* make_ring(uint16_t wire, uint16_t queue, const char* way) {

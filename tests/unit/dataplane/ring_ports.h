@@ -12,8 +12,9 @@ struct rte_ring;
 
 namespace teal::test {
 
-// The EAL without huge pages, PCI or files, one pool of mbufs, and ethdevs made of rings: started once per
-// process, as an EAL cannot be started twice. A test gets them empty and leaves them empty.
+// An EAL without huge pages, PCI or files; one pool of mbufs; and ethdevs that are made of rings. All are
+// started once per process, because an EAL cannot be started twice. A test finds the rings empty and leaves
+// them empty.
 class RingPorts {
  public:
   static constexpr uint16_t kQueues = 4;
@@ -24,12 +25,12 @@ class RingPorts {
 
   uint16_t ethdev(uint16_t wire) const { return ports_[wire].ethdev; }
   rte_mempool* pool() const { return pool_; }
-  // As the wire does: a frame arrives on a queue.
+  // Plays the wire: a frame arrives on a queue.
   bool put(uint16_t wire, uint16_t queue, rte_mbuf* mbuf);
-  // The next frame that left by any queue, or null.
+  // Returns the next frame that left by any queue, or null.
   rte_mbuf* take(uint16_t wire);
   uint32_t waiting(uint16_t wire, uint16_t queue) const;  // to be taken
-  // The next frame that was put and not received.
+  // Returns the next frame that was put and not yet received, or null.
   rte_mbuf* take_back(uint16_t wire, uint16_t queue);
   bool pool_is_whole() const;
 

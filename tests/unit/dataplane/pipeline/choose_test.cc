@@ -65,7 +65,7 @@ TEST_F(Choice, AffinityFlowSpreadsAClientsFlows) {
   EXPECT_EQ(used.size(), 2u);
 }
 
-TEST_F(Choice, IsTheSameInAnotherSegmentOfTheSameSeed) {
+TEST_F(Choice, IsAPureFunctionOfSeedAndFlowKey) {
   start();
   for (uint32_t i = 0; i < 50; ++i) {
     const uint16_t chosen = chosen_backend(client(kWeb, i), Colour::kBlue);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What classify() makes of one packet: its role, flow key and verdict. Services and backends are those of the
-// worker fixture; the workers are stopped, and the test calls the stage alone.
+// classify() gives one packet its role, flow key and verdict. The worker fixture gives the services and
+// backends; the workers are stopped, and the test calls the stage alone.
 #include "dataplane/pipeline/classify.h"
 
 #include <rte_mbuf.h>
@@ -17,11 +17,11 @@ constexpr uint8_t kBothSides = kClientSide | kBackendSide;
 
 struct Classified {
   Verdict verdict;
-  // Of a packet that has a flow key; also if it is punted because of its TTL.
+  // The fields below are set if the packet has a flow key, even if it is punted because of its TTL.
   Role role = Role::kToVip;
   uint16_t service = kNoId;
   std::string client;
-  uint16_t backend = kNoId;  // of the backend's side
+  uint16_t backend = kNoId;  // of a packet from the backends' side
 };
 
 struct ClassifyCase {
@@ -86,7 +86,7 @@ std::vector<ClassifyCase> to_a_vip() {
       {"PaddedToTheLeastFrame", web().pad_to(60).build(), kWebClient},
       {"VipOnTheBackendsSide", web().build(), kWebClient, kBackendSide},
       {"VipOnASteeredPort", web().build(), kWebClient, kClientSide, true},
-      {"WrongChecksumIsTheReceiversBusiness", web().wrong_checksum(Layer::kTransport).build(), kWebClient},
+      {"WrongChecksum", web().wrong_checksum(Layer::kTransport).build(), kWebClient},
       {"Ttl2", web().ttl(2).build(), kWebClient},
       {"Ttl1", web().ttl(1).build(), punted(kWebClient)},
       {"Ttl0", web().ttl(0).build(), punted(kWebClient)},

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The short way of packets (express.h) against the long one: random bursts of all services go both ways from
-// the same state, with flips, resets, cuts and next hops that come and go in between. Both must leave the
-// same frames, verdicts, flows and counters.
+// The fast path against the slow path: random bursts of all services take both from the same state. Flips,
+// resets, cuts and changes of next hops come in between. Both paths must leave the same frames, verdicts,
+// flows and counters.
 //
-// The long way alone: no packet goes by express where the ports' MACs are not known.
+// How the test forces the slow path: no packet takes the fast path while the MACs of the ports are not known.
 #include <cstring>
 #include <random>
 
@@ -30,7 +30,7 @@ struct Outcome {
   }
 };
 
-// The stage, and what it works on, as a worker has them.
+// Stage track with the objects that a worker gives it.
 struct TrackStage {
   TrackStage(Segment& segment, WorkerBlock& block)
       : flows(segment, block, 0, 1),
@@ -41,7 +41,7 @@ struct TrackStage {
   Tracker tracker;
 };
 
-class ExpressTwin : public WorkerTest {
+class FastPathTwin : public WorkerTest {
  protected:
   static constexpr uint32_t kTuples = 60;
 
@@ -72,7 +72,7 @@ class ExpressTwin : public WorkerTest {
     const auto flow = flow_of(who);
     if (!flow || below(2) != 0)
       return {below(20) == 0 ? kSide : kFront, from_client(who, flow ? flags : uint8_t{kSyn}, payload)};
-    uint16_t backend = flow->backend;  // or now and then another one of the service
+    uint16_t backend = flow->backend;  // now and then another backend of the service
     if (below(20) == 0) {
       do backend = random_backend();
       while (ruleset_input.backends[backend].service != who.service);
@@ -102,18 +102,18 @@ class ExpressTwin : public WorkerTest {
     publish();
   }
 
-  std::vector<Outcome> go(int way, const std::vector<std::pair<Wire, Frame>>& packets) {
+  std::vector<Outcome> pass_by(int path, const std::vector<std::pair<Wire, Frame>>& packets) {
     auto burst = std::make_unique<Burst>();
     burst->count = static_cast<uint32_t>(packets.size());
     for (uint32_t i = 0; i < burst->count; ++i)
       burst->mbufs[i] = make_mbuf(packets[i].first, packets[i].second);
-    TrackStage& stage = *stages_[static_cast<size_t>(way)];
+    TrackStage& stage = *stages_[static_cast<size_t>(path)];
     const LookAhead lookups(*burst, stage.flows.table());
     classify(*burst, rules(), traits_, lookups);
-    stage.tracker.track(*burst, rules(), traits_, way == kShort ? macs_ : PortMacs{}, lookups, now_tick_);
-    if (way == kShort) {
+    stage.tracker.track(*burst, rules(), traits_, path == kFast ? macs_ : PortMacs{}, lookups, now_tick_);
+    if (path == kFast) {
       for (const Packet& packet : burst->all())
-        went_by_express_ += packet.verdict.kind() == Verdict::Kind::kForward;
+        took_fast_path_ += packet.verdict.kind() == Verdict::Kind::kForward;
     }
     translate(*burst, rules(), macs_);
     std::vector<Outcome> outcomes;
@@ -126,7 +126,7 @@ class ExpressTwin : public WorkerTest {
     return outcomes;
   }
 
-  // What a burst may change: the worker's counters, and the flow table.
+  // All that a burst may change: the worker's counters and the flow table.
   std::string state() {
     const auto* base = reinterpret_cast<const char*>(&header());
     return std::string(reinterpret_cast<const char*>(&block()), sizeof(WorkerBlock)) +
@@ -139,12 +139,12 @@ class ExpressTwin : public WorkerTest {
                 header().geometry.bytes());
   }
 
-  static constexpr int kShort = 0, kLong = 1;
+  static constexpr int kFast = 0, kSlow = 1;
   WorkerBlock& block() { return segment().worker(0); }
 
   std::mt19937 random_{20261128};
   uint32_t now_tick_ = 1000;
-  uint64_t went_by_express_ = 0;
+  uint64_t took_fast_path_ = 0;
 
  private:
   std::array<PortTraits, 64> traits_;
@@ -152,7 +152,7 @@ class ExpressTwin : public WorkerTest {
   std::unique_ptr<TrackStage> stages_[2];
 };
 
-TEST_F(ExpressTwin, ComesToTheSameAsTheLongWay) {
+TEST_F(FastPathTwin, LeavesWhatTheSlowPathLeaves) {
   begin();
   uint64_t sent = 0;
   for (int round = 0; round < 5000; ++round) {
@@ -161,15 +161,15 @@ TEST_F(ExpressTwin, ComesToTheSameAsTheLongWay) {
     std::vector<std::pair<Wire, Frame>> packets;
     for (uint32_t i = 1 + below(Burst::kCapacity); i > 0; --i) packets.push_back(random_packet());
     const std::string before = state();
-    const std::vector<Outcome> by_long_way = go(kLong, packets);
+    const std::vector<Outcome> by_slow_path = pass_by(kSlow, packets);
     const std::string after = state();
     restore(before);
-    ASSERT_TRUE(go(kShort, packets) == by_long_way) << "round " << round;
+    ASSERT_TRUE(pass_by(kFast, packets) == by_slow_path) << "round " << round;
     ASSERT_TRUE(state() == after) << "round " << round;
     sent += packets.size();
   }
-  EXPECT_GT(went_by_express_, sent / 4) << "of " << sent;
-  EXPECT_LT(went_by_express_, sent);
+  EXPECT_GT(took_fast_path_, sent / 4) << "of " << sent;
+  EXPECT_LT(took_fast_path_, sent);
 }
 
 }  // namespace

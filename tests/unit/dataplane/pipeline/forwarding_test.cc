@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One packet in, one packet out: addresses, MACs, TTL, checksums, and what is not forwarded.
+// One packet in, one packet out: addresses, MACs, TTL and checksums; and the packets that are not forwarded.
 #include <bit>
 #include <utility>
 
@@ -85,7 +85,7 @@ TEST_P(ForwardingOfEachService, BrokenChecksumLeavesBroken) {
   EXPECT_FALSE(checksums_are_right(pass(kBack, answer).frame));
 }
 
-// The kernel answers for it. Had it made a flow, a traceroute would look like a flood.
+// The kernel answers such a packet. If it began a flow, a traceroute would look like a flood.
 TEST_P(ForwardingOfEachService, PacketOfTtl1OrLessIsPuntedUnchangedMakesNoFlowAndCountsNothing) {
   start();
   for (const uint8_t ttl : {0, 1}) {
@@ -103,7 +103,7 @@ TEST_P(ForwardingOfEachService, PacketOfTtl1OrLessIsPuntedUnchangedMakesNoFlowAn
   EXPECT_EQ(pass(kFront, last_but_one).ttl(), 1);
 }
 
-TEST_P(ForwardingOfEachService, PacketOfTtl1MovesNoFlow) {
+TEST_P(ForwardingOfEachService, PacketOfTtl1ChangesNoFlow) {
   start();
   const Client who = client(GetParam());
   const uint16_t backend = send_from_client(who, kSyn);
@@ -126,7 +126,7 @@ TEST_P(ForwardingOfEachService, ReplyOfNoFlowIsPuntedUnchanged) {
   EXPECT_EQ(flows(), 0u);
 }
 
-// A flow's replies, whatever was flipped since it was born and whoever else answers the same client.
+// Replies carry the VIP after flips, and while a backend of the other colour answers the same client.
 TEST_F(Promise14, RepliesCarryTheVipOverFlipsAndRollbacks) {
   start();
   for (const uint16_t service : {kWeb, kWeb6, kEcho, kEcho6}) {
@@ -161,7 +161,7 @@ TEST_F(Forwarding, UdpChecksumOf0Stays) {
   EXPECT_TRUE(checksums_are_right(sent.frame));
 }
 
-// IP has bytes behind it that are nobody's: not a plain packet, and forwarded as any other.
+// The IP packet has bytes past the UDP datagram: the packet is not plain, and is forwarded all the same.
 TEST_F(Forwarding, UdpShorterThanItsIpPacketGoesToItsBackend) {
   start();
   const Frame query = PacketBuilder()
@@ -174,7 +174,7 @@ TEST_F(Forwarding, UdpShorterThanItsIpPacketGoesToItsBackend) {
   const Sent sent = pass(kFront, query);
   ASSERT_EQ(sent.port, kBack);
   EXPECT_EQ(sent.frame.size(), query.size());
-  EXPECT_EQ(pass(kFront, query).frame, sent.frame);  // of its flow
+  EXPECT_EQ(pass(kFront, query).frame, sent.frame);  // now it has a flow
 }
 
 TEST_F(Forwarding, EthernetPaddingStaysOutsideOfTheIpPacket) {
@@ -186,7 +186,7 @@ TEST_F(Forwarding, EthernetPaddingStaysOutsideOfTheIpPacket) {
   EXPECT_TRUE(checksums_are_right(sent.frame));
 }
 
-TEST_F(Promise13, WhatIsForNoServiceIsPuntedUnchanged) {
+TEST_F(Promise13, PacketsOfNoServiceArePuntedUnchanged) {
   start();
   const auto to_vip = [] { return PacketBuilder(PacketBuilder().ipv4("198.18.1.101", "198.18.0.10")); };
   EXPECT_TRUE(punts_unchanged(kFront, to_vip().tcp(40'000, 22, kSyn).build()));  // SSH to the edge
@@ -206,8 +206,8 @@ TEST_F(Promise13, WhatIsForNoServiceIsPuntedUnchanged) {
 
 TEST_F(Promise13, TrafficOfOthersWithABackendIsPuntedUnchanged) {
   start();
-  // To a backend's own address, and its answer: a health check of the host, or a connection merely routed
-  // through.
+  // To a backend's own address, and its answer: a health check of the host, or a connection that is only
+  // routed through.
   EXPECT_TRUE(punts_unchanged(
       kFront, PacketBuilder().ipv4("198.18.1.101", "198.18.2.11").tcp(50'000, 8080, kSyn).build()));
   EXPECT_TRUE(punts_unchanged(
@@ -217,7 +217,7 @@ TEST_F(Promise13, TrafficOfOthersWithABackendIsPuntedUnchanged) {
       kBack, PacketBuilder().ipv4("198.18.2.11", "198.18.1.101").tcp(22, 50'000, kAck).build()));
 }
 
-TEST_F(Promise13, ABackendsAddressOnAClientPortIsNobodysReply) {
+TEST_F(Promise13, PacketFromABackendsAddressOnAClientPortIsNotAReply) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = open_flow(who);
@@ -225,7 +225,7 @@ TEST_F(Promise13, ABackendsAddressOnAClientPortIsNobodysReply) {
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
 }
 
-TEST_F(Promise13, BeforeTheFirstPublicationAllIsPunted) {
+TEST_F(Promise13, BeforeTheFirstPublicationEveryPacketIsPunted) {
   start_unpublished();
   EXPECT_TRUE(punts_unchanged(kFront, from_client(client(kWeb), kSyn)));
   EXPECT_TRUE(punts_unchanged(kBack, from_backend(client(kWeb6), 4, kSynAck)));
@@ -248,7 +248,7 @@ TEST_F(Forwarding, BrokenPacketsAreDroppedByReason) {
   EXPECT_EQ(flows(), 0u);
 }
 
-TEST_F(Forwarding, FragmentsAreTheKernelsWhereNobodySteered) {
+TEST_F(Forwarding, FragmentsArePuntedOnAPortWithoutSteering) {
   start();
   EXPECT_TRUE(punts_unchanged(
       kFront,
@@ -265,7 +265,7 @@ TEST_F(Forwarding, FragmentsOnASteeredPortAreDropped) {
   EXPECT_TRUE(drops(DropReason::k_fragment, kFront, later));
 }
 
-TEST_F(Forwarding, BackendWithoutNeighbourIsNoNextHopUntilTheKernelKnowsIt) {
+TEST_F(Forwarding, BackendHasNoNextHopUntilTheKernelKnowsItsNeighbour) {
   start();
   const Client who = client(kWeb);
   for (auto& hop : header().next_hops) hop.store(Hop::kNone);
@@ -276,7 +276,7 @@ TEST_F(Forwarding, BackendWithoutNeighbourIsNoNextHopUntilTheKernelKnowsIt) {
   EXPECT_EQ(count(Event::k_flows_created), 1u);
 }
 
-TEST_F(Forwarding, NextHopByAPortThatDoesNotRunIsNoNextHop) {
+TEST_F(Forwarding, NextHopByAPortThatDoesNotRunCountsAsNone) {
   start();
   for (auto& hop : header().next_hops) hop.store(Hop{7, kDefaultHopMac}.word());
   EXPECT_TRUE(drops(DropReason::k_no_next_hop, kFront, from_client(client(kWeb), kSyn)));
@@ -293,7 +293,7 @@ TEST_F(Forwarding, ClientInABackendsSubnetIsRefused) {
   EXPECT_NE(send_from_client(client(kWeb), kSyn), kNoId);
 }
 
-TEST_F(Forwarding, PoolWithoutWeightIsNoBackend) {
+TEST_F(Forwarding, PoolWithoutWeightHasNoBackend) {
   for (NumberedBackend& backend : ruleset_input.backends) {
     if (backend.service == kWeb) backend.weights[0] = backend.weights[0] ? std::optional(0u) : std::nullopt;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Promise 12: a full flow table is a stated policy, and a SYN flood evicts nobody.
+// Promise 12: a full flow table has a stated policy, and a SYN flood evicts no established flow.
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -28,7 +28,7 @@ class FullTableTest : public WorkerTest {
 using FullTable = FullTableTest;
 using SynFlood = FullTableTest;
 
-TEST_F(FullTable, NewFlowIsForwardedWithoutAnEntryAlwaysAlike) {
+TEST_F(FullTable, NewFlowIsForwardedWithoutAnEntryAlwaysToTheSameBackend) {
   fill_table();
   const Client who = client(kWeb, 1'000);
   const uint16_t backend = send_from_client(who, kSyn);
@@ -59,7 +59,7 @@ TEST_F(FullTable, ReplyWithoutAFlowStillGetsTheVipByTheDefaultHop) {
   EXPECT_EQ(count(Event::k_stateless), 2u);
 }
 
-TEST_F(FullTable, ReplyWithoutAFlowOrADefaultHopGoesWhereTheLatestSuchClientIs) {
+TEST_F(FullTable, ReplyWithoutAFlowOrADefaultHopLeavesByTheHopOfTheLatestStatelessClient) {
   fill_table();
   const Client who = client(kWeb, 1'000);
   const Sent reply = pass(kBack, from_backend(who, send_from_client(who, kSyn), kSynAck));
@@ -78,7 +78,7 @@ TEST_F(FullTable, ReplyWithoutAFlowGetsTheVipOnlyFromTheBackendThatTheChoiceName
       EXPECT_EQ(pass(kBack, reply).from(), "198.18.0.10:80");
       ++answered;
     } else {
-      EXPECT_TRUE(punts_unchanged(kBack, reply)) << "somebody's own traffic with backend " << backend;
+      EXPECT_TRUE(punts_unchanged(kBack, reply)) << "traffic of somebody else with backend " << backend;
     }
   }
   EXPECT_EQ(answered, 2u);
@@ -98,8 +98,8 @@ TEST_F(FullTable, UdpReplyWithoutAFlowGetsTheVipOnlyFromTheBackendThatTheChoiceN
   }
 }
 
-// The host's own health checks come from an address on the backends' link.
-TEST_F(FullTable, ReplyTowardsTheBackendsOwnLinkIsTheKernels) {
+// The health checks of this host come from an address on the backends' link.
+TEST_F(FullTable, ReplyTowardsTheBackendsOwnLinkIsPunted) {
   fill_table();
   for (auto& bits : header().on_link_prefix_bits) bits.store(96 + 24);
   send_from_client(client(kWeb, 1'000), kSyn);
@@ -112,7 +112,7 @@ TEST_F(FullTable, ReplyTowardsTheBackendsOwnLinkIsTheKernels) {
   EXPECT_EQ(count(Event::k_stateless), 1u) << "of the client's SYN";
 }
 
-TEST_F(FullTable, ReplyWithoutAFlowIsTheKernelsAgainOnceTheLastFailedInsertIsLongAgo) {
+TEST_F(FullTable, ReplyWithoutAFlowIsPuntedAgainOnceTheLastFailedInsertIsLongAgo) {
   ruleset_input.timeouts.tcp_established = 3;
   fill_table();
   const Client who = client(kWeb, 1'000);
@@ -139,7 +139,7 @@ TEST_F(FullTable, EstablishedFlowsGoOn) {
   EXPECT_EQ(count(Event::k_table_full), 100u);
 }
 
-TEST_F(FullTable, FreedPlaceTakesTheNextFlow) {
+TEST_F(FullTable, FreedSlotTakesTheNextFlow) {
   fill_table();
   send_from_client(client(kWeb, 0), kRst);
   EXPECT_NE(send_from_client(client(kWeb, 0), kSyn), kNoId);  // replaces its own entry
@@ -178,7 +178,7 @@ TEST_F(SynFlood, ConnectionsWithoutAnEntryWork) {
   EXPECT_EQ(flow_of(who), std::nullopt);
 }
 
-// The backends answer a flood's SYNs; nobody answers them.
+// The backends answer the flood's SYNs, and no client answers the backends.
 TEST_F(SynFlood, AnsweredByTheBackendsFillsNoMoreThanTheQuota) {
   start();
   for (uint32_t i = 0; i < 100; ++i) backends.push_back(open_flow(client(kWeb, i)));
@@ -203,7 +203,8 @@ TEST_F(SynFlood, OfUdpThatNobodyAnswersFillsNoMoreThanTheQuota) {
   EXPECT_EQ(flows(), embryonic_quota());
 }
 
-// A RST ends a flow's patience, not its place in the quota: else SYN and RST in turn would fill the table.
+// A RST shortens a flow's timeout, but the flow still counts in the quota. Otherwise SYN and RST in turn
+// would fill the table.
 TEST_F(SynFlood, WithRstsFillsNoMoreThanTheQuota) {
   start();
   for (uint32_t i = 0; i < 100; ++i) backends.push_back(open_flow(client(kWeb, i)));
@@ -216,7 +217,8 @@ TEST_F(SynFlood, WithRstsFillsNoMoreThanTheQuota) {
   expect_first_flows_untouched();
 }
 
-// Each in its own way: what follows the RST must not look like the answer to an answer that never came.
+// A segment after the RST must not look like the client's answer to the backend: the backend has never
+// answered.
 TEST_F(SynFlood, WithRstsAndDataFillsNoMoreThanTheQuota) {
   start();
   for (uint32_t i = 0; i < 1'000; ++i) {
@@ -241,7 +243,7 @@ TEST_F(SynFlood, RefusedByTheBackendsFillsNoMoreThanTheQuota) {
   EXPECT_EQ(flows(), embryonic_quota());
 }
 
-TEST_F(SynFlood, OfSegmentsThatAreNoSynsFillsNoMoreThanTheQuota) {
+TEST_F(SynFlood, OfSegmentsOtherThanSynsFillsNoMoreThanTheQuota) {
   start();
   for (uint32_t i = 0; i < 1'000; ++i) {
     send_from_client(client(kWeb, i), kAck);
@@ -270,7 +272,7 @@ TEST_F(SynFlood, AnswersOfTheClientsMakeRoomAgain) {
   for (uint32_t i = 0; i < 500; ++i) asked.push_back(send_from_client(client(kWeb, 1'000 + i), kSyn));
   for (uint32_t i = 0; i < 500; ++i) pass(kBack, from_backend(client(kWeb, 1'000 + i), asked[i], kSynAck));
   send_from_client(client(kWeb), kSyn);
-  EXPECT_EQ(flow_of(client(kWeb)), std::nullopt) << "the backends' answers make none";
+  EXPECT_EQ(flow_of(client(kWeb)), std::nullopt) << "the backends' answers make no room";
   for (uint32_t i = 0; i < 500; ++i) EXPECT_EQ(send_from_client(client(kWeb, 1'000 + i), kAck), asked[i]);
   send_from_client(client(kWeb), kSyn);
   EXPECT_EQ(phase_of(client(kWeb)), FlowPhase::kEmbryonic);

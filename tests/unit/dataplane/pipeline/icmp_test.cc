@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Promise 15: ICMP and ICMPv6 errors about a flow reach its other end, the quoted header rewritten too.
+// Promise 15: ICMP and ICMPv6 errors about a flow reach its other end, and their quoted header is rewritten,
+// too.
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -25,7 +26,7 @@ std::string outer_address(const Frame& frame, bool source) {
 
 class Promise15 : public WorkerTest, public testing::WithParamInterface<uint16_t> {
  protected:
-  // An error from `sender` to `receiver` about `about`, quoting at most `quoted` bytes of it.
+  // An error from `sender` to `receiver` that quotes at most `quoted` bytes of the packet `about`.
   static Frame error(const IpAddress& sender, const IpAddress& receiver, const Frame& about,
                      size_t quoted = 1280) {
     return PacketBuilder().ip(sender, receiver).icmp_unreachable(about, quoted).build();
@@ -35,7 +36,7 @@ class Promise15 : public WorkerTest, public testing::WithParamInterface<uint16_t
     if (near_client) return *IpAddress::parse(v4 ? "198.18.1.1" : "fd18:1::1");
     return *IpAddress::parse(v4 ? "198.18.2.1" : "fd18:2::1");
   }
-  // With a table of one bucket: from here on no flow gets an entry.
+  // From then on no flow gets an entry. The table has one bucket.
   void use_up_quota() {
     for (uint32_t i = 0; i < embryonic_quota(); ++i) send_from_client(client(GetParam(), i), kSyn);
   }
@@ -114,7 +115,7 @@ TEST_P(Promise15, ErrorOfTheBackendsSideAboutNoFlowIsPuntedUnchanged) {
   const Client who = client(GetParam());
   const uint16_t backend = GetParam() == kWeb ? 0 : GetParam() == kWeb6 ? 4 : GetParam() == kEcho ? 6 : 10;
   const Socket& socket = ruleset_input.backends[backend].socket;
-  PacketBuilder direct;  // a connection that is merely routed through
+  PacketBuilder direct;  // a connection that is only routed through
   direct.ip(who.address, socket.address);
   socket.protocol == kProtocolTcp ? direct.tcp(who.port, socket.port.host())
                                   : direct.udp(who.port, socket.port.host());
@@ -170,7 +171,7 @@ TEST_P(Promise15, ErrorAboutAFlowWithoutAnEntryFollowsAFlipAsItsPacketsDo) {
   EXPECT_EQ(pass(kFront, error(who.address, vip().address, reply)).destination_mac(), backend_mac(backend));
 }
 
-TEST_P(Promise15, ErrorAboutSomebodysOwnTrafficIsTheKernelsThoughAnInsertFailed) {
+TEST_P(Promise15, ErrorAboutTrafficOfOthersIsPuntedAlthoughAnInsertFailed) {
   start({.flow_capacity = 1, .partitions = 1});
   use_up_quota();
   const Client who = client(GetParam(), 1'000);
@@ -186,10 +187,10 @@ TEST_P(Promise15, ErrorAboutSomebodysOwnTrafficIsTheKernelsThoughAnInsertFailed)
     if (backend.service != GetParam() || backend.id == chosen_backend(who, colour_of(backend.id))) continue;
     EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "the choice does not name it";
   }
-  for (auto& bits : header().on_link_prefix_bits) bits.store(1);  // all the world is on every link
+  for (auto& bits : header().on_link_prefix_bits) bits.store(1);  // every address is on every link
   for (const NumberedBackend& backend : ruleset_input.backends) {
     if (backend.service != GetParam()) continue;
-    EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "the host's own";
+    EXPECT_TRUE(punts_unchanged(kBack, about_direct(backend))) << "about a connection of this host";
   }
   const Socket client_end{who.address, Be16::from_host(who.port), vip().protocol};
   PacketBuilder reply;

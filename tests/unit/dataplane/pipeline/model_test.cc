@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker against the plainest model of it: a map from flow to backend and phase. Random packets come from
+// Compares the worker with the plainest model: a map from flow to backend and phase. Random packets come from
 // both sides of 200 tuples, with flips, rollbacks, changes of weights and resets of flows in between. Each
 // packet must leave as the model says.
 #include <algorithm>

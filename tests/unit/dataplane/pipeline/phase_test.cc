@@ -59,7 +59,7 @@ TEST(Phase, NothingButARstEndsAResetThatTealHasBegun) {
   EXPECT_FALSE(is_closing(FlowPhase::kResetting)) << "it counts as live";
 }
 
-TEST(Phase, TealResetsWhatIsResettingAndWhatItHasMarked) {
+TEST(Phase, TealResetsFlowsThatAreResettingOrMarked) {
   for (const FlowPhase phase : kPhases) {
     EXPECT_EQ(is_reset_by_teal(FlowState{.phase = phase}), phase == FlowPhase::kResetting);
     for (const uint8_t mark : {kFlowClientReset, kFlowBackendReset})
@@ -68,7 +68,7 @@ TEST(Phase, TealResetsWhatIsResettingAndWhatItHasMarked) {
   }
 }
 
-// A forged RST or FIN costs a live flow no more than a shorter patience.
+// A forged RST or FIN costs a live flow no more than a shorter timeout.
 TEST(Phase, DataRestoresAFlowThatAForgedRstOrFinShortened) {
   EXPECT_EQ(next_phase(FlowPhase::kReset, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
   EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromClient, FlowEvent::kData), FlowPhase::kEstablished);
@@ -108,7 +108,7 @@ TEST(Phase, OnlyDataOfTheClientAfterARstLeadsBackToEmbryonic) {
 
 constexpr bool kTcp = false, kUdp = true;
 
-TEST(Phase, TcpIsProvenByTheClientsAnswerToTheBackendsAnswer) {
+TEST(Phase, TcpIsAssuredByTheClientsAnswerToTheBackendsAnswer) {
   for (const FlowPhase phase : kPhases) {
     const bool answered = phase != FlowPhase::kEmbryonic && phase != FlowPhase::kReset;
     for (const FlowEvent event : kEvents) {
@@ -119,16 +119,16 @@ TEST(Phase, TcpIsProvenByTheClientsAnswerToTheBackendsAnswer) {
   }
 }
 
-TEST(Phase, UdpIsProvenByTheBackend) {
+TEST(Phase, UdpIsAssuredByTheBackend) {
   for (const FlowPhase phase : {FlowPhase::kEmbryonic, FlowPhase::kEstablished}) {
     EXPECT_FALSE(assures(phase, kUdp, kFromClient, FlowEvent::kData));
     EXPECT_TRUE(assures(phase, kUdp, kFromBackend, FlowEvent::kData));
   }
 }
 
-// Whatever a client sends, in whatever order: without a backend that answers it proves nothing, and the flow
-// never gets a longer patience than the embryonic one.
-TEST(Phase, NoOrderOfTheClientsSegmentsAloneProvesATcpFlow) {
+// Without an answer of the backend, no packets of a client assure a flow, in any order, and the flow never
+// gets a longer timeout than the embryonic one.
+TEST(Phase, NoOrderOfTheClientsSegmentsAloneAssuresATcpFlow) {
   const Timeouts timeouts{.embryonic = 2, .tcp_established = 9, .tcp_half_closed = 9, .tcp_closed = 1};
   std::set<FlowPhase> reached, todo = {FlowPhase::kEmbryonic};
   while (!todo.empty()) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Promise 8: a drain may end by reset. How the ends of a flow are asked for their numbers; what becomes of
-// their answers is reset_test.cc's, whom it hits reset_rules_test.cc's.
+// Promise 8: a drain may end by reset. These tests are about the probes that ask the ends of a flow for their
+// numbers. reset_test.cc has the answers, reset_rules_test.cc the choice of flows.
 #include <rte_mbuf.h>
 
 #include "tests/unit/dataplane/pipeline/reset_fixture.h"
@@ -53,7 +53,7 @@ TEST_F(Probe, GoesToEachEndByItsHopAsAnAckWithImpossibleNumbers) {
   EXPECT_EQ(count(Event::k_flows_reset), 0u);
 }
 
-TEST_F(Probe, GoesByTheWayThatTheClientsLatestPacketCame) {
+TEST_F(Probe, LeavesByTheHopThatTheClientsLatestPacketCameBy) {
   start();
   const Client who = client(kWeb);
   open_flow(who);
@@ -69,7 +69,7 @@ TEST_F(Probe, GoesByTheWayThatTheClientsLatestPacketCame) {
   EXPECT_EQ(sent[1].source_mac(), kSideMac);
 }
 
-TEST_F(Probe, IsNotSentToAnEndThatThereIsNoWayTo) {
+TEST_F(Probe, IsNotSentToAnEndWithoutAHop) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = open_flow(who);
@@ -94,7 +94,7 @@ TEST_F(Probe, ByAPortThatDoesNotRunIsADropWithAReason) {
   EXPECT_EQ(count(Event::k_reset_probes), 2u);
 }
 
-TEST_F(Probe, WithoutAnMbufIsAsGoodAsLost) {
+TEST_F(Probe, WithoutAnMbufCountsAsLost) {
   start();
   const Client who = client(kWeb);
   open_flow(who);
@@ -124,7 +124,7 @@ TEST_F(Probe, OfManyFlowsAreAllSent) {
 
 // ---- three tries
 
-TEST_F(Tries, AreSixHundredMillisecondsApartAndAfterTheThirdTheFlowIsForgotten) {
+TEST_F(Tries, AreSixHundredMillisecondsApartAndAfterTheThirdTheFlowEnds) {
   EXPECT_GT((kProbeTicks - 1) * kTickNs, 599'000'000u) << "Linux answers one probe in 500 ms";
   start();
   const Client who = client(kWeb);
@@ -146,7 +146,7 @@ TEST_F(Tries, AreSixHundredMillisecondsApartAndAfterTheThirdTheFlowIsForgotten) 
   EXPECT_EQ(segment().worker(0).flows[backend][0].live.load(), 0u);
 }
 
-TEST_F(Tries, AreForTheEndAloneThatHasNotAnswered) {
+TEST_F(Tries, AreForTheEndThatHasNotAnsweredAlone) {
   start();
   for (const bool client_answered : {true, false}) {
     const Client who = client(kWeb, client_answered);
@@ -181,11 +181,11 @@ TEST_F(Tries, EndWhereTheAnswerComesLate) {
 
 // ---- no connection yet
 
-TEST_F(Embryonic, FlowWhoseBackendNeverAnsweredIsForgottenWithoutAWord) {
+TEST_F(Embryonic, FlowWhoseBackendNeverAnsweredEndsWithoutProbes) {
   start();
-  const Client begun = client(kWeb, 0), adopted = client(kWeb, 1);
+  const Client begun = client(kWeb, 0), midstream = client(kWeb, 1);
   send_from_client(begun, kSyn);
-  send_from_client(adopted, kAck);
+  send_from_client(midstream, kAck);
   flip({kWeb}, Colour::kGreen);
   reset_drained(kWeb);
   EXPECT_EQ(sweep_and_collect().size(), 0u);
@@ -208,7 +208,7 @@ TEST_F(Embryonic, FlowWhoseBackendAnsweredIsReset) {
   EXPECT_EQ(count(Event::k_flows_reset), 1u);
 }
 
-TEST_F(Embryonic, FlowThatWasProvenBeforeAForgedRstIsReset) {
+TEST_F(Embryonic, FlowThatWasAssuredBeforeAForgedRstIsReset) {
   start();
   const Client who = client(kWeb);
   open_flow(who);

@@ -13,7 +13,7 @@ using Promise7Cut = ResetTest;  // UDP flows end
 using Promise8Reset = ResetTest;
 using ResetRate = ResetTest;
 
-TEST(IsToBeReset, ByGenerationsThatMayHaveGoneRoundButNeverByZero) {
+TEST(IsToBeReset, ComparesGenerationsThatMayHaveWrappedAndIgnoresZero) {
   const auto ruleset = std::make_unique<Ruleset>();
   const auto splits = std::make_unique<TrafficSplits>();
   const Rules rules{*ruleset, *splits, 1};
@@ -49,7 +49,7 @@ TEST_F(ToBeReset, AreFlowsOfTheColourNotActiveThatAreOlder) {
 }
 
 TEST_F(ToBeReset, AreFlowsOfABackendInMaintAsOneColour) {
-  ruleset_input.services[kWeb].udp_cut = true;  // is nothing to TCP
+  ruleset_input.services[kWeb].udp_cut = true;  // has no effect on TCP
   ruleset_input.backends[0].weights[1] = 1;     // in both pools
   ruleset_input.backends[0].weights[0] = 1'000'000;
   ruleset_input.backends[2].weights[1] = 0;
@@ -70,7 +70,7 @@ TEST_F(ToBeReset, AreFlowsOfABackendInMaintAsOneColour) {
   EXPECT_EQ(phase_of(as_blue), FlowPhase::kResetting);
 }
 
-TEST_F(ToBeReset, AreHalfClosedFlowsTooButNotThoseThatAreClosing) {
+TEST_F(ToBeReset, AreHalfClosedFlowsTooButNotClosingOnes) {
   start();
   const std::vector<std::pair<std::vector<std::pair<bool, uint8_t>>, bool>> cases = {
       {{{false, kFin}}, true},  {{{true, kFin}}, true},  {{{false, kFin}, {true, kFin}}, false},
@@ -93,7 +93,7 @@ TEST_F(ToBeReset, AreHalfClosedFlowsTooButNotThoseThatAreClosing) {
     EXPECT_EQ(phase_of(client(kWeb, number++)) == FlowPhase::kResetting, reset);
 }
 
-TEST_F(ToBeReset, IsNoFlowAnyMoreOnceTheOperatorFlipsBackButThoseBegunAreCompleted) {
+TEST_F(ToBeReset, AreNoMoreFlowsOnceTheOperatorFlipsBackButBegunResetsAreCompleted) {
   start();
   const Client begun = client(kWeb, 0), spared = client(kWeb, 1);
   const uint16_t backend = begin_reset(begun);
@@ -129,7 +129,7 @@ TEST_F(Promise8Reset, RunningWorkerBeginsAndTriesAgainWithoutARestart) {
 
 // ---- the rate
 
-TEST(Pace, GivesATenthOfASecondsWorthAtOnceAndThenTheRate) {
+TEST(Pace, GivesTheTokensOfATenthOfASecondAtOnceAndThenTheRate) {
   constexpr uint64_t kHz = 1'000'000'000, kStart = 77 * kHz;
   Pace pace(kHz);
   const auto taken_at = [&](uint64_t tsc) {
@@ -140,13 +140,13 @@ TEST(Pace, GivesATenthOfASecondsWorthAtOnceAndThenTheRate) {
   EXPECT_EQ(taken_at(kStart), 100u);
   EXPECT_EQ(taken_at(kStart), 0u);
   EXPECT_EQ(taken_at(kStart + kHz / 100), 10u);
-  EXPECT_EQ(taken_at(kStart + kHz), 100u) << "what was not taken is lost but for the bucket";
+  EXPECT_EQ(taken_at(kStart + kHz), 100u) << "tokens past the depth of the bucket are lost";
   uint32_t taken = 0;
   for (uint64_t ms = 1; ms <= 1'000; ++ms) taken += taken_at(kStart + kHz + ms * kHz / 1'000);
   EXPECT_EQ(taken, 1'000u);
 }
 
-TEST(Pace, IsNeverLessThanOneASecond) {
+TEST(Pace, GivesAtLeastOneTokenASecond) {
   constexpr uint64_t kHz = 1'000'000'000, kStart = 77 * kHz;
   for (const uint32_t per_second : {0u, 1u}) {
     Pace pace(kHz);
@@ -234,7 +234,7 @@ TEST_F(Promise7Cut, StickKeepsAFlowOnItsBackendAfterAFlip) {
   EXPECT_EQ(count(Event::k_flows_cut), 0u);
 }
 
-TEST_F(Promise7Cut, CutChoosesAnewAtTheClientsNextPacketAfterAFlip) {
+TEST_F(Promise7Cut, CutChoosesAgainAtTheClientsNextPacketAfterAFlip) {
   for (const uint16_t service : {kEcho, kEcho6}) ruleset_input.services[service].udp_cut = true;
   start();
   for (const uint16_t service : {kEcho, kEcho6}) {
@@ -276,7 +276,7 @@ TEST_F(Promise7Cut, CutIsForFlowsThatAreOlderThanTheFlip) {
   EXPECT_EQ(count(Event::k_flows_cut), 0u);
 }
 
-TEST_F(Promise7Cut, CutFlowThatCannotBeChosenAnewIsGone) {
+TEST_F(Promise7Cut, CutFlowEndsEvenIfNoBackendCanBeChosen) {
   ruleset_input.services[kEcho].udp_cut = true;
   for (const uint16_t green : {8, 9}) ruleset_input.backends[green].weights[1] = 0;
   start();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Promise 8: a drain may end by reset. How the ends of a flow are sent their RSTs, packet by packet.
+// Promise 8: a drain may end by reset. These tests follow the RSTs to the ends of a flow, packet by packet.
 #include "tests/unit/dataplane/pipeline/reset_fixture.h"
 
 namespace teal::test {
@@ -61,7 +61,7 @@ TEST_F(Rst, AnswersEachPacketOfABusyFlow) {
   EXPECT_EQ(count(Event::k_flows_reset), 1u);
 }
 
-TEST_F(Rst, HasNothingOfThePacketThatItTakesThePlaceOf) {
+TEST_F(Rst, KeepsNothingOfThePacketThatItReplaces) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = begin_reset(who);
@@ -72,11 +72,12 @@ TEST_F(Rst, HasNothingOfThePacketThatItTakesThePlaceOf) {
   EXPECT_TRUE(is_rst_to_client(rst_for(client_segment(who, kFin).payload("the last")), who));
   EXPECT_TRUE(is_rst_to_client(rst_for(client_segment(who, kAck).pad_to(60)), who));
   EXPECT_TRUE(is_rst_to_client(rst_for(client_segment(who, kAck).wrong_checksum(Layer::kTransport)), who));
-  EXPECT_TRUE(is_rst_to_client(rst_for(client_segment(who, kSynAck)), who)) << "that is no SYN of a client";
+  EXPECT_TRUE(is_rst_to_client(rst_for(client_segment(who, kSynAck)), who))
+      << "a SYN with ACK does not begin a flow";
   EXPECT_TRUE(is_rst_to_backend(pass(kBack, backend_segment(who, backend, kSynAck).build()), who, backend));
 }
 
-TEST_F(Rst, GoesBackByTheWayThatTheClientsPacketCame) {
+TEST_F(Rst, GoesBackByTheHopThatTheClientsPacketCameBy) {
   start();
   const Client who = client(kWeb);
   begin_reset(who);
@@ -86,7 +87,7 @@ TEST_F(Rst, GoesBackByTheWayThatTheClientsPacketCame) {
   EXPECT_EQ(rst.source_mac(), kSideMac);
 }
 
-TEST_F(Rst, WithoutAWayToTheBackendMarksNothing) {
+TEST_F(Rst, WithoutAHopToTheBackendMarksNothing) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = begin_reset(who);
@@ -124,7 +125,8 @@ TEST_F(Rst, OfAnEndPassesToTheOtherAndTheFlowIsOver) {
       EXPECT_EQ(phase_of(who), FlowPhase::kReset);
       EXPECT_EQ(count(Event::k_flows_reset), reset + 1);
       EXPECT_EQ(count(Event::k_resets_sent), sent);
-      // It did not carry the number that the other end asks for: that one's answer to its probe still does.
+      // The RST does not carry the number that the other end expects. That end's answer to its probe still
+      // does.
       if (from_backend) {
         EXPECT_TRUE(is_rst_to_client(pass(kFront, ack_of_client(who)), who));
       } else {
@@ -135,7 +137,7 @@ TEST_F(Rst, OfAnEndPassesToTheOtherAndTheFlowIsOver) {
   }
 }
 
-TEST_F(Rst, AnswersNoPacketThatTellsNoNumber) {
+TEST_F(Rst, AnswersNoPacketWithoutAnAcknowledgementNumber) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = begin_reset(who);
@@ -170,7 +172,7 @@ TEST_F(Rst, LeavesIcmpErrorsOfTheFlowAlone) {
 
 // ---- afterwards
 
-TEST_F(AfterReset, LatecomersAreAnsweredAndRestoreNothing) {
+TEST_F(AfterReset, LatePacketsAreAnsweredAndRestoreNothing) {
   start();
   for (const uint16_t service : kTcpServices) {
     const Client who = client(service);
@@ -183,7 +185,7 @@ TEST_F(AfterReset, LatecomersAreAnsweredAndRestoreNothing) {
                                     who, backend));
     }
     EXPECT_EQ(phase_of(who), FlowPhase::kReset);
-    EXPECT_EQ(flow_of(who)->state.tick, ended) << "they do not keep the entry either";
+    EXPECT_EQ(flow_of(who)->state.tick, ended) << "late packets do not keep the entry either";
     EXPECT_EQ(count(Event::k_flows_reset), reset);
   }
 }
@@ -225,7 +227,7 @@ TEST_F(AfterReset, ClientsSynBeginsANewFlow) {
 
 // ---- a killed dataplane
 
-TEST_F(Promise11Reset, ResetGoesOnWithOtherWorkersWhereItStood) {
+TEST_F(Promise11Reset, ResetGoesOnWithOtherWorkersWhereItStopped) {
   start();
   const Client who = client(kWeb), another = client(kWeb, 1);
   const uint16_t backend = open_flow(who), other_backend = open_flow(another);

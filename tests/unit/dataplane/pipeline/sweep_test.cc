@@ -115,7 +115,7 @@ class SweepLateness : public Sweep {
     publish();
   }
 
-  // A flow for which there has been something to do for longer than a round, in words.
+  // Describes a flow that the sweep has neglected for longer than a round. Empty if there is none.
   std::string late_flow() {
     std::string late;
     std::map<FlowIndex, uint32_t> waiting_since;
@@ -148,7 +148,7 @@ class SweepLateness : public Sweep {
   std::map<FlowIndex, uint32_t> waiting_since_;
 };
 
-TEST_F(SweepLateness, IsARoundAtMostWhateverHappensToTheFlows) {
+TEST_F(SweepLateness, IsARoundAtMost) {
   begin(~0u - 20'000);  // ticks wrap on the way
   for (int step = 0; step < 20'000; ++step) {
     for (uint32_t packets = below(20); packets > 0; --packets) random_packet();
@@ -161,13 +161,14 @@ TEST_F(SweepLateness, IsARoundAtMostWhateverHappensToTheFlows) {
   EXPECT_GT(count(Event::k_flows_reset), 100u);
 }
 
-TEST_F(Sweep, LeavesABucketAloneThatIsNotDue) {
+TEST_F(Sweep, DoesNotLookIntoABucketThatIsNotDue) {
   ruleset_input.timeouts.embryonic = 1000;
   begin(5000);
   sweep_for_long(3 * kRoundTicks);
   const Client who = client(kWeb);
   arrive(kFront, from_client(who, kSyn));
-  // Overdue, but behind the back of the sweep: nothing that it is told of shortens a flow's life like this.
+  // The flow is overdue, but the sweep does not know: no change that WorkerFlows makes shortens a life like
+  // this.
   FlowState state = flow_of(who)->state;
   state.tick -= 1000;
   set_state(who, state);
@@ -177,7 +178,7 @@ TEST_F(Sweep, LeavesABucketAloneThatIsNotDue) {
   EXPECT_FALSE(flow_of(who));
 }
 
-TEST_F(Sweep, BegunResetThatWaitsForTheRateIsTriedInEveryRound) {
+TEST_F(Sweep, ResetThatWaitsForTheRateIsTriedInEveryRound) {
   ruleset_input.reset_rate = 1;
   begin(5000);
   sweep_for_long(3 * kRoundTicks);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of a flow: how it begins, what keeps it, what ends it.
+// The life of a flow: how it begins, which packets keep it, and how it ends.
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -44,7 +44,7 @@ TEST_F(Tracking, FlowIsUnassuredUntilTheClientAnswersTheBackendsAnswer) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = send_from_client(who, kSyn);
-  send_from_client(who, kAck);  // to what?
+  send_from_client(who, kAck);  // the backend has not answered yet
   EXPECT_TRUE(is_unassured(who));
   pass(kBack, from_backend(who, backend, kSynAck));
   pass(kBack, from_backend(who, backend, kSynAck));
@@ -206,7 +206,7 @@ TEST_F(Ageing, EachPhaseEndsByItsOwnTimeout) {
   }
 }
 
-TEST_F(Ageing, TheHandGoesRoundInASecond) {
+TEST_F(Ageing, SweepGoesRoundInASecond) {
   ruleset_input.timeouts.embryonic = 1;
   start();
   for (uint32_t i = 0; i < 100; ++i) send_from_client(client(kWeb, i), kSyn);
