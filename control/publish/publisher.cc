@@ -71,10 +71,10 @@ const TrafficSplits* Publisher::splits() const {
 
 bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const TrafficSplits& splits) {
   std::optional<uint8_t> ruleset_slot = writer_->free_ruleset_slot();
-  std::optional<uint8_t> split_slot = writer_->free_target_slot();
+  std::optional<uint8_t> split_slot = writer_->free_split_slot();
   if ((!ruleset_slot || !split_slot) && forget_dead_readers()) {
     ruleset_slot = writer_->free_ruleset_slot();
-    split_slot = writer_->free_target_slot();
+    split_slot = writer_->free_split_slot();
   }
   if (!ruleset_slot || !split_slot) return false;
   const size_t used = offsetof(Ruleset, maglev) + ruleset.maglev_used * sizeof(ruleset.maglev[0]);
@@ -87,8 +87,8 @@ bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const T
 bool Publisher::publish_splits(uint64_t generation, std::span<const SplitUpdate> updates) {
   const PublicationWord present = word();
   assert(present.generation != 0 && generation > present.generation);
-  std::optional<uint8_t> slot = writer_->free_target_slot();
-  if (!slot && forget_dead_readers()) slot = writer_->free_target_slot();
+  std::optional<uint8_t> slot = writer_->free_split_slot();
+  if (!slot && forget_dead_readers()) slot = writer_->free_split_slot();
   if (!slot) return false;
   TrafficSplits& next = segment_->splits(*slot);
   std::memcpy(&next, &segment_->splits(present.split_slot), sizeof(TrafficSplits));

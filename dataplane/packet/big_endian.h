@@ -6,8 +6,7 @@
 
 namespace teal {
 
-// A 16-bit value in network order. It compares and copies, but takes part in no arithmetic until `host()` is
-// asked for.
+// Be16 holds a 16-bit value in network order. It can be copied and compared; arithmetic needs host().
 struct Be16 {
   uint16_t raw = 0;  // network order
 
@@ -20,7 +19,7 @@ struct Be16 {
   friend constexpr bool operator==(Be16, Be16) = default;
 };
 
-// A 32-bit value in network order.
+// Be32 is the same for 32 bits.
 struct Be32 {
   uint32_t raw = 0;  // network order
 

@@ -8,7 +8,7 @@ namespace teal {
 uint32_t ones_complement_sum(const void* data, size_t bytes, uint32_t initial) {
   const auto* at = static_cast<const uint8_t*>(data);
   uint64_t sum = initial;
-  // Four bytes at a time: the carries gather in the upper half (RFC 1071, 2(C)).
+  // The loop takes four bytes at a time. Carries collect in the upper half of the sum (RFC 1071, 2(C)).
   for (; bytes >= 4; at += 4, bytes -= 4) {
     uint32_t word;
     std::memcpy(&word, at, 4);
@@ -21,14 +21,15 @@ uint32_t ones_complement_sum(const void* data, size_t bytes, uint32_t initial) {
     std::memcpy(&word, last, 4);
     sum += word;
   }
-  // 2^16 is 1 in ones' complement. Two rounds leave at most 0x1fffe, so that a caller may go on adding.
+  // 2^16 equals 1 in ones' complement, so upper halves are added to the lower one. The result keeps room for
+  // further words that a caller adds.
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
   return static_cast<uint32_t>((sum & 0xffff) + (sum >> 16));
 }
 
 ChecksumDelta ChecksumDelta::between(const Socket& old_socket, const Socket& new_socket) {
-  // Of the mapped form of an IPv4 address, the first 12 bytes are in both sums and cancel out.
+  // The first 12 bytes of two mapped IPv4 addresses are equal, so they cancel out of the difference.
   const auto sum = [](const IpAddress& address) {
     return fold(ones_complement_sum(address.bytes, sizeof(address.bytes)));
   };

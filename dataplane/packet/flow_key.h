@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hashes that place a flow.
+// The key of a flow and the hashes that are computed from it.
 //
-// A flow is named by (service, client address, client port) from either direction. Of its flow_hash() the
-// upper half names the bucket, and by that the partition and the owner; of the lower half the bits are the
-// tag and how far off the second bucket is (flow_table.h). choice_hash() mixes anew, for the colour (by
-// share) and the place in the Maglev table.
+// The key (service, client address, client port) is the same in both directions. Its hashes:
 //
-// The mixing step is a 64 x 64 -> 128 bit multiplication folded by xor (as in wyhash), keyed by the segment's
-// seed: a sender who does not know the seed cannot aim at one bucket. One multiplication is about 4 cycles.
+//   flow_hash()    upper 32 bits: the first bucket, and so the partition and its owner
+//                  bits 16 to 31: the distance from the first bucket to the second one (flow_table.h)
+//                  bits 0 to 15: the tag
+//   choice_hash()  the colour (by share) and the row in the Maglev table; mixed once more, so that it does
+//   not
+//                  depend on the bucket
+//   socket_hash()  rows of the tables of VIPs and backends (ruleset.h); not keyed
+//
+// The mixing step is a 64 x 64 -> 128 bit multiplication whose halves are combined by xor, as in wyhash. One
+// multiplication takes about 4 cycles. flow_hash() is keyed by the segment's seed. A sender who does not know
+// the seed cannot choose addresses that fall into one bucket.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +42,7 @@ inline constexpr uint64_t kMixA = 0x9e3779b97f4a7c15;  // odd, high entropy: 2^6
 inline constexpr uint64_t kMixB = 0xe7037ed1a0b428db;  // from wyhash's secret
 inline constexpr uint64_t kMixC = 0x8ebc6af09c88c6e3;  // from wyhash's secret
 
-// What a seed is to the hashes, worked out once.
+// The keys of the hashes, derived from the seed once.
 struct HashSecret {
   uint64_t first, second, port_factor;
 
@@ -48,9 +54,10 @@ inline uint64_t address_hash(const IpAddress& address, const HashSecret& secret)
   return mix(address.word(0) ^ secret.first, address.word(1) ^ secret.second);
 }
 
-// The outer step is needed: the inner one alone is close to linear in the port, and with 4 % of all seeds the
-// ports of a few clients fell unevenly over the partitions (by up to 28 % of a partition's share). The port's
-// factor is a secret: by a known one, somebody could choose addresses that make up for the ports.
+// The outer mixing step is needed, as the inner step is nearly linear in the port. Without the outer step, 4
+// % of all seeds spread the ports of a few clients unevenly over the partitions, by up to 28 % of a
+// partition's share. The port's factor is secret: with a known factor, a sender could choose pairs of address
+// and port that give the same hash.
 inline uint64_t flow_hash(const IpAddress& client, Be16 port, uint16_t service, const HashSecret& secret) {
   const uint64_t of_client =
       mix(client.word(0) ^ port.raw * secret.port_factor ^ secret.first, client.word(1) ^ secret.second);
@@ -60,12 +67,14 @@ inline uint64_t flow_hash(const FlowKey& key, const HashSecret& secret) {
   return flow_hash(key.client, key.client_port, key.service, secret);
 }
 
-// affinity "flow" gives the flow hash, "client" the address hash: all flows of a client then choose alike.
+// `basis` is the flow hash for affinity "flow" and the address hash for affinity "client". With the latter,
+// all flows of a client choose the same backend.
 inline uint64_t choice_hash(uint64_t basis, uint16_t service) {
   return mix(basis ^ kMixB, kMixC ^ (service * kMixA));
 }
 
-// Of VIPs and backends: an operator chose them, and one multiplication spreads them well enough.
+// The hash of a VIP or backend. An operator configured these sockets, so no seed is needed, and one
+// multiplication spreads them well enough.
 inline uint64_t socket_hash(const IpAddress& address, Be16 port, uint8_t protocol) {
   return mix(address.word(0) ^ (port.raw | uint64_t{protocol} << 16) ^ kMixA, address.word(1) ^ kMixB);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the fields lie that a rewrite changes, and how a checksum follows a change.
+// Sizes of headers, offsets of the fields that a rewrite changes, and updates of checksum fields.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,21 @@
 #include "dataplane/packet/checksum.h"
 #include "dataplane/packet/ip_address.h"
 
-namespace teal::fields {
+namespace teal {
 
-// From the first byte of the header.
+inline constexpr uint32_t kEthernetBytes = 14;
+inline constexpr uint32_t kIpv4Bytes = 20;  // without options
+inline constexpr uint32_t kIpv6Bytes = 40;  // without extension headers
+inline constexpr uint32_t kTcpBytes = 20;   // without options
+inline constexpr uint32_t kUdpBytes = 8;
+inline constexpr uint32_t kIcmpBytes = 8;
+
+inline constexpr uint16_t kEtherTypeIpv4 = 0x0800;
+inline constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
+
+namespace fields {
+
+// Offsets count from the first byte of the field's own header.
 inline constexpr uint32_t kIpv4Ttl = 8;
 inline constexpr uint32_t kIpv4Checksum = 10;
 inline constexpr uint32_t kIpv4Source = 12;
@@ -34,13 +46,13 @@ inline void store_raw(uint8_t* at, uint16_t value) {
   std::memcpy(at, &value, 2);
 }
 
-// What a change of one word adds to a sum over it: ~m + m'.
+// Returns the difference that a change of one word makes to a sum over that word: ~m + m'.
 inline uint16_t change(uint16_t old_word, uint16_t new_word) {
   return add(static_cast<uint16_t>(~old_word), new_word);
 }
 
-// Each returns what its own change adds to a sum over the checksum field, for the ICMP checksum that covers
-// it too.
+// Updates the checksum field at `checksum`. Returns the difference that the new field makes to a sum over it:
+// the checksum of an ICMP error also covers the quoted checksums.
 inline uint16_t update(uint8_t* checksum, uint16_t delta) {
   const uint16_t old_value = load_raw(checksum);
   const uint16_t new_value = updated_checksum(old_value, delta);
@@ -48,6 +60,8 @@ inline uint16_t update(uint8_t* checksum, uint16_t delta) {
   return change(old_value, new_value);
 }
 
+// The same for the checksum of TCP or UDP. A UDP checksum of 0 means "none" and stays 0; a computed 0 is
+// stored as 0xffff (RFC 768).
 inline uint16_t update_transport(uint8_t* l4, uint8_t protocol, uint16_t delta) {
   if (protocol == kProtocolTcp) return update(l4 + kTcpChecksum, delta);
   const uint16_t old_value = load_raw(l4 + kUdpChecksum);
@@ -58,4 +72,5 @@ inline uint16_t update_transport(uint8_t* l4, uint8_t protocol, uint16_t delta) 
   return change(old_value, new_value);
 }
 
-}  // namespace teal::fields
+}  // namespace fields
+}  // namespace teal

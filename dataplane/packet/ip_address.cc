@@ -10,7 +10,7 @@ namespace teal {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   char buffer[INET6_ADDRSTRLEN];  // inet_pton wants a terminated string
-  // An embedded NUL would hide what follows it from inet_pton.
+  // inet_pton would ignore the text after an embedded NUL.
   if (text.size() >= sizeof(buffer) || text.find('\0') != std::string_view::npos) return std::nullopt;
   *std::copy(text.begin(), text.end(), buffer) = '\0';
 
@@ -23,7 +23,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
 std::string IpAddress::to_string() const {
   char buffer[INET6_ADDRSTRLEN];
   const bool v4 = is_v4();
-  // Cannot fail: the family is known and the buffer holds the longest form.
+  // inet_ntop cannot fail: the family is known and the buffer holds the longest form.
   return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? v4_bytes() : bytes, buffer, sizeof(buffer));
 }
 
@@ -37,7 +37,7 @@ bool same_prefix(const IpAddress& a, const IpAddress& b, unsigned prefix_bits) {
 
 namespace {
 
-// 1..65535 in plain digits. A leading zero is refused, as inet_pton refuses it in an address.
+// Parses 1..65535 in plain digits. A leading zero is refused, as inet_pton refuses it in an address.
 std::optional<Be16> parse_port(std::string_view text) {
   if (text.empty() || text.front() < '1' || text.front() > '9') return std::nullopt;
   uint16_t port = 0;
@@ -52,8 +52,7 @@ std::optional<Socket> parse_socket(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);
-  // "fd18::10:80" could mean two things, so IPv6 needs its brackets (RFC 3986, 3.2.2), and only IPv6 has
-  // them.
+  // "fd18::10:80" is ambiguous, so IPv6 needs brackets (RFC 3986, 3.2.2). IPv4 must not have them.
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
   if (bracketed != (host.find(':') != std::string_view::npos)) return std::nullopt;

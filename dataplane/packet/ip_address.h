@@ -11,14 +11,15 @@
 
 namespace teal {
 
-// IPv4 and IPv6 by one 16-byte type: IPv4 is mapped, ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). Bytes are in network
-// order.
+// An IPv4 or IPv6 address in 16 bytes, in network order. An IPv4 address is stored in its mapped form,
+// ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).
 struct IpAddress {
   static constexpr uint64_t kMappedPrefix = 0xffff0000;  // bytes 8 to 11 as a native load (x86-64)
 
   alignas(8) uint8_t bytes[16] = {};
 
-  // By whole words: what was stored byte by byte is slow to load as a word right after.
+  // The addresses are stored as whole words, because a load of a word right after stores of its bytes stalls
+  // (no store forwarding).
   static IpAddress from_v4(const void* four_bytes) {
     uint32_t v4;
     std::memcpy(&v4, four_bytes, 4);
@@ -38,7 +39,7 @@ struct IpAddress {
     std::memcpy(address.bytes + 8, &word1, 8);
     return address;
   }
-  // Text as inet_pton takes it, "198.18.0.10" or "fd18::10"; nothing if it is neither.
+  // Parses text as inet_pton does, "198.18.0.10" or "fd18::10". Returns nothing for any other text.
   static std::optional<IpAddress> parse(std::string_view text);
   std::string to_string() const;
 
@@ -56,14 +57,14 @@ struct IpAddress {
 };
 static_assert(sizeof(IpAddress) == 16);
 
-// Do the first `prefix_bits` of the two agree? For IPv4 the bits are those of the mapped form: 96 + the IPv4
-// prefix length.
+// Returns true if the first `prefix_bits` bits of both addresses are equal. An IPv4 prefix counts in the
+// mapped form: 96 + the IPv4 prefix length.
 bool same_prefix(const IpAddress& a, const IpAddress& b, unsigned prefix_bits);
 
 inline constexpr uint8_t kProtocolTcp = 6;
 inline constexpr uint8_t kProtocolUdp = 17;
 
-// An address, port and protocol: what a VIP or a backend listens on.
+// An address, port and protocol, of a VIP or of a backend.
 struct Socket {
   IpAddress address;
   Be16 port;
@@ -75,9 +76,9 @@ struct Socket {
   friend bool operator==(const Socket&, const Socket&) = default;
 };
 
-// "198.18.0.10:80" or "[fd18::10]:80"; nothing if it is neither, or the port is not 1..65535. The protocol
-// stays 0.
+// Parses "198.18.0.10:80" or "[fd18::10]:80". Returns nothing for any other text, or if the port is not in
+// 1..65535. The protocol stays 0.
 std::optional<Socket> parse_socket(std::string_view text);
-std::string to_string(const Socket& socket);  // the same form; the protocol is not shown
+std::string to_string(const Socket& socket);  // the same form, without the protocol
 
 }  // namespace teal

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/packet/parse.h"
 
+#include "dataplane/packet/header_fields.h"
+
 namespace teal {
 namespace {
 
-constexpr uint32_t kEthernetBytes = 14;
-constexpr uint32_t kIpv4Bytes = 20;  // without options
-constexpr uint32_t kIpv6Bytes = 40;
-constexpr uint32_t kTcpBytes = 20;  // without options
-constexpr uint32_t kUdpBytes = 8;
-constexpr uint32_t kIcmpBytes = 8;
-constexpr uint32_t kPortBytes = 4;
-
-constexpr uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
+constexpr uint32_t kPortBytes = 4;  // both ports of TCP or UDP
 
 constexpr uint8_t kProtocolIcmp = 1;
 constexpr uint8_t kProtocolIcmp6 = 58;
@@ -21,9 +14,10 @@ constexpr uint8_t kProtocolIcmp6 = 58;
 constexpr uint16_t kIpv4FragmentMask = 0x3fff;  // more fragments, or an offset
 constexpr uint16_t kIpv4OffsetMask = 0x1fff;
 
+// Returns the 16-bit value in host order.
 uint16_t load16(const uint8_t* at) {
   return static_cast<uint16_t>(at[0] << 8 | at[1]);
-}  // host order
+}
 
 Be16 load_port(const uint8_t* at) {
   Be16 port;
@@ -35,20 +29,20 @@ bool is_transport(uint8_t protocol) {
   return protocol == kProtocolTcp || protocol == kProtocolUdp;
 }
 
-// A TCP, UDP or ICMP header at `offset`, of which the IP length leaves everything up to `end`.
+// The transport header that follows the IP header and its extensions.
 struct Transport {
-  ParseResult result = ParseResult::kFlowPacket;  // or why there is none
+  ParseResult result = ParseResult::kFlowPacket;  // else why no transport header follows
   uint8_t protocol = 0;
   uint32_t offset = 0;
 };
 
-// In an IPv6 fragment header (RFC 8200, 4.5).
+// Masks of the 16-bit word in an IPv6 fragment header (RFC 8200, 4.5).
 constexpr uint16_t kIpv6FragmentMask = 0xfff9;  // more fragments, or an offset
 constexpr uint16_t kIpv6OffsetMask = 0xfff8;
 
-// The IPv6 extension headers from `offset` to `end`, the first being `next_header` (RFC 8200, 4). A fragment
-// header with a bit of `fragment_mask` set ends the way. Six headers at most: hosts send fewer, and the time
-// per packet stays bounded.
+// Skips the IPv6 extension headers (RFC 8200, 4) from `offset` on. `next_header` is the type of the first
+// one, and `end` the end of the packet. A fragment header with a bit of `fragment_mask` set gives kFragment.
+// At most six headers are skipped: hosts send fewer, and the bound limits the time per packet.
 [[gnu::noinline]] Transport skip_extensions(const uint8_t* frame, uint8_t next_header, uint32_t offset,
                                             uint32_t end, uint16_t fragment_mask) {
   enum : uint8_t { kHopByHop = 0, kRouting = 43, kFragment = 44, kDestinationOptions = 60 };
@@ -83,7 +77,7 @@ constexpr uint16_t kIpv6OffsetMask = 0xfff8;
   return stop(ParseResult::kOther);
 }
 
-// kFlowPacket if the IPv4 options hold no source route.
+// Returns kFlowPacket if the IPv4 options are valid and hold no source route.
 [[gnu::noinline]] ParseResult check_ipv4_options(const uint8_t* options, uint32_t bytes) {
   enum : uint8_t { kEnd = 0, kNoOperation = 1, kLooseSourceRoute = 131, kStrictSourceRoute = 137 };
   for (uint32_t at = 0; at < bytes && options[at] != kEnd;) {
@@ -105,9 +99,10 @@ bool is_error(bool is_v4, uint8_t type) {
   return is_v4 ? type == 3 || type == 4 || type == 11 || type == 12 : type >= 1 && type <= 4;
 }
 
-// The length in a quoted IP header is not looked at: it goes beyond the quote by nature, and some hosts
-// garble it. Nothing is lost by that: no TCP or UDP packet ends before its checksum, the last field that
-// rewrite.cc touches. A quoted first fragment is as good as a whole packet.
+// Parses an ICMP message and the packet that it quotes. The length in the quoted IP header is ignored: the
+// quote is usually shorter, and some hosts send a wrong length. This is safe, as every TCP or UDP packet
+// reaches at least to its checksum, the last field that rewrite.cc changes. A quoted first fragment is
+// accepted, as it has the ports.
 [[gnu::noinline]] ParseResult parse_icmp(ParsedPacket& packet, const uint8_t* frame, uint32_t end) {
   const uint32_t icmp = packet.l4_offset;
   if (end - icmp < kIcmpBytes || !is_error(packet.is_v4, frame[icmp])) return ParseResult::kOther;

@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One look at a frame: Ethernet, IPv4 or IPv6, then TCP, UDP, or an ICMP error with the header that it
-// quotes. Every length is checked before a header is read; nothing behind `bytes` is ever touched. Later
-// stages use the parsed form only.
+// parse() reads a frame once: Ethernet, IPv4 or IPv6, then TCP, UDP, or an ICMP error with the header that it
+// quotes. It checks each length before it reads a header, and never reads past `bytes`. Later stages use only
+// the parsed form.
 //
-// Lengths are those that the IP header gives; a frame may be longer (Ethernet pads to 60 bytes), never
-// shorter. Checksums are not looked at: a packet that arrived broken leaves broken (rewrite.h).
+// Lengths come from the IP header. A frame may be longer (Ethernet pads to 60 bytes) but not shorter. parse()
+// does not verify checksums: a packet that arrived broken leaves broken (rewrite.h).
+//
+// Worked example: a TCP SYN without options, from 198.18.1.101:40000 to 198.18.0.10:80, in a frame of 60
+// bytes (54 and 6 of padding), gives
+//
+//   result kFlowPacket, is_v4, protocol 6, tcp_flags 0x02, l3_offset 14, l4_offset 34, payload_bytes 0
+//
+// Packets of kOther go to the kernel:
+//   - not IP, or not untagged: ARP, 802.1Q, LLC
+//   - not TCP, UDP or an ICMP error: ND, echo, OSPF, IPsec; unknown IPv6 extension headers, or more than six
+//   - source routed through this host (IPv4 LSRR or SSRR, an IPv6 routing header with segments left). The
+//     transport checksum covers the final destination, not this one, so a VIP there is a waypoint only.
+//   - ICMP redirects: they concern one link and are not forwarded (RFC 1812, 5.2.7.2)
+//   - ICMP messages that name no flow: shorter than a header, or quoting anything but TCP or UDP with its
+//     ports
 #pragma once
 
 #include <cstdint>
@@ -15,55 +29,44 @@
 namespace teal {
 
 enum class ParseResult : uint8_t {
-  kFlowPacket,  // TCP or UDP, whole header there
-  kIcmpError,   // an ICMP or ICMPv6 error that quotes TCP or UDP ports
-  kOther,       // sound as far as it was read, but nothing that can belong to a flow: see below
-  kFragment,    // an IPv4 or IPv6 fragment, first or later, but not an "atomic" one (RFC 6946): that is whole
-  kTruncated,   // the IP length goes beyond the frame, or a header goes beyond the frame or the IP length
-  kBadHeader,   // a field contradicts itself: version, header length, TCP data offset, UDP length, an IPv4
-                // option's length, or an IPv4-mapped address in an IPv6 header (which would pass for an IPv4
-                // one here)
+  kFlowPacket,  // TCP or UDP with its whole header
+  kIcmpError,   // an ICMP or ICMPv6 error that quotes the ports of TCP or UDP
+  kOther,       // no error found, but the packet cannot belong to a flow: see above
+  kFragment,    // an IPv4 or IPv6 fragment, first or later; an "atomic" fragment (RFC 6946) counts as whole
+  kTruncated,   // the IP length exceeds the frame, or a header exceeds the frame or the IP length
+  kBadHeader,   // an invalid version, header length, TCP data offset, UDP length or IPv4 option length; or an
+                // IPv4-mapped address in an IPv6 header, which IpAddress could not tell from an IPv4 address
 };
-
-// kOther is the kernel's to judge:
-//   - not IP, or not untagged: ARP, 802.1Q, LLC
-//   - not TCP, UDP or an ICMP error: ND, echo, OSPF, IPsec, IPv6 extension headers unknown or more than six
-//   - source routed through this host (IPv4 LSRR, SSRR; an IPv6 routing header with segments left): the
-//   destination is
-//     not the one that the transport checksum covers, so a VIP there is a waypoint and no service
-//   - ICMP redirects, which concern one link and are not forwarded (RFC 1812, 5.2.7.2)
-//   - ICMP messages that name no flow: shorter than a header, or quoting anything but TCP or UDP up to its
-//   ports
 
 inline constexpr uint8_t kTcpFin = 0x01;
 inline constexpr uint8_t kTcpSyn = 0x02;
 inline constexpr uint8_t kTcpRst = 0x04;
 inline constexpr uint8_t kTcpAck = 0x10;
 
-// What a packet is but for its addresses: all that is asked for once its flow has a name. Protocol and flags
-// are those of the flow's packet: for an ICMP error, of the packet that it quotes. Where there is no flow,
-// protocol and TTL are there as soon as a sound IP header is. Offsets count from the first byte of the frame.
+// The parsed form without addresses and ports. The stages after classification need no more, as the flow key
+// then names the flow. For an ICMP error, protocol and flags belong to the quoted packet. In every result but
+// kFlowPacket and kIcmpError, only protocol and TTL may be used, and only if the IP header was valid. Offsets
+// count from the first byte of the frame.
 struct PacketShape {
   static constexpr uint16_t l3_offset = 14;
 
   ParseResult result = ParseResult::kTruncated;
   bool is_v4 = false;
-  uint8_t ttl = 0;  // or hop limit; of the outer header
-  uint8_t protocol =
-      0;  // kProtocolTcp, kProtocolUdp, or what the IP header (or its last extension header) says
+  uint8_t ttl = 0;                // or hop limit; of the outer header
+  uint8_t protocol = 0;           // from the IP header or its last extension header
   uint8_t tcp_flags = 0;          // 0 for UDP, and for a quoted header
   uint16_t l4_offset = 0;         // for an ICMP error, of the ICMP header
-  uint16_t payload_bytes = 0;     // behind the TCP or UDP header, by the IP length and not by the frame's
+  uint16_t payload_bytes = 0;     // after the TCP or UDP header, by the IP length, not the frame's length
   uint16_t quoted_l3_offset = 0;  // ICMP errors only
-  uint16_t quoted_l4_offset = 0;  // ICMP errors only; at least 4 bytes (the ports) are there
-  uint16_t quoted_l4_bytes = 0;   // ICMP errors only; how much of the quoted TCP or UDP packet is there
+  uint16_t quoted_l4_offset = 0;  // ICMP errors only; at least 4 bytes (the ports) are present
+  uint16_t quoted_l4_bytes = 0;   // ICMP errors only; quoted bytes, from the TCP or UDP header on
 
   friend bool operator==(const PacketShape&, const PacketShape&) = default;
 };
 static_assert(sizeof(PacketShape) == 16);
 
-// Addresses and ports, too, are those of the flow's packet. Without a flow, addresses are there as soon as a
-// sound IP header is, and ports are 0.
+// For an ICMP error, addresses and ports belong to the quoted packet. In every result but kFlowPacket and
+// kIcmpError, ports are 0, and addresses are set if the IP header was valid.
 struct ParsedPacket : PacketShape {
   IpAddress source;
   IpAddress destination;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// parse() for the packets that nearly all are: TCP or UDP, whole, right behind an IPv4 header without options
-// or an IPv6 header without extensions, and UDP as long as IP says. By a few loads of whole words, inline in
-// the one loop that it is for (classify.cc). What it does not take says nothing about the packet: parse()
-// judges.
+// A fast, inline version of parse() for plain packets, which are nearly all: a whole TCP or UDP packet after
+// an IPv4 header without options or an IPv6 header without extensions. The UDP length must equal the IP
+// length.
+//
+// The functions load whole words and compare several fields at once. classify.cc, the only user, calls
+// parse() for every packet that they do not accept. Not accepted therefore does not mean invalid.
 #pragma once
 
 #include <bit>
@@ -11,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "dataplane/packet/header_fields.h"
 #include "dataplane/packet/parse.h"
 
 namespace teal {
@@ -28,12 +31,10 @@ inline uint32_t load_be16(const uint8_t* at) {
   return __builtin_bswap16(load<uint16_t>(at));
 }
 
-inline constexpr uint32_t kEthernetBytes = PacketShape::l3_offset;
-inline constexpr uint32_t kIpv4Bytes = 20, kIpv6Bytes = 40, kUdpBytes = 8, kTcpBytes = 20;
-
 }  // namespace plain
 
-// A ParsedPacket whose shape is made and kept as two words, for as many stores.
+// A ParsedPacket whose shape is held in two words, so that two stores write it. Byte n of shape_words is byte
+// n of a PacketShape (the static_assert below).
 struct PlainPacket {
   uint64_t shape_words[2];
   IpAddress source;
@@ -54,8 +55,8 @@ static_assert(offsetof(PacketShape, is_v4) == 1 && offsetof(PacketShape, ttl) ==
 
 namespace plain {
 
-// Of a header that has `bytes` up to the end of its IP packet, at least those of UDP's. `shape` is the first
-// word, without TCP's flags.
+// Parses a TCP or UDP header. `bytes` counts from the header to the end of the IP packet and is at least
+// kUdpBytes. `shape` is the first word of the shape without the TCP flags.
 [[gnu::always_inline]] inline bool parse_transport(const uint8_t* header, uint32_t bytes, uint64_t shape,
                                                    PlainPacket& packet) {
   uint32_t header_bytes = kUdpBytes;
@@ -84,12 +85,12 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
 
 }  // namespace plain
 
-// Each fills `packet` as parse() would; or returns false, with anything in it.
+// Both functions fill `packet` as parse() does and return true, or return false and leave `packet` undefined.
 [[gnu::always_inline]] inline bool parse_plain_ipv4(const uint8_t* frame, uint32_t bytes,
                                                     PlainPacket& packet) {
   using namespace plain;
   constexpr uint32_t kLeast = kEthernetBytes + kIpv4Bytes + kUdpBytes;
-  constexpr uint64_t kStart = 0x45'0008, kStartMask = 0xff'ffff;  // Ethertype, version and header length
+  constexpr uint64_t kStart = 0x45'0008, kStartMask = 0xff'ffff;  // EtherType, version and header length
   constexpr uint64_t kFragmentMask = 0xff3f;                      // more fragments, or an offset
   constexpr uint64_t kTtlAndProtocol = 0xffff'0000;
   if (bytes < kLeast) return false;
@@ -98,7 +99,7 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
   const auto from_fragment = load<uint32_t>(header + 6);
   if ((from_ether_type & kStartMask) != kStart || (from_fragment & kFragmentMask) != 0) return false;
   const uint32_t total_bytes = load_be16(header + 2);
-  // Too few are a large number here.
+  // The subtraction wraps if total_bytes is too small, and the result is then larger than the right side.
   if (total_bytes - (kIpv4Bytes + kUdpBytes) > bytes - kLeast) return false;
   packet.source = IpAddress::from_v4(header + 12);
   packet.destination = IpAddress::from_v4(header + 16);
@@ -111,7 +112,7 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
                                                     PlainPacket& packet) {
   using namespace plain;
   constexpr uint32_t kLeast = kEthernetBytes + kIpv6Bytes + kUdpBytes;
-  constexpr uint32_t kStart = 0x60'dd86, kStartMask = 0xf0'ffff;  // Ethertype and version
+  constexpr uint32_t kStart = 0x60'dd86, kStartMask = 0xf0'ffff;  // EtherType and version
   if (bytes < kLeast || (load<uint32_t>(frame + 12) & kStartMask) != kStart) return false;
   const uint8_t* header = frame + kEthernetBytes;
   const uint32_t payload_bytes = load_be16(header + 4);

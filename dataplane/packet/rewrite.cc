@@ -7,7 +7,8 @@ using namespace fields;
 
 namespace {
 
-// ICMP errors are rare, so their deltas are taken from the bytes that are there.
+// Replaces an address and returns the checksum difference. ICMP errors are rare, so the difference is
+// computed per packet from the old bytes.
 uint16_t replace_address(uint8_t* at, bool is_v4, const IpAddress& address) {
   const uint32_t bytes = is_v4 ? 4 : 16;
   const uint8_t* from = is_v4 ? address.v4_bytes() : address.bytes;
@@ -16,8 +17,9 @@ uint16_t replace_address(uint8_t* at, bool is_v4, const IpAddress& address) {
   return change(old_sum, fold(ones_complement_sum(from, bytes)));
 }
 
-// Returns what it adds to the ICMP checksum. All fields lie at even distances from the ICMP header, so words
-// stay words.
+// Replaces one socket of the quoted packet and updates the quoted checksums. Returns the difference for the
+// ICMP checksum. All these fields have even offsets from the ICMP header, so the 16-bit words of all sums
+// coincide.
 uint16_t replace_quoted(uint8_t* frame, const PacketShape& packet, uint32_t ipv4_field, uint32_t ipv6_field,
                         uint32_t port_field, const Socket& socket) {
   uint8_t* l3 = frame + packet.quoted_l3_offset;
@@ -36,7 +38,8 @@ uint16_t replace_quoted(uint8_t* frame, const PacketShape& packet, uint32_t ipv4
   return total;
 }
 
-// Returns what it adds to the ICMP checksum: nothing for IPv4, the pseudo header for IPv6 (RFC 4443, 2.3).
+// Replaces an address of the outer IP header. Returns the difference for the ICMP checksum: 0 for IPv4, the
+// change of the pseudo header for IPv6 (RFC 4443, 2.3).
 uint16_t replace_outer(uint8_t* frame, const PacketShape& packet, uint32_t ipv4_field, uint32_t ipv6_field,
                        const IpAddress& address) {
   uint8_t* l3 = frame + packet.l3_offset;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// DNAT and its undoing, by incremental checksums (RFC 1624, equation 3): the difference that an exchange of
-// address and port makes is computed once per backend (checksum.h: ChecksumDelta) and added per packet. A
-// packet that arrived with a wrong checksum leaves with one that is wrong by the same amount.
+// DNAT towards a backend, and its inverse for replies. Checksums are updated incrementally (RFC 1624,
+// equation 3). The difference that a new address and port make is computed once per backend (checksum.h:
+// ChecksumDelta) and added per packet. A packet that arrived with a wrong checksum leaves with one that is
+// wrong by the same amount.
 //
-// Ones' complement has two zeros, and two rules follow:
-//   - A UDP checksum of 0 means "none" (RFC 768) and stays 0. Over IPv6 it is for some tunnels only (RFC
-//   6935), and a
-//     receiver discards it otherwise (RFC 8200, 8.1): to fill it in here could make it pass. A UDP checksum
-//     that is computed as 0 is sent as 0xffff.
-//   - Elsewhere 0 and 0xffff mean the same. Senders compute 0; a 0xffff that arrives may leave as if it had
-//   been 0.
-// With that exception, a rewrite and its inverse (`delta.reversed()`) give back the bytes.
+// Ones' complement has two zeros, 0 and 0xffff. Two rules follow:
+//   - A UDP checksum of 0 means "none" (RFC 768) and stays 0. Over IPv6, only some tunnels may send it (RFC
+//     6935), and receivers discard it otherwise (RFC 8200, 8.1). If Teal filled it in, a packet that must be
+//     discarded could be accepted. A UDP checksum that is computed as 0 is sent as 0xffff.
+//   - In all other checksums 0 and 0xffff are equivalent. Senders compute 0; a packet that arrives with
+//     0xffff may leave with the value that follows from 0.
+// Apart from the second rule, a rewrite and its inverse (`delta.reversed()`) restore the bytes.
 //
-// All functions take a frame that parse() accepted and its parsed form: kFlowPacket, or kIcmpError for the
-// two that say so. The sockets are of the frame's family. A changed frame is parsed anew before it is changed
-// again, where its parsed addresses matter.
+// Every function takes a frame and its parsed form. parse() must have accepted the frame as kFlowPacket, or
+// as kIcmpError for the two rewrite_icmp functions. The sockets have the frame's address family. A rewrite
+// leaves the parsed form as it was, so its addresses are stale afterwards.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@
 
 namespace teal {
 
-// A native load into the lower 48 bits.
+// Loads a MAC address into the lower 48 bits, in native byte order.
 inline uint64_t load_mac(const uint8_t* six_bytes) {
   uint32_t low;
   uint16_t high;
@@ -43,34 +43,35 @@ struct MacAddress {
   friend bool operator==(const MacAddress&, const MacAddress&) = default;
 };
 
-// Puts `socket`'s address and port in the place of the destination (towards a backend) or the source (towards
-// a client). `delta` is ChecksumDelta::between(what stood there, socket).
+// Replaces the destination (towards a backend) or the source (towards a client) by `socket`. `delta` is
+// ChecksumDelta::between(old socket, `socket`).
 inline void rewrite_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                                 const ChecksumDelta& delta);
 inline void rewrite_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                            const ChecksumDelta& delta);
 
-// ICMP errors about a flow (RFC 5508, 4.2; RFC 6146, 3.4 in spirit). Towards the backend: the error's
-// destination (a VIP) becomes the backend's address and the quoted source becomes the backend's socket.
-// Towards the client: the quoted destination becomes the VIP's socket, and the error's source becomes the
-// VIP's address if it was the backend's own (a router's stays). The quoted checksums are updated as far as
-// they are inside the quote: TCP's often is not.
+// Rewrites an ICMP error about a flow (RFC 5508, 4.2; similar to RFC 6146, 3.4).
+//   - Towards the backend: the error's destination (a VIP) becomes the backend's address, and the quoted
+//     source becomes the backend's socket.
+//   - Towards the client: the quoted destination becomes the VIP's socket. The error's source becomes the
+//     VIP's address if the backend sent the error, and stays if a router sent it.
+// A quoted checksum is updated if the quote contains it. The quote of a TCP packet often ends before it.
 void rewrite_icmp_to_backend(uint8_t* frame, const PacketShape& packet, const Socket& vip,
                              const Socket& backend);
 void rewrite_icmp_to_client(uint8_t* frame, const PacketShape& packet, const Socket& vip,
                             const Socket& backend);
 
-// The same, and one hop less. The TTL or hop limit is more than 1: a packet of less is not forwarded (RFC
-// 1812, 5.3.1; classify.cc).
+// The same as rewrite_destination() and rewrite_source(), and the TTL or hop limit is decremented. It must be
+// more than 1: other packets are not forwarded (RFC 1812, 5.3.1; classify.cc).
 inline void forward_to_destination(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                                    const ChecksumDelta& delta);
 inline void forward_from_source(uint8_t* frame, const PacketShape& packet, const Socket& socket,
                                 const ChecksumDelta& delta);
 
-// One hop less, and nothing else. Takes any frame whose IP header parse() found sound.
+// Decrements the TTL or hop limit. Takes any frame with an IP header that parse() found valid.
 inline void decrement_ttl(uint8_t* frame, const PacketShape& packet);
 
-// By two stores. Words as of load_mac().
+// Writes both MAC addresses by two stores. The words are in the form of load_mac().
 inline void write_ethernet_addresses(uint8_t* frame, uint64_t destination, uint64_t source) {
   const uint64_t first = destination | source << 48;
   const auto rest = static_cast<uint32_t>(source >> 16);
@@ -78,7 +79,7 @@ inline void write_ethernet_addresses(uint8_t* frame, uint64_t destination, uint6
   std::memcpy(frame + 8, &rest, 4);
 }
 
-// Every packet passes these: inline.
+// The functions below are inline, as every packet passes them.
 
 namespace fields {
 
@@ -88,8 +89,8 @@ struct Offsets {
 inline constexpr Offsets kSourceFields = {kIpv4Source, kIpv6Source, kSourcePort};
 inline constexpr Offsets kDestinationFields = {kIpv4Destination, kIpv6Destination, kDestinationPort};
 
-// ~m + m' for a word m of which the TTL is the low byte as a native load, and m' = m - 1: no carry, as the
-// TTL is not 0.
+// The difference ~m + m' of the 16-bit word with the TTL, which is its low byte in a native load. m' = m - 1
+// without a borrow, as the TTL is not 0.
 inline constexpr uint16_t kHopLess = 0xfffe;
 
 template <bool kHop>

@@ -8,13 +8,7 @@
 namespace teal {
 namespace {
 
-constexpr uint32_t kEthernetBytes = 14;
-constexpr uint32_t kIpv4Bytes = 20;
-constexpr uint32_t kIpv6Bytes = 40;
-constexpr uint32_t kTcpBytes = 20;
-static_assert(kTcpSegmentBytes == kEthernetBytes + kIpv6Bytes + kTcpBytes);
-
-constexpr uint8_t kHops = 64;
+constexpr uint8_t kHops = 64;                // TTL or hop limit
 constexpr uint32_t kTcpAcknowledgement = 8;  // from the first byte of the TCP header
 
 template <typename T>
@@ -29,7 +23,7 @@ void write_ipv4(uint8_t* l3, const TcpSegment& segment) {
   std::memset(l3, 0, kIpv4Bytes);
   l3[0] = 0x45;
   store16(l3 + 2, kIpv4Bytes + kTcpBytes);
-  store16(l3 + 6, 0x4000);  // don't fragment, so that an identification of 0 will do (RFC 6864, 4.1)
+  store16(l3 + 6, 0x4000);  // don't fragment: the identification may be 0 then (RFC 6864, 4.1)
   l3[8] = kHops;
   l3[9] = kProtocolTcp;
   std::memcpy(l3 + 12, segment.source.address.v4_bytes(), 4);
@@ -48,8 +42,8 @@ void write_ipv6(uint8_t* l3, const TcpSegment& segment) {
   std::memcpy(l3 + 24, segment.destination.address.bytes, 16);
 }
 
-// The addresses of an IP header of either version, from its source on, make the pseudo header with the
-// protocol and the length (RFC 9293, 3.1; RFC 8200, 8.1).
+// `addresses` are the two addresses in the IP header. With protocol and length they make the pseudo header
+// that the checksum covers (RFC 9293, 3.1; RFC 8200, 8.1).
 void write_tcp(uint8_t* l4, const TcpSegment& segment, const uint8_t* addresses, uint32_t address_bytes) {
   std::memset(l4, 0, kTcpBytes);
   store(l4, segment.source.port);
@@ -68,12 +62,12 @@ void write_tcp(uint8_t* l4, const TcpSegment& segment, const uint8_t* addresses,
 uint32_t write_tcp_segment(uint8_t* frame, const TcpSegment& segment) {
   uint8_t* l3 = frame + kEthernetBytes;
   if (segment.source.address.is_v4()) {
-    store16(frame + 12, 0x0800);
+    store16(frame + 12, kEtherTypeIpv4);
     write_ipv4(l3, segment);
     write_tcp(l3 + kIpv4Bytes, segment, l3 + 12, 8);
     return kEthernetBytes + kIpv4Bytes + kTcpBytes;
   }
-  store16(frame + 12, 0x86dd);
+  store16(frame + 12, kEtherTypeIpv6);
   write_ipv6(l3, segment);
   write_tcp(l3 + kIpv6Bytes, segment, l3 + 8, 32);
   return kTcpSegmentBytes;

@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TCP segments that Teal makes itself: no payload, no options, headers that owe nothing to a packet that came
-// in. All else that leaves is a packet that came in, rewritten (rewrite.h).
+// TCP segments that Teal builds itself: probes and RSTs, without payload and options. Every other packet that
+// leaves is a rewritten packet that arrived (rewrite.h).
 #pragma once
 
 #include <cstdint>
 
 #include "dataplane/packet/big_endian.h"
+#include "dataplane/packet/header_fields.h"
 #include "dataplane/packet/ip_address.h"
 #include "dataplane/packet/parse.h"
 
 namespace teal {
 
 struct TcpSegment {
-  Socket source;  // both of one family; their protocol is not looked at
+  Socket source;  // same family as `destination`; the protocol of both is ignored
   Socket destination;
   Be32 sequence;
   Be32 acknowledgement;
   uint8_t flags = 0;
 };
 
-// The longest frame of a segment: Ethernet, IPv6, TCP.
-inline constexpr uint32_t kTcpSegmentBytes = 14 + 40 + 20;
+// The length of the longest frame.
+inline constexpr uint32_t kTcpSegmentBytes = kEthernetBytes + kIpv6Bytes + kTcpBytes;
 
-// Writes the frame but for its Ethernet addresses, checksums computed in full, and returns its bytes: 54 or
-// kTcpSegmentBytes.
+// Writes the whole frame except its Ethernet addresses, with full checksums. Returns the frame's length in
+// bytes: 54 for IPv4, kTcpSegmentBytes for IPv6.
 uint32_t write_tcp_segment(uint8_t* frame, const TcpSegment& segment);
 
-// In place of a TCP packet with the ACK flag, which parse() took for a flow's: the RST that its sender takes,
-// whose sequence number is the one that the packet asks for next (RFC 9293, 3.10.7.1). Returns the frame's
-// bytes, never more than the packet had; the Ethernet addresses are left as they were.
+// Overwrites a TCP packet by a RST to its sender. The packet has the ACK flag and was parsed as kFlowPacket.
+// The RST's sequence number is the packet's acknowledgement number, so the sender accepts it (RFC 9293,
+// 3.10.7.1). Returns the frame's length in bytes, at most the packet's. The Ethernet addresses stay as they
+// were.
 uint32_t turn_into_rst(uint8_t* frame, const ParsedPacket& packet);
 
 }  // namespace teal

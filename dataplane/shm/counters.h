@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a worker counts and tells. Every counter has one writer, its worker; readers sum over the workers.
-// Increments are a relaxed load and store, no locked instruction.
+// Counters and status of the workers, in the shared segment. Each counter has one writer, its worker; readers
+// add up the workers. An increment is a relaxed load and store, not a locked instruction.
 #pragma once
 
 #include <array>
@@ -16,41 +16,42 @@ inline constexpr uint32_t kMaxServices = 1024;
 inline constexpr uint32_t kMaxBackends = 4096;
 inline constexpr uint32_t kColours = 2;
 
-// Every dropped packet has one of these reasons, and the reason is its counter's name.
-#define TEAL_DROP_REASONS(X)                                                                        \
-  X(truncated, "a header or the IP length goes beyond the frame")                                   \
-  X(bad_header, "a header field contradicts itself")                                                \
-  X(fragment, "an IP fragment to a VIP or from a backend")                                          \
-  X(handover_full, "the ring to the flow's owner was full")                                         \
-  X(stale_backend, "TCP from a backend of the service that is not the flow's")                      \
-  X(client_on_backend_link, "a client inside a backend's subnet would be answered past the switch") \
-  X(no_backend, "no backend to choose from")                                                        \
-  X(no_next_hop, "the kernel has no neighbour for the backend or the client side yet")              \
-  X(icmp_without_flow, "an ICMP error about no known flow")                                         \
-  X(tx_full, "the transmit queue took no more")                                                     \
-  X(flow_reset, "a packet of a flow that is being reset, to which no RST is an answer")             \
-  X(punt_full, "the TAP port to the kernel took no more")
+// Every dropped packet has one of these reasons. The reason is the name of its counter, and the text is the
+// explanation for operators.
+#define TEAL_DROP_REASONS(X)                                                             \
+  X(truncated, "a header or the IP length exceeds the frame")                            \
+  X(bad_header, "a header field is invalid")                                             \
+  X(fragment, "an IP fragment to a VIP or from a backend")                               \
+  X(handover_full, "the ring to the flow's owner was full")                              \
+  X(stale_backend, "a TCP reply from a backend that is not the flow's backend")          \
+  X(client_on_backend_link, "a client in a backend's subnet: replies would bypass Teal") \
+  X(no_backend, "the service has no backend that can be chosen")                         \
+  X(no_next_hop, "no resolved next hop towards the backend or the client")               \
+  X(icmp_without_flow, "an ICMP error that belongs to no known flow")                    \
+  X(tx_full, "the transmit queue was full")                                              \
+  X(flow_reset, "a packet of a flow that Teal resets, which needs no RST as answer")     \
+  X(punt_full, "the TAP port to the kernel was full")
 
-#define TEAL_EVENTS(X)                                                                           \
-  X(rx, "packets received from the ports")                                                       \
-  X(tx, "packets transmitted to clients and backends")                                           \
-  X(punted, "packets handed to the kernel")                                                      \
-  X(relayed, "packets of the kernel passed on from a TAP port to its port")                      \
-  X(relay_full, "packets of the kernel that the port took no more of")                           \
-  X(handed_over, "packets passed to the worker that owns their flow")                            \
-  X(flows_created, "flows begun by a SYN or a first UDP packet")                                 \
-  X(flows_midstream, "flows begun by a TCP packet that is no SYN")                               \
-  X(flows_aged, "flows that ended by their timeout")                                             \
-  X(flows_replaced, "flows replaced by a SYN after RST or both FINs")                            \
-  X(flows_reset, "flows ended by a reset: of a drain at its deadline, or of a backend in maint") \
-  X(flows_cut, "UDP flows ended so that they are chosen anew")                                   \
-  X(reset_probes, "segments that make an end of a flow to be reset tell its numbers")            \
-  X(resets_sent, "RSTs sent to an end of a flow that is being reset")                            \
-  X(stateless, "packets forwarded by hash alone as no entry could be made")                      \
-  X(table_full, "inserts refused because both buckets were full")                                \
-  X(embryonic_quota, "inserts refused because too many flows are embryonic")                     \
-  X(icmp_errors, "ICMP errors passed to the other end of their flow")                            \
-  X(wrong_colour_flows, "flows begun under an older generation than the acknowledged one")
+#define TEAL_EVENTS(X)                                                                      \
+  X(rx, "packets received from the ports")                                                  \
+  X(tx, "packets transmitted to clients and backends")                                      \
+  X(punted, "packets handed to the kernel")                                                 \
+  X(relayed, "packets of the kernel, passed from a TAP port to its port")                   \
+  X(relay_full, "packets of the kernel, dropped because the port was full")                 \
+  X(handed_over, "packets passed to the worker that owns their flow")                       \
+  X(flows_created, "flows that began with a SYN or a first UDP packet")                     \
+  X(flows_midstream, "midstream flows: they began with a TCP packet other than a SYN")      \
+  X(flows_aged, "flows that ended by their timeout")                                        \
+  X(flows_replaced, "flows replaced by a SYN after a RST or both FINs")                     \
+  X(flows_reset, "flows that Teal reset: at a drain's deadline, or for a backend in maint") \
+  X(flows_cut, "UDP flows ended so that the next packet is chosen again")                   \
+  X(reset_probes, "probes to an end of a flow that Teal resets")                            \
+  X(resets_sent, "RSTs sent to an end of a flow that Teal resets")                          \
+  X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
+  X(table_full, "inserts refused because both buckets were full")                           \
+  X(embryonic_quota, "inserts refused because too many flows are not assured")              \
+  X(icmp_errors, "ICMP errors forwarded to the other end of their flow")                    \
+  X(wrong_colour_flows, "flows that began under a generation older than the acknowledged one; always 0")
 
 enum class DropReason : uint8_t {
 #define X(name, text) k_##name,
@@ -97,8 +98,8 @@ enum class Direction : uint8_t { kToBackend, kToClient };
 struct alignas(64) ServiceColourCounters {
   Counter packets[2];  // by Direction
   Counter bytes[2];    // by Direction; frames without FCS
-  Counter new_flows;   // SYN, first UDP packet, adopted
-  Counter midstream;   // of these, adopted
+  Counter new_flows;   // flows that began, by a SYN, a first UDP packet or a midstream packet
+  Counter midstream;   // the midstream ones of new_flows
 
   void count(Direction direction, uint32_t frame_bytes) {
     packets[static_cast<int>(direction)].add(1);
@@ -106,11 +107,11 @@ struct alignas(64) ServiceColourCounters {
   }
 };
 
-// Flows of one backend that were chosen as one colour. Exact: recomputed at start, then kept by the
-// partitions' owner.
+// The number of a worker's flows with one backend and colour. It is exact: each start recounts, then
+// FlowLedger follows each change.
 struct FlowCount {
-  std::atomic<uint32_t> live;     // worker: rw; embryonic, established and half-closed
-  std::atomic<uint32_t> closing;  // worker: rw; after RST or both FINs, until their timeout
+  std::atomic<uint32_t> live;     // worker: rw; all flows that are not closing
+  std::atomic<uint32_t> closing;  // worker: rw; after a RST or both FINs, until their timeout
 };
 
 enum class WorkerState : uint32_t { kAbsent, kPolling, kAsleep };
@@ -122,7 +123,7 @@ struct alignas(64) WorkerStatus {
   std::atomic<uint32_t> thread_id;                 // worker: rw; gettid()
   Counter busy_tsc;                                // worker: rw; TSC cycles spent on bursts that held packets
   Counter total_tsc;                               // worker: rw; TSC cycles since its start
-  std::atomic<uint32_t> embryonic_flows;           // worker: rw
+  std::atomic<uint32_t> embryonic_flows;           // worker: rw; flows that are not assured
   std::atomic<uint32_t> last_insert_failure_tick;  // worker: rw; 0 = never
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The exact number of flows per backend and colour, kept beside the table: every insert, removal and change
-// of phase of a worker's flows passes here. A start counts anew, so a kill between the table's change and the
-// ledger's does no lasting harm.
+// The exact number of a worker's flows per backend and colour. The worker reports each insert, removal and
+// change of state of its flows here. A kill between a change of the table and the change of the ledger leaves
+// a wrong number only until the next start, which counts the flows again.
 #pragma once
 
 #include "dataplane/shm/counters.h"

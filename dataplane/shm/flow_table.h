@@ -1,40 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The flow table: every flow that any worker knows, in shared memory that outlives the workers.
+// The flow table holds every flow of all workers, in shared memory that outlives the workers.
 //
-// clang-format off
-//   partition  a run of buckets; each worker owns a run of partitions and is their only writer. Both buckets
+//   partition  a run of buckets. Each worker owns a run of partitions and is their only writer. Both buckets
 //              of a flow are in one partition.
-//   bucket     24 slots: one cache line of tags (16 bits of the hash, 0 = empty), and behind it the entries,
+//   bucket     24 slots: one cache line of tags (16 bits of the hash, 0 = empty), followed by the entries,
 //              mostly in the same page.
 //   entry      32 bytes: client address 16, client port 2, backend id 2, birth generation 4, and one mutable
 //              word of 8.
-// clang-format on
 //
-// A flow lives in its first bucket, or, where that is two thirds full, in the emptier of its two. A
-// bucket counts the flows that were displaced from it, so that a lookup touches the second only where there
-// is one to find. 24 slots and two choices fill to 88 % of a large table (and to 68 % of one of 1,000 flows,
-// where chance weighs more) before an insert finds both full; for_capacity() leaves room accordingly.
-// Measured: 39.8 bytes per flow of capacity for 1,000,000 flows, 42.6 for 100,000, 53 for 10,000.
-//
-// Invariants, which hold after a kill at any instruction:
-// clang-format off
-//   1. An entry is written before its tag is stored (release); a tag is cleared before its entry is written
-//      again, and before that the bucket's `inserts` is raised.
-//   2. Entries never move. A re-pin is a removal and an insert.
-//   3. `displaced` is at least the number of live entries that name this bucket as their first and live in
-//      another: it is raised before the tag is stored and lowered after the tag is cleared. A start
-//      recomputes it.
-// clang-format on
-//
-// Thread safety: find, insert, remove and set_state of a partition by its owner alone; read() by anybody, at
-// any time. read() is the reader of a sequence lock whose number is `inserts`: it loads the number, the tag,
-// the words (acquire) and the number again. A word of a later flow in the same slot was stored (release)
-// after the number was raised, so the second look at the number finds it changed, even if the later flow has
-// the same tag. On x86-64 all of these are plain moves; there is no fence (ThreadSanitizer does not know
-// fences).
+// A new flow goes into its first bucket. If that is two thirds full, the flow goes into the emptier one of
+// its two buckets. A bucket counts the flows that are displaced from it, so a lookup reads the second bucket
+// only if the count is not 0. With 24 slots and two choices, a large table fills to 88 % before an insert
+// finds both buckets full. A table for 1,000 flows fills to 68 %, as chance weighs more there. for_capacity()
+// adds slots accordingly. Measured: 39.8 bytes per flow of capacity for 1,000,000 flows, 42.6 for 100,000, 53
+// for 10,000.
 //
 // Worked example: capacity 1,000,000 gives 64 partitions of 747 buckets: 47,808 x (64 + 24 x 32) = 39.8 MB.
+//
+// Invariants. They hold after a kill at any instruction:
+//   1. insert() raises the bucket's `inserts`, then writes the entry, then stores the tag (all release).
+//      remove() clears the tag, before a later insert() can write the entry again.
+//   2. Entries never move. To move a flow to another backend, the owner removes it and inserts it again.
+//   3. `displaced` is at least the number of live entries whose first bucket this is and that live in another
+//      bucket. It is raised before the tag is stored and lowered after the tag is cleared. A start recomputes
+//      it.
+//
+// Thread safety:
+//   - Only the owner of a partition calls find, insert, remove, set_state and the other functions for it.
+//   - Any thread may call read() at any time. read() is the reader of a sequence lock whose number is
+//     `inserts`: it loads the number, the tag, the words (acquire) and the number again. The words of a later
+//     flow in the same slot are stored (release) after the number was raised. So the second load of the
+//     number shows the change, even if the later flow has the same tag. On x86-64 all these accesses are
+//     plain moves. There is no fence, as ThreadSanitizer does not support fences.
 #pragma once
 
 #include <atomic>
@@ -51,13 +49,13 @@
 namespace teal {
 
 enum class FlowPhase : uint8_t {
-  kEmbryonic,  // no answer from the backend yet
+  kEmbryonic,  // the backend has not answered yet
   kEstablished,
   kClientFin,   // half closed
   kBackendFin,  // half closed
   kClosed,      // both FINs
   kReset,
-  kResetting,  // live, but Teal is resetting it: see reset.h
+  kResetting,  // live, but Teal resets it (pipeline/reset.h)
   kCount
 };
 constexpr bool is_closing(FlowPhase phase) {
@@ -65,22 +63,21 @@ constexpr bool is_closing(FlowPhase phase) {
 }
 
 enum FlowFlags : uint8_t {
-  kFlowGreen = 1,      // the colour it was chosen as
-  kFlowDisplaced = 2,  // lives in its second bucket
-  kFlowMidstream = 4,  // began with a TCP packet that was no SYN
+  kFlowGreen = 1,      // the flow's colour; unset: blue
+  kFlowDisplaced = 2,  // the flow is in its second bucket
+  kFlowMidstream = 4,  // the flow began with a TCP packet other than a SYN
   kFlowUdp = 8,
-  kFlowUnassured =
-      16,  // embryonic: nothing has shown yet that both ends talk (a SYN flood gets answers, too)
-  kFlowClientReset = 32,   // Teal resets it: the client was sent a RST, or sent one
-  kFlowBackendReset = 64,  // the same of the backend
+  kFlowUnassured = 16,     // not assured: not both ends have shown that they talk
+  kFlowClientReset = 32,   // Teal resets the flow: the client was sent a RST, or sent one
+  kFlowBackendReset = 64,  // the same for the backend
 };
 
-// The mutable word of an entry.
+// The mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
-  uint32_t tick = 0;      // since when the timeout counts
-  uint16_t last_hop = 0;  // index into Segment::last_hops
+  uint32_t tick = 0;      // idle since: the timeout counts from this tick
+  uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
   FlowPhase phase : 6 = FlowPhase::kEmbryonic;
-  uint8_t probes : 2 = 0;  // of a flow that is being reset: how often its ends were probed
+  uint8_t probes : 2 = 0;  // while Teal resets the flow: the probes sent to its ends
   uint8_t flags = 0;       // FlowFlags
 
   Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
@@ -88,41 +85,41 @@ struct FlowState {
 };
 static_assert(sizeof(FlowState) == 8);
 
-// Does Teal reset it, or has it done so? Then nothing passes from one end to the other but a RST (reset.h).
+// Returns true if Teal resets the flow or has reset it. Then only a RST passes from one end to the other
+// (pipeline/reset.h).
 constexpr bool is_reset_by_teal(const FlowState& state) {
   return state.phase >= FlowPhase::kReset && (state.phase == FlowPhase::kResetting ||
                                               (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
-// Established and proven, and nobody resets it: what it lacks for any change but that of its time. By one
-// look at the whole word.
+// Returns true if the flow is established and assured, and Teal does not reset it. A packet without SYN, FIN
+// and RST then only refreshes `tick`. One comparison of the masked word decides.
 inline bool is_steady(const FlowState& state) {
-  const FlowState looked_at{.phase = static_cast<FlowPhase>(0x3f),
-                            .flags = kFlowUnassured | kFlowClientReset | kFlowBackendReset};
-  const FlowState quiet{.phase = FlowPhase::kEstablished};
-  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(looked_at)) ==
-         std::bit_cast<uint64_t>(quiet);
+  const FlowState mask{.phase = static_cast<FlowPhase>(0x3f),
+                       .flags = kFlowUnassured | kFlowClientReset | kFlowBackendReset};
+  const FlowState steady{.phase = FlowPhase::kEstablished};
+  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
 }
 
 struct Flow {
   IpAddress client;
   Be16 client_port;
-  uint16_t backend = kNoId;  // id; it names the service
+  uint16_t backend = kNoId;  // id; a backend belongs to one service
   uint32_t birth_generation = 0;
   FlowState state;
 };
 static_assert(sizeof(Flow) == 32);
 
-using FlowIndex = uint64_t;  // made by FlowTable::index_of() alone: not each number is one
+using FlowIndex = uint64_t;  // only FlowTable::index_of() makes one: not every number is an index
 inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
 
-// Birth generations are the low 32 bits.
+// Compares birth generations, which are the low 32 bits of a generation and wrap.
 constexpr bool is_older(uint32_t generation, uint32_t than) {
   return static_cast<int32_t>(generation - than) < 0;
 }
 
-// By assembly: GCC 12 takes a function in which __builtin_prefetch is all that happens for one without any
-// effect, and drops the calls of it.
+// Prefetches a cache line. Inline assembly, because GCC 12 regards a function that only calls
+// __builtin_prefetch as free of effects and drops its calls.
 [[gnu::always_inline]] inline void prefetch(const void* line) {
   asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line)));
 }
@@ -147,8 +144,8 @@ class FlowTable {
   };
   static_assert(sizeof(Bucket) == 64 + kSlots * sizeof(Entry) && offsetof(Bucket, entries) == 64);
 
-  // A flow's index says how far into the table its entry is, in cells of an entry's size: a bucket's tags
-  // take the first two of its 26. So the way from an index to its entry is one shift.
+  // An index is the offset of the flow's entry from the start of the table, in cells of the size of an entry.
+  // A bucket has 26 cells; its tags take the first two. One shift leads from an index to its entry.
   static constexpr uint32_t kTagCells = offsetof(Bucket, entries) / sizeof(Entry);
   static constexpr uint32_t kCells = sizeof(Bucket) / sizeof(Entry);
   static constexpr FlowIndex index_of(uint64_t bucket, uint32_t slot) {
@@ -166,18 +163,18 @@ class FlowTable {
     uint64_t bytes() const { return buckets() * sizeof(Bucket); }
   };
 
-  // Where a flow may live: its first bucket, and by the flow hash the tag there and its second().
+  // Where a flow may live: its first bucket, and its hash, from which follow the tag and the second bucket.
   struct Location {
     uint64_t first;  // bucket
     uint64_t hash;
 
     uint16_t tag() const {
       const auto low = static_cast<uint16_t>(hash);
-      return static_cast<uint16_t>(low + (low == 0));  // 0 is an empty slot's
+      return static_cast<uint16_t>(low + (low == 0));  // tag 0 marks an empty slot
     }
   };
 
-  // A view of zeroed or formerly used memory; the memory belongs to the segment.
+  // A view of memory that belongs to the segment. The memory is zeroed or holds a table of the same geometry.
   FlowTable(Geometry geometry, Bucket* buckets, uint64_t hash_seed)
       : geometry_(geometry),
         bucket_count_(static_cast<uint32_t>(geometry.buckets())),
@@ -189,7 +186,7 @@ class FlowTable {
   uint64_t hash_seed() const { return hash_seed_; }
   const HashSecret& secret() const { return secret_; }
 
-  // That of the first bucket: both come from the same bits.
+  // The partition of a flow's buckets. It comes from the same bits of the hash as the first bucket.
   uint32_t partition_of(uint64_t flow_hash) const { return scale(flow_hash, geometry_.partitions); }
   uint32_t owner_of(uint64_t flow_hash, uint32_t workers) const {
     return partition_of(flow_hash) * workers / geometry_.partitions;
@@ -198,7 +195,7 @@ class FlowTable {
   uint32_t first_partition(uint32_t worker, uint32_t workers) const {
     return (worker * geometry_.partitions + workers - 1) / workers;
   }
-  // And the buckets, likewise.
+  // The buckets that `worker` owns: [first_bucket(w), first_bucket(w + 1)).
   uint64_t first_bucket(uint32_t worker, uint32_t workers) const {
     return uint64_t{first_partition(worker, workers)} * geometry_.buckets_per_partition;
   }
@@ -207,18 +204,22 @@ class FlowTable {
   Location locate(const FlowKey& key) const { return locate(flow_hash(key, secret_)); }
   uint64_t second(const Location& location) const;  // bucket; equals `first` where a partition has only one
   void prefetch_tags(uint64_t bucket) const { prefetch(&buckets_[bucket]); }
-  // For for_each_in_bucket(), with the tags.
+  // With prefetch_tags(), prefetches all that for_each_in_bucket() reads.
   void prefetch_entries(uint64_t bucket) const {
     for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry))
       prefetch(&buckets_[bucket].entries[slot]);
   }
-  // A lookup in steps, so that those of a burst wait for memory together: guess() where prefetch_tags() was
-  // some time ago, second_candidate() some time later, and some time later find_by(). A guess is the first
-  // slot whose tag matches; its entry is prefetched. Where there is none, the second bucket's tags are, if
-  // the flow may be there, or else the entry that insert() would write. A guess stays good while flows are
-  // inserted, and until its own slot is emptied: then it is kNoFlow.
+  // A lookup in steps, so that the cache misses of a burst overlap. The caller leaves some time between
+  // steps:
+  //   1. prefetch_tags()
+  //   2. first_candidate() returns the first slot of the first bucket whose tag matches, and prefetches its
+  //      entry. If no tag matches, the function returns kNoFlow and prefetches the tags of the second bucket
+  //      if the flow may be there, else the entry that insert() would write.
+  //   3. second_candidate(), only after step 2 returned kNoFlow: the same for the second bucket.
+  //   4. find_by() compares the candidate's entry with the key, and falls back to find().
+  // A candidate stays valid while flows are inserted. When its slot is emptied, the caller must use kNoFlow.
   FlowIndex first_candidate(const Location& location) const;
-  FlowIndex second_candidate(const Location& location) const;  // after a guess() that gave none
+  FlowIndex second_candidate(const Location& location) const;
   template <typename ServiceOf>
   FlowIndex find_by(FlowIndex candidate, const Location& location, const FlowKey& key,
                     const ServiceOf& service_of) const {
@@ -227,33 +228,34 @@ class FlowTable {
     return find(location, key, service_of);
   }
 
-  // Is the flow in this slot, which is not empty, that of `key`? Or of the same client's with another
-  // service?
+  // Returns true if the flow in this slot has the client address and port of `key`. Its service may differ.
+  // The slot is not empty.
   bool holds(FlowIndex index, const FlowKey& key) const;
-  // Is it that of `key`?
+  // Returns true if the flow in this slot is the flow of `key`. The slot is not empty.
   template <typename ServiceOf>
   bool is(FlowIndex index, const FlowKey& key, const ServiceOf& service_of) const {
     return holds(index, key) && service_of[backend(index)] == key.service;
   }
 
-  // `service_of[backend id]` is the service's id. kNoFlow if there is none.
+  // Returns the flow of `key`, or kNoFlow. `service_of[backend id]` is the id of the backend's service.
   template <typename ServiceOf>
   FlowIndex find(const Location& location, const FlowKey& key, const ServiceOf& service_of) const;
 
-  // `key` is not in the table. kNoFlow if both buckets are full; then nothing changed. Flags get
-  // kFlowDisplaced as it falls.
+  // Inserts a flow and returns its index. Returns kNoFlow and changes nothing if both buckets are full. `key`
+  // must not be in the table. insert() sets or clears kFlowDisplaced in the flags.
   FlowIndex insert(const Location& location, const FlowKey& key, uint16_t backend, uint32_t birth_generation,
                    FlowState state);
 
-  // `place` is that of the entry's key.
+  // Removes a flow. `location` is the location of its key.
   void remove(FlowIndex index, const Location& location);
 
   FlowState state(FlowIndex index) const {
     return std::bit_cast<FlowState>(entry(index).words[3].load(std::memory_order_relaxed));
   }
-  // Keeps kFlowDisplaced as it is in `state`: callers change what state() gave.
+  // Stores the state. Callers modify the result of state(), so kFlowDisplaced stays right.
   void set_state(FlowIndex index, FlowState state) {
-    // Release: a reader that sees it sees the insert before it too.
+    // Release: pairs with the acquire load in read(). A reader that sees this word also sees the `inserts` of
+    // the insert before it.
     entry(index).words[3].store(std::bit_cast<uint64_t>(state), std::memory_order_release);
   }
   uint16_t backend(FlowIndex index) const {
@@ -263,19 +265,19 @@ class FlowTable {
     return static_cast<uint32_t>(entry(index).words[2].load(std::memory_order_relaxed) >> 32);
   }
 
-  // The owner's note of when (tick) it will look into a bucket again, kept with the tags: whoever looks round
-  // the table at those that are due need not touch the others' entries. Empty memory says 0.
+  // The tick at which the sweep must look into a bucket again. The tick lies beside the tags, so the sweep
+  // does not touch the entries of buckets that are not due. It is 0 in zeroed memory.
   uint32_t due(uint64_t bucket) const { return buckets_[bucket].due.load(std::memory_order_relaxed); }
   void set_due(uint64_t bucket, uint32_t tick) {
     buckets_[bucket].due.store(tick, std::memory_order_relaxed);
   }
-  // This entry's bucket, at `tick` at the latest.
+  // Makes the bucket of this entry due at `tick` at the latest.
   void bring_forward(FlowIndex index, uint32_t tick) {
     if (is_before(tick, due(bucket_of(index)))) set_due(bucket_of(index), tick);
   }
 
-  // Any thread: the flow in this slot, or nothing if it is empty (or, for others than the owner, if eight
-  // looks in a row were each overtaken by an insert into its bucket).
+  // Returns the flow in this slot, or nothing if the slot is empty. Any thread may call it. Threads other
+  // than the owner also get nothing after eight attempts that an insert into the bucket disturbed.
   std::optional<Flow> read(FlowIndex index) const;
 
   // Calls visit(FlowIndex, const Flow&) for each flow in the bucket. The visitor may remove that flow.
@@ -287,8 +289,8 @@ class FlowTable {
     }
   }
 
-  // At start, by one thread, before any worker runs: `displaced` of every bucket anew. service_of as for
-  // find().
+  // Recomputes `displaced` of every bucket. One thread calls it at start, before any worker runs.
+  // `service_of` as for find().
   template <typename ServiceOf>
   void recount_displaced(const ServiceOf& service_of);
 
@@ -296,9 +298,9 @@ class FlowTable {
   Entry& entry(FlowIndex index) const {
     return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(buckets_) + index * sizeof(Entry));
   }
-  uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: slot i's tag equals `tag`
+  uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: the tag of slot i equals `tag`
   uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
-  FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // matches: not 0
+  FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // `matches` is not 0
 
   Geometry geometry_;
   uint32_t bucket_count_;
@@ -310,14 +312,16 @@ class FlowTable {
 inline uint64_t FlowTable::second(const Location& location) const {
   const uint32_t count = geometry_.buckets_per_partition;
   const uint64_t end = (uint64_t{partition_of(location.hash)} + 1) * count;
-  // 1 .. count - 1 further on, by bits that neither `first` nor the tag takes.
+  // The second bucket is 1 to count - 1 buckets after the first. The distance comes from bits that determine
+  // neither `first` nor the tag.
   const uint64_t bucket =
       location.first + (count > 1 ? 1 + (((location.hash >> 16 & 0xffff) * (count - 1)) >> 16) : 0);
   return bucket >= end ? bucket - count : bucket;
 }
 
-// Three 16-byte loads. They are not atomic as a whole, but each 16-bit tag is (x86-64: aligned loads do not
-// tear within it), and only the owner searches while only the owner writes: others read().
+// Three 16-byte loads read the tags. They are not atomic as a whole, but each 16-bit tag is: on x86-64,
+// aligned loads do not tear within it. Only the owner, the single writer, calls this; other threads use
+// read().
 inline uint32_t FlowTable::tag_matches(uint64_t bucket, uint16_t tag) const {
   const auto* tags = reinterpret_cast<const __m128i*>(buckets_[bucket].tags);
   const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
@@ -353,7 +357,7 @@ inline FlowIndex FlowTable::first_candidate(const Location& location) const {
   return kNoFlow;
 }
 
-// Out of line: few need it, and the loop around it needs the registers.
+// Out of line, as few packets need it and the caller's loop needs the registers.
 [[gnu::noinline]] inline FlowIndex FlowTable::second_candidate(const Location& location) const {
   if (buckets_[location.first].displaced.load(std::memory_order_relaxed) == 0) return kNoFlow;
   const uint64_t bucket = second(location);

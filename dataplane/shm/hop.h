@@ -10,14 +10,14 @@ namespace teal {
 
 inline constexpr uint32_t kMaxPorts = 16;
 
-// Where a frame goes: out of which port, to which MAC. One 64-bit word (port + 1 in the upper 16 bits, the
-// MAC in the lower 48), so that it is read and written whole while workers forward; 0 is "none".
+// The port by which a frame leaves and its destination MAC address. A hop fits one 64-bit word (port + 1 in
+// the upper 16 bits, the MAC address in the lower 48), so that it is loaded and stored whole while workers
+// forward. The word 0 means "none".
 struct Hop {
   uint16_t port = 0;  // id
   MacAddress mac;
 
   static constexpr uint64_t kNone = 0;
-
   static constexpr uint64_t kMacMask = 0xffff'ffff'ffff;
 
   static uint64_t word_of(uint16_t port, uint64_t mac) { return (uint64_t{port} + 1) << 48 | mac; }

@@ -12,9 +12,10 @@ std::optional<uint16_t> last_hop_id(SegmentHeader& header, const Hop& hop) {
   const uint64_t hash = mix(word ^ kMixB, kMixC);
   for (uint32_t probe = 0; probe < kProbes; ++probe) {
     const auto id = static_cast<uint16_t>((hash + probe) % kMaxLastHops);
-    // Relaxed throughout: the word is the whole content. A place never changes once it is taken, so all who
-    // look for a hop meet the same places in the same order, and of two who claim one place the second finds
-    // what the first put there.
+    // Relaxed: the word is the whole content. Invariants:
+    //   1. A row never changes once it is taken.
+    //   2. All threads that search for a hop visit the same rows in the same order.
+    //   3. If two threads claim the same row, the second one reads what the first one stored.
     uint64_t found = header.last_hops[id].load(std::memory_order_relaxed);
     if (found == Hop::kNone &&
         header.last_hops[id].compare_exchange_strong(found, word, std::memory_order_relaxed))

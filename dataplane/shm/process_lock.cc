@@ -13,12 +13,14 @@
 namespace teal {
 namespace {
 
-// Of owner and group, whatever the umask says: teald takes the lock of a dead dataplane, as another user of
-// the same group. Others have no access: whoever can read a file can keep others from locking it.
+// The mode of the lock file, set regardless of the umask. The group needs access, as teald takes the lock of
+// a dead dataplane as another user of the same group. Other users have no access: a process that can open the
+// file can lock it and so block Teal.
 constexpr mode_t kLockFileMode = 0660;
 
-// The file that is there, without O_CREAT: the kernel can refuse O_CREAT for another one's file in a sticky
-// directory (fs.protected_regular). No link is followed: the pid is written to what is opened.
+// Opens the lock file, or creates it. An existing file is opened without O_CREAT: the kernel can refuse
+// O_CREAT for another user's file in a sticky directory (fs.protected_regular). Symlinks are not followed, as
+// the pid is written into the file.
 int open_or_create(const std::string& path) {
   for (;;) {
     int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -37,7 +39,7 @@ struct flock whole_file() {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  return lock;  // l_pid is 0, as open file description locks want it
+  return lock;  // l_pid is 0, as open file description locks require
 }
 
 std::string holder(int fd) {

@@ -10,17 +10,17 @@
 
 namespace teal {
 
-// A file lock (fcntl open file description lock) that a process holds for its life: the kernel lets go of it
-// however the process ends.
+// A file lock (fcntl, open file description lock) that a process holds for its life. The kernel releases the
+// lock when the process ends, however it ends.
 class ProcessLock {
  public:
-  // Creates the file (0660) where needed and writes this process's pid into it. The error names the file and
-  // the pid of the holder. Tries for `patience`: teald holds the dataplane's lock for some microseconds while
-  // it drops a dead one's claims, and a killed dataplane for as long as the kernel takes to close its AF_XDP
-  // sockets.
+  // Takes the lock and writes this process's pid into the file. Creates the file (0660) if it is missing. The
+  // error names the file and the pid of the holder. acquire() retries for `patience`, for two reasons: teald
+  // holds the lock of a dead dataplane for some microseconds (PublicationWriter::forget_dead_readers), and a
+  // killed dataplane holds its lock until the kernel has closed its AF_XDP sockets.
   static tl::expected<ProcessLock, std::string> acquire(
       const std::string& path, std::chrono::milliseconds patience = std::chrono::milliseconds(40));
-  // Does some process hold it? Never takes it.
+  // Returns true if some process holds the lock. Does not take the lock.
   static bool is_held(const std::string& path);
 
   ProcessLock(ProcessLock&& other) noexcept;

@@ -14,7 +14,8 @@
 namespace teal {
 namespace {
 
-// `in_use`: the slot that the present word names. Passed tokens are forgotten on the way.
+// Returns the first free slot other than `in_use`, which the present word names. Resets tokens that have
+// passed.
 template <size_t kSlots, typename Passed>
 std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& busy_until, uint8_t in_use,
                                  const Passed& passed) {
@@ -30,14 +31,14 @@ std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& bu
 
 PublicationWriter::PublicationWriter(Segment& segment)
     : segment_(segment), latest_token_(rte_rcu_qsbr_start(segment.qsbr())) {
-  if (current().generation == 0) return;  // nobody ever had another slot than 0 to read
+  if (current().generation == 0) return;  // no worker can have read a slot other than 0
   // A worker may still be in a burst of any word that an earlier teald published.
   ruleset_busy_until_.fill(latest_token_);
-  target_busy_until_.fill(latest_token_);
+  split_busy_until_.fill(latest_token_);
 }
 
 PublicationWord PublicationWriter::current() const {
-  // Relaxed: this process is the only one that writes it.
+  // Relaxed: this process is the only writer.
   return PublicationWord::unpack(segment_.header().word.load(std::memory_order_relaxed));
 }
 
@@ -46,33 +47,33 @@ std::optional<uint8_t> PublicationWriter::free_ruleset_slot() {
                    [this](uint64_t token) { return passed(token); });
 }
 
-std::optional<uint8_t> PublicationWriter::free_target_slot() {
-  return free_slot(target_busy_until_, current().split_slot,
-                   [this](uint64_t token) { return passed(token); });
+std::optional<uint8_t> PublicationWriter::free_split_slot() {
+  return free_slot(split_busy_until_, current().split_slot, [this](uint64_t token) { return passed(token); });
 }
 
 void PublicationWriter::publish(PublicationWord word) {
   const PublicationWord previous = current();
   assert(word.generation > previous.generation);
   published_at_tsc_ = __rdtsc();
-  // Release: the slots' contents, for the acquire load in PublicationReader::load(). Sequentially consistent,
-  // as are the loads in adoption(): against the full fence that a worker has between going online (or
-  // becoming kPolling) and loading the word. Either we see it online and wait for its adoption, or it sees
-  // this word.
+  // As a release store, it publishes the slots' contents to the acquire load in PublicationReader::load(). It
+  // is also sequentially consistent, as are the loads in adoption(). The partner is the full fence of a
+  // worker between going online (or becoming kPolling) and loading the word. Either adoption() sees the
+  // worker online and waits for its adoption, or the worker sees this word.
   segment_.header().word.store(word.pack(), std::memory_order_seq_cst);
-  // After the store: who passes this token has loaded the new word, or will before it reads a slot.
+  // The token is taken after the store: a worker that passes it loads the new word before it reads a slot
+  // again.
   latest_token_ = rte_rcu_qsbr_start(segment_.qsbr());
   ruleset_busy_until_[previous.ruleset_slot] = latest_token_;
-  target_busy_until_[previous.split_slot] = latest_token_;
+  split_busy_until_[previous.split_slot] = latest_token_;
   ruleset_busy_until_[word.ruleset_slot].reset();
-  target_busy_until_[word.split_slot].reset();
+  split_busy_until_[word.split_slot].reset();
 }
 
 bool PublicationWriter::passed(uint64_t token) const {
   if (rte_rcu_qsbr_check(segment_.qsbr(), token, false) == 0) return false;
-  // check() acquires what quiescent() and offline() released, but online() stores its counter relaxed and an
-  // unregistered reader is not looked at. What those read before is ordered by their release stores of
-  // `state`, made before.
+  // rte_rcu_qsbr_check() synchronizes with quiescent() and offline(), but not with online(), whose store of
+  // the counter is relaxed, nor with unregistered readers. The earlier reads of such workers are ordered by
+  // their release stores of `state`, with which these loads pair.
   for (uint32_t i = 0; i < kWorkerSlots; ++i)
     (void)segment_.worker(i).status.state.load(std::memory_order_acquire);
   return true;
@@ -89,10 +90,10 @@ Adoption PublicationWriter::adoption(bool dataplane_running) const {
   uint64_t latest_tsc = 0;
   for (uint32_t i = 0; i < kWorkerSlots; ++i) {
     const WorkerStatus& status = segment_.worker(i).status;
-    // Sequentially consistent: publish() says why.
+    // Sequentially consistent: see publish().
     if (status.state.load(std::memory_order_seq_cst) == WorkerState::kAbsent) continue;
     ++adoption.live;
-    // Pairs with the release store in PublicationReader::load(): its time is there too.
+    // Acquire: pairs with the release store in PublicationReader::load(), so adopted_at_tsc is visible, too.
     const uint64_t adopted_word = status.adopted_word.load(std::memory_order_acquire);
     if (PublicationWord::unpack(adopted_word).generation >= generation) {
       ++adoption.adopted;
@@ -111,8 +112,8 @@ Adoption PublicationWriter::adoption(bool dataplane_running) const {
 }
 
 void PublicationWriter::acknowledge(uint64_t generation) {
-  // Release: a worker that sees it and counts an insert of an older word as wrong is right, as all had
-  // adopted by then.
+  // Release: orders the acknowledgement after the adoptions that teald has seen. So an insert that a worker
+  // counts as wrong really came after all workers had adopted the generation.
   segment_.header().acknowledged.store(generation, std::memory_order_release);
 }
 
@@ -123,13 +124,14 @@ void PublicationWriter::forget_dead_readers() {
 void forget_readers(Segment& segment) {
   rte_rcu_qsbr* qsbr = segment.qsbr();
   for (uint32_t i = 0; i < kWorkerSlots; ++i) {
-    // The library leaves the counter as the dead thread had it; offline, it holds up nobody even before its
-    // next owner is online.
+    // Unregistering alone leaves the dead thread's counter. When offline, the counter holds up no grace
+    // period between the registration of the next owner and its going online.
     rte_rcu_qsbr_thread_offline(qsbr, i);
     rte_rcu_qsbr_thread_unregister(qsbr, i);
     segment.worker(i).status.state.store(WorkerState::kAbsent, std::memory_order_release);
   }
-  // A thread killed between its bit and this count leaves it wrong, and rte_rcu_qsbr_check() goes by it.
+  // rte_rcu_qsbr_check() relies on num_threads. The number is wrong if a thread was killed between setting
+  // its bit and raising the number.
   __atomic_store_n(&qsbr->num_threads, 0, __ATOMIC_RELEASE);
 }
 
@@ -146,7 +148,7 @@ PublicationReader::PublicationReader(Segment& segment, uint32_t worker)
 
 PublicationReader::~PublicationReader() {
   rte_rcu_qsbr_thread_offline(qsbr_, worker_);
-  // Before unregistering: passed() acquires it.
+  // Release, before unregistering: pairs with the acquire load in passed().
   status_.state.store(WorkerState::kAbsent, std::memory_order_release);
   rte_rcu_qsbr_thread_unregister(qsbr_, worker_);
 }
@@ -155,7 +157,7 @@ uint64_t PublicationReader::load() {
   const uint64_t word = word_.load(std::memory_order_acquire);  // pairs with the store in publish()
   if (word != adopted_) [[unlikely]] {
     adopted_ = word;
-    _mm_lfence();  // else the counter could be read before the word
+    _mm_lfence();  // the TSC must not be read before the word
     status_.adopted_at_tsc.store(__rdtsc(), std::memory_order_relaxed);
     status_.adopted_word.store(word, std::memory_order_release);  // pairs with the load in adoption()
   }
@@ -172,8 +174,8 @@ void PublicationReader::offline() {
 }
 
 void PublicationReader::online() {
-  // Before the counter and its full fence: adoption() must find a worker alive that loaded an older word, and
-  // passed() relies on it.
+  // Release, before the counter's store and its full fence: adoption() must find every worker alive that
+  // loaded an older word. Pairs with the loads in adoption() and passed().
   status_.state.store(WorkerState::kPolling, std::memory_order_release);
   rte_rcu_qsbr_thread_online(qsbr_, worker_);
 }

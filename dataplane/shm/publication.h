@@ -1,24 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How teald's changes reach the workers.
+// Publication brings teald's changes to the workers.
 //
-// One atomic word names a ruleset slot, a target slot and the generation. A worker loads it once per burst,
-// so a burst sees one generation. teald fills slots that nobody reads, then stores the word. A slot becomes
-// free again after a grace period of rte_rcu_qsbr; an acknowledgement, though, waits for the *adopted* word
-// of each worker, as a grace period may end before a worker has loaded the new word.
+// One atomic word names a ruleset slot, a split slot and the generation. A worker loads the word once per
+// burst, so a whole burst is forwarded under one generation. teald fills slots that no worker reads, then
+// stores the word. A slot becomes free again after a grace period of rte_rcu_qsbr. An acknowledgement does
+// not wait for the grace period but for each worker's *adopted* word: a grace period may end before a worker
+// has loaded the new word.
 //
-// clang-format off
 //   teald                                        worker
-//   fill slots                                   online (rte_rcu_qsbr)         while it sleeps it is offline
+//   fill slots                                   online (rte_rcu_qsbr)
 //   word.store(seq_cst)  ----------------------> word.load(acquire)
-//   token + 1 (rte_rcu_qsbr)                     adopted_word.store(release)   only when it changed
-//   look at adopted_word, or offline (seq_cst)   burst ... quiescent
-// clang-format on
+//   token + 1 (rte_rcu_qsbr)                     adopted_word.store(release)   only when the word changed
+//   adopted_word.load(acquire)  <--------------- burst ... quiescent
 //
-// Sleeping: a worker is offline before it sleeps, and going online has a full fence before it loads the word.
-// teald's store of the word and its look are sequentially consistent (on x86-64 the store is an xchg). So it
-// either sees a worker offline, and then that one will load the new word on waking, or waits for its
-// adoption. A starting worker is the same case: it is offline, then kPolling, then fenced.
+// Invariants:
+//   1. The contents of a slot never change while the word names the slot, or a worker may still read it.
+//   2. Generations only grow.
+//   3. A worker never reads a slot after it went offline or quiescent, until it has loaded the word again.
+//   4. A worker counts as adopted only if its next burst is of the published generation or a later one.
+//
+// Invariant 4 holds for workers that sleep, too. A worker goes offline before it sleeps. When it wakes, it
+// goes online, which has a full fence, and then loads the word. teald's store of the word and its later loads
+// of the worker's state and RCU counter are sequentially consistent (on x86-64 the store is an xchg). So
+// either teald sees the worker offline, and the worker loads the new word when it wakes; or teald sees it
+// online and waits for its adoption. A worker that starts is the same case: it is offline, stores kPolling,
+// then passes the fence.
+//
+// Thread safety: PublicationWriter belongs to the one thread of teald that publishes. Each PublicationReader
+// belongs to one worker thread. The two sides need no lock.
 #pragma once
 
 #include <array>
@@ -42,7 +52,7 @@ struct PublicationWord {
   uint8_t ruleset_slot = 0;
   uint8_t split_slot = 0;
 
-  // Generation 0 is never published: the word of a new segment. It names slots 0, which hold no service.
+  // The word of a new segment. Generation 0 is never published. Slots 0 of a new segment hold no service.
   static constexpr uint64_t kNothingPublished = 0;
 
   constexpr uint64_t pack() const { return generation << 8 | uint64_t{split_slot} << 2 | ruleset_slot; }
@@ -51,48 +61,49 @@ struct PublicationWord {
   }
 };
 
-// How far the workers are with a publication.
+// How many workers have adopted a publication.
 struct Adoption {
-  uint32_t live = 0;  // workers that run
-  uint32_t adopted =
-      0;  // of these: on the word or a later one, or asleep (they will load it before anything else)
-  uint32_t asleep = 0;    // of the adopted: asleep without having loaded it
-  double slowest_us = 0;  // from the store of the word to the latest adoption; 0 where all are asleep
+  uint32_t live = 0;      // workers that run
+  uint32_t adopted = 0;   // the live workers that loaded this word or a later one, or that sleep
+  uint32_t asleep = 0;    // the adopted workers that sleep and have not loaded the word yet
+  double slowest_us = 0;  // from the store of the word to the last adoption; 0 if all workers sleep
   bool complete() const { return adopted == live; }
 };
 
 // teald's side. One object per process; not thread safe.
 class PublicationWriter {
  public:
-  // Adopts what an earlier teald left: all slots but those of the present word become free after one grace
+  // Continues after an earlier teald: all slots except those of the present word become free after one grace
   // period.
   explicit PublicationWriter(Segment& segment);
 
   PublicationWord current() const;
 
-  // Slots that no worker can be reading; nothing if all wait for a grace period (a worker is stalled).
+  // Returns a slot that no worker can read. Returns nothing if all slots wait for a grace period (a worker is
+  // stalled).
   std::optional<uint8_t> free_ruleset_slot();
-  std::optional<uint8_t> free_target_slot();
+  std::optional<uint8_t> free_split_slot();
 
-  // Stores the word. The slots were filled before; `word.generation` is above the present one (asserted).
+  // Stores the word. The caller has filled its slots. `word.generation` is above the present one (asserted).
   void publish(PublicationWord word);
 
-  // Has every worker passed a quiescent state since the last publish()? (retired ids and steering entries
-  // wait for this)
+  // Returns true if every worker has passed a quiescent state since the last publish(). Retired ids and
+  // steering entries are removed only then.
   bool grace_period_over();
 
-  // Of the latest publish(); before the first of this object, of the present word, without a time.
-  // `dataplane_running`: false makes `live` 0, whatever a dead dataplane left in the segment.
+  // Returns the adoption of the latest publish(). Before this object's first publish(), returns the adoption
+  // of the present word, without a time. If `dataplane_running` is false, `live` is 0, as the segment may
+  // hold the state of a dead dataplane.
   Adoption adoption(bool dataplane_running) const;
 
-  // Writes the acknowledged generation: from here on an insert under an older one counts as
+  // Writes the acknowledged generation. From then on, an insert under an older generation counts as
   // wrong_colour_flows.
   void acknowledge(uint64_t generation);
 
-  // Drops the claims of readers that died without unregistering: otherwise no grace period would ever end.
-  // The caller holds RUN_DIR/dataplane.lock meanwhile (ProcessLock::acquire): a look at is_held() is not
-  // enough, as a dataplane that starts just then would have its workers forgotten, and slots would be written
-  // that they read.
+  // Unregisters the readers of a dead dataplane; otherwise no grace period would ever end. The caller holds
+  // RUN_DIR/dataplane.lock during the call (ProcessLock::acquire). ProcessLock::is_held() is not enough: a
+  // dataplane could start in between, its workers would be unregistered, and slots that they read would be
+  // written.
   void forget_dead_readers();
 
  private:
@@ -101,17 +112,17 @@ class PublicationWriter {
   Segment& segment_;
   uint64_t latest_token_ = 0;
   uint64_t published_at_tsc_ = 0;
-  // The token after which a slot is free; nothing: it is free.
+  // The RCU token after which a slot is free; nothing if the slot is free.
   std::array<std::optional<uint64_t>, kRulesetSlots> ruleset_busy_until_;
-  std::array<std::optional<uint64_t>, kSplitSlots> target_busy_until_;
+  std::array<std::optional<uint64_t>, kSplitSlots> split_busy_until_;
 };
 
-// Unregisters every reader. By a starting dataplane (Segment::open_or_create does it) or
-// forget_dead_readers(), under dataplane.lock.
+// Unregisters every reader. The caller holds dataplane.lock: a starting dataplane (Segment::open_or_create)
+// or forget_dead_readers().
 void forget_readers(Segment& segment);
 
-// A worker's side. Constructed and used by one thread. Construction registers it and takes it online;
-// destruction unregisters it.
+// A worker's side. One thread constructs and uses it. The constructor registers the reader and takes it
+// online; the destructor unregisters it.
 class PublicationReader {
  public:
   PublicationReader(Segment& segment, uint32_t worker);
@@ -119,19 +130,19 @@ class PublicationReader {
   PublicationReader(const PublicationReader&) = delete;
   PublicationReader& operator=(const PublicationReader&) = delete;
 
-  // Start of a burst: the word that the whole burst goes by.
+  // Returns the word for a whole burst. Called at the start of a burst.
   uint64_t load();
-  // End of a burst: nothing of the word's slots is used any more.
+  // Reports a quiescent state: the worker holds no reference into a slot. Called at the end of a burst.
   void quiescent();
   void offline();  // before a sleep
-  void online();   // after it, before load()
+  void online();   // after a sleep, before load()
 
  private:
   std::atomic<uint64_t>& word_;
   rte_rcu_qsbr* qsbr_;
   WorkerStatus& status_;
   uint32_t worker_;
-  uint64_t adopted_ = ~uint64_t{0};  // no word: the first load() adopts whatever it finds
+  uint64_t adopted_ = ~uint64_t{0};  // not a word, so the first load() always adopts
 };
 
 }  // namespace teal

@@ -5,14 +5,14 @@
 
 namespace teal {
 
-// What one publication says. A worker reads it once per burst, so that a burst is forwarded by one
-// publication.
+// The contents of one publication. A worker looks them up once per burst, so a whole burst is forwarded by
+// one publication.
 struct Rules {
   const Ruleset& ruleset;
   const TrafficSplits& splits;
   uint64_t generation;
 
-  // The service of a backend id, as FlowTable::find() asks for it.
+  // Returns the id of a backend's service. FlowTable::find() uses it as `service_of`.
   uint16_t operator[](uint16_t backend) const { return ruleset.backends[backend].service; }
 };
 

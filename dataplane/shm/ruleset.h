@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a burst is forwarded by: an immutable ruleset, and the targets of all services. teald fills a free
-// slot of each, then names both in the publication word (publication.h). Nothing in a slot that the word
-// names is ever written.
+// The two parts of a publication: an immutable ruleset, and the traffic splits of all services. teald fills a
+// free slot of each, then names both slots in the publication word (publication.h). Nobody writes to a slot
+// that the word names.
 //
-// Ids (16 bits) are positions in the arrays and stay with their service or backend for life; kNoId marks an
-// empty place.
+// Ids (16 bits) are indexes into the arrays. A service or backend keeps its id for life. kNoId means "none".
 #pragma once
 
 #include <array>
@@ -19,18 +18,18 @@
 namespace teal {
 
 inline constexpr uint16_t kNoId = 0xffff;
-inline constexpr uint32_t kMaglevCapacity = 1u << 21;  // entries of all pools together
+inline constexpr uint32_t kMaglevCapacity = 1u << 21;  // rows of the Maglev tables of all pools together
 inline constexpr uint32_t kShareOne = 10'000;          // a share is in 1/10,000
 
-// Coarse time: CLOCK_MONOTONIC in units of 10 ms, 32 bits (wraps after 497 days; differences are taken modulo
-// 2^32).
+// A tick is 10 ms of CLOCK_MONOTONIC. Ticks have 32 bits and wrap after 497 days; differences are modulo
+// 2^32.
 inline constexpr uint64_t kTickNs = 10'000'000;
 
 constexpr bool is_before(uint32_t tick, uint32_t other) {
   return static_cast<int32_t>(tick - other) < 0;
 }
 
-// Two clocks may differ by a tick: what lies in the future is 0 old.
+// Returns the age in ticks. A tick in the future has the age 0, as two clocks may differ by a tick.
 constexpr uint32_t ticks_since(uint32_t then, uint32_t now) {
   const auto age = static_cast<int32_t>(now - then);
   return age < 0 ? 0 : static_cast<uint32_t>(age);
@@ -42,7 +41,7 @@ constexpr Colour other(Colour colour) {
 }
 inline constexpr std::array<const char*, kColours> kColourNames = {"blue", "green"};
 
-// A part of the arena `Ruleset::maglev`. A size of 0 is an empty pool.
+// The Maglev table of a pool, as a part of the array `Ruleset::maglev`. An empty pool has the size 0.
 struct MaglevTable {
   uint32_t offset;
   uint32_t size;  // prime
@@ -52,7 +51,7 @@ enum ServiceFlags : uint8_t {
   kServicePresent = 1,
   kServiceRetired = 2,
   kAffinityClient = 4,
-  kUdpCut = 8  // UDP flows older than a flip are chosen anew at the client's next packet
+  kUdpCut = 8  // udp = "cut": after a flip, the client's next packet of a UDP flow is chosen again
 };
 
 struct ServiceRule {
@@ -64,19 +63,19 @@ struct ServiceRule {
 enum BackendFlags : uint8_t {
   kBackendPresent = 1,
   kBackendRetired = 2,
-  kBackendResetBlue = 4,  // flows of it that were chosen as blue are reset (admin state "maint")
+  kBackendResetBlue = 4,  // admin state "maint" in the blue pool: Teal resets the backend's blue flows
   kBackendResetGreen = 8,
-  kBackendUdpCut = 16  // its service's kUdpCut
+  kBackendUdpCut = 16  // kUdpCut of its service
 };
 
 struct BackendRule {
   Socket socket;
-  ChecksumDelta from_vip;  // what DNAT towards this backend adds; reversed() for replies
+  ChecksumDelta from_vip;  // for DNAT from the VIP to this backend; reversed() for replies
   uint16_t service;        // id
   uint8_t flags;           // BackendFlags
 };
 
-// By state of a flow (flow_table.h), in ticks.
+// Idle timeouts in ticks, by the phase of a flow (flow_table.h).
 struct Timeouts {
   uint32_t embryonic;
   uint32_t tcp_established;
@@ -85,9 +84,10 @@ struct Timeouts {
   uint32_t udp_established;
 };
 
-// Socket -> id, by open addressing with linear probing. Of IPv4 a row's word is the whole socket; of IPv6 it
-// is a hash, and who looks compares the socket itself. Zeroed memory is an empty table.
-template <uint32_t kRows>  // a power of 2, four times what it is to hold
+// A hash table from socket to id, by open addressing with linear probing. The word of a row holds a whole
+// IPv4 socket, or the hash of an IPv6 socket. find() therefore also compares an IPv6 socket itself. Zeroed
+// memory is an empty table.
+template <uint32_t kRows>  // a power of 2, four times the maximum number of sockets
 struct SocketTable {
   struct Row {
     uint64_t word;  // 0: empty
@@ -95,29 +95,30 @@ struct SocketTable {
   };
   Row rows[kRows];
 
-  static constexpr uint64_t kHashed = uint64_t{1} << 40;  // 0 in all words of IPv4
+  static constexpr uint64_t kHashed = uint64_t{1} << 40;  // set in words of IPv6, clear in words of IPv4
 
   static uint64_t word_of(const IpAddress& address, Be16 port, uint8_t protocol) {
     if (address.is_v4()) return address.word(1) >> 32 | uint64_t{protocol} << 32 | uint64_t{port.raw} << 48;
     return socket_hash(address, port, protocol) | kHashed;
   }
-  static uint32_t first_row(uint64_t word) { return static_cast<uint32_t>((word * kMixA) >> 32) % kRows; }
+  // The row at which the search for a word begins.
+  static uint32_t home_row(uint64_t word) { return static_cast<uint32_t>((word * kMixA) >> 32) % kRows; }
 
-  // `socket_of(id)` is the socket that has this id. kNoId: none in here.
+  // Returns the id of a socket, or kNoId. `socket_of(id)` is the socket with this id.
   template <typename SocketOf>
   uint16_t find(const IpAddress& address, Be16 port, uint8_t protocol, const SocketOf& socket_of) const {
     const uint64_t word = word_of(address, port, protocol);
-    for (uint32_t at = first_row(word);; at = (at + 1) % kRows) {
+    for (uint32_t at = home_row(word);; at = (at + 1) % kRows) {
       const Row& row = rows[at];
       if (row.word == word && (address.is_v4() || socket_of(row.id).is(address, port, protocol))) [[likely]]
         return row.id;
       if (row.word == 0) return kNoId;
     }
   }
-  // `socket` is not in here, and there is room.
+  // Adds a socket that is not in the table. The table must not be full.
   void insert(const Socket& socket, uint16_t id) {
     const uint64_t word = word_of(socket.address, socket.port, socket.protocol);
-    uint32_t at = first_row(word);
+    uint32_t at = home_row(word);
     while (rows[at].word != 0) at = (at + 1) % kRows;
     rows[at] = {word, id};
   }
@@ -125,7 +126,7 @@ struct SocketTable {
 
 struct Ruleset {
   Timeouts timeouts;
-  uint32_t reset_rate;  // flows a second that all workers together begin to reset
+  uint32_t reset_rate;  // the number of flows per second that all workers together begin to reset
   uint32_t maglev_used;
   ServiceRule services[kMaxServices];     // by service id
   BackendRule backends[kMaxBackends];     // by backend id
@@ -145,21 +146,21 @@ struct Ruleset {
 };
 static_assert(std::is_trivially_copyable_v<Ruleset>);
 
-// What new flows of a service follow.
+// Where the new flows of a service go.
 struct TrafficSplit {
   Colour active;
-  Colour previous;           // where a TCP flow without an entry goes during a drain
-  uint16_t other_share;      // of new flows that go to the colour not active, in 1/kShareOne
+  Colour previous;           // the colour of midstream packets during a drain
+  uint16_t other_share;      // the share of new flows that goes to the idle colour, in 1/kShareOne
   uint32_t flip_generation;  // low 32 bits of the generation that made `active` active
   uint32_t flipped_at_tick;
-  uint32_t drain_ticks;   // how long after flipped_at_tick the drain lasts; 0: never flipped
-  uint32_t reset_before;  // flows of the colour not active that were born under an older generation than this
-                          // (low 32 bits) are reset; 0: none
+  uint32_t drain_ticks;   // the length of the drain, from flipped_at_tick on; 0: never flipped
+  uint32_t reset_before;  // low 32 bits of a generation: Teal resets flows of the idle colour that were born
+                          // under an older one. 0: it resets none
 };
 static_assert(sizeof(TrafficSplit) == 20);
 
-// Is the flip of this target still draining? Then TCP flows without an entry are taken for flows of the
-// previous colour.
+// Returns true while the drain of this service's latest flip lasts. TCP packets without an entry then count
+// as packets of flows of the previous colour.
 inline bool is_draining(const TrafficSplit& split, uint32_t now_tick) {
   return ticks_since(split.flipped_at_tick, now_tick) < split.drain_ticks;
 }

@@ -17,7 +17,7 @@
 namespace teal {
 namespace {
 
-// Where the parts of a segment lie; each begins on a page.
+// The offsets of a segment's parts. Each part begins on a page.
 struct Layout {
   uint64_t qsbr, rulesets, splits, workers, buckets, bytes;
 
@@ -54,14 +54,14 @@ std::string expected_but(const std::string& what, const std::string& is, const s
   return what + " is " + is + ", expected " + expected;
 }
 
-// Why the file is no finished segment of this ABI; "" if it is one. magic, abi, bytes and state keep their
-// places in every ABI.
+// Returns why the file is not a finished segment of this ABI, or "" if it is one. magic, abi, bytes and state
+// have the same offsets in every ABI.
 std::string defect(const SegmentFile& file) {
   if (file.bytes() < sizeof(SegmentHeader))
     return expected_but("size", std::to_string(file.bytes()) + " bytes",
                         "at least " + std::to_string(sizeof(SegmentHeader)) + ": an unfinished creation");
   const auto& header = *static_cast<const SegmentHeader*>(file.base());
-  // Acquire: pairs with the release store in create().
+  // Acquire: pairs with the release store in fill().
   const uint32_t state = header.state.load(std::memory_order_acquire);
   if (header.magic == 0 && state == 0) return "state is 0: an unfinished creation";
   if (header.magic != kSegmentMagic) return expected_but("magic", hex(header.magic), hex(kSegmentMagic));
@@ -74,7 +74,7 @@ std::string defect(const SegmentFile& file) {
   if (header.bytes > file.bytes())
     return expected_but("size", std::to_string(file.bytes()) + " bytes",
                         std::to_string(header.bytes) + " by its header");
-  // First the bound, so that nothing overflows in Layout.
+  // This bound comes first, so that Layout::of() cannot overflow.
   if (geometry.buckets() == 0 || geometry.buckets() > file.bytes() / sizeof(FlowTable::Bucket))
     return "geometry is damaged: " + std::to_string(geometry.partitions) + " x " +
            std::to_string(geometry.buckets_per_partition) + " buckets in " + std::to_string(file.bytes()) +
@@ -83,21 +83,21 @@ std::string defect(const SegmentFile& file) {
   if (header.bytes != layout.bytes)
     return expected_but("size by its header", std::to_string(header.bytes), std::to_string(layout.bytes));
   if (header.qsbr_offset != layout.qsbr || header.rulesets_offset != layout.rulesets ||
-      header.targets_offset != layout.splits || header.workers_offset != layout.workers ||
+      header.splits_offset != layout.splits || header.workers_offset != layout.workers ||
       header.buckets_offset != layout.buckets)
     return "its offsets are damaged: they do not follow from its geometry";
   return "";
 }
 
-// Why a sound segment is not the one asked for; "" if it is.
+// Returns why a valid segment does not match the options, or "" if it does.
 std::string mismatch(const SegmentHeader& header, const Segment::Options& options) {
   if (header.flow_capacity != options.flow_capacity)
     return expected_but("flow_capacity", std::to_string(header.flow_capacity),
                         std::to_string(options.flow_capacity));
   if (!same_geometry(header.geometry,
                      FlowTable::Geometry::for_capacity(options.flow_capacity, options.partitions)))
-    return "the geometry of its flow table is another than flow_capacity " +
-           std::to_string(options.flow_capacity) + " gives now";
+    return "the geometry of its flow table differs from the one that flow_capacity " +
+           std::to_string(options.flow_capacity) + " gives in this version";
   if (options.hash_seed != 0 && options.hash_seed != header.hash_seed)
     return expected_but("hash_seed", std::to_string(header.hash_seed), std::to_string(options.hash_seed));
   return "";
@@ -113,14 +113,16 @@ tl::expected<uint64_t, std::string> random_seed() {
 
 std::string in_use(const std::string& path) {
   return path +
-         ": in use by another dataplane, expected none (run dirs of one name share a segment on huge pages)";
+         ": in use by another dataplane, expected none (run directories of the same name share a segment on "
+         "huge "
+         "pages)";
 }
 
-// The file of a new segment: on huge pages if they suffice, without the one set aside if they do not suffice
-// with it.
+// Creates the file of a new segment: on huge pages if enough are free, else on tmpfs. If the segment that was
+// set aside takes the huge pages, it is removed.
 tl::expected<SegmentFile, std::string> new_file(const SegmentPaths& paths, bool try_huge_pages,
                                                 uint64_t bytes, Segment::Opened* opened) {
-  if (try_huge_pages && paths.huge.empty()) opened->no_huge_pages = "/dev/hugepages is no hugetlbfs";
+  if (try_huge_pages && paths.huge.empty()) opened->no_huge_pages = "/dev/hugepages is not a hugetlbfs";
   if (try_huge_pages && !paths.huge.empty()) {
     opened->path = paths.huge;
     auto file = SegmentFile::create(paths.huge, bytes);
@@ -135,7 +137,7 @@ tl::expected<SegmentFile, std::string> new_file(const SegmentPaths& paths, bool 
   return SegmentFile::create(paths.tmpfs, bytes);
 }
 
-// Fills a file of zeroes. `state` is the last.
+// Fills a zeroed file. `state` is stored last.
 tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Options& options,
                                      const FlowTable::Geometry& geometry, const Layout& layout) {
   auto& header = *static_cast<SegmentHeader*>(file.base());
@@ -152,13 +154,13 @@ tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Opt
   }
   header.qsbr_offset = layout.qsbr;
   header.rulesets_offset = layout.rulesets;
-  header.targets_offset = layout.splits;
+  header.splits_offset = layout.splits;
   header.workers_offset = layout.workers;
   header.buckets_offset = layout.buckets;
-  // Word 0 names ruleset slot 0, which is zeroes as the others: no service, until the first publication.
+  // The word stays 0 and names slots 0. They are zeroed, so there is no service until the first publication.
   auto* qsbr = reinterpret_cast<rte_rcu_qsbr*>(static_cast<char*>(file.base()) + layout.qsbr);
   if (rte_rcu_qsbr_init(qsbr, kWorkerSlots) != 0)
-    return tl::make_unexpected(std::string("rte_rcu_qsbr_init refused the segment"));
+    return tl::make_unexpected(std::string("rte_rcu_qsbr_init failed on the new segment"));
   // Pairs with the acquire load in defect().
   header.state.store(kSegmentReady, std::memory_order_release);
   return {};
@@ -170,8 +172,9 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   const SegmentPaths paths = SegmentPaths::of(options.run_dir);
   Opened opened;
 
-  // Where a segment may be: where the link leads; or, with the link gone (RUN_DIR was cleaned, or a creation
-  // was killed before it), where one would be made. A link to anywhere else is not of our making.
+  // A segment may be where the link leads, or where one would be created: the link may be missing, because
+  // RUN_DIR was cleaned or a creation was killed. A link to any other file was not made by Teal and is
+  // ignored.
   std::vector<std::string> candidates;
   std::error_code no_link;
   for (const std::string& path : {paths.huge, paths.tmpfs})
@@ -186,7 +189,7 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
     if (!file->lock()) return tl::make_unexpected(in_use(path));
     std::string wrong = defect(*file);
     if (wrong.empty()) wrong = mismatch(*static_cast<SegmentHeader*>(file->base()), options);
-    if (wrong.empty() && !opened.notice.empty()) wrong = "left over from before the other one";
+    if (wrong.empty() && !opened.notice.empty()) wrong = "it is older than the segment that was set aside";
     if (wrong.empty()) {
       opened.segment = Segment(std::move(*file));
       opened.path = path;
@@ -219,7 +222,7 @@ tl::expected<Segment, std::string> Segment::attach(const std::string& run_dir) {
   const std::string link = SegmentPaths::of(run_dir).link;
   if (access(link.c_str(), F_OK) != 0)
     return tl::make_unexpected(link + ": " + std::strerror(errno) +
-                               ", expected what teal-dataplane makes at its start");
+                               ", expected the segment that teal-dataplane makes when it starts");
   auto file = SegmentFile::open(link, true);
   if (!file) return tl::make_unexpected(file.error());
   if (const std::string wrong = defect(*file); !wrong.empty())
@@ -236,7 +239,7 @@ Ruleset& Segment::ruleset(uint32_t slot) const {
 }
 
 TrafficSplits& Segment::splits(uint32_t slot) const {
-  return reinterpret_cast<TrafficSplits*>(at(header().targets_offset))[slot];
+  return reinterpret_cast<TrafficSplits*>(at(header().splits_offset))[slot];
 }
 
 WorkerBlock& Segment::worker(uint32_t index) const {

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shared segment: the only door between teal-dataplane and teald, and the memory that outlives both. A
-// file on hugetlbfs where there are pages, else on tmpfs. Pointer-free, fixed in size at creation:
+// The shared segment is the only door between teal-dataplane and teald, and memory that outlives both. It is
+// a file on hugetlbfs if enough huge pages are free, else on tmpfs (segment_file.h). It has no pointers, and
+// its size is fixed at creation:
 //
 //   SegmentHeader | rte_rcu_qsbr | Ruleset x 4 | TrafficSplits x 64 | WorkerBlock x 32 | buckets
 //
-// teal-dataplane creates it (it knows the flow capacity) under RUN_DIR/dataplane.lock; teald only attaches.
-// The header says for each field who writes it. `state` becomes kReady as the last act of a creation: a file
-// without it is the rest of a killed creation.
+// teal-dataplane, which knows the flow capacity, creates the segment under RUN_DIR/dataplane.lock. teald only
+// attaches to it.
+//
+// Invariants:
+//   1. Each field has one writer, named beside it: "creator" (once, at creation), "dataplane", "control"
+//      (teald) or "worker". last_hops has several writers, which compare and swap.
+//   2. A creation stores `state` = kSegmentReady last (release). A reader checks it first (acquire). A file
+//      without it comes from a creation that was killed, and no process uses it.
+//   3. magic, abi, bytes and state keep their offsets in every ABI, so any version can refuse any other one.
+//   4. A file never grows, shrinks or changes its layout. A segment that cannot be used is set aside and
+//      replaced.
+//
+// Thread safety: each part has its own rules: publication.h (word, slots), flow_table.h (buckets), counters.h
+// (worker blocks), hop.h (hops: one word each).
 #pragma once
 
 #include <atomic>
@@ -33,12 +45,12 @@ namespace teal {
 inline constexpr uint64_t kSegmentMagic = 0x5445414c5345474d;  // "TEALSEGM"
 inline constexpr uint32_t kMaxLastHops = 16384;
 
-// A port's row, named by its id. The id belongs to the name for the life of the segment, so that hops outlive
-// a restart.
+// A port. Its id is the index of its row. A name keeps its id for the life of the segment, so stored hops
+// stay valid after a restart.
 struct PortRow {
-  char name[32];       // dataplane: rw; "" is a free row
-  char interface[16];  // dataplane: rw; the kernel's name of it, "" for a port that the kernel does not know
-  uint32_t ifindex;    // dataplane: rw; 0 for a port that the kernel does not know
+  char name[32];       // dataplane: rw; "" marks a free row
+  char interface[16];  // dataplane: rw; the kernel's interface name, "" if the kernel does not have the port
+  uint32_t ifindex;    // dataplane: rw; 0 if the kernel does not have the port
   uint8_t mac[6];      // dataplane: rw
   uint8_t side;        // dataplane: rw; bit 0 client, bit 1 backend
   uint8_t present;     // dataplane: rw; the running dataplane has this port
@@ -47,38 +59,40 @@ struct PortRow {
 struct SegmentHeader {
   uint64_t magic;               // creator
   uint64_t abi;                 // creator; segment_abi()
-  uint64_t bytes;               // creator; of the whole file as used
-  std::atomic<uint32_t> state;  // creator; kReady when all else is there
+  uint64_t bytes;               // creator; the size of all parts; the file may be longer
+  std::atomic<uint32_t> state;  // creator; kSegmentReady once the creation is complete
   uint32_t reserved;
-  uint64_t flow_capacity;        // creator; flows that the table was asked to hold
+  uint64_t flow_capacity;        // creator; the configured number of flows
   FlowTable::Geometry geometry;  // creator
   uint64_t hash_seed;            // creator
-  uint64_t tsc_hz;               // dataplane at each start; measured, not rte_get_tsc_hz() (off by 0.2 %)
-  uint64_t qsbr_offset, rulesets_offset, targets_offset, workers_offset,
-      buckets_offset;  // creator; bytes
+  uint64_t tsc_hz;               // dataplane at each start; measured, as rte_get_tsc_hz() is off by 0.2 %
+  // creator; offsets in bytes from the start of the segment
+  uint64_t qsbr_offset, rulesets_offset, splits_offset, workers_offset, buckets_offset;
 
   alignas(64) std::atomic<uint64_t> word;             // control: rw, dataplane: ro; PublicationWord
   alignas(64) std::atomic<uint64_t> acknowledged;     // control: rw, dataplane: ro; generation
-  alignas(64) std::atomic<uint64_t> dataplane_epoch;  // dataplane: rw, control: ro; +1 when a starting
-                                                      // dataplane has its ports
+  alignas(64) std::atomic<uint64_t> dataplane_epoch;  // dataplane: rw, control: ro; raised by 1 when a
+                                                      // starting dataplane has opened its ports
   std::atomic<uint32_t> worker_count;                 // dataplane: rw, control: ro
   std::atomic<uint32_t> dataplane_pid;                // dataplane: rw, control: ro
   std::atomic<uint32_t> steering;  // dataplane: rw, control: ro; 1: AF_XDP ports, the pinned maps are used
   PortRow ports[kMaxPorts];        // dataplane: rw before it raises dataplane_epoch, control: ro
 
-  alignas(64)
-      std::atomic<uint64_t> next_hops[kMaxBackends];  // control: rw, dataplane: ro; Hop words by backend id
-  std::atomic<uint8_t>
-      on_link_prefix_bits[kMaxBackends];  // control: rw, dataplane: ro; 0: the backend is behind a gateway
-  alignas(64) std::atomic<uint64_t> client_default_hops[2];  // control: rw, dataplane: ro; Hop words; 0:
-                                                             // IPv4, 1: IPv6
-  std::atomic<uint64_t>
-      last_hops[kMaxLastHops];  // dataplane: rw by compare and swap; Hop words; an index stays with its hop
+  // control: rw, dataplane: ro; Hop words by backend id
+  alignas(64) std::atomic<uint64_t> next_hops[kMaxBackends];
+  // control: rw, dataplane: ro; the prefix length of the backend's on-link subnet, 0 if it is behind a
+  // gateway
+  std::atomic<uint8_t> on_link_prefix_bits[kMaxBackends];
+  // control: rw, dataplane: ro; Hop words; index 0 is IPv4, 1 is IPv6
+  alignas(64) std::atomic<uint64_t> client_default_hops[2];
+  // workers: rw by compare and swap; Hop words; a row never changes once it is taken (last_hop_id)
+  std::atomic<uint64_t> last_hops[kMaxLastHops];
 };
 
 inline constexpr uint32_t kSegmentReady = 0x59444152;
 
-// Changes with every size and offset that the two processes must agree on, and with DPDK's rte_rcu_qsbr.
+// Returns a hash of every size, offset and constant that the two processes must agree on, DPDK's rte_rcu_qsbr
+// included.
 uint64_t segment_abi();
 
 class Segment {
@@ -92,15 +106,16 @@ class Segment {
   };
   struct Opened;  // below
 
-  // teal-dataplane, under its lock: attaches to RUN_DIR/segment, or creates it where there is none. One that
-  // is unfinished, of another ABI or capacity, or damaged is renamed to NAME.aside (an older one is
-  // overwritten) and a new one is created; `notice` then says why. So is one whose seed is not the one asked
-  // for. Forgets all readers of the former dataplane and makes its workers absent. The file is locked for the
-  // life of the Segment: two run dirs of one name would share /dev/hugepages/NAME, and the second is refused.
+  // Attaches to RUN_DIR/segment, or creates it if there is none. teal-dataplane calls it under its lock.
+  //   - A segment that is unfinished or damaged, or that has another ABI, capacity or (configured) seed, is
+  //     set aside: renamed to FILE.aside, over an older one. `notice` says why, and a new segment is created.
+  //   - All readers of the former dataplane are unregistered, and its workers become absent.
+  //   - The file stays locked for the life of the Segment. Two run directories of one name share
+  //     /dev/hugepages/NAME, so the second dataplane is refused.
   static tl::expected<Opened, std::string> open_or_create(const Options& options);
 
-  // teald: refuses what is not a finished segment of this ABI. The error says which of magic, ABI, size or
-  // state is wrong.
+  // Attaches to a finished segment of this ABI, for teald. The error says which of magic, ABI, size or state
+  // is wrong.
   static tl::expected<Segment, std::string> attach(const std::string& run_dir);
 
   SegmentHeader& header() const { return *static_cast<SegmentHeader*>(file_.base()); }
@@ -110,11 +125,11 @@ class Segment {
   WorkerBlock& worker(uint32_t index) const;
   FlowTable flow_table() const;
 
-  // Is RUN_DIR/segment still this file? (false after a dataplane set it aside and made another)
+  // Returns true if RUN_DIR/segment is still this file. It is not after a dataplane has set it aside.
   bool is_current(const std::string& run_dir) const;
 
  private:
-  Segment() = default;  // no segment; for Opened
+  Segment() = default;  // holds no file yet; for Opened
   explicit Segment(SegmentFile file) : file_(std::move(file)) {}
   char* at(uint64_t offset) const { return static_cast<char*>(file_.base()) + offset; }
 
@@ -124,14 +139,14 @@ class Segment {
 struct Segment::Opened {
   Segment segment;
   bool created = false;
-  std::string notice;  // why an existing segment was set aside; "" if none was
-  std::string path;    // the file
-  std::string
-      no_huge_pages;  // why a created file is not on huge pages; "" where it is, or none were asked for
+  std::string notice;         // why an existing segment was set aside; "" if none was
+  std::string path;           // of the file
+  std::string no_huge_pages;  // why a created file is not on huge pages; "" if it is, or none were wanted
 };
 
-// Finds or claims the id of `hop` in header.last_hops: open addressing by its hash, at most 64 probes;
-// nothing when full.
+// Returns the row of `hop` in header.last_hops and claims a free row if the hop has none. Open addressing by
+// the hop's hash, at most 64 rows. Returns nothing if all these rows hold other hops. Any worker may call it
+// at any time (last_hop.cc has the invariants).
 std::optional<uint16_t> last_hop_id(SegmentHeader& header, const Hop& hop);
 
 }  // namespace teal

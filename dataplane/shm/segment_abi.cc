@@ -11,7 +11,7 @@
 namespace teal {
 namespace {
 
-// FNV-1a over the values' bytes.
+// FNV-1a over the bytes of the values.
 class Hash {
  public:
   constexpr Hash& add(uint64_t value) {
@@ -30,7 +30,7 @@ class Hash {
 
 constexpr uint64_t layout_hash() {
   Hash hash;
-  // Raised by hand where the meaning of a field changes without its place.
+  // Raised by hand when the meaning of a field changes but not its offset or size.
   constexpr uint64_t kMeaning = 1;
   hash.add(kMeaning);
   hash.add(RTE_VER_YEAR).add(RTE_VER_MONTH).add(sizeof(rte_rcu_qsbr)).add(sizeof(rte_rcu_qsbr_cnt));
@@ -111,9 +111,10 @@ constexpr uint64_t layout_hash() {
 }  // namespace
 
 uint64_t segment_abi() {
-  // Bit-fields have no offset: a value of each shows where they lie.
+  // Bit-fields have no offsetof, so a sample value shows their layout.
   const FlowState state{.tick = 1, .last_hop = 2, .phase = FlowPhase::kResetting, .probes = 3, .flags = 4};
-  // Kept flows are found, and hosts choose alike, by these hashes: another mixing step is another ABI.
+  // A change of a hash function is a change of the ABI: kept flows are found by these hashes, and several
+  // hosts must choose the same backend.
   Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};
   sample.address.bytes[15] = 1;
   const FlowTable table({64, 100}, nullptr, 1);

@@ -22,21 +22,23 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHugeMount = "/dev/hugepages";
-// teal-dataplane and teald may be different users of one group; the group comes from the directory (setgid).
-constexpr mode_t kFileMode = 0660;
+// teal-dataplane and teald may be different users of one group. The file gets the group of its directory
+// (setgid).
+constexpr mode_t kSegmentFileMode = 0660;
 
 tl::unexpected<std::string> failed(const std::string& path, const std::string& what, int error) {
   return tl::make_unexpected(path + ": " + what + ": " + std::strerror(error));
 }
 
-// Also for whoever meets a file of another user: root's, say, of a dataplane that was started by hand.
+// The error names owner and mode of a file that belongs to another user: for example to root, from a
+// dataplane that was started by hand.
 tl::unexpected<std::string> cannot_open(const std::string& path) {
   const int error = errno;
   std::string what = "cannot open";
   struct stat status;
   if (error == EACCES && stat(path.c_str(), &status) == 0) {
     char text[96];
-    snprintf(text, sizeof(text), " as uid %u (it is of uid %u and gid %u, mode %04o)", geteuid(),
+    snprintf(text, sizeof(text), " as uid %u (it belongs to uid %u and gid %u, mode %04o)", geteuid(),
              status.st_uid, status.st_gid, status.st_mode & 07777u);
     what += text;
   }
@@ -90,7 +92,7 @@ tl::expected<SegmentFile, std::string> SegmentFile::open(const std::string& path
   if (fstat(file.fd_, &status) != 0) return failed(path, "cannot stat", errno);
   if (!S_ISREG(status.st_mode)) return tl::make_unexpected(path + ": not a regular file");
   file.bytes_ = static_cast<uint64_t>(status.st_size);
-  if (file.bytes_ == 0) return file;  // nothing to map; the caller finds it too short
+  if (file.bytes_ == 0) return file;  // nothing can be mapped; the caller refuses it as too short
   if (auto mapped = file.map(path); !mapped) return tl::make_unexpected(mapped.error());
   return file;
 }
@@ -98,12 +100,12 @@ tl::expected<SegmentFile, std::string> SegmentFile::open(const std::string& path
 tl::expected<SegmentFile, std::string> SegmentFile::create(const std::string& path, uint64_t bytes) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
-  if (error) return failed(path, "cannot make its directory", error.value());
-  SegmentFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
+  if (error) return failed(path, "cannot create its directory", error.value());
+  SegmentFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kSegmentFileMode));
   if (file.fd_ < 0) return failed(path, "cannot create", errno);
-  // Whatever the umask says.
-  auto reserved = fchmod(file.fd_, kFileMode) == 0 ? file.reserve(path, bytes)
-                                                   : failed(path, "cannot set its mode", errno);
+  // fchmod sets the mode regardless of the umask.
+  auto reserved = fchmod(file.fd_, kSegmentFileMode) == 0 ? file.reserve(path, bytes)
+                                                          : failed(path, "cannot set its mode", errno);
   if (!reserved) {
     unlink(path.c_str());
     return tl::make_unexpected(reserved.error());
@@ -111,7 +113,7 @@ tl::expected<SegmentFile, std::string> SegmentFile::create(const std::string& pa
   return file;
 }
 
-// ftruncate and mmap can both succeed without the memory behind them, so every page is made here.
+// Allocates every page. ftruncate and mmap alone can succeed although the memory is missing.
 tl::expected<void, std::string> SegmentFile::reserve(const std::string& path, uint64_t bytes) {
   struct statfs file_system;
   if (fstatfs(fd_, &file_system) != 0) return failed(path, "cannot stat its file system", errno);
@@ -121,21 +123,21 @@ tl::expected<void, std::string> SegmentFile::reserve(const std::string& path, ui
   const auto length = static_cast<off_t>(bytes_);
 
   if (huge) {
-    // The mapping takes a reservation, and fails at once where the pages do not suffice. A limit of the
-    // control group shows only when pages are made.
+    // The mapping reserves the pages and fails at once if too few are free. A limit of the control group
+    // takes effect only when pages are allocated.
     if (auto mapped = map(path); !mapped) return mapped;
     if (fallocate(fd_, 0, 0, length) != 0)
       return failed(path, "cannot reserve " + mebibytes(bytes_) + " of huge pages", errno);
-    madvise(base_, bytes_,
-            MADV_POPULATE_WRITE);  // the page tables; without it the workers' first accesses make them
+    // Fills the page tables; otherwise the first accesses of the workers would. A failure is harmless.
+    madvise(base_, bytes_, MADV_POPULATE_WRITE);
     return {};
   }
   if (ftruncate(fd_, length) != 0) return failed(path, "cannot set the size " + mebibytes(bytes_), errno);
   if (auto mapped = map(path); !mapped) return mapped;
-  madvise(base_, bytes_, MADV_HUGEPAGE);  // counts on a tmpfs mounted with huge=advise; elsewhere harmless
+  madvise(base_, bytes_, MADV_HUGEPAGE);  // takes effect on a tmpfs mounted with huge=advise; else harmless
   if (madvise(base_, bytes_, MADV_POPULATE_WRITE) == 0) return {};
-  // Before Linux 5.14 there is no MADV_POPULATE_WRITE; and where it found no room it says EFAULT, and this
-  // says why.
+  // fallocate is for Linux before 5.14, which has no MADV_POPULATE_WRITE. It also gives the reason of a
+  // failure, where madvise only says EFAULT.
   if (fallocate(fd_, 0, 0, length) != 0) return failed(path, "cannot reserve " + mebibytes(bytes_), errno);
   return {};
 }
@@ -145,7 +147,7 @@ bool SegmentFile::lock() const {
 }
 
 bool SegmentFile::is_at(const std::string& path) const {
-  // The inode is not used again while this mapping and descriptor hold it.
+  // The kernel does not reuse the inode number while this object holds the file.
   struct stat here, there;
   return fstat(fd_, &here) == 0 && stat(path.c_str(), &there) == 0 && here.st_ino == there.st_ino &&
          here.st_dev == there.st_dev;
@@ -163,7 +165,7 @@ tl::expected<void, std::string> set_aside(const std::string& path) {
 
 tl::expected<void, std::string> place_link(const std::string& link, const std::string& path) {
   const std::string temporary = link + ".new";
-  unlink(temporary.c_str());  // of a killed predecessor
+  unlink(temporary.c_str());  // a killed process may have left it
   if (symlink(path.c_str(), temporary.c_str()) != 0)
     return failed(temporary, "cannot link to " + path, errno);
   if (rename(temporary.c_str(), link.c_str()) != 0)

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file behind the shared segment: where it lies, how its memory is reserved, how it is locked and set
-// aside. What is in it is segment.h's business.
+// The file of the shared segment: its path, the reservation of its memory, its lock, and setting it aside.
+// segment.h describes its contents.
 //
-// clang-format off
-//   RUN_DIR/segment               symlink to the file, placed by rename once the file is finished
-//   /dev/hugepages/NAME/segment   the file, where hugetlbfs is mounted there and has the pages; NAME is the
-//                                 last part of RUN_DIR
+//   RUN_DIR/segment               a symlink to the file, renamed into place once the file is finished
+//   /dev/hugepages/NAME/segment   the file, if a hugetlbfs is mounted there and has enough free pages. NAME
+//   is
+//                                 the last part of RUN_DIR.
 //   RUN_DIR/segment.tmpfs         the file otherwise
-//   FILE.aside                    the last one that was set aside
-// clang-format on
+//   FILE.aside                    the file that was set aside last
 #pragma once
 
 #include <cstdint>
@@ -28,18 +27,18 @@ struct SegmentPaths {
   static SegmentPaths of(const std::string& run_dir);
 };
 
-// A whole file, mapped shared for reading and writing.
+// A file that is mapped whole and shared, for reading and writing.
 class SegmentFile {
  public:
   SegmentFile() = default;  // no file
 
-  // A link is followed only where one is expected: others may write RUN_DIR, and with the rights of whoever
-  // opens a segment no other file shall be opened.
+  // Opens and maps an existing file. A symlink is followed only if the caller expects one. Other users may be
+  // able to write to RUN_DIR; with a symlink they could make a privileged process open another file.
   static tl::expected<SegmentFile, std::string> open(const std::string& path, bool follow_link = false);
 
-  // A new file (0660) of at least `bytes` zeroes, whose memory is reserved: a file system without the room
-  // gives an error here, not a SIGBUS later. Makes the file's directory where needed. Nothing is left of a
-  // failed creation.
+  // Creates a file (0660) of at least `bytes` zeroes, and its directory if it is missing. The memory is
+  // reserved, so a full file system gives an error here and not a SIGBUS later. A failed creation leaves no
+  // file.
   static tl::expected<SegmentFile, std::string> create(const std::string& path, uint64_t bytes);
 
   SegmentFile(SegmentFile&& other) noexcept;
@@ -49,9 +48,9 @@ class SegmentFile {
   void* base() const { return base_; }
   uint64_t bytes() const { return bytes_; }
 
-  // Takes the file for this object until its end (flock); false if another has it.
+  // Locks the file (flock) until this object is destroyed. Returns false if another process has the lock.
   [[nodiscard]] bool lock() const;
-  // Does `path` lead to this file?
+  // Returns true if `path` leads to this file.
   bool is_at(const std::string& path) const;
 
  private:
@@ -66,10 +65,10 @@ class SegmentFile {
 
 std::string aside_path(const std::string& path);
 
-// Renames `path` to its aside_path(), over an older one.
+// Renames `path` to aside_path(path), over an older file.
 tl::expected<void, std::string> set_aside(const std::string& path);
 
-// Makes `link` a symlink to `path`, in one step: whoever opens `link` meets the old file or the new one.
+// Makes `link` a symlink to `path`, atomically: a process that opens `link` gets the old file or the new one.
 tl::expected<void, std::string> place_link(const std::string& link, const std::string& path);
 
 }  // namespace teal

@@ -5,16 +5,16 @@
 
 namespace teal::test {
 
-// Whether parse_plain_ipv4() or parse_plain_ipv6() gives the same result for a frame as parse(). Each must
-// accept every plain packet of its family and no other packet.
+// Returns true if parse_plain_ipv4() and parse_plain_ipv6() agree with parse() about a frame. Each must accept
+// exactly the plain packets of its family, with the same parsed form.
 inline bool plain_agrees(const uint8_t* frame, uint32_t bytes, const ParsedPacket& parsed) {
   const auto fills_its_packet = [&] {
-    return plain::load_be16(frame + parsed.l4_offset + 4) == plain::kUdpBytes + parsed.payload_bytes;
+    return plain::load_be16(frame + parsed.l4_offset + 4) == kUdpBytes + parsed.payload_bytes;
   };
   const bool flow =
       parsed.result == ParseResult::kFlowPacket && (parsed.protocol != kProtocolUdp || fills_its_packet());
-  const bool plain4 = flow && parsed.is_v4 && parsed.l4_offset == 14 + 20;
-  const bool plain6 = flow && !parsed.is_v4 && parsed.l4_offset == 14 + 40;
+  const bool plain4 = flow && parsed.is_v4 && parsed.l4_offset == kEthernetBytes + kIpv4Bytes;
+  const bool plain6 = flow && !parsed.is_v4 && parsed.l4_offset == kEthernetBytes + kIpv6Bytes;
   const auto same = [&](const PlainPacket& packet) {
     ParsedPacket as_parsed;
     packet.put_shape(as_parsed);

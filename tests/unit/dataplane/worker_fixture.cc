@@ -190,7 +190,7 @@ uint64_t WorkerTest::publish_splits() {
 }
 
 uint64_t WorkerTest::publish(uint8_t ruleset_slot) {
-  const uint8_t slot = publish_slot(&PublicationWriter::free_target_slot);
+  const uint8_t slot = publish_slot(&PublicationWriter::free_split_slot);
   segment().splits(slot) = *splits;
   const uint64_t generation = next_generation();
   writer_->publish({.generation = generation, .ruleset_slot = ruleset_slot, .split_slot = slot});

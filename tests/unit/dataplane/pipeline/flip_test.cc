@@ -108,7 +108,7 @@ TEST_F(Promise3, NoBurstSeesOneServiceFlippedAndAnotherNot) {
   std::thread flipper([&] {
     for (Colour to = Colour::kGreen; !stop; to = other(to)) {
       for (const uint16_t service : {kWeb, kEcho}) point_split(service, to);
-      const auto slot = writer().free_target_slot();
+      const auto slot = writer().free_split_slot();
       if (!slot) continue;
       segment().splits(*slot) = *splits;
       writer().publish({.generation = next_generation(),
@@ -329,7 +329,7 @@ TEST_F(Promise10, ForwardingDoesNotNoticeADaemonThatDiesHalfWayThroughAPublicati
   // It had written a slot and not yet the word.
   auto half_done = std::make_unique<TrafficSplits>(*splits);
   half_done->services[kWeb].active = Colour::kBlue;
-  segment().splits(*writer().free_target_slot()) = *half_done;
+  segment().splits(*writer().free_split_slot()) = *half_done;
   restart_writer();
   EXPECT_EQ(send_from_client(old_client), backend);
   EXPECT_EQ(colour_of(send_from_client(client(kWeb, 1), kSyn)), Colour::kGreen)

@@ -110,7 +110,7 @@ TEST_F(AccessTest, OthersNeitherOpenTheSegmentNorHoldTheLock) {
     const auto attached = Segment::attach(dir_.path());
     // It names both sides, for whoever has to put it right.
     return attached.has_value() ||
-           !contains(attached.error(), "as uid 59990 (it is of uid 59991 and gid 59991");
+           !contains(attached.error(), "as uid 59990 (it belongs to uid 59991 and gid 59991");
   }));
   EXPECT_FALSE(as_user(kOtherUser, kOtherGroup, {},
                        [this] { return access((dir_ / "dataplane.lock").c_str(), R_OK) == 0; }));

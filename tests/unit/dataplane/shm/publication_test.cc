@@ -29,7 +29,7 @@ class PublicationTest : public testing::Test {
   bool flip(bool with_ruleset = false) {
     PublicationWord word = writer_.current();
     ++word.generation;
-    const auto split = writer_.free_target_slot();
+    const auto split = writer_.free_split_slot();
     if (!split) return false;
     word.split_slot = *split;
     if (with_ruleset) {
@@ -64,15 +64,15 @@ TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
   ASSERT_TRUE(flip(true));
   EXPECT_FALSE(writer_.grace_period_over());
   for (int i = 0; i < 62; ++i) {
-    const auto slot = writer_.free_target_slot();
+    const auto slot = writer_.free_split_slot();
     ASSERT_TRUE(slot);
     EXPECT_NE(*slot, first);
     ASSERT_TRUE(flip());
   }
-  EXPECT_FALSE(writer_.free_target_slot());
+  EXPECT_FALSE(writer_.free_split_slot());
   reader.quiescent();  // it ends
   EXPECT_TRUE(writer_.grace_period_over());
-  EXPECT_TRUE(writer_.free_target_slot());
+  EXPECT_TRUE(writer_.free_split_slot());
 }
 
 TEST_F(PublicationTest, SlotsOfANewSegmentHoldNoServiceAndAreNotWrittenWhileRead) {
@@ -82,7 +82,7 @@ TEST_F(PublicationTest, SlotsOfANewSegmentHoldNoServiceAndAreNotWrittenWhileRead
   EXPECT_EQ(segment_.ruleset(0).find_backend(Socket{}), kNoId);
   for (int i = 0; i < 3; ++i) {
     EXPECT_NE(writer_.free_ruleset_slot(), 0);
-    EXPECT_NE(writer_.free_target_slot(), 0);
+    EXPECT_NE(writer_.free_split_slot(), 0);
     ASSERT_TRUE(flip(true));
   }
   reader.quiescent();
@@ -234,12 +234,12 @@ TEST_F(PublicationTest, NextWriterWaitsForReadersOfItsPredecessorsWords) {
   PublicationWriter next(segment_);
   EXPECT_EQ(next.current().generation, 2u);
   EXPECT_FALSE(next.free_ruleset_slot());
-  EXPECT_FALSE(next.free_target_slot());
+  EXPECT_FALSE(next.free_split_slot());
   reader.quiescent();
   ASSERT_TRUE(next.free_ruleset_slot());
   EXPECT_NE(*next.free_ruleset_slot(), next.current().ruleset_slot);
-  ASSERT_TRUE(next.free_target_slot());
-  EXPECT_NE(*next.free_target_slot(), next.current().split_slot);
+  ASSERT_TRUE(next.free_split_slot());
+  EXPECT_NE(*next.free_split_slot(), next.current().split_slot);
   EXPECT_EQ(next.adoption(true).slowest_us, 0);  // it has published nothing itself
 }
 
@@ -309,7 +309,7 @@ TEST_F(PublicationTest, SlotsHoldWhatTheirGenerationSays) {
       word.ruleset_slot = *slot;
     }
     std::optional<uint8_t> slot;
-    while (!(slot = writer_.free_target_slot())) sched_yield();
+    while (!(slot = writer_.free_split_slot())) sched_yield();
     TrafficSplits& splits = segment_.splits(*slot);
     for (uint32_t service = 0; service < kMaxServices; service += 100)
       splits.services[service].flip_generation = static_cast<uint32_t>(generation);

@@ -22,7 +22,7 @@ class HugeSegmentTest : public SegmentTest {
   void SetUp() override {
     struct statfs huge;
     if (statfs("/dev/hugepages", &huge) != 0 || huge.f_type != HUGETLBFS_MAGIC)
-      GTEST_SKIP() << "/dev/hugepages is no hugetlbfs";
+      GTEST_SKIP() << "/dev/hugepages is not a hugetlbfs";
     // statfs tells the free pages only of a mount with a limit.
     page_ = static_cast<uint64_t>(huge.f_bsize);
     const std::string pool = "/sys/kernel/mm/hugepages/hugepages-" + std::to_string(page_ / 1024) + "kB/";
