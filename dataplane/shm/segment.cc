@@ -113,8 +113,7 @@ tl::expected<uint64_t, std::string> random_seed() {
 
 std::string in_use(const std::string& path) {
   return path +
-         ": in use by another dataplane, expected none (run directories of the same name share a segment on "
-         "huge "
+         ": in use by another dataplane, expected none (run directories of one name share a segment on huge "
          "pages)";
 }
 

@@ -4,9 +4,8 @@
 // segment.h describes its contents.
 //
 //   RUN_DIR/segment               a symlink to the file, renamed into place once the file is finished
-//   /dev/hugepages/NAME/segment   the file, if a hugetlbfs is mounted there and has enough free pages. NAME
-//   is
-//                                 the last part of RUN_DIR.
+//   /dev/hugepages/NAME/segment   the file, if a hugetlbfs is mounted there and has enough free pages; NAME
+//                                 is the last part of RUN_DIR
 //   RUN_DIR/segment.tmpfs         the file otherwise
 //   FILE.aside                    the file that was set aside last
 #pragma once

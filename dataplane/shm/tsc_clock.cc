@@ -19,7 +19,8 @@ uint64_t monotonic_ns() {
 
 }  // namespace
 
-// Keeps the quickest of several readings: an interrupt or a preemption between the clocks spoils one.
+// Keeps the fastest of several readings, as an interrupt or a preemption between the two clocks makes a
+// reading inaccurate.
 ClockReading read_clocks() {
   ClockReading best;
   uint64_t least = ~uint64_t{0};

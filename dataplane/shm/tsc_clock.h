@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Time from the TSC, without a system call. The TSC is constant and comparable between processes (facts of
-// the hardware asked for); its frequency is measured against CLOCK_MONOTONIC, as rte_get_tsc_hz() was found
+// Time from the TSC, without a system call. Teal requires hardware whose TSC has a constant rate and is the
+// same on all cores. The frequency is measured against CLOCK_MONOTONIC, as rte_get_tsc_hz() was found to be
 // 0.2 % off.
 #pragma once
 
@@ -11,28 +11,32 @@
 
 namespace teal {
 
-// Takes about 20 ms. Good to some parts per million.
+// Measures the frequency of the TSC. Takes about 20 ms; the error is a few parts per million.
 uint64_t measure_tsc_hz();
 
-// CLOCK_MONOTONIC in ticks of kTickNs, never 0. A system call, or nearly: workers have a TickClock.
+// Returns CLOCK_MONOTONIC in ticks of kTickNs, never 0. It may be a system call, so workers use a TickClock.
 uint32_t now_ticks();
 
-// The TSC and CLOCK_MONOTONIC at one moment.
+// The TSC and CLOCK_MONOTONIC at the same moment.
 struct ClockReading {
   uint64_t tsc = 0;
   uint64_t monotonic_ns = 0;
 };
 ClockReading read_clocks();
 
-// Coarse time (ruleset.h: kTickNs) for a worker that has read the TSC anyway: the same ticks as now_ticks(),
-// never 0, never backwards. The measured frequency is some ppm off, and CLOCK_MONOTONIC is slewed by up to
-// 500 ppm. So reanchor() is called now and then: once a second keeps the ticks within 0.5 ms of
-// CLOCK_MONOTONIC. Not thread-safe: each worker has its own. The clock itself reads no time.
+// Converts TSC values to the ticks of now_ticks(). The result is never 0 and never goes backwards. The class
+// reads no clock itself.
+//
+// The measured frequency is a few ppm off, and CLOCK_MONOTONIC is slewed by up to 500 ppm. So the owner calls
+// reanchor() regularly. Once a second keeps the ticks within 0.5 ms of CLOCK_MONOTONIC.
+//
+// Thread safety: each thread has its own TickClock.
 class TickClock {
  public:
   TickClock(uint64_t tsc_hz, const ClockReading& now);
 
-  // The tick at a TSC value that was read since the last reanchor(). An earlier value counts as that moment.
+  // Returns the tick of a TSC value that was read after the last reanchor(). An older value gives the tick of
+  // that reanchor().
   uint32_t ticks(uint64_t tsc) const {
     const auto since = static_cast<int64_t>(tsc - anchor_tsc_);
     const uint64_t passed =
@@ -42,6 +46,7 @@ class TickClock {
     return not_zero(anchor_ticks_ + passed < floor_ ? floor_ : anchor_ticks_ + passed);
   }
 
+  // Takes `now` as the new reference.
   void reanchor(const ClockReading& now);
 
  private:
@@ -52,9 +57,9 @@ class TickClock {
 
   uint64_t tsc_hz_;
   uint64_t ticks_per_tsc_;     // times 2^64
-  uint64_t anchor_tsc_ = 0;    // when anchor_ticks_ began
-  uint64_t anchor_ticks_ = 0;  // 64 bits: CLOCK_MONOTONIC / kTickNs
-  uint64_t floor_ = 0;         // what the former anchor had come to
+  uint64_t anchor_tsc_ = 0;    // the TSC at the start of tick anchor_ticks_
+  uint64_t anchor_ticks_ = 0;  // CLOCK_MONOTONIC / kTickNs, in 64 bits
+  uint64_t floor_ = 0;         // the last tick by the former anchor: the clock never returns less
 };
 
 }  // namespace teal
