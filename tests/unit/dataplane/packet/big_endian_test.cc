@@ -23,7 +23,7 @@ TEST(BigEndian, GivesBackEveryHostValue) {
   }
 }
 
-TEST(BigEndian, DoesNotConvertByItself) {
+TEST(BigEndian, DoesNotConvertImplicitly) {
   static_assert(!std::is_convertible_v<Be16, uint16_t>);
   static_assert(!std::is_convertible_v<uint16_t, Be16>);
   static_assert(!std::is_convertible_v<Be32, uint32_t>);

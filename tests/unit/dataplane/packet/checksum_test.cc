@@ -27,10 +27,10 @@ TEST(Checksum, MatchesTheExampleOfRfc1071) {
   EXPECT_EQ(plain_checksum(bytes), 0xffff - 0xddf2);
 }
 
-TEST(Checksum, AgreesWithThePlainOneForEveryLength) {
+TEST(Checksum, AgreesWithThePlainVersionForEveryLength) {
   std::mt19937 random(1);
   for (size_t bytes = 0; bytes <= 300; ++bytes) {
-    std::vector<uint8_t> data(bytes);  // exactly as long, so that reading on would show
+    std::vector<uint8_t> data(bytes);  // of the exact length, for AddressSanitizer
     for (auto& byte : data) byte = static_cast<uint8_t>(random());
     const uint32_t sum = ones_complement_sum(data.data(), bytes);
     EXPECT_EQ(swapped(static_cast<uint16_t>(~fold(sum))), plain_checksum(data)) << bytes;
@@ -42,7 +42,7 @@ TEST(Checksum, DoesNotOverflowOnTheLargestInput) {
   EXPECT_EQ(fold(ones_complement_sum(data.data(), data.size(), 0xffffffff)), 0xffff);
 }
 
-TEST(Checksum, SumsChain) {
+TEST(Checksum, SumCanContinueAtAnyWord) {
   std::mt19937 random(2);
   std::vector<uint8_t> data(1000);
   for (auto& byte : data) byte = static_cast<uint8_t>(random());
@@ -60,15 +60,15 @@ TEST(Checksum, FoldKeepsTheValueModulo65535) {
   }
 }
 
-// RFC 1624, 4: the case that equation 2 gets wrong (it gives 0xffff).
+// RFC 1624, 4: equation 2 gives 0xffff here, which is wrong.
 TEST(Checksum, MatchesTheExampleOfRfc1624) {
   const uint16_t delta = fold(static_cast<uint16_t>(~0x5555) + 0x3285u);
   EXPECT_EQ(updated_checksum(0xdd2f, delta), 0x0000);
 }
 
 TEST(Checksum, UpdateAgreesWithRecomputationForEveryOldChecksum) {
-  // A word that takes each value makes the checksum take each value but 0xffff (the sum of non-zero data is
-  // never 0).
+  // The changed word takes every value, so the checksum takes every value except 0xffff: the sum of non-zero
+  // data is never 0.
   std::vector<uint8_t> data = {0x45, 0, 0, 0, 0x12, 0x34, 0xab, 0xcd};
   for (uint32_t word = 0; word <= 0xffff; ++word) {
     data[2] = static_cast<uint8_t>(word >> 8);
@@ -82,7 +82,7 @@ TEST(Checksum, UpdateAgreesWithRecomputationForEveryOldChecksum) {
   }
 }
 
-TEST(ChecksumDelta, ReversedUndoesEveryChecksumButTheSecondZero) {
+TEST(ChecksumDelta, ReversedRestoresEveryChecksumExceptTheSecondZero) {
   const auto delta = ChecksumDelta::between(socket("198.18.0.10:80"), socket("198.18.2.11:8080"));
   for (uint32_t checksum = 0; checksum < 0xffff; ++checksum) {
     const uint16_t there = updated_checksum(static_cast<uint16_t>(checksum), delta.transport);
@@ -98,11 +98,11 @@ TEST(ChecksumDelta, ReversedIsTheOtherDirection) {
   EXPECT_EQ(there.transport % 0xffff, back.transport % 0xffff);
 }
 
-TEST(ChecksumDelta, LeavesTheIpv4HeaderOutForIpv6) {
+TEST(ChecksumDelta, IsZeroForTheIpHeaderOfIpv6) {
   EXPECT_EQ(ChecksumDelta::between(socket("[fd18::10]:80"), socket("[fd18:2::11]:8080")).ip, 0);
 }
 
-TEST(ChecksumDelta, LeavesThePortOutOfTheIpv4Header) {
+TEST(ChecksumDelta, DoesNotApplyThePortToTheIpv4Header) {
   const auto same_port = ChecksumDelta::between(socket("198.18.0.10:80"), socket("198.18.2.11:80"));
   const auto other_port = ChecksumDelta::between(socket("198.18.0.10:80"), socket("198.18.2.11:8080"));
   EXPECT_EQ(same_port.ip, other_port.ip);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Evenness is judged by chi-square: with `places` places and random placing it has mean places - 1 and
-// variance 2 (places - 1). Six standard deviations are passed by chance less than once in a million, and
-// inputs are fixed.
+// The tests measure evenness by chi-square. For random hashes into n cells it has the mean n - 1 and the
+// variance 2 (n - 1). It exceeds six standard deviations less than once in a million cases. The inputs are
+// fixed.
 #include "dataplane/packet/flow_key.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 namespace teal {
 namespace {
 
-// 0 is what random placing gives on average, 1 is one standard deviation more.
+// Returns the deviation of chi-square from its mean, in standard deviations.
 double unevenness(const std::vector<uint32_t>& counts) {
   double total = 0, chi_square = 0;
   for (const uint32_t count : counts) total += count;
@@ -43,7 +43,7 @@ IpAddress v6(uint8_t subnet, uint16_t host) {
   return IpAddress::from_v6(wire);
 }
 
-// Clients as they come: counting up, not random.
+// Realistic patterns of clients: consecutive numbers, not random ones.
 struct Pattern {
   const char* name;
   std::function<Client(uint32_t)> client;  // of 0 .. 64,999
@@ -65,7 +65,7 @@ const Pattern kPatterns[] = {
      }},
 };
 constexpr uint32_t kClients = 65000;
-// The last five made the partitions uneven before the hash had its outer step.
+// With the last five seeds the partitions were uneven before the hash had its outer mixing step.
 constexpr uint64_t kSeeds[] = {0,
                                1,
                                42,
@@ -76,12 +76,12 @@ constexpr uint64_t kSeeds[] = {0,
                                0x407a3ee114464164,
                                0xa2d2ee362e0d74a1};
 
-// Puts all clients of all patterns into places by all seeds, and wants each time an even result.
-void expect_even(size_t places, const std::function<size_t(const Client&, uint64_t seed)>& place_of) {
+// Distributes the clients of each pattern over cells with each seed, and expects an even distribution.
+void expect_even(size_t cells, const std::function<size_t(const Client&, uint64_t seed)>& cell_of) {
   for (const Pattern& pattern : kPatterns) {
     for (const uint64_t seed : kSeeds) {
-      std::vector<uint32_t> counts(places);
-      for (uint32_t i = 0; i < kClients; ++i) ++counts.at(place_of(pattern.client(i), seed));
+      std::vector<uint32_t> counts(cells);
+      for (uint32_t i = 0; i < kClients; ++i) ++counts.at(cell_of(pattern.client(i), seed));
       EXPECT_LT(unevenness(counts), kBound) << pattern.name << ", seed " << seed;
     }
   }
@@ -114,7 +114,7 @@ TEST(FlowKey, ChoicesSpreadEvenly) {
   });
 }
 
-// If the bucket's bits told anything about the tag's, some pairs would be met more often than others.
+// If the bucket depended on the tag, some pairs would occur more often than others.
 TEST(FlowKey, BucketIsIndependentOfTag) {
   expect_even(64 * 32, [](const Client& client, uint64_t seed) {
     const uint64_t hash = hash_of(client, seed);
@@ -136,7 +136,7 @@ TEST(FlowKey, ChoiceIsIndependentOfBucket) {
   });
 }
 
-// Wants pairs of places to be met equally often.
+// Expects that all pairs of cells occur equally often.
 void expect_independent(const std::function<uint64_t(const Client&)>& one,
                         const std::function<uint64_t(const Client&)>& other) {
   constexpr uint32_t kPlaces = 64;
@@ -150,8 +150,8 @@ void expect_independent(const std::function<uint64_t(const Client&)>& one,
   }
 }
 
-TEST(FlowKey, OtherSeedMeansOtherPlace) {
-  // Neighbouring seeds, the hardest case.
+TEST(FlowKey, OtherSeedMeansOtherBucket) {
+  // Neighbouring seeds are the hardest case.
   expect_independent([](const Client& client) { return hash_of(client, 42); },
                      [](const Client& client) { return hash_of(client, 43); });
 }
@@ -168,8 +168,8 @@ TEST(FlowKey, OtherServiceMeansOtherChoice) {
                      [](const Client& client) { return choice_hash(hash_of(client, 42, 2), 2); });
 }
 
-// A factor that everybody knows would let a sender choose addresses that all hash alike.
-TEST(FlowKey, PortsAndAddressesDoNotMakeUpForEachOther) {
+// With a publicly known factor, a sender could choose addresses that all have the same hash.
+TEST(FlowKey, PortsAndAddressesDoNotCancelOut) {
   const Client one{v6(0, 1), Be16::from_host(1)};
   Client other{v6(0, 1), Be16::from_host(2)};
   const uint64_t difference = (one.second.raw * kMixB) ^ (other.second.raw * kMixB);
@@ -182,12 +182,12 @@ TEST(FlowKey, HashesOfDifferentClientsDiffer) {
   for (const Pattern& pattern : kPatterns) {
     for (uint32_t i = 0; i < kClients; ++i) seen.insert(hash_of(pattern.client(i), 42));
   }
-  // Two clients are in two patterns each: 10.0.0.0 and 10.0.0.1 ... with port 40000 are not (ports
-  // 1024..1279), but fd18::0 of subnet 0 with hosts 0..253 is.
+  // 254 clients are in two patterns: the hosts 0..253 of subnet 0 of fd18::. The IPv4 clients with port 40000
+  // are in one pattern only, as the other one has the ports 1024..1279.
   EXPECT_EQ(seen.size(), 5 * kClients - 254);
 }
 
-TEST(FlowKey, FlowsOfAClientChooseAlikeByAddress) {
+TEST(FlowKey, FlowsOfAClientChooseTheSameByAddress) {
   const IpAddress client = v4(0xc6120165);
   EXPECT_EQ(choice_hash(address_hash(client, 42), 7), choice_hash(address_hash(client, 42), 7));
   EXPECT_NE(choice_hash(address_hash(client, 42), 7), choice_hash(address_hash(v4(0xc6120166), 42), 7));
@@ -205,7 +205,7 @@ TEST(FlowKey, SocketsSpreadEvenly) {
   EXPECT_LT(unevenness(counts), kBound);
 }
 
-TEST(FlowKey, SocketHashLooksAtEveryPart) {
+TEST(FlowKey, SocketHashDependsOnEveryPart) {
   const Socket socket{v4(0xc612000a), Be16::from_host(80), kProtocolTcp};
   EXPECT_NE(socket_hash(socket), socket_hash({v4(0xc612000b), socket.port, socket.protocol}));
   EXPECT_NE(socket_hash(socket), socket_hash({socket.address, Be16::from_host(81), socket.protocol}));
@@ -219,7 +219,7 @@ TEST(FlowKey, ScaleStaysBelowCount) {
   }
 }
 
-TEST(FlowKey, EqualityLooksAtEveryPart) {
+TEST(FlowKey, EqualityComparesEveryPart) {
   const FlowKey key{v4(0xc6120165), Be16::from_host(40000), 7};
   EXPECT_EQ(key, (FlowKey{v4(0xc6120165), Be16::from_host(40000), 7}));
   EXPECT_NE(key, (FlowKey{v4(0xc6120166), Be16::from_host(40000), 7}));

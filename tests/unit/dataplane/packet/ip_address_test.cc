@@ -26,13 +26,13 @@ TEST(IpAddress, Ipv4IsMappedIpv6) {
   EXPECT_FALSE(ip("::198.18.0.10").is_v4());  // "compatible", not mapped
 }
 
-TEST(IpAddress, TextGivesBackItself) {
+TEST(IpAddress, TextRoundTrips) {
   for (const char* text : {"198.18.0.10", "0.0.0.0", "255.255.255.255", "fd18::10", "::", "::1",
                            "fd18:1:2:3:4:5:6:7", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"})
     EXPECT_EQ(ip(text).to_string(), text);
 }
 
-TEST(IpAddress, RefusesWhatIsNoAddress) {
+TEST(IpAddress, RefusesTextThatIsNotAnAddress) {
   for (const std::string& text :
        {""s, "198.18.0"s, "198.18.0.256"s, "198.18.0.10 "s, " 198.18.0.10"s, "198.18.0.010"s,
         "198.18.0.10:80"s, "198.18.0.10/32"s, "fd18:::10"s, "fd18::10::1"s, "fd18::10%eth0"s, "[fd18::10]"s,
@@ -41,7 +41,7 @@ TEST(IpAddress, RefusesWhatIsNoAddress) {
     EXPECT_FALSE(IpAddress::parse(text).has_value()) << text;
 }
 
-TEST(IpAddress, EqualityLooksAtEveryByte) {
+TEST(IpAddress, EqualityComparesEveryByte) {
   const IpAddress address = ip("fd18:1:2:3:4:5:6:7");
   for (int i = 0; i < 16; ++i) {
     IpAddress other = address;
@@ -72,7 +72,7 @@ TEST(SamePrefix, MoreThanAllBitsIsAllBits) {
   EXPECT_FALSE(same_prefix(ip("fd18::1"), ip("fd18::2"), 1000));
 }
 
-TEST(Socket, TextGivesBackItself) {
+TEST(Socket, TextRoundTrips) {
   for (const char* text :
        {"198.18.0.10:80", "0.0.0.0:1", "198.18.0.10:65535", "[fd18::10]:80", "[::]:5300"}) {
     const auto socket = parse_socket(text);
@@ -83,7 +83,7 @@ TEST(Socket, TextGivesBackItself) {
   EXPECT_EQ(parse_socket("198.18.0.10:80")->port.host(), 80);
 }
 
-TEST(Socket, RefusesWhatIsNoSocket) {
+TEST(Socket, RefusesTextThatIsNotASocket) {
   for (const std::string& text : {""s,
                                   ":"s,
                                   ":80"s,
@@ -116,7 +116,7 @@ TEST(Socket, RefusesWhatIsNoSocket) {
     EXPECT_FALSE(parse_socket(text).has_value()) << text;
 }
 
-TEST(Socket, EqualityLooksAtAddressPortAndProtocol) {
+TEST(Socket, EqualityComparesAddressPortAndProtocol) {
   Socket a = parse_socket("198.18.0.10:80").value();
   a.protocol = kProtocolTcp;
   Socket other_port = a, other_protocol = a, other_address = a;

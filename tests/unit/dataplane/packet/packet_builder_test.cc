@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The other tests lean on the builder and the plain checksums, so these are held against frames made by
-// scapy 2.5.
+// The other tests rely on the builder and the plain checksums, so these tests compare both with frames made
+// by scapy 2.5.
 #include "tests/support/packet_builder.h"
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TEST(PacketBuilder, AgreesWithScapy) {
             "000000009c4114b4000b803a6f6464");
 }
 
-TEST(PacketBuilder, AllItsChecksumsAreRight) {
+TEST(PacketBuilder, AllChecksumsAreRight) {
   for (const PacketBuilder& builder :
        {tcp4(), udp6(), tcp4().ipv4_options({7, 3, 4}), tcp4().vlan(7), tcp4().pad_to(100),
         udp6().routing().destination_options({1, 0}).fragment(0, false),
@@ -90,14 +90,14 @@ TEST(WrongChecksums, NoticesEveryFlippedBitOfACoveredByte) {
     for (int bit = 0; bit < 8; ++bit) {
       Frame changed = frame;
       changed[at] ^= static_cast<uint8_t>(1 << bit);
-      // A flip of the version, or of what makes it a fragment, leaves nothing to check.
+      // A frame with another version, or a fragment, has no checksum that can be checked.
       if (at == 14 || at == 16 || at == 17 || at == 20 || at == 21 || at == 23) continue;
       EXPECT_FALSE(checksums_are_right(changed)) << at << "." << bit;
     }
   }
 }
 
-TEST(WrongChecksums, UdpOverIpv4MayDoWithout) {
+TEST(WrongChecksums, UdpOverIpv4MayHaveNone) {
   auto udp = [](const char* from, const char* to) {
     return PacketBuilder()
         .ip(*IpAddress::parse(from), *IpAddress::parse(to))

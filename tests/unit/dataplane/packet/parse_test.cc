@@ -26,8 +26,8 @@ using test::Layer;
 using test::PacketBuilder;
 using enum ParseResult;
 
-// In a heap block of exactly that size, so that AddressSanitizer sees a read past the end. And each time by
-// parse_plain.h, too.
+// Parses a copy in a heap block of the exact size, so that AddressSanitizer sees a read past its end. Also
+// compares the result with parse_plain.h.
 ParsedPacket parse_first(const Frame& frame, size_t bytes) {
   const auto exact = std::make_unique<uint8_t[]>(bytes);
   std::copy_n(frame.begin(), bytes, exact.get());
@@ -62,7 +62,7 @@ PacketBuilder udp6() {
   return v6().udp(40000, 5300).payload("hello");
 }
 
-// What a backend sends, and an ICMP error quotes after translation.
+// Replies from the VIP to the client: an ICMP error quotes such a packet.
 Frame reply4() {
   return PacketBuilder().ipv4("198.18.0.10", "198.18.1.101").tcp(80, 40000).build();
 }
@@ -106,7 +106,7 @@ TEST(Parse, ReadsUdpOverIpv6) {
   EXPECT_EQ(packet.payload_bytes, 5);
 }
 
-TEST(Parse, StepsOverOptions) {
+TEST(Parse, SkipsOptions) {
   const auto ip_options = parse_all(tcp4().ipv4_options({7, 7, 4, 0, 0, 0, 0}).build());
   EXPECT_EQ(ip_options.result, kFlowPacket);
   EXPECT_EQ(ip_options.l4_offset, 42);
@@ -116,7 +116,7 @@ TEST(Parse, StepsOverOptions) {
   EXPECT_EQ(tcp_options.payload_bytes, 5);
 }
 
-TEST(Parse, StepsOverSixExtensionHeadersAndNoMore) {
+TEST(Parse, SkipsAtMostSixExtensionHeaders) {
   auto builder = tcp6().hop_by_hop({5, 2, 0, 0}).destination_options().routing(4, 0, 1).destination_options();
   builder.fragment(0, false).destination_options(std::vector<uint8_t>(100, 0));
   const auto packet = parse_all(builder.build());
@@ -127,7 +127,7 @@ TEST(Parse, StepsOverSixExtensionHeadersAndNoMore) {
   EXPECT_EQ(result_of(builder.destination_options()), kOther);
 }
 
-TEST(Parse, TtlIsThatOfTheOuterHeader) {
+TEST(Parse, TtlComesFromTheOuterHeader) {
   EXPECT_EQ(parse_all(tcp4().ttl(7).build()).ttl, 7);
   EXPECT_EQ(parse_all(udp6().ttl(255).build()).ttl, 255);
   EXPECT_EQ(parse_all(tcp6().ttl(0).hop_by_hop().build()).ttl, 0);
@@ -143,10 +143,10 @@ TEST(Parse, CountsPayloadByTheIpLength) {
   }
 }
 
-TEST(Parse, LeavesToTheKernelWhatIsNoFlow) {
+TEST(Parse, PacketsThatBelongToNoFlowAreOther) {
   EXPECT_EQ(result_of(PacketBuilder().ether_type(0x0806).payload_bytes(28)), kOther);  // ARP
   EXPECT_EQ(result_of(PacketBuilder().ether_type(38).payload_bytes(38)), kOther);      // LLC: a length
-  EXPECT_EQ(result_of(PacketBuilder()), kOther);  // a header and nothing else
+  EXPECT_EQ(result_of(PacketBuilder()), kOther);  // an Ethernet header alone
   EXPECT_EQ(result_of(tcp4().vlan(7)), kOther);
   EXPECT_EQ(result_of(v4().protocol(89).payload_bytes(44)), kOther);             // OSPF
   EXPECT_EQ(result_of(v4().icmp(8, 0).payload_bytes(56)), kOther);               // echo
@@ -157,12 +157,12 @@ TEST(Parse, LeavesToTheKernelWhatIsNoFlow) {
   EXPECT_EQ(result_of(v6().protocol(1).payload_bytes(60)), kOther);
 }
 
-TEST(Parse, SourceRoutedPacketsAreNoFlow) {
+TEST(Parse, SourceRoutedPacketsAreOther) {
   EXPECT_EQ(result_of(tcp4().ipv4_options({131, 7, 4, 10, 0, 0, 1})), kOther);
   EXPECT_EQ(result_of(tcp4().ipv4_options({1, 1, 137, 7, 4, 10, 0, 0, 1})), kOther);
   EXPECT_EQ(result_of(tcp6().routing(0, 1, 1)), kOther);
   EXPECT_EQ(result_of(tcp6().routing(0, 0, 1)), kFlowPacket);  // arrived
-  // Behind the end of the options nothing counts.
+  // Bytes after the end-of-options option are ignored.
   EXPECT_EQ(result_of(tcp4().ipv4_options({0, 131, 7, 4})), kFlowPacket);
 }
 
@@ -186,7 +186,7 @@ TEST(Parse, GivesTheAddressesOfFragments) {
   }
 }
 
-TEST(Parse, WholePacketsAreNoFragments) {
+TEST(Parse, WholePacketsAreNotFragments) {
   EXPECT_EQ(result_of(tcp4().poke(Layer::kIp, 6, {0x40})), kFlowPacket);  // "don't fragment"
   EXPECT_EQ(result_of(tcp4().poke(Layer::kIp, 6, {0x80})), kFlowPacket);  // reserved bit
   const auto atomic = parse_all(tcp6().fragment(0, false).build());       // RFC 6946
@@ -194,7 +194,7 @@ TEST(Parse, WholePacketsAreNoFragments) {
   EXPECT_EQ(atomic.l4_offset, 62);
 }
 
-TEST(Parse, RefusesFieldsThatContradict) {
+TEST(Parse, RefusesInvalidFields) {
   EXPECT_EQ(result_of(tcp4().poke(Layer::kIp, 0, {0x65})), kBadHeader);  // version
   EXPECT_EQ(result_of(tcp4().poke(Layer::kIp, 0, {0x44})), kBadHeader);  // header length below 20
   EXPECT_EQ(result_of(v4().protocol(89).payload_bytes(44).poke(Layer::kIp, 0, {0x44})), kBadHeader);
@@ -218,7 +218,7 @@ TEST(Parse, RefusesFieldsThatContradict) {
   EXPECT_EQ(result_of(tcp4().ipv4_options({1, 1, 1, 7})), kBadHeader);  // without a length
 }
 
-// ::ffff:198.18.0.10 in an IPv6 header would name the IPv4 service otherwise.
+// Otherwise ::ffff:198.18.0.10 in an IPv6 header would match the IPv4 service.
 TEST(Parse, RefusesIpv4MappedAddressesOnTheWire) {
   const auto mapped = {uint8_t{0}, uint8_t{0}, uint8_t{0}, uint8_t{0}, uint8_t{0},    uint8_t{0},
                        uint8_t{0}, uint8_t{0}, uint8_t{0}, uint8_t{0}, uint8_t{0xff}, uint8_t{0xff}};
@@ -315,7 +315,7 @@ std::vector<Frame> samples() {
   return frames;
 }
 
-// Nothing is read past the end (AddressSanitizer), and no frame that lacks bytes passes.
+// parse() reads nothing past the end (AddressSanitizer) and accepts no frame that lacks bytes.
 TEST(Parse, CutFramesAreTruncated) {
   for (const Frame& frame : samples()) {
     for (size_t bytes = 0; bytes < frame.size(); ++bytes)
@@ -323,7 +323,7 @@ TEST(Parse, CutFramesAreTruncated) {
   }
 }
 
-TEST(Parse, LongerFramesGiveTheSame) {
+TEST(Parse, PaddingChangesNothing) {
   for (const Frame& frame : samples()) {
     Frame longer = frame;
     longer.resize(frame.size() + 46, 0xee);
@@ -334,7 +334,7 @@ TEST(Parse, LongerFramesGiveTheSame) {
   }
 }
 
-// Any byte wrong, in a frame cut anywhere: what is called sound lies inside of the frame.
+// Frames with a damaged byte that end anywhere: offsets of accepted frames lie inside the frame.
 TEST(Parse, OffsetsOfDamagedFramesStayInside) {
   std::mt19937 random(3);
   for (const Frame& sample : samples()) {

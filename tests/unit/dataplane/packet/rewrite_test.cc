@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Incremental checksums against full recomputation (tests/support/plain_checksum.h), on random packets.
+// The tests compare incremental checksums with full recomputation (tests/support/plain_checksum.h), on random
+// packets.
 #include "dataplane/packet/rewrite.h"
 
 #include <gtest/gtest.h>
@@ -48,7 +49,7 @@ class RandomPackets {
   IpAddress address(bool v4) {
     uint8_t bytes[16];
     for (auto& byte : bytes) byte = coin() ? static_cast<uint8_t>(random_()) : coin() ? 0xff : 0x00;
-    bytes[0] = 0xfd;  // so that no IPv6 address comes out mapped
+    bytes[0] = 0xfd;  // so that no IPv6 address is IPv4-mapped
     return v4 ? IpAddress::from_v4(bytes + 8) : IpAddress::from_v6(bytes);
   }
   Socket socket(bool v4, uint8_t protocol) { return {address(v4), Be16::from_host(port()), protocol}; }
@@ -71,7 +72,7 @@ class RandomPackets {
     return builder.payload(std::move(payload)).pad_to(coin() ? 60 : 0).build();
   }
 
-  // About a packet from `source` to `destination`, sent by `sender`.
+  // Returns an ICMP error that `sender` sends about a packet from `source` to `destination`.
   Frame icmp_error(const IpAddress& sender, const IpAddress& receiver, const Socket& source,
                    const Socket& destination) {
     static constexpr uint8_t kTypes4[] = {3, 4, 11, 12};
@@ -162,12 +163,12 @@ TEST(Rewrite, BrokenChecksumsLeaveBrokenByTheSameAmount) {
     const bool none = protocol == kProtocolUdp && frame[at] == 0 && frame[at + 1] == 0;
     if (none) continue;
 
-    // The same error before and after: a right frame's checksum less the broken one's, modulo 0xffff.
+    // The error stays the same: the right checksum minus the broken one, modulo 0xffff.
     const auto checksum = [&](const Frame& f) { return f[at] * 256u + f[at + 1]; };
     Frame broken = frame;
     const uint32_t error = 1 + random.below(0xfffe);
     const uint32_t wrong = (checksum(frame) + error) % 0xffff;
-    if (wrong == 0) continue;  // would mean "none" for UDP
+    if (wrong == 0) continue;  // means "none" for UDP
     broken[at] = static_cast<uint8_t>(wrong >> 8);
     broken[at + 1] = static_cast<uint8_t>(wrong);
     const auto delta = ChecksumDelta::between(vip, backend);
@@ -188,7 +189,7 @@ TEST(Rewrite, BrokenIpv4HeaderChecksumLeavesBroken) {
   EXPECT_EQ(wrong_checksums(frame), Wrong{"ip"});
 }
 
-TEST(Rewrite, UdpWithoutChecksumStaysWithout) {
+TEST(Rewrite, UdpWithoutChecksumGetsNone) {
   const std::pair<const char*, const char*> kCases[] = {{"198.18.0.10:5300", "198.18.2.11:5300"},
                                                         {"[fd18::10]:5300", "[fd18:2::11]:5300"}};
   for (const auto& [vip_text, backend_text] : kCases) {
@@ -209,7 +210,7 @@ TEST(Rewrite, UdpWithoutChecksumStaysWithout) {
   }
 }
 
-// Every backend port is tried, so one of them makes the checksum 0, which is sent as 0xffff.
+// The test tries every backend port. One of the ports makes the checksum 0, which is sent as 0xffff.
 TEST(Rewrite, UdpChecksumsNeverBecomeNone) {
   const Socket vip = socket("198.18.0.10:5300", kProtocolUdp);
   const Frame before =
@@ -278,14 +279,14 @@ TEST(Rewrite, IcmpToClientAgreesWithRecomputation) {
     ASSERT_EQ(v4 ? IpAddress::from_v4(outer + 12) : IpAddress::from_v6(outer + 8),
               sender == backend.address ? vip.address : sender);
     ASSERT_EQ(v4 ? IpAddress::from_v4(outer + 16) : IpAddress::from_v6(outer + 24), client.address);
-    if (vip.address == sender) continue;  // the way back could not tell the two apart
+    if (vip.address == sender) continue;  // the inverse rewrite cannot distinguish the two
     rewrite_icmp_to_client(frame.data(), packet, backend, vip);
     ASSERT_EQ(frame, before);
   }
 }
 
-// The quote ends right before, in, and right behind each checksum field.
-TEST(Rewrite, QuotedChecksumsAreUpdatedOnlyIfTheyAreThere) {
+// The quote ends just before, inside, and just after each checksum field.
+TEST(Rewrite, QuotedChecksumsAreUpdatedOnlyIfQuoted) {
   for (const uint8_t protocol : {kProtocolTcp, kProtocolUdp}) {
     const size_t checksum_at = protocol == kProtocolTcp ? 16 : 6;
     const Socket vip = socket("198.18.0.10:80", protocol), backend = socket("198.18.2.11:8080", protocol);

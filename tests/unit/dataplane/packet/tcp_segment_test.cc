@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Segments of our own against what parse() reads back and full recomputation of the checksums
+// The tests parse the segments that Teal builds and recompute their checksums
 // (tests/support/plain_checksum.h), on random numbers and random packets.
 #include "dataplane/packet/tcp_segment.h"
 
@@ -41,7 +41,7 @@ class TcpSegmentTest : public testing::TestWithParam<int> {
   Socket socket() {
     uint8_t bytes[16];
     for (auto& byte : bytes) byte = below(3) == 0 ? 0xff : static_cast<uint8_t>(random_());
-    bytes[0] = 0xfd;  // no IPv6 address comes out mapped
+    bytes[0] = 0xfd;  // so that no IPv6 address is IPv4-mapped
     return {v4() ? IpAddress::from_v4(bytes + 8) : IpAddress::from_v6(bytes),
             Be16::from_host(static_cast<uint16_t>(random_())), kProtocolTcp};
   }
@@ -52,7 +52,7 @@ class TcpSegmentTest : public testing::TestWithParam<int> {
             .acknowledgement = {static_cast<uint32_t>(random_())},
             .flags = static_cast<uint8_t>(below(64))};
   }
-  // Any TCP packet with the ACK flag that parse() takes for a flow's.
+  // Returns a random TCP packet with the ACK flag that parse() accepts as kFlowPacket.
   Frame packet() {
     const Socket source = socket(), destination = socket();
     PacketBuilder builder;
@@ -77,7 +77,7 @@ class TcpSegmentTest : public testing::TestWithParam<int> {
 INSTANTIATE_TEST_SUITE_P(Ip, TcpSegmentTest, testing::Values(4, 6),
                          [](const auto& info) { return "v" + std::to_string(info.param); });
 
-TEST_P(TcpSegmentTest, IsReadBackAsItWasWrittenWithRightChecksums) {
+TEST_P(TcpSegmentTest, ParsesAsWrittenWithRightChecksums) {
   for (int round = 0; round < kRounds; ++round) {
     const TcpSegment wanted = segment();
     Frame frame(100, kUntouched);
@@ -101,7 +101,7 @@ TEST_P(TcpSegmentTest, IsReadBackAsItWasWrittenWithRightChecksums) {
   }
 }
 
-TEST_P(TcpSegmentTest, RstGoesBackToTheSenderWithTheNumberThatItAskedFor) {
+TEST_P(TcpSegmentTest, RstToTheSenderHasItsAcknowledgementNumber) {
   for (int round = 0; round < kRounds; ++round) {
     const Frame before = packet();
     const ParsedPacket asked = parse(before);
@@ -127,7 +127,7 @@ TEST_P(TcpSegmentTest, RstGoesBackToTheSenderWithTheNumberThatItAskedFor) {
   }
 }
 
-TEST_P(TcpSegmentTest, Ipv4NeedsNoIdentificationAsItIsNotFragmented) {
+TEST_P(TcpSegmentTest, Ipv4IsNotFragmentedAndNeedsNoIdentification) {
   if (!v4()) return;
   Frame frame(kTcpSegmentBytes);
   write_tcp_segment(frame.data(), segment());

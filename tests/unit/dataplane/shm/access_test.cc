@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may open what lies in a run dir: owner and group, whatever the umask; teal-dataplane and teald are two
-// users of one group under systemd (scripts/systemd). What takes another user skips without root.
+// Owner and group may open the files of a run directory, under any umask: with systemd, teal-dataplane and
+// teald are two users of one group (scripts/systemd). Tests that need a second user are skipped without root.
 #include <fstream>
 #include <functional>
 
@@ -35,7 +35,7 @@ class Umask {
   const mode_t before_;
 };
 
-// Does `attempt` succeed as a user without capabilities?
+// Returns true if `attempt` succeeds as a user without capabilities.
 bool as_user(uid_t user, gid_t group, std::vector<gid_t> more_groups, const std::function<bool()>& attempt) {
   const pid_t child = fork();
   if (child == 0) {
@@ -63,7 +63,7 @@ class AccessTest : public SegmentTest {
   }
 };
 
-TEST_F(AccessTest, SegmentAndLockAreOfOwnerAndGroupWhateverTheUmask) {
+TEST_F(AccessTest, SegmentAndLockHaveMode0660UnderAnyUmask) {
   for (const mode_t mask : {0077, 0000}) {
     const TemporaryRunDir dir;
     const Umask umask(mask);
@@ -90,7 +90,7 @@ TEST_F(AccessTest, AnotherUserOfTheGroupWritesTheSegmentAndTakesTheLock) {
   EXPECT_EQ(opened->segment.header().acknowledged, 7u);
 }
 
-TEST_F(AccessTest, WhatRootMakesInASharedDirectoryIsTheGroupsToo) {
+TEST_F(AccessTest, FilesOfRootInASharedDirectoryBelongToTheGroup) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root, to be two users";
   share();
   {
@@ -101,14 +101,14 @@ TEST_F(AccessTest, WhatRootMakesInASharedDirectoryIsTheGroupsToo) {
   EXPECT_TRUE(make_as_one_user());
 }
 
-// An operator, say, who is in the group that the sockets are of.
-TEST_F(AccessTest, OthersNeitherOpenTheSegmentNorHoldTheLock) {
+// For example an operator who is in the group of the API sockets only.
+TEST_F(AccessTest, UserOutsideTheGroupCanNeitherOpenTheSegmentNorTakeTheLock) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root, to be two users";
   share();
   ASSERT_TRUE(make_as_one_user());
   EXPECT_FALSE(as_user(kOtherUser, kOtherGroup, {}, [this] {
     const auto attached = Segment::attach(dir_.path());
-    // It names both sides, for whoever has to put it right.
+    // The error names the user and the owner, so that an operator can correct the rights.
     return attached.has_value() ||
            !contains(attached.error(), "as uid 59990 (it belongs to uid 59991 and gid 59991");
   }));
@@ -126,8 +126,9 @@ TEST_F(AccessTest, LinkInPlaceOfTheLockIsNotFollowed) {
   EXPECT_EQ(content, "precious");
 }
 
-// teald may write the run dir: a link of its making must not have the dataplane open, or rename, other files.
-TEST_F(AccessTest, LinkToAFileThatIsNoSegmentsPlaceIsNotFollowed) {
+// teald may write to the run directory. A symlink made by teald must not make the dataplane open or rename
+// other files.
+TEST_F(AccessTest, LinkToAnUnrelatedFileIsReplaced) {
   const TemporaryRunDir elsewhere;
   const std::string precious = elsewhere / "precious";
   std::ofstream(precious) << "precious";

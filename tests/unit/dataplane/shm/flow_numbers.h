@@ -12,7 +12,7 @@ namespace teal {
 inline constexpr uint16_t kTestServices = 7;
 inline constexpr uint16_t kTestBackends = 70;
 
-// service_of for the tests: backend b is of service b % 7.
+// `service_of` for the tests: backend b belongs to service b % 7.
 inline const std::array<uint16_t, kTestBackends>& service_of_backend() {
   static const auto services = [] {
     std::array<uint16_t, kTestBackends> table;
@@ -22,8 +22,8 @@ inline const std::array<uint16_t, kTestBackends>& service_of_backend() {
   return services;
 }
 
-// The flow of a number: everything in it follows from the number and a version, so that a mixture of two
-// flows is recognised.
+// The functions below derive all fields of a flow from a number and a version. So is_whole() can detect a
+// mixture of two flows.
 inline FlowKey key_of(uint32_t number) {
   FlowKey key;
   std::memcpy(key.client.bytes, &number, 4);
@@ -40,7 +40,7 @@ inline uint16_t backend_of(uint32_t number, uint32_t version) {
 inline FlowState state_of(uint32_t number, uint32_t version) {
   return FlowState{.tick = number ^ version * 0x9e3779b9u, .last_hop = static_cast<uint16_t>(version)};
 }
-// `tick` marks the flow; last hop and phase are free to change.
+// `tick` identifies the flow. Last hop and phase may change.
 inline bool is_whole(const Flow& flow) {
   uint32_t number;
   std::memcpy(&number, flow.client.bytes, 4);
@@ -55,7 +55,7 @@ inline uint32_t number_of(const Flow& flow) {
   return number;
 }
 
-// A flow table with its memory.
+// A flow table that owns its memory.
 struct OwnedTable {
   explicit OwnedTable(FlowTable::Geometry geometry, uint64_t seed = 1)
       : buckets(new FlowTable::Bucket[geometry.buckets()]()), table(geometry, buckets.get(), seed) {}

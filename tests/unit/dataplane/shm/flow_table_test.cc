@@ -21,7 +21,7 @@ struct Known {
   FlowState state;
 };
 
-// How many of the model's flows live in another bucket than their first, by first bucket.
+// Returns for each bucket the number of the model's flows that are displaced from it.
 std::vector<uint32_t> displaced_by_bucket(const FlowTable& table,
                                           const std::unordered_map<uint32_t, Known>& model) {
   std::vector<uint32_t> counts(table.geometry().buckets());
@@ -49,7 +49,8 @@ void expect_same(const OwnedTable& owned, const std::unordered_map<uint32_t, Kno
     EXPECT_EQ(owned.buckets[bucket].displaced, displaced[bucket]) << bucket;
 }
 
-// The table does as std::unordered_map does, until it is full; then it says so and nothing has changed.
+// Compares the table with a std::unordered_map under random operations. A full table refuses an insert and
+// changes nothing.
 void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32_t numbers) {
   OwnedTable owned(geometry);
   FlowTable& table = owned.table;
@@ -67,7 +68,8 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
     ASSERT_EQ(table.find_by(candidate, location, key, service_of), index);
     const auto known = model.find(number);
     ASSERT_EQ(index, known == model.end() ? kNoFlow : known->second.index);
-    // Inserts outweigh removals for a while, then the other way round, so that full and empty tables are met.
+    // Phases with more inserts than removals alternate with phases of the opposite, so that the table becomes
+    // full and empty.
     const bool filling = i / (2 * numbers) % 2 == 0;
     const uint32_t dice = random() % 8;
     if (index == kNoFlow) {
@@ -78,7 +80,8 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
           ++refused;
           for (uint64_t bucket : {location.first, table.second(location)})
             for (uint32_t slot = 0; slot < FlowTable::kSlots; ++slot)
-              ASSERT_NE(owned.buckets[bucket].tags[slot], 0) << "refused, though there is room";
+              ASSERT_NE(owned.buckets[bucket].tags[slot], 0)
+                  << "the insert was refused although a slot is free";
         } else {
           ASSERT_EQ(table.state(at).flags & kFlowDisplaced,
                     FlowTable::bucket_of(at) == location.first ? 0 : kFlowDisplaced);
@@ -112,19 +115,19 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
   expect_same(owned, {});
 }
 
-TEST(FlowTable, DoesAsAMapDoes) {
+TEST(FlowTable, AgreesWithAMap) {
   run_against_model(FlowTable::Geometry::for_capacity(20'000), 1'000'000, 15'000);
 }
-TEST(FlowTable, DoesAsAMapDoesWhenFull) {
+TEST(FlowTable, AgreesWithAMapWhenFull) {
   run_against_model({64, 2}, 1'000'000, 6'000);
 }
-TEST(FlowTable, DoesAsAMapDoesWithOneBucket) {
+TEST(FlowTable, AgreesWithAMapWithOneBucket) {
   run_against_model({1, 1}, 300'000, 40);
 }
-TEST(FlowTable, DoesAsAMapDoesWithTwoBuckets) {
+TEST(FlowTable, AgreesWithAMapWithTwoBuckets) {
   run_against_model({1, 2}, 300'000, 80);
 }
-TEST(FlowTable, DoesAsAMapDoesWithThreeBuckets) {
+TEST(FlowTable, AgreesWithAMapWithThreeBuckets) {
   run_against_model({1, 3}, 300'000, 100);
 }
 
@@ -137,7 +140,7 @@ TEST(FlowTable, FullTableRefusesAndChangesNothing) {
         kNoFlow)
       ++failures;
   }
-  EXPECT_EQ(number, 148u);  // 48 slots, each taken
+  EXPECT_EQ(number, 148u);  // all 48 slots are used
   const std::string buckets(reinterpret_cast<const char*>(owned.buckets.get()),
                             2 * sizeof(FlowTable::Bucket));
   for (uint32_t end = number + 100; number < end; ++number) {
@@ -162,7 +165,7 @@ TEST(FlowTable, SameClientOfTwoServicesIsTwoFlows) {
   EXPECT_EQ(table.find(table.locate(two), two, service_of_backend()), second);
 }
 
-// Three ways in which clients come: at random, few hosts with all their ports, a run of addresses with one
+// Three patterns of clients: random ones, a few hosts with all their ports, consecutive addresses with one
 // port each.
 FlowKey client_of(int pattern, uint64_t number, std::mt19937_64& random) {
   FlowKey key;
@@ -181,7 +184,7 @@ FlowKey client_of(int pattern, uint64_t number, std::mt19937_64& random) {
   return key;
 }
 
-// Under ThreadSanitizer one seed is enough for a test without threads: it is 20 times slower there.
+// Under ThreadSanitizer a test is 20 times slower. This one has no threads, so one seed is enough there.
 #ifdef __SANITIZE_THREAD__
 constexpr uint64_t kSeeds[] = {1};
 #else
@@ -190,7 +193,7 @@ constexpr uint64_t kSeeds[] = {1, 42, 0x7ea1};
 
 class FlowTableCapacity : public testing::TestWithParam<uint64_t> {};
 
-TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
+TEST_P(FlowTableCapacity, HoldsTheConfiguredNumberOfFlows) {
   const uint64_t flows = GetParam();
   const auto geometry = FlowTable::Geometry::for_capacity(flows);
   const double bytes = static_cast<double>(geometry.bytes()) / static_cast<double>(flows);
@@ -216,7 +219,7 @@ TEST_P(FlowTableCapacity, HoldsWhatItWasAskedToHold) {
 
 INSTANTIATE_TEST_SUITE_P(Flows, FlowTableCapacity, testing::Values(1'000, 10'000, 100'000, 1'000'000));
 
-TEST(FlowTableGeometry, LargestIsWithinFortyBytesAFlow) {
+TEST(FlowTableGeometry, LargestTableTakesAtMostFortyBytesPerFlow) {
   const auto geometry = FlowTable::Geometry::for_capacity(100'000'000);
   EXPECT_LE(geometry.bytes(), uint64_t{40} * 100'000'000);
 }
@@ -243,7 +246,7 @@ TEST(FlowTable, OwnersShareThePartitionsWithoutGapOrOverlap) {
   }
 }
 
-TEST(Generation, IsOlderByTheShorterWayRound) {
+TEST(Generation, IsOlderSurvivesAWrapAround) {
   EXPECT_TRUE(is_older(1, 2));
   EXPECT_FALSE(is_older(2, 2));
   EXPECT_FALSE(is_older(3, 2));
@@ -251,7 +254,7 @@ TEST(Generation, IsOlderByTheShorterWayRound) {
   EXPECT_FALSE(is_older(1, 0xffffffff));
 }
 
-TEST(FlowTable, BucketsOfAnOwnerAreThoseOfItsPartitions) {
+TEST(FlowTable, OwnerOwnsTheBucketsOfItsPartitions) {
   const FlowTable table({64, 747}, nullptr, 1);
   EXPECT_EQ(table.first_bucket(0, 3), 0u);
   for (const uint32_t worker : {1u, 2u, 3u})
@@ -259,7 +262,7 @@ TEST(FlowTable, BucketsOfAnOwnerAreThoseOfItsPartitions) {
   EXPECT_EQ(table.first_bucket(3, 3), table.geometry().buckets());
 }
 
-TEST(FlowTable, BothPlacesAreInThePartitionOfTheFlow) {
+TEST(FlowTable, BothBucketsAreInThePartitionOfTheFlow) {
   std::mt19937_64 random(4);
   for (uint32_t count : {1u, 2u, 3u, 745u, 100'000u}) {
     const FlowTable table({64, count}, nullptr, 1);
@@ -274,7 +277,7 @@ TEST(FlowTable, BothPlacesAreInThePartitionOfTheFlow) {
   }
 }
 
-// Slots are used again and again, also by the same key and so the same tag, while others read.
+// The writer reuses slots, also for the same key and so the same tag, while other threads read.
 TEST(FlowTable, ConcurrentReadersSeeOnlyWholeFlows) {
   OwnedTable owned({1, 2});
   FlowTable& table = owned.table;

@@ -30,7 +30,7 @@ TEST(Hop, WordKeepsPortAndMacAndIsNeverNone) {
   EXPECT_NE(Hop{}.word(), Hop::kNone);  // port 0, MAC of zeroes
 }
 
-TEST(LastHopId, SameHopSameId) {
+TEST(LastHopId, SameHopGetsTheSameId) {
   const auto header = std::make_unique<SegmentHeader>();
   std::set<uint16_t> ids;
   for (uint32_t number = 0; number < 1000; ++number) {

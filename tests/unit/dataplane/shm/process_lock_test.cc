@@ -14,7 +14,7 @@
 namespace teal {
 namespace {
 
-// A child that holds the lock until it is killed.
+// A child process that holds the lock until it is killed.
 class Holder {
  public:
   explicit Holder(const std::string& path) {
@@ -59,7 +59,7 @@ TEST(ProcessLock, SecondProcessIsRefusedWithTheHoldersPid) {
   EXPECT_NE(refused.error().find(path), std::string::npos) << refused.error();
 }
 
-TEST(ProcessLock, KillFreesIt) {
+TEST(ProcessLock, KillOfTheHolderReleasesTheLock) {
   const TemporaryRunDir dir;
   const std::string path = dir / "dataplane.lock";
   EXPECT_FALSE(ProcessLock::is_held(path));  // no such file
@@ -71,7 +71,7 @@ TEST(ProcessLock, KillFreesIt) {
   EXPECT_TRUE(ProcessLock::acquire(path));
 }
 
-TEST(ProcessLock, FileHoldsThePidAlone) {
+TEST(ProcessLock, FileHoldsOnlyThePid) {
   const TemporaryRunDir dir;
   const std::string path = dir / "daemon.lock";
   std::ofstream(path) << "99999999999 of an earlier life";
@@ -82,12 +82,12 @@ TEST(ProcessLock, FileHoldsThePidAlone) {
   EXPECT_EQ(content, std::to_string(getpid()) + "\n");
 }
 
-TEST(ProcessLock, MovesAndEndsWithItsObject) {
+TEST(ProcessLock, LockMovesWithItsObjectAndEndsWithIt) {
   const TemporaryRunDir dir;
   const std::string path = dir / "daemon.lock";
   auto lock = ProcessLock::acquire(path);
   ASSERT_TRUE(lock);
-  EXPECT_TRUE(ProcessLock::is_held(path));  // by this process: it is asked for no other
+  EXPECT_TRUE(ProcessLock::is_held(path));  // also if this process is the holder
   {
     const ProcessLock moved = std::move(*lock);
     EXPECT_TRUE(ProcessLock::is_held(path));
@@ -95,7 +95,7 @@ TEST(ProcessLock, MovesAndEndsWithItsObject) {
   EXPECT_FALSE(ProcessLock::is_held(path));
 }
 
-TEST(ProcessLock, LookingNeverTakesIt) {
+TEST(ProcessLock, IsHeldDoesNotTakeTheLock) {
   const TemporaryRunDir dir;
   const std::string path = dir / "daemon.lock";
   std::ofstream(path) << "";
@@ -103,7 +103,7 @@ TEST(ProcessLock, LookingNeverTakesIt) {
   EXPECT_TRUE(Holder(path).holds());
 }
 
-TEST(ProcessLock, MissingDirectoryIsNamed) {
+TEST(ProcessLock, ErrorNamesAMissingDirectory) {
   const auto lock = ProcessLock::acquire("/nonexistent-teal/daemon.lock");
   ASSERT_FALSE(lock);
   EXPECT_NE(lock.error().find("/nonexistent-teal/daemon.lock: cannot open"), std::string::npos)

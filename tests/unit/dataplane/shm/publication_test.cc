@@ -25,7 +25,7 @@ Segment::Options small(const std::string& run_dir) {
 
 class PublicationTest : public testing::Test {
  protected:
-  // Publishes the next generation in free slots; false if there are none.
+  // Publishes the next generation in free slots. Returns false if no slot is free.
   bool flip(bool with_ruleset = false) {
     PublicationWord word = writer_.current();
     ++word.generation;
@@ -60,7 +60,7 @@ TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
   ASSERT_TRUE(flip(true));
   reader.quiescent();  // nothing of a new segment's own word, slots 0, is used any more
   const uint8_t first = writer_.current().split_slot;
-  reader.load();  // a burst of the first word begins
+  reader.load();  // begins a burst with the first word
   ASSERT_TRUE(flip(true));
   EXPECT_FALSE(writer_.grace_period_over());
   for (int i = 0; i < 62; ++i) {
@@ -70,7 +70,7 @@ TEST_F(PublicationTest, SlotIsFreeOnlyAfterAGracePeriod) {
     ASSERT_TRUE(flip());
   }
   EXPECT_FALSE(writer_.free_split_slot());
-  reader.quiescent();  // it ends
+  reader.quiescent();  // ends the burst
   EXPECT_TRUE(writer_.grace_period_over());
   EXPECT_TRUE(writer_.free_split_slot());
 }
@@ -89,7 +89,7 @@ TEST_F(PublicationTest, SlotsOfANewSegmentHoldNoServiceAndAreNotWrittenWhileRead
   EXPECT_EQ(writer_.free_ruleset_slot(), 0);
 }
 
-TEST_F(PublicationTest, StalledReaderBlocksRulesetsButNotSixtyThreeFlips) {
+TEST_F(PublicationTest, StalledReaderBlocksRulesetsButAllowsSixtyThreeFlips) {
   PublicationReader reader(segment_, 0);
   ASSERT_TRUE(flip(true));
   reader.quiescent();  // nothing of a new segment's own word, slots 0, is used any more
@@ -115,7 +115,7 @@ TEST_F(PublicationTest, UnchangedRulesetKeepsItsSlotOverManyFlips) {
   }
 }
 
-TEST_F(PublicationTest, AdoptionCountsWhoLoadedTheWordAndWhoSleeps) {
+TEST_F(PublicationTest, AdoptionCountsWorkersThatLoadedTheWordOrSleep) {
   segment_.header().tsc_hz = measure_tsc_hz();
   PublicationReader a(segment_, 0), b(segment_, 1), c(segment_, 7);
   b.offline();
@@ -137,12 +137,12 @@ TEST_F(PublicationTest, AdoptionCountsWhoLoadedTheWordAndWhoSleeps) {
   EXPECT_TRUE(adoption.complete());
 
   b.online();
-  EXPECT_EQ(writer_.adoption(true).adopted, 2u);  // awake, and not yet there
+  EXPECT_EQ(writer_.adoption(true).adopted, 2u);  // b is awake and has not loaded the word
   b.load();
   EXPECT_EQ(writer_.adoption(true).asleep, 0u);
   EXPECT_TRUE(writer_.adoption(true).complete());
 
-  b.offline();  // asleep after it loaded the word: adopted
+  b.offline();  // b sleeps after it loaded the word, so it does not count as asleep without the word
   EXPECT_EQ(writer_.adoption(true).asleep, 0u);
   EXPECT_EQ(writer_.adoption(false).live, 0u);
   EXPECT_TRUE(writer_.adoption(false).complete());
@@ -159,7 +159,7 @@ TEST_F(PublicationTest, SleepingReaderHoldsNoSlot) {
   EXPECT_EQ(PublicationWord::unpack(reader.load()).generation, writer_.current().generation);
 }
 
-TEST_F(PublicationTest, ReaderTellsItsStateAndItsThread) {
+TEST_F(PublicationTest, ReaderPublishesItsStateAndThreadId) {
   const WorkerStatus& status = segment_.worker(4).status;
   EXPECT_EQ(status.state, WorkerState::kAbsent);
   {
@@ -171,13 +171,13 @@ TEST_F(PublicationTest, ReaderTellsItsStateAndItsThread) {
     reader.online();
     EXPECT_EQ(status.state, WorkerState::kPolling);
     EXPECT_EQ(reader.load(), PublicationWord::kNothingPublished);
-    EXPECT_NE(status.adopted_at_tsc, 0u);  // the first load always tells
+    EXPECT_NE(status.adopted_at_tsc, 0u);  // the first load always adopts
   }
   EXPECT_EQ(status.state, WorkerState::kAbsent);
   EXPECT_TRUE(writer_.grace_period_over());
 }
 
-TEST_F(PublicationTest, AdoptedWordOfAnEarlierLifeIsNotAdoption) {
+TEST_F(PublicationTest, AdoptedWordOfAnEarlierReaderDoesNotCount) {
   ASSERT_TRUE(flip());
   { PublicationReader(segment_, 0).load(); }
   PublicationReader reader(segment_, 0);
@@ -204,7 +204,7 @@ TEST_F(PublicationTest, DeadReaderBlocksUntilForgotten) {
   EXPECT_EQ(segment_.worker(2).status.state, WorkerState::kAbsent);
   EXPECT_TRUE(flip(true));
 
-  PublicationReader again(segment_, 2);  // the next dataplane's
+  PublicationReader again(segment_, 2);  // the reader of the next dataplane
   again.load();
   ASSERT_TRUE(flip(true));
   EXPECT_FALSE(writer_.grace_period_over());
@@ -212,7 +212,7 @@ TEST_F(PublicationTest, DeadReaderBlocksUntilForgotten) {
   EXPECT_TRUE(writer_.grace_period_over());
 }
 
-TEST_F(PublicationTest, AllReadersMayBeRegistered) {
+TEST_F(PublicationTest, EveryWorkerSlotCanHaveAReader) {
   std::vector<std::unique_ptr<PublicationReader>> readers;
   for (uint32_t i = 0; i < kWorkerSlots; ++i)
     readers.push_back(std::make_unique<PublicationReader>(segment_, i));
@@ -226,7 +226,7 @@ TEST_F(PublicationTest, AllReadersMayBeRegistered) {
   EXPECT_EQ(writer_.adoption(true).adopted, kWorkerSlots);
 }
 
-TEST_F(PublicationTest, NextWriterWaitsForReadersOfItsPredecessorsWords) {
+TEST_F(PublicationTest, NextWriterWaitsForReadersOfEarlierWords) {
   PublicationReader reader(segment_, 0);
   ASSERT_TRUE(flip(true));
   reader.load();
@@ -240,7 +240,7 @@ TEST_F(PublicationTest, NextWriterWaitsForReadersOfItsPredecessorsWords) {
   EXPECT_NE(*next.free_ruleset_slot(), next.current().ruleset_slot);
   ASSERT_TRUE(next.free_split_slot());
   EXPECT_NE(*next.free_split_slot(), next.current().split_slot);
-  EXPECT_EQ(next.adoption(true).slowest_us, 0);  // it has published nothing itself
+  EXPECT_EQ(next.adoption(true).slowest_us, 0);  // `next` has not published yet
 }
 
 TEST_F(PublicationTest, AcknowledgedGenerationReachesTheHeader) {
@@ -260,9 +260,9 @@ TEST_F(PublicationTest, GenerationOnlyGrows) {
 }
 #endif
 
-// A writer as fast as it can be against readers who check that what a word names was written for it.
-// ThreadSanitizer sees every read of a slot ordered before its next writing.
-TEST_F(PublicationTest, SlotsHoldWhatTheirGenerationSays) {
+// A writer publishes as fast as possible. Readers check that the slots that a word names hold the contents
+// written for it. ThreadSanitizer checks that every read of a slot is ordered before the next write to it.
+TEST_F(PublicationTest, SlotContentsBelongToTheirGeneration) {
   constexpr uint64_t kWords = 100'000;
   constexpr uint32_t kReaders = 2;
   std::atomic<uint32_t> registered = 0;
@@ -274,7 +274,7 @@ TEST_F(PublicationTest, SlotsHoldWhatTheirGenerationSays) {
     while (last < kWords) {
       const uint64_t loaded = reader.load();
       const PublicationWord word = PublicationWord::unpack(loaded);
-      if (done % 32 == 7) sched_yield();  // in mid-burst: its slots must stay
+      if (done % 32 == 7) sched_yield();  // during the burst: its slots must not change
       if (loaded != PublicationWord::kNothingPublished) {
         const auto low = static_cast<uint32_t>(word.generation);
         const TrafficSplits& splits = segment_.splits(word.split_slot);
@@ -320,20 +320,20 @@ TEST_F(PublicationTest, SlotsHoldWhatTheirGenerationSays) {
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(wrong, 0u);
   EXPECT_EQ(backwards, 0u);
-  EXPECT_GT(bursts, 50u);  // few where one core runs all of it: a sleeping reader holds nothing up
+  EXPECT_GT(bursts, 50u);  // few on a single core, as a sleeping reader does not hold up the writer
 }
 
-// Adoption is never told of a worker that then still loads an older word.
-TEST_F(PublicationTest, AdoptionIsNeverToldTooEarly) {
+// A worker that counts as adopted never loads an older word afterwards.
+TEST_F(PublicationTest, AdoptionIsNeverReportedTooEarly) {
   constexpr uint64_t kWords = 5'000;
-  std::atomic<uint64_t> told = 0;  // the generation that adoption() said all are on
+  std::atomic<uint64_t> complete = 0;  // the latest generation whose adoption() was complete
   std::atomic<uint64_t> late = 0;
   std::atomic<bool> registered = false;
   std::thread worker([&] {
     PublicationReader reader(segment_, 0);
     registered = true;
     for (uint64_t burst = 0, generation = 0; generation < kWords; ++burst) {
-      const uint64_t before = told.load();  // sequentially consistent, before the load of the word
+      const uint64_t before = complete.load();  // sequentially consistent, before the load of the word
       generation = PublicationWord::unpack(reader.load()).generation;
       late += generation < before;
       reader.quiescent();
@@ -348,7 +348,7 @@ TEST_F(PublicationTest, AdoptionIsNeverToldTooEarly) {
   for (uint64_t i = 0; i < kWords; ++i) {
     while (!flip()) sched_yield();
     while (!writer_.adoption(true).complete()) sched_yield();
-    told = writer_.current().generation;
+    complete = writer_.current().generation;
   }
   worker.join();
   EXPECT_EQ(late, 0u);

@@ -43,12 +43,12 @@ TEST(Ruleset, FindsEverySocketOfFullTablesAndNoOther) {
   }
 }
 
-// Of IPv6 a row's word is a hash only: a socket with the same word as another is not taken for it.
-TEST(Ruleset, ComparesTheSocketBehindAHashedWord) {
+// The word of an IPv6 row is only a hash, so two sockets may have the same word.
+TEST(Ruleset, ComparesIpv6SocketsWithTheSameHash) {
   const auto rules = std::make_unique<Ruleset>();
   const Socket known = socket_of(1, false), other = socket_of(2, false);
   rules->services[7].vip = known;
-  rules->vips.insert(other, 7);  // known's id under the word of another
+  rules->vips.insert(other, 7);  // the id of `known` under the word of `other`
   EXPECT_EQ(rules->find_service(other), kNoId);
 }
 

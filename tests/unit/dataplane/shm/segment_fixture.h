@@ -21,14 +21,14 @@ inline testing::AssertionResult contains(const std::string& text, const std::str
 class SegmentTest : public testing::Test {
  protected:
   tl::expected<Segment::Opened, std::string> open() { return Segment::open_or_create(options_); }
-  // Makes a segment and lets go of it.
+  // Makes a segment and closes it.
   void make() {
     const auto opened = open();
     ASSERT_TRUE(opened) << opened.error();
     ASSERT_TRUE(opened->created);
   }
-  // Damages the file by `change`, then expects that teald refuses it and that the dataplane sets it aside,
-  // both saying `why`.
+  // Damages the file by `change`. Then expects that teald refuses the file and the dataplane sets it aside.
+  // Both messages contain `why`.
   template <typename Change>
   void expect_refused(const std::string& why, Change&& change) {
     make();

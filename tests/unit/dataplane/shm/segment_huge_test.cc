@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The segment on huge pages; skipped where there are none.
+// The segment on huge pages. The tests are skipped if there are none.
 #include <filesystem>
 #include <fstream>
 
@@ -23,7 +23,7 @@ class HugeSegmentTest : public SegmentTest {
     struct statfs huge;
     if (statfs("/dev/hugepages", &huge) != 0 || huge.f_type != HUGETLBFS_MAGIC)
       GTEST_SKIP() << "/dev/hugepages is not a hugetlbfs";
-    // statfs tells the free pages only of a mount with a limit.
+    // statfs reports free pages only for a mount with a limit.
     page_ = static_cast<uint64_t>(huge.f_bsize);
     const std::string pool = "/sys/kernel/mm/hugepages/hugepages-" + std::to_string(page_ / 1024) + "kB/";
     uint64_t free_pages = 0, reserved = 0;
@@ -59,7 +59,7 @@ TEST_F(HugeSegmentTest, LivesOnHugePagesAndSurvivesItsProcess) {
   EXPECT_FALSE(opened->created);
 }
 
-TEST_F(HugeSegmentTest, SetAsideStaysBesideIt) {
+TEST_F(HugeSegmentTest, SegmentSetAsideStaysOnHugePages) {
   make();
   options_.flow_capacity = 2000;
   const auto opened = open();
@@ -69,14 +69,14 @@ TEST_F(HugeSegmentTest, SetAsideStaysBesideIt) {
   EXPECT_TRUE(fs::exists(huge_file_ + ".aside"));
 }
 
-TEST_F(HugeSegmentTest, TooFewPagesRemoveTheOneSetAsideThenFallBackToTmpfs) {
+TEST_F(HugeSegmentTest, WithTooFewPagesTheOneSetAsideIsRemovedThenTmpfsIsUsed) {
   make();
   const uint64_t one = fs::file_size(huge_file_);
-  // All that is left but half a segment is reserved (not touched) elsewhere meanwhile.
+  // Another mapping reserves (without touching) all remaining pages except for half a segment.
   const uint64_t taken = free_bytes_ - one - one / 2 / page_ * page_;
   void* elsewhere =
       mmap(nullptr, taken, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-  if (elsewhere == MAP_FAILED) GTEST_SKIP() << "somebody else takes huge pages just now";
+  if (elsewhere == MAP_FAILED) GTEST_SKIP() << "another process takes huge pages at the same time";
 
   options_.flow_capacity = 2000;
   {
@@ -86,7 +86,7 @@ TEST_F(HugeSegmentTest, TooFewPagesRemoveTheOneSetAsideThenFallBackToTmpfs) {
     EXPECT_TRUE(contains(opened->notice, "it was removed"));
     EXPECT_FALSE(fs::exists(huge_file_ + ".aside"));
   }
-  options_.flow_capacity = 1'000'000;  // more than one and a half of the small ones
+  options_.flow_capacity = 1'000'000;  // larger than one and a half of the small segments
   const auto opened = open();
   munmap(elsewhere, taken);
   ASSERT_TRUE(opened) << opened.error();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The segment between processes, and after their deaths.
+// The segment as several processes share it, and after they are killed.
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 namespace teal {
 namespace {
 
-TEST_F(SegmentTest, TwoProcessesSeeTheSame) {
+TEST_F(SegmentTest, TwoProcessesShareTheSegment) {
   const auto opened = open();
   ASSERT_TRUE(opened);
   const Segment& segment = opened->segment;
@@ -74,8 +74,8 @@ TEST_F(SegmentTest, StartForgetsTheReadersOfAKilledDataplane) {
   }
 }
 
-// Kills a creation at each of its system calls in turn, before and after it.
-TEST_F(SegmentTest, KilledCreationIsRefusedAndMadeAnew) {
+// Kills a creation before and after each of its system calls.
+TEST_F(SegmentTest, KilledCreationIsRefusedAndReplaced) {
   uint32_t unfinished = 0, missing = 0, stops = 0;
   for (bool finished = false; !finished; ++stops) {
     const pid_t child = fork();

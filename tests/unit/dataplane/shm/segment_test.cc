@@ -59,10 +59,10 @@ TEST_F(SegmentTest, PartsLieApartAndAligned) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 64, 0u);
 }
 
-TEST_F(SegmentTest, SeedAskedForIsUsedKeptAndAnotherSetsAside) {
+TEST_F(SegmentTest, ConfiguredSeedIsKeptAndAnotherSeedSetsTheSegmentAside) {
   options_.hash_seed = 42;
   make();
-  options_.hash_seed = 0;  // keep
+  options_.hash_seed = 0;  // keeps the seed
   EXPECT_EQ(open()->segment.header().hash_seed, 42u);
   EXPECT_FALSE(open()->created);
   options_.hash_seed = 43;
@@ -79,7 +79,7 @@ TEST_F(SegmentTest, RandomSeedsDiffer) {
   EXPECT_NE(open()->segment.header().hash_seed, first);
 }
 
-TEST_F(SegmentTest, MissingIsSaid) {
+TEST_F(SegmentTest, AttachReportsAMissingSegment) {
   const auto attached = Segment::attach(dir_.path());
   ASSERT_FALSE(attached);
   EXPECT_TRUE(contains(attached.error(), "No such file"));
@@ -98,7 +98,7 @@ TEST_F(SegmentTest, UnfinishedIsRefused) {
   expect_refused("unfinished", [](SegmentHeader& header) { header.state = 0; });
 }
 
-TEST_F(SegmentTest, UntouchedIsRefusedAsUnfinished) {
+TEST_F(SegmentTest, ZeroedFileIsRefusedAsUnfinished) {
   expect_refused("unfinished", [](SegmentHeader& header) {
     header.state = 0;
     header.magic = 0;
@@ -167,7 +167,7 @@ TEST_F(SegmentTest, DanglingLinkIsReplaced) {
   EXPECT_TRUE(opened->segment.is_current(dir_.path()));
 }
 
-TEST_F(SegmentTest, IsCurrentUntilAnotherTakesItsPlace) {
+TEST_F(SegmentTest, IsCurrentUntilReplaced) {
   make();
   const auto attached = Segment::attach(dir_.path());
   ASSERT_TRUE(attached);
@@ -187,10 +187,10 @@ TEST_F(SegmentTest, SecondDataplaneOnTheSameFileIsRefused) {
   const auto second = open();
   ASSERT_FALSE(second);
   EXPECT_TRUE(contains(second.error(), "in use by another dataplane"));
-  EXPECT_TRUE(Segment::attach(dir_.path()));  // teald is not concerned
+  EXPECT_TRUE(Segment::attach(dir_.path()));  // teald does not take the lock
 }
 
-TEST_F(SegmentTest, RunDirThatIsMissingIsNamed) {
+TEST_F(SegmentTest, ErrorNamesAMissingRunDir) {
   options_.run_dir = "/proc/teal-cannot-be-made";
   const auto opened = open();
   ASSERT_FALSE(opened);

@@ -7,7 +7,7 @@
 
 namespace teal {
 
-// A run dir of its own, on tmpfs where there is one; it and what it left on hugetlbfs go with the object.
+// A new run directory, on a tmpfs if there is one. The destructor removes it, and its files on hugetlbfs.
 class TemporaryRunDir {
  public:
   TemporaryRunDir() {
