@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Measures the TSC cycles of a random read of a cache line, for working sets of 1 MiB to 1 GiB on huge pages.
-// There are two numbers: reads that depend on each other (latency), and reads that are prefetched in batches
-// of 64, as a burst's lookups are. The latency jumps where the working set exceeds this machine's part of the
-// last-level cache.
+// Measures the cost of loading cache lines, in TSC cycles per line, for several sizes of memory on huge
+// pages. Lines are loaded one after the other (latency), and prefetched in batches of 64, like the lookups of
+// a burst. The latency jumps at the size of the last-level cache that this machine has for this core.
 //
-// The second pair of numbers reads as many lines, but each from a page of 4 KiB of its own. With pages of
-// 2 MiB that costs the same while the TLB holds all of them. If it costs more, the host backs the guest's
-// huge pages with pages of 4 KiB.
+// The second pair of columns loads the same number of lines, each in 4 KiB of its own. With pages of 2 MiB
+// this makes no difference, as long as the TLB holds all pages. If a line costs more, the memory below has
+// pages of 4 KiB, as a host often has under the huge pages of its guests.
 //
 //   sysctl vm.nr_hugepages=1024; taskset -c 1 cache_lines
 #include <sys/mman.h>
@@ -31,8 +30,8 @@ struct Cost {
   double latency, batched;
 };
 
-// Reads `lines` lines, one from each run of `apart` bytes. The offset within a run varies, so that the lines
-// do not share the same sets of the caches.
+// Measures lines that are about `apart` bytes apart. A hash shifts each line, so that they do not all fall
+// into the same sets of the caches.
 Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
   std::mt19937 random(1);
   std::vector<uint32_t> order(lines);
@@ -43,7 +42,7 @@ Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
     return reinterpret_cast<volatile uint64_t*>(memory + number * apart +
                                                 within % (apart / kLineBytes) * kLineBytes);
   };
-  for (uint32_t i = 0; i < lines; ++i) *line(order[i]) = order[(i + 1) % lines];  // one cycle of all lines
+  for (uint32_t i = 0; i < lines; ++i) *line(order[i]) = order[(i + 1) % lines];  // one ring
   uint64_t at = 0;
   for (uint32_t i = 0; i < lines; ++i) at = *line(at);
   uint64_t began = __rdtsc();
@@ -61,13 +60,13 @@ Cost measure(uint8_t* memory, uint32_t lines, uint64_t apart) {
   return {latency, static_cast<double>(__rdtsc() - began) / kLooks};
 }
 
-// Measures a working set of `bytes` and prints the two numbers. Returns false if huge pages are missing.
-bool measure_and_tell(uint64_t bytes, uint64_t apart) {
+// Measures and prints the cost for `bytes` bytes of lines. Returns false if there are not enough huge pages.
+bool measure_and_print(uint64_t bytes, uint64_t apart) {
   const uint64_t lines = bytes / kLineBytes, span = std::max<uint64_t>(lines * apart, 2 << 20);
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE;
   void* memory = mmap(nullptr, span, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (memory == MAP_FAILED) {
-    std::fprintf(stderr, "cache_lines: no huge pages for %llu MiB\n",
+    std::fprintf(stderr, "cache_lines: not enough free huge pages, expected %llu MiB\n",
                  static_cast<unsigned long long>(span >> 20));
     return false;
   }
@@ -81,13 +80,13 @@ bool measure_and_tell(uint64_t bytes, uint64_t apart) {
 
 int main() {
   constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
-  std::printf("TSC cycles a line    side by side         each in 4 KiB of its own\n");
+  std::printf("TSC cycles per line  side by side         each in 4 KiB of its own\n");
   std::printf("%8s  %8s  %10s  %8s  %10s\n", "MiB", "latency", "in batches", "latency", "in batches");
   for (const uint64_t mib : {1, 2, 4, 8, 16, 32, 64, 256, 1024}) {
     const uint64_t bytes = mib << 20;
     std::printf("%8llu", static_cast<unsigned long long>(mib));
-    if (!measure_and_tell(bytes, kLineBytes)) return 1;
-    if (bytes / kLineBytes * kSmallPageBytes <= kMaxBytes && !measure_and_tell(bytes, kSmallPageBytes))
+    if (!measure_and_print(bytes, kLineBytes)) return 1;
+    if (bytes / kLineBytes * kSmallPageBytes <= kMaxBytes && !measure_and_print(bytes, kSmallPageBytes))
       return 1;
     std::printf("\n");
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fills the flow table of a segment with established UDP flows to backend 0, for `scripts/bench scale`.
-// Packets would take much longer. No dataplane may run at the same time; the next one counts the flows when
-// it starts. The clients are in 11.0.0.0/8, which no other traffic of the benchmark uses.
+// Fills the flow table of a segment with established UDP flows to backend 0, faster than packets could do it,
+// for scripts/bench scale. No dataplane may run at the same time; the next one counts the flows when it
+// starts. The clients are in 11.0.0.0/8, which no other traffic source uses.
 #include <charconv>
 #include <cstdio>
 #include <cstring>

@@ -2,24 +2,19 @@
 //
 // Writes the packets that scripts/bench replays.
 //
-//   flow n    has its own client address and port (client_of) and the service n % services. The VIP and the
-//             backend of service s are the given ones plus s in the last byte. Each service has one backend,
-//             so the program knows which backend a reply must come from.
-//   steps     the packets of a flow, one letter each:
-//             c  from the client: UDP, or a TCP ACK
-//             r  from the backend: UDP, or a TCP ACK
-//             s  SYN
-//             a  the backend's SYN and ACK
-//             x  the client's RST
-//   order     spread  The steps of one flow lie far apart. With k steps and n flows, step j of a flow comes
-//                     j * n / k flows later. So no packet finds the lines of the flow's packet before it in
-//                     a cache.
-//             chunks  4,096 flows do their first step, then the same flows their second step, and so on.
-//                     This establishes flows while only few of them wait for an answer.
-//             churn   Of ten packets, eight belong to established flows. One begins (SYN) and one ends (RST)
-//                     a flow of other clients. Each replay begins and ends the same flows again.
+//   flow n    Its client address and port are its own (client_of), its service is n % services. VIP and
+//             backend of service s are the given ones plus s in the last byte. A service has one backend, so
+//             the replies are known without asking the dataplane for its choice.
+//   steps     The packets of a flow, one letter each: c from the client and r from the backend (UDP, or a TCP
+//             ACK), s a SYN, a the backend's SYN and ACK, x the client's RST.
+//   order     spread  The steps of a flow are far apart: turn i emits each step j of k, for the flow
+//                     i + j * flows / k. So no packet finds cache lines of the packet before it.
+//             chunks  4,096 flows do their first step, then their second step, and so on. This establishes
+//                     flows while few of them wait for an answer.
+//             churn   Of ten packets, eight belong to established flows, one begins (SYN) and one ends (RST)
+//                     a flow of another client. A replay begins these flows again.
 //
-// With --workers the file has only flows that --worker owns. The dataplane's hash decides that.
+// With --workers, only flows that --worker owns are used, by the hash of the dataplane.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -33,6 +28,7 @@
 #include <cxxopts.hpp>
 
 #include "dataplane/packet/flow_key.h"
+#include "dataplane/packet/header_fields.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/rewrite.h"
 #include "dataplane/shm/flow_table.h"
@@ -42,12 +38,12 @@ namespace teal {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
-constexpr uint32_t kClientBits = 22;  // low bits of a client's address that differ between clients
+constexpr uint32_t kClientBits = 22;  // the lower bits in which clients' addresses differ
 
-// Frames of 64, 594 and 1,518 bytes with FCS in the ratio 7 : 4 : 1.
+// Frames of 64, 594 and 1,518 bytes with FCS, in the proportion 7 : 4 : 1. Sizes are without FCS.
 constexpr std::array<uint32_t, 12> kImix = {60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 60, 590};
 
-struct Plan {
+struct Traffic {
   IpAddress client;
   Socket vip, backend;
   uint32_t services = 1;
@@ -61,8 +57,8 @@ struct Plan {
     return socket;
   }
 
-  // Different numbers below about 2^31 have different sockets: an odd factor permutes the addresses, and the
-  // port changes when all addresses are used.
+  // Returns a different client for each number below about 2^31. An odd factor permutes the addresses. After
+  // the last address, the port changes.
   Socket client_of(uint64_t flow) const {
     const auto low = static_cast<uint32_t>(flow & ((1u << kClientBits) - 1));
     const uint32_t bits = (low * 0x9e3779b1u) & ((1u << kClientBits) - 1);
@@ -86,16 +82,15 @@ struct Plan {
   }
 };
 
-// Builds one frame per (step, service, size). rewrite_source() and rewrite_destination() then give it the
-// flow's client; tests compare them with plain checksums.
+// Frames are built once per (step, service, size). rewrite.h then sets the client of each frame.
 class Frames {
  public:
-  explicit Frames(const Plan& plan) : plan_(plan) {}
+  explicit Frames(const Traffic& traffic) : traffic_(traffic) {}
 
   const std::vector<uint8_t>& frame(char step, uint64_t flow, uint32_t bytes) {
-    const auto service = static_cast<uint32_t>(flow % plan_.services);
+    const auto service = static_cast<uint32_t>(flow % traffic_.services);
     const Template& made = template_of(step, service, bytes);
-    const Socket client = plan_.client_of(flow);
+    const Socket client = traffic_.client_of(flow);
     const ChecksumDelta delta = ChecksumDelta::between(kAnyClient(), client);
     frame_ = made.frame;
     if (is_reply(step)) {
@@ -118,7 +113,7 @@ class Frames {
     if (step == 'a') return kTcpSyn | kTcpAck;
     return step == 'x' ? kTcpRst : kTcpAck;
   }
-  Socket kAnyClient() const { return plan_.client_of(0); }
+  Socket kAnyClient() const { return traffic_.client_of(0); }
 
   const Template& template_of(char step, uint32_t service, uint32_t bytes) {
     auto& made = templates_[{step, service, bytes}];
@@ -132,23 +127,24 @@ class Frames {
 
   std::vector<uint8_t> build(char step, uint32_t service, uint32_t bytes) const {
     const Socket client = kAnyClient();
-    const Socket there = plan_.shifted(is_reply(step) ? plan_.backend : plan_.vip, service);
+    const Socket there = traffic_.shifted(is_reply(step) ? traffic_.backend : traffic_.vip, service);
     const Socket& from = is_reply(step) ? there : client;
     const Socket& to = is_reply(step) ? client : there;
     test::PacketBuilder builder;
     builder.ip(from.address, to.address);
-    const bool tcp = plan_.vip.protocol == kProtocolTcp;
+    const bool tcp = traffic_.vip.protocol == kProtocolTcp;
     if (tcp) {
       builder.tcp(from.port.host(), to.port.host(), tcp_flags(step)).seq(1000).ack(2000);
     } else {
       builder.udp(from.port.host(), to.port.host());
     }
-    const uint32_t headers = 14 + (client.address.is_v4() ? 20 : 40) + (tcp ? 20 : 8);
+    const uint32_t headers =
+        kEthernetBytes + (client.address.is_v4() ? kIpv4Bytes : kIpv6Bytes) + (tcp ? kTcpBytes : kUdpBytes);
     if (!tcp && bytes > headers) builder.payload_bytes(bytes - headers);
     return builder.pad_to(60).build();
   }
 
-  const Plan& plan_;
+  const Traffic& traffic_;
   std::map<std::tuple<char, uint32_t, uint32_t>, Template> templates_;
   std::vector<uint8_t> frame_;
 };
@@ -179,13 +175,13 @@ class PcapWriter {
 
 class Replay {
  public:
-  Replay(const Plan& plan, PcapWriter& out) : plan_(plan), frames_(plan), out_(out) {}
+  Replay(const Traffic& traffic, PcapWriter& out) : traffic_(traffic), frames_(traffic), out_(out) {}
 
   std::vector<uint64_t> take(uint64_t first, uint64_t count) const {
     std::vector<uint64_t> flows;
     flows.reserve(count);
     for (uint64_t flow = first; flows.size() < count; ++flow)
-      if (plan_.is_taken(flow)) flows.push_back(flow);
+      if (traffic_.is_taken(flow)) flows.push_back(flow);
     return flows;
   }
 
@@ -216,12 +212,12 @@ class Replay {
 
  private:
   void emit(char step, uint64_t flow) {
-    const uint32_t bytes = plan_.imix ? kImix[emitted_ % kImix.size()] : plan_.frame_bytes;
+    const uint32_t bytes = traffic_.imix ? kImix[emitted_ % kImix.size()] : traffic_.frame_bytes;
     ++emitted_;
     out_.write(frames_.frame(step, flow, bytes));
   }
 
-  const Plan& plan_;
+  const Traffic& traffic_;
   Frames frames_;
   PcapWriter& out_;
   uint64_t emitted_ = 0;
@@ -259,23 +255,24 @@ int main_of(int argc, char** argv) {
   const auto client = IpAddress::parse(given["client"].as<std::string>());
   const auto vip = parse_socket(given["vip"].as<std::string>());
   const auto backend = parse_socket(given["backend"].as<std::string>());
-  if (!client || !vip || !backend) return fail("--client wants an address, --vip and --backend a socket");
-  Plan plan{.client = *client, .vip = *vip, .backend = *backend};
-  plan.vip.protocol = plan.backend.protocol =
+  if (!client || !vip || !backend)
+    return fail("expected an address for --client, and a socket for --vip and --backend");
+  Traffic traffic{.client = *client, .vip = *vip, .backend = *backend};
+  traffic.vip.protocol = traffic.backend.protocol =
       given["protocol"].as<std::string>() == "tcp" ? kProtocolTcp : kProtocolUdp;
-  plan.services = given["services"].as<uint32_t>();
-  plan.frame_bytes = given["frame-bytes"].as<uint32_t>();
-  plan.imix = given.count("imix") != 0;
-  plan.hash_seed = given["hash-seed"].as<uint64_t>();
-  plan.workers = given["workers"].as<uint32_t>();
-  plan.worker = given["worker"].as<uint32_t>();
-  if (plan.services == 0 || plan.worker >= plan.workers || given["flows"].as<uint64_t>() == 0)
+  traffic.services = given["services"].as<uint32_t>();
+  traffic.frame_bytes = given["frame-bytes"].as<uint32_t>();
+  traffic.imix = given.count("imix") != 0;
+  traffic.hash_seed = given["hash-seed"].as<uint64_t>();
+  traffic.workers = given["workers"].as<uint32_t>();
+  traffic.worker = given["worker"].as<uint32_t>();
+  if (traffic.services == 0 || traffic.worker >= traffic.workers || given["flows"].as<uint64_t>() == 0)
     return fail("expected at least one flow and service, and --worker below --workers");
 
   const std::string path = given["out"].as<std::string>();
   PcapWriter out(path);
   if (out.failed()) return fail(path + ": cannot be written");
-  Replay replay(plan, out);
+  Replay replay(traffic, out);
   const auto flows = replay.take(given["first"].as<uint64_t>(), given["flows"].as<uint64_t>());
   const std::string steps = given["steps"].as<std::string>(), order = given["order"].as<std::string>();
   if (order == "spread") {
@@ -285,7 +282,7 @@ int main_of(int argc, char** argv) {
   } else if (order == "churn") {
     replay.churn(flows, replay.take(flows.back() + 1, std::max<uint64_t>(1, flows.size() / 8)));
   } else {
-    return fail("--order is spread, chunks or churn");
+    return fail("expected spread, chunks or churn for --order");
   }
   return out.close() ? 0 : fail(path + ": cannot be written to its end");
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Builds frames from the inside out:
-//
-//   eth(v4("198.18.1.101", "198.18.0.10", tcp(40000, 80)))
-//
-// Lengths are correct unless a test changes them. Checksums are zero: the steering program reads none.
+// Builds frames from the inside out: eth(v4("198.18.1.101", "198.18.0.10", tcp(40000, 80))). Lengths are
+// right unless a test changes them. Checksums are zero, as the steering program reads none.
 #pragma once
 
 #include <arpa/inet.h>
@@ -29,7 +26,7 @@ inline Bytes be16(unsigned value) {
   return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
 }
 
-// The content of an IP packet or of an extension header, and its protocol number.
+// The contents of an IP packet or of an extension header, and their protocol number.
 struct Inner {
   uint8_t protocol;
   Bytes bytes;
@@ -54,7 +51,7 @@ inline Inner icmp6(uint8_t type, const Bytes& quoted) {
 
 struct V4 {
   size_t option_bytes = 0;      // a multiple of 4
-  uint16_t fragment_bytes = 0;  // where this fragment begins, a multiple of 8
+  uint16_t fragment_bytes = 0;  // the offset of this fragment, a multiple of 8
   bool more_fragments = false;
 };
 
@@ -77,7 +74,7 @@ inline Bytes v6(const char* source, const char* destination, const Inner& inner)
   return ip + inner.bytes;
 }
 
-// Extension headers of IPv6, each in front of `inner`. A header has 8 bytes and `units` times 8 more.
+// Extension headers of IPv6, each around its contents. `units` counts units of 8 bytes after the first one.
 inline Inner extension(uint8_t protocol, const Inner& inner, uint8_t units = 0, uint8_t segments_left = 0) {
   return {protocol, Bytes{inner.protocol, units, 0, segments_left} + Bytes(4 + 8u * units) + inner.bytes};
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Shared by tests against the running kernel: a check that BPF may be used, a pin directory per process, and
-// a network namespace with a veth pair. The kernel removes namespace and interfaces with the process.
+// Helpers of the tests against the running kernel: a check of the rights they need, a pin directory of their
+// own, and a network namespace of their own with a veth pair. The kernel removes the namespace with the
+// process.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -22,7 +23,7 @@
 
 namespace teal {
 
-// Says what a test of BPF programs lacks here. Empty: nothing.
+// Returns "", or what is missing for tests of BPF programs.
 inline std::string missing_for_bpf() {
   if (geteuid() != 0) return "needs root, to load BPF programs";
   struct statfs filesystem = {};
@@ -35,7 +36,7 @@ inline std::string missing_for_bpf() {
   return "";
 }
 
-// A pin directory that no other process uses. The destructor removes it with its content.
+// A pin directory that no other process uses. The destructor removes it with its contents.
 class PinDir {
  public:
   PinDir() : path_("/sys/fs/bpf/teal-test-" + std::to_string(getpid())) {}
@@ -48,8 +49,8 @@ class PinDir {
   std::string path_;
 };
 
-// Moves this thread into a new network namespace and makes a veth pair port0 <-> far0 there. Returns an empty
-// string, or the error.
+// Moves this thread into a new network namespace and makes a veth pair port0 <-> far0 there. Returns "", or
+// what failed.
 inline std::string enter_namespace_with_veth() {
   if (unshare(CLONE_NEWNET) != 0) return std::string("needs a network namespace: ") + std::strerror(errno);
   const char* commands =
@@ -66,7 +67,7 @@ inline uint32_t xdp_program_id(const char* interface) {
   return id;
 }
 
-// Returns the id of the map that a program uses under this name, or 0. The kernel keeps 15 characters of a
+// Returns the id of the map with this name that a program uses, or 0. The kernel keeps 15 characters of a
 // name.
 inline uint32_t map_id_of_program(uint32_t program_id, const std::string& full_name) {
   const std::string name = full_name.substr(0, BPF_OBJ_NAME_LEN - 1);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// What we lean on in libxdp, which DPDK's AF_XDP driver uses (lib/libxdp/xsk.c: xsk_lookup_program and
-// xsk_lookup_bpf_map): a socket that is created without a program finds ours on the interface, by the name
-// xsk_def_prog and the metadata xsk_prog_version, is put into its xsks_map, and leaves it attached when it
-// goes.
+// The behaviour of libxdp that Teal relies on. DPDK's AF_XDP driver uses libxdp (lib/libxdp/xsk.c:
+// xsk_lookup_program and xsk_lookup_bpf_map). A socket that is created without a program must
 //
-// In a network namespace of its own: far0 (sends raw frames) <-> port0 (the program and the AF_XDP socket,
-// queue 0).
+//   1. find the steering program on the interface, by the name xsk_def_prog and the metadata
+//      xsk_prog_version;
+//   2. be put into its xsks_map;
+//   3. leave the program attached when it is closed.
+//
+// The tests run in a network namespace of their own: far0 (sends raw frames) <-> port0 (the program and the
+// AF_XDP socket, queue 0).
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -23,7 +26,7 @@
 namespace teal {
 namespace {
 
-// An AF_XDP socket on queue 0 of port0, made the way DPDK's driver makes it: without a program of its own.
+// An AF_XDP socket on queue 0 of port0. It is made as DPDK's driver makes it, without a program of its own.
 class Receiver {
  public:
   Receiver() {
@@ -37,7 +40,8 @@ class Receiver {
     xsk_socket_config config = {};
     config.rx_size = config.tx_size = kFrames;
     config.bind_flags = XDP_COPY;
-    // The kernel frees a queue some milliseconds after its last socket was closed; EBUSY until then.
+    // The kernel frees a queue some milliseconds after its last socket was closed. Until then it returns
+    // EBUSY.
     for (int tries = 0; tries < 200; ++tries) {
       error_ = xsk_socket__create(&socket_, "port0", 0, umem_, &rx_, &tx_, &config);
       if (error_ != -EBUSY) break;
@@ -59,7 +63,7 @@ class Receiver {
 
   int error() const { return error_; }
 
-  // The next frame, or nothing after the timeout.
+  // Returns the next frame, or nothing after the timeout.
   frame::Bytes receive(int timeout_ms) {
     pollfd waiting = {xsk_socket__fd(socket_), POLLIN, 0};
     poll(&waiting, 1, timeout_ms);
@@ -119,7 +123,7 @@ class LibxdpTest : public ::testing::Test {
         << std::strerror(errno);
   }
 
-  // A counter, once it has reached `at_least` or 2 s are over.
+  // Returns a counter once it has reached `at_least`, or after 2 s.
   uint64_t counted(steer_verdict verdict, uint64_t at_least) {
     for (int tries = 0; tries < 200 && maps_->counters()->at(verdict) < at_least; ++tries) usleep(10'000);
     return maps_->counters()->at(verdict);
@@ -147,7 +151,7 @@ TEST_F(LibxdpTest, ProgramStaysWhenTheSocketGoes) {
   }
   EXPECT_EQ(xdp_program_id("port0"), program_id_);
   send(syn(40000));
-  EXPECT_EQ(counted(STEER_NO_SOCKET, 1), 1u);  // dropped: the kernel would answer with RST
+  EXPECT_EQ(counted(STEER_NO_SOCKET, 1), 1u);  // dropped, as the kernel would answer with a RST
   Receiver next;
   ASSERT_EQ(next.error(), 0) << std::strerror(-next.error());
   send(syn(40001));

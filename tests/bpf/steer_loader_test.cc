@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// In a network namespace of its own: port0 <-> far0, a veth pair, both with room for the program.
+// The tests run in a network namespace of their own with a veth pair, port0 <-> far0. Both ends support
+// native XDP.
 #include "bpf/steer_loader.h"
 
 #include <linux/if_link.h>
@@ -28,7 +29,7 @@ class SteerLoaderTest : public ::testing::Test {
     return attachment.value_or(SteerAttachment{});
   }
 
-  // A program that passes everything and uses no map, attached to an interface; returns its id.
+  // Attaches a program that passes everything and uses no map. Returns its id.
   static uint32_t attach_foreign(const char* interface, const char* name) {
     const bpf_insn instructions[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
                                      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
@@ -124,7 +125,7 @@ TEST_F(SteerLoaderTest, RefusesAForeignProgramByItsId) {
   EXPECT_EQ(xdp_program_id("port0"), id);
 }
 
-// libxdp's own default program has the same name: the maps tell them apart.
+// libxdp's own default program has the same name. Only the maps distinguish the two.
 TEST_F(SteerLoaderTest, ForeignProgramOfTheSameNameIsRefused) {
   const uint32_t id = attach_foreign("port0", "xsk_def_prog");
   EXPECT_FALSE(attach_steering("port0", STEER_SIDE_CLIENT, pins_->path()));

@@ -160,7 +160,7 @@ TEST_F(SteerMapsTest, ContentsOutliveTheProcessThatWroteThem) {
   EXPECT_EQ(contents->backends.size(), 3u);
 }
 
-// Whoever comes first makes the maps; the other must take them as they are.
+// The loader or SteerMaps makes the maps, whichever runs first. The other one must be able to use them.
 TEST_F(SteerMapsTest, ShapesMatchTheProgram) {
   const SteerProgram program(pins_->path(), 0, false);
   ASSERT_TRUE(program.loaded());
@@ -179,8 +179,8 @@ TEST_F(SteerMapsTest, ShapesMatchTheProgram) {
   }
 }
 
-// teald under systemd: another user than the dataplane's, in its group (scripts/systemd), without a
-// capability.
+// teald under systemd: a user other than the dataplane's, in the same group (scripts/systemd), without
+// capabilities.
 bool as_teald(gid_t group, const std::function<bool()>& attempt) {
   constexpr uid_t kTeald = 59990;
   const pid_t child = fork();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Loads the steering program for a port and runs it on one frame at a time (BPF_PROG_TEST_RUN). The program
-// is attached to no interface.
+// Loads the steering program for a port and runs it on one frame at a time (BPF_PROG_TEST_RUN), without
+// attaching it.
 #pragma once
 
 #include <sys/socket.h>
@@ -26,8 +26,8 @@ inline const char* name_of(size_t verdict) {
 
 class SteerProgram {
  public:
-  // Loads the program for a port of this side. Test runs use queue 0; `with_socket` gives the queue an AF_XDP
-  // socket.
+  // Loads the program for a port of this side. Every test run uses queue 0, which has an AF_XDP socket if
+  // `with_socket`.
   SteerProgram(const std::string& pin_dir, uint32_t side, bool with_socket) {
     libbpf_set_print([](libbpf_print_level level, const char* format, va_list arguments) {
       return level == LIBBPF_WARN ? std::vfprintf(stderr, format, arguments) : 0;
@@ -54,8 +54,8 @@ class SteerProgram {
   bool has_socket() const { return has_socket_; }
   int fd() const { return bpf_program__fd(skeleton_->progs.xsk_def_prog); }
 
-  // Returns the name of the verdict that was counted. If the program's return code contradicts the verdict or
-  // the frame was changed, returns a text that says so.
+  // Returns the name of the verdict that was counted, if the program's return code agrees and the frame is
+  // unchanged. Else returns what is wrong.
   std::string run(const frame::Bytes& in, const SteerMaps& maps) const {
     const auto before = maps.counters();
     frame::Bytes out(in.size() + 256);
@@ -91,13 +91,10 @@ class SteerProgram {
   bool has_socket_ = false;
 };
 
-// Two ports of one instance, a client's side and a backend's side, and the instance's maps:
-//
-//   VIPs       198.18.0.10:80/tcp    198.18.0.10:5300/udp    198.18.1.1:443/tcp (on a local address)
-//              [fd18:0::10]:80/tcp   [fd18:0::10]:5300/udp
-//   backends   198.18.2.11:8080/tcp  198.18.2.11:5300/udp    198.18.1.1:9999/tcp (on a local address)
-//              [fd18:2::11]:8080/tcp [fd18:2::11]:5300/udp
-//   local      198.18.1.1  198.18.2.1  fd18:1::1  fd18:2::1
+// Two ports of one instance, and its maps. VIPs: 198.18.0.10:80/tcp, :5300/udp, [fd18:0::10]:80/tcp,
+// :5300/udp, and 198.18.1.1:443/tcp on an address of the host. Backends: 198.18.2.11:8080/tcp, :5300/udp,
+// [fd18:2::11]:8080/tcp, :5300/udp, and 198.18.1.1:9999/tcp. Local: 198.18.1.1, 198.18.2.1, fd18:1::1,
+// fd18:2::1.
 class SteerTest : public ::testing::Test {
  protected:
   static SteerSet picture() {

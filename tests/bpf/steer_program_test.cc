@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Each test reads: frame in, verdict out. The addresses are those of steer_program.h.
+// Each check has the form: frame in, verdict out. steer_program.h has the addresses.
 #include "tests/bpf/steer_program.h"
 
 namespace teal {
 namespace {
 
-using namespace frame;  // the builder's words, eth(v4(...)), are what makes these tests readable
+using namespace frame;  // so that eth(v4(...)) reads well
 
 using SteerProgramTest = SteerTest;
 
@@ -58,7 +58,7 @@ TEST_F(SteerProgramTest, VipOnALocalAddressTakesItsPortOnly) {
 }
 
 TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotedPacket) {
-  // From a client's side, about a reply that carries the VIP.
+  // From the client's side: an error about a reply from the VIP.
   const Bytes about_reply = v4(kVip, kClient, tcp(80, 40000));
   for (uint8_t type : {3, 11, 12}) {
     EXPECT_EQ(on_client_side(eth(v4("198.18.3.1", kVip, icmp4(type, about_reply)))), "icmp_error")
@@ -69,7 +69,7 @@ TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotedPacket) {
     EXPECT_EQ(on_client_side(eth(v6("fd18:3::1", kVip6, icmp6(type, about_reply6)))), "icmp_error")
         << int{type};
   }
-  // From a backend's side, about a packet that was sent on to it.
+  // From the backend's side: an error about a packet to the backend.
   const Bytes about_request = v4(kClient, kBackend, tcp(40000, 8080));
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "icmp_error");
   EXPECT_EQ(on_client_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "pass");
@@ -86,7 +86,7 @@ TEST_F(SteerProgramTest, IcmpErrorNeedsOnlyTheQuotedPorts) {
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "icmp_error");
   quoted.resize(20 + 3);
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted)))), "pass");
-  // Ethernet padding behind the packet is no quotation.
+  // Ethernet padding after the packet does not belong to the quote.
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, icmp4(3, quoted))) + Bytes(30)), "pass");
 }
 
@@ -102,7 +102,7 @@ TEST_F(SteerProgramTest, OtherIcmpPasses) {
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(128, v6(kVip6, kClient6, tcp(80, 1)))))), "pass");
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, icmp6(135, Bytes(24))))),
             "pass");  // neighbour solicitation
-  // An error about the host's own packet to a backend.
+  // This is an error about the host's own packet to a backend.
   const Bytes check = v4("198.18.2.1", kBackend, tcp(40000, 8080));
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, "198.18.2.1", icmp4(3, check)))), "pass");
 }
@@ -155,7 +155,7 @@ TEST_F(SteerProgramTest, WalksOptionsAndExtensionHeaders) {
       on_client_side(eth(v6(kClient6, kVip6, hop_by_hop(destination_options(fragment(syn, 0, false)))))),
       "to_vip");
   EXPECT_EQ(on_client_side(eth(v6(kClient6, kVip6, {51, Bytes(24)}))), "pass");  // an authentication header
-  // Quoted headers may have them, too.
+  // Quoted packets may have options and extension headers, too.
   EXPECT_EQ(
       on_client_side(eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 1), {.option_bytes = 8}))))),
       "icmp_error");
@@ -236,7 +236,7 @@ TEST_F(SteerProgramTest, EverythingPassesWithEmptyMaps) {
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, tcp(8080, 40000)))), "pass");
 }
 
-// The limit of a program is a million instructions; other kernels' verifiers count a little differently.
+// A program may have a million instructions. Verifiers of other kernels count slightly differently.
 TEST_F(SteerProgramTest, IsFarBelowTheVerifiersLimit) {
   bpf_prog_info info = {};
   uint32_t bytes = sizeof(info);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// A plain version of the steering rules: each read of a byte checks the bounds and throws, and a frame that
-// makes it throw passes.
+// The steering rules again, in the simplest form. Every read checks bounds and throws; a frame whose reading
+// throws passes to the kernel.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ class SteerReference {
     steer_address source, destination;
     int protocol = 0, source_port = -1, destination_port = -1;
     bool later = false;
-    Bytes payload;  // behind the IP headers
+    Bytes payload;  // after the IP headers
   };
 
   static unsigned u16(const Bytes& bytes, size_t at) { return bytes.at(at) * 256u + bytes.at(at + 1); }
@@ -40,8 +40,8 @@ class SteerReference {
     if (begin > bytes.size()) throw std::out_of_range("short");
     return Bytes(bytes.begin() + static_cast<long>(begin), bytes.end());
   }
-  static void check(bool sound) {
-    if (!sound) throw std::out_of_range("unsound");
+  static void check(bool valid) {
+    if (!valid) throw std::out_of_range("invalid");
   }
   static steer_address address_at(const Bytes& bytes, size_t at, bool v6) {
     steer_address address = {};

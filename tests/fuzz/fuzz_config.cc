@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads any bytes as a config file. Both readers either accept the file or list errors. Each error is one
-// line without control characters, so that a terminal can show it.
+// Reads any bytes as a config file. Both readers must accept it, or say why not in lines that a terminal can
+// show.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -27,15 +27,15 @@ void check_errors(const std::vector<std::string>& errors) {
   for (const std::string& error : errors) {
     require(error.starts_with("f:"), "an error names the file");
     require(error.find('\n') == std::string::npos, "an error is one line");
-    require(error.find('\x1b') == std::string::npos, "an error moves no cursor");
+    require(error.find('\x1b') == std::string::npos, "an error has no escape sequence");
   }
 }
 
 void check_config(const teal::Config& config) {
   require(!config.services.empty(), "there is a service");
-  require(config.reset_rate > 0, "the reset rate is not zero");
+  require(config.reset_rate > 0, "the reset rate is not 0");
   for (const teal::SocketAccess& access : {config.api.control, config.api.status})
-    require(access.mode > 0 && access.mode <= 0777, "a mode has permission bits only");
+    require(access.mode > 0 && access.mode <= 0777, "a mode has only permission bits");
   if (config.api.listen) {
     const std::string address = to_string(*config.api.listen);
     require(address.starts_with("127.") || address.starts_with("[::1]"), "the listener is on loopback");
@@ -43,7 +43,7 @@ void check_config(const teal::Config& config) {
   for (const teal::ServiceConfig& service : config.services) {
     require(service.drain.timeout.count() > 0, "a drain has a deadline");
     require(!service.name.empty() && service.vip.port.raw != 0 && service.vip.protocol != 0,
-            "a VIP has a port and a protocol");
+            "a service has a name, and its VIP an address, port and protocol");
     for (const auto& pool : service.pools) {
       require(!pool.empty(), "no pool is empty");
       for (const teal::BackendConfig& backend : pool) {

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parses any bytes as a frame. The claims for each frame that parse() accepts:
-//
-// - All offsets and lengths lie inside the frame.
-// - A rewrite shows in the parsed form. Correct checksums stay correct and wrong ones stay wrong.
-// - The inverse rewrite restores the frame to the byte.
-// - turn_into_rst() makes a complete RST with correct checksums.
+// Parses any bytes as a frame. The headers that parse() accepts must lie inside the frame. Each rewrite must
+// show in the parsed form, keep right checksums right and wrong ones wrong, and its inverse must restore each
+// byte. A RST that replaces the frame must be valid.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -41,7 +38,7 @@ Socket destination_of(const ParsedPacket& packet) {
   return {packet.destination, packet.destination_port, packet.protocol};
 }
 
-// A socket of the packet's family, from the ranges for documentation.
+// Returns a socket of the packet's family, from the address ranges for documentation.
 Socket stranger(const ParsedPacket& packet) {
   const char* text = packet.is_v4 ? "203.0.113.77:50007" : "[2001:db8::77]:50007";
   Socket socket = parse_socket(text).value();
@@ -49,8 +46,7 @@ Socket stranger(const ParsedPacket& packet) {
   return socket;
 }
 
-// A rewrite may turn the checksum 0xffff into 0 (rewrite.h), which means the same. Frames that are compared
-// later begin with 0 therefore.
+// A checksum of 0xffff may leave as 0 (rewrite.h). So the frames to compare have 0 from the start.
 void make_zero_unique(Frame& frame, size_t at) {
   if (frame.at(at) == 0xff && frame.at(at + 1) == 0xff) frame[at] = frame[at + 1] = 0;
 }
@@ -112,8 +108,8 @@ void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   const size_t outer_source = packet.l3_offset + (packet.is_v4 ? 12u : 8u);
   const size_t outer_destination = outer_source + address_bytes;
   const Socket source = source_of(packet), destination = destination_of(packet), other = stranger(packet);
-  // The inverse rewrite writes the quoted socket's address into the outer header, so the frame must begin
-  // with that address.
+  // The inverse rewrite writes the quoted socket's address into the outer header, so the header must have it
+  // before.
   std::memcpy(frame.data() + outer_destination, packet.is_v4 ? packet.source.v4_bytes() : packet.source.bytes,
               address_bytes);
   make_zero_unique(frame, packet.l4_offset + 2u);
@@ -136,7 +132,7 @@ void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   require(source_of(parse(frame)) == source && destination_of(parse(frame)) == other);
   require(test::wrong_checksums(frame) == wrong);
   rewrite_icmp_to_client(frame.data(), packet, destination, other);
-  require(frame == before || sender == other.address);  // a router with this address counts as the backend
+  require(frame == before || sender == other.address);  // a router with that address counts as the backend
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads any bytes as an HTTP request to teald: Beast parses the request, then the resources' readers parse
-// its target, query and body. Each refusal has a status of 400 to 599, a code and a message. Each accepted
-// value keeps its bounds.
+// Reads any bytes as a request to teald. Beast parses them, then the resources read target, query and body. A
+// refusal must have an error status, a code and a message. Accepted values must be within their limits.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

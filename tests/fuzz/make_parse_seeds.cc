@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes the seeds of fuzz_parse, one frame per file: make_parse_seeds DIR. The repository keeps them in
-// tests/fuzz/corpus/parse.
+// Writes the seeds of fuzz_parse, one frame per file: make_parse_seeds DIR. The repository keeps the seeds in
+// corpus/parse.
 #include <cstdio>
 #include <fstream>
 #include <string>
