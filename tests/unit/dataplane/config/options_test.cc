@@ -68,8 +68,8 @@ constexpr Mistake kMistakes[] = {
      "2: dataplane.workers: is 0, expected an integer from 1 to 16"},
     {"TooManyWorkers", "workers = 2", "workers = 33", "2: dataplane.workers: is 33, "},
     {"WorkersOfWrongType", "workers = 2", "workers = \"2\"", "2: dataplane.workers: is a string, "},
-    {"TooFewCpus", "[1, 3]", "[1]", "3: dataplane.cpus: names 1 CPUs, expected 2, as many"},
-    {"TooManyCpus", "[1, 3]", "[1, 2, 3]", "3: dataplane.cpus: names 3 CPUs, expected 2, as many"},
+    {"TooFewCpus", "[1, 3]", "[1]", "3: dataplane.cpus: names 1 CPUs, expected 2, one for"},
+    {"TooManyCpus", "[1, 3]", "[1, 2, 3]", "3: dataplane.cpus: names 3 CPUs, expected 2, one for"},
     {"CpuTwice", "[1, 3]", "[1, 1]", "3: dataplane.cpus[1]: CPU 1 is also dataplane.cpus[0], expected "},
     {"BadCpu", "[1, 3]", "[1, -1]", "3: dataplane.cpus[1]: is -1, expected an integer from 0 to 1023"},
     {"CpusOfWrongType", "[1, 3]", "\"1-3\"",
@@ -177,7 +177,7 @@ TEST(Options, VdevsDifferByNameAlone) {
   EXPECT_EQ(
       errors_of(with(text, "0000:3b:00.0", "vdev:net_tap0,iface=b")),
       "teal.toml:16: port[1].device: \"net_tap0,iface=b\" is the device of the port of line 11 too, expected "
-      "another for each port\n");
+      "a different one for each port\n");
 }
 
 TEST(Options, ListAllErrorsAtOnceByLine) {
