@@ -35,8 +35,9 @@ using namespace std::chrono_literals;
 constexpr auto kFollowEvery = 100ms;
 constexpr auto kTidyEvery = 1s;
 constexpr auto kRefreshEvery = 5s;
-constexpr auto kLastAnswers = 20ms;  // to whoever asked for the last change
-// A running dataplane whose segment is of another ABI: it may be being replaced just now.
+constexpr auto kLastAnswers = 20ms;  // for the answers to the last requests
+// How long the segment of a running dataplane may have another ABI before teald ends: an upgrade replaces one
+// process after the other.
 constexpr auto kRefusedFor = 10s;
 
 std::string instance_of(const std::string& run_dir) {
@@ -49,8 +50,9 @@ StartFailure failure(ExitCode code, std::string message) {
 
 }  // namespace
 
-// Destroyed from the last to the first: the coroutines (in io) after what they use by reference was told so
-// (abandon), the disk's thread before the io_context that it posts to.
+// The order of the members is the reverse order of their destruction. The destructor first ends the disk's
+// thread, which posts to `io`. It then calls abandon() on the objects that coroutines in `io` refer to, as
+// `io` destroys these coroutines before the objects themselves end.
 struct Daemon::Parts {
   Parts(DaemonOptions given, Config config, Inventory inventory, ProcessLock held, State opened,
         std::unique_ptr<Publisher> found)
@@ -115,15 +117,15 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   std::error_code error;
   std::filesystem::create_directories(options.run_dir, error);
   if (error)
-    return tl::unexpected(
-        failure(kExitError, fmt::format("{}: cannot make it: {}", options.run_dir, error.message())));
+    return tl::unexpected(failure(
+        kExitError, fmt::format("{}: cannot create the directory: {}", options.run_dir, error.message())));
   const std::string lock_path = options.run_dir + "/daemon.lock";
   tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(lock_path);
   if (!lock) {
     const bool held = ProcessLock::is_held(lock_path);
     return tl::unexpected(
         failure(held ? kExitLocked : kExitError,
-                held ? "another teald runs on this instance: " + lock.error() : lock.error()));
+                held ? "another teald already runs with this run directory: " + lock.error() : lock.error()));
   }
   tl::expected<State, std::string> state = State::open(options.state_dir);
   if (!state) return tl::unexpected(failure(kExitError, state.error()));
@@ -159,7 +161,7 @@ void Daemon::Parts::on_signal() {
     if (cancelled) return;
     on_signal();
     if (signal == SIGHUP) return spawn(reload());
-    spdlog::info("stopping: signal {}", signal);
+    spdlog::info("stopping on signal {}", signal);
     spawn(end(kExitStopped));
   });
 }
@@ -170,7 +172,7 @@ void Daemon::Parts::spawn(Task<void> task) {
     try {
       std::rethrow_exception(thrown);
     } catch (const std::exception& error) {
-      spdlog::critical("stopping: {}", error.what());
+      spdlog::critical("stopping after an error: {}", error.what());
     }
     exit_code = kExitError;
     io.stop();
@@ -185,7 +187,7 @@ Task<void> Daemon::Parts::begin() {
       ask_for_hops();
     });
     if (!opened) {
-      spdlog::critical("cannot ask the kernel for routes: {}", opened.error());
+      spdlog::critical("cannot read routes from the kernel: {}", opened.error());
       co_return co_await end(kExitError);
     }
     routes = std::move(*opened);
@@ -193,7 +195,7 @@ Task<void> Daemon::Parts::begin() {
     spawn(resolve_next_hops());
     spawn(refresh_routes());
   }
-  // The segment has it all before the first request is taken.
+  // The segment is complete before teald accepts the first request.
   (void)co_await executor.follow_segment();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
   if (const auto open = servers->apply(executor.catalogue().config().api); !open) {
@@ -203,7 +205,7 @@ Task<void> Daemon::Parts::begin() {
   executor.on_reload([this](const Config& config) {
     if (servers == nullptr) return;
     if (const auto applied = servers->apply(config.api); !applied)
-      spdlog::error("[api] is not in force: {}", applied.error());
+      spdlog::error("[api] is not applied: {}", applied.error());
   });
   spawn(watch_segment());
   spawn(tidy());
@@ -214,7 +216,7 @@ Task<void> Daemon::Parts::begin() {
   if (manager.alive_every()) spawn(stay_alive());
 }
 
-// The event loop answers: the sign of life is that it comes here.
+// Shows the watchdog that the event loop runs: a blocked loop does not get here.
 Task<void> Daemon::Parts::stay_alive() {
   for (;;) {
     manager.alive();
@@ -256,7 +258,7 @@ Task<void> Daemon::Parts::watch_segment() {
     const tl::expected<void, std::string> followed = co_await executor.follow_segment();
     const bool running = publisher->dataplane_running();
     if (running != was_running) {
-      spdlog::info("the dataplane {}", running ? "runs" : "is gone; its segment stays as it is");
+      spdlog::info("the dataplane {}", running ? "runs" : "has ended; its segment stays");
       events.tell(running ? "dataplane_up" : "dataplane_down");
     }
     was_running = running;
@@ -269,7 +271,7 @@ Task<void> Daemon::Parts::watch_segment() {
       refused = followed.error();
       refused_since = std::chrono::steady_clock::now();
     }
-    if (!running) refused_since = std::chrono::steady_clock::now();  // the next dataplane will set it aside
+    if (!running) refused_since = std::chrono::steady_clock::now();  // the next dataplane sets the file aside
     if (std::chrono::steady_clock::now() < refused_since + kRefusedFor) continue;
     spdlog::critical("the running dataplane's segment is refused: {}", followed.error());
     co_return co_await end(kExitSegmentRefused);
@@ -315,7 +317,7 @@ Task<void> Daemon::Parts::refresh_routes() {
   }
 }
 
-// The change under way is seen through; none other begins.
+// Lets the change under way finish, and begins no other.
 Task<void> Daemon::Parts::end(ExitCode code) {
   if (ending) co_return;
   ending = true;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of teald. Start: config, lock, database, segment, ids, in this order; an error leaves everything
-// as it was. Then one event loop: the API, the segment, the kernel's routes, signals (SIGHUP is a reload). It
-// may be killed at any instruction; a stop by SIGTERM only differs in that it sees the change under way
-// through.
+// The life of teald.
+//
+// The start goes through config, lock, database, segment and ids, in this order. An error leaves everything
+// unchanged. Then one event loop serves the API, watches the segment and the kernel's routes, and handles
+// signals (SIGHUP reloads the config). teald may be killed at any instruction. SIGTERM lets the change under
+// way finish first.
 #pragma once
 
 #include <functional>
@@ -30,15 +32,15 @@ struct DaemonOptions {
   std::string config_path = "/etc/teal/teal.toml";
   std::string run_dir = "/run/teal";
   std::string state_dir = "/var/lib/teal";
-  // Where next hops and local addresses come from. Empty: from nobody, they stay as they are.
+  // Opens the source of next hops and local addresses. If empty, teald writes neither.
   std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(boost::asio::io_context&,
                                                                          std::function<void()> changed)>
       open_kernel_routes;
-  // Told of each event, before anything that follows it is done.
+  // Called for each event, before teald acts on the event.
   std::function<void(const ToldEvent&)> on_event;
 };
 
-// For people, one line each, and for the exit code.
+// Why teald did not start: the exit code, and messages of one line each.
 struct StartFailure {
   ExitCode code;
   std::vector<std::string> messages;
@@ -49,9 +51,9 @@ class Daemon {
   static tl::expected<std::unique_ptr<Daemon>, StartFailure> start(DaemonOptions options);
   ~Daemon();
 
-  // Until SIGTERM, SIGINT, stop() or an error.
+  // Runs until SIGTERM, SIGINT, stop() or an error.
   ExitCode run();
-  // From any thread.
+  // May be called from any thread.
   void stop();
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 std::optional<spdlog::level::level_enum> parse_level(const std::string& name) {
   const spdlog::level::level_enum level = spdlog::level::from_str(name);
-  if (level == spdlog::level::off && name != "off") return std::nullopt;  // what it says of unknown names
+  if (level == spdlog::level::off && name != "off") return std::nullopt;  // from_str() maps unknown names to off
   return level;
 }
 
@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
       return usage_error("unexpected argument \"" + given.unmatched().front() + "\"");
     const std::string level_name = given["log-level"].as<std::string>();
     const auto level = parse_level(level_name);
-    if (!level) return usage_error("--log-level: no level \"" + level_name + "\"");
+    if (!level) return usage_error("--log-level: unknown level \"" + level_name + "\"");
     spdlog::set_level(*level);
   } catch (const cxxopts::exceptions::exception& error) {
     return usage_error(error.what());

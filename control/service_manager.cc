@@ -17,7 +17,7 @@ void ServiceManager::ready() {
   sd_notify(0, "READY=1");
 }
 
-// Type=notify-reload wants the moment, too (systemd 253); older ones ignore it.
+// Type=notify-reload (systemd 253) also needs the time; older versions ignore it.
 void ServiceManager::reloading() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What systemd is told (sd_notify(3)). All of it does nothing where teald was started by hand.
+// Notifies systemd of teald's state (sd_notify(3)). Without systemd the functions do nothing.
 #pragma once
 
 #include <chrono>
@@ -14,12 +14,12 @@ class ServiceManager {
   ServiceManager();
 
   void ready();
-  void reloading();  // ready() ends it
+  void reloading();  // ready() ends the reload
   void stopping();
   void status(const std::string& text);
-  void alive();  // the watchdog's sign of life
+  void alive();  // for the watchdog
 
-  // How often alive() is due: half of what the unit's WatchdogSec gives. Nothing: nobody asks.
+  // The interval for calls of alive(): half of the unit's WatchdogSec. nullopt: the unit has no watchdog.
   const std::optional<std::chrono::microseconds>& alive_every() const { return alive_every_; }
 
  private:

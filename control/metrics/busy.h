@@ -7,14 +7,14 @@
 
 namespace teal {
 
-// How much of its time each worker spent on bursts that held packets, between the latest two samples.
+// For each worker, the share of the time between the latest two samples that it spent on bursts with packets.
 class BusyRatios {
  public:
   void sample(const Publisher& publisher) {
     publisher.for_each_worker([this](uint32_t index, const WorkerBlock& worker) {
       Sample& last = samples_[index];
       const uint64_t busy = worker.status.busy_tsc.read(), total = worker.status.total_tsc.read();
-      // They start anew with the worker.
+      // A restarted worker counts from 0 again.
       const bool same_life = busy >= last.busy && total > last.total;
       last.ratio =
           same_life ? static_cast<double>(busy - last.busy) / static_cast<double>(total - last.total) : 0;

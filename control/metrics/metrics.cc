@@ -26,7 +26,7 @@ const char* name_of(Colour colour) {
   return kColourNames[static_cast<size_t>(colour)];
 }
 
-// From 100 us, which is what a flip takes, to 10 s.
+// In seconds: from 100 us, the time of a usual flip, to 10 s.
 const prometheus::Histogram::BucketBoundaries kDurations = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 
@@ -50,7 +50,7 @@ class Family {
   MetricFamily family_;
 };
 
-// What is summed up at one moment, by service id.
+// Sums over workers and backends, taken at one moment. `services` is indexed by service id.
 struct Sums {
   struct OfColour {
     uint64_t flows = 0, new_flows = 0;
@@ -87,7 +87,8 @@ struct Sums {
   }
 };
 
-// A family with one value, or one for each direction, for each colour of each service.
+// write_by_colour() writes one value for each colour of each service, write_by_direction() one for each
+// direction of it.
 using OfColour = Sums::OfColour;
 using Value = uint64_t (*)(const OfColour&);
 
@@ -115,8 +116,8 @@ void write_by_direction(std::ostream& out, const Catalogue& catalogue, const Sum
 }
 
 void write_active(std::ostream& out, const Catalogue& catalogue) {
-  Family family("teal_service_active",
-                "1 for the colour that new flows of the service go to, 0 for the other.", MetricType::Gauge);
+  Family family("teal_service_active", "1 for the active colour of the service, 0 for the idle one.",
+                MetricType::Gauge);
   for (const CatalogueService& service : catalogue.services())
     for (const Colour colour : kBoth)
       family.add({{"service", service.config->name}, {"colour", name_of(colour)}},
@@ -126,9 +127,9 @@ void write_active(std::ostream& out, const Catalogue& catalogue) {
 
 void write_drains(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher) {
   Family left("teal_drain_flows_remaining",
-              "Live flows of the colour that the last flip left; 0 when nothing drains.", MetricType::Gauge);
+              "Live flows of the draining colour; 0 if the service does not drain.", MetricType::Gauge);
   Family deadline("teal_drain_deadline_timestamp_seconds",
-                  "When the drain under way is to be over, since 1970; absent when nothing drains.",
+                  "Deadline of the drain in seconds since 1970; absent if the service does not drain.",
                   MetricType::Gauge);
   const Catalogue& catalogue = executor.catalogue();
   for (const CatalogueService& service : catalogue.services()) {
@@ -159,31 +160,31 @@ void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sum
   const std::shared_ptr<Segment> segment = source.publisher.segment();
   const bool running = segment != nullptr && source.publisher.dataplane_running();
   write_one(out, "teal_wrong_colour_flows_total",
-            "Flows begun under an older generation than the acknowledged one. Stays 0.", MetricType::Counter,
-            sums.events[static_cast<size_t>(Event::k_wrong_colour_flows)]);
+            "Flows that began under a generation older than the acknowledged one. Stays 0.",
+            MetricType::Counter, sums.events[static_cast<size_t>(Event::k_wrong_colour_flows)]);
   write_named(out, Family("teal_drops_total", "Packets dropped, by reason.", MetricType::Counter), "reason",
               kDropReasonNames, sums.drops);
   write_named(out,
-              Family("teal_events_total", "What workers count besides drops, by name.", MetricType::Counter),
+              Family("teal_events_total", "Events other than drops that workers count, by name.",
+                     MetricType::Counter),
               "event", kEventNames, sums.events);
-  write_one(out, "teal_flow_table_entries", "Flows in the table, closing ones too.", MetricType::Gauge,
-            sums.entries);
-  write_one(out, "teal_flow_table_capacity", "Flows that the table was made for.", MetricType::Gauge,
-            segment == nullptr ? 0 : segment->header().flow_capacity);
+  write_one(out, "teal_flow_table_entries", "Flows in the flow table, closing ones included.",
+            MetricType::Gauge, sums.entries);
+  write_one(out, "teal_flow_table_capacity", "Number of flows that the flow table can hold.",
+            MetricType::Gauge, segment == nullptr ? 0 : segment->header().flow_capacity);
   Family busy("teal_worker_busy_ratio",
-              "Share of its time that a worker spent on bursts with packets, of the last second.",
-              MetricType::Gauge);
+              "Share of the last second that a worker spent on bursts with packets.", MetricType::Gauge);
   if (running) {
     source.publisher.for_each_worker([&](uint32_t index, const WorkerBlock&) {
       busy.add({{"worker", std::to_string(index)}}, source.busy.of(index));
     });
   }
   busy.write(out);
-  write_one(out, "teal_dataplane_running", "1 while teal-dataplane runs.", MetricType::Gauge,
+  write_one(out, "teal_dataplane_running", "1 if teal-dataplane runs, otherwise 0.", MetricType::Gauge,
             uint64_t{running});
-  write_one(out, "teal_generation", "The latest generation that was published.", MetricType::Gauge,
+  write_one(out, "teal_generation", "The latest published generation.", MetricType::Gauge,
             source.executor.generation());
-  Family build("teal_build_info", "1; the version is a label.", MetricType::Gauge);
+  Family build("teal_build_info", "Always 1; the label has the version.", MetricType::Gauge);
   build.add({{"version", TEAL_VERSION}}, uint64_t{1});
   build.write(out);
 }
@@ -215,8 +216,9 @@ Task<std::string> Metrics::scrape(Source source) const {
   const Sums sums(catalogue(), source.publisher);
   co_await yield_to_loop();
 
-  // A series that comes into being with its first flip would hide that flip from rate().
-  Family flips("teal_flips_total", "Flips and rollbacks by service since teald started, by how they ended.",
+  // rate() would miss the first flip of a series that begins with this flip, so each series begins with 0.
+  Family flips("teal_flips_total",
+               "Flips and rollbacks since teald started, by service, new colour and result.",
                MetricType::Counter);
   for (const CatalogueService& service : catalogue().services())
     for (const Colour colour : kBoth)
@@ -229,19 +231,23 @@ Task<std::string> Metrics::scrape(Source source) const {
     flips.add({{"service", service}, {"to", to}, {"result", result}}, count);
   }
   flips.write(out);
-  Family durations("teal_flip_duration_seconds",
-                   "From the check of a flip or rollback until its result is recorded, since teald started.",
-                   MetricType::Histogram);
+  Family durations(
+      "teal_flip_duration_seconds",
+      "Duration of flips and rollbacks since teald started, from the check to the recorded result.",
+      MetricType::Histogram);
   durations.add(durations_.Collect());
   durations.write(out);
   co_await yield_to_loop();
 
   write_active(out, catalogue());
-  write_by_colour(out, catalogue(), sums, Family("teal_flows", "Live flows.", MetricType::Gauge),
+  write_by_colour(out, catalogue(), sums,
+                  Family("teal_flows", "Live flows, by service and colour.", MetricType::Gauge),
                   [](const OfColour& of) { return of.flows; });
   co_await yield_to_loop();
-  write_by_colour(out, catalogue(), sums, Family("teal_new_flows_total", "Flows begun.", MetricType::Counter),
-                  [](const OfColour& of) { return of.new_flows; });
+  write_by_colour(
+      out, catalogue(), sums,
+      Family("teal_new_flows_total", "Flows that began, by service and colour.", MetricType::Counter),
+      [](const OfColour& of) { return of.new_flows; });
   co_await yield_to_loop();
   write_drains(out, source.executor, source.publisher);
   co_await yield_to_loop();
@@ -251,7 +257,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await yield_to_loop();
   write_by_direction(
       out, catalogue(), sums,
-      Family("teal_bytes_total", "Bytes forwarded, frames without their FCS.", MetricType::Counter),
+      Family("teal_bytes_total", "Bytes forwarded: Ethernet frames without the FCS.", MetricType::Counter),
       &OfColour::bytes);
   co_await yield_to_loop();
   write_dataplane(out, source, sums);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald's metrics in Prometheus' text format. Flips and how long they took are counted here as they are told
-// (events.h), so they start at 0 with teald; all else is read from the segment when it is asked for, and
-// starts at 0 with the segment.
+// teald's metrics in Prometheus' text format. The number and duration of flips come from teald's events
+// (loop/events.h) and start at 0 with teald. All other values are read from the segment at each scrape and
+// start at 0 with the segment.
 //
-// Labels have few values: services of the config, colours, directions, workers, and names from counters.h.
+// Labels have few values: services of the config, colours, directions, workers, and names of counters
+// (shm/counters.h).
 #pragma once
 
 #include <array>
@@ -33,10 +34,10 @@ class Metrics {
 
   Metrics();
 
-  // Counts what `events` tells from now on. This outlives it.
+  // Counts the events from now on. `events` must tell no event after this object is destroyed.
   void listen(Events& events);
 
-  // Family by family; between two of them others have their turn.
+  // Writes one family after the other, and yields to the event loop between them.
   Task<std::string> scrape(Source source) const;
 
  private:

@@ -25,7 +25,7 @@ class MetricsTest : public testing::Test {
     EXPECT_NE(reply.find("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), std::string::npos);
     return reply.substr(reply.find("\r\n\r\n") + 4);
   }
-  // The value of a series as it is written, or "none".
+  // Returns the value of a series as text, or "none".
   static std::string value(const std::string& text, const std::string& series) {
     const size_t at = ("\n" + text).find("\n" + series + " ");
     if (at == std::string::npos) return "none";
@@ -36,7 +36,7 @@ class MetricsTest : public testing::Test {
   DaemonHome home;
 };
 
-TEST_F(MetricsTest, HasTheNamesThatAreDocumented) {
+TEST_F(MetricsTest, HasTheDocumentedNames) {
   RunningDaemon daemon(home);
   const std::string text = scrape();
   for (const char* name :
@@ -51,10 +51,10 @@ TEST_F(MetricsTest, HasTheNamesThatAreDocumented) {
   EXPECT_EQ(value(text, "teal_dataplane_running"), "0");
   EXPECT_EQ(value(text, "teal_build_info{version=\"" TEAL_VERSION "\"}"), "1");
   EXPECT_EQ(value(text, "teal_flips_total{service=\"service-a\",to=\"green\",result=\"done\"}"), "0")
-      << "there before the first flip";
+      << "the series exists before the first flip";
 }
 
-TEST_F(MetricsTest, FlipsAreCountedByServiceTargetAndResult) {
+TEST_F(MetricsTest, FlipsAreCountedByServiceColourAndResult) {
   FakeDataplane dataplane(home.run_dir());
   RunningDaemon daemon(home);
   home.post("/v1/flip", R"({"group":"shop","to":"green"})");
@@ -132,9 +132,9 @@ TEST_F(MetricsTest, AServiceThatLeftTheConfigHasNoSeries) {
   EXPECT_EQ(scrape().find("service-c"), std::string::npos);
 }
 
-// Of Debian's package prometheus.
-TEST_F(MetricsTest, PromtoolHasNoComplaint) {
-  if (std::system("command -v promtool >/dev/null") != 0) GTEST_SKIP() << "there is no promtool here";
+// promtool is in Debian's package prometheus.
+TEST_F(MetricsTest, PromtoolFindsNoMistake) {
+  if (std::system("command -v promtool >/dev/null") != 0) GTEST_SKIP() << "promtool is not installed";
   FakeDataplane dataplane(home.run_dir());
   RunningDaemon daemon(home);
   dataplane.segment().worker(0).flows[0][0].live = 30;
