@@ -24,6 +24,7 @@
 #include "control/kernel/neighbour.h"
 #include "control/kernel/netlink_ptr.h"
 #include "control/kernel/route_query.h"
+#include "dataplane/packet/flow_key.h"
 
 namespace teal {
 namespace {
@@ -33,9 +34,7 @@ constexpr int kNotificationBufferBytes = 1 << 20;
 constexpr int kReadsPerTurn = 256;  // then other tasks of the event loop run
 
 struct Hash {
-  size_t operator()(const IpAddress& address) const {
-    return std::hash<uint64_t>()(address.word(0) * 0x9e3779b97f4a7c15u ^ address.word(1));
-  }
+  size_t operator()(const IpAddress& address) const { return address_hash(address, 0); }
   size_t operator()(const NeighbourKey& key) const { return operator()(key.address) * 31 + key.ifindex; }
 };
 
@@ -238,8 +237,8 @@ std::vector<IpAddress> KernelRoutes::local_addresses() {
 void KernelRoutes::refresh() {
   const bool by_kernel = impl_->kernel_manages.value_or(true);
   for (const auto& [key, mac] : impl_->neighbours) {
-    // The kernel maintains managed entries. An unresolved entry may have vanished with its link, so ask for
-    // it again.
+    // The kernel maintains managed entries. But unresolved entries may have vanished with their link, so they
+    // are asked for again.
     if (by_kernel && mac) continue;
     impl_->keep(key, get_neighbour(impl_->requests.get(), key));
   }

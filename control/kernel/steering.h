@@ -26,7 +26,7 @@ class Steering {
   // another program has unpinned. Errors are logged, and the next call tries again.
   void add();
   bool cleanup_due() const { return cleanup_due_; }
-  // Removes entries that are no longer wanted. Call it after a grace period.
+  // Removes unwanted entries. Call it after a grace period.
   void clean_up();
 
  private:

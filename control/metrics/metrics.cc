@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/change/drain.h"
+#include "control/metrics/traffic.h"
 
 namespace teal {
 
@@ -52,9 +53,8 @@ class Family {
 
 // Sums over workers and backends, taken at one moment. `services` is indexed by service id.
 struct Sums {
-  struct OfColour {
-    uint64_t flows = 0, new_flows = 0;
-    uint64_t packets[2] = {}, bytes[2] = {};  // by Direction
+  struct OfColour : Traffic {
+    uint64_t flows = 0;
   };
   std::vector<std::array<OfColour, kColours>> services{kMaxServices};
   std::array<uint64_t, kEventCount> events{};
@@ -74,16 +74,8 @@ struct Sums {
       for (size_t i = 0; i < kDropReasonCount; ++i) drops[i] += worker.drops[i].read();
       for (const CatalogueService& service : catalogue.services())
         for (size_t colour = 0; colour < kColours; ++colour)
-          add(services[service.id][colour], worker.services[service.id][colour]);
+          services[service.id][colour].add(worker.services[service.id][colour]);
     });
-  }
-
-  static void add(OfColour& sum, const ServiceColourCounters& counters) {
-    sum.new_flows += counters.new_flows.read();
-    for (size_t direction = 0; direction < 2; ++direction) {
-      sum.packets[direction] += counters.packets[direction].read();
-      sum.bytes[direction] += counters.bytes[direction].read();
-    }
   }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One client of a server: its requests, one after the other, each within its time.
+// One client of a server. A connection reads the client's requests one after the other, and each step has a
+// time limit.
 #pragma once
 
 #include <functional>
@@ -21,15 +22,16 @@ namespace teal {
 
 class EventStream;
 
-// What the connections of a server share. It outlives the server as long as one of them is left.
+// State that a server and its connections share. It lives until the server and the last connection have
+// ended.
 struct ServerCore {
   std::string name;
   bool read_only = false;
   bool is_loopback = false;
-  std::string changes_at;  // the socket that takes changes, for hints
+  std::string changes_at;  // path of the socket that accepts changes, for hints
   ServerLimits limits;
   std::function<Task<Response>(const Request&)> handler;
-  ConnectionSlots places;
+  ConnectionSlots slots;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -39,53 +41,61 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(Socket socket, std::shared_ptr<ServerCore> core);
   ~Connection();
 
-  // False: it was the last one.
+  // Reads and answers one request. Returns false if no other request follows.
   Task<bool> serve_one();
+  // Sends the text, if any, and closes the connection.
   void hang_up(std::string_view last_words);
 
   // For ConnectionSlots.
-  bool is_mute() const;  // waits for a request, for longer than reading what is there takes
-  void give_up_place();
-  void server_closes();
+  //
+  // True if the connection waits for a request and the client has sent nothing that is unread. A connection
+  // that began to wait only now has yet to read what is there, so it is not silent.
+  bool is_silent() const;
+  void give_up_slot();
+  void on_server_close();
 
-  // For EventStream. Within the time to write; false: the client is gone, or does not take it.
+  // For EventStream.
+  //
+  // Writes within the time limit. Returns false if the client is gone or does not read.
   Task<bool> write(std::string_view head, std::string_view body = {});
-  // Comes back when the client closes, or sends more than it should; what it sends is not looked at.
-  Task<void> wait_for_its_end();
+  // Returns when the client closes the connection, or sends too much. Received bytes are ignored.
+  Task<void> wait_for_client_end();
   const ServerCore& core() const { return *core_; }
   asio::any_io_executor executor() { return socket_.get_executor(); }
 
  private:
-  struct Incoming;  // a request as Beast parses it
+  struct Incoming;  // Beast's parser of a request
 
   Task<tl::expected<bool, Refusal>> read(Incoming& incoming);
   Task<bool> answer(const Incoming& incoming);
-  std::optional<Refusal> not_for_here(const Incoming& incoming) const;
+  std::optional<Refusal> header_refusal(const Incoming& incoming) const;
   Task<Response> handle(const Request& request) const;
   Task<bool> send(Response& response, HeadOptions& head, bool is_head);
   Task<bool> stream(Response& response, HeadOptions& head);
   Task<void> refuse(const Refusal& refusal);
 
-  void give_up_after(std::chrono::milliseconds patience, std::string last_words);
-  void in_time();
+  void close_after(std::chrono::milliseconds limit, std::string last_words);
+  void stop_timer();
 
   Socket socket_;
   std::shared_ptr<ServerCore> core_;
   boost::beast::flat_buffer buffer_;
-  asio::steady_timer patience_;
-  uint64_t turn_ = 0;  // of the patience: an older timer that has fired already is not meant any more
+  asio::steady_timer timer_;
+  uint64_t timer_turn_ =
+      0;  // counts restarts of the timer: an older handler that is already queued does nothing
   std::optional<uint32_t> uid_;
-  std::optional<std::chrono::steady_clock::time_point> waits_since_;  // for a whole request
-  bool in_request_ = false;                                           // its first byte has come
+  std::optional<std::chrono::steady_clock::time_point>
+      waiting_since_;        // since when the connection waits for a whole request
+  bool in_request_ = false;  // its first byte has arrived
   bool was_answered_ = false;
   EventStream* stream_ = nullptr;
 };
 
-// All its requests, one after the other.
+// Serves all requests of a connection, one after the other.
 Task<void> serve(std::shared_ptr<Connection> connection);
 
-// Non-blocking; closes the socket. What the client sent so far is read first: an unread rest would make the
-// close a reset, and that may overtake the words.
-void say_and_close(Connection::Socket& socket, std::string_view words);
+// Sends the text without blocking, and closes the socket. First reads what the client has sent: with unread
+// bytes the close would become a reset, and the client might lose the text.
+void send_and_close(Connection::Socket& socket, std::string_view text);
 
 }  // namespace teal

@@ -8,30 +8,30 @@
 
 namespace teal {
 
-bool ConnectionSlots::make_room() {
+bool ConnectionSlots::make_free_slot() {
   if (connections_.size() < limits_.connections) return true;
   const auto longest = std::find_if(waiting_.begin(), waiting_.end(),
-                                    [](const Connection* connection) { return connection->is_mute(); });
+                                    [](const Connection* connection) { return connection->is_silent(); });
   if (longest == waiting_.end()) return false;
-  (*longest)->give_up_place();  // which leaves
+  (*longest)->give_up_slot();  // calls release()
   return true;
 }
 
-Task<void> ConnectionSlots::wait_for_room(std::chrono::steady_clock::time_point until) {
-  room_.expires_at(until);
+Task<void> ConnectionSlots::wait_for_slot(std::chrono::steady_clock::time_point until) {
+  slot_timer_.expires_at(until);
   boost::system::error_code told;
-  co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, told));
+  co_await slot_timer_.async_wait(asio::redirect_error(asio::use_awaitable, told));
 }
 
-void ConnectionSlots::leave(Connection& connection) {
+void ConnectionSlots::release(Connection& connection) {
   if (connections_.erase(&connection) == 0) return;
   end_waiting(connection);
-  tell_of_room();
+  on_slot_freed();
 }
 
 void ConnectionSlots::begin_waiting(Connection& connection) {
   waiting_.push_back(&connection);
-  tell_of_room();
+  on_slot_freed();
 }
 
 void ConnectionSlots::end_waiting(Connection& connection) {
@@ -45,7 +45,7 @@ bool ConnectionSlots::begin_stream() {
 }
 
 bool ConnectionSlots::begin_unread(size_t bytes) {
-  // A single one of any size goes: it is bounded by what there is to tell.
+  // A single answer may have any size: resources bound their answers themselves.
   if (unread_bytes_ != 0 && unread_bytes_ + bytes > limits_.unread_bytes) return false;
   unread_bytes_ += bytes;
   return true;
@@ -53,9 +53,9 @@ bool ConnectionSlots::begin_unread(size_t bytes) {
 
 void ConnectionSlots::close() {
   closed_ = true;
-  room_.cancel();
+  slot_timer_.cancel();
   for (Connection* connection : std::vector<Connection*>(connections_.begin(), connections_.end()))
-    connection->server_closes();
+    connection->on_server_close();
 }
 
 }  // namespace teal

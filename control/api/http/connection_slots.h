@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who is connected to a server, and who must go when it is full.
+// The connections of a server. Each takes a slot, and the number of slots is limited.
 //
-// ConnectionSlots are not kept for anybody: whoever waits longest for a request of its own (idle, or one byte
-// a second) gives its place to who comes new. So neither a script that leaks connections nor one that opens
-// 1,000 keeps an operator out; keeping places for some user would not help, as those scripts are the same
-// user's. Who has sent something that was not read yet, or is being served, stays. If all are being served,
-// a new one waits a moment in the kernel's backlog, then it is told. The last few places are for changes: a
-// GET is refused there, so that a flip is taken while long reads go on.
+// If all slots are taken, a new client gets the slot of the connection that has waited longest for a complete
+// request from its client. Such a client is idle, or sends a byte now and then. So no script keeps operators
+// out, whether it leaks connections or opens 1,000 of them. (Slots reserved for a user would not help: such
+// scripts run as the operator's user.) A connection keeps its slot if its request is being served or if the
+// client has sent bytes that are unread.
+//
+// If requests are being served on all slots, the new client waits for a moment in the kernel's backlog and is
+// then refused. The last few slots are reserved for changes: a GET is refused there, so that a flip gets
+// through during long reads.
 #pragma once
 
 #include <cstdint>
@@ -24,53 +27,58 @@ class Connection;
 class ConnectionSlots {
  public:
   ConnectionSlots(asio::any_io_executor executor, const ServerLimits& limits, bool takes_changes)
-      : limits_(limits), takes_changes_(takes_changes), room_(executor) {}
+      : limits_(limits), takes_changes_(takes_changes), slot_timer_(executor) {}
 
-  // Is there a place, or can one be made?
-  bool make_room();
-  // Since when no place has come free, and none could be made.
-  std::chrono::steady_clock::time_point stuck_since() const { return moved_at_; }
-  // Until there may be one, or `until`.
-  Task<void> wait_for_room(std::chrono::steady_clock::time_point until);
-  size_t taken() const { return connections_.size(); }
+  // Returns true if a slot is free. If none is, closes the silent connection that has waited longest, to free
+  // its slot. Returns false if no connection is silent.
+  bool make_free_slot();
+  // When a slot last became free, or a connection last began to wait for a request. While make_free_slot()
+  // fails, requests have been served on all slots since then.
+  std::chrono::steady_clock::time_point full_since() const { return freed_at_; }
+  // Returns when a slot may have become free, at the latest at `until`.
+  Task<void> wait_for_slot(std::chrono::steady_clock::time_point until);
 
-  void enter(Connection& connection) { connections_.insert(&connection); }
-  void leave(Connection& connection);
+  void take(Connection& connection) { connections_.insert(&connection); }
+  void release(Connection& connection);
 
-  // A connection between two requests or in the middle of one; it is at the end of those who wait.
+  // The connection waits for a complete request. It becomes the last of the waiting connections.
   void begin_waiting(Connection& connection);
   void end_waiting(Connection& connection);
 
   void begin_serving() { ++serving_; }
   void end_serving() {
     --serving_;
-    tell_of_room();
+    on_slot_freed();
   }
-  bool only_changes() const { return takes_changes_ && serving_ + limits_.for_changes > limits_.connections; }
+  // True if only the slots that are reserved for changes are left.
+  bool only_reserved_left() const {
+    return takes_changes_ && serving_ + limits_.reserved_for_changes > limits_.connections;
+  }
 
-  bool begin_stream();  // false: there are enough
+  bool begin_stream();  // returns false if the server has its limit of streams
   void end_stream() { --streams_; }
 
-  // Answers that clients have not taken yet. False: there are too many bytes of them.
+  // Counts the bytes of an answer that a client has yet to read. Returns false if the sum would exceed the
+  // limit.
   bool begin_unread(size_t bytes);
   void end_unread(size_t bytes) { unread_bytes_ -= bytes; }
 
-  // The server's end: those who wait are sent away, streams end, the others get their answer.
+  // The server ends: closes waiting connections and ends streams. Requests under way still get their answers.
   void close();
   bool closed() const { return closed_; }
 
  private:
-  void tell_of_room() {
-    moved_at_ = std::chrono::steady_clock::now();
-    if (!closed_) room_.cancel();
+  void on_slot_freed() {
+    freed_at_ = std::chrono::steady_clock::now();
+    if (!closed_) slot_timer_.cancel();
   }
 
   const ServerLimits limits_;
   const bool takes_changes_;
   std::unordered_set<Connection*> connections_;
-  std::list<Connection*> waiting_;  // the longest first
-  asio::steady_timer room_;         // cancelled when there may be some
-  std::chrono::steady_clock::time_point moved_at_;
+  std::list<Connection*> waiting_;  // in the order in which they began to wait
+  asio::steady_timer slot_timer_;   // cancelled when a slot may have become free
+  std::chrono::steady_clock::time_point freed_at_;
   uint32_t serving_ = 0;
   uint32_t streams_ = 0;
   size_t unread_bytes_ = 0;

@@ -25,7 +25,7 @@ Task<void> EventStream::run() {
   while (!watch_->client_is_gone) {
     has_news_ = false;
     std::string text = co_await source_->take();
-    if (text.empty() && connection_.core().places.closed()) break;
+    if (text.empty() && connection_.core().slots.closed()) break;
     const auto comment_at = idle_since + connection_.core().limits.keep_alive;
     if (text.empty() && std::chrono::steady_clock::now() >= comment_at) text = kStillHere;
     if (text.empty()) {
@@ -61,10 +61,10 @@ Task<void> EventStream::wait_for_news(std::chrono::steady_clock::time_point unti
   co_await news_.async_wait(asio::redirect_error(asio::use_awaitable, told));
 }
 
-// A client that goes away would otherwise be noticed at the next thing it is told.
+// Ends the stream as soon as the client closes. Without this, only the next write would notice.
 void EventStream::watch_client() {
   const auto wait = [](std::shared_ptr<Connection> connection, std::shared_ptr<Watch> watch) -> Task<void> {
-    co_await connection->wait_for_its_end();
+    co_await connection->wait_for_client_end();
     watch->client_is_gone = true;
     if (watch->stream != nullptr) watch->stream->wake();
   };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Server-sent events on a connection: what the source has, as fast as the client takes it, and a comment now
-// and then, so that both ends know of each other. It ends with the client, with the server, or when the
-// client takes nothing for the time it has to.
+// Server-sent events on a connection. The stream sends the events of a source as fast as the client reads
+// them. Without events it sends a comment at intervals, so that each end notices when the other one is gone.
+// The stream ends with the client, with the server, or if the client reads nothing for the time limit.
 #pragma once
 
 #include <memory>
@@ -14,13 +14,14 @@ namespace teal {
 
 class EventStream {
  public:
-  // `chunked`: as HTTP/1.1 does it, so that a client can tell an end from a break; else until the close.
+  // `chunked`: uses the chunked encoding of HTTP/1.1, with which a client can tell the end from an
+  // interruption. Otherwise the close of the connection is the end.
   EventStream(Connection& connection, std::shared_ptr<EventSource> source, bool chunked);
 
   ~EventStream();
 
   Task<void> run();
-  void wake();  // there is news, or the end
+  void wake();  // there are new events, or the stream is to end
 
  private:
   Task<bool> send(std::string& text);
@@ -30,7 +31,7 @@ class EventStream {
   Connection& connection_;
   std::shared_ptr<EventSource> source_;
   const bool chunked_;
-  // Outlives the stream in the coroutine that watches the client.
+  // Shared with the coroutine that watches the client, which may outlive the stream.
   struct Watch {
     bool client_is_gone = false;
     EventStream* stream = nullptr;

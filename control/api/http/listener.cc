@@ -18,7 +18,7 @@ namespace teal {
 
 namespace {
 
-constexpr int kBacklog = 1024;  // the kernel keeps these while all places are taken
+constexpr int kBacklog = 1024;  // connections that the kernel keeps while all slots are taken
 
 std::string reason() {
   return std::strerror(errno);
@@ -28,10 +28,10 @@ tl::expected<void, std::string> remove_leftover(const std::string& path) {
   struct stat existing {};
   if (::lstat(path.c_str(), &existing) != 0) return {};
   if (!S_ISSOCK(existing.st_mode))
-    return tl::unexpected(path + ": is there and is no socket, so it is not removed");
+    return tl::unexpected(path + ": exists and is not a socket, so teald does not remove it");
   if (::unlink(path.c_str()) != 0)
     return tl::unexpected(fmt::format("{}: cannot remove it: {}", path, reason()));
-  spdlog::info("{}: removed the socket of a daemon that is gone", path);
+  spdlog::info("{}: removed the socket of a daemon that has ended", path);
   return {};
 }
 
@@ -71,17 +71,17 @@ Be16 bound_port(int fd, Be16 asked_for) {
 tl::expected<Listener, std::string> Listener::on_path(const std::string& path, const SocketAccess& access) {
   sockaddr_un address{};
   if (path.size() >= sizeof(address.sun_path))
-    return tl::unexpected(fmt::format("{}: {} bytes, the path of a socket has at most {}", path, path.size(),
-                                      sizeof(address.sun_path) - 1));
+    return tl::unexpected(fmt::format("{}: the path has {} bytes, expected at most {} for a unix socket",
+                                      path, path.size(), sizeof(address.sun_path) - 1));
   if (auto removed = remove_leftover(path); !removed) return tl::unexpected(removed.error());
   Listener listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const auto failed = [&](const char* what) {
     return tl::unexpected(fmt::format("{}: cannot {}: {}", path, what, reason()));
   };
-  if (listener.fd_ < 0) return failed("make a socket");
-  // bind() gives the file the mode of the socket less the umask: none at all, until it has its owner. The
-  // umask itself belongs to all threads, so it stays as it is.
-  if (::fchmod(listener.fd_, 0) != 0) return failed("take its rights");
+  if (listener.fd_ < 0) return failed("create a socket");
+  // bind() gives the file the mode of the socket without the bits of the umask. The mode stays 0 until the
+  // file has its owner. The umask itself belongs to all threads and is not changed.
+  if (::fchmod(listener.fd_, 0) != 0) return failed("set its mode to 0");
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   if (::bind(listener.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
@@ -99,9 +99,10 @@ tl::expected<Listener, std::string> Listener::on_loopback(const Socket& endpoint
   const auto failed = [&](const char* what) {
     return tl::unexpected(fmt::format("{}: cannot {}: {}", to_string(endpoint), what, reason()));
   };
-  if (listener.fd_ < 0) return failed("make a socket");
-  const int on = 1;  // a daemon that starts again soon takes the port over
-  if (::setsockopt(listener.fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) return failed("reuse it");
+  if (listener.fd_ < 0) return failed("create a socket");
+  const int on = 1;  // a restarted daemon can bind the port at once
+  if (::setsockopt(listener.fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
+    return failed("set SO_REUSEADDR");
   sockaddr_storage address{};
   const socklen_t size = to_address(endpoint, address);
   if (::bind(listener.fd_, reinterpret_cast<const sockaddr*>(&address), size) != 0) return failed("bind it");
@@ -121,18 +122,19 @@ tl::expected<void, std::string> Listener::set_access(const SocketAccess& access)
   const gid_t group = access.group.value_or(::getegid());
   struct stat before {};
   if (::lstat(path, &before) != 0 || ::chmod(path, 0) != 0)
-    return tl::unexpected(fmt::format("{}: cannot take its rights: {}", path_, reason()));
-  // No moment in which the old mode holds for the new group, or the other way round. The owner comes last:
-  // who gave a file away may not change its mode without CAP_FOWNER.
+    return tl::unexpected(fmt::format("{}: cannot set its mode to 0: {}", path_, reason()));
+  // The mode is 0 while owner and group change, so the old mode never holds for the new group, nor the new
+  // mode for the old group. The owner comes last: without CAP_FOWNER only the owner may change the mode.
   if (::lchown(path, before.st_uid, group) == 0 && ::chmod(path, access.mode) == 0 &&
       ::lchown(path, owner, group) == 0)
     return {};
   const std::string why = reason();
   if (::lchown(path, before.st_uid, before.st_gid) == 0) (void)::chmod(path, before.st_mode & 07777);
-  return tl::unexpected(fmt::format(
-      "{}: cannot give it {}, mode {:04o}: {} (teald may give it to itself and to a group that it "
-      "is in; more takes CAP_CHOWN)",
-      path_, shown(access), access.mode, why));
+  return tl::unexpected(
+      fmt::format("{}: cannot set {}, mode {:04o}: {} (without CAP_CHOWN the owner must be teald's user and "
+                  "the group one of "
+                  "teald's groups)",
+                  path_, shown(access), access.mode, why));
 }
 
 std::string Listener::name() const {

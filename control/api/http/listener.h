@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a server listens: a unix socket with an owner, group and mode, or a loopback address.
+// A socket that a server listens on: a unix socket with an owner, group and mode, or a loopback address.
 #pragma once
 
 #include <string>
@@ -12,13 +12,14 @@
 
 namespace teal {
 
-// A listening socket. The end of the object removes the path of a unix socket.
+// Owns a listening socket. The destructor removes the path of a unix socket.
 class Listener {
  public:
-  // A socket that is there was left by a dead daemon (the caller holds the daemon's lock) and is removed;
-  // anything else that is there is an error. At no moment has the path other rights than `access` or none.
+  // Removes a socket that exists at the path: a dead daemon has left it, as the caller holds the daemon's
+  // lock. Any other file there is an error. At each moment the path has the access rights of `access`, or
+  // none.
   static tl::expected<Listener, std::string> on_path(const std::string& path, const SocketAccess& access);
-  // Port 0 takes any that is free.
+  // Port 0 takes any free port.
   static tl::expected<Listener, std::string> on_loopback(const Socket& endpoint);
 
   Listener(Listener&& other) noexcept
@@ -28,13 +29,13 @@ class Listener {
   Listener& operator=(Listener&&) = delete;
   ~Listener();
 
-  // Of a unix socket: new rights, for those who connect from now on.
+  // Changes the access rights of a unix socket. They hold for new connections.
   tl::expected<void, std::string> set_access(const SocketAccess& access);
 
   bool is_unix() const { return !path_.empty(); }
-  const Socket& endpoint() const { return endpoint_; }  // of a loopback listener, with the port it got
+  const Socket& endpoint() const { return endpoint_; }  // of a loopback listener, with its actual port
   std::string name() const;                             // for messages
-  int release_fd() { return std::exchange(fd_, -1); }   // the caller closes it
+  int release_fd() { return std::exchange(fd_, -1); }   // the caller must close it
 
  private:
   explicit Listener(int fd) : fd_(fd) {}

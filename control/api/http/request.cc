@@ -22,7 +22,7 @@ int hex_value(char digit) {
   return -1;
 }
 
-// RFC 3986, 2.1; in a query "+" is a space (as forms are sent).
+// Decodes %XX (RFC 3986, 2.1). In a query "+" is a space, as in HTML forms.
 std::optional<std::string> decode(std::string_view text, bool in_query) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -44,7 +44,7 @@ std::optional<std::string> decode(std::string_view text, bool in_query) {
 tl::expected<void, Refusal> parse_request_target(std::string_view text, Request& out) {
   const auto broken = [&] {
     return tl::unexpected(
-        Refusal::bad_request(fmt::format("cannot read the request target \"{}\"", text.substr(0, 200))));
+        Refusal::bad_request(fmt::format("invalid request target \"{}\"", text.substr(0, 200))));
   };
   if (text == "*" && out.method == "OPTIONS") {
     out.path.push_back('*');

@@ -8,7 +8,7 @@ namespace teal {
 
 namespace {
 
-// RFC 9110, 15; for the codes that Teal answers with.
+// The reason phrases (RFC 9110, 15) of the status codes that Teal uses.
 std::string_view reason_of(unsigned status) {
   switch (status) {
     case 200:
@@ -52,7 +52,7 @@ Response refused(const Refusal& refusal) {
   nlohmann::ordered_json error = {{"code", refusal.code}, {"message", refusal.message}};
   if (!refusal.hint.empty()) error["hint"] = refusal.hint;
   if (!refusal.details.empty()) error["details"] = refusal.details;
-  // A refusal quotes what was sent, and that may hold anything.
+  // A refusal may quote bytes of the request that are not UTF-8, so invalid bytes are replaced.
   std::string body = nlohmann::ordered_json{{"error", std::move(error)}}.dump(
       -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   body.push_back('\n');

@@ -10,19 +10,19 @@
 
 namespace teal {
 
-// An answer without an end (server-sent events). It is asked for text when it said that there is some and the
-// client took what it got before, so nothing piles up for a client that does not read.
+// The source of an endless answer (server-sent events). The server takes text only when the client has read
+// the text before it, so no memory grows for a client that does not read.
 class EventSource {
  public:
   virtual ~EventSource() = default;
 
-  // What there is by now, a bounded amount; "" if there is nothing.
+  // Returns the next events as text of bounded size, or "" if there are none.
   virtual Task<std::string> take() = 0;
-  // `wake` is to be called when there is something new, as long as this object lives.
+  // The source calls `wake` for each new event, as long as the source lives.
   virtual void on_news(std::function<void()> wake) = 0;
 };
 
-// No aggregate: GCC 12 copies temporaries that are initialised as one byte by byte into a coroutine's frame.
+// Has constructors for a reason: GCC 12 copies an aggregate temporary byte by byte into a coroutine's frame.
 struct Response {
   Response() = default;
   explicit Response(std::string text) : body(std::move(text)) {}
@@ -31,17 +31,18 @@ struct Response {
   unsigned status = 200;
   std::string body;
   std::string content_type = "application/json";
-  std::string allow;                    // the methods there are, where the answer is about them
-  std::shared_ptr<EventSource> events;  // in place of a body
+  std::string allow;                    // value of the Allow header, for 405 and OPTIONS
+  std::shared_ptr<EventSource> events;  // set: an event stream instead of a body
 };
 
-// {"error":{"code","message","hint","details"}}; hint and details where there are any.
+// The answer to a refused request: {"error":{"code","message","hint","details"}}, without empty hint and
+// details.
 Response refused(const Refusal& refusal);
 
-// The whole answer as bytes, "Connection: close" in it: for whoever is sent away.
+// The whole answer as bytes, with "Connection: close": for a connection that the server closes.
 std::string as_last_answer(const Refusal& refusal);
 
-// The head of an answer with a body of `body_bytes`, or, without a number, with one that goes on and on.
+// How the client finds the end of the body: by its length, by the chunked encoding, or by the close.
 enum class Framing { kLength, kChunked, kUntilClose };
 struct HeadOptions {
   Framing framing = Framing::kLength;

@@ -22,32 +22,32 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 using Clock = std::chrono::steady_clock;
 using boost::system::error_code;
 
-constexpr auto kLookAgainForRoom = std::chrono::milliseconds(10);
+constexpr auto kSlotPollInterval = std::chrono::milliseconds(10);
 constexpr auto kWarnEvery = std::chrono::seconds(10);
 
-// A bug, or no memory: this connection ends, the others go on.
+// A bug or a lack of memory ends one connection; the others go on.
 void report(std::exception_ptr thrown) {
   if (!thrown) return;
   try {
     std::rethrow_exception(thrown);
   } catch (const std::exception& error) {
-    spdlog::error("a connection of the API failed: {}", error.what());
+    spdlog::error("a connection to the API failed: {}", error.what());
   }
 }
 
-// Shared by the server and the coroutine that accepts, which may end after it.
-struct Door {
+// Shared by the server and the coroutine that accepts connections, which may outlive the server.
+struct AcceptLoop {
   Acceptor acceptor;
   std::shared_ptr<ServerCore> core;
   Clock::time_point warned_at;
 
-  // A place for one that has just come. It waits as long as places come free now and then; when they do not,
-  // it is told, and those that come next at once.
-  Task<bool> find_room() {
-    while (!core->places.make_room()) {
+  // Waits for a free slot for a new connection. Returns false if no slot has become free for `slot_wait`.
+  // Then the next connections are refused without a wait, until a slot becomes free.
+  Task<bool> find_slot() {
+    while (!core->slots.make_free_slot()) {
       const Clock::time_point now = Clock::now();
-      if (core->places.closed() || now >= core->places.stuck_since() + core->limits.patience) co_return false;
-      co_await core->places.wait_for_room(now + kLookAgainForRoom);
+      if (core->slots.closed() || now >= core->slots.full_since() + core->limits.slot_wait) co_return false;
+      co_await core->slots.wait_for_slot(now + kSlotPollInterval);
     }
     co_return true;
   }
@@ -59,29 +59,29 @@ struct Door {
   }
 };
 
-Task<void> accept(std::shared_ptr<Door> door) {
-  ServerCore& core = *door->core;
-  const auto executor = door->acceptor.get_executor();
+Task<void> accept(std::shared_ptr<AcceptLoop> loop) {
+  ServerCore& core = *loop->core;
+  const auto executor = loop->acceptor.get_executor();
   const std::string full =
       as_last_answer({503, "too_many_connections",
-                      fmt::format("{} requests are being served on {}", core.limits.connections, core.name),
+                      fmt::format("{} already serves {} requests", core.name, core.limits.connections),
                       "try again in a second"});
-  while (!core.places.closed()) {
+  while (!core.slots.closed()) {
     error_code error;
     Connection::Socket socket(executor);
-    co_await door->acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
-    if (core.places.closed()) co_return;
-    if (error) {  // no descriptors left, most likely
-      door->warn("cannot accept: " + error.message());
+    co_await loop->acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+    if (core.slots.closed()) co_return;
+    if (error) {  // usually no file descriptors are left
+      loop->warn("cannot accept a connection: " + error.message());
       co_await sleep_for(std::chrono::milliseconds(100));
       continue;
     }
-    if (!co_await door->find_room()) {
-      door->warn("all places are taken by requests that are being served, more are refused");
-      say_and_close(socket, full);
+    if (!co_await loop->find_slot()) {
+      loop->warn("requests are being served on all connections; new connections are refused");
+      send_and_close(socket, full);
       continue;
     }
-    auto connection = std::make_shared<Connection>(std::move(socket), door->core);
+    auto connection = std::make_shared<Connection>(std::move(socket), loop->core);
     asio::co_spawn(executor, serve(std::move(connection)), report);
   }
 }
@@ -90,24 +90,24 @@ class StreamServer : public Server {
  public:
   StreamServer(asio::io_context& io, Listener listener, Options options, Handler handler)
       : listener_(std::move(listener)),
-        door_(std::make_shared<Door>(
-            Door{Acceptor(io, asio::generic::stream_protocol(family(), 0), listener_.release_fd()),
-                 std::make_shared<ServerCore>(ServerCore{
-                     .name = listener_.name(),
-                     .read_only = options.read_only,
-                     .is_loopback = !listener_.is_unix(),
-                     .changes_at = std::move(options.changes_at),
-                     .limits = options.limits,
-                     .handler = std::move(handler),
-                     .places = ConnectionSlots(io.get_executor(), options.limits, !options.read_only)}),
-                 {}})) {
-    asio::co_spawn(io, accept(door_), report);
+        accept_loop_(std::make_shared<AcceptLoop>(
+            AcceptLoop{Acceptor(io, asio::generic::stream_protocol(family(), 0), listener_.release_fd()),
+                       std::make_shared<ServerCore>(ServerCore{
+                           .name = listener_.name(),
+                           .read_only = options.read_only,
+                           .is_loopback = !listener_.is_unix(),
+                           .changes_at = std::move(options.changes_at),
+                           .limits = options.limits,
+                           .handler = std::move(handler),
+                           .slots = ConnectionSlots(io.get_executor(), options.limits, !options.read_only)}),
+                       {}})) {
+    asio::co_spawn(io, accept(accept_loop_), report);
   }
 
   ~StreamServer() override {
-    door_->core->places.close();
+    accept_loop_->core->slots.close();
     error_code ignored;
-    door_->acceptor.close(ignored);
+    accept_loop_->acceptor.close(ignored);
   }
 
   Listener& listener() override { return listener_; }
@@ -119,7 +119,7 @@ class StreamServer : public Server {
   }
 
   Listener listener_;
-  std::shared_ptr<Door> door_;
+  std::shared_ptr<AcceptLoop> accept_loop_;
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP/1.1 on a listener. It knows bytes and limits, no resources. A connection is read by connection.h, who
-// gets a place is decided in places.h, an endless answer is written by event_stream.h.
+// HTTP/1.1 on a listener. The server handles bytes and limits and knows no resources: connection.h reads
+// requests, connection_slots.h decides which clients stay connected, event_stream.h writes endless answers.
 #pragma once
 
 #include <functional>
@@ -25,16 +25,16 @@ class Server {
   using Handler = std::function<Task<Response>(const Request&)>;
 
   struct Options {
-    bool read_only = false;  // everything but GET and HEAD is refused
-    std::string changes_at;  // the socket that takes changes, for the hint then
+    bool read_only = false;  // refuses all methods but GET and HEAD
+    std::string changes_at;  // path of the socket that accepts changes, for the hint
     ServerLimits limits;
   };
 
   static std::unique_ptr<Server> start(boost::asio::io_context& io, Listener listener, Options options,
                                        Handler handler);
 
-  // No more connections and no more requests: those that wait are closed, streams end, requests under way
-  // are answered. The socket's path is removed.
+  // Accepts no more connections and requests. Closes waiting connections, ends streams, answers requests
+  // under way, and removes the path of the socket.
   virtual ~Server() = default;
 
   virtual Listener& listener() = 0;

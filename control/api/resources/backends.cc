@@ -24,7 +24,8 @@ tl::expected<BackendRequest, Refusal> read_backend(BodyFields& fields) {
   if (const auto state = fields.one_of("state", kAdminStateNames))
     wanted.state = static_cast<AdminState>(*state);
   if (fields.is_text("weight")) {
-    if (fields.text("weight") != "file") fields.refuse("weight", "an integer, or \"file\" for the config's");
+    if (fields.text("weight") != "file")
+      fields.refuse("weight", "an integer, or \"file\" for the weight in the config file");
     wanted.weight = BackendRequest::Weight{};
   } else if (const auto weight = fields.number("weight")) {
     if (*weight > kMaxWeight) fields.refuse("weight", fmt::format("an integer from 0 to {}", kMaxWeight));

@@ -8,14 +8,14 @@
 namespace teal {
 
 namespace {
-constexpr size_t kLongestReason = 1024;  // bytes
+constexpr size_t kMaxReasonBytes = 1024;
 }
 
 tl::expected<ChangeBody, Refusal> read_change(const Request& request,
                                               std::initializer_list<std::string_view> own) {
-  // A change is somebody's. Only a unix socket says whose.
+  // The history records the user of each change. Only a unix socket tells the user.
   if (!request.uid)
-    return tl::unexpected(Refusal{403, "read_only", "changes are taken on a unix socket only", ""});
+    return tl::unexpected(Refusal{403, "read_only", "changes are accepted on a unix socket only", ""});
   std::vector<std::string_view> known = own;
   known.insert(known.end(), {"if_generation", "reason", "dry_run"});
   auto fields = BodyFields::parse(request.body, known);
@@ -24,9 +24,10 @@ tl::expected<ChangeBody, Refusal> read_change(const Request& request,
   change.options.if_generation = change.fields.number("if_generation");
   change.options.reason = change.fields.text("reason").value_or("");
   change.options.dry_run = change.fields.flag("dry_run").value_or(false);
-  if (change.options.reason.size() > kLongestReason)
-    return tl::unexpected(Refusal::bad_request(
-        fmt::format("field \"reason\": {} bytes, at most {}", change.options.reason.size(), kLongestReason)));
+  if (change.options.reason.size() > kMaxReasonBytes)
+    return tl::unexpected(
+        Refusal::bad_request(fmt::format("field \"reason\": expected at most {} bytes, got {}",
+                                         kMaxReasonBytes, change.options.reason.size())));
   return change;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all changes have in common: fields of the request, and of the answer.
+// The fields that the requests of all changes have in common, and the fields that their answers have in
+// common.
 #pragma once
 
 #include <initializer_list>
@@ -13,18 +14,18 @@
 namespace teal {
 
 struct ChangeBody {
-  BodyFields fields;  // the verb's own are still to be read; then look at fields.error()
+  BodyFields fields;  // the caller reads the verb's own fields, then checks fields.error()
   ChangeOptions options;
 };
 
-// The body's if_generation, reason and dry_run, and whose it is. `own` are the verb's fields.
+// Reads if_generation, reason and dry_run, and takes the uid of the peer. `own` lists the verb's own fields.
 tl::expected<ChangeBody, Refusal> read_change(const Request& request,
                                               std::initializer_list<std::string_view> own);
 
-// The fields "services" and "group".
+// Reads the fields "services" and "group".
 Selection read_selection(BodyFields& fields);
 
-// generation and dry_run, the verb's own fields, and how the adoption went.
+// The answer has generation and dry_run, the verb's own fields, and the result of the adoption.
 Answer to_answer(const ChangeExecutor::Result& result);
 
 }  // namespace teal

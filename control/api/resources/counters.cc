@@ -7,7 +7,8 @@ namespace teal {
 
 namespace {
 
-// A worker of a dead dataplane has left its state behind.
+// A dataplane that was killed leaves the states of its workers in the segment, so they count only while one
+// runs.
 const char* state_name(const WorkerStatus& status, bool dataplane_running) {
   if (!dataplane_running) return "absent";
   switch (status.state.load(std::memory_order_relaxed)) {

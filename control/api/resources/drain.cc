@@ -21,25 +21,25 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLeastTimeout{100};  // as in the config
 constexpr milliseconds kMaxTimeout = std::chrono::hours(168);
-constexpr size_t kShown = 10;
-constexpr uint64_t kBucketsPerSlice =
-    1024;  // about a millisecond of a full table; then others have their turn
+constexpr size_t kMaxShown = 10;  // backends, clients
+// A slice of a full table takes about a millisecond. Other tasks of the event loop run after each slice.
+constexpr uint64_t kBucketsPerSlice = 1024;
 
 struct AddressHash {
   size_t operator()(const IpAddress& address) const { return address_hash(address, kMixC); }
 };
 
-// Who holds the drain up: what a look at every flow of the draining colour gives.
-struct Holders {
+// The flows that are left of the draining colour, from a scan of the flow table.
+struct RemainingFlows {
   std::optional<uint32_t> oldest;           // generation, low 32 bits
   std::map<uint16_t, uint64_t> by_backend;  // id
   TopCounts<IpAddress, AddressHash> clients;
 };
 
-Task<Holders> look_for_holders(Api& api, uint16_t service, Colour colour, uint64_t generation) {
-  Holders holders;
-  const std::shared_ptr<Segment> segment = api.publisher.segment();  // held: it may be replaced meanwhile
-  if (segment == nullptr) co_return holders;
+Task<RemainingFlows> count_remaining_flows(Api& api, uint16_t service, Colour colour, uint64_t generation) {
+  RemainingFlows remaining;
+  const std::shared_ptr<Segment> segment = api.publisher.segment();  // kept mapped during the scan
+  if (segment == nullptr) co_return remaining;
   const FlowTable table = segment->flow_table();
   const FlowFilter filter{.service = service, .colour = colour};
   const auto age = [&](uint32_t born) { return static_cast<uint32_t>(generation) - born; };
@@ -48,41 +48,42 @@ Task<Holders> look_for_holders(Api& api, uint16_t service, Colour colour, uint64
     for_each_match(table, bucket, bucket + kBucketsPerSlice, filter, api.executor.catalogue(),
                    [&](const Flow& flow) {
                      if (is_closing(flow.state.phase)) return;
-                     if (!holders.oldest || age(flow.birth_generation) > age(*holders.oldest))
-                       holders.oldest = flow.birth_generation;
-                     ++holders.by_backend[flow.backend];
-                     holders.clients.add(flow.client);
+                     if (!remaining.oldest || age(flow.birth_generation) > age(*remaining.oldest))
+                       remaining.oldest = flow.birth_generation;
+                     ++remaining.by_backend[flow.backend];
+                     remaining.clients.add(flow.client);
                    });
   }
-  co_return holders;
+  co_return remaining;
 }
 
-// A flow entry keeps the generation of its birth, no time: it was born before the next generation came.
-Task<Json> view_oldest(Api& api, const Holders& holders, uint64_t generation) {
-  if (!holders.oldest) co_return nullptr;
+// A flow entry has the generation in which the flow began, but no time. The flow began before the next
+// generation.
+Task<Json> view_oldest(Api& api, const RemainingFlows& remaining, uint64_t generation) {
+  if (!remaining.oldest) co_return nullptr;
   const uint64_t born =
-      generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - *holders.oldest);
+      generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - *remaining.oldest);
   Json before = nullptr;
   const auto at = co_await api.recorder.superseded_at_ms(born);
   if (at && *at) before = rfc3339(**at);
   co_return Json{{"born_generation", born}, {"born_before", std::move(before)}};
 }
 
-Json view_backends(const Catalogue& catalogue, const Holders& holders) {
-  std::vector<std::pair<uint16_t, uint64_t>> most(holders.by_backend.begin(), holders.by_backend.end());
+Json view_backends(const Catalogue& catalogue, const RemainingFlows& remaining) {
+  std::vector<std::pair<uint16_t, uint64_t>> most(remaining.by_backend.begin(), remaining.by_backend.end());
   std::sort(most.begin(), most.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   Json backends = Json::array();
   for (const auto& [id, flows] : most) {
-    if (backends.size() == kShown) break;
+    if (backends.size() == kMaxShown) break;
     if (const BackendState* backend = catalogue.backend(id))
       backends.push_back({{"address", to_string(backend->socket)}, {"flows", flows}});
   }
   return backends;
 }
 
-Json view_clients(const Holders& holders) {
+Json view_clients(const RemainingFlows& remaining) {
   Json clients = Json::array();
-  for (const auto& [address, flows] : holders.clients.top(kShown))
+  for (const auto& [address, flows] : remaining.clients.top(kMaxShown))
     clients.push_back({{"address", address.to_string()}, {"flows", flows}});
   return clients;
 }
@@ -128,19 +129,19 @@ Task<Answer> show_drain(Api& api, const Request& request) {
   const auto service = named_service(api, request);
   if (!service) co_return tl::unexpected(service.error());
   const Catalogue& catalogue = api.executor.catalogue();
-  const ServiceState state = catalogue.state(**service);  // a copy: the scan takes its time
+  const ServiceState state = catalogue.state(**service);  // a copy: the catalogue may change during the scan
   const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.executor.trends());
   Json answer = {{"service", state.name},
                  {"active", kColourNames[static_cast<size_t>(state.active)]},
                  {"draining", nullptr}};
   if (drain) {
     const uint64_t generation = api.executor.generation();
-    const Holders holders = co_await look_for_holders(api, state.id, drain->colour, generation);
+    const RemainingFlows remaining = co_await count_remaining_flows(api, state.id, drain->colour, generation);
     Json draining = to_json(*drain);
-    Json oldest = co_await view_oldest(api, holders, generation);
+    Json oldest = co_await view_oldest(api, remaining, generation);
     draining["oldest"] = std::move(oldest);
-    draining["backends"] = view_backends(api.executor.catalogue(), holders);
-    draining["clients"] = view_clients(holders);
+    draining["backends"] = view_backends(api.executor.catalogue(), remaining);
+    draining["clients"] = view_clients(remaining);
     answer["draining"] = std::move(draining);
   }
   co_return as_json(answer);

@@ -5,12 +5,12 @@
 
 namespace teal {
 
-class EventFeed::Follower : public EventSource {
+class EventFeed::Subscriber : public EventSource {
  public:
-  Follower(EventFeed& feed, uint64_t last) : feed_(feed), last_(last) {}
-  ~Follower() override { feed_.followers_.erase(this); }
+  Subscriber(EventFeed& feed, uint64_t last) : feed_(feed), last_(last) {}
+  ~Subscriber() override { feed_.subscribers_.erase(this); }
 
-  void on_news(std::function<void()> wake) override { feed_.followers_[this] = std::move(wake); }
+  void on_news(std::function<void()> wake) override { feed_.subscribers_[this] = std::move(wake); }
 
   Task<std::string> take() override {
     const Events& events = feed_.events_;
@@ -32,17 +32,18 @@ class EventFeed::Follower : public EventSource {
  private:
   EventFeed& feed_;
   uint64_t last_;
-  std::string greeting_ = fmt::format(": teald {}\n\n", TEAL_VERSION);  // so that a client sees it is heard
+  std::string greeting_ = fmt::format(
+      ": teald {}\n\n", TEAL_VERSION);  // a first byte, so that the client sees that the stream works
 };
 
 EventFeed::EventFeed(Events& events) : events_(events) {
   events.listen([this](const auto&) {
-    for (const auto& [follower, wake] : followers_) wake();
+    for (const auto& [subscriber, wake] : subscribers_) wake();
   });
 }
 
-std::shared_ptr<EventSource> EventFeed::follow(std::optional<uint64_t> id) {
-  return std::make_shared<Follower>(*this, id.value_or(events_.latest()));
+std::shared_ptr<EventSource> EventFeed::subscribe(std::optional<uint64_t> id) {
+  return std::make_shared<Subscriber>(*this, id.value_or(events_.latest()));
 }
 
 }  // namespace teal

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald's events as server-sent events: one text for each client, from where that client is.
+// teald's events as server-sent events. Each client has its own position in the stream of events.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,22 @@ namespace teal {
 
 class EventFeed {
  public:
-  static constexpr size_t kPieceBytes = 64 * 1024;  // of events told at once, and then one more at most
+  // A piece of the stream ends with the event that reaches this size.
+  static constexpr size_t kPieceBytes = 64 * 1024;
 
   explicit EventFeed(Events& events);
   EventFeed(const EventFeed&) = delete;
   EventFeed& operator=(const EventFeed&) = delete;
 
-  // Events after `id`; without one, from now on. Where some of them are not kept any more, or `id` is of an
-  // earlier teald, the stream begins with the event "lost".
-  std::shared_ptr<EventSource> follow(std::optional<uint64_t> id);
+  // Returns a source of the events after `id`, or of new events if no id is given. If teald no longer has all
+  // events after `id`, or `id` is from an earlier teald, the stream begins with the event "lost".
+  std::shared_ptr<EventSource> subscribe(std::optional<uint64_t> id);
 
  private:
-  class Follower;
+  class Subscriber;
 
   Events& events_;
-  std::unordered_map<const Follower*, std::function<void()>> followers_;
+  std::unordered_map<const Subscriber*, std::function<void()>> subscribers_;
 };
 
 }  // namespace teal

@@ -11,7 +11,7 @@ namespace teal {
 Task<Answer> follow_events(Api& api, const Request& request) {
   auto since = query_number(request, "since", 0, INT64_MAX);
   if (!since) co_return tl::unexpected(since.error());
-  // A client that comes back has the same query as the first time, and the later id in the header.
+  // A client that reconnects sends its first query again, and the id of its last event in the header.
   if (request.last_event_id) {
     Request header;
     header.query = {{"Last-Event-ID", *request.last_event_id}};
@@ -20,7 +20,7 @@ Task<Answer> follow_events(Api& api, const Request& request) {
   }
   Response response;
   response.content_type = "text/event-stream";
-  response.events = api.feed.follow(*since);
+  response.events = api.feed.subscribe(*since);
   co_return response;
 }
 

@@ -29,19 +29,19 @@ tl::expected<BodyFields, Refusal> BodyFields::parse(const std::string& body,
   try {
     if (!body.empty()) fields.object_ = nlohmann::json::parse(body);
   } catch (const nlohmann::json::parse_error& error) {
-    return tl::unexpected(Refusal::bad_request(fmt::format("the body is no JSON: at byte {}", error.byte),
-                                               "a JSON object was expected"));
+    return tl::unexpected(Refusal::bad_request(
+        fmt::format("the body is not valid JSON at byte {}", error.byte), "send a JSON object"));
   } catch (const nlohmann::json::out_of_range&) {
-    return tl::unexpected(Refusal::bad_request("the body has a number that is out of range"));
+    return tl::unexpected(Refusal::bad_request("the body has a number out of range"));
   }
   if (!fields.object_.is_object())
     return tl::unexpected(Refusal::bad_request(
-        fmt::format("the body is a JSON {}, an object was expected", fields.object_.type_name())));
+        fmt::format("the body is a JSON {}, expected an object", fields.object_.type_name())));
   std::string unknown;
   for (const auto& [name, value] : fields.object_.items())
     if (!is_known(name, known)) unknown += (unknown.empty() ? "\"" : ", \"") + name + "\"";
   if (!unknown.empty())
-    return tl::unexpected(Refusal::bad_request("unknown field " + unknown, "fields are: " + joined(known)));
+    return tl::unexpected(Refusal::bad_request("unknown field " + unknown, "known fields: " + joined(known)));
   return fields;
 }
 
@@ -50,17 +50,16 @@ const nlohmann::json* BodyFields::find(const char* name) const {
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
-void BodyFields::refuse(const char* name, const std::string& what_was_expected) {
+void BodyFields::refuse(const char* name, const std::string& expected) {
   const nlohmann::json* value = find(name);
   if (error_ || value == nullptr) return;
-  error_ = Refusal::bad_request(fmt::format("field \"{}\": expected {}, got {}", name, what_was_expected,
-                                            value->dump().substr(0, 100)));
+  error_ = Refusal::bad_request(
+      fmt::format("field \"{}\": expected {}, got {}", name, expected, value->dump().substr(0, 100)));
 }
 
-void BodyFields::require(const char* name, const std::string& what_was_expected) {
+void BodyFields::require(const char* name, const std::string& expected) {
   if (!error_ && find(name) == nullptr)
-    error_ =
-        Refusal::bad_request(fmt::format("field \"{}\" is missing, expected {}", name, what_was_expected));
+    error_ = Refusal::bad_request(fmt::format("field \"{}\" is missing, expected {}", name, expected));
 }
 
 std::optional<std::string> BodyFields::text(const char* name) {
@@ -85,7 +84,7 @@ std::optional<uint64_t> BodyFields::number(const char* name) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_number_unsigned()) return value->get<uint64_t>();
-  refuse(name, "an integer, 0 or above");
+  refuse(name, "an integer of 0 or more");
   return std::nullopt;
 }
 
@@ -116,13 +115,13 @@ std::optional<size_t> BodyFields::one_of(const char* name, std::span<const char*
 
 tl::expected<void, Refusal> check_query(const Request& request, std::span<const std::string_view> known) {
   if (known.empty() && !request.query.empty())
-    return tl::unexpected(Refusal::bad_request(
-        fmt::format("{} takes no query, got \"{}\"", request.path, request.query.front().first)));
+    return tl::unexpected(Refusal::bad_request(fmt::format("{} accepts no query parameters, got \"{}\"",
+                                                           request.path, request.query.front().first)));
   for (size_t i = 0; i < request.query.size(); ++i) {
     const std::string& name = request.query[i].first;
     if (!is_known(name, known))
       return tl::unexpected(Refusal::bad_request(fmt::format("unknown parameter \"{}\"", name),
-                                                 "parameters are: " + joined(known)));
+                                                 "known parameters: " + joined(known)));
     for (size_t other = 0; other < i; ++other)
       if (request.query[other].first == name)
         return tl::unexpected(Refusal::bad_request(fmt::format("parameter \"{}\" is given twice", name)));
@@ -156,8 +155,8 @@ tl::expected<std::optional<uint64_t>, Refusal> query_number(const Request& reque
 tl::expected<Colour, Refusal> parse_colour(const std::string& field, const std::string& text) {
   for (size_t colour = 0; colour < kColours; ++colour)
     if (text == kColourNames[colour]) return static_cast<Colour>(colour);
-  return tl::unexpected(
-      Refusal::bad_request(fmt::format("\"{}\": no colour \"{}\", expected blue or green", field, text)));
+  return tl::unexpected(Refusal::bad_request(
+      fmt::format("\"{}\": unknown colour \"{}\", expected blue or green", field, text)));
 }
 
 }  // namespace teal

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the fields of a JSON body or of a query, and refuses what it does not know: a field that is spelt
-// wrong must not be ignored.
+// Reads the fields of a JSON body or of a query. Unknown fields are refused, so that a misspelt field is not
+// ignored.
 #pragma once
 
 #include <optional>
@@ -20,25 +20,28 @@ namespace teal {
 
 class BodyFields {
  public:
-  // The error: no JSON object, or it has a field that is not in `known`. No body at all is an empty object.
+  // Fails if the body is not a JSON object or has a field that is not in `known`. An empty body is an empty
+  // object.
   static tl::expected<BodyFields, Refusal> parse(const std::string& body,
                                                  std::span<const std::string_view> known);
 
-  // Nothing if the field is missing.
+  // Return nullopt if the field is missing or has another type. The latter is an error.
   std::optional<std::string> text(const char* name);
   std::optional<std::vector<std::string>> texts(const char* name);
   std::optional<uint64_t> number(const char* name);
   std::optional<bool> flag(const char* name);
   bool is_text(const char* name) const;
 
-  // Missing, or not one of `values`: an error, or (missing and not required) nothing.
+  // Returns the index of the field's value in `values`; nullopt if the field is missing. Another value is an
+  // error.
   std::optional<size_t> one_of(const char* name, std::span<const char* const> values);
 
-  // A field that has no use as it is: for what reads a value further.
-  void refuse(const char* name, const std::string& what_was_expected);
-  void require(const char* name, const std::string& what_was_expected);
+  // Reports a field whose value the caller cannot use.
+  void refuse(const char* name, const std::string& expected);
+  // Reports a field that is missing.
+  void require(const char* name, const std::string& expected);
 
-  // The first field that was wrong.
+  // The first error that was reported.
   const std::optional<Refusal>& error() const { return error_; }
 
  private:
@@ -48,10 +51,10 @@ class BodyFields {
   std::optional<Refusal> error_;
 };
 
-// The query with its names checked; each may be given once.
+// Checks that the query has only parameters of `known`, each at most once.
 tl::expected<void, Refusal> check_query(const Request& request, std::span<const std::string_view> known);
 std::optional<std::string> query_value(const Request& request, std::string_view name);
-// A number of a query, in a range. Nothing: it is not given.
+// Reads a number from `least` to `most`. Returns nullopt if the query does not have it.
 tl::expected<std::optional<uint64_t>, Refusal> query_number(const Request& request, std::string_view name,
                                                             uint64_t least, uint64_t most);
 Refusal bad_parameter(std::string_view name, const std::string& value, std::string_view expected);

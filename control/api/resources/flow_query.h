@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks for flows in the shared table while the workers change it. A flow that comes, goes or moves between
-// the slices may be missed or seen; a flow that stays is seen once.
+// Searches the shared flow table while workers change it. A flow that exists during the whole search is seen
+// once. A flow that begins or ends meanwhile may be seen or missed.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace teal {
 
-// What is not set matches every flow.
+// A member that is not set matches every flow.
 struct FlowFilter {
   std::optional<uint16_t> service;  // id
   std::optional<Colour> colour;
@@ -34,7 +34,7 @@ inline bool matches(const FlowFilter& filter, const Flow& flow, const Catalogue&
          (backend->socket.address == filter.backend->address && backend->socket.port == filter.backend->port);
 }
 
-// Buckets [begin, end), as far as there are that many.
+// Calls `visit` for each matching flow in the buckets [begin, end). `end` may exceed the number of buckets.
 template <typename Visit>
 void for_each_match(const FlowTable& table, uint64_t begin, uint64_t end, const FlowFilter& filter,
                     const Catalogue& catalogue, Visit&& visit) {

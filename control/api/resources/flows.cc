@@ -13,10 +13,10 @@ namespace teal {
 namespace {
 
 constexpr uint64_t kBucketsAtOnce = 32;
-// In buckets looked at, about a millisecond; then the event loop has its turn. A flow that is shown takes as
-// long as some buckets.
-constexpr uint64_t kSlice = 1024;
-constexpr uint64_t kOfAFlow = 4;
+// The scan yields to the event loop after kSliceCost, about a millisecond. A bucket costs 1, a flow in the
+// answer costs kFlowCost more.
+constexpr uint64_t kSliceCost = 1024;
+constexpr uint64_t kFlowCost = 4;
 constexpr uint64_t kDefaultFlowLimit = 100;
 constexpr uint64_t kMaxFlowLimit = 10'000;
 
@@ -76,23 +76,23 @@ Task<Answer> list_flows(Api& api, const Request& request) {
   if (!given) co_return tl::unexpected(given.error());
   const uint64_t limit = given->value_or(kDefaultFlowLimit);
 
-  std::string flows;  // as text: as a tree of JSON, 10,000 of them take ten times the memory
+  std::string flows;  // text: a JSON tree of 10,000 flows would take ten times the memory
   uint64_t matched = 0;
-  if (const std::shared_ptr<Segment> segment =
-          api.publisher.segment()) {  // held: the segment may be replaced meanwhile
+  // The pointer keeps the segment mapped during the scan, even if it is replaced.
+  if (const std::shared_ptr<Segment> segment = api.publisher.segment()) {
     const FlowTable table = segment->flow_table();
     const uint32_t now = now_ticks();
-    uint64_t work = 0;
+    uint64_t cost = 0;
     for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsAtOnce) {
       for_each_match(table, bucket, bucket + kBucketsAtOnce, *filter, api.executor.catalogue(),
                      [&](const Flow& flow) {
                        if (matched++ >= limit) return;
                        append(flows, to_json(flow, api, now));
-                       work += kOfAFlow;
+                       cost += kFlowCost;
                      });
-      work += kBucketsAtOnce;
-      if (work < kSlice) continue;
-      work = 0;
+      cost += kBucketsAtOnce;
+      if (cost < kSliceCost) continue;
+      cost = 0;
       co_await yield_to_loop();
     }
   }

@@ -14,8 +14,9 @@ namespace {
 
 constexpr uint64_t kDefaultHistoryLimit = 50;
 constexpr uint64_t kMaxHistoryLimit = 1000;
-constexpr uint32_t kRowsAtOnce = 20;        // a change of 1,024 services is a row of 60 KB
-constexpr size_t kLargestAnswer = 4 << 20;  // then it is cut short: the rest is asked for with before=
+constexpr uint32_t kRowsAtOnce = 20;  // the row of a change of 1,024 services has 60 KB
+constexpr size_t kMaxAnswerBytes =
+    4 << 20;  // a longer answer is truncated; clients get the rest with before=
 
 Json to_json(const HistoryRow& row) {
   Json changes = Json::parse(row.changes, nullptr, false);
@@ -56,11 +57,12 @@ Task<Answer> show_history(Api& api, const Request& request) {
   uint32_t shown = 0;
   bool truncated = false;
   while (!truncated) {
-    query->limit = std::min(kRowsAtOnce, limit - shown + 1);  // one more tells whether there are more
+    query->limit =
+        std::min(kRowsAtOnce, limit - shown + 1);  // one row more shows whether the answer is truncated
     const auto rows = co_await api.recorder.history(*query);
     if (!rows) co_return tl::unexpected(Refusal{503, "storage", rows.error(), ""});
     for (const HistoryRow& row : *rows) {
-      truncated = shown == limit || text.size() > kLargestAnswer;
+      truncated = shown == limit || text.size() > kMaxAnswerBytes;
       if (truncated) break;
       append(text, to_json(row));
       ++shown;

@@ -8,8 +8,8 @@ namespace teal {
 Task<Answer> lock(Api& api, const Request& request) {
   auto body = read_change(request, {});
   if (!body) co_return tl::unexpected(body.error());
-  // Whoever finds the lock wants to know why.
-  body->fields.require("reason", "a string that says why");
+  // Other operators need to know why changes are locked.
+  body->fields.require("reason", "a string with the reason for the lock");
   if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
   co_return to_answer(co_await api.executor.lock(std::move(body->options)));
 }

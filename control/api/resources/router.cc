@@ -21,8 +21,8 @@ struct Endpoint {
   std::string_view path;  // "{name}" stands for any name
   Task<Answer> (*handle)(Api&, const Request&);
   std::string_view text;
-  std::array<std::string_view, 5> query = {};  // what it may have
-  bool is_long = false;                        // takes a scan, or megabytes
+  std::array<std::string_view, 5> query = {};  // the known parameters
+  bool is_long = false;                        // needs a scan or megabytes, so only a few run at once
 
   std::span<const std::string_view> parameters() const {
     return {query.begin(), std::find(query.begin(), query.end(), std::string_view())};
@@ -32,8 +32,8 @@ struct Endpoint {
 Task<Answer> show_resources(Api& api, const Request& request);
 
 constexpr std::array kRoutes = {
-    Endpoint{"GET", "/v1", show_resources, "what there is"},
-    Endpoint{"GET", "/v1/version", show_version, "the version, and since when teald runs"},
+    Endpoint{"GET", "/v1", show_resources, "all resources of the API"},
+    Endpoint{"GET", "/v1/version", show_version, "the version and uptime of teald"},
     Endpoint{"GET",
              "/v1/services",
              list_services,
@@ -41,31 +41,35 @@ constexpr std::array kRoutes = {
              {"view"},
              true},
     Endpoint{"GET", "/v1/services/{name}", show_service, "one service"},
-    Endpoint{
-        "GET", "/v1/services/{name}/drain", show_drain, "the drain under way, and who holds it up", {}, true},
-    Endpoint{"POST", "/v1/flip", flip, "new flows of services go to a colour"},
-    Endpoint{"POST", "/v1/rollback", roll_back, "back to the target before, or to that of a generation"},
-    Endpoint{"POST", "/v1/drain", set_drain, "another timeout or end for drains"},
-    Endpoint{"POST", "/v1/backend", set_backend, "a backend's admin state or weight"},
-    Endpoint{"POST", "/v1/reload", reload, "reads the config file"},
-    Endpoint{"POST", "/v1/lock", lock, "no changes until it is taken off"},
-    Endpoint{"POST", "/v1/unlock", unlock, "takes the lock off"},
+    Endpoint{"GET",
+             "/v1/services/{name}/drain",
+             show_drain,
+             "the drain of a service, and the clients and backends with most flows left",
+             {},
+             true},
+    Endpoint{"POST", "/v1/flip", flip, "makes a colour active: new flows go there"},
+    Endpoint{"POST", "/v1/rollback", roll_back,
+             "makes the previous colour active again, or the colour of a generation"},
+    Endpoint{"POST", "/v1/drain", set_drain, "changes timeout or end of drains"},
+    Endpoint{"POST", "/v1/backend", set_backend, "sets the admin state or weight of a backend"},
+    Endpoint{"POST", "/v1/reload", reload, "reads the config file again"},
+    Endpoint{"POST", "/v1/lock", lock, "locks changes"},
+    Endpoint{"POST", "/v1/unlock", unlock, "unlocks changes"},
     Endpoint{"GET",
              "/v1/history",
              show_history,
-             "who did what, when and why",
+             "changes: user, verb, time, reason and result",
              {"service", "limit", "before"},
              true},
-    Endpoint{
-        "GET", "/v1/events", follow_events, "what happens, as it happens (server-sent events)", {"since"}},
+    Endpoint{"GET", "/v1/events", follow_events, "events as they happen (server-sent events)", {"since"}},
     Endpoint{"GET",
              "/v1/flows",
              list_flows,
-             "flows of the table",
+             "flows in the flow table",
              {"service", "colour", "backend", "client", "limit"},
              true},
-    Endpoint{"GET", "/v1/counters", show_counters, "what each worker counts"},
-    Endpoint{"GET", "/metrics", show_metrics, "for Prometheus", {}, true},
+    Endpoint{"GET", "/v1/counters", show_counters, "the counters of each worker"},
+    Endpoint{"GET", "/metrics", show_metrics, "metrics for Prometheus", {}, true},
 };
 
 bool matches(const Endpoint& route, std::string_view path) {
@@ -140,10 +144,10 @@ Task<Response> answer(Api& api, const Request& request) {
     }
     if (methods.empty())
       co_return refused(
-          {404, "unknown_path", fmt::format("no {}", request.path), "GET /v1 lists what there is"});
+          {404, "unknown_path", fmt::format("no resource {}", request.path), "GET /v1 lists all resources"});
     Response response =
         refused({405, "method_not_allowed",
-                 fmt::format("{} takes {}, not {}", request.path, methods, request.method), ""});
+                 fmt::format("{} accepts {}, not {}", request.path, methods, request.method), ""});
     response.allow = methods;
     co_return response;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a request to the resource that answers it. Each resource has its file.
+// Finds the resource that answers a request. Each resource has its own file.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ namespace teal {
 using Json = nlohmann::ordered_json;  // keeps the order of the contract
 using Answer = tl::expected<Response, Refusal>;
 
-// What the resources answer from. All of it lives as long as the daemon.
+// The objects that resources use. They live as long as the daemon.
 struct Api {
   ChangeExecutor& executor;
   Publisher& publisher;
@@ -41,11 +41,10 @@ struct Api {
 
 Task<Response> answer(Api& api, const Request& request);
 
-// The value as the body of an answer. Names come from a checked config, but a request may be quoted in it,
-// and that may hold what is no UTF-8.
+// Returns the value as JSON text. Bytes that are not UTF-8 are replaced: the value may quote a request.
 std::string to_text(const Json& value);
 Response as_json(const Json& value);
-// For a list that is written as text: the comma, and the value.
+// Appends a value, with a comma if necessary, to the text of a JSON list.
 void append(std::string& list, const Json& value);
 
 // services.cc
@@ -77,7 +76,7 @@ Task<Answer> show_metrics(Api& api, const Request& request);
 // version.cc
 Task<Answer> show_version(Api& api, const Request& request);
 
-// The service that the path names.
+// Returns the service that the path names.
 tl::expected<const CatalogueService*, Refusal> named_service(const Api& api, const Request& request);
 Refusal no_such_service(const Api& api, const std::string& name);
 

@@ -13,7 +13,7 @@ ApiServers::~ApiServers() {
 }
 
 tl::expected<void, std::string> ApiServers::apply(const ApiConfig& config) {
-  // control.sock comes last: who finds it finds the rest.
+  // control.sock comes last: a client that finds it also finds the other sockets.
   Applied first = apply_access(status_, "status.sock", config.status, applied_.status, true);
   if (first) applied_.status = config.status;
   Applied second = apply_listen(config.listen);
@@ -40,7 +40,7 @@ tl::expected<void, std::string> ApiServers::apply_listen(const std::optional<Soc
   if (endpoint) {
     auto listener = Listener::on_loopback(*endpoint);
     if (!listener) return tl::unexpected("[api] listen: " + listener.error());
-    spdlog::info("reading is served on http://{}", listener->name());
+    spdlog::info("read-only API on http://{}", listener->name());
     next = start(std::move(*listener), true);
   }
   loopback_ = std::move(next);

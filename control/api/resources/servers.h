@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The servers of the API: control.sock, status.sock and, where the config asks for it, a loopback listener.
+// The servers of the API: control.sock, status.sock and, if the config has `listen`, a loopback listener.
 #pragma once
 
 #include <memory>
@@ -15,15 +15,16 @@ namespace teal {
 
 class ApiServers {
  public:
-  // `api` outlives this, and what is left of the servers' coroutines in `io`.
+  // `api` must outlive this object and the servers' coroutines that are left in `io`.
   ApiServers(asio::io_context& io, std::string run_dir, Api& api, ServerLimits limits = {});
   ~ApiServers();
 
-  // At the start, and after each reload: opens what is missing, gives new rights, closes what is not wanted
-  // any more. What cannot be done stays as it was, and the error says why.
+  // Opens missing sockets, sets access rights, and closes sockets that the config no longer has. Call it at
+  // the start and after each reload. If a step fails, its socket stays as before and the error has the
+  // reason; the other steps are done.
   tl::expected<void, std::string> apply(const ApiConfig& config);
 
-  // Of the loopback listener, with the port it got.
+  // The address of the loopback listener, with its actual port.
   std::optional<Socket> loopback() const;
 
  private:

@@ -6,6 +6,7 @@
 #include "control/change/drain.h"
 #include "control/change/reload_plan.h"
 #include "control/loop/wall_clock.h"
+#include "control/metrics/traffic.h"
 
 namespace teal {
 
@@ -19,21 +20,10 @@ Json name_or_null(const std::optional<Colour>& colour) {
   return colour ? Json(name_of(*colour)) : Json(nullptr);
 }
 
-struct Traffic {
-  uint64_t new_flows = 0;
-  uint64_t packets[2] = {};
-  uint64_t bytes[2] = {};
-};
-
 Traffic traffic_of(const Publisher& publisher, uint16_t service, Colour colour) {
   Traffic sum;
   publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
-    const ServiceColourCounters& counters = worker.services[service][static_cast<size_t>(colour)];
-    sum.new_flows += counters.new_flows.read();
-    for (size_t direction = 0; direction < 2; ++direction) {
-      sum.packets[direction] += counters.packets[direction].read();
-      sum.bytes[direction] += counters.bytes[direction].read();
-    }
+    sum.add(worker.services[service][static_cast<size_t>(colour)]);
   });
   return sum;
 }
@@ -58,7 +48,7 @@ Json view_backend(const PoolMember& member, const Publisher::FlowSum& flows, con
   return backend;
 }
 
-// Members, and what left this pool and has flows of this colour still.
+// The members of the pool, and backends that left the pool but still have flows of this colour.
 Json view_colour(const Api& api, const CatalogueService& service, Colour colour) {
   const std::shared_ptr<Segment> segment = api.publisher.segment();
   Publisher::FlowSum sum;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the API shows of services and of what they share.
+// JSON views of services, and of the dataplane, lock, config and groups that they share.
 #pragma once
 
 #include "control/api/resources/router.h"
@@ -14,7 +14,7 @@ Json view_config(const Api& api);
 Json view_retired_services(const Api& api);
 Json view_groups(const Api& api);
 
-// An RFC 3339 time, or null for 0.
+// Returns an RFC 3339 time, or null for 0.
 Json time_or_null(int64_t at_ms);
 
 const char* protocol_name(const Socket& vip);

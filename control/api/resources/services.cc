@@ -2,8 +2,8 @@
 //
 // GET /v1/services[?view=summary], GET /v1/services/NAME
 //
-// Lists are written as text, service by service: as one tree of JSON, 1,024 services would take ten times the
-// memory, and the loop would stand still while it is turned into text.
+// Lists are written as text, service by service. A JSON tree of 1,024 services would take ten times the
+// memory, and turning it into text would block the event loop.
 #include <fmt/format.h>
 
 #include "control/api/resources/fields.h"
@@ -13,10 +13,11 @@ namespace teal {
 
 namespace {
 
-constexpr size_t kBackendsPerSlice = 64;  // then the event loop has its turn: a long list delays no flip
-constexpr size_t kBytesOfAService = 2048;
+constexpr size_t kBackendsPerSlice = 64;  // then other tasks run, so that a long list delays no flip
+constexpr size_t kServiceBytes = 2048;
 
-// Names are [a-z0-9-], as the config check sees to, and addresses hold nothing to escape.
+// Nothing needs escaping: the config check limits names to [a-z0-9-], and addresses have no special
+// characters.
 std::string summarize(const Api& api) {
   const Catalogue& catalogue = api.executor.catalogue();
   std::string text =
@@ -37,13 +38,13 @@ std::string summarize(const Api& api) {
 }
 
 Task<std::string> describe(Api& api) {
-  // By name: the catalogue may be indexed anew, by another config, while others have their turn.
+  // Services are found by name: a reload may rebuild the catalogue while this coroutine yields.
   const std::vector<std::string> names = api.executor.catalogue().names();
   std::string head = fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"config\":{},",
                                  api.executor.generation(), to_text(view_dataplane(api)),
                                  to_text(view_lock(api)), to_text(view_config(api)));
   std::string services;
-  services.reserve(names.size() * kBytesOfAService);
+  services.reserve(names.size() * kServiceBytes);
   size_t in_slice = 0;
   for (const std::string& name : names) {
     const CatalogueService* service = api.executor.catalogue().find(name);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who comes most often in a stream of any length, in bounded memory: Misra and Gries, with batches. When
-// there are too many candidates, the median count is taken off all of them, and those that are left with
-// nothing go. Up to kMost different ones the counts are exact; beyond it they are too low by at most error(),
-// and whoever comes more often than that is among them. (A map that stops growing when full would miss a
-// client that comes late, however often.)
+// Finds the most frequent keys of a stream in bounded memory: the algorithm of Misra and Gries, in batches.
+// When the map holds more than kMaxCandidates keys, the median count is subtracted from all counts, and keys
+// without a count are removed.
+//
+// Up to kMaxCandidates different keys, counts are exact. Beyond that, a count is too low by at most error(),
+// and every key that occurs more than error() times is in the map. (A map that stops growing when full would
+// miss a frequent key that first occurs late.)
 #pragma once
 
 #include <algorithm>
@@ -19,14 +21,14 @@ namespace teal {
 template <typename Key, typename Hash>
 class TopCounts {
  public:
-  static constexpr size_t kMost = 8192;
+  static constexpr size_t kMaxCandidates = 8192;
 
   void add(const Key& key) {
     ++counts_[key];
-    if (counts_.size() > kMost) thin_out();
+    if (counts_.size() > kMaxCandidates) thin_out();
   }
 
-  // Those with the highest counts, highest first.
+  // Returns the keys with the highest counts, highest first.
   std::vector<std::pair<Key, uint64_t>> top(size_t at_most) const {
     std::vector<std::pair<Key, uint64_t>> all(counts_.begin(), counts_.end());
     const auto end = all.begin() + static_cast<ptrdiff_t>(std::min(at_most, all.size()));
@@ -46,10 +48,10 @@ class TopCounts {
     for (const auto& [key, count] : counts_) all.push_back(count);
     const auto middle = all.begin() + static_cast<ptrdiff_t>(all.size() / 2);
     std::nth_element(all.begin(), middle, all.end());
-    const uint64_t taken_off = *middle;
-    error_ += taken_off;
-    std::erase_if(counts_, [&](const auto& entry) { return entry.second <= taken_off; });
-    for (auto& [key, count] : counts_) count -= taken_off;
+    const uint64_t subtracted = *middle;
+    error_ += subtracted;
+    std::erase_if(counts_, [&](const auto& entry) { return entry.second <= subtracted; });
+    for (auto& [key, count] : counts_) count -= subtracted;
   }
 
   std::unordered_map<Key, uint64_t, Hash> counts_;

@@ -24,7 +24,7 @@ class ListenerTest : public testing::Test {
   const std::string path = dir.file("x.sock");
 };
 
-TEST_F(ListenerTest, ModeIsTheOneAskedForWhateverTheUmask) {
+TEST_F(ListenerTest, TheModeDoesNotDependOnTheUmask) {
   for (const mode_t mask : {0022, 0077, 0777}) {
     const mode_t before = ::umask(mask);
     {
@@ -36,7 +36,7 @@ TEST_F(ListenerTest, ModeIsTheOneAskedForWhateverTheUmask) {
   }
 }
 
-TEST_F(ListenerTest, WithoutOwnerAndGroupItIsTealds) {
+TEST_F(ListenerTest, TheDefaultOwnerAndGroupAreTealds) {
   const auto listener = Listener::on_path(path, {});
   ASSERT_TRUE(listener) << listener.error();
   EXPECT_EQ(status_of(path).st_uid, ::geteuid());
@@ -44,7 +44,7 @@ TEST_F(ListenerTest, WithoutOwnerAndGroupItIsTealds) {
   EXPECT_EQ(status_of(path).st_mode & 07777, 0660u);
 }
 
-TEST_F(ListenerTest, OwnerAndGroupAreSetAndChange) {
+TEST_F(ListenerTest, SetsAndChangesOwnerAndGroup) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   auto listener = Listener::on_path(path, {.owner = 1, .group = 2, .mode = 0620});
   ASSERT_TRUE(listener) << listener.error();
@@ -57,8 +57,8 @@ TEST_F(ListenerTest, OwnerAndGroupAreSetAndChange) {
   EXPECT_EQ(status_of(path).st_mode & 07777, 0600u);
 }
 
-// In a child: who gave up root does not get it back.
-TEST_F(ListenerTest, WhoMayNotGiveItAwayKeepsItAsItWas) {
+// Runs in a child process, as a process that has dropped root cannot get it back.
+TEST_F(ListenerTest, ARefusedChangeOfAccessChangesNothing) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   ASSERT_EQ(::chown(dir.path().c_str(), 65534, 65534), 0);
   const auto in_child = [this] {
@@ -73,24 +73,24 @@ TEST_F(ListenerTest, WhoMayNotGiveItAwayKeepsItAsItWas) {
   EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
 }
 
-TEST_F(ListenerTest, ThePathGoesWithIt) {
+TEST_F(ListenerTest, TheDestructorRemovesThePath) {
   { const auto listener = Listener::on_path(path, {}); }
   EXPECT_NE(::access(path.c_str(), F_OK), 0);
 }
 
-TEST_F(ListenerTest, WhatIsNoSocketStaysAndPathsHaveALimit) {
+TEST_F(ListenerTest, KeepsOtherFilesAndRefusesLongPaths) {
   FILE* file = fopen(path.c_str(), "w");
   fclose(file);
   const auto on_file = Listener::on_path(path, {});
   ASSERT_FALSE(on_file);
-  EXPECT_EQ(on_file.error(), path + ": is there and is no socket, so it is not removed");
+  EXPECT_EQ(on_file.error(), path + ": exists and is not a socket, so teald does not remove it");
   EXPECT_EQ(::access(path.c_str(), F_OK), 0);
   const auto long_path = Listener::on_path(dir.file(std::string(120, 'x')), {});
   ASSERT_FALSE(long_path);
   EXPECT_NE(long_path.error().find("at most 107"), std::string::npos) << long_path.error();
 }
 
-TEST_F(ListenerTest, LoopbackTakesItsPortOnce) {
+TEST_F(ListenerTest, ALoopbackPortHasOneListener) {
   Socket endpoint{*IpAddress::parse("127.0.0.1"), {}, kProtocolTcp};
   const auto first = Listener::on_loopback(endpoint);
   ASSERT_TRUE(first) << first.error();

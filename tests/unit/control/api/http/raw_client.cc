@@ -40,8 +40,8 @@ bool RawClient::send(std::string_view bytes) {
   return true;
 }
 
-bool RawClient::get(const std::string& split, const std::string& more_headers) {
-  return send("GET " + split + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n");
+bool RawClient::get(const std::string& target, const std::string& more_headers) {
+  return send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n");
 }
 
 void RawClient::done_sending() {
@@ -77,6 +77,11 @@ const std::string& RawClient::read_until(std::string_view text, Wait at_most) {
 bool RawClient::is_closed(Wait at_most) {
   (void)read_all(at_most);
   return ended_;
+}
+
+bool RawClient::is_hung_up(Wait at_most) {
+  pollfd closed{fd_, 0, 0};  // poll() always reports POLLHUP
+  return ::poll(&closed, 1, static_cast<int>(at_most.count())) == 1 && (closed.revents & POLLHUP) != 0;
 }
 
 }  // namespace teal

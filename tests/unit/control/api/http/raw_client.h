@@ -9,7 +9,7 @@
 
 namespace teal {
 
-// A client that sends what it likes, as slowly as it likes, and looks at the bytes that come back.
+// A client that sends any bytes at any speed and examines the bytes that come back.
 class RawClient {
  public:
   using Wait = std::chrono::milliseconds;
@@ -22,19 +22,22 @@ class RawClient {
   RawClient& operator=(RawClient&&) = delete;
 
   bool is_connected() const { return fd_ >= 0; }
-  // False: the other end does not take it.
+  // Returns false if the server has closed the connection.
   bool send(std::string_view bytes);
-  bool get(const std::string& split, const std::string& more_headers = "");
+  bool get(const std::string& target, const std::string& more_headers = "");
   void done_sending();
   void close();
 
-  // What has come so far, until it holds `text`, the other end closes, or time is up.
+  // Reads until the received bytes contain `text`, the server closes, or time is up. Returns all received
+  // bytes.
   const std::string& read_until(std::string_view text, Wait at_most = kLong);
   const std::string& read_all(Wait at_most = kLong) { return read_until({}, at_most); }
   const std::string& received() const { return received_; }
   void forget() { received_.clear(); }
-  // Has the other end closed, or does it within that time?
+  // Reads and returns whether the server closes the connection within that time.
   bool is_closed(Wait at_most = kLong);
+  // The same without a read. Only for unix sockets.
+  bool is_hung_up(Wait at_most = kLong);
 
  private:
   bool read_some(Wait at_most);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The API over its socket, without a dataplane: what is read, what is refused, what a change leaves behind.
+// The API on its sockets, without a dataplane: reads, refusals, and the state after a change.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ class ApiTest : public testing::Test {
   RunningDaemon daemon{home};
 };
 
-TEST_F(ApiTest, OneSocketIsForOperatorsOneForAll) {
+TEST_F(ApiTest, ControlSocketIsForTheGroupStatusSocketForAll) {
   struct stat status {};
   ASSERT_EQ(::stat(home.socket().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0660u);
@@ -34,12 +34,12 @@ TEST_F(ApiTest, OneSocketIsForOperatorsOneForAll) {
   EXPECT_EQ(status.st_mode & 0777, 0666u);
 }
 
-TEST_F(ApiTest, TheStatusSocketReadsOnly) {
+TEST_F(ApiTest, TheStatusSocketIsReadOnly) {
   const std::string socket = home.run_dir() + "/status.sock";
   EXPECT_EQ(call(socket, "GET", "/v1/services").body, home.get("/v1/services").body);
   const ApiReply reply = call(socket, "POST", "/v1/flip", R"({"services":["service-a"],"to":"green"})");
   EXPECT_EQ(code(reply), "403 read_only");
-  EXPECT_EQ(reply.body["error"]["hint"], "changes are taken on " + home.socket());
+  EXPECT_EQ(reply.body["error"]["hint"], "send changes to " + home.socket());
   EXPECT_EQ(home.get("/v1/services").body["generation"], 0);
 }
 
@@ -56,14 +56,14 @@ TEST_F(ApiTest, ListsItsResources) {
   }
 }
 
-TEST_F(ApiTest, Version) {
+TEST_F(ApiTest, ShowsItsVersion) {
   const ApiReply reply = home.get("/v1/version");
   EXPECT_EQ(reply.body["version"], TEAL_VERSION);
   EXPECT_EQ(reply.body["pid"], getpid());
   EXPECT_GE(reply.body["uptime_seconds"], 0.0);
 }
 
-TEST_F(ApiTest, ServicesWithoutADataplane) {
+TEST_F(ApiTest, ShowsServicesWithoutADataplane) {
   const nlohmann::json body = home.get("/v1/services").body;
   EXPECT_EQ(body["generation"], 0);
   EXPECT_EQ(body["dataplane"]["running"], false);
@@ -93,7 +93,7 @@ TEST_F(ApiTest, ServicesWithoutADataplane) {
   EXPECT_EQ(home.service("service-b")["vip"], "[fd18::10]:80");
 }
 
-TEST_F(ApiTest, ASummaryIsWhatAListTakes) {
+TEST_F(ApiTest, TheSummaryHasTheFieldsOfAList) {
   const nlohmann::json body = home.get("/v1/services?view=summary").body;
   EXPECT_EQ(body["generation"], 0);
   EXPECT_EQ(body["lock"], nullptr);
@@ -126,19 +126,19 @@ TEST_F(ApiTest, ADryRunChangesNothing) {
   EXPECT_EQ(home.get("/v1/history").body["changes"].size(), 0u);
 }
 
-TEST_F(ApiTest, ALockHoldsChangesUntilItIsTakenOff) {
-  EXPECT_EQ(code(home.post("/v1/lock", "{}")), "400 bad_request") << "a reason is asked for";
+TEST_F(ApiTest, ALockRefusesChangesUntilUnlock) {
+  EXPECT_EQ(code(home.post("/v1/lock", "{}")), "400 bad_request") << "a lock needs a reason";
   const ApiReply locked = home.post("/v1/lock", R"({"reason":"audit"})");
   ASSERT_EQ(locked.status, 200u) << locked.body;
   EXPECT_EQ(locked.body["lock"]["reason"], "audit");
   EXPECT_EQ(locked.body["lock"]["uid"], ::getuid());
   EXPECT_EQ(home.get("/v1/services?view=summary").body["lock"], locked.body["lock"]);
   EXPECT_EQ(code(home.flip("service-a", "green")), "423 locked");
-  EXPECT_EQ(home.post("/v1/unlock", "").body["lock"], nullptr) << "no body is an empty one";
+  EXPECT_EQ(home.post("/v1/unlock", "").body["lock"], nullptr) << "an empty body is an empty object";
   EXPECT_EQ(home.flip("service-a", "green").status, 200u);
 }
 
-TEST_F(ApiTest, ABackendIsSetAndShowsWhatTheFileSays) {
+TEST_F(ApiTest, SetsABackendAndShowsTheFilesWeight) {
   const std::string backend = R"("service":"service-a","colour":"blue","address":"198.18.2.11:8080")";
   ASSERT_EQ(home.post("/v1/backend", "{" + backend + R"(,"weight":7})").status, 200u);
   nlohmann::json shown = home.service("service-a")["colours"]["blue"]["backends"][0];
@@ -162,7 +162,7 @@ TEST_F(ApiTest, ABackendIsSetAndShowsWhatTheFileSays) {
             "400 bad_request");
 }
 
-TEST_F(ApiTest, HistoryIsReadInPages) {
+TEST_F(ApiTest, HistoryHasPages) {
   for (int i = 0; i < 25; ++i) ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").status, 200u);
   ASSERT_EQ(home.post("/v1/flip", R"({"services":["service-b"],"to":"green","reason":"caf\u00e9"})").status,
             200u);
@@ -195,9 +195,10 @@ TEST_F(ApiTest, HistoryIsReadInPages) {
   EXPECT_EQ(code(home.get("/v1/history?before=x")), "400 bad_request");
 }
 
-TEST_F(ApiTest, DrainsAreAskedForAndChecked) {
-  const nlohmann::json quiet = home.get("/v1/services/service-a/drain").body;
-  EXPECT_EQ(quiet, nlohmann::json::parse(R"({"service":"service-a","active":"blue","draining":null})"));
+TEST_F(ApiTest, ShowsDrainsAndChecksRequestsForThem) {
+  const nlohmann::json without_drain = home.get("/v1/services/service-a/drain").body;
+  EXPECT_EQ(without_drain,
+            nlohmann::json::parse(R"({"service":"service-a","active":"blue","draining":null})"));
   EXPECT_EQ(code(home.get("/v1/services/nope/drain")), "404 unknown_service");
   EXPECT_EQ(code(home.get("/v1/services//drain")), "404 unknown_path");
   for (const char* wrong :
@@ -208,7 +209,7 @@ TEST_F(ApiTest, DrainsAreAskedForAndChecked) {
   EXPECT_EQ(code(home.post("/v1/drain", R"({"services":["service-a"],"timeout":"2m"})")), "409 not_draining");
 }
 
-TEST_F(ApiTest, AFlipWithoutADataplaneIsRecordedAndSaysSo) {
+TEST_F(ApiTest, AFlipWithoutADataplaneIsRecordedWithAWarning) {
   const ApiReply reply = home.flip("service-a", "green");
   ASSERT_EQ(reply.status, 200u) << reply.body;
   EXPECT_EQ(reply.body["generation"], 1);
@@ -224,7 +225,7 @@ TEST_F(ApiTest, AFlipWithoutADataplaneIsRecordedAndSaysSo) {
   EXPECT_EQ(service["flipped_at"].get<std::string>().size(), 24u);
 }
 
-TEST_F(ApiTest, AFlipToWhereItIsChangesNothing) {
+TEST_F(ApiTest, AFlipToTheActiveColourChangesNothing) {
   ASSERT_EQ(home.flip("service-a", "green").status, 200u);
   const ApiReply reply = home.flip("service-a", "green");
   EXPECT_EQ(reply.status, 200u);
@@ -245,7 +246,7 @@ TEST_F(ApiTest, AGroupFlipsAndRollsBackInOneGenerationEach) {
   EXPECT_EQ(home.service("service-a")["previous"], "green");
 }
 
-TEST_F(ApiTest, WhatIsRefusedChangesNothing) {
+TEST_F(ApiTest, ARefusedRequestChangesNothing) {
   EXPECT_EQ(code(home.get("/v1/services/nope")), "404 unknown_service");
   EXPECT_EQ(message(home.get("/v1/services/nope")),
             "no service \"nope\"; there are: service-a, service-b, service-c");
@@ -284,10 +285,10 @@ TEST_F(ApiTest, FlowQueriesAreChecked) {
   EXPECT_EQ(code(home.get("/v1/flows?color=blue")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v1/flows?limit=%")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v1/flows?service=%ff")), "404 unknown_service")
-      << "an answer that quotes what is no UTF-8";
+      << "the answer quotes bytes that are not UTF-8";
 }
 
-TEST_F(ApiTest, OptionsSayWhatThereIs) {
+TEST_F(ApiTest, OptionsListTheMethods) {
   const ApiReply flip = call(home.socket(), "OPTIONS", "/v1/flip");
   EXPECT_EQ(flip.status, 204u);
   EXPECT_EQ(flip.allow, "POST, OPTIONS");
@@ -299,17 +300,17 @@ TEST_F(ApiTest, AConnectionServesManyRequests) {
   EXPECT_EQ(call_repeatedly(home.socket(), "/v1/services", 200), 200);
 }
 
-TEST_F(ApiTest, LimitsAreAnswered) {
+TEST_F(ApiTest, RefusesLargeAndInvalidRequests) {
   const std::string large(200'000, 'x');
   EXPECT_EQ(home.post("/v1/flip", large).status, 413u);
   EXPECT_TRUE(send_raw(home.socket(), "GET /v1/version HTTP/1.1\r\nX: " + large + "\r\n\r\n")
                   .starts_with("HTTP/1.1 413"));
   EXPECT_TRUE(send_raw(home.socket(), "what is this\r\n\r\n").starts_with("HTTP/1.1 400"));
-  EXPECT_EQ(send_raw(home.socket(), "GET /v1/ver"), "") << "a client that went away";
+  EXPECT_EQ(send_raw(home.socket(), "GET /v1/ver"), "") << "the client went away";
   EXPECT_EQ(home.get("/v1/version").status, 200u);
 }
 
-TEST_F(ApiTest, OfRacingFlipsExactlyOneWins) {
+TEST_F(ApiTest, OfConcurrentFlipsExactlyOneSucceeds) {
   constexpr int kRacers = 8;
   std::vector<std::thread> racers;
   std::atomic<int> won{0}, conflicts{0};

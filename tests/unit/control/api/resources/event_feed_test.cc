@@ -23,7 +23,7 @@ namespace {
 
 class EventFeedTest : public testing::Test {
  protected:
-  // What a client would get now; without the comment that every stream begins with.
+  // Returns what a client would get now, without the comment that begins every stream.
   std::string take(EventSource& source) {
     std::string text;
     const auto run = [](EventSource& from, std::string& to) -> Task<void> { to = co_await from.take(); };
@@ -40,7 +40,7 @@ class EventFeedTest : public testing::Test {
   static Task<Response> answer(EventFeed& feed) {
     Response response;
     response.content_type = "text/event-stream";
-    response.events = feed.follow({});
+    response.events = feed.subscribe({});
     co_return response;
   }
   static Task<void> tell_much(Events& events) {
@@ -62,9 +62,9 @@ class EventFeedTest : public testing::Test {
   asio::io_context io{1};
 };
 
-TEST_F(EventFeedTest, WithoutAnIdItBeginsNow) {
+TEST_F(EventFeedTest, WithoutAnIdAStreamBeginsNow) {
   tell(1, 3);
-  const auto source = feed.follow({});
+  const auto source = feed.subscribe({});
   EXPECT_EQ(take(*source), "");
   tell(4, 4);
   const std::string text = take(*source);
@@ -73,30 +73,30 @@ TEST_F(EventFeedTest, WithoutAnIdItBeginsNow) {
   EXPECT_EQ(take(*source), "") << "once";
 }
 
-TEST_F(EventFeedTest, AfterAnIdNothingIsMissingAndNothingTwice) {
+TEST_F(EventFeedTest, AfterAnIdEachEventComesOnce) {
   tell(1, 5);
-  const auto source = feed.follow(3);
+  const auto source = feed.subscribe(3);
   const std::string text = take(*source);
   EXPECT_TRUE(text.starts_with("id: 4\n")) << text;
   EXPECT_NE(text.find("\n\nid: 5\n"), std::string::npos) << text;
-  EXPECT_EQ(take(*feed.follow(0)).find("id: 1\n"), 0u);
+  EXPECT_EQ(take(*feed.subscribe(0)).find("id: 1\n"), 0u);
 }
 
-TEST_F(EventFeedTest, SaysWhatIsNotKeptAnyMore) {
+TEST_F(EventFeedTest, ReportsEventsThatAreGone) {
   tell(1, static_cast<int>(Events::kKept) + 10);
-  const auto source = feed.follow(4);
+  const auto source = feed.subscribe(4);
   EXPECT_TRUE(take(*source).starts_with("event: lost\ndata: {\"after\":4,\"next\":11}\n\nid: 11\n"));
 }
 
-TEST_F(EventFeedTest, KnowsAnIdOfAnEarlierTeald) {
+TEST_F(EventFeedTest, ReportsAnIdOfAnEarlierTeald) {
   tell(1, 2);
   EXPECT_TRUE(
-      take(*feed.follow(700)).starts_with("event: lost\ndata: {\"after\":700,\"next\":1}\n\nid: 1\n"));
+      take(*feed.subscribe(700)).starts_with("event: lost\ndata: {\"after\":700,\"next\":1}\n\nid: 1\n"));
 }
 
-TEST_F(EventFeedTest, TellsPieceByPiece) {
+TEST_F(EventFeedTest, SendsPiecesOfBoundedSize) {
   for (int i = 0; i < 10; ++i) events.tell("done", {{"text", std::string(20'000, 'x')}});
-  const auto source = feed.follow(0);
+  const auto source = feed.subscribe(0);
   int pieces = 0, told = 0;
   for (std::string text = take(*source); !text.empty(); text = take(*source), ++pieces) {
     EXPECT_LE(text.size(), EventFeed::kPieceBytes + 21'000);
@@ -106,9 +106,9 @@ TEST_F(EventFeedTest, TellsPieceByPiece) {
   EXPECT_GE(pieces, 3);
 }
 
-// 32 clients that read nothing while 100 MB of events are told: what they miss is dropped, not piled up, and
-// who reads again is told of the gap.
-TEST_F(EventFeedTest, ClientsThatDoNotReadHoldNoMemory) {
+// 32 clients read nothing during 100 MB of events. The events that they miss are dropped, so memory does not
+// grow. A client that reads again gets the event "lost".
+TEST_F(EventFeedTest, ClientsThatDoNotReadTakeNoMemory) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "the address sanitizer keeps freed memory";
 #endif
@@ -128,19 +128,20 @@ TEST_F(EventFeedTest, ClientsThatDoNotReadHoldNoMemory) {
   asio::post(io,
              [&] { asio::co_spawn(io, tell_much(events), [&](std::exception_ptr) { told.set_value(); }); });
   told.get_future().wait();
-  EXPECT_LT(resident_kb() - before, 24 * 1024) << "1 MB of events, and 32 pieces of 64 KB at most";
+  EXPECT_LT(resident_kb() - before, 24 * 1024) << "1 MB of events, and at most 32 pieces of 64 KB";
   EXPECT_NE(clients.front().read_until("event: lost\n").find("event: lost\n"), std::string::npos);
-  asio::post(io, [&] { server.reset(); });
   for (RawClient& client : clients) client.close();
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  io.stop();
+  asio::post(io, [&] {
+    server.reset();
+    io.stop();
+  });
   thread.join();
 }
 
-TEST_F(EventFeedTest, WakesWhoIsThereAndNobodyElse) {
+TEST_F(EventFeedTest, WakesSubscribersAsLongAsTheyLive) {
   int woken = 0;
   {
-    const auto source = feed.follow({});
+    const auto source = feed.subscribe({});
     source->on_news([&] { ++woken; });
     tell(1, 2);
     EXPECT_EQ(woken, 2);

@@ -19,20 +19,20 @@ std::string refusal_of(const std::string& body) {
   return fields->error() ? fields->error()->message : "";
 }
 
-TEST(BodyFields, RefuseWhatTheyDoNotKnow) {
+TEST(BodyFields, RefuseUnknownFieldsAndOtherTypes) {
   EXPECT_EQ(refusal_of(R"({"to":"green","services":["a"],"if_generation":3})"), "");
   EXPECT_EQ(refusal_of(R"({})"), "");
   EXPECT_EQ(refusal_of(R"({"to":null})"), "");
   EXPECT_EQ(refusal_of(R"({"too":"green","speed":1})"), "unknown field \"speed\", \"too\"");
-  EXPECT_EQ(refusal_of(R"(["to"])"), "the body is a JSON array, an object was expected");
+  EXPECT_EQ(refusal_of(R"(["to"])"), "the body is a JSON array, expected an object");
   EXPECT_EQ(refusal_of(""), "") << "no body is an empty object";
-  EXPECT_EQ(refusal_of(" "), "the body is no JSON: at byte 2");
-  EXPECT_EQ(refusal_of(std::string(60'000, '[')), "the body is no JSON: at byte 60001");
+  EXPECT_EQ(refusal_of(" "), "the body is not valid JSON at byte 2");
+  EXPECT_EQ(refusal_of(std::string(60'000, '[')), "the body is not valid JSON at byte 60001");
   EXPECT_EQ(refusal_of(R"({"dry_run":1})"), "field \"dry_run\": expected true or false, got 1");
   EXPECT_EQ(refusal_of(R"({"then":"reset"})"), "");
   EXPECT_EQ(refusal_of(R"({"then":"rest"})"),
             "field \"then\": expected \"wait\", \"reset\" or \"stop\", got \"rest\"");
-  EXPECT_EQ(refusal_of("{\"to\":\"gr\xff\"}"), "the body is no JSON: at byte 10");
+  EXPECT_EQ(refusal_of("{\"to\":\"gr\xff\"}"), "the body is not valid JSON at byte 10");
   EXPECT_EQ(refusal_of(R"({"to":1})"), "field \"to\": expected a string, got 1");
   EXPECT_EQ(refusal_of(R"({"services":"a"})"),
             "field \"services\": expected a list of one or more strings, got \"a\"");
@@ -41,8 +41,8 @@ TEST(BodyFields, RefuseWhatTheyDoNotKnow) {
   EXPECT_EQ(refusal_of(R"({"services":["a",1]})"),
             "field \"services\": expected a list of one or more strings, got [\"a\",1]");
   EXPECT_EQ(refusal_of(R"({"if_generation":-1})"),
-            "field \"if_generation\": expected an integer, 0 or above, got -1");
-  EXPECT_EQ(refusal_of(R"({"if_generation":1e999})"), "the body has a number that is out of range");
+            "field \"if_generation\": expected an integer of 0 or more, got -1");
+  EXPECT_EQ(refusal_of(R"({"if_generation":1e999})"), "the body has a number out of range");
 }
 
 TEST(RequestTarget, IsSplitAndDecoded) {
@@ -55,21 +55,21 @@ TEST(RequestTarget, IsSplitAndDecoded) {
   EXPECT_EQ(request.query[2].second, "");
 }
 
-TEST(RequestTarget, RefusesBrokenOnes) {
-  for (const char* split : {"", "v1", "*", "/%", "/%4", "/%zz", "/a?b=%f"}) {
+TEST(RequestTarget, RefusesInvalidOnes) {
+  for (const char* target : {"", "v1", "*", "/%", "/%4", "/%zz", "/a?b=%f"}) {
     Request request;
-    EXPECT_FALSE(parse_request_target(split, request)) << split;
+    EXPECT_FALSE(parse_request_target(target, request)) << target;
   }
 }
 
-TEST(RequestTarget, AStarIsOneForOptions) {
+TEST(RequestTarget, AStarIsValidForOptions) {
   Request request;
   request.method = "OPTIONS";
   EXPECT_TRUE(parse_request_target("*", request));
   EXPECT_EQ(request.path, "*");
 }
 
-TEST(Query, KnowsItsNamesAndTakesThemOnce) {
+TEST(Query, RefusesUnknownAndRepeatedNames) {
   static constexpr std::string_view kBoth[] = {"limit", "colour"};
   Request request;
   request.query = {{"limit", "1"}, {"colour", "blue"}};
@@ -94,8 +94,8 @@ TEST(Query, NumbersHaveARange) {
   EXPECT_EQ(number("x").error().message, "parameter \"limit\": expected an integer from 1 to 100, got \"x\"");
 }
 
-// DNS rebinding: a page's own name that resolves to 127.0.0.1.
-TEST(HostHeader, NamesLoopbackOrIsRefused) {
+// DNS rebinding: the domain name of a web page resolves to 127.0.0.1.
+TEST(HostHeader, OnlyLoopbackNamesAreAccepted) {
   for (const char* host : {"localhost", "localhost:9100", "LocalHost", "127.0.0.1", "127.0.0.1:9100",
                            "127.9.9.9:1", "[::1]", "[::1]:9100"})
     EXPECT_TRUE(is_loopback_host(host)) << host;

@@ -29,7 +29,7 @@ class ApiStreamTest : public testing::Test {
   DaemonHome home;
 };
 
-TEST_F(ApiStreamTest, AFlipIsSeenFromIntentToDone) {
+TEST_F(ApiStreamTest, AFlipShowsEachStepFromIntendedToDone) {
   FakeDataplane dataplane((std::filesystem::create_directories(home.run_dir()), home.run_dir()));
   RunningDaemon daemon(home);
   RawClient client(status_socket());
@@ -49,7 +49,7 @@ TEST_F(ApiStreamTest, AFlipIsSeenFromIntentToDone) {
       << client.received();
 }
 
-TEST_F(ApiStreamTest, WhoComesBackMissesNothing) {
+TEST_F(ApiStreamTest, AClientThatReconnectsMissesNothing) {
   RunningDaemon daemon(home);
   uint64_t id = 0;
   {
@@ -70,7 +70,8 @@ TEST_F(ApiStreamTest, WhoComesBackMissesNothing) {
   for (RawClient* client : {&by_header, &by_query, &by_both}) {
     const std::string stream = client->read_until("service-c\"", RawClient::kLong);
     EXPECT_NE(stream.find("id: " + std::to_string(id + 1) + "\n"), std::string::npos) << stream;
-    EXPECT_EQ(stream.find("id: " + std::to_string(id) + "\n"), std::string::npos) << "not again: " << stream;
+    EXPECT_EQ(stream.find("id: " + std::to_string(id) + "\n"), std::string::npos)
+        << "an event came twice: " << stream;
     EXPECT_EQ(count(stream, "event: lost"), 0u);
   }
   EXPECT_EQ(home.get("/v1/events?since=x").status, 400u);
@@ -79,9 +80,9 @@ TEST_F(ApiStreamTest, WhoComesBackMissesNothing) {
   EXPECT_NE(bad.read_all().find("HTTP/1.1 400"), std::string::npos);
 }
 
-// Each of them was in the middle of the stream. The limit is 32: were they not let go, the last would not get
-// in.
-TEST_F(ApiStreamTest, ClientsThatVanishMidStreamAreLetGo) {
+// The clients disconnect in the middle of a stream. The limit is 32 streams, so new clients are served only
+// because the streams of the old ones have ended.
+TEST_F(ApiStreamTest, StreamsOfDisconnectedClientsEnd) {
   RunningDaemon daemon(home);
   for (int round = 0; round < 5; ++round) {
     std::vector<RawClient> clients;
@@ -103,7 +104,7 @@ TEST_F(ApiStreamTest, ClientsThatVanishMidStreamAreLetGo) {
   EXPECT_EQ(home.get("/v1/version").status, 200u);
 }
 
-TEST_F(ApiStreamTest, AtTheEndOfTealdStreamsEndCleanly) {
+TEST_F(ApiStreamTest, TheEndOfTealdEndsStreamsCleanly) {
   RawClient client = [&] {
     RunningDaemon daemon(home);
     RawClient connected(home.socket());

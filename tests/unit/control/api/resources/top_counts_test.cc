@@ -10,9 +10,9 @@ namespace {
 
 using Counts = TopCounts<uint64_t, std::hash<uint64_t>>;
 
-TEST(TopCounts, AreExactWhileThereIsRoom) {
+TEST(TopCounts, AreExactUpToTheNumberOfCandidates) {
   Counts counts;
-  for (uint64_t key = 0; key < Counts::kMost; ++key)
+  for (uint64_t key = 0; key < Counts::kMaxCandidates; ++key)
     for (uint64_t i = 0; i <= key % 7; ++i) counts.add(key);
   counts.add(6);
   const auto top = counts.top(2);
@@ -20,30 +20,30 @@ TEST(TopCounts, AreExactWhileThereIsRoom) {
   EXPECT_EQ(top[0], (std::pair<uint64_t, uint64_t>(6, 8)));
   EXPECT_EQ(top[1].second, 7u);
   EXPECT_EQ(counts.error(), 0u);
-  EXPECT_EQ(counts.top(1'000'000).size(), Counts::kMost);
+  EXPECT_EQ(counts.top(1'000'000).size(), Counts::kMaxCandidates);
 }
 
-TEST(TopCounts, FindWhoComesOftenAmongAMillionOthers) {
+TEST(TopCounts, FindFrequentKeysAmongAMillionOthers) {
   Counts counts;
   std::mt19937_64 random(7);
-  constexpr uint64_t kOften = 3, kOthers = 1'000'000, kTimes = 5000;
+  constexpr uint64_t kFrequent = 3, kOthers = 1'000'000, kTimes = 5000;
   for (uint64_t i = 0; i < kOthers; ++i) {
     counts.add(1000 + random());
-    // One of them comes in the second half only.
+    // Key 2 occurs in the second half only.
     if (i % (kOthers / kTimes) == 0)
-      for (uint64_t key = 0; key < kOften; ++key)
+      for (uint64_t key = 0; key < kFrequent; ++key)
         if (key != 2 || i >= kOthers / 2) counts.add(key);
-    ASSERT_LE(counts.candidates(), Counts::kMost + 1);
+    ASSERT_LE(counts.candidates(), Counts::kMaxCandidates + 1);
   }
-  const auto top = counts.top(kOften);
-  ASSERT_EQ(top.size(), kOften);
+  const auto top = counts.top(kFrequent);
+  ASSERT_EQ(top.size(), kFrequent);
   for (const auto& [key, count] : top) {
     const uint64_t exact = key == 2 ? kTimes / 2 : kTimes;
-    EXPECT_LT(key, kOften);
+    EXPECT_LT(key, kFrequent);
     EXPECT_LE(count, exact);
     EXPECT_GE(count + counts.error(), exact);
   }
-  EXPECT_LE(counts.error(), 2 * (kOthers + kOften * kTimes) / Counts::kMost);
+  EXPECT_LE(counts.error(), 2 * (kOthers + kFrequent * kTimes) / Counts::kMaxCandidates);
 }
 
 }  // namespace
