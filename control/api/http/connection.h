@@ -81,12 +81,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<ServerCore> core_;
   boost::beast::flat_buffer buffer_;
   asio::steady_timer timer_;
-  uint64_t timer_turn_ =
-      0;  // counts restarts of the timer: an older handler that is already queued does nothing
+  uint64_t timer_turn_ = 0;  // counts restarts of the timer: a queued handler of an older turn does nothing
   std::optional<uint32_t> uid_;
-  std::optional<std::chrono::steady_clock::time_point>
-      waiting_since_;        // since when the connection waits for a whole request
-  bool in_request_ = false;  // its first byte has arrived
+  std::optional<std::chrono::steady_clock::time_point> waiting_since_;  // for a whole request
+  bool in_request_ = false;                                             // its first byte has arrived
   bool was_answered_ = false;
   EventStream* stream_ = nullptr;
 };
