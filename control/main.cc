@@ -11,7 +11,8 @@ namespace {
 
 std::optional<spdlog::level::level_enum> parse_level(const std::string& name) {
   const spdlog::level::level_enum level = spdlog::level::from_str(name);
-  if (level == spdlog::level::off && name != "off") return std::nullopt;  // from_str() maps unknown names to off
+  if (level == spdlog::level::off && name != "off")
+    return std::nullopt;  // from_str() maps unknown names to off
   return level;
 }
 
