@@ -19,10 +19,10 @@ namespace {
 template <size_t kSlots, typename Passed>
 std::optional<uint8_t> free_slot(std::array<std::optional<uint64_t>, kSlots>& busy_until, uint8_t in_use,
                                  const Passed& passed) {
-  for (uint8_t slot = 0; slot < kSlots; ++slot) {
+  for (size_t slot = 0; slot < kSlots; ++slot) {
     if (slot == in_use) continue;
     if (busy_until[slot] && passed(*busy_until[slot])) busy_until[slot].reset();
-    if (!busy_until[slot]) return slot;
+    if (!busy_until[slot]) return static_cast<uint8_t>(slot);
   }
   return std::nullopt;
 }
