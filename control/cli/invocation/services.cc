@@ -17,14 +17,15 @@ namespace {
 // services.
 constexpr size_t kAskedOneByOne = 8;
 
-Failure unknown_group(const std::string& name, const nlohmann::json& groups) {
+// `kind` is "service" or "group", and `entries` are all that the daemon knows.
+Failure unknown(std::string_view kind, const std::string& name, const nlohmann::json& entries) {
   std::vector<std::string> names;
-  for (const auto& group : groups) names.push_back(text(group, "name"));
+  for (const auto& entry : entries) names.push_back(text(entry, "name"));
   const std::vector<std::string_view> candidates(names.begin(), names.end());
-  return {.code = "unknown_group",
-          .message = fmt::format("unknown group \"{}\"; the groups are: {}", name,
+  return {.code = fmt::format("unknown_{}", kind),
+          .message = fmt::format("unknown {0} \"{1}\"; the {0}s are: {2}", kind, name,
                                  names.empty() ? "none" : names_or_count(names)),
-          .hint = nearest_hint(name, candidates, "teal list shows the groups")};
+          .hint = nearest_hint(name, candidates, fmt::format("teal list shows the {}s", kind))};
 }
 
 }  // namespace
@@ -43,7 +44,7 @@ tl::expected<std::vector<std::string>, Failure> selected_services(const Invocati
   for (const auto& group : summary->at("groups")) {
     if (group.at("name") == name) return group.at("services").get<std::vector<std::string>>();
   }
-  return tl::unexpected(unknown_group(name, summary->at("groups")));
+  return tl::unexpected(unknown("group", name, summary->at("groups")));
 }
 
 tl::expected<nlohmann::json, Failure> get_services(const Client& daemon,
@@ -71,13 +72,7 @@ tl::expected<nlohmann::json, Failure> get_services(const Client& daemon,
 }
 
 Failure unknown_service(const std::string& name, const nlohmann::json& services) {
-  std::vector<std::string> names;
-  for (const auto& service : services) names.push_back(text(service, "name"));
-  const std::vector<std::string_view> candidates(names.begin(), names.end());
-  return {.code = "unknown_service",
-          .message = fmt::format("unknown service \"{}\"; the services are: {}", name,
-                                 names.empty() ? "none" : names_or_count(names)),
-          .hint = nearest_hint(name, candidates, "teal list shows the services")};
+  return unknown("service", name, services);
 }
 
 }  // namespace teal::cli
