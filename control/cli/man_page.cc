@@ -117,8 +117,7 @@ std::string man_page() {
          "It shows the state of Teal, and it changes which colour the new flows of a service follow.\n"
          "It needs only the permission to use the socket.\n"
          "A user without access to control.sock can still use the verbs that show: they read from "
-         "status.sock in "
-         "the same directory.\n"
+         "status.sock in the same directory.\n"
          ".Pp\nEvery verb takes these options, before or after the verb:\n" +
          options_list(common_options()) +
          ".Pp\nEvery verb that changes something also takes these options:\n" +

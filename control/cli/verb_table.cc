@@ -70,7 +70,7 @@ constexpr std::string_view kRollbackExamples[] = {"teal rollback --group shop",
 constexpr std::array kDrainOptions = {
     kGroup,
     OptionSpec{0, "timeout", "TIME", "the deadline, counted from the flip"},
-    OptionSpec{0, "then", "wait|reset", "what happens to flows that are left at the deadline"},
+    OptionSpec{0, "then", "wait|reset", "the treatment of flows that are left at the deadline"},
 };
 constexpr std::string_view kDrainExamples[] = {"teal drain web", "teal drain web --timeout 2m --then reset"};
 
@@ -100,13 +100,12 @@ constexpr Verb kVerbs[] = {
     {.name = "status",
      .usage = "[SERVICE...] [--watch [--interval TIME] [--count N]]",
      .summary = "show flows by colour and backend, drains, and differences from the config file",
-     .description = "Each flow counts for the colour and the backend on which it began. CLOSING counts flows "
-                    "that have ended "
-                    "and wait for late packets. BEGUN counts all flows that ever began.\n"
+     .description = "Each flow counts for the colour and the backend on which it began. CLOSING counts "
+                    "flows that have ended and wait for late packets. BEGUN counts all flows that ever "
+                    "began.\n"
                     "With --watch, one bar shows how the new flows since the last refresh were divided "
-                    "between the colours. "
-                    "Another bar shows how much of a drain is done, measured from the highest number of "
-                    "flows since the flip.",
+                    "between the colours. Another bar shows how much of a drain is done, measured from "
+                    "the highest number of flows since the flip.",
      .options = kStatusOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,
@@ -137,10 +136,9 @@ constexpr Verb kVerbs[] = {
      .usage = "[--follow] [--since ID]",
      .summary = "show events of teald, or follow them",
      .description =
-         "Prints the latest events, which teald keeps, and ends. With --follow, teal continues until it is "
-         "interrupted. If teald ends meanwhile, teal says so, waits, and continues after the last event that "
-         "it has "
-         "printed.",
+         "Prints the latest events, which teald keeps, and ends. With --follow, teal continues until it "
+         "is interrupted. If teald ends meanwhile, teal says so, waits, and continues after the last "
+         "event that it has printed.",
      .options = kEventsOptions,
      .theme = Theme::kLook,
      .examples = kEventsExamples,
@@ -149,13 +147,11 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE... | --group GROUP --for drained|healthy|settled [--timeout TIME]",
      .summary = "wait until services are drained, healthy or settled",
      .description = "drained: the idle colour has no flows.\n"
-                    "healthy: each backend of the active colour that is ready and has a weight above 0 has a "
-                    "resolved next "
-                    "hop.\n"
+                    "healthy: each backend of the active colour that is ready and has a weight above 0 "
+                    "has a resolved next hop.\n"
                     "settled: drained, and each worker has adopted the latest generation.\n"
                     "The wait continues when teald is restarted. At the timeout, teal prints what is left "
-                    "and ends with exit "
-                    "code 4.",
+                    "and ends with exit code 4.",
      .options = kWaitOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,
@@ -172,9 +168,8 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE... | --group GROUP --to COLOUR [--wait [--timeout TIME]]",
      .summary = "send new flows to the other colour; existing flows stay",
      .description =
-         "All named services are flipped in one publication: no packet sees one of them flipped and another "
-         "one "
-         "not flipped. Existing flows stay on their backends until they end: they drain.\n"
+         "All named services are flipped in one publication: every packet sees either all of the flips or "
+         "none. Existing flows stay on their backends until they end: they drain.\n"
          "With --wait, teal returns when they have ended. If another operator changes the active colour "
          "meanwhile, the exit code is 6.",
      .options = kFlipOptions,
@@ -187,10 +182,8 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE... | --group GROUP | --to-generation N [--wait [--timeout TIME]]",
      .summary = "undo the latest flip: return to the traffic split before it",
      .description = "A rollback is a flip: it is as fast, and it is undone in the same way. With "
-                    "--to-generation, the named "
-                    "services, or all services, return to the traffic splits that they had in that "
-                    "generation. `teal history` "
-                    "shows generations.",
+                    "--to-generation, the named services, or all services, return to the traffic splits "
+                    "that they had in that generation. `teal history` shows generations.",
      .options = kRollbackOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -201,12 +194,11 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE... | --group GROUP [--timeout TIME] [--then wait|reset]",
      .summary = "show a drain in detail, or change its deadline",
      .description =
-         "Without --timeout and --then, teal shows the number of flows that are left, the oldest flow, the "
-         "deadline, the estimated end, and the backends and clients with the most flows.\n"
-         "With --timeout or --then, the current drain gets another deadline. It applies until the next flip. "
-         "At the "
-         "deadline, wait lets the remaining flows live until they end, and reset sends a RST to both ends of "
-         "each. To end a drain now, use --timeout 1s --then reset.",
+         "Without --timeout and --then, teal shows the number of flows that are left, the oldest flow, "
+         "the deadline, the estimated end, and the backends and clients with the most flows.\n"
+         "With --timeout or --then, the current drain gets another deadline. It applies until the next "
+         "flip. At the deadline, wait lets the remaining flows live until they end, and reset sends a RST "
+         "to both ends of each. To end a drain now, use --timeout 1s --then reset.",
      .options = kDrainOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -218,10 +210,9 @@ constexpr Verb kVerbs[] = {
      .summary = "take a backend out, put it back, or change its weight",
      .description =
          "ready: the backend takes new flows. drain: it takes no new flows, and its flows continue until "
-         "they end. "
-         "maint: it takes no new flows, and its flows are RESET.\n"
-         "The state and the weight override the config file until you set them back. `teal status` shows the "
-         "difference. Flows of other backends do not move.",
+         "they end. maint: it takes no new flows, and its flows are RESET.\n"
+         "The state and the weight override the config file until you set them back. `teal status` shows "
+         "the difference. Flows of other backends do not move.",
      .options = kBackendSetOptions,
      .positional = {1, 2, "BACKEND ready|drain|maint"},
      .theme = Theme::kChange,
@@ -232,10 +223,8 @@ constexpr Verb kVerbs[] = {
      .summary = "apply the changed config file, all or nothing",
      .description =
          "Adds, changes and removes services, backends, weights and VIPs. Existing flows stay on their "
-         "backends. A "
-         "service or backend that leaves the file while it has flows is retired: it takes no new flows, and "
-         "it is "
-         "removed when its last flow has ended. --dry-run shows what would change.\n"
+         "backends. A service or backend that leaves the file while it has flows is retired: it takes no "
+         "new flows, and it is removed when its last flow has ended. --dry-run shows what would change.\n"
          "Active colours, and states and weights of backends that were set at run time, stay. Changes of "
          "[dataplane] and [[port]] need a restart of teal-dataplane.",
      .theme = Theme::kChange,
@@ -245,8 +234,8 @@ constexpr Verb kVerbs[] = {
     {.name = "lock",
      .usage = "--reason TEXT",
      .summary = "refuse all changes until teal unlock",
-     .description = "Every change is refused with exit code 3, a reload, too. The message says who locked, "
-                    "when and why.",
+     .description = "Every change is refused with exit code 3, a reload, too. The message says who "
+                    "locked, when and why.",
      .theme = Theme::kChange,
      .changes = true,
      .examples = kLockExamples,
@@ -260,9 +249,8 @@ constexpr Verb kVerbs[] = {
     {.name = "check",
      .usage = "[FILE]",
      .summary = "check a config file; does not need teald",
-     .description = "The default of FILE is /etc/teal/teal.toml. Each error is printed as FILE:LINE: FIELD: "
-                    "what is wrong, what "
-                    "was expected.",
+     .description = "The default of FILE is /etc/teal/teal.toml. Each error is printed as FILE:LINE: "
+                    "FIELD: what is wrong, what was expected.",
      .positional = {0, 1, "FILE"},
      .run = run_check},
     {.name = "completion",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Waits until services are drained, healthy or settled. `teal wait` and --wait of
-// flip and rollback use it. It asks the daemon repeatedly.
+// Waits until services are drained, healthy or settled. It asks the daemon repeatedly.
+// run_wait() and roll() call it.
 #pragma once
 
 #include <chrono>
