@@ -13,29 +13,22 @@
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/rewrite.h"
 #include "dataplane/packet/tcp_segment.h"
+#include "tests/support/parsed_frame.h"
 #include "tests/support/plain_checksum.h"
 #include "tests/support/plain_twin.h"
 
 namespace teal {
 namespace {
 
+using test::destination_of;
+using test::parse;
+using test::source_of;
 using Frame = std::vector<uint8_t>;
 
 void require(bool claim, int line = __builtin_LINE()) {
   if (claim) return;
   std::fprintf(stderr, "fuzz_parse.cc:%d: the claim does not hold\n", line);
   std::abort();
-}
-
-ParsedPacket parse(const Frame& frame) {
-  return teal::parse(frame.data(), static_cast<uint32_t>(frame.size()));
-}
-
-Socket source_of(const ParsedPacket& packet) {
-  return {packet.source, packet.source_port, packet.protocol};
-}
-Socket destination_of(const ParsedPacket& packet) {
-  return {packet.destination, packet.destination_port, packet.protocol};
 }
 
 // Returns a socket of the packet's family, from the address ranges for documentation.

@@ -12,25 +12,20 @@
 #include <utility>
 
 #include "tests/support/packet_builder.h"
+#include "tests/support/parsed_frame.h"
 
 namespace teal {
 namespace {
 
+using test::destination_of;
 using test::Frame;
 using test::Layer;
 using test::PacketBuilder;
+using test::parse;
+using test::source_of;
 using test::wrong_checksums;
 using Wrong = std::vector<std::string>;
 
-ParsedPacket parse(const Frame& frame) {
-  return teal::parse(frame.data(), static_cast<uint32_t>(frame.size()));
-}
-Socket source_of(const ParsedPacket& packet) {
-  return {packet.source, packet.source_port, packet.protocol};
-}
-Socket destination_of(const ParsedPacket& packet) {
-  return {packet.destination, packet.destination_port, packet.protocol};
-}
 Socket socket(const char* text, uint8_t protocol = kProtocolTcp) {
   Socket socket = parse_socket(text).value();
   socket.protocol = protocol;

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "tests/support/packet_builder.h"
+#include "tests/support/parsed_frame.h"
 
 namespace teal {
 namespace {
@@ -17,14 +18,12 @@ namespace {
 using test::Frame;
 using test::Layer;
 using test::PacketBuilder;
+using test::parse;
 using test::wrong_checksums;
 
 constexpr int kRounds = 5'000;
 constexpr uint8_t kUntouched = 0xee;
 
-ParsedPacket parse(const Frame& frame) {
-  return teal::parse(frame.data(), static_cast<uint32_t>(frame.size()));
-}
 Be32 number_at(const Frame& frame, size_t offset) {
   Be32 number;
   std::memcpy(&number.raw, frame.data() + offset, 4);
