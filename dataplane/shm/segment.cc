@@ -196,7 +196,8 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
     }
     if (auto done = set_aside(path); !done) return tl::make_unexpected(done.error());
     if (!opened.notice.empty()) opened.notice += "; ";
-    opened.notice += path + " set aside as " + aside_path(path) + ", its flows are lost: " + wrong;
+    opened.notice.append(path).append(" set aside as ").append(aside_path(path));
+    opened.notice.append(", its flows are lost: ").append(wrong);
   }
 
   if (opened.segment.file_.base() == nullptr) {
