@@ -155,10 +155,10 @@ std::string duration_text(milliseconds duration) {
 }
 
 std::string in_quotes(std::string_view text) {
-  constexpr size_t kLongest = 80;
-  std::string escaped = without_controls(text.substr(0, kLongest));
+  constexpr size_t kMaxQuotedBytes = 80;
+  std::string escaped = without_controls(text.substr(0, kMaxQuotedBytes));
   for (size_t at = 0; (at = escaped.find('"', at)) != std::string::npos; at += 2) escaped.insert(at, 1, '\\');
-  return "\"" + escaped + (text.size() > kLongest ? "\"..." : "\"");
+  return "\"" + escaped + (text.size() > kMaxQuotedBytes ? "\"..." : "\"");
 }
 
 // Collects the errors of a document.

@@ -10,7 +10,7 @@ namespace teal {
 namespace {
 
 constexpr size_t kMaxEdits = 2;
-constexpr size_t kLongestWord = 64;  // bounds the time; no field, verb or option is that long
+constexpr size_t kMaxWordBytes = 64;  // bounds the time; no field, verb or option is that long
 
 }  // namespace
 
@@ -34,7 +34,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  if (word.size() > kLongestWord) return std::nullopt;
+  if (word.size() > kMaxWordBytes) return std::nullopt;
   std::optional<std::string_view> best;
   size_t best_distance = kMaxEdits + 1;
   for (const std::string_view candidate : candidates) {

@@ -19,9 +19,9 @@ namespace teal {
 
 namespace {
 
-constexpr int64_t kLeastFlowCapacity = 1000;
+constexpr int64_t kMinFlowCapacity = 1000;
 constexpr int64_t kMaxFlowCapacity = 100'000'000;
-constexpr int64_t kLeastMemoryMb = 16;
+constexpr int64_t kMinMemoryMb = 16;
 constexpr int64_t kMaxMemoryMb = 1 << 18;
 constexpr char kDeviceForms[] =
     "\"af_xdp:INTERFACE\", \"af_packet:INTERFACE\", \"vdev:net_...\" or a PCI address such as "
@@ -135,8 +135,8 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   }
   if (workers_known) read_cpus(*table, options);
   if (const auto node = table->find("flow_capacity")) {
-    const auto capacity = node->integer(kLeastFlowCapacity, kMaxFlowCapacity);
-    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kLeastFlowCapacity));
+    const auto capacity = node->integer(kMinFlowCapacity, kMaxFlowCapacity);
+    options.flow_capacity = static_cast<uint64_t>(capacity.value_or(kMinFlowCapacity));
   }
   if (const auto node = table->find("idle")) {
     const auto idle = node->choice<Idle>({{"adaptive", Idle::kAdaptive}, {"spin", Idle::kSpin}});
@@ -146,7 +146,7 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
     options.hash_seed = static_cast<uint64_t>(node->integer(0, INT64_MAX).value_or(0));
   }
   if (const auto node = table->find("memory_mb")) {
-    options.memory_mb = static_cast<uint32_t>(node->integer(kLeastMemoryMb, kMaxMemoryMb).value_or(0));
+    options.memory_mb = static_cast<uint32_t>(node->integer(kMinMemoryMb, kMaxMemoryMb).value_or(0));
   }
 }
 

@@ -5,8 +5,8 @@
 
 namespace teal::test {
 
-// Returns true if parse_plain_ipv4() and parse_plain_ipv6() agree with parse() about a frame. Each must accept
-// exactly the plain packets of its family, with the same parsed form.
+// Returns true if parse_plain_ipv4() and parse_plain_ipv6() agree with parse() about a frame. Each must
+// accept exactly the plain packets of its family, with the same parsed form.
 inline bool plain_agrees(const uint8_t* frame, uint32_t bytes, const ParsedPacket& parsed) {
   const auto fills_its_packet = [&] {
     return plain::load_be16(frame + parsed.l4_offset + 4) == kUdpBytes + parsed.payload_bytes;

@@ -67,8 +67,8 @@ TEST(ConfigDocument, ReportsASyntaxErrorInOneLine) {
             "f.toml:1: TOML syntax: Error while parsing boolean: expected 'false', saw 'f\\x0a'");
 }
 
-// With these texts, toml++ 3.3 violates one of its own preconditions (fixed upstream by its pull request 301).
-// The packaged library returns an error all the same.
+// With these texts, toml++ 3.3 violates one of its own preconditions (fixed upstream by its pull request
+// 301). The packaged library returns an error all the same.
 TEST(ConfigDocument, RefusesHeadersThatBreakTheParser) {
   for (const char* text : {"[[[1]]]", "[[[a]]]", "[[[]]", "[[=", "[[[service]]\n"}) {
     const auto document = ConfigDocument::parse(text, "f.toml");
