@@ -18,7 +18,11 @@
 #include "control/api/resources/servers.h"
 #include "control/change/executor.h"
 #include "control/change/recovery.h"
+#include "control/change/upkeep.h"
+#include "control/change/verbs.h"
 #include "control/kernel/next_hops.h"
+#include "control/kernel/steering.h"
+#include "control/loop/clock.h"
 #include "control/metrics/busy.h"
 #include "control/publish/publisher.h"
 #include "control/service_manager.h"
@@ -60,9 +64,13 @@ struct Daemon::Parts {
         lock(std::move(held)),
         state(std::move(opened)),
         publisher(std::move(found)),
-        executor(std::move(config), std::move(inventory), recorder, *publisher, events,
-                 "/sys/fs/bpf/" + instance_of(options.run_dir)),
-        api{executor, *publisher, recorder, events, metrics, busy, std::chrono::steady_clock::now()} {
+        steering("/sys/fs/bpf/" + instance_of(options.run_dir)),
+        executor(std::move(config), std::move(inventory), recorder, *publisher, steering, events, clock),
+        upkeep(executor, *publisher, steering, events, clock),
+        verbs(executor, upkeep, recorder, *publisher, clock),
+        api{executor,   upkeep,   verbs,
+            *publisher, recorder, events,
+            metrics,    busy,     std::chrono::steady_clock::now()} {
     if (options.on_event) events.listen(options.on_event);
     metrics.listen(events);
   }
@@ -92,7 +100,11 @@ struct Daemon::Parts {
   asio::thread_pool disk{1};
   Recorder recorder{state, disk};
   Events events;
+  const Clock clock;
+  Steering steering;
   ChangeExecutor executor;
+  Upkeep upkeep;
+  Verbs verbs;
   BusyRatios busy;
   Metrics metrics;
   Api api;
@@ -183,7 +195,7 @@ Task<void> Daemon::Parts::begin() {
   executor.on_hops_needed([this] { ask_for_hops(); });
   if (options.open_kernel_routes) {
     auto opened = options.open_kernel_routes(io, [this] {
-      executor.set_local_addresses(routes->local_addresses());
+      upkeep.set_local_addresses(routes->local_addresses());
       ask_for_hops();
     });
     if (!opened) {
@@ -191,12 +203,12 @@ Task<void> Daemon::Parts::begin() {
       co_return co_await end(kExitError);
     }
     routes = std::move(*opened);
-    executor.set_local_addresses(routes->local_addresses());
+    upkeep.set_local_addresses(routes->local_addresses());
     spawn(resolve_next_hops());
     spawn(refresh_routes());
   }
   // The segment is complete before teald accepts the first request.
-  (void)co_await executor.follow_segment();
+  (void)co_await upkeep.follow_segment();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
   if (const auto open = servers->apply(executor.catalogue().config().api); !open) {
     spdlog::critical("{}", open.error());
@@ -228,7 +240,7 @@ Task<void> Daemon::Parts::reload() {
   if (ending) co_return;
   manager.reloading();
   ChangeOptions how{.reason = "SIGHUP", .uid = getuid()};
-  const ChangeExecutor::Result result = co_await executor.reload(std::move(how));
+  const Verbs::Result result = co_await verbs.reload(std::move(how));
   if (result) {
     spdlog::info("reloaded: generation {}", result->generation);
   } else {
@@ -255,7 +267,7 @@ Task<void> Daemon::Parts::watch_segment() {
   bool was_running = false;
   for (;;) {
     co_await sleep_for(kFollowEvery);
-    const tl::expected<void, std::string> followed = co_await executor.follow_segment();
+    const tl::expected<void, std::string> followed = co_await upkeep.follow_segment();
     const bool running = publisher->dataplane_running();
     if (running != was_running) {
       spdlog::info("the dataplane {}", running ? "runs" : "has ended; its segment stays");
@@ -281,7 +293,7 @@ Task<void> Daemon::Parts::watch_segment() {
 Task<void> Daemon::Parts::tidy() {
   for (;;) {
     co_await sleep_for(kTidyEvery);
-    co_await executor.tidy();
+    co_await upkeep.tidy();
     busy.sample(*publisher);
     tell_service_manager();
   }

@@ -33,10 +33,10 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
                                            const Publisher& publisher) {
   if (!request.state && !request.weight)
     return tl::unexpected(
-        Refusal::bad_request("neither \"state\" nor \"weight\" is given: nothing to change"));
+        Refusal::bad_request("the request sets neither \"state\" nor \"weight\", so it changes nothing"));
   if (request.weight && request.weight->value.value_or(0) > kMaxWeight)
     return tl::unexpected(Refusal::bad_request(
-        fmt::format("\"weight\": {} is too much, expected 0 to {}", *request.weight->value, kMaxWeight)));
+        fmt::format("\"weight\" is {}, expected 0 to {}", *request.weight->value, kMaxWeight)));
   const CatalogueService* service = catalogue.find(request.service);
   if (service == nullptr) return tl::unexpected(unknown_service(request.service, catalogue.names()));
   const auto colour = static_cast<size_t>(request.colour);
@@ -65,8 +65,7 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
     return tl::unexpected(Refusal{
         422,
         "refused",
-        fmt::format("{} is the last backend of {}, the active colour of service \"{}\", that takes new "
-                    "flows: they would have nowhere to go",
+        fmt::format("{} is the last backend that takes new flows of {}, the active colour of service \"{}\"",
                     to_string(member->socket), kColourNames[colour], request.service),
         fmt::format("flip the service first (teal flip {} --to {}), or set another backend ready",
                     request.service, kColourNames[1 - colour]),
@@ -82,28 +81,12 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
   change.fields["changed"].push_back(std::move(entry));
   const uint64_t flows = publisher.flows(member->id, request.colour).live;
   if (after.admin == AdminState::kMaint && flows != 0)
-    change.warnings.push_back(fmt::format("the {} flows that it holds are reset", flows));
+    change.warnings.push_back(fmt::format("the backend's {} flows are reset", flows));
   if (weight == 0 && !others_take_flows)
-    change.warnings.push_back(fmt::format("no {} backend takes new flows any more: a flip to {} is refused",
+    change.warnings.push_back(fmt::format("no {} backend takes new flows now, so Teal refuses a flip to {}",
                                           kColourNames[colour], kColourNames[colour]));
   change.backends.push_back(std::move(state));
   return change;
-}
-
-void apply_backend(const nlohmann::json& changed, uint16_t service, std::vector<BackendState>& backends) {
-  const std::string address = changed.value("address", "");
-  const size_t colour = changed.value("colour", "") == kColourNames[1] ? 1 : 0;
-  for (BackendState& backend : backends) {
-    if (backend.service != service || backend.retired || to_string(backend.socket) != address) continue;
-    Membership& member = backend.members[colour];
-    const nlohmann::json state = changed.value("state", nlohmann::json::object());
-    for (size_t i = 0; i < kAdminStateNames.size(); ++i)
-      if (state.value("to", "") == kAdminStateNames[i]) member.admin = static_cast<AdminState>(i);
-    const nlohmann::json weight = changed.value("weight", nlohmann::json::object());
-    const auto to = weight.find("to");
-    if (to == weight.end()) continue;
-    member.weight = to->is_number_unsigned() ? std::optional(to->get<uint32_t>()) : std::nullopt;
-  }
 }
 
 }  // namespace teal

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/change.h"
 
-#include <fmt/format.h>
-
-#include "control/loop/wall_clock.h"
-
 namespace teal {
 
-Refusal conflict(uint64_t expected, uint64_t present) {
-  return {409,
-          "conflict",
-          fmt::format("the generation is {}, not {}: somebody else changed something in between", present,
-                      expected),
-          "look at `teal list`, then decide anew",
-          {}};
+ChangeRecord record_of(const Change& change) {
+  ChangeRecord record;
+  for (const ServiceState& service : change.services) record.services.push_back(record_of(service));
+  for (const BackendState& backend : change.backends) record.backends.push_back(record_of(backend));
+  return record;
 }
 
-nlohmann::ordered_json lock_json(const std::optional<ChangeLock>& lock) {
-  if (!lock) return nullptr;
-  return {
-      {"uid", lock->uid}, {"user", lock->user}, {"reason", lock->reason}, {"since", rfc3339(lock->at_ms)}};
+nlohmann::ordered_json shown_changes(const Change& change) {
+  using Json = nlohmann::ordered_json;
+  if (change.fields.contains("changed")) return change.fields["changed"];
+  Json changes = Json::array();
+  const Json plan = change.fields.value("plan", Json::object());
+  for (const char* list : {"added", "changed", "retired"}) {
+    for (Json entry : plan.value(list, Json::array())) {
+      entry["what"] = list;
+      changes.push_back(std::move(entry));
+    }
+  }
+  return changes;
 }
 
 }  // namespace teal

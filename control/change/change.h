@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a verb asks for, and what it is answered. A Change is what the verb's plan comes to: the records as
-// they shall be. Plans are pure functions; the ChangeExecutor carries them out.
+// A Change says what a verb of an operator, or upkeep, wants to set, and how it is answered. Plans are pure
+// functions that make Changes; the ChangeExecutor carries them out.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,16 +17,17 @@
 #include "control/change/refusal.h"
 #include "control/config/config.h"
 #include "control/state/inventory.h"
+#include "control/state/state.h"
 #include "dataplane/shm/publication.h"
 
 namespace teal {
 
-// What every change takes.
+// The options that every verb takes.
 struct ChangeOptions {
-  std::optional<uint64_t> if_generation;  // refused (conflict) unless the generation is this one
+  std::optional<uint64_t> if_generation;  // refused (conflict) unless this is the present generation
   std::string reason;                     // for the history
-  bool dry_run = false;                   // says what it would do
-  uint32_t uid = 0;                       // whose it is
+  bool dry_run = false;                   // answers what the change would do, and does nothing
+  uint32_t uid = 0;                       // the user who asks
 };
 
 // Either services by name, or a group.
@@ -33,26 +35,6 @@ struct Selection {
   std::vector<std::string> services;
   std::optional<std::string> group;
 };
-
-struct DrainRequest {  // at least one of the two
-  Selection what;
-  std::optional<std::chrono::milliseconds> timeout;
-  std::optional<DrainConfig::Then> then;
-};
-
-struct BackendRequest {  // at least one of the two
-  struct Weight {
-    std::optional<uint32_t> value;  // nothing: what the file says
-  };
-  std::string service;
-  Colour colour = Colour::kBlue;
-  Socket address;  // its protocol is not looked at
-  std::optional<AdminState> state;
-  std::optional<Weight> weight;
-};
-
-Refusal conflict(uint64_t expected, uint64_t present);
-nlohmann::ordered_json lock_json(const std::optional<ChangeLock>& lock);  // null: none
 
 struct ChangeResult {
   uint64_t generation = 0;
@@ -65,23 +47,40 @@ struct ChangeResult {
 
 struct Change {
   std::string verb;  // as in the history
-  // The answer's own; "changed", or "plan" of a reload, is the history's too, and says enough for a start to
-  // apply what teald did not live to record (recovery.h).
+  // The verb's own fields of the answer. The history shows "changed", or "plan" of a reload.
   nlohmann::ordered_json fields = nlohmann::ordered_json::object();
   std::vector<std::string> warnings;
 
-  // The records as they shall be. New service states alone are new targets, which is all that a flip needs;
-  // the others make a new ruleset.
+  // The states as they shall be. Service states alone need new traffic splits only, as a flip does. Backend
+  // states, an inventory or a config need a new ruleset.
   std::vector<ServiceState> services;
   std::vector<BackendState> backends;
-  std::shared_ptr<const Config> config;        // of a reload, with
-  std::shared_ptr<const Inventory> inventory;  // its inventory
-  bool is_flip = false;                        // the services' flips are this publication
-  bool is_reset = false;                       // flows of the services' other colour are reset
-  bool despite_disk = false;                   // goes ahead when the disk fails
+  std::shared_ptr<const Config> config;        // of a reload, with its inventory
+  std::shared_ptr<const Inventory> inventory;  // of a reload, or without the retired ids that are released
+  std::optional<LockChange> lock;              // publishes nothing
+  bool republish = false;                      // sets nothing; the segment gets everything
 
-  bool empty() const { return services.empty() && backends.empty() && config == nullptr; }
-  bool needs_ruleset() const { return !backends.empty() || config != nullptr; }
+  bool is_flip = false;       // the flips of the services get the generation of this publication
+  bool is_reset = false;      // flows of the services' idle colour are reset
+  bool releases_ids = false;  // the database keeps the released ids for another grace period
+  bool despite_disk = false;  // goes ahead when the disk fails
+  bool despite_lock = false;  // goes ahead when changes are locked: upkeep, and unlock itself
+
+  bool empty() const {
+    return services.empty() && backends.empty() && config == nullptr && inventory == nullptr && !lock &&
+           !republish;
+  }
+  bool needs_ruleset() const {
+    return !backends.empty() || config != nullptr || inventory != nullptr || republish;
+  }
 };
+
+// The values of a change that recovery applies if teald does not live to record the result. A reload has
+// none: its inventory is saved with the intent, and a start reads the config file anyway.
+ChangeRecord record_of(const Change& change);
+
+// Returns the list that the history and the events show: the entries of "changed", or the entries of a
+// reload's plan, each with the name of its list under "what".
+nlohmann::ordered_json shown_changes(const Change& change);
 
 }  // namespace teal

@@ -2,10 +2,10 @@
 #include "control/change/drain.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
+#include "control/loop/wall_clock.h"
 #include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
@@ -51,7 +51,7 @@ ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publi
     }
   };
   add(service.pools[static_cast<size_t>(colour)]);
-  // A socket that is in both pools and left this one has flows of it still.
+  // A backend of both pools that left this one may still have flows of this colour.
   for (const PoolMember& member : service.pools[static_cast<size_t>(other(colour))]) {
     const auto is_same = [&](const PoolMember& here) { return here.id == member.id; };
     const std::vector<PoolMember>& here = service.pools[static_cast<size_t>(colour)];
@@ -107,12 +107,9 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
 
   const TrafficSplit& split = publisher.splits()->services[service.id];
   view.seconds_left = seconds_until_deadline(split, now_ticks());
-  const int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                             std::chrono::system_clock::now().time_since_epoch())
-                             .count();
   const int64_t age_ms =
       ticks_since(split.flipped_at_tick, now_ticks()) * static_cast<int64_t>(kTickNs / 1'000'000);
-  view.deadline_ms = now_ms - age_ms + drain.timeout.count();
+  view.deadline_ms = wall_clock_ms() - age_ms + drain.timeout.count();
   if (view.seconds_left <= 0)
     view.state = split.reset_before != 0 ? DrainView::State::kResetting : DrainView::State::kOverdue;
 
@@ -129,7 +126,7 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
                                          const Catalogue& catalogue) {
   if (!request.timeout && !request.then)
     return tl::unexpected(
-        Refusal::bad_request("neither \"timeout\" nor \"then\" is given: nothing to change"));
+        Refusal::bad_request("the request sets neither \"timeout\" nor \"then\", so it changes nothing"));
   const auto chosen = select_services(request.what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   Change change{.verb = "drain"};
@@ -139,10 +136,10 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
     ServiceState state = catalogue.state(service);
     if (state.flip_generation == 0) {
       if (!request.what.group) {
-        return tl::unexpected(
-            Refusal{409, "not_draining",
-                    fmt::format("service \"{}\" was never flipped: there is no drain to change", named->name),
-                    "the drain after the next flip goes by `drain` in the config"});
+        return tl::unexpected(Refusal{
+            409, "not_draining",
+            fmt::format("service \"{}\" was never flipped, so it has no drain to change", named->name),
+            "`drain` in the config file sets the drain after the next flip"});
       }
       unchanged.push_back(named->name);
       continue;
@@ -163,21 +160,10 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
   return change;
 }
 
-void apply_drain(const nlohmann::json& changed, ServiceState& service) {
-  const auto timeout = changed.find("timeout_seconds");
-  if (timeout != changed.end() && timeout->is_number()) {
-    constexpr double kMaxSeconds = 7 * 24 * 3600;  // as in the config
-    service.drain_timeout =
-        std::chrono::milliseconds(std::llround(std::clamp(timeout->get<double>(), 0.1, kMaxSeconds) * 1e3));
-  }
-  const auto then = changed.find("then");
-  if (then != changed.end() && then->is_string())
-    service.drain_then = *then == "reset" ? DrainConfig::Then::kReset : DrainConfig::Then::kWait;
-}
-
-Change overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick) {
+Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick) {
   Change change{.verb = "reset"};
   change.is_reset = true;
+  change.despite_disk = change.despite_lock = true;
   nlohmann::ordered_json changed = nlohmann::ordered_json::array();
   if (publisher.splits() == nullptr) return change;
   for (const CatalogueService& service : catalogue.services()) {

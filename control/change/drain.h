@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The drain that a flip leaves behind, as operators see it, and the two things that end it: the last flow, or
-// the deadline. The deadline follows from the segment's target (coarse monotonic time), so a wall clock that
-// jumps moves no deadline.
+// The drain that a flip begins: its flows of the idle colour, its deadline, and its end. A drain ends with
+// its last flow, or by a reset at its deadline. The deadline follows from the coarse monotonic time of the
+// flip in the segment, so a jump of the wall clock does not move it.
 #pragma once
 
 #include <chrono>
@@ -25,35 +25,36 @@ struct DrainView {
     kResetting,  // the deadline is over, and workers reset what is left
   };
 
-  Colour colour = Colour::kBlue;  // that drains: the one that is not active
+  Colour colour = Colour::kBlue;  // the idle colour
   State state = State::kDraining;
   uint64_t flows = 0;
   uint64_t closing = 0;
-  uint32_t backends = 0;  // that have flows of it
+  uint32_t backends = 0;  // backends that have live flows of the colour
   std::chrono::milliseconds timeout{};
   DrainConfig::Then then = DrainConfig::Then::kWait;
   double seconds_left = 0;                 // until the deadline
   int64_t deadline_ms = 0;                 // since 1970, UTC
-  std::optional<double> estimate_seconds;  // until the last flow ends; nothing: it does not look like an end
+  std::optional<double> estimate_seconds;  // until the last flow ends; nothing: no estimate
 };
 const char* drain_state_name(DrainView::State state);
 const char* then_name(DrainConfig::Then then);
 
-// Live flows of a colour, on members and on retired backends.
+// The flows of one colour of a service, on members and on retired backends.
 struct ColourFlows {
   uint64_t live = 0;
   uint64_t closing = 0;
-  uint32_t backends = 0;
+  uint32_t backends = 0;  // backends that have live ones
 };
 ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher);
 
-// How the flows left went down lately, by service id. Sampled about once a second.
+// Follows how many flows are left, by service id. Upkeep samples about once a second.
 class DrainTrends {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
   void sample(const Catalogue& catalogue, const Publisher& publisher, Time now);
-  // At the pace of the latest half minute. Nothing: no two samples yet, or no decline.
+  // Estimates when the last flow ends, by the pace of the latest half minute. Nothing: there are not two
+  // samples yet, or the flows do not decline.
   std::optional<double> seconds_to_end(uint16_t service) const;
   // Services whose last flow ended between the latest two samples.
   const std::vector<uint16_t>& drained() const { return drained_; }
@@ -71,18 +72,23 @@ class DrainTrends {
   std::vector<uint16_t> drained_;
 };
 
-// Nothing: no flow of the colour that is not active is left.
+// Returns the drain of a service; nothing: no live flow of the idle colour is left.
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
                                   const Publisher& publisher, const DrainTrends& trends);
 
-// A drain's new timeout or end. Services whose target was never flipped are refused (of a group: unchanged).
+struct DrainRequest {  // sets at least one of timeout and then
+  Selection what;
+  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<DrainConfig::Then> then;
+};
+
+// Plans another timeout or end for the drains of services. A service that was never flipped is refused if it
+// is named; as a member of a group it stays unchanged.
 tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const RolloutView& view,
                                          const Catalogue& catalogue);
 
-// What plan_drain() told of one service (its "changed"), applied to it at a start.
-void apply_drain(const nlohmann::json& changed, ServiceState& service);
-
-// Services with then = "reset" whose deadline is over, that have flows left and are not being reset yet.
-Change overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick);
+// Plans the reset of every drain with then = "reset" whose deadline is over and that has flows left. Drains
+// that are being reset already are left out.
+Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick);
 
 }  // namespace teal

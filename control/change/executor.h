@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carries changes through: check -> commit as intended -> publish -> adopted by every live worker ->
-// acknowledge -> commit as done -> answer. One change at a time, first come, first served; what came second
-// is checked against what the first left. Each verb says what it wants as a Change (change.h); the way is
-// the same for all.
+// The one way of every change, whether an operator or upkeep wants it:
 //
-// What is in memory follows the segment: it changes at the moment of the publication. The database follows
-// at "done"; if it was not told, the next start learns it from the segment and the intent (recovery.h).
+//   gates -> intend -> publish -> apply -> adopt -> acknowledge -> finish -> answer
+//
+//   gates        the generation is the expected one, and changes are not locked; a dry run is answered here
+//   intend       the change is committed to the database, with its generation and the values that it sets
+//   publish      the segment gets new traffic splits, or a ruleset and all splits
+//   apply        the catalogue takes the new values: what teald has in memory follows the segment
+//   adopt        every live worker has loaded the publication
+//   acknowledge  the segment says so; from here on, a flow of an older generation is counted as wrong
+//   finish       the result and the values are committed to the database
+//
+// A lock publishes nothing: it is done when it is committed. A rollback and upkeep go ahead when the disk
+// fails; the next start learns them from the segment (recovery.h).
+//
+// One change at a time: who wants one waits for a Turn, first come, first served, and plans under it, so that
+// a plan always sees what the change before has left.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "control/change/change.h"
-#include "control/change/drain.h"
-#include "control/change/rollout.h"
-#include "control/config/config_file.h"
 #include "control/kernel/steering.h"
-#include "control/loop/coroutine.h"
+#include "control/loop/clock.h"
 #include "control/loop/events.h"
+#include "control/loop/semaphore.h"
+#include "control/publish/adoption.h"
 #include "control/publish/publisher.h"
 #include "control/state/catalogue.h"
 #include "control/state/recorder.h"
@@ -29,86 +39,74 @@ namespace teal {
 class ChangeExecutor {
  public:
   using Result = tl::expected<ChangeResult, Refusal>;
+  using Turn = Semaphore::Permit;
 
-  // `inventory` is already in line with `config` and saved. What is referred to outlives this.
-  ChangeExecutor(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher, Events& events,
-                 std::string pin_dir);
+  // `inventory` is in line with `config`, and saved. The parts that are passed by reference outlive this.
+  ChangeExecutor(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher,
+                 Steering& steering, Events& events, const Clock& clock);
 
-  Task<Result> roll(RolloutRequest request, ChangeOptions options);  // a flip or a rollback
-  Task<Result> set_drain(DrainRequest request, ChangeOptions options);
-  Task<Result> set_backend(BackendRequest request, ChangeOptions options);
-  // Reads the config file; all or nothing.
-  Task<Result> reload(ChangeOptions options);
-  Task<Result> lock(ChangeOptions options);
-  Task<Result> unlock(ChangeOptions options);
+  Task<Turn> turn() { return turns_.acquire(); }
 
-  // Called often. Follows the segment; publishes everything into one that does not have it. The error: a
-  // segment is there, but refused.
-  Task<tl::expected<void, std::string>> follow_segment();
+  // Carries the change out, unless a gate refuses it, it is empty, or it is a dry run.
+  Task<Result> execute(const Turn& turn, Change change, ChangeOptions options);
 
-  // Called now and then: does what waits for a grace period, lets go of ids that no flow holds any more, and
-  // resets what is left of drains whose deadline is over.
-  Task<void> tidy();
+  // Waits until the workers have adopted the present publication, and acknowledges it.
+  Task<Watch> acknowledge_present(const Turn& turn);
 
-  // Comes back when no change is under way, and lets no other begin.
-  Task<void> finish();
-  // Before the io_context is destroyed.
-  void abandon() { mutex_.abandon(); }
+  // Takes over flips that the segment knows and the catalogue does not: the disk failed, or another teald
+  // wrote the segment.
+  void learn_from_segment(const Turn& turn);
 
-  void set_local_addresses(const std::vector<IpAddress>& addresses);
-  // `callback` is called when next hops are to be asked for anew: another segment, other ports, other
-  // backends.
-  void on_hops_needed(std::function<void()> callback) { hops_needed_ = std::move(callback); }
+  // Saves the inventory if the database lags behind it. Call this after a grace period: ids that were
+  // released must stay in the database until no worker can hold them.
+  Task<void> save_if_due(const Turn& turn);
+
+  // Returns when no change is under way, and lets no other begin.
+  Task<void> finish() { last_turn_.emplace(co_await turn()); }
+  // To be called before the io_context is destroyed.
+  void abandon() { turns_.abandon(); }
+
+  // `callback` is called when next hops must be resolved again: other backends, another segment, other ports.
+  void on_hops_needed(std::function<void()> callback) { need_hops_ = std::move(callback); }
+  void need_hops() const { need_hops_(); }
   // `callback` is called with the new config after a reload.
   void on_reload(std::function<void(const Config&)> callback) { reloaded_ = std::move(callback); }
 
   const Catalogue& catalogue() const { return catalogue_; }
-  const DrainTrends& trends() const { return trends_; }
-  uint64_t generation() const;                            // the latest that was published
-  int64_t loaded_at_ms() const { return loaded_at_ms_; }  // when the config was read
-  bool file_differs() const { return file_differs_; }     // since it was read; looked at about once a second
+  uint64_t generation() const;  // of the latest publication
 
  private:
-  using Planned = tl::expected<Change, Refusal>;
-  using Planner = std::function<Task<Planned>()>;
+  struct Progress;
 
   uint64_t next_generation();
-  RolloutView view() const;
-  bool steered() const;
+  std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
+  ChangeResult unchanged(const Change& change, const ChangeOptions& options) const;
 
-  // The way of every change: gates, plan, rehearsal or the thing itself.
-  Task<Result> change(ChangeOptions options, Planner plan);
-  std::optional<Refusal> refused_by_gates(const ChangeOptions& options) const;
   Task<Result> carry_out(Change change, ChangeOptions options);
-  Task<Planned> plan_roll(RolloutRequest request);
-  Task<Planned> plan_reload();
-  ChangeResult unchanged(nlohmann::ordered_json fields) const;
-  Task<bool> publish(const Change& change, uint64_t generation);
-  void remember(const Change& change);
-  Task<Result> set_lock(ChangeOptions options, bool locked);
-
-  Task<tl::expected<void, std::string>> follow_segment_locked();
-  Task<void> publish_everything(std::string why);
-  Task<void> reset_overdue();
-  void tell_of_drains();
-  Task<void> let_go_of_retired();
+  Progress begin(Change change, ChangeOptions options);
+  Task<std::optional<Refusal>> intend(Progress& progress);
+  Task<std::optional<Refusal>> publish(Progress& progress);
+  Task<bool> publish_ruleset(const Progress& progress);
+  Task<void> give_up(Progress& progress, const Refusal& refusal);
+  void apply(const Progress& progress);
+  void apply_inventory(const Change& change);
+  Task<void> adopt(Progress& progress);
+  Task<void> record_result(Progress& progress);
+  Result answer(Progress progress);
+  void tell(const Progress& progress, const char* event) const;
 
   Catalogue catalogue_;
   Recorder& recorder_;
   Publisher& publisher_;
+  Steering& steering_;
   Events& events_;
-  Steering steering_;
-  DrainTrends trends_;
-  AsyncMutex mutex_;
-  std::optional<AsyncMutex::Guard> finished_;
-  std::function<void()> hops_needed_ = [] {};
+  const Clock& clock_;
+  Semaphore turns_{1};
+  std::optional<Turn> last_turn_;
+  std::function<void()> need_hops_ = [] {};
   std::function<void(const Config&)> reloaded_ = [](const Config&) {};
-  FileStamp stamp_;
-  int64_t loaded_at_ms_ = 0;
-  bool file_differs_ = false;
-  bool everything_due_ = true;          // nobody looked yet whether the segment has all of it, or it has not
-  bool save_due_ = false;               // the database lags behind what is in memory
-  std::vector<uint16_t> idle_retired_;  // backends that had no flow at the last look
+  ChangeRecord unrecorded_;  // values whose result could not be recorded: the next result brings them along
+  bool save_due_ = false;    // the database has another inventory than the catalogue
 };
 
 }  // namespace teal

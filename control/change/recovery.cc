@@ -6,8 +6,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "control/change/backend_change.h"
-#include "control/change/drain.h"
+#include "control/change/old_intent.h"
 #include "control/loop/wall_clock.h"
 #include "control/publish/maglev.h"
 #include "dataplane/shm/tsc_clock.h"
@@ -21,22 +20,21 @@ void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
   if (inventory.services.empty()) {
     inventory = inventory_of(*publisher.ruleset(), *publisher.splits());
     spdlog::warn(
-        "the database knows nothing of the {} services and {} backends that are forwarded for: took their "
-        "ids from the "
+        "the database has no services, but the segment has {} with {} backends: took their ids from the "
         "segment",
         inventory.services.size(), inventory.backends.size());
   }
   for (const uint16_t id :
        learn_splits(inventory, publisher.generation(), *publisher.splits(), now_ticks(), wall_clock_ms())) {
     const ServiceState& service = *inventory.service(id);
-    spdlog::warn("service \"{}\" is {} since generation {}: the segment has it, the database had not",
+    spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
                  service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
   }
   inventory.given_generation = std::max(inventory.given_generation, publisher.generation());
   inventory.published_generation = std::max(inventory.published_generation, publisher.generation());
 }
 
-// No segment, no flows: nothing holds a retired id.
+// Without a segment there are no flows, so nothing holds a retired id.
 void drop_retired(Inventory& inventory) {
   std::erase_if(inventory.services, [](const ServiceState& service) { return service.retired; });
   std::erase_if(inventory.backends, [&](const BackendState& backend) {
@@ -44,24 +42,20 @@ void drop_retired(Inventory& inventory) {
   });
 }
 
-// A later generation was published by the same teald, which gives each number once and publishes in their
-// order: then this one was published as well, or its failure would have been recorded.
+// The word may name a later generation. The same teald published that one; it gives each number once and
+// publishes in their order. So this generation was published as well, or its failure would have been
+// recorded.
 bool was_published(const OpenIntent& intent, const Publisher& publisher) {
   return publisher.generation() >= intent.generation;
 }
 
-// TrafficSplits are the segment's to say (learn_splits). What else a change set, only its record knows:
-// drains and backends' states. A reload's is the config file, which a start reads anyway.
-void apply_changes(const OpenIntent& intent, Inventory& inventory) {
-  const auto changes = nlohmann::json::parse(intent.changes, nullptr, false);
-  if (!changes.is_array()) return;
-  for (const nlohmann::json& change : changes) {
-    if (!change.is_object()) continue;
-    const std::string name = change.value("service", "");
-    const ServiceState* service = inventory.service(name);
-    if (service == nullptr) continue;
-    if (intent.verb == "drain") apply_drain(change, *inventory.service(service->id));
-    if (intent.verb == "backend") apply_backend(change, service->id, inventory.backends);
+// The database has the values of every change up to its published generation: each result brings along the
+// values whose own result could not be recorded. So only later records are applied, oldest first.
+void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publisher, Inventory& inventory) {
+  const uint64_t recorded = inventory.published_generation;
+  for (const OpenIntent& intent : intents) {
+    if (intent.generation <= recorded || !was_published(intent, publisher)) continue;
+    apply(intent.record ? *intent.record : record_of_old_intent(intent, inventory), inventory);
   }
 }
 
@@ -69,10 +63,11 @@ State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, 
   for (const OpenIntent& intent : intents) {
     const bool in_force = was_published(intent, publisher);
     spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
-                 in_force ? "it was published, so it is done" : "it was not published, so it is not applied");
-    const State::Done done =
-        state.finish(intent.id, in_force ? Outcome::kDone : Outcome::kInterrupted, 0,
-                     in_force ? "finished at the next start" : "not published when teald ended", {});
+                 in_force ? "it was published, so it is recorded as done"
+                          : "it was not published, so it is recorded as interrupted");
+    const State::Done done = state.finish(
+        intent.id, in_force ? Outcome::kDone : Outcome::kInterrupted, 0,
+        in_force ? "finished at the next start" : "not published when teald ended", ChangeRecord());
     if (!done) return done;
   }
   return {};
@@ -85,8 +80,7 @@ tl::expected<Inventory, std::string> recover(State& state, const Publisher& publ
   if (!stored) return stored;
   const auto intents = state.open_intents();
   if (!intents) return tl::unexpected(intents.error());
-  for (const OpenIntent& intent : *intents)
-    if (was_published(intent, publisher)) apply_changes(intent, *stored);
+  apply_records(*intents, publisher, *stored);
   learn_from_segment(*stored, publisher);
   if (!publisher.attached()) drop_retired(*stored);
   tl::expected<Renumbered, std::string> renumbered = renumber(*stored, config);
@@ -108,8 +102,8 @@ std::string too_large(const Config& config) {
   }
   if (entries <= kMaglevCapacity) return "";
   return fmt::format(
-      "{}: service: the pools need {} entries of Maglev tables (a prime of at least 100 per backend), at "
-      "most {} fit",
+      "{}: service: the pools need {} entries of Maglev tables (a prime of at least 100 per backend), but "
+      "only {} fit",
       config.path, entries, kMaglevCapacity);
 }
 

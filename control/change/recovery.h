@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a start makes of what the last teald left: the database, and the segment that lived on.
+// The first work of a start: bring the database, the segment that lived on, and the config file in line.
 #pragma once
 
 #include <string>
@@ -14,11 +14,12 @@
 
 namespace teal {
 
-// Ids and targets in line with `config`, and saved. Open intents have got their result: done where the
-// segment has them, else interrupted. `publisher` has looked for the segment.
+// Returns the inventory in line with the segment and with `config`, and saved. Intents that were open are
+// done if the segment has their generation, else interrupted. `publisher` must have looked for the segment
+// already.
 tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config);
 
-// "" if the pools' Maglev tables fit into a ruleset; else what is too large.
+// Returns "" if the Maglev tables of all pools fit into a ruleset, else the error.
 std::string too_large(const Config& config);
 
 }  // namespace teal

@@ -8,9 +8,11 @@
 
 namespace teal {
 
-// Why a request was not done, as the API answers it. `code` is for programs and stays as it is; the rest is
-// for people.
-// No aggregate: GCC 12 copies temporaries that are initialised as one byte by byte into a coroutine's frame.
+// Says why a request was refused, as the API answers it. `code` is for programs and never changes; the other
+// texts are for people.
+//
+// This is not an aggregate, because GCC 12 copies a temporary that is initialised as an aggregate byte by
+// byte into a coroutine's frame.
 struct Refusal {
   Refusal(unsigned http_status, std::string_view word, std::string text, std::string next_step = "",
           std::vector<std::string> lines = {})

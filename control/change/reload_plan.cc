@@ -157,9 +157,9 @@ Json reload_plan(const Config& before, const Inventory& held, const Config& afte
     plan.add("changed", {{"kind", kind}, {"detail", detail}});
   };
   if (std::memcmp(&before.timeouts, &after.timeouts, sizeof(Timeouts)) != 0)
-    changed("timeouts", "flows go by the new ones at once");
+    changed("timeouts", "all flows follow the new ones at once");
   if (before.reset_rate != after.reset_rate) changed("drain", "reset_rate");
-  if (!(before.api == after.api)) changed("api", "sockets are opened anew");
+  if (!(before.api == after.api)) changed("api", "the sockets are opened again");
   return plan.take();
 }
 
@@ -170,15 +170,16 @@ bool changes_nothing(const Json& plan) {
 std::vector<std::string> wants_restart(const DataplaneOptions& file, const SegmentHeader& running) {
   std::vector<std::string> lines;
   const auto differs = [&](const char* field, const auto& wanted, const auto& runs) {
-    lines.push_back(fmt::format("{}: the file says {}, teal-dataplane runs {}: takes a restart of it", field,
-                                wanted, runs));
+    lines.push_back(
+        fmt::format("{}: the file says {}, the running teal-dataplane has {}: restart it to change this",
+                    field, wanted, runs));
   };
   const uint32_t workers = running.worker_count.load(std::memory_order_relaxed);
   if (file.workers != workers) differs("[dataplane] workers", file.workers, workers);
   if (file.flow_capacity != running.flow_capacity)
     lines.push_back(
-        fmt::format("[dataplane] flow_capacity: the file says {}, the table was made for {}: a "
-                    "restart makes a new one, without its flows",
+        fmt::format("[dataplane] flow_capacity: the file says {}, the flow table has {}: a restart "
+                    "makes a new table, without the flows",
                     file.flow_capacity, running.flow_capacity));
   for (const PortOptions& port : file.ports) {
     const auto row =
@@ -186,9 +187,10 @@ std::vector<std::string> wants_restart(const DataplaneOptions& file, const Segme
                      [&](const PortRow& row) { return row.present != 0 && port.name == row.name; });
     if (row == std::end(running.ports)) {
       lines.push_back(
-          fmt::format("[[port]] {}: not there yet: takes a restart of teal-dataplane", port.name));
+          fmt::format("[[port]] {}: new in the file: restart teal-dataplane to open it", port.name));
     } else if (row->side != port.side) {
-      lines.push_back(fmt::format("[[port]] {}: another side: takes a restart of teal-dataplane", port.name));
+      lines.push_back(
+          fmt::format("[[port]] {}: another side: restart teal-dataplane to change it", port.name));
     }
   }
   for (const PortRow& row : running.ports) {
@@ -196,7 +198,7 @@ std::vector<std::string> wants_restart(const DataplaneOptions& file, const Segme
                                     [&](const PortOptions& port) { return port.name == row.name; });
     if (row.present != 0 && !wanted)
       lines.push_back(
-          fmt::format("[[port]] {}: not in the file any more: takes a restart of teal-dataplane", row.name));
+          fmt::format("[[port]] {}: no longer in the file: restart teal-dataplane to close it", row.name));
   }
   return lines;
 }

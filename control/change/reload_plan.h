@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a reload would change, for people to look at before it does: pure functions of the config and
-// inventory in force and those of the file.
+// The list of changes that a reload would make, which `teal reload --dry-run` shows. Pure functions of the
+// config and the inventory in force and of those of the file.
 #pragma once
 
 #include <functional>
@@ -20,16 +20,17 @@ namespace teal {
 
 using FlowsOfBackend = std::function<uint64_t(uint16_t backend)>;  // live and closing, of both colours
 
-// {"added":[...],"changed":[...],"retired":[...],"restart":[...]}; an entry has kind, service, colour,
-// address, detail, flows, as far as they apply.
+// Returns {"added":[...],"changed":[...],"retired":[...],"restart":[...]}. An entry has, as far as they
+// apply, the fields kind, service, colour, address, detail and flows.
 nlohmann::ordered_json reload_plan(const Config& before, const Inventory& held, const Config& after,
                                    const Inventory& renumbered, const FlowsOfBackend& flows);
 bool changes_nothing(const nlohmann::ordered_json& plan);
 
-// What of [dataplane] and [[port]] a running dataplane does otherwise: it takes a restart of it.
+// Returns how [dataplane] and [[port]] of the file differ from the running dataplane, one line each. Only a
+// restart of the dataplane brings them into force.
 std::vector<std::string> wants_restart(const DataplaneOptions& file, const SegmentHeader& running);
 
-// How what is in force differs from the file, for people: one line each, without the service's name.
+// Returns how the state in force differs from the file, one line each, without the service's name.
 std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state);
 
 }  // namespace teal

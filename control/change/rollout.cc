@@ -21,7 +21,7 @@ Refusal unknown_group(const std::string& name, const RolloutView& view) {
           "teal list"};
 }
 
-// Where the service shall go; nothing: it stays where it is.
+// Returns the service's new colour; nothing: it keeps its colour.
 tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& request,
                                                          const RolloutService& service) {
   const auto unless_active = [&](Colour to) {
@@ -31,10 +31,10 @@ tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& r
   if (request.to_generation) return unless_active(service.back_then.value_or(service.active));
   if (service.previous && *service.previous != service.active) return service.previous;
   if (request.what.group) return std::nullopt;
-  return tl::unexpected(
-      Refusal{409, "nothing_to_roll_back",
-              fmt::format("service \"{}\" was never flipped: there is no target to return to", service.name),
-              "teal status " + service.name});
+  return tl::unexpected(Refusal{
+      409, "nothing_to_roll_back",
+      fmt::format("service \"{}\" was never flipped, so it has no colour to go back to", service.name),
+      "teal status " + service.name});
 }
 
 }  // namespace
@@ -42,7 +42,8 @@ tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& r
 tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const Selection& what,
                                                                           const RolloutView& view) {
   if (what.group.has_value() != what.services.empty())
-    return tl::unexpected(Refusal::bad_request("name either services or a group, and not both"));
+    return tl::unexpected(
+        Refusal::bad_request("the request must name either services or a group, and not both"));
   const std::vector<std::string>* names = &what.services;
   if (what.group) {
     const auto group =
@@ -68,16 +69,16 @@ tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const 
 }
 
 std::unordered_map<std::string, Colour> colours_before(const std::vector<std::string>& flips) {
-  std::unordered_map<std::string, Colour> targets;
+  std::unordered_map<std::string, Colour> colours;
   for (const std::string& flip : flips) {
     const auto changes = nlohmann::json::parse(flip, nullptr, false);
     if (!changes.is_array()) continue;
     for (const nlohmann::json& change : changes) {
       const bool from_green = change.value("from", "") == kColourNames[1];
-      targets[change.value("service", "")] = from_green ? Colour::kGreen : Colour::kBlue;
+      colours[change.value("service", "")] = from_green ? Colour::kGreen : Colour::kBlue;
     }
   }
-  return targets;
+  return colours;
 }
 
 Refusal unknown_service(const std::string& name, const std::vector<std::string>& known) {
@@ -97,6 +98,20 @@ std::string listed(std::span<const std::string> names) {
   return text;
 }
 
+RolloutView view_of(const Catalogue& catalogue) {
+  RolloutView view{.services = {}, .groups = catalogue.config().groups};
+  for (const CatalogueService& service : catalogue.services()) {
+    const ServiceState& state = catalogue.state(service);
+    view.services.push_back({state.name,
+                             state.id,
+                             state.active,
+                             state.previous,
+                             {takes_flows(service.pools[0]), takes_flows(service.pools[1])},
+                             std::nullopt});
+  }
+  return view;
+}
+
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view) {
   Selection what = request.what;
   if (request.to_generation && what.services.empty() && !what.group)
@@ -113,12 +128,11 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
     }
     const auto colour = static_cast<size_t>(**to);
     if (!service->takes_flows[colour]) {
-      return tl::unexpected(
-          Refusal{422, "refused",
-                  fmt::format("service \"{}\" has no {} backend that is ready and has a weight above 0: new "
-                              "flows would have nowhere to go",
-                              service->name, kColourNames[colour]),
-                  fmt::format("teal backend list {}", service->name)});
+      return tl::unexpected(Refusal{
+          422, "refused",
+          fmt::format("service \"{}\" has no {} backend that takes new flows (ready, with a weight above 0)",
+                      service->name, kColourNames[colour]),
+          fmt::format("teal backend list {}", service->name)});
     }
     plan.changes.push_back({service->id, service->name, service->active, **to});
   }
@@ -129,6 +143,27 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
                 "teal list"});
   }
   return plan;
+}
+
+Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue) {
+  const bool is_rollback = verb == RolloutRequest::Verb::kRollback;
+  Change change{.verb = is_rollback ? "rollback" : "flip"};
+  change.is_flip = true;
+  change.despite_disk = is_rollback;
+  nlohmann::ordered_json changed = nlohmann::ordered_json::array();
+  for (const ColourChange& colour : plan.changes) {
+    ServiceState state = *catalogue.service(colour.service);
+    state.active = colour.to;
+    state.previous = colour.from;
+    state.drain_timeout.reset();
+    state.drain_then.reset();
+    change.services.push_back(std::move(state));
+    changed.push_back({{"service", colour.name},
+                       {"from", kColourNames[static_cast<size_t>(colour.from)]},
+                       {"to", kColourNames[static_cast<size_t>(colour.to)]}});
+  }
+  change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
+  return change;
 }
 
 }  // namespace teal

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a command would change: pure functions of the services' targets and the request. No clock, no disk, no
-// segment.
+// The plans of flips and rollbacks: pure functions of the request and of the services' colours. They look at
+// no clock, no disk and no segment.
 //
-// All or nothing: one name that does not exist, or one service that cannot go where it is asked to, refuses
-// the whole request. A service that is already where it should be is no error: it is listed as unchanged.
+// A request is carried out whole or not at all. It is refused if it names a service that does not exist, or
+// if one of its services cannot take the colour. A service that already has its colour is listed as
+// unchanged.
 #pragma once
 
 #include <array>
@@ -20,6 +21,7 @@
 #include "control/change/change.h"
 #include "control/change/refusal.h"
 #include "control/config/config.h"
+#include "control/state/catalogue.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
@@ -27,20 +29,19 @@ namespace teal {
 struct RolloutRequest {
   enum class Verb { kFlip, kRollback };
   Verb verb = Verb::kFlip;
-  Selection what;             // neither services nor a group: all services, of a rollback to a generation
-  Colour to = Colour::kBlue;  // of a flip
-  std::optional<uint64_t> to_generation;  // of a rollback: the targets as they were then
+  Selection what;                         // a rollback to a generation may leave it empty: all services
+  Colour to = Colour::kBlue;              // of a flip
+  std::optional<uint64_t> to_generation;  // of a rollback: the colours go back to those of this generation
 };
 
-// A service as a rollout sees it.
+// The part of a service's state that a rollout depends on.
 struct RolloutService {
   std::string name;
   uint16_t id = kNoId;
   Colour active = Colour::kBlue;
   std::optional<Colour> previous;
-  std::array<bool, kColours> takes_flows = {true,
-                                            true};  // has the colour a backend that is ready, with a weight?
-  std::optional<Colour> back_then;                  // its active colour at to_generation; nothing: as now
+  std::array<bool, kColours> takes_flows = {true, true};  // by Colour: a backend is ready and has a weight
+  std::optional<Colour> back_then;  // its active colour at to_generation; nothing: as now
 };
 
 struct RolloutView {
@@ -60,22 +61,27 @@ struct RolloutPlan {
   std::vector<std::string> unchanged;  // names
 };
 
-// Rollback returns each service to the target before, so a second rollback undoes the first. A named service
-// that was never flipped is refused; as a member of a group it stays unchanged, unless none of the group was
-// ever flipped.
+RolloutView view_of(const Catalogue& catalogue);
+
+// A rollback returns each service to its previous colour, so a second rollback undoes the first. A service
+// that was never flipped is refused if it is named; as a member of a group it stays unchanged, unless no
+// service of the group was ever flipped.
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view);
 
-// The services that `what` names, in its order, each once.
+Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue);
+
+// Returns the services that `what` names, in its order, each once.
 tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const Selection& what,
                                                                           const RolloutView& view);
 
-// The active colours of services at an earlier generation, by name: `flips` are the histories' changes of all
-// flips and rollbacks that were published since, newest first, as JSON [{"service","from","to"}].
+// Returns the active colours of services at an earlier generation, by name. `flips` are the changes of all
+// flips and rollbacks that were published since, newest first, as the history shows them:
+// [{"service","from","to"}]. Services that were not flipped since are left out.
 std::unordered_map<std::string, Colour> colours_before(const std::vector<std::string>& flips);
 
 Refusal unknown_service(const std::string& name, const std::vector<std::string>& known);
 
-// "a, b, c", at most ten of them, then "and N more".
+// Returns "a, b, c". After ten names it ends with "and N more".
 std::string listed(std::span<const std::string> names);
 
 }  // namespace teal

@@ -10,7 +10,7 @@ namespace teal {
 void Events::tell(std::string type, nlohmann::ordered_json fields) {
   nlohmann::ordered_json data = {{"at", rfc3339(wall_clock_ms())}};
   data.update(fields);
-  // A reason is text that somebody sent: it may hold bytes that are no UTF-8.
+  // A reason is text that a client sent, so it may hold bytes that are not UTF-8.
   kept_.push_back({next_id_++, std::move(type),
                    data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)});
   if (kept_.size() > kKept) kept_.pop_front();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What happens in teald, as it happens: for `teal events`, and for whoever else looks on. The latest events
-// are kept, so that a client that was cut off goes on where it was.
+// The events of teald, for `teal events` and for listeners within teald. The latest events are kept, so that
+// a client whose connection broke misses none.
 //
-//   intended published adopted done failed       a change, by its generation
-//   drained                                      the last flow of the colour that a flip left has ended
-//   retired released                             what left the config but is held by flows; its id is free
+//   intended published adopted done failed       the steps of a change, with its generation
+//   drained                                      the last flow of an idle colour has ended
+//   retired                                      a backend left the config, and flows hold its id
+//   released                                     no flow holds the id of a retired backend any longer
 //   backend                                      a next hop was resolved or lost
 //   dataplane_up dataplane_down
 //   locked unlocked reloaded
@@ -27,27 +28,27 @@ namespace teal {
 struct ToldEvent {
   uint64_t id = 0;  // counts from 1 within a life of teald
   std::string type;
-  std::string data;  // JSON object: at (RFC 3339), and what the type tells
+  std::string data;  // JSON object: "at" (RFC 3339), then the fields of the type
 };
 
 class Events {
  public:
   static constexpr size_t kKept = 1024;
 
-  // `fields` is a JSON object; "at" is put before them.
+  // `fields` is a JSON object; "at" is put before its fields.
   void tell(std::string type, nlohmann::ordered_json fields = nlohmann::ordered_json::object());
 
-  // Synchronous, on teald's thread, before anything that follows the event is done.
+  // The listener is called on teald's thread, before tell() returns: the step after the event has not begun.
   void listen(std::function<void(const ToldEvent&)> listener) { listeners_.push_back(std::move(listener)); }
 
   uint64_t latest() const { return next_id_ - 1; }
 
-  // Events after `id` that are still kept, oldest first; comes back empty after `patience` without one.
+  // Returns the events after `id` that are still kept, oldest first. Waits for one, at most for `patience`.
   Task<std::vector<ToldEvent>> after(uint64_t id, std::chrono::steady_clock::duration patience);
-  // The oldest that after() can still give.
+  // The id of the oldest event that after() can return.
   uint64_t oldest() const { return kept_.empty() ? next_id_ : kept_.front().id; }
 
-  // Before the io_context is destroyed with coroutines in after().
+  // To be called before the io_context is destroyed with coroutines in after().
   void abandon() { waiting_.clear(); }
 
  private:

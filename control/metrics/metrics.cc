@@ -117,15 +117,15 @@ void write_active(std::ostream& out, const Catalogue& catalogue) {
   family.write(out);
 }
 
-void write_drains(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher) {
+void write_drains(std::ostream& out, const Catalogue& catalogue, const Publisher& publisher,
+                  const DrainTrends& trends) {
   Family left("teal_drain_flows_remaining",
               "Live flows of the draining colour; 0 if the service does not drain.", MetricType::Gauge);
   Family deadline("teal_drain_deadline_timestamp_seconds",
                   "Deadline of the drain in seconds since 1970; absent if the service does not drain.",
                   MetricType::Gauge);
-  const Catalogue& catalogue = executor.catalogue();
   for (const CatalogueService& service : catalogue.services()) {
-    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, executor.trends());
+    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, trends);
     left.add({{"service", service.config->name}}, drain ? drain->flows : 0);
     if (drain)
       deadline.add({{"service", service.config->name}}, static_cast<double>(drain->deadline_ms) / 1e3);
@@ -241,7 +241,7 @@ Task<std::string> Metrics::scrape(Source source) const {
       Family("teal_new_flows_total", "Flows that began, by service and colour.", MetricType::Counter),
       [](const OfColour& of) { return of.new_flows; });
   co_await yield_to_loop();
-  write_drains(out, source.executor, source.publisher);
+  write_drains(out, catalogue(), source.publisher, source.trends);
   co_await yield_to_loop();
   write_by_direction(out, catalogue(), sums,
                      Family("teal_packets_total", "Packets forwarded.", MetricType::Counter),

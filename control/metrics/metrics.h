@@ -16,6 +16,7 @@
 
 #include <prometheus/histogram.h>
 
+#include "control/change/drain.h"
 #include "control/change/executor.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
@@ -28,6 +29,7 @@ class Metrics {
  public:
   struct Source {
     const ChangeExecutor& executor;
+    const DrainTrends& trends;
     const Publisher& publisher;
     const BusyRatios& busy;
   };

@@ -9,10 +9,9 @@ namespace teal {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
-// A spinning worker adopts within microseconds; a sleeping one counts as adopted. What takes longer has lost
-// its core for a while.
+// A polling worker adopts within microseconds, and a sleeping worker counts as adopted. A worker that takes
+// longer has lost its core for a while.
 constexpr auto kSpin = 50us;
 constexpr auto kFirstPause = 50us;
 constexpr auto kLongestPause = 1ms;
@@ -21,21 +20,21 @@ constexpr auto kLivenessEvery = 10ms;
 
 }  // namespace
 
-Task<Watch> watch_adoption(const Publisher& publisher) {
-  const Clock::time_point begin = Clock::now();
+Task<Watch> watch_adoption(const Publisher& publisher, const Clock& clock) {
+  const Clock::Time begin = clock.now();
   Watch watch;
   watch.dataplane_running = publisher.dataplane_running();
   do {
     watch.adoption = publisher.adoption(watch.dataplane_running);
-  } while (!watch.adoption.complete() && Clock::now() < begin + kSpin);
+  } while (!watch.adoption.complete() && clock.now() < begin + kSpin);
 
-  Clock::time_point looked = begin;
-  Clock::duration pause = kFirstPause;
-  while (!watch.adoption.complete() && Clock::now() < begin + kPatience) {
-    co_await sleep_for(pause);
-    pause = std::min<Clock::duration>(2 * pause, kLongestPause);
-    if (Clock::now() >= looked + kLivenessEvery) {
-      looked = Clock::now();
+  Clock::Time looked = begin;
+  std::chrono::steady_clock::duration pause = kFirstPause;
+  while (!watch.adoption.complete() && clock.now() < begin + kPatience) {
+    co_await clock.sleep(pause);
+    pause = std::min<std::chrono::steady_clock::duration>(2 * pause, kLongestPause);
+    if (clock.now() >= looked + kLivenessEvery) {
+      looked = clock.now();
       watch.dataplane_running = publisher.dataplane_running();
     }
     watch.adoption = publisher.adoption(watch.dataplane_running);
@@ -43,11 +42,11 @@ Task<Watch> watch_adoption(const Publisher& publisher) {
   co_return watch;
 }
 
-Task<bool> with_a_free_slot(std::function<bool()> attempt) {
-  const Clock::time_point deadline = Clock::now() + kPatience;
+Task<bool> with_a_free_slot(std::function<bool()> attempt, const Clock& clock) {
+  const Clock::Time deadline = clock.now() + kPatience;
   while (!attempt()) {
-    if (Clock::now() >= deadline) co_return false;
-    co_await sleep_for(kLongestPause);
+    if (clock.now() >= deadline) co_return false;
+    co_await clock.sleep(kLongestPause);
   }
   co_return true;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Waiting for workers, without blocking the event loop.
+// Waits for workers without blocking the event loop.
 #pragma once
 
 #include <functional>
 
-#include "control/loop/coroutine.h"
+#include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 
 namespace teal {
@@ -15,11 +15,12 @@ struct Watch {
   bool dataplane_running = false;
 };
 
-// Until every live worker has adopted the latest publication, at most two seconds. There is a segment.
-Task<Watch> watch_adoption(const Publisher& publisher);
+// Returns when every live worker has adopted the latest publication, or after two seconds. The publisher must
+// be attached to a segment.
+Task<Watch> watch_adoption(const Publisher& publisher, const Clock& clock);
 
-// Until `attempt` succeeds, at most two seconds: slots wait for a grace period, which a stalled worker
-// delays.
-Task<bool> with_a_free_slot(std::function<bool()> attempt);
+// Repeats `attempt` until it succeeds, at most for two seconds: a slot becomes free after a grace period,
+// which a stalled worker delays. Returns whether it succeeded.
+Task<bool> with_a_free_slot(std::function<bool()> attempt, const Clock& clock);
 
 }  // namespace teal

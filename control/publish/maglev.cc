@@ -14,14 +14,16 @@ namespace teal {
 
 namespace {
 
-// The largest primes below 2^8 .. 2^20. Doubling keeps the table of m members below 200 m + 51 entries, so
-// that 4,096 sockets in both colours of 1,024 services need at most 1,742,848 of kMaglevCapacity.
+// The largest primes below 2^8 .. 2^20. Each is about twice the one before, so the table of m members has
+// fewer than 200 m + 51 entries: 4,096 sockets in both colours of 1,024 services need at most 1,742,848 of
+// kMaglevCapacity.
 constexpr uint32_t kPrimes[] = {251,   509,   1021,   2039,   4093,   8191,   16381,
                                 32749, 65521, 131071, 262139, 524287, 1048573};
 constexpr uint32_t kEntriesPerMember = 100;
 static_assert(kMaxBackends * kEntriesPerMember <= kPrimes[std::size(kPrimes) - 1]);
 
-// Apart from those of flow_key.h, so that no permutation follows a hash that places flows.
+// These are not the keys of flow_key.h, so that the permutations are independent of the hash that places
+// flows.
 constexpr uint64_t kOffsetKey = 0xa0761d6478bd642f;  // from wyhash's secret
 constexpr uint64_t kSkipKey = 0x589965cc75374cc3;    // the same
 
@@ -53,7 +55,7 @@ struct Taker {
   Permutation permutation;
 };
 
-// Members of one weight have their turns at the same times: turn k of weight w is at k / w.
+// The members of one weight take their turns at the same times: turn k of weight w is at time k / w.
 struct WeightClass {
   uint64_t weight;
   uint64_t turn = 1;  // the next
@@ -97,8 +99,8 @@ void fill_maglev(std::span<const MaglevMember> members, std::span<uint16_t> tabl
   std::fill(table.begin(), table.end(), kNoId);
   uint32_t left = size;
 
-  // A weight above 0 promises new flows. Whoever's share is less than one entry gets that one, before the
-  // others take turns.
+  // A weight above 0 promises new flows. A member whose share is less than one entry gets one entry before
+  // the other members take turns.
   auto first = takers.begin();
   for (; first != takers.end() && first->member->weight * uint64_t{size} < total_weight; ++first, --left) {
     first->permutation.take_next_free(table, first->member->backend);
@@ -113,8 +115,8 @@ void fill_maglev(std::span<const MaglevMember> members, std::span<uint16_t> tabl
     first = end;
   }
 
-  // The class whose turn comes next is in front (a heap; mostly there is one class). Ties go to the lesser
-  // weight.
+  // A heap with the class that has the next turn in front; usually there is one class. On a tie the lesser
+  // weight is first.
   const auto later = [](const WeightClass& a, const WeightClass& b) {
     return b.before(a) || (!a.before(b) && b.weight < a.weight);
   };

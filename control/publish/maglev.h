@@ -14,16 +14,16 @@
 namespace teal {
 
 struct MaglevMember {
-  uint16_t backend = 0;  // id, what the table holds
-  Socket socket;  // what the permutation follows from, so that several hosts with other ids choose alike
-  uint32_t weight = 1;  // 0: not in the table
+  uint16_t backend = 0;  // id; the table holds it
+  Socket socket;         // decides the permutation, so that hosts with other ids choose alike
+  uint32_t weight = 1;   // 0: not in the table
 };
 
-// The smallest prime of a fixed list that is at least 100 x `members`; 0 for no members.
+// Returns the smallest prime of a fixed list that is at least 100 x `members`; 0 for no members.
 uint32_t maglev_size(uint32_t members);
 
-// table.size() is at least maglev_size(members with weight > 0), and of its list; the order of `members` does
-// not matter.
+// Fills the table. Its size must be a prime of the same list, and at least maglev_size(members with weight >
+// 0). The order of `members` does not matter.
 void fill_maglev(std::span<const MaglevMember> members, std::span<uint16_t> table);
 
 }  // namespace teal

@@ -39,9 +39,12 @@ bool Publisher::dataplane_running() const {
   return ProcessLock::is_held(run_dir_ + "/dataplane.lock");
 }
 
-// Under the dataplane's lock, so that none starts meanwhile. A dataplane that tried to just then would be
-// refused, so the lock is taken for some microseconds, and only when somebody waits for readers that cannot
-// answer.
+bool Publisher::is_steered() const {
+  return segment_ != nullptr && segment_->header().steering.load(std::memory_order_relaxed) != 0;
+}
+
+// Takes the dataplane's lock, so that none starts meanwhile: a dataplane that tried to would be refused. So
+// the lock is held for some microseconds only, and only while a change waits for readers that cannot answer.
 bool Publisher::forget_dead_readers() {
   if (dataplane_running()) return false;
   const tl::expected<ProcessLock, std::string> lock =

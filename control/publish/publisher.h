@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald's hand on the shared segment: finds it, follows it when a dataplane replaces it, fills slots and
-// stores the word. It never waits: whoever needs a free slot or an adoption comes again (executor.h).
+// teald's access to the shared segment. The Publisher attaches to the segment, follows it when a dataplane
+// replaces it, fills slots and stores the word. It never waits: adoption.h waits for a free slot or for an
+// adoption.
 #pragma once
 
 #include <memory>
@@ -26,48 +27,52 @@ class Publisher {
   explicit Publisher(std::string run_dir) : run_dir_(std::move(run_dir)) {}
 
   struct News {
-    bool new_segment = false;  // attached just now: all that teald writes into a segment is missing in it, or
-                               // of another teald
-    bool dataplane_started = false;  // since the last time: ports and their ids may differ
+    bool new_segment = false;  // attached just now: it has nothing of teald, or what another teald wrote
+    bool dataplane_started = false;  // since the last call: ports and their ids may differ
   };
-  // Follows RUN_DIR/segment; cheap when nothing changed. No segment at all is no error. The error says why
-  // one that is there was refused.
+  // Follows RUN_DIR/segment; cheap when nothing changed. It succeeds without a segment. The error says why a
+  // segment that exists was refused.
   tl::expected<News, std::string> refresh();
 
   bool attached() const { return segment_ != nullptr; }
-  // For readers that go on over a suspension: the mapping lives as long as they hold it.
+  // For readers that suspend: the mapping lives as long as they hold the pointer.
   std::shared_ptr<Segment> segment() const { return segment_; }
 
-  // Asks the lock, so it is never out of date.
+  // Looks at the dataplane's lock each time, so the answer is never out of date.
   bool dataplane_running() const;
 
-  // What the segment's word names; generation 0 and null: no segment, or nothing published in it yet.
+  // Returns whether the dataplane has AF_XDP ports: the steering program must know the services.
+  bool is_steered() const;
+
+  // The generation and the slots that the segment's word names. Without a segment, or before the first
+  // publication, the generation is 0 and the slots are null.
   uint64_t generation() const;
   const Ruleset* ruleset() const;
   const TrafficSplits* splits() const;
 
-  // False: all slots wait for a stalled worker; come again. The publication was not made then. (Claims of a
-  // dead dataplane's workers are dropped here and in grace_period_over(), where they would be in the way.)
-  // There is a segment, and for publish_splits() something is published in it.
+  // Publishes, or returns false if no slot is free because a worker is stalled: try again later. There must
+  // be a segment, and for publish_splits() an earlier publication. (If the workers of a dead dataplane still
+  // claim slots, their claims are dropped here and in grace_period_over().)
   [[nodiscard]] bool publish_all(uint64_t generation, const Ruleset& ruleset, const TrafficSplits& splits);
   [[nodiscard]] bool publish_splits(uint64_t generation, std::span<const SplitUpdate> updates);
 
   Adoption adoption(bool dataplane_running) const { return writer_->adoption(dataplane_running); }
   void acknowledge(uint64_t generation) { writer_->acknowledge(generation); }
-  // Has every worker let go of what was published before? True without a segment.
+  // Returns whether every worker has passed a quiescent state since the latest publication. True without a
+  // segment.
   bool grace_period_over();
 
-  // The oldest generation that a worker goes by; the present one if all sleep, 0 if no dataplane runs.
+  // The oldest generation among the workers that poll: the present one if all sleep, 0 if no dataplane runs.
   uint64_t adopted_generation(bool dataplane_running) const;
 
-  // visit(index, const WorkerBlock&), for the workers that the dataplane has, or had before it died.
+  // Calls visit(index, const WorkerBlock&) for each worker that the dataplane has, or had before it died.
   template <typename Visit>
   void for_each_worker(Visit&& visit) const {
     for (uint32_t index = 0; index < worker_count(); ++index)
       visit(index, std::as_const(segment_->worker(index)));
   }
 
-  // Flows of a backend, over all workers.
+  // The flows of a backend, summed over all workers.
   struct FlowSum {
     uint64_t live = 0;
     uint64_t closing = 0;

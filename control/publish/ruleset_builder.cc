@@ -12,7 +12,7 @@ namespace teal {
 
 namespace {
 
-// The members of one pool, and where their table lies in the arena.
+// The members of one pool.
 struct Pool {
   uint16_t service;     // id
   uint32_t colour;      // index
@@ -20,7 +20,7 @@ struct Pool {
   std::vector<MaglevMember> members;
 };
 
-// In the order of the plan's services. Members without weight stay out, as do retired ones.
+// Returns the pools in the order of the services. Members of weight 0 and retired members are left out.
 std::vector<Pool> pools_of(const RulesetInput& plan) {
   std::vector<Pool> pools;
   std::vector<uint32_t> first_pool(kMaxServices, UINT32_MAX);
@@ -44,7 +44,8 @@ std::vector<Pool> pools_of(const RulesetInput& plan) {
   return pools;
 }
 
-// By all places: a backend that is drained and comes back leaves the size, and so most of the choices, alone.
+// The size depends on all places of the pool. So a backend that is drained and comes back does not change it,
+// and most flows keep their backend.
 uint32_t table_size(const Pool& pool) {
   return pool.members.empty() ? 0 : maglev_size(pool.places);
 }
@@ -107,7 +108,7 @@ tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset&
     fill_maglev(pool.members, std::span(out.maglev + offset, size));
     offset += size;
   }
-  out.maglev_used = offset;  // what lies beyond is no one's, and stays as it was
+  out.maglev_used = offset;  // the entries beyond are not used
   return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From services and backends with their ids to the bytes that workers read.
+// Builds the bytes that workers read from services and backends with their ids.
 #pragma once
 
 #include <array>
@@ -27,9 +27,8 @@ struct NumberedBackend {
   uint16_t id = kNoId;
   uint16_t service = kNoId;  // id
   Socket socket;
-  std::array<std::optional<uint32_t>, kColours>
-      weights;                            // by Colour; nothing: not in that pool. Retired: in none
-  std::array<bool, kColours> reset = {};  // by Colour: are its flows reset?
+  std::array<std::optional<uint32_t>, kColours> weights;  // by Colour; nothing: not a member of that pool
+  std::array<bool, kColours> reset = {};                  // by Colour: its flows are reset
   bool retired = false;
 };
 
@@ -40,8 +39,8 @@ struct RulesetInput {
   std::vector<NumberedBackend> backends;
 };
 
-// Fills `out` whole. Ids are unique and below the limits, sockets are unique (the config check saw to it;
-// asserted). The error is a Maglev arena that does not suffice, with the sizes.
+// Fills all of `out`. Ids must be unique and below the limits, and sockets unique; the config check ensures
+// this, and it is asserted. The error says that the Maglev tables do not fit, with the sizes.
 tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset& out);
 
 }  // namespace teal

@@ -9,6 +9,10 @@ namespace {
 constexpr size_t kNowhere = ~size_t{0};
 }
 
+bool takes_flows(const std::vector<PoolMember>& pool) {
+  return std::any_of(pool.begin(), pool.end(), [](const PoolMember& member) { return member.weight > 0; });
+}
+
 Catalogue::Catalogue(Config config, Inventory inventory)
     : config_(std::move(config)), inventory_(std::move(inventory)) {
   index();
@@ -16,18 +20,18 @@ Catalogue::Catalogue(Config config, Inventory inventory)
 
 void Catalogue::index() {
   services_.clear();
-  place_by_name_.clear();
-  place_of_service_.assign(kMaxServices, kNowhere);
-  place_of_backend_.assign(kMaxBackends, kNowhere);
+  index_by_name_.clear();
+  index_of_service_.assign(kMaxServices, kNowhere);
+  index_of_backend_.assign(kMaxBackends, kNowhere);
   std::unordered_map<std::string, uint16_t> id_by_name;
   for (size_t i = 0; i < inventory_.services.size(); ++i) {
-    place_of_service_[inventory_.services[i].id] = i;
+    index_of_service_[inventory_.services[i].id] = i;
     if (!inventory_.services[i].retired)
       id_by_name.emplace(inventory_.services[i].name, inventory_.services[i].id);
   }
   std::unordered_map<uint16_t, std::vector<const BackendState*>> backends_by_service;
   for (size_t i = 0; i < inventory_.backends.size(); ++i) {
-    place_of_backend_[inventory_.backends[i].id] = i;
+    index_of_backend_[inventory_.backends[i].id] = i;
     backends_by_service[inventory_.backends[i].service].push_back(&inventory_.backends[i]);
   }
   for (const ServiceConfig& wanted : config_.services) {
@@ -53,24 +57,24 @@ void Catalogue::index() {
                                          .admin = member.admin});
       }
     }
-    place_by_name_.emplace(wanted.name, services_.size());
+    index_by_name_.emplace(wanted.name, services_.size());
     services_.push_back(std::move(service));
   }
 }
 
 const CatalogueService* Catalogue::find(const std::string& name) const {
-  const auto found = place_by_name_.find(name);
-  return found == place_by_name_.end() ? nullptr : &services_[found->second];
+  const auto found = index_by_name_.find(name);
+  return found == index_by_name_.end() ? nullptr : &services_[found->second];
 }
 
 const ServiceState* Catalogue::service(uint16_t id) const {
-  if (id >= kMaxServices || place_of_service_[id] == kNowhere) return nullptr;
-  return &inventory_.services[place_of_service_[id]];
+  if (id >= kMaxServices || index_of_service_[id] == kNowhere) return nullptr;
+  return &inventory_.services[index_of_service_[id]];
 }
 
 const BackendState* Catalogue::backend(uint16_t id) const {
-  if (id >= kMaxBackends || place_of_backend_[id] == kNowhere) return nullptr;
-  return &inventory_.backends[place_of_backend_[id]];
+  if (id >= kMaxBackends || index_of_backend_[id] == kNowhere) return nullptr;
+  return &inventory_.backends[index_of_backend_[id]];
 }
 
 std::vector<std::string> Catalogue::names() const {
@@ -80,7 +84,7 @@ std::vector<std::string> Catalogue::names() const {
 }
 
 void Catalogue::set_states(const std::vector<ServiceState>& states) {
-  for (const ServiceState& state : states) inventory_.services[place_of_service_[state.id]] = state;
+  for (const ServiceState& state : states) inventory_.services[index_of_service_[state.id]] = state;
 }
 
 void Catalogue::set_generations(uint64_t given, uint64_t published) {
@@ -89,7 +93,7 @@ void Catalogue::set_generations(uint64_t given, uint64_t published) {
 }
 
 void Catalogue::set_backends(const std::vector<BackendState>& backends) {
-  for (const BackendState& backend : backends) inventory_.backends[place_of_backend_[backend.id]] = backend;
+  for (const BackendState& backend : backends) inventory_.backends[index_of_backend_[backend.id]] = backend;
   index();
 }
 

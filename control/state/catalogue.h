@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The config and the inventory, joined: each configured service with its pools, by id and by name.
+// Joins the config and the inventory: each configured service with its pools, by id and by name.
 #pragma once
 
 #include <array>
@@ -29,6 +29,9 @@ struct CatalogueService {
   std::vector<PoolMember> retired;                      // backends that left the config, of either colour
 };
 
+// Returns whether a member of the pool takes new flows.
+bool takes_flows(const std::vector<PoolMember>& pool);
+
 class Catalogue {
  public:
   Catalogue(Config config, Inventory inventory);
@@ -41,18 +44,17 @@ class Catalogue {
 
   const CatalogueService* find(const std::string& name) const;  // null: not in the config
   const ServiceState& state(const CatalogueService& service) const {
-    return inventory_.services[place_of_service_[service.id]];
+    return inventory_.services[index_of_service_[service.id]];
   }
   const ServiceState* service(uint16_t id) const;  // retired ones too
   const BackendState* backend(uint16_t id) const;  // retired ones too
   std::vector<std::string> names() const;
 
-  // New targets of services that are there.
+  // Replaces the states of services that are in the inventory.
   void set_states(const std::vector<ServiceState>& states);
   void set_generations(uint64_t given, uint64_t published);
-  void set_backends(const std::vector<BackendState>& backends);  // other states or weights of members
+  void set_backends(const std::vector<BackendState>& backends);  // other admin states or weights
   void set_lock(std::optional<ChangeLock> lock) { inventory_.lock = std::move(lock); }
-  // Other members.
   void replace(Inventory inventory);
   void replace(Config config, Inventory inventory);
 
@@ -62,8 +64,8 @@ class Catalogue {
   Config config_;
   Inventory inventory_;
   std::vector<CatalogueService> services_;
-  std::unordered_map<std::string, size_t> place_by_name_;    // into services_
-  std::vector<size_t> place_of_service_, place_of_backend_;  // by id, into the inventory
+  std::unordered_map<std::string, size_t> index_by_name_;    // into services_
+  std::vector<size_t> index_of_service_, index_of_backend_;  // by id, into the inventory
 };
 
 }  // namespace teal

@@ -1,133 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The little of SQLite that state.h needs: statements, transactions, and reading rows that may be damaged.
-// Every error names the file and says what to do next.
+// The database of state.h: opens and checks the file, turns SQLiteCpp's exceptions into errors, and reads
+// rows that may be damaged. Every error names the file and says what to do next. Exceptions do not leave this
+// room.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <tl/expected.hpp>
-
-struct sqlite3;
-struct sqlite3_stmt;
 
 namespace teal {
 
+// A value is not what teald once wrote. The text is a whole clause.
+class Damage : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Database {
  public:
-  using Done = tl::expected<void, std::string>;
+  template <typename T>
+  using Expected = tl::expected<T, std::string>;
 
-  // Creates the file (0600) where there is none. Durable at every commit; a reader beside it is allowed. The
-  // file is checked as a whole (quick_check).
-  static tl::expected<std::unique_ptr<Database>, std::string> open(const std::string& path);
+  // Creates the file (0600) where there is none, and checks it as a whole (quick_check). Every commit is
+  // durable. Another program may read the file at the same time.
+  static Expected<std::unique_ptr<Database>> open(const std::string& path);
 
-  Done execute(const char* sql);
-  int64_t last_id() const;       // of the row that was inserted last
-  int64_t changed_rows() const;  // by the last statement
+  // Calls work(SQLite::Database&) and returns its result, or the error of SQLite or of a damaged row. `what`
+  // completes "PATH: cannot ...".
+  template <typename Work, typename T = std::invoke_result_t<Work&, SQLite::Database&>>
+  Expected<T> attempt(std::string_view what, Work work) {
+    try {
+      if constexpr (std::is_void_v<T>) {
+        work(sqlite_);
+        return {};
+      } else {
+        return work(sqlite_);
+      }
+    } catch (const Damage& damage) {
+      return tl::unexpected(damaged(damage.what()));
+    } catch (const SQLite::Exception& error) {
+      return tl::unexpected(failed(what, error));
+    }
+  }
 
-  // SQLite's latest error. `what` completes "PATH: cannot ...".
-  std::string failed(std::string_view what) const;
-  // The content is not what was once written. `what` is a whole clause.
-  std::string damaged(std::string_view what) const;
+  // The same in a transaction. An error rolls it back.
+  template <typename Work, typename T = std::invoke_result_t<Work&, SQLite::Database&>>
+  Expected<T> commit(std::string_view what, Work work) {
+    return attempt(what, [&](SQLite::Database& sqlite) -> T {
+      SQLite::Transaction transaction(sqlite, SQLite::TransactionBehavior::IMMEDIATE);
+      if constexpr (std::is_void_v<T>) {
+        work(sqlite);
+        transaction.commit();
+      } else {
+        T result = work(sqlite);
+        transaction.commit();
+        return result;
+      }
+    });
+  }
 
   const std::string& path() const { return path_; }
-  sqlite3* handle() const { return handle_.get(); }
 
  private:
-  struct Close {
-    void operator()(sqlite3* handle) const;
-  };
-  Database(std::unique_ptr<sqlite3, Close> handle, std::string path)
-      : handle_(std::move(handle)), path_(std::move(path)) {}
-  Done configure();
-  Done check();
+  Database(const std::string& path, int flags) : sqlite_(path, flags), path_(path) {}
+  void configure();
+  void check();
+  std::string failed(std::string_view what, const SQLite::Exception& error) const;
+  std::string damaged(std::string_view what) const;
 
-  std::unique_ptr<sqlite3, Close> handle_;
+  SQLite::Database sqlite_;
   std::string path_;
 };
 
-// Bound in order, then stepped through.
-class Statement {
- public:
-  Statement(const Database& database, std::string_view sql);
-  ~Statement();
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
+inline void bind_value(SQLite::Statement& statement, int index, int64_t value) {
+  statement.bind(index, value);
+}
+inline void bind_value(SQLite::Statement& statement, int index, const std::string& value) {
+  statement.bind(index, value);
+}
+inline void bind_value(SQLite::Statement& statement, int index, const std::optional<int64_t>& value) {
+  value ? statement.bind(index, *value) : statement.bind(index);
+}
 
-  Statement& bind(int64_t value);
-  Statement& bind(const std::string& value);
-  Statement& bind(const std::optional<int64_t>& value);  // nothing: null
+// Binds the values in order.
+template <typename... Values>
+void bind_all(SQLite::Statement& statement, const Values&... values) {
+  int index = 0;
+  (bind_value(statement, ++index, values), ...);
+}
 
-  bool row();             // is there another row?
-  bool run();             // of a statement without rows; false: it failed
-  bool run_again();       // the same, ready to be bound anew
-  bool complete() const;  // no error ended the rows
+// Runs a statement without rows, and returns how many rows it changed. It can be run again.
+template <typename... Values>
+int run(SQLite::Statement& statement, const Values&... values) {
+  bind_all(statement, values...);
+  const int changed_rows = statement.exec();
+  statement.reset();
+  return changed_rows;
+}
 
- private:
-  friend class Row;
-  Statement& bound(int code);
-
-  sqlite3_stmt* handle_ = nullptr;
-  int code_ = 0;
-  int parameter_ = 0;
-};
-
-// The present row of a statement: columns in order, each with what it may be. The first that is otherwise is
-// told by done(); what was read is then not to be used. Column 0 is what errors call the row by.
+// Reads the columns of the present row in order, each with the values that it may have. Any other value
+// throws Damage. Column 0 names the row in errors.
 class Row {
  public:
-  Row(const Database& database, const Statement& statement, std::string_view table);
+  Row(SQLite::Statement& statement, std::string_view table) : statement_(statement), table_(table) {}
 
   int64_t integer(std::string_view column, int64_t least, int64_t most);
   std::optional<int64_t> integer_or_null(std::string_view column, int64_t least, int64_t most);
   std::string text(std::string_view column);
   std::optional<std::string> text_or_null(std::string_view column);
-  // For people: what is no UTF-8 of it is replaced by '?', as JSON takes nothing else.
+  // For people: bytes that are not UTF-8 are replaced by '?', as JSON takes nothing else.
   std::string prose(std::string_view column);
 
-  // `holds` of the value that was read last.
+  // Checks the value that was read last.
   void expect(bool holds, std::string_view column, std::string_view expected);
 
-  bool fine() const { return complaint_.empty(); }
-  Database::Done done() const;
-
  private:
-  bool is_null() const;
   std::string shown(int column) const;
 
-  const Database& database_;
-  const Statement& statement_;
+  SQLite::Statement& statement_;
   std::string_view table_;
   int column_ = 0;
-  std::string complaint_;
-};
-
-// Rolled back unless committed.
-class Transaction {
- public:
-  explicit Transaction(Database& database)
-      : database_(database), begun_(database.execute("BEGIN IMMEDIATE")) {}
-  ~Transaction() {
-    if (begun_ && !committed_) (void)database_.execute("ROLLBACK");
-  }
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-
-  const Database::Done& begun() const { return begun_; }
-  Database::Done commit() {
-    Database::Done done = database_.execute("COMMIT");
-    committed_ = done.has_value();
-    return done;
-  }
-
- private:
-  Database& database_;
-  Database::Done begun_;
-  bool committed_ = false;
 };
 
 }  // namespace teal

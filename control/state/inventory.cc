@@ -32,7 +32,8 @@ class FreeIds {
   size_t lowest_ = 0;
 };
 
-// 0.0.x.y or 100::x (the discard prefix, RFC 6666), port 9: no packet that reaches this host carries it.
+// Returns 0.0.x.y or 100::x (the discard prefix, RFC 6666) with port 9: no packet that reaches this host
+// carries it.
 Socket standin_socket(uint16_t id, const Socket& instead_of) {
   const auto high = static_cast<uint8_t>(id >> 8), low = static_cast<uint8_t>(id);
   Socket socket = instead_of;
@@ -47,7 +48,7 @@ Socket standin_socket(uint16_t id, const Socket& instead_of) {
   return socket;
 }
 
-// The stored service that each service of the config is; null: a new one.
+// Returns for each service of the config the stored service that it is; null: a new one.
 std::vector<const ServiceState*> match_services(const Inventory& stored, const Config& config) {
   std::unordered_map<std::string, const ServiceState*> by_name;
   for (const ServiceState& service : stored.services) by_name.emplace(service.name, &service);
@@ -114,7 +115,8 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
   return {};
 }
 
-// What was set at run time belongs to a place in a pool: who leaves it and comes back begins anew.
+// Values that were set at run time belong to the membership in a pool: a backend that leaves the pool and
+// comes back has the values of the file.
 void forget_left_pools(const Config& config, Inventory& inventory) {
   for (size_t colour = 0; colour < kColours; ++colour) {
     std::unordered_set<Socket, SocketHash> members;
@@ -307,7 +309,8 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
     if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
     return split;
   }
-  // Another boot's ticks say nothing. A flip longer ago than its drain is put at the drain's end: ticks wrap.
+  // Ticks of another boot mean nothing here, so the wall clock decides. A flip that is older than its drain
+  // is put at the end of the drain, because ticks wrap.
   const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
   split.flipped_at_tick =
       now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, split.drain_ticks));

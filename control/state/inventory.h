@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which service and which backend has which id, and what each service's target is. This is what outlives
-// teald: the database keeps it (state.h), and what the segment holds goes by its ids.
+// The ids of services and backends, and the state of each: active colour, drain, admin states, weights. The
+// inventory outlives teald: the database keeps it (state.h), and the segment refers to services and backends
+// by these ids.
 //
-// An id belongs to its service or backend for life, as flow entries hold the backend's id and find the
-// service by it:
-//   service  known by its name; a service that was renamed is known again by its VIP
-//   backend  known by its socket within its service
-// What leaves the config is retired: it keeps its id, and the workers keep classifying for it, until no flow
-// holds it.
+// A service or backend keeps its id for life, because flow entries hold the backend's id and find the service
+// by it:
+//   service  is recognised by its name; a service that was renamed is recognised by its VIP
+//   backend  is recognised by its socket within its service
+// A service or backend that leaves the config is retired: it keeps its id, and the workers keep classifying
+// its packets, until no flow holds it.
 //
-// A socket that moves from one service to another gets a new id: flows of the old id belong to the old
-// service (their place in the flow table follows from the service's id). The retired record then gives its
-// socket away and stands in the ruleset under a socket that no packet carries (standin_socket), until its
-// flows have aged out.
+// A socket that moves from one service to another gets a new id, because flows of the old id belong to the
+// old service: their location in the flow table follows from the service's id. The retired record then has a
+// socket that no packet carries (standin_socket), until its flows have ended.
 #pragma once
 
 #include <array>
@@ -34,15 +34,15 @@ struct SocketHash {
   size_t operator()(const Socket& socket) const { return socket_hash(socket); }
 };
 
-// What an operator says of a backend in one colour's pool.
+// The state that an operator gives to a backend in one colour's pool.
 enum class AdminState : uint8_t {
   kReady,
-  kDrain,  // takes no new flows; those it has stay
-  kMaint,  // takes no new flows; those it has are reset
+  kDrain,  // takes no new flows; its flows stay
+  kMaint,  // takes no new flows; its flows are reset
 };
 inline constexpr std::array<const char*, 3> kAdminStateNames = {"ready", "drain", "maint"};
 
-// A backend's place in one colour's pool, as far as it was set at run time: this beats the file.
+// The values of a backend in one colour's pool that were set at run time. They override the file.
 struct Membership {
   AdminState admin = AdminState::kReady;
   std::optional<uint32_t> weight;
@@ -50,7 +50,7 @@ struct Membership {
   friend bool operator==(const Membership&, const Membership&) = default;
 };
 
-// Nobody changes anything until it is taken off.
+// Teal refuses every change of an operator until the lock is taken off.
 struct ChangeLock {
   uint32_t uid = 0;
   std::string user;
@@ -70,7 +70,7 @@ struct ServiceState {
   std::optional<Colour> previous;  // what rollback returns to; nothing: never flipped
   uint64_t flip_generation = 0;    // 0: never flipped
   int64_t flipped_at_ms = 0;       // since 1970, UTC
-  // Of the drain under way, set at run time; a flip forgets them.
+  // Values of the drain under way that were set at run time. The next flip forgets them.
   std::optional<std::chrono::milliseconds> drain_timeout;
   std::optional<DrainConfig::Then> drain_then;
 
@@ -105,40 +105,41 @@ struct Renumbered {
   std::vector<std::string> notes;  // for the log: what was retired, renamed, moved
 };
 
-// `stored` brought in line with `config`. The error: more ids are held (by retired ones) than there are.
+// Returns `stored` in line with `config`. The error: no id is free, because retired services or backends hold
+// them.
 tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Config& config);
 
-// For a database that was lost while a segment with flows lived on: the ids that the published ruleset goes
-// by.
+// Returns the inventory of a published ruleset, for a database that was lost while a segment with flows lived
+// on.
 Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits);
 
-// Where the segment knows of a later flip than the inventory (teald was killed before it recorded the result,
-// or the disk failed), the segment is right. Returns the ids of the services that changed. `now_tick` and
+// Takes over each flip that is later in the segment than in the inventory: teald was killed before it
+// recorded the result, or the disk failed. Returns the ids of the services that changed. `now_tick` and
 // `now_ms` are the same moment.
 std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
                                    const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms);
 
-// 0 where the admin state keeps new flows away.
+// Returns 0 if the admin state keeps new flows away.
 uint32_t weight_in_force(const BackendConfig& file, const Membership& member);
 
-// What holds for the drain under way: the config, or what was set since the flip.
+// Returns the drain under way: the values of the config, and those that were set since the flip.
 DrainConfig effective_drain(const ServiceConfig& file, const ServiceState& state);
 
 RulesetInput ruleset_input(const Inventory& inventory, const Config& config);
 
-// A service's target. `present` (or null) is what the segment says of it now: where it knows of the same
-// flip, its time of the flip is kept, as it is the exact one, and so is a reset under way whose deadline is
-// over still. `now_tick` and `now_ms` are the same moment.
+// Returns the traffic split of a service. `present` (or null) is its split in the segment now. If that has
+// the same flip, its exact time of the flip is kept, and so is a reset under way, as long as the deadline is
+// over. `now_tick` and `now_ms` are the same moment.
 TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, const TrafficSplit* present,
                         uint32_t now_tick, int64_t now_ms);
 
-// The targets of all services. `present` (or null) is what the segment says now.
+// Returns the traffic splits of all services. `present` (or null): the splits in the segment now.
 TrafficSplits make_splits(const Inventory& inventory, const Config& config, const TrafficSplits* present,
                           uint32_t now_tick, int64_t now_ms);
 
 uint32_t drain_ticks(std::chrono::milliseconds timeout);  // at least 1, as 0 says "never flipped"
 
-// Do the two forward alike? Compares what is used of them.
+// Return whether both forward alike. Entries that are not used are not compared.
 bool same_rules(const Ruleset& a, const Ruleset& b);
 bool same_splits(const Inventory& inventory, const TrafficSplits& a, const TrafficSplits& b);
 

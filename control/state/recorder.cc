@@ -7,7 +7,7 @@ namespace teal {
 
 namespace {
 
-std::string user_name(uint32_t uid) {
+std::string look_up_user(uint32_t uid) {
   passwd entry{};
   passwd* found = nullptr;
   char buffer[4096];
@@ -17,31 +17,23 @@ std::string user_name(uint32_t uid) {
 
 }  // namespace
 
+Task<std::string> Recorder::user_name(uint32_t uid) {
+  auto work = [uid] { return look_up_user(uid); };
+  co_return co_await run_on(disk_, std::move(work));
+}
+
 Task<Recorder::Recorded<int64_t>> Recorder::intend(Intent intent, std::shared_ptr<const Inventory> whole) {
   auto work = [this, intent = std::move(intent), whole = std::move(whole)]() mutable {
-    intent.actor.user = user_name(intent.actor.uid);
+    intent.actor.user = look_up_user(intent.actor.uid);
     return state_.intend(intent, whole.get());
   };
   co_return co_await run_on(disk_, std::move(work));
 }
 
 Task<State::Done> Recorder::finish(int64_t intent, Outcome outcome, int64_t duration_us, std::string detail,
-                                   std::vector<ServiceState> services, std::vector<BackendState> backends) {
-  auto work = [this, intent, outcome, duration_us, detail = std::move(detail), services = std::move(services),
-               backends = std::move(backends)] {
-    return state_.finish(intent, outcome, duration_us, detail, services, backends);
-  };
-  co_return co_await run_on(disk_, std::move(work));
-}
-
-Task<Recorder::Recorded<std::optional<ChangeLock>>> Recorder::record_lock(Intent intent,
-                                                                          std::optional<ChangeLock> lock) {
-  auto work = [this, intent = std::move(intent),
-               lock = std::move(lock)]() mutable -> Recorded<std::optional<ChangeLock>> {
-    intent.actor.user = user_name(intent.actor.uid);
-    if (lock) lock->user = intent.actor.user;
-    if (auto done = state_.record_lock(intent, lock); !done) return tl::unexpected(done.error());
-    return lock;
+                                   ChangeRecord record) {
+  auto work = [this, intent, outcome, duration_us, detail = std::move(detail), record = std::move(record)] {
+    return state_.finish(intent, outcome, duration_us, detail, record);
   };
   co_return co_await run_on(disk_, std::move(work));
 }

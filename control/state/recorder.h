@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The database (state.h) as the event loop sees it: each call runs on the disk's thread, so that a slow disk
+// The event loop's access to the database (state.h). Each call runs on the disk's thread, so a slow disk
 // delays the change that waits for it and nothing else.
 #pragma once
 
@@ -20,18 +20,21 @@ class Recorder {
 
   Recorder(State& state, asio::thread_pool& disk) : state_(state), disk_(disk) {}
 
-  // The actor's user name is looked up here: that may ask a directory over the network.
+  // The name of a user, "" if the system has none. The lookup may ask a directory over the network, so it
+  // runs on the disk's thread too.
+  Task<std::string> user_name(uint32_t uid);
+
+  // Fills in the actor's user name.
   Task<Recorded<int64_t>> intend(Intent intent, std::shared_ptr<const Inventory> whole);
   Task<State::Done> finish(int64_t intent, Outcome outcome, int64_t duration_us, std::string detail,
-                           std::vector<ServiceState> services, std::vector<BackendState> backends);
-  // Gives the lock its user name, and returns it.
-  Task<Recorded<std::optional<ChangeLock>>> record_lock(Intent intent, std::optional<ChangeLock> lock);
+                           ChangeRecord record);
   Task<State::Done> save(Inventory inventory);
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);
   Task<Recorded<std::optional<int64_t>>> superseded_at_ms(uint64_t generation);
-  // The histories' changes of flips and rollbacks since; nothing: no such generation is known.
+  // The changes of the flips and rollbacks since `generation`, newest first, as the history shows them.
+  // Nothing: the history has no such generation.
   Task<Recorded<std::optional<std::vector<std::string>>>> flips_since(uint64_t generation);
-  // Any other work on the disk's thread.
+  // Runs other work on the disk's thread.
   template <typename Work>
   auto run(Work work) {
     return run_on(disk_, std::move(work));

@@ -19,8 +19,8 @@ namespace {
 
 using Done = State::Done;
 
-// Each makes its version out of the one before; a new database goes through all of them. Never edited: a
-// change is another step.
+// Step N makes schema N + 1 out of schema N; a new database takes all steps. A released step is never edited:
+// another change of the schema is another step.
 constexpr const char* kSchemaSteps[] = {
     R"(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -30,16 +30,19 @@ CREATE TABLE services (
   active INTEGER NOT NULL, previous INTEGER, flip_generation INTEGER NOT NULL, flipped_at_ms INTEGER NOT NULL,
   UNIQUE (vip, protocol));
 CREATE TABLE backends (
-  id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), socket TEXT NOT NULL, protocol INTEGER NOT NULL,
-  retired INTEGER NOT NULL, UNIQUE (socket, protocol));
+  id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), socket TEXT NOT NULL,
+  protocol INTEGER NOT NULL, retired INTEGER NOT NULL, UNIQUE (socket, protocol));
 CREATE TABLE history (
   id INTEGER PRIMARY KEY AUTOINCREMENT, intent INTEGER REFERENCES history (id), at_ms INTEGER NOT NULL,
-  generation INTEGER NOT NULL, event TEXT NOT NULL, verb TEXT NOT NULL DEFAULT '', changes TEXT NOT NULL DEFAULT '',
+  generation INTEGER NOT NULL, event TEXT NOT NULL, verb TEXT NOT NULL DEFAULT '',
+  changes TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '', uid INTEGER NOT NULL DEFAULT 0, user TEXT NOT NULL DEFAULT '',
   duration_us INTEGER NOT NULL DEFAULT 0, detail TEXT NOT NULL DEFAULT '');
 CREATE UNIQUE INDEX history_result ON history (intent) WHERE intent IS NOT NULL;
-CREATE TRIGGER history_keeps BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
-CREATE TRIGGER history_stays BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER history_keeps BEFORE DELETE ON history BEGIN
+  SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER history_stays BEFORE UPDATE ON history BEGIN
+  SELECT RAISE(ABORT, 'the history is append-only'); END;
 INSERT INTO meta VALUES ('given_generation', 0), ('published_generation', 0);
 PRAGMA user_version = 1;
 )",
@@ -47,17 +50,21 @@ PRAGMA user_version = 1;
 ALTER TABLE services ADD COLUMN drain_timeout_ms INTEGER;
 ALTER TABLE services ADD COLUMN drain_then INTEGER;
 CREATE TABLE memberships (
-  backend INTEGER NOT NULL REFERENCES backends (id), colour INTEGER NOT NULL, admin INTEGER NOT NULL, weight INTEGER,
-  PRIMARY KEY (backend, colour));
+  backend INTEGER NOT NULL REFERENCES backends (id), colour INTEGER NOT NULL, admin INTEGER NOT NULL,
+  weight INTEGER, PRIMARY KEY (backend, colour));
 CREATE TABLE lock (
   id INTEGER PRIMARY KEY CHECK (id = 0), uid INTEGER NOT NULL, user TEXT NOT NULL, reason TEXT NOT NULL,
   at_ms INTEGER NOT NULL);
 CREATE INDEX history_generation ON history (generation) WHERE intent IS NULL;
 PRAGMA user_version = 2;
+)",
+    R"(
+ALTER TABLE history ADD COLUMN record TEXT;
+PRAGMA user_version = 3;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
 
-// The directory with its parents; only the last is 0700, as parents may belong to others.
+// Makes the directory and its parents. Only the last one is 0700: parents may belong to others.
 tl::expected<void, std::string> make_private_directory(const std::string& dir) {
   std::error_code error;
   const std::filesystem::path parent = std::filesystem::path(dir + "/").parent_path().parent_path();
@@ -77,27 +84,22 @@ tl::expected<void, std::string> make_private_directory(const std::string& dir) {
 }
 
 Done prepare_schema(Database& database) {
-  int64_t version = 0;
-  {
-    Statement statement(database, "PRAGMA user_version");
-    if (!statement.row()) return tl::unexpected(database.failed("read the schema's version"));
-    Row row(database, statement, "user_version");
-    version = row.integer("the schema's version", 0, INT32_MAX);
-    if (!row.fine()) return row.done();
+  const auto version = database.attempt("read the schema's version", [](SQLite::Database& sqlite) {
+    SQLite::Statement statement(sqlite, "PRAGMA user_version");
+    statement.executeStep();
+    return Row(statement, "user_version").integer("the schema's version", 0, INT32_MAX);
+  });
+  if (!version) return tl::unexpected(version.error());
+  if (*version > State::kSchema) {
+    return tl::unexpected(fmt::format(
+        "{}: it has schema version {}, written by a newer teald; this one knows versions up to {}: "
+        "install the newer one, or use another --state-dir",
+        database.path(), *version, State::kSchema));
   }
-  if (version > State::kSchema) {
-    return tl::unexpected(
-        fmt::format("{}: it has schema version {}, written by a newer teald; this one knows versions up to "
-                    "{}: install the newer one, or use another --state-dir",
-                    database.path(), version, State::kSchema));
-  }
-  if (version == State::kSchema) return {};
-  Transaction transaction(database);
-  if (!transaction.begun()) return transaction.begun();
-  for (auto step = version; step < State::kSchema; ++step) {
-    if (Done done = database.execute(kSchemaSteps[step]); !done) return done;
-  }
-  return transaction.commit();
+  if (*version == State::kSchema) return {};
+  return database.commit("migrate the schema", [&](SQLite::Database& sqlite) {
+    for (int64_t step = *version; step < State::kSchema; ++step) sqlite.exec(kSchemaSteps[step]);
+  });
 }
 
 }  // namespace
@@ -116,14 +118,11 @@ tl::expected<State, std::string> State::open(const std::string& dir) {
 }
 
 tl::expected<Inventory, std::string> State::load() {
-  return read_inventory(*db_);
+  return db_->attempt("read the state", read_inventory);
 }
 
 State::Done State::save(const Inventory& inventory) {
-  Transaction transaction(*db_);
-  if (!transaction.begun()) return transaction.begun();
-  if (Done done = write_inventory(*db_, inventory); !done) return done;
-  return transaction.commit();
+  return db_->commit("save the state", [&](SQLite::Database& sqlite) { write_inventory(sqlite, inventory); });
 }
 
 }  // namespace teal

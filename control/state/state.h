@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What survives teald, in SQLite (STATE_DIR/teal.db, write-ahead log, every commit synced): ids, targets,
-// generations, and the history of who did what.
+// The state that outlives teald: ids, traffic splits, generations, and the history of who did what. It is an
+// SQLite database, STATE_DIR/teal.db, with a write-ahead log and a sync at each commit.
 //
-// A change is committed as *intended* before it is published and gets its result after. So a start can tell,
-// together with the segment's word, what became of a change that teald did not live to see through:
-//   killed before the intent      nothing happened, nothing is recorded
-//   killed before the publication the word has another generation: interrupted, the targets are the old ones
-//   killed after the publication  the word has the intent's generation: done, the targets are the segment's
-//   (learn_splits)
+// A change is committed as *intended* before its publication, and its result is committed afterwards. If
+// teald is killed in between, the next start compares the intent with the generation in the segment's word:
+//
+//   teald was killed        the word has         the intent becomes   the traffic splits are
+//   before the intent       an earlier one       (there is none)      the old ones
+//   before the publication  an earlier one       interrupted          the old ones
+//   after the publication   that of the intent   done                 those of the segment (learn_splits)
+//
+// The other values that a change sets are in the intent's record (change_record.h).
 //
 // The history is append-only: a result is a row of its own that names its intent, and triggers refuse updates
-// and deletions. Readers get the two as one.
+// and deletions. Readers get the two rows as one.
 //
-// What is read is checked value by value, so that a damaged database is told and not acted on: the error says
-// the file, table, row, what was expected, and what to do next. What save() and its kin write, load() takes.
+// Every value is checked when it is read, so teald refuses a damaged database. The error names the file, the
+// table, the row, the expected value and the next step. load() accepts everything that the writers write.
 //
-// Calls block on the disk. One call at a time, from whichever thread.
+// Calls block on the disk. Any thread may call, one call at a time.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <tl/expected.hpp>
 
+#include "control/state/change_record.h"
 #include "control/state/inventory.h"
 
 namespace teal {
@@ -40,26 +43,37 @@ struct Actor {
   std::string user;
 };
 
+// The lock is set, or (nothing) taken off.
+struct LockChange {
+  std::optional<ChangeLock> lock;
+};
+
 struct Intent {
   uint64_t generation = 0;
   std::string verb;     // flip, rollback, publish, reload, drain, reset, backend, lock, unlock
-  std::string changes;  // JSON: an array of objects; those about a service have its name under "service"
+  std::string changes;  // for readers of the history, as JSON: an array of objects; those about a service
+                        // have its name under "service"
   std::string reason;
   Actor actor;
+  ChangeRecord record = {};  // what the change sets
+  // Such a change publishes nothing: `generation` is the present one, and the intent is done when it is
+  // committed.
+  std::optional<LockChange> lock = {};
 };
 
-// Without a result so far.
+// An intent without a result so far.
 struct OpenIntent {
   int64_t id = 0;
   uint64_t generation = 0;
   std::string verb;
-  std::string changes;  // as in the Intent
+  std::string changes;                 // as in the Intent
+  std::optional<ChangeRecord> record;  // nothing: an intent of schema 2 or older
 };
 
-// How an intent ended. All but kInterrupted and kNotPublished were published.
+// How an intent ended. kDone and kAdoptionTimeout were published.
 enum class Outcome { kDone, kAdoptionTimeout, kInterrupted, kNotPublished };
 
-// A change with its result.
+// A change with its result, as the API shows it.
 struct HistoryRow {
   int64_t id = 0;  // grows with each change, not by 1
   uint64_t generation = 0;
@@ -81,10 +95,10 @@ struct HistoryQuery {
 
 class State {
  public:
-  static constexpr int kSchema = 2;
+  static constexpr int kSchema = 3;
 
-  // Creates the directory (0700) and the database (0600) where needed. Refuses a database of a newer schema,
-  // and a damaged one.
+  // Creates the directory (0700) and the database (0600) where needed, and migrates an older schema. Refuses
+  // a database of a newer schema, and a damaged one.
   static tl::expected<State, std::string> open(const std::string& dir);
 
   State(State&&) noexcept;
@@ -94,28 +108,26 @@ class State {
   using Done = tl::expected<void, std::string>;
 
   tl::expected<Inventory, std::string> load();
-  Done save(const Inventory& inventory);  // the whole of it, in one transaction
+  Done save(const Inventory& inventory);  // replaces the whole inventory, in one transaction
 
-  // With `whole`, that inventory is saved in the same transaction. The id is for finish().
+  // Records an intent, and saves the inventory `whole` (unless it is null) in the same transaction. Returns
+  // the id for finish().
   tl::expected<int64_t, std::string> intend(const Intent& intent, const Inventory* whole = nullptr);
-  // In one transaction: the result, and, if it was published, the targets and drains of `services`, the
-  // memberships of `backends`, and the generation.
+  // Records the result. If the change was published, `record` and its generation become the state, in the
+  // same transaction.
   Done finish(int64_t intent, Outcome outcome, int64_t duration_us, const std::string& detail,
-              std::span<const ServiceState> services, std::span<const BackendState> backends = {});
-  // A lock (or nothing: it is taken off) is done as soon as it is recorded. Nothing is published: the
-  // generation is the present one.
-  Done record_lock(const Intent& intent, const std::optional<ChangeLock>& lock);
+              const ChangeRecord& record);
 
   tl::expected<std::vector<OpenIntent>, std::string> open_intents();                      // oldest first
   tl::expected<std::vector<HistoryRow>, std::string> history(const HistoryQuery& query);  // newest first
 
-  // Flips and rollbacks that were published with a greater generation, newest first: what a rollback to
-  // `generation` takes back.
+  // Flips and rollbacks that were published with a greater generation, newest first. A rollback to
+  // `generation` takes them back.
   tl::expected<std::vector<HistoryRow>, std::string> published_since(uint64_t generation);
-  // A moment by which `generation` was no longer the latest: flows born under it are older. Nothing: it is
-  // the latest, as far as is known.
+  // A moment at which a later generation had replaced `generation`: flows that were born under it are older.
+  // Nothing: no later generation is known.
   tl::expected<std::optional<int64_t>, std::string> superseded_at_ms(uint64_t generation);
-  // Was it published, and recorded?
+  // Returns whether the history has a publication with this generation.
   tl::expected<bool, std::string> knows_generation(uint64_t generation);
 
  private:

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The history's part of state.h.
+// The methods of State (state.h) that read and write the history.
 #include "control/state/state.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
+#include "control/loop/wall_clock.h"
 #include "control/state/database.h"
+#include "control/state/limits.h"
 #include "control/state/state_tables.h"
 
 namespace teal {
@@ -17,9 +18,8 @@ namespace {
 
 using Done = State::Done;
 
-int64_t wall_clock_ms() {
-  using namespace std::chrono;
-  return in_range(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count(), kMaxTimeMs);
+int64_t recorded_now_ms() {
+  return in_range(wall_clock_ms(), kMaxTimeMs);
 }
 
 const char* name_of(Outcome outcome) {
@@ -48,34 +48,40 @@ bool was_published(Outcome outcome) {
 }
 
 // i: intents, r: their results.
-constexpr std::string_view kChanges =
-    "SELECT i.id, i.event, i.generation, i.verb, json_valid(i.changes), i.changes, i.reason, i.uid, i.user, "
-    "i.at_ms, r.event, r.at_ms, r.duration_us, r.detail "
+constexpr std::string_view kIntents =
     "FROM history AS i LEFT JOIN history AS r ON r.intent = i.id WHERE i.intent IS NULL";
 constexpr std::string_view kPublished = "r.event IN ('done', 'adoption_timeout')";
-constexpr std::string_view kNoLock = "i.verb NOT IN ('lock', 'unlock')";  // theirs is another's generation
+constexpr std::string_view kNoLock =
+    "i.verb NOT IN ('lock', 'unlock')";  // they have no generation of their own
 
-tl::expected<int64_t, std::string> add_intent(Database& database, const Intent& intent) {
-  Statement add(database,
-                "INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user) "
-                "VALUES (?, ?, 'intended', ?, ?, ?, ?, ?)");
-  add.bind(wall_clock_ms()).bind(generation_in_range(intent.generation)).bind(intent.verb);
-  add.bind(intent.changes.empty() ? std::string("[]") : intent.changes);
-  add.bind(intent.reason).bind(intent.actor.uid).bind(intent.actor.user);
-  if (!add.run()) return tl::unexpected(database.failed("record the intent"));
-  return database.last_id();
+// Selects what read_changes() reads; `conditions` completes the statement.
+std::string select_changes(std::string_view conditions) {
+  return fmt::format(
+      "SELECT i.id, i.event, i.generation, i.verb, json_valid(i.changes), i.changes, i.reason, i.uid, "
+      "i.user, "
+      "i.at_ms, r.event, r.at_ms, r.duration_us, r.detail {} {}",
+      kIntents, conditions);
 }
 
-Done add_result(Database& database, int64_t intent, Outcome outcome, int64_t duration_us,
+int64_t add_intent(SQLite::Database& sqlite, const Intent& intent) {
+  SQLite::Statement add(
+      sqlite,
+      "INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user, record) "
+      "VALUES (?, ?, 'intended', ?, ?, ?, ?, ?, ?)");
+  run(add, recorded_now_ms(), generation_in_range(intent.generation), intent.verb,
+      intent.changes.empty() ? "[]" : intent.changes, intent.reason, intent.actor.uid, intent.actor.user,
+      to_text(intent.record));
+  return sqlite.getLastInsertRowid();
+}
+
+void add_result(SQLite::Database& sqlite, int64_t intent, Outcome outcome, int64_t duration_us,
                 const std::string& detail) {
-  Statement add(database,
-                "INSERT INTO history (intent, at_ms, generation, event, verb, duration_us, detail) "
-                "SELECT id, ?, generation, ?, verb, ?, ? FROM history WHERE id = ?");
-  add.bind(wall_clock_ms()).bind(std::string(name_of(outcome))).bind(std::max<int64_t>(duration_us, 0));
-  if (!add.bind(detail).bind(intent).run()) return tl::unexpected(database.failed("record the result"));
-  if (database.changed_rows() == 1) return {};
-  return tl::unexpected(
-      fmt::format("{}: cannot record the result: there is no intent {}", database.path(), intent));
+  SQLite::Statement add(sqlite,
+                        "INSERT INTO history (intent, at_ms, generation, event, verb, duration_us, detail) "
+                        "SELECT id, ?, generation, ?, verb, ?, ? FROM history WHERE id = ?");
+  const int added = run(add, recorded_now_ms(), std::string(name_of(outcome)),
+                        std::max<int64_t>(duration_us, 0), detail, intent);
+  if (added != 1) throw SQLite::Exception(fmt::format("there is no intent {}", intent));
 }
 
 HistoryRow read_row(Row& row) {
@@ -102,99 +108,108 @@ HistoryRow read_row(Row& row) {
   return change;
 }
 
-tl::expected<std::vector<HistoryRow>, std::string> read_changes(const Database& database, Statement& select) {
-  std::vector<HistoryRow> changes;
-  while (select.row()) {
-    Row row(database, select, "history");
-    changes.push_back(read_row(row));
-    if (!row.fine()) return tl::unexpected(row.done().error());
-  }
-  if (!select.complete()) return tl::unexpected(database.failed("read the history"));
-  return changes;
+// Selects the changes that meet `conditions`, with `values` for its parameters.
+template <typename... Values>
+tl::expected<std::vector<HistoryRow>, std::string> read_changes(Database& database,
+                                                                std::string_view conditions,
+                                                                const Values&... values) {
+  return database.attempt("read the history", [&](SQLite::Database& sqlite) {
+    SQLite::Statement select(sqlite, select_changes(conditions));
+    bind_all(select, values...);
+    std::vector<HistoryRow> changes;
+    while (select.executeStep()) {
+      Row row(select, "history");
+      changes.push_back(read_row(row));
+    }
+    return changes;
+  });
+}
+
+OpenIntent read_open_intent(Row& row) {
+  OpenIntent intent;
+  intent.id = row.integer("id", 1, INT64_MAX);
+  intent.generation = static_cast<uint64_t>(row.integer("generation", 0, kMaxGeneration));
+  intent.verb = row.prose("verb");
+  intent.changes = row.prose("changes");
+  const std::optional<std::string> text = row.text_or_null("record");
+  if (!text) return intent;
+  auto record = parse_change_record(*text);
+  if (!record) throw Damage(fmt::format("table history, row {}: record: {}", intent.id, record.error()));
+  intent.record = std::move(*record);
+  return intent;
 }
 
 }  // namespace
 
 tl::expected<int64_t, std::string> State::intend(const Intent& intent, const Inventory* whole) {
-  Transaction transaction(*db_);
-  if (!transaction.begun()) return tl::unexpected(transaction.begun().error());
-  const auto id = add_intent(*db_, intent);
-  if (!id) return id;
-  if (Done done = raise_generation(*db_, "given_generation", intent.generation); !done)
-    return tl::unexpected(done.error());
-  if (whole != nullptr) {
-    if (Done done = write_inventory(*db_, *whole); !done) return tl::unexpected(done.error());
-  }
-  if (Done done = transaction.commit(); !done) return tl::unexpected(done.error());
-  return id;
+  return db_->commit("record the intent", [&](SQLite::Database& sqlite) {
+    const int64_t id = add_intent(sqlite, intent);
+    raise_generation(sqlite, "given_generation", intent.generation);
+    if (whole != nullptr) write_inventory(sqlite, *whole);
+    if (intent.lock) {
+      add_result(sqlite, id, Outcome::kDone, 0, "");
+      write_lock(sqlite, intent.lock->lock);
+    }
+    return id;
+  });
 }
 
 State::Done State::finish(int64_t intent, Outcome outcome, int64_t duration_us, const std::string& detail,
-                          std::span<const ServiceState> services, std::span<const BackendState> backends) {
-  Transaction transaction(*db_);
-  if (!transaction.begun()) return transaction.begun();
-  if (Done done = add_result(*db_, intent, outcome, duration_us, detail); !done) return done;
-  if (was_published(outcome)) {
-    if (Done done = write_changed(*db_, services, backends); !done) return done;
-    Statement raise(*db_,
-                    "UPDATE meta SET value = max(value, (SELECT generation FROM history WHERE id = ?)) "
-                    "WHERE key = 'published_generation'");
-    if (!raise.bind(intent).run()) return tl::unexpected(db_->failed("record the generation"));
-  }
-  return transaction.commit();
-}
-
-State::Done State::record_lock(const Intent& intent, const std::optional<ChangeLock>& lock) {
-  Transaction transaction(*db_);
-  if (!transaction.begun()) return transaction.begun();
-  const auto id = add_intent(*db_, intent);
-  if (!id) return tl::unexpected(id.error());
-  if (Done done = add_result(*db_, *id, Outcome::kDone, 0, ""); !done) return done;
-  if (Done done = write_lock(*db_, lock); !done) return done;
-  return transaction.commit();
+                          const ChangeRecord& record) {
+  return db_->commit("record the result", [&](SQLite::Database& sqlite) {
+    add_result(sqlite, intent, outcome, duration_us, detail);
+    if (!was_published(outcome)) return;
+    write_record(sqlite, record);
+    SQLite::Statement raise(
+        sqlite,
+        "UPDATE meta SET value = max(value, (SELECT generation FROM history WHERE id = ?)) "
+        "WHERE key = 'published_generation'");
+    run(raise, intent);
+  });
 }
 
 tl::expected<std::vector<OpenIntent>, std::string> State::open_intents() {
-  Statement select(*db_, fmt::format("{} AND r.id IS NULL ORDER BY i.id", kChanges));
-  auto changes = read_changes(*db_, select);
-  if (!changes) return tl::unexpected(changes.error());
-  std::vector<OpenIntent> intents;
-  for (HistoryRow& change : *changes)
-    intents.push_back({change.id, change.generation, std::move(change.verb), std::move(change.changes)});
-  return intents;
+  return db_->attempt("read the open intents", [&](SQLite::Database& sqlite) {
+    SQLite::Statement select(sqlite, fmt::format("SELECT i.id, i.generation, i.verb, i.changes, i.record {} "
+                                                 "AND r.id IS NULL ORDER BY i.id",
+                                                 kIntents));
+    std::vector<OpenIntent> intents;
+    while (select.executeStep()) {
+      Row row(select, "history");
+      intents.push_back(read_open_intent(row));
+    }
+    return intents;
+  });
 }
 
 tl::expected<std::vector<HistoryRow>, std::string> State::history(const HistoryQuery& query) {
-  std::string sql(kChanges);
-  if (query.before) sql += " AND i.id < ?";
-  // Most rows are passed over by looking for the name in quotes; reading JSON costs ten times as much.
-  if (query.service)
-    sql +=
-        " AND instr(i.changes, ?) AND CASE WHEN json_valid(i.changes) THEN EXISTS (SELECT 1 FROM "
-        "json_tree(i.changes) WHERE key = 'service' AND atom = ?) END";
-  sql += " ORDER BY i.id DESC LIMIT ?";
-  Statement select(*db_, sql);
-  if (query.before) select.bind(*query.before);
-  if (query.service) select.bind("\"" + *query.service + "\"").bind(*query.service);
-  select.bind(query.limit);
-  return read_changes(*db_, select);
+  // Searching for the name in quotes skips most rows; parsing their JSON would cost ten times as much.
+  constexpr const char* kOfService =
+      "AND instr(i.changes, ?) AND CASE WHEN json_valid(i.changes) THEN EXISTS (SELECT 1 FROM "
+      "json_tree(i.changes) WHERE key = 'service' AND atom = ?) END ";
+  const std::string conditions =
+      fmt::format("AND i.id < ? {}ORDER BY i.id DESC LIMIT ?", query.service ? kOfService : "");
+  const int64_t before = query.before.value_or(INT64_MAX);
+  if (!query.service) return read_changes(*db_, conditions, before, query.limit);
+  return read_changes(*db_, conditions, before, "\"" + *query.service + "\"", *query.service, query.limit);
 }
 
 tl::expected<std::vector<HistoryRow>, std::string> State::published_since(uint64_t generation) {
-  Statement select(*db_, fmt::format("{} AND i.generation > ? AND {} AND i.verb IN ('flip', 'rollback') "
-                                     "ORDER BY i.generation DESC, i.id DESC",
-                                     kChanges, kPublished));
-  select.bind(generation_in_range(generation));
-  return read_changes(*db_, select);
+  return read_changes(*db_,
+                      fmt::format("AND i.generation > ? AND {} AND i.verb IN ('flip', 'rollback') "
+                                  "ORDER BY i.generation DESC, i.id DESC",
+                                  kPublished),
+                      generation_in_range(generation));
 }
 
-// By its result: between the intent and the adoption, workers still go by the generation before.
+// The time of the result counts: between the intent and the adoption, workers still go by the generation
+// before.
 tl::expected<std::optional<int64_t>, std::string> State::superseded_at_ms(uint64_t generation) {
-  Statement select(
-      *db_, fmt::format("{} AND i.generation > ? AND {} AND {} ORDER BY i.generation, i.id LIMIT 1", kChanges,
-                        kPublished, kNoLock));
-  select.bind(generation_in_range(generation));
-  const auto changes = read_changes(*db_, select);
+  const auto changes =
+      read_changes(*db_,
+                   fmt::format("AND i.generation > ? AND {} AND {} ORDER BY i.generation, i.id LIMIT 1",
+                               kPublished, kNoLock),
+                   generation_in_range(generation));
   if (!changes) return tl::unexpected(changes.error());
   if (changes->empty()) return std::nullopt;
   return changes->front().finished_at_ms;
@@ -202,10 +217,9 @@ tl::expected<std::optional<int64_t>, std::string> State::superseded_at_ms(uint64
 
 tl::expected<bool, std::string> State::knows_generation(uint64_t generation) {
   if (generation > kMaxGeneration) return false;
-  Statement select(
-      *db_, fmt::format("{} AND i.generation = ? AND {} AND {} LIMIT 1", kChanges, kPublished, kNoLock));
-  select.bind(generation_in_range(generation));
-  const auto changes = read_changes(*db_, select);
+  const auto changes =
+      read_changes(*db_, fmt::format("AND i.generation = ? AND {} AND {} LIMIT 1", kPublished, kNoLock),
+                   generation_in_range(generation));
   if (!changes) return tl::unexpected(changes.error());
   return !changes->empty();
 }

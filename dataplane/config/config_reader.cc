@@ -26,7 +26,6 @@ constexpr size_t kMaxFileBytes = 16 << 20;
 
 constexpr std::pair<std::string_view, int64_t> kUnits[] = {
     {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}};
-constexpr int64_t kMaxDurationMs = 10'000 * 3'600'000LL;
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -126,7 +125,7 @@ std::optional<milliseconds> parse_duration(std::string_view text) {
     size_t digits = 0;
     for (; digits < text.size() && is_digit(text[digits]); ++digits) {
       number = number * 10 + (text[digits] - '0');
-      if (number > kMaxDurationMs) return std::nullopt;
+      if (number > kMaxDuration.count()) return std::nullopt;
     }
     if (digits == 0) return std::nullopt;
     text.remove_prefix(digits);
@@ -135,9 +134,9 @@ std::optional<milliseconds> parse_duration(std::string_view text) {
     // The search starts after the last unit, so each unit occurs once and in order.
     unit =
         std::find_if(unit, std::end(kUnits), [&](const auto& candidate) { return candidate.first == name; });
-    if (unit == std::end(kUnits) || number > kMaxDurationMs / unit->second) return std::nullopt;
+    if (unit == std::end(kUnits) || number > kMaxDuration.count() / unit->second) return std::nullopt;
     total += number * unit->second;
-    if (total > kMaxDurationMs) return std::nullopt;
+    if (total > kMaxDuration.count()) return std::nullopt;
     text.remove_prefix(name.size());
     ++unit;
   }

@@ -35,8 +35,10 @@
 
 namespace teal {
 
+inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(10'000);
+
 // Parses a duration such as "250ms", "30s", "1m30s" or "2h4m": integers with the units h, m, s and ms, each
-// at most once, from large to small. Returns nothing for any other text, or for more than 10,000 hours.
+// at most once, from large to small. Returns nothing for any other text, or for more than kMaxDuration.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 // Returns the shortest text that parse_duration() reads as `duration`; "0s" for zero.
 std::string duration_text(std::chrono::milliseconds duration);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any damage to teald's database: it is loaded with sane content, or refused in a line that a terminal and
-// JSON can show. The first byte of the input chooses the kind of damage:
+// Damages teald's database: the database is loaded with sane content, or refused with an error that fits into
+// one line of a terminal and into JSON. The first byte of the input chooses the kind of damage:
 //   even: to the file.   Then come patches: offset (2 bytes), how many bytes, the bytes.
 //   odd:  to the values, in tables without constraints. Then come updates: column, row, type, value
 //         (8 bytes, or how many bytes and the bytes).
@@ -33,7 +33,7 @@ void require(bool holds, const char* what, std::string_view about = "") {
   std::abort();
 }
 
-// What is left of the input; zeros after its end.
+// Reads the input; zeros follow its end.
 class Input {
  public:
   Input(const uint8_t* data, size_t bytes) : data_(data), left_(bytes) {}
@@ -128,14 +128,24 @@ Inventory some_inventory() {
   return inventory;
 }
 
+teal::ChangeRecord some_record() {
+  teal::ChangeRecord record;
+  for (const teal::ServiceState& service : some_inventory().services)
+    record.services.push_back(teal::record_of(service));
+  for (const teal::BackendState& backend : some_inventory().backends)
+    record.backends.push_back(teal::record_of(backend));
+  return record;
+}
+
 // In pages of the least size, so that offsets mean much and a round costs little.
 std::string intact_file(const Directory& directory) {
   Sql(directory.database()).must("PRAGMA page_size = 512; VACUUM");
   auto state = teal::State::open(directory.path());
   require(state && state->save(some_inventory()), "a database is made", state ? "" : state.error());
   for (uint64_t generation = 1; generation < 5; ++generation) {
-    const auto id =
-        state->intend({generation, "flip", R"([{"service":"service-1"}])", "release", {1000, "operator"}});
+    teal::Intent intent{generation, "flip", R"([{"service":"service-1"}])", "release", {1000, "operator"}};
+    intent.record = some_record();
+    const auto id = state->intend(intent);
     if (generation < 4)
       require(id && state->finish(*id, teal::Outcome::kDone, 5, "", {}), "a change is recorded");
   }
@@ -203,6 +213,7 @@ constexpr const char* kColumns[][2] = {
     {"history", "user"},
     {"history", "duration_us"},
     {"history", "detail"},
+    {"history", "record"},
 };
 
 void damage_values(const Directory& directory, Input& input) {
@@ -295,7 +306,19 @@ void check_history(const std::vector<teal::HistoryRow>& rows) {
   }
 }
 
-// What was loaded can be saved, unless SQLite has trouble with the file, and is then loaded again.
+// A record that was read is within the bounds of its values, so it survives another round.
+void check_open_intents(const std::vector<teal::OpenIntent>& intents) {
+  for (const teal::OpenIntent& intent : intents) {
+    if (!intent.record) continue;
+    const auto again = teal::parse_change_record(to_text(*intent.record));
+    require(again && *again == *intent.record, "a record is written as it was read");
+    Inventory inventory = some_inventory();
+    apply(*intent.record, inventory);
+    check_inventory(inventory);
+  }
+}
+
+// An inventory that was loaded can be saved and loaded again, unless SQLite reports an error of the file.
 void check_saving(teal::State& state, const Inventory& loaded, const Directory& directory) {
   const auto saved = state.save(loaded);
   if (!saved) return check_error(saved.error(), directory);
@@ -314,7 +337,8 @@ void use(const Directory& directory) {
         state->published_since(0)}) {
     rows ? check_history(*rows) : check_error(rows.error(), directory);
   }
-  if (const auto open = state->open_intents(); !open) check_error(open.error(), directory);
+  const auto open = state->open_intents();
+  open ? check_open_intents(*open) : check_error(open.error(), directory);
   if (const auto at = state->superseded_at_ms(1); !at) check_error(at.error(), directory);
   if (const auto known = state->knows_generation(1); !known) check_error(known.error(), directory);
   const auto loaded = state->load();

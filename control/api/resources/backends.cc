@@ -42,7 +42,7 @@ Task<Answer> set_backend(Api& api, const Request& request) {
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_backend(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());
-  co_return to_answer(co_await api.executor.set_backend(std::move(*wanted), std::move(body->options)));
+  co_return to_answer(co_await api.verbs.set_backend(std::move(*wanted), std::move(body->options)));
 }
 
 }  // namespace teal

@@ -10,6 +10,7 @@
 #include "control/api/resources/changes.h"
 #include "control/api/resources/flow_query.h"
 #include "control/api/resources/top_counts.h"
+#include "control/config/config_drain.h"
 #include "control/loop/wall_clock.h"
 #include "dataplane/config/config_reader.h"
 
@@ -17,10 +18,6 @@ namespace teal {
 
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr milliseconds kLeastTimeout{100};  // as in the config
-constexpr milliseconds kMaxTimeout = std::chrono::hours(168);
 constexpr size_t kMaxShown = 10;  // backends, clients
 // A slice of a full table takes about a millisecond. Other tasks of the event loop run after each slice.
 constexpr uint64_t kBucketsPerSlice = 1024;
@@ -122,7 +119,7 @@ Task<Answer> set_drain(Api& api, const Request& request) {
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_drain(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());
-  co_return to_answer(co_await api.executor.set_drain(std::move(*wanted), std::move(body->options)));
+  co_return to_answer(co_await api.verbs.set_drain(std::move(*wanted), std::move(body->options)));
 }
 
 Task<Answer> show_drain(Api& api, const Request& request) {
@@ -130,7 +127,7 @@ Task<Answer> show_drain(Api& api, const Request& request) {
   if (!service) co_return tl::unexpected(service.error());
   const Catalogue& catalogue = api.executor.catalogue();
   const ServiceState state = catalogue.state(**service);  // a copy: the catalogue may change during the scan
-  const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.executor.trends());
+  const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.upkeep.trends());
   Json answer = {{"service", state.name},
                  {"active", kColourNames[static_cast<size_t>(state.active)]},
                  {"draining", nullptr}};

@@ -32,7 +32,7 @@ Task<Answer> flip(Api& api, const Request& request) {
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_flip(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());
-  co_return to_answer(co_await api.executor.roll(std::move(*wanted), std::move(body->options)));
+  co_return to_answer(co_await api.verbs.roll(std::move(*wanted), std::move(body->options)));
 }
 
 Task<Answer> roll_back(Api& api, const Request& request) {
@@ -40,7 +40,7 @@ Task<Answer> roll_back(Api& api, const Request& request) {
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_rollback(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());
-  co_return to_answer(co_await api.executor.roll(std::move(*wanted), std::move(body->options)));
+  co_return to_answer(co_await api.verbs.roll(std::move(*wanted), std::move(body->options)));
 }
 
 }  // namespace teal

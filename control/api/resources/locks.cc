@@ -11,14 +11,14 @@ Task<Answer> lock(Api& api, const Request& request) {
   // Other operators need to know why changes are locked.
   body->fields.require("reason", "a string with the reason for the lock");
   if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
-  co_return to_answer(co_await api.executor.lock(std::move(body->options)));
+  co_return to_answer(co_await api.verbs.lock(std::move(body->options)));
 }
 
 Task<Answer> unlock(Api& api, const Request& request) {
   auto body = read_change(request, {});
   if (!body) co_return tl::unexpected(body.error());
   if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
-  co_return to_answer(co_await api.executor.unlock(std::move(body->options)));
+  co_return to_answer(co_await api.verbs.unlock(std::move(body->options)));
 }
 
 }  // namespace teal

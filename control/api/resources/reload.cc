@@ -9,7 +9,7 @@ Task<Answer> reload(Api& api, const Request& request) {
   auto body = read_change(request, {});
   if (!body) co_return tl::unexpected(body.error());
   if (body->fields.error()) co_return tl::unexpected(*body->fields.error());
-  co_return to_answer(co_await api.executor.reload(std::move(body->options)));
+  co_return to_answer(co_await api.verbs.reload(std::move(body->options)));
 }
 
 }  // namespace teal

@@ -153,10 +153,10 @@ Task<Response> answer(Api& api, const Request& request) {
   }
   if (const auto checked = check_query(request, route->parameters()); !checked)
     co_return refused(checked.error());
-  std::optional<Gate::Pass> pass;
+  std::optional<Semaphore::Permit> permit;
   if (route->is_long) {
-    Gate::Pass entered = co_await api.gate.enter();
-    pass.emplace(std::move(entered));
+    Semaphore::Permit acquired = co_await api.long_answers.acquire();
+    permit.emplace(std::move(acquired));
   }
   Answer answer = co_await route->handle(api, request);
   if (!answer) co_return refused(answer.error());

@@ -8,13 +8,15 @@
 
 #include <nlohmann/json.hpp>
 
-#include "control/api/http/gate.h"
 #include "control/api/http/request.h"
 #include "control/api/http/response.h"
 #include "control/api/resources/event_feed.h"
 #include "control/change/executor.h"
+#include "control/change/upkeep.h"
+#include "control/change/verbs.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
+#include "control/loop/semaphore.h"
 #include "control/metrics/busy.h"
 #include "control/metrics/metrics.h"
 #include "control/publish/publisher.h"
@@ -28,6 +30,8 @@ using Answer = tl::expected<Response, Refusal>;
 // The objects that resources use. They live as long as the daemon.
 struct Api {
   ChangeExecutor& executor;
+  Upkeep& upkeep;
+  Verbs& verbs;
   Publisher& publisher;
   Recorder& recorder;
   Events& events;
@@ -36,7 +40,9 @@ struct Api {
   std::chrono::steady_clock::time_point started;
 
   EventFeed feed{events};
-  Gate gate{4};  // for long answers
+  // Answers that scan the flow table or take megabytes are made four at a time: 100 at once would take 100
+  // times the memory and be ready no sooner.
+  Semaphore long_answers{4};
 };
 
 Task<Response> answer(Api& api, const Request& request);

@@ -9,7 +9,7 @@ ApiServers::ApiServers(asio::io_context& io, std::string run_dir, Api& api, Serv
     : io_(io), run_dir_(std::move(run_dir)), api_(api), limits_(limits) {}
 
 ApiServers::~ApiServers() {
-  api_.gate.abandon();
+  api_.long_answers.abandon();
 }
 
 tl::expected<void, std::string> ApiServers::apply(const ApiConfig& config) {

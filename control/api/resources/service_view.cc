@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "control/change/change_lock.h"
 #include "control/change/drain.h"
 #include "control/change/reload_plan.h"
 #include "control/loop/wall_clock.h"
@@ -79,7 +80,7 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
 
 Json view_draining(const Api& api, const CatalogueService& service) {
   const std::optional<DrainView> drain =
-      drain_of(service, api.executor.catalogue(), api.publisher, api.executor.trends());
+      drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends());
   if (!drain) return nullptr;
   return {{"colour", name_of(drain->colour)},
           {"flows", drain->flows},
@@ -148,16 +149,13 @@ Json view_dataplane(const Api& api) {
 }
 
 Json view_lock(const Api& api) {
-  const std::optional<ChangeLock>& lock = api.executor.catalogue().inventory().lock;
-  if (!lock) return nullptr;
-  return {
-      {"uid", lock->uid}, {"user", lock->user}, {"reason", lock->reason}, {"since", rfc3339(lock->at_ms)}};
+  return lock_json(api.executor.catalogue().inventory().lock);
 }
 
 Json view_config(const Api& api) {
   return {{"path", api.executor.catalogue().config().path},
-          {"loaded_at", rfc3339(api.executor.loaded_at_ms())},
-          {"file_differs", api.executor.file_differs()}};
+          {"loaded_at", rfc3339(api.verbs.loaded_at_ms())},
+          {"file_differs", api.verbs.file_differs()}};
 }
 
 Json view_retired_services(const Api& api) {

@@ -7,14 +7,13 @@
 #include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/verbs.h"
+#include "control/config/config_drain.h"
 #include "dataplane/config/config_reader.h"
 
 namespace teal::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::chrono::hours kLongestDrain(168);  // the limit of the config file, too
 
 std::string deadline_text(const json& draining) {
   const auto then = text(draining, "then");
@@ -87,7 +86,8 @@ Outcome show_drains(const Invocation& call) {
 }  // namespace
 
 Outcome run_drain(const Invocation& call) {
-  const auto timeout = call.arguments.duration("timeout", kLongestDrain);
+  const auto timeout =
+      call.arguments.duration("timeout", std::chrono::duration_cast<std::chrono::hours>(kMaxTimeout));
   if (!timeout) return tl::unexpected(timeout.error());
   const auto then = call.arguments.choice("then", "wait|reset");
   if (!then) return tl::unexpected(then.error());

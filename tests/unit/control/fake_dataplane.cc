@@ -39,8 +39,13 @@ void FakeDataplane::work(uint32_t worker) {
   alignas(PublicationReader) std::byte memory[sizeof(PublicationReader)];
   auto* reader = new (memory) PublicationReader(*segment_, worker);
   ++ready_;
+  bool is_still = false;
   while (!stop_ && !die_) {
-    if (hold_still_) {
+    if (hold_still_ != is_still) {
+      is_still = !is_still;
+      is_still ? ++still_ : --still_;
+    }
+    if (is_still) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       continue;
     }
@@ -49,6 +54,11 @@ void FakeDataplane::work(uint32_t worker) {
     std::this_thread::sleep_for(std::chrono::microseconds(20));  // many tests run side by side
   }
   if (!die_) reader->~PublicationReader();  // a killed process would not have cleaned up
+}
+
+void FakeDataplane::hold_still(bool still) {
+  hold_still_ = still;
+  EXPECT_TRUE(wait_for([&] { return still_ == (still ? threads_.size() : 0); }));
 }
 
 const TrafficSplits& FakeDataplane::splits() {

@@ -27,7 +27,8 @@ class FakeDataplane {
   uint64_t generation() const;
 
   // A worker that holds still is in the middle of a burst: it adopts no generation and releases no slot.
-  void hold_still(bool still) { hold_still_ = still; }
+  // Returns when every worker does so.
+  void hold_still(bool still);
   // Ends in order. The segment's file stays; segment() must not be called again.
   void stop();
   // Ends as after SIGKILL: the workers do not release their slots.
@@ -42,6 +43,7 @@ class FakeDataplane {
   std::optional<ProcessLock> lock_;
   std::optional<Segment> segment_;
   std::atomic<bool> hold_still_{false};
+  std::atomic<uint32_t> still_{0};
   std::atomic<bool> stop_{false};
   std::atomic<bool> die_{false};
   std::atomic<uint32_t> ready_{0};

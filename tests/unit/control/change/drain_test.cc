@@ -44,7 +44,7 @@ class DrainTest : public testing::Test {
   std::optional<DrainView> view() {
     return drain_of(catalogue->services()[0], *catalogue, publisher, trends);
   }
-  Change resets() { return overdue_resets(*catalogue, publisher, now_ticks()); }
+  Change resets() { return plan_overdue_resets(*catalogue, publisher, now_ticks()); }
 
   TempDir dir;
   Config config = shop_config();
@@ -122,8 +122,8 @@ TEST_F(DrainTest, TheLastFlowsEndIsToldOnce) {
   EXPECT_TRUE(trends.drained().empty());
 }
 
-// Promise 1, and the drain's "well defined": what was set for a drain goes with the next flip.
-TEST(MakeTarget, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
+// Promise 8: a drain ends as the operator chose. The next flip forgets what was set for the drain before.
+TEST(MakeSplit, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
   ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
   const DrainConfig reset{1s, DrainConfig::Then::kReset, {}}, wait{1s, DrainConfig::Then::kWait, {}},
       longer{10s, DrainConfig::Then::kReset, {}};
@@ -137,7 +137,7 @@ TEST(MakeTarget, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
   EXPECT_EQ(make_split(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
 }
 
-TEST(MakeTarget, AWallClockThatJumpsMovesNoDeadline) {
+TEST(MakeSplit, AWallClockThatJumpsMovesNoDeadline) {
   ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
   const DrainConfig drain{60s, DrainConfig::Then::kWait, {}};
   TrafficSplit present = make_split(service, drain, nullptr, 1000, 0);

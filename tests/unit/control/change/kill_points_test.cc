@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Promise 10: kill -9 of teald at every point between intended and done. A change is either in force and
-// recorded as done, or not in force and recorded as interrupted: never half.
+// Promise 10: teald is killed at every point between intended and done. Afterwards the change is in force and
+// recorded as done, or not in force and recorded as interrupted.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -17,7 +17,7 @@ struct KillPoint {
 };
 constexpr KillPoint kPoints[] = {{"intended", false}, {"published", true}, {"adopted", true}, {"done", true}};
 
-// A change: how it is asked for, and how to see whether it is in force.
+// A change: its request, and a check whether it is in force.
 struct Asked {
   const char* verb;
   const char* path;

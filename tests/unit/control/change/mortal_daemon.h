@@ -16,7 +16,7 @@ extern char** environ;
 
 namespace teal {
 
-// A teald in a process of its own, which can be killed as a process is: from outside, or at an event.
+// Runs a teald in a process, which is killed from outside or kills itself at an event.
 class MortalDaemon {
  public:
   explicit MortalDaemon(const DaemonHome& home, const std::string& die_at = "never", int nth = 1) {
@@ -38,7 +38,7 @@ class MortalDaemon {
     ::waitpid(pid_, &status_, 0);
     over_ = true;
   }
-  // Did it end, at most a moment from now?
+  // Returns whether it ends within the next seconds.
   bool dies() {
     return FakeDataplane::wait_for([&] { return is_over(); });
   }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teald killed at each step of a flip: the database and the segment are put into the state that the kill
-// leaves.
+// Recovery after teald was killed at each step of a change. The tests put the database and the segment into
+// the state that the kill leaves.
 #include "control/change/recovery.h"
 
 #include <gtest/gtest.h>
 
 #include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/state/databases.h"
 #include "tests/unit/control/temp_dir.h"
 
 namespace teal {
@@ -30,6 +31,12 @@ class RecoveryTest : public testing::Test {
     const TrafficSplit split{
         Colour::kGreen, Colour::kBlue, 0, static_cast<uint32_t>(generation), 100, 1000, 0};
     ASSERT_TRUE(publisher.publish_splits(generation, std::vector<SplitUpdate>{{0, split}}));
+  }
+
+  tl::expected<int64_t, std::string> intend(uint64_t generation, const char* verb, ChangeRecord record) {
+    Intent intent{generation, verb, "[]", "", {}};
+    intent.record = std::move(record);
+    return state->intend(intent);
   }
 
   Inventory recovered() {
@@ -80,12 +87,12 @@ TEST_F(RecoveryTest, AnOlderIntentThatIsInForceIsDoneToo) {
 }
 
 TEST_F(RecoveryTest, ABackendsNewStateIsAppliedIfItWasPublished) {
-  const char* changes = R"([{"service":"service-a","colour":"blue","address":"198.18.2.12:8080",
-      "state":{"from":"ready","to":"maint"},"weight":{"from":"file","to":7}}])";
-  ASSERT_TRUE(state->intend({6, "backend", changes, "", {}}));
+  BackendState backend = inventory.backends[1];
+  backend.members[0] = {AdminState::kMaint, 7};
+  ASSERT_TRUE(intend(6, "backend", recorded({}, {backend})));
   EXPECT_EQ(recovered().backends[1].members[0], Membership()) << "not published";
-  ASSERT_TRUE(state->intend({7, "backend", changes, "", {}}));
-  publish_flip(7);  // whatever it is that has this generation
+  ASSERT_TRUE(intend(7, "backend", recorded({}, {backend})));
+  publish_flip(7);  // the segment only tells the generation
   const Inventory after = recovered();
   EXPECT_EQ(after.backends[1].members[0], (Membership{AdminState::kMaint, 7}));
   EXPECT_EQ(after.backends[0].members[0], Membership());
@@ -94,13 +101,57 @@ TEST_F(RecoveryTest, ABackendsNewStateIsAppliedIfItWasPublished) {
 
 TEST_F(RecoveryTest, ADrainsNewDeadlineIsAppliedIfItWasPublished) {
   publish_flip(6);
-  ASSERT_TRUE(recover(*state, publisher, config));
-  ASSERT_TRUE(state->intend(
-      {7, "drain", R"([{"service":"service-a","timeout_seconds":2.5,"then":"reset"}])", "", {}}));
+  ServiceState service = recovered().services[0];
+  service.drain_timeout = std::chrono::milliseconds(2500);
+  service.drain_then = DrainConfig::Then::kReset;
+  ASSERT_TRUE(intend(7, "drain", recorded({service})));
   publish_flip(7);
-  const ServiceState service = *recovered().service("service-a");
-  EXPECT_EQ(service.drain_timeout, std::chrono::milliseconds(2500));
-  EXPECT_EQ(service.drain_then, DrainConfig::Then::kReset);
+  const ServiceState after = *recovered().service("service-a");
+  EXPECT_EQ(after.drain_timeout, std::chrono::milliseconds(2500));
+  EXPECT_EQ(after.drain_then, DrainConfig::Then::kReset);
+}
+
+// The result of generation 6 could not be recorded. The result of 7 brought its values along, or later ones.
+TEST_F(RecoveryTest, AnIntentThatIsOlderThanARecordedResultIsNotAppliedAgain) {
+  ServiceState service = inventory.services[0];
+  service.drain_timeout = std::chrono::seconds(6);
+  ASSERT_TRUE(intend(6, "drain", recorded({service})));
+  service.drain_timeout = std::chrono::seconds(7);
+  const auto later = intend(7, "drain", recorded({service}));
+  ASSERT_TRUE(state->finish(*later, Outcome::kDone, 0, "", recorded({service})));
+  publish_flip(7);
+  EXPECT_EQ(recovered().service("service-a")->drain_timeout, std::chrono::seconds(7));
+}
+
+TEST_F(RecoveryTest, ARecordThatIsDamagedRefusesTheStart) {
+  run_sql(dir.file("state/teal.db"),
+          "INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 6, 'intended', "
+          "'drain', '[]', '{\"version\":2}')");
+  const auto refused = recover(*state, publisher, config);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("record: version is 2"), std::string::npos) << refused.error();
+}
+
+// An intent that a teald with schema 2 left open has no record; its values are in the changes of the history.
+TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsAppliedFromItsChanges) {
+  publish_flip(6);
+  (void)recovered();
+  const auto open_intent = [&](int generation, const std::string& verb, const std::string& changes) {
+    run_sql(dir.file("state/teal.db"),
+            "INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1, " +
+                std::to_string(generation) + ", 'intended', '" + verb + "', '" + changes + "')");
+  };
+  open_intent(7, "backend", R"([{"service":"service-a","colour":"blue","address":"198.18.2.12:8080",
+      "state":{"from":"ready","to":"maint"},"weight":{"from":"file","to":7}}, "no object",
+      {"service":"service-x"}])");
+  open_intent(8, "drain", R"([{"service":"service-a","timeout_seconds":2.5,"then":"reset"}])");
+  open_intent(9, "drain", R"([{"service":"service-b","timeout_seconds":1e300}])");
+  publish_flip(8);
+  const Inventory after = recovered();
+  EXPECT_EQ(after.backends[1].members[0], (Membership{AdminState::kMaint, 7}));
+  EXPECT_EQ(after.service("service-a")->drain_timeout, std::chrono::milliseconds(2500));
+  EXPECT_EQ(after.service("service-a")->drain_then, DrainConfig::Then::kReset);
+  EXPECT_FALSE(after.service("service-b")->drain_timeout) << "not published";
 }
 
 TEST_F(RecoveryTest, ARollbackThatTheDiskMissedIsLearntFromTheSegment) {

@@ -12,7 +12,7 @@ using Json = nlohmann::ordered_json;
 
 class ReloadPlan : public testing::Test {
  protected:
-  // What the plan says, one line an entry: "added backend service-a blue 198.18.2.14:8080 (weight 1)".
+  // Returns one line for each entry: "added backend service-a blue 198.18.2.14:8080 (weight 1)".
   std::vector<std::string> plan(const Config& after) {
     const Inventory held = renumber({}, before)->inventory;
     const Inventory next = renumber(held, after)->inventory;
@@ -84,8 +84,8 @@ TEST_F(ReloadPlan, DrainTimeoutsGroupsAndSocketsAreTold) {
   EXPECT_EQ(
       plan(after),
       (Lines{"changed service service-a (drain 300 s, then wait, udp stick -> 120 s, then reset, udp cut)",
-             "changed timeouts (flows go by the new ones at once)", "changed drain (reset_rate)",
-             "changed api (sockets are opened anew)", "retired group shop (service-a, service-b)"}));
+             "changed timeouts (all flows follow the new ones at once)", "changed drain (reset_rate)",
+             "changed api (the sockets are opened again)", "retired group shop (service-a, service-b)"}));
 }
 
 TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {

@@ -69,7 +69,7 @@ TEST(Rollout, TableOfRequests) {
       {"some change, some do not", flip({"b", "a"}, kGreen), "a:blue>green | b"},
       {"a name twice counts once", flip({"a", "a"}, kGreen), "a:blue>green |"},
       {"flip of a group", group_flip, "a:blue>green c:blue>green | b"},
-      {"rollback goes to the target before", rollback({"a"}), "a:blue>green |"},
+      {"rollback goes to the previous colour", rollback({"a"}), "a:blue>green |"},
       {"rollback of several", rollback({"a", "b"}), "a:blue>green b:green>blue |"},
       {"rollback of one never flipped", rollback({"c"}), "409 nothing_to_roll_back"},
       {"all or nothing", rollback({"a", "c"}), "409 nothing_to_roll_back"},
@@ -96,7 +96,7 @@ TEST(Rollout, UnknownNamesAreAnsweredWithThoseThereAre) {
   EXPECT_EQ(plan_rollout(request, view()).error().message, "no group \"shoe\"; there are: shop, fresh");
 }
 
-TEST(Rollout, TargetsBeforeAreWhatTheOldestLaterFlipLeft) {
+TEST(Rollout, ColoursBeforeAreThoseThatTheOldestLaterFlipLeft) {
   const auto splits = colours_before({R"([{"service":"a","from":"blue","to":"green"}])",
                                       R"([{"service":"a","from":"green","to":"blue"},)"
                                       R"({"service":"b","from":"blue","to":"green"}])",

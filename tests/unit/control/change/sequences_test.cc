@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random sequences of commands, reloads, kills and restarts against a model of a few lines. After each step:
-// the generation has not gone down, what was answered as done is in the segment and acknowledged, no active
-// pool is empty, and the state is the model's before or after a step that was killed, never between.
+// Random sequences of commands, reloads, kills and restarts, compared with a model of a few lines. After each
+// step:
+//   - the generation has not gone down
+//   - a change that was answered as done is in the segment and acknowledged
+//   - no active pool is empty
+//   - after a step that was killed, the state is the model's before or after that step, never between
 //
 // TEAL_SEQUENCES is how many (30 by default; scripts/test --long runs 10,000), TEAL_SEED the first seed.
 #include <cstdlib>
@@ -20,16 +23,16 @@ namespace {
 
 const std::vector<std::string> kServices = {"service-a", "service-b", "service-c"};
 
-// What an operator can see of a service.
+// The state of a service as an operator sees it.
 struct ServiceModel {
   std::string active = "blue";
-  bool flipped = false;  // is there a target to return to? with two colours it is the other
+  bool flipped = false;                         // a rollback goes to the other colour
   std::map<std::string, std::string> backends;  // "blue 198.18.2.11:8080" -> admin state
   friend bool operator==(const ServiceModel&, const ServiceModel&) = default;
 };
 using Model = std::map<std::string, ServiceModel>;
 
-// Three states of the file. The bad one is refused as a whole.
+// Three contents of the config file. kBad is refused.
 enum class File { kPlain, kOtherBackend, kBad };
 
 std::string toml_of(File file) {

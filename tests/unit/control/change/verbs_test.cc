@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What operators ask teald for beside flips: reload, drain, backends, locks, the way back to a generation.
-// With a dataplane that adopts all at once.
+// The verbs of operators other than a flip: reload, drain, backend, lock, and the rollback to a generation.
+// The dataplane adopts everything at once.
 #include <set>
 #include <thread>
 
@@ -52,17 +52,17 @@ constexpr Verb kVerbs[] = {
     {"/v1/backend", R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain")"},
 };
 
-TEST_F(Verbs, EachOneRehearsesKnowsConflictsAndIsStoppedByALock) {
+TEST_F(Verbs, EachOneHasADryRunKnowsConflictsAndIsStoppedByALock) {
   ASSERT_EQ(home.flip("service-a", "green").status, 200u);
   write_with("198.18.2.13:8080", "198.18.2.33:8080");
   const uint64_t before = generation();
   nlohmann::json seen = home.get("/v1/services").body["services"];
   for (const Verb& verb : kVerbs) {
     const std::string body = verb.body;
-    const ApiReply rehearsed = home.post(verb.path, body + R"(,"dry_run":true})");
-    EXPECT_EQ(rehearsed.status, 200u) << verb.path << rehearsed.body;
-    EXPECT_EQ(rehearsed.body["dry_run"], true);
-    EXPECT_EQ(rehearsed.body["generation"], before);
+    const ApiReply dry_run = home.post(verb.path, body + R"(,"dry_run":true})");
+    EXPECT_EQ(dry_run.status, 200u) << verb.path << dry_run.body;
+    EXPECT_EQ(dry_run.body["dry_run"], true);
+    EXPECT_EQ(dry_run.body["generation"], before);
     EXPECT_EQ(code(home.post(verb.path, body + R"(,"if_generation":1})")), "conflict") << verb.path;
     EXPECT_EQ(home.get("/v1/services").body["services"], seen) << verb.path << ": nothing changed";
     EXPECT_EQ(dataplane->generation(), before);
@@ -156,8 +156,8 @@ TEST_F(Verbs, ABadFileReloadsNothingAndTellsAllItsErrors) {
 TEST_F(Verbs, AReloadPublishesRetiresAndComesBack) {
   dataplane->segment().worker(0).flows[1][0].live = 3;  // on 198.18.2.12
   write_with("\"198.18.2.12:8080\"", "\"198.18.2.14:8080\"");
-  const ApiReply rehearsed = home.post("/v1/reload", R"({"dry_run":true})");
-  const nlohmann::json retired = rehearsed.body["plan"]["retired"][0];
+  const ApiReply dry_run = home.post("/v1/reload", R"({"dry_run":true})");
+  const nlohmann::json retired = dry_run.body["plan"]["retired"][0];
   EXPECT_EQ(retired["address"], "198.18.2.12:8080");
   EXPECT_EQ(retired["flows"], 3);
   ASSERT_EQ(home.post("/v1/reload", "{}").status, 200u);

@@ -49,7 +49,7 @@ std::map<uint16_t, uint32_t> counts_of(const std::vector<uint16_t>& table) {
   return counts;
 }
 
-// Of the entries that both tables could have kept, the share that changed.
+// Returns the share of the entries that changed, among those that both tables could have kept.
 double moved_share(const std::vector<uint16_t>& before, const std::vector<uint16_t>& after, uint16_t gone) {
   EXPECT_EQ(before.size(), after.size());
   uint32_t others = 0, moved = 0;
@@ -198,9 +198,9 @@ TEST(Maglev, FewOthersMoveWhenOneLeaves) {
   }
 }
 
-// At some member counts (3, 6, 11, 21, 41, ...) the size doubles, and all is chosen anew. Known, and why a
-// change of a pool's size concerns new flows alone: flows with an entry do not ask the table.
-// The table of docs/operations.md, "Backends". The table's size goes by all places of the pool
+// At some member counts (3, 6, 11, 21, 41, ...) the size doubles, and all entries are chosen again. Known,
+// and why a change of a pool's size concerns new flows alone: flows with an entry do not ask the table. The
+// table of docs/operations.md, "Backends". The table's size goes by all places of the pool
 // (ruleset_builder.cc), so one that is drained, or gets another weight, does not change it.
 TEST(Maglev, ShareOfOtherClientsThatMoves) {
   std::printf("%8s  %14s  %14s\n", "backends", "one is drained", "weight 1 -> 2");

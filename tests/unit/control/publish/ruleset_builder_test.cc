@@ -227,7 +227,7 @@ TEST_P(RandomPlans, AnswerAsAMapDoes) {
     for (uint32_t colour = 0; colour < kColours; ++colour) {
       const MaglevTable& pool = out->services[service.id].pools[colour];
       const auto& members = pools[{service.id, colour}];
-      // By all places: who is drained and comes back leaves the size alone.
+      // The size depends on all places: a backend that is drained and comes back does not change it.
       std::vector<uint16_t> expected(members.empty() ? 0 : maglev_size(places[{service.id, colour}]));
       fill_maglev(members, expected);
       ASSERT_EQ(table_of(*out, service.id, static_cast<Colour>(colour)), expected);

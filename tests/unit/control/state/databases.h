@@ -5,8 +5,10 @@
 
 #include <sqlite3.h>
 
+#include <initializer_list>
 #include <string>
 
+#include "control/state/change_record.h"
 #include "control/state/inventory.h"
 #include "tests/unit/control/config/configs.h"
 
@@ -25,7 +27,16 @@ inline Inventory some_inventory() {
   return inventory;
 }
 
-// What another program does to the database. Neither foreign keys nor our own checks hold it back.
+// The record of a change that sets these states.
+inline ChangeRecord recorded(std::initializer_list<ServiceState> services,
+                             std::initializer_list<BackendState> backends = {}) {
+  ChangeRecord record;
+  for (const ServiceState& service : services) record.services.push_back(record_of(service));
+  for (const BackendState& backend : backends) record.backends.push_back(record_of(backend));
+  return record;
+}
+
+// Runs SQL as another program would: neither foreign keys nor teald's checks prevent anything.
 inline void run_sql(const std::string& path, const std::string& sql, int expected = SQLITE_OK) {
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);

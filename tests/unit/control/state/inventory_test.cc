@@ -160,7 +160,7 @@ TEST(Inventory, GenerationsAbove32BitsAreLearntWhole) {
   EXPECT_EQ(inventory.services[0].flip_generation, flip);
 }
 
-TEST(Inventory, TargetsKeepTheSegmentsTimeOfTheSameFlip) {
+TEST(Inventory, SplitsKeepTheSegmentsTimeOfTheSameFlip) {
   const Config config = shop_config();
   Inventory inventory = numbered({}, config);
   inventory.services[0].active = Colour::kGreen;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A database that is not what teald wrote, and directories that it cannot write to: each is told, with what
+// Databases that teald did not write like this, and directories that it cannot write to. Each error says what
 // to do next.
 #include <gtest/gtest.h>
 
@@ -170,6 +170,60 @@ constexpr Damage kHistoryDamages[] = {
 INSTANTIATE_TEST_SUITE_P(State, DamagedHistory, testing::ValuesIn(kHistoryDamages),
                          [](const auto& info) { return std::string(info.param.name); });
 
+class DamagedRecord : public testing::TestWithParam<Damage> {};
+
+TEST_P(DamagedRecord, IsToldWithRowAndValue) {
+  const TempDir dir;
+  ASSERT_TRUE(State::open(dir.path()));
+  run_sql(dir.file("teal.db"),
+          std::string("INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 1, "
+                      "'intended', 'drain', '[]', '") +
+              GetParam().sql + "')");
+  const auto open = State::open(dir.path())->open_intents();
+  ASSERT_FALSE(open);
+  EXPECT_NE(open.error().find(std::string("table history, row 1: record: ") + GetParam().says),
+            std::string::npos)
+      << open.error();
+  EXPECT_NE(open.error().find("move "), std::string::npos) << open.error();
+}
+
+constexpr Damage kRecordDamages[] = {
+    {"NotJson", "{", "it is not JSON"},
+    {"NotAnObject", "[]", "it is an array of 0, expected an object"},
+    {"NoVersion", R"({"services":[],"backends":[]})", "version is missing, expected an integer from 1 to 1"},
+    {"AVersionOfTheFuture", R"({"version":2,"services":"other"})", "version is 2, expected an integer"},
+    {"NoServices", R"({"version":1,"backends":[]})", "services is missing, expected an array"},
+    {"ServiceIdBeyondLimit", R"({"version":1,"services":[{"id":1024}],"backends":[]})",
+     "services[0].id is 1024, expected an integer from 0 to 1023"},
+    {"ServiceIdThatIsHuge", R"({"version":1,"services":[{"id":18446744073709551615}],"backends":[]})",
+     "services[0].id is 18446744073709551615"},
+    {"TwoServicesOfOneId",
+     R"({"version":1,"services":[)"
+     R"({"id":7,"active":"blue","previous":null,"flip_generation":0,"flipped_at_ms":0,)"
+     R"("drain_timeout_ms":null,"drain_then":null},{"id":7}],"backends":[]})",
+     "services[1].id is 7, expected another one in each object"},
+    {"ColourOther", R"({"version":1,"services":[{"id":0,"active":"red"}],"backends":[]})",
+     R"(services[0].active is "red", expected "blue" or "green")"},
+    {"ColourOfWrongType", R"({"version":1,"services":[{"id":0,"active":7}],"backends":[]})",
+     "services[0].active is 7"},
+    {"DrainTimeoutNegative",
+     R"({"version":1,"services":[{"id":0,"active":"blue","previous":null,"flip_generation":0,)"
+     R"("flipped_at_ms":0,"drain_timeout_ms":-1}],"backends":[]})",
+     "services[0].drain_timeout_ms is -1"},
+    {"BackendIdBeyondLimit", R"({"version":1,"services":[],"backends":[{"id":4096}]})",
+     "backends[0].id is 4096"},
+    {"ThreePools", R"({"version":1,"services":[],"backends":[{"id":1,"pools":[1,2,3]}]})",
+     "backends[0].pools is an array of 3, expected an array of 2 objects"},
+    {"AdminStateOther",
+     R"({"version":1,"services":[],"backends":[{"id":1,"pools":[{"admin":"gone"},{"admin":"gone"}]}]})",
+     R"(backends[0].pools[0].admin is "gone", expected "ready" or "drain" or "maint")"},
+    {"WeightTooLarge",
+     R"({"version":1,"services":[],"backends":[{"id":1,"pools":[{"admin":"ready","weight":1001},{}]}]})",
+     "backends[0].pools[0].weight is 1001"},
+};
+INSTANTIATE_TEST_SUITE_P(State, DamagedRecord, testing::ValuesIn(kRecordDamages),
+                         [](const auto& info) { return std::string(info.param.name); });
+
 // JSON takes nothing but UTF-8: an answer with such a reason in it could not be made.
 TEST(DamagedState, GivesProseAsUtf8) {
   const TempDir dir;
@@ -273,10 +327,10 @@ TEST(DamagedState, TellsOfDirectoriesThatCannotBe) {
   expect_refused(dir.file("state"), {"teal.db: cannot open the state: Is a directory"});
   std::filesystem::remove(dir.file("state/teal.db"));
   ASSERT_EQ(::mkfifo(dir.file("state/teal.db").c_str(), 0600), 0);
-  expect_refused(dir.file("state"), {"teal.db: cannot open the state: it is no file"});
+  expect_refused(dir.file("state"), {"teal.db: cannot open the state: it is not a regular file"});
 }
 
-// What root would get around, a thread with nobody's file rights does not.
+// Root may open any file, so the work runs in a thread with the file rights of nobody.
 void as_nobody(const std::function<void()>& work) {
   std::thread([&] {
     if (::geteuid() == 0) ::setfsuid(65534);

@@ -38,6 +38,12 @@ class History : public testing::Test {
               const std::string& changes = "[]") {
     EXPECT_TRUE(state_->finish(intend(generation, verb, changes), outcome, 5, "", {}));
   }
+  tl::expected<int64_t, std::string> intend_lock(uint64_t generation, const std::string& verb,
+                                                 std::optional<ChangeLock> lock) {
+    Intent intent{generation, verb, "[]", lock ? lock->reason : "", {1000, "operator"}};
+    intent.lock = LockChange{std::move(lock)};
+    return state_->intend(intent);
+  }
   void restart() { state_ = State::open(dir_.path()); }
 
   const TempDir dir_;
@@ -55,7 +61,7 @@ TEST_F(History, AnIntentIsOpenUntilItsResult) {
   EXPECT_EQ(open->front().changes, changes);
   EXPECT_EQ(state_->load()->given_generation, 10u);
   EXPECT_EQ(state_->load()->published_generation, 7u);
-  EXPECT_EQ(state_->load()->services[0].flip_generation, 7u) << "an intent changes no target";
+  EXPECT_EQ(state_->load()->services[0].flip_generation, 7u) << "an intent changes no traffic split";
   EXPECT_EQ(state_->history({})->front().result, "pending");
   EXPECT_EQ(state_->history({})->front().finished_at_ms, 0);
 
@@ -63,7 +69,7 @@ TEST_F(History, AnIntentIsOpenUntilItsResult) {
   changed.active = Colour::kBlue;
   changed.previous = Colour::kGreen;
   changed.flip_generation = 10;
-  ASSERT_TRUE(state_->finish(open->front().id, Outcome::kDone, 1234, "1 of 1 workers", std::vector{changed}));
+  ASSERT_TRUE(state_->finish(open->front().id, Outcome::kDone, 1234, "1 of 1 workers", recorded({changed})));
   EXPECT_TRUE(state_->open_intents()->empty());
   EXPECT_EQ(state_->load()->services[0], changed);
   EXPECT_EQ(state_->load()->published_generation, 10u);
@@ -90,8 +96,7 @@ TEST_F(History, AnInterruptedIntentChangesNothing) {
   changed.flip_generation = 10;
   BackendState backend = some_inventory().backends[0];
   backend.members[0].admin = AdminState::kMaint;
-  ASSERT_TRUE(
-      state_->finish(intend(10), Outcome::kInterrupted, 0, "", std::vector{changed}, std::vector{backend}));
+  ASSERT_TRUE(state_->finish(intend(10), Outcome::kInterrupted, 0, "", recorded({changed}, {backend})));
   EXPECT_EQ(state_->load()->services, some_inventory().services);
   EXPECT_EQ(state_->load()->backends, some_inventory().backends);
   EXPECT_EQ(state_->load()->published_generation, 7u);
@@ -104,15 +109,14 @@ TEST_F(History, AResultKeepsDrainsAndMemberships) {
   service.drain_then = DrainConfig::Then::kReset;
   BackendState backend = some_inventory().backends[0];
   backend.members[1] = {AdminState::kDrain, 7};
-  ASSERT_TRUE(state_->finish(intend(10), Outcome::kDone, 0, "", std::vector{service}, std::vector{backend}));
+  ASSERT_TRUE(state_->finish(intend(10), Outcome::kDone, 0, "", recorded({service}, {backend})));
   EXPECT_EQ(state_->load()->services[0], service);
   EXPECT_EQ(state_->load()->backends[0], backend);
 
   backend.members[1] = {};
   service.drain_timeout.reset();
   service.drain_then.reset();
-  ASSERT_TRUE(state_->finish(intend(11), Outcome::kAdoptionTimeout, 0, "", std::vector{service},
-                             std::vector{backend}));
+  ASSERT_TRUE(state_->finish(intend(11), Outcome::kAdoptionTimeout, 0, "", recorded({service}, {backend})));
   EXPECT_EQ(state_->load()->services[0], service);
   EXPECT_EQ(state_->load()->backends[0], backend);
 }
@@ -156,17 +160,39 @@ TEST_F(History, AReloadThatCannotBeSavedIsNotIntended) {
 
 TEST_F(History, ALockIsKeptUntilItIsTakenOff) {
   const ChangeLock lock{1000, "operator", "frozen", 1'700'000'000'000};
-  ASSERT_TRUE(state_->record_lock({7, "lock", "[]", "frozen", {1000, "operator"}}, lock));
+  ASSERT_TRUE(intend_lock(7, "lock", lock));
   restart();
   EXPECT_EQ(state_->load()->lock, lock);
   EXPECT_EQ(state_->history({})->front().verb, "lock");
   EXPECT_EQ(state_->history({})->front().result, "done");
   EXPECT_EQ(state_->load()->given_generation, 9u);
   EXPECT_EQ(state_->load()->published_generation, 7u);
-  ASSERT_TRUE(state_->record_lock({7, "unlock", "[]", "", {1000, "operator"}}, std::nullopt));
+  ASSERT_TRUE(intend_lock(7, "unlock", std::nullopt));
   EXPECT_EQ(state_->load()->lock, std::nullopt);
   EXPECT_TRUE(state_->open_intents()->empty());
   EXPECT_EQ(state_->history({})->size(), 2u);
+}
+
+TEST_F(History, ALockIsDoneWhenItIsCommitted) {
+  ASSERT_TRUE(intend_lock(7, "lock", ChangeLock{1000, "operator", "frozen", 1}));
+  EXPECT_TRUE(state_->open_intents()->empty());
+}
+
+TEST_F(History, AnOpenIntentHasTheRecordOfWhatItSets) {
+  ServiceState service = some_inventory().services[0];
+  service.drain_timeout = std::chrono::minutes(2);
+  service.drain_then = DrainConfig::Then::kReset;
+  BackendState backend = some_inventory().backends[0];
+  backend.members = {Membership{AdminState::kMaint, 0}, Membership{AdminState::kReady, 1000}};
+  Intent intent{10, "drain", "[]", "", {}};
+  intent.record = recorded({service}, {backend});
+  ASSERT_TRUE(state_->intend(intent));
+  restart();
+  EXPECT_EQ(state_->open_intents()->front().record, intent.record);
+  Inventory inventory = some_inventory();
+  apply(*state_->open_intents()->front().record, inventory);
+  EXPECT_EQ(inventory.services[0], service);
+  EXPECT_EQ(inventory.backends[0], backend);
 }
 
 TEST_F(History, IsReadInPagesNewestFirst) {
@@ -199,7 +225,7 @@ TEST_F(History, TellsWhatWasPublishedSinceAGeneration) {
   record(13, "flip", Outcome::kNotPublished);
   record(14, "reload");
   record(15, "backend");
-  ASSERT_TRUE(state_->record_lock({15, "lock", "[]", "", {}}, ChangeLock{}));
+  ASSERT_TRUE(intend_lock(15, "lock", ChangeLock{}));
   record(16);
   intend(17);
   EXPECT_EQ(generations(state_->published_since(9)), (std::vector<uint64_t>{16, 11, 10}));
@@ -213,7 +239,7 @@ TEST_F(History, KnowsGenerationsThatWerePublished) {
   record(11, "drain", Outcome::kAdoptionTimeout);
   record(12, "flip", Outcome::kInterrupted);
   intend(13);
-  ASSERT_TRUE(state_->record_lock({7, "lock", "[]", "", {}}, ChangeLock{}));
+  ASSERT_TRUE(intend_lock(7, "lock", ChangeLock{}));
   for (const uint64_t generation : {10, 11}) EXPECT_TRUE(*state_->knows_generation(generation)) << generation;
   for (const uint64_t generation :
        {uint64_t{0}, uint64_t{7}, uint64_t{9}, uint64_t{12}, uint64_t{13}, UINT64_MAX})
@@ -224,7 +250,7 @@ TEST_F(History, TellsWhenAGenerationWasSuperseded) {
   record(10);
   record(11, "flip", Outcome::kInterrupted);
   EXPECT_EQ(*state_->superseded_at_ms(10), std::nullopt) << "what was not published supersedes nothing";
-  ASSERT_TRUE(state_->record_lock({12, "lock", "[]", "", {}}, ChangeLock{}));
+  ASSERT_TRUE(intend_lock(12, "lock", ChangeLock{}));
   EXPECT_EQ(*state_->superseded_at_ms(10), std::nullopt) << "a lock is no publication";
   const int64_t intent = intend(13, "reload");
   EXPECT_EQ(*state_->superseded_at_ms(10), std::nullopt) << "workers may still go by the one before";

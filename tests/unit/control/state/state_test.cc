@@ -110,26 +110,49 @@ CREATE TABLE services (
   active INTEGER NOT NULL, previous INTEGER, flip_generation INTEGER NOT NULL, flipped_at_ms INTEGER NOT NULL,
   UNIQUE (vip, protocol));
 CREATE TABLE backends (
-  id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), socket TEXT NOT NULL, protocol INTEGER NOT NULL,
-  retired INTEGER NOT NULL, UNIQUE (socket, protocol));
+  id INTEGER PRIMARY KEY, service INTEGER NOT NULL REFERENCES services (id), socket TEXT NOT NULL,
+  protocol INTEGER NOT NULL, retired INTEGER NOT NULL, UNIQUE (socket, protocol));
 CREATE TABLE history (
   id INTEGER PRIMARY KEY AUTOINCREMENT, intent INTEGER REFERENCES history (id), at_ms INTEGER NOT NULL,
-  generation INTEGER NOT NULL, event TEXT NOT NULL, verb TEXT NOT NULL DEFAULT '', changes TEXT NOT NULL DEFAULT '',
+  generation INTEGER NOT NULL, event TEXT NOT NULL, verb TEXT NOT NULL DEFAULT '',
+  changes TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '', uid INTEGER NOT NULL DEFAULT 0, user TEXT NOT NULL DEFAULT '',
   duration_us INTEGER NOT NULL DEFAULT 0, detail TEXT NOT NULL DEFAULT '');
 CREATE UNIQUE INDEX history_result ON history (intent) WHERE intent IS NOT NULL;
-CREATE TRIGGER history_keeps BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
-CREATE TRIGGER history_stays BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER history_keeps BEFORE DELETE ON history BEGIN
+  SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER history_stays BEFORE UPDATE ON history BEGIN
+  SELECT RAISE(ABORT, 'the history is append-only'); END;
 INSERT INTO meta VALUES ('given_generation', 9), ('published_generation', 7);
 INSERT INTO services VALUES (0, 'service-a', '198.18.0.10:80', 6, 0, 0, 1, 0, 7, 1700000000123);
 INSERT INTO services VALUES (5, 'service-b', '[fd18::10]:80', 6, 1, 1, 0, NULL, 0, 0);
 INSERT INTO backends VALUES (0, 0, '198.18.2.11:8080', 6, 0), (4095, 5, '[fd18:2::11]:8080', 6, 1);
 INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user) VALUES
-  (1700000000100, 7, 'intended', 'flip', '[{"service":"service-a","from":"blue","to":"green"}]', 'release 7', 1000, 'operator');
+  (1700000000100, 7, 'intended', 'flip', '[{"service":"service-a","from":"blue","to":"green"}]',
+   'release 7', 1000, 'operator');
 INSERT INTO history (intent, at_ms, generation, event, verb, duration_us, detail) VALUES
   (1, 1700000000124, 7, 'done', 'flip', 31, '1 of 1 workers');
-INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1700000000200, 9, 'intended', 'publish', '[]');
+INSERT INTO history (at_ms, generation, event, verb, changes) VALUES
+  (1700000000200, 9, 'intended', 'publish', '[]');
 PRAGMA user_version = 1;
+)";
+
+// The step to schema 2, as that teald made it, and a change of a backend that it left open.
+constexpr char kSchema2[] = R"(
+ALTER TABLE services ADD COLUMN drain_timeout_ms INTEGER;
+ALTER TABLE services ADD COLUMN drain_then INTEGER;
+CREATE TABLE memberships (
+  backend INTEGER NOT NULL REFERENCES backends (id), colour INTEGER NOT NULL, admin INTEGER NOT NULL,
+  weight INTEGER, PRIMARY KEY (backend, colour));
+CREATE TABLE lock (
+  id INTEGER PRIMARY KEY CHECK (id = 0), uid INTEGER NOT NULL, user TEXT NOT NULL, reason TEXT NOT NULL,
+  at_ms INTEGER NOT NULL);
+CREATE INDEX history_generation ON history (generation) WHERE intent IS NULL;
+INSERT INTO history (at_ms, generation, event, verb, changes) VALUES
+  (1700000000300, 10, 'intended', 'backend',
+  '[{"service":"service-a","colour":"blue",
+  "address":"198.18.2.11:8080","state":{"from":"ready","to":"maint"}}]');
+PRAGMA user_version = 2;
 )";
 
 TEST(State, MigratesADatabaseOfSchema1) {
@@ -149,11 +172,30 @@ TEST(State, MigratesADatabaseOfSchema1) {
   EXPECT_EQ((*history)[1].duration_us, 31);
   ASSERT_EQ(state->open_intents()->size(), 1u);
 
-  // And it is a database of schema 2 as any other.
+  // It is a database of the present schema like any other.
   ASSERT_TRUE(state->finish(state->open_intents()->front().id, Outcome::kInterrupted, 0, "", {}));
   ASSERT_TRUE(state->save(tended_inventory()));
   state = State::open(dir.path());
   expect_same(*state->load(), tended_inventory());
+}
+
+// A database of schema 2 has an open intent without a record. It is kept as it is: recovery reads its
+// changes.
+TEST(State, MigratesADatabaseOfSchema2) {
+  const TempDir dir;
+  run_sql(dir.file("teal.db"), kSchema1);
+  run_sql(dir.file("teal.db"), kSchema2);
+  auto state = State::open(dir.path());
+  ASSERT_TRUE(state) << state.error();
+  expect_same(*state->load(), some_inventory());
+  const auto open = state->open_intents();
+  ASSERT_TRUE(open) << open.error();
+  ASSERT_EQ(open->size(), 2u);
+  EXPECT_FALSE(open->back().record);
+  EXPECT_EQ(open->back().verb, "backend");
+  ASSERT_TRUE(state->finish(open->back().id, Outcome::kInterrupted, 0, "", {}));
+  ASSERT_TRUE(state->intend({11, "flip", "[]", "", {}}));
+  EXPECT_TRUE(state->open_intents()->back().record);
 }
 
 TEST(State, HasOneSchemaWhicheverWayItCame) {
@@ -170,10 +212,10 @@ TEST(State, HasOneSchemaWhicheverWayItCame) {
 TEST(State, RefusesANewerSchema) {
   const TempDir dir;
   ASSERT_TRUE(State::open(dir.path()));
-  run_sql(dir.file("teal.db"), "PRAGMA user_version = 3");
+  run_sql(dir.file("teal.db"), "PRAGMA user_version = 4");
   const auto state = State::open(dir.path());
   ASSERT_FALSE(state);
-  EXPECT_NE(state.error().find("schema version 3"), std::string::npos) << state.error();
+  EXPECT_NE(state.error().find("schema version 4"), std::string::npos) << state.error();
   EXPECT_NE(state.error().find("install the newer one"), std::string::npos) << state.error();
 }
 

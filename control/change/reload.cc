@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/reload.h"
+
+#include <fmt/format.h>
+
+#include "control/change/recovery.h"
+#include "control/change/reload_plan.h"
+
+namespace teal {
+
+namespace {
+
+Refusal bad_config(const std::string& path, std::vector<std::string> errors) {
+  const std::string count = errors.size() == 1 ? "1 error" : fmt::format("{} errors", errors.size());
+  return {422, "bad_config", fmt::format("{}: {}; nothing was changed", path, count), "teal check " + path,
+          std::move(errors)};
+}
+
+Refusal no_free_id(const std::string& error) {
+  return {422,
+          "refused",
+          error + "; nothing was changed",
+          "teal status shows the retired ones; remove services in one reload, add others in a later one",
+          {}};
+}
+
+Refusal empty_pool(const std::string& service, const char* colour) {
+  return {
+      422,
+      "refused",
+      fmt::format("the file leaves service \"{}\" without a {} backend that takes new flows (ready, with a "
+                  "weight above 0), and {} is its active colour",
+                  service, colour, colour),
+      fmt::format("set a {} backend ready (teal backend list {}), or flip the service first", colour,
+                  service),
+      {}};
+}
+
+}  // namespace
+
+tl::expected<Change, Refusal> plan_reload(const tl::expected<ConfigFile, ConfigErrors>& file,
+                                          const Catalogue& catalogue, const Publisher& publisher) {
+  const std::string& path = catalogue.config().path;
+  if (!file) return tl::unexpected(bad_config(path, file.error()));
+  if (const std::string why = too_large(file->config); !why.empty())
+    return tl::unexpected(bad_config(path, {why}));
+  tl::expected<Renumbered, std::string> renumbered = renumber(catalogue.inventory(), file->config);
+  if (!renumbered) return tl::unexpected(no_free_id(renumbered.error()));
+
+  const Catalogue after(file->config, renumbered->inventory);
+  for (const CatalogueService& service : after.services()) {
+    const auto active = static_cast<size_t>(after.state(service).active);
+    if (!takes_flows(service.pools[active]))
+      return tl::unexpected(empty_pool(service.config->name, kColourNames[active]));
+  }
+
+  const auto flows = [&](uint16_t backend) {
+    uint64_t sum = 0;
+    for (const Colour colour : {Colour::kBlue, Colour::kGreen}) sum += publisher.flows(backend, colour).live;
+    return sum;
+  };
+  nlohmann::ordered_json plan =
+      reload_plan(catalogue.config(), catalogue.inventory(), file->config, renumbered->inventory, flows);
+  if (publisher.attached() && publisher.dataplane_running())
+    plan["restart"] = wants_restart(file->options, publisher.segment()->header());
+  Change change{.verb = "reload"};
+  if (!changes_nothing(plan)) {
+    change.config = std::make_shared<const Config>(file->config);
+    change.inventory = std::make_shared<const Inventory>(std::move(renumbered->inventory));
+  }
+  change.fields = {{"plan", std::move(plan)}};
+  return change;
+}
+
+}  // namespace teal

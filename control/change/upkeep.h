@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The changes that nobody asks for. Upkeep follows the segment and gives a new one everything, resets drains
+// at their deadline, and releases the ids of retired backends. It only plans: the ChangeExecutor carries out
+// its changes as it does for an operator.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "control/change/drain.h"
+#include "control/change/executor.h"
+#include "control/change/retired.h"
+#include "control/kernel/steering.h"
+#include "control/loop/clock.h"
+#include "control/loop/events.h"
+#include "control/publish/publisher.h"
+
+namespace teal {
+
+class Upkeep {
+ public:
+  using Followed = tl::expected<void, std::string>;
+  using Turn = ChangeExecutor::Turn;
+
+  // The parts that are passed by reference outlive this.
+  Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events,
+         const Clock& clock);
+
+  // Attaches to the segment, publishes everything into a segment that lacks it, and begins the resets of
+  // overdue drains. To be called about ten times a second. The error: there is a segment, but it is refused.
+  Task<Followed> follow_segment();
+  // The same within the caller's turn and without the resets. A change calls it first, so that a segment that
+  // was made just now has everything before the change.
+  Task<Followed> follow_segment(const Turn& turn);
+
+  // Does what waits for a grace period: cleans up the steering maps, saves the ids, releases retired ids.
+  // Tells of drains that ended. To be called about once a second.
+  Task<void> tidy();
+
+  void set_local_addresses(const std::vector<IpAddress>& addresses);
+
+  const DrainTrends& trends() const { return trends_; }
+
+ private:
+  Task<void> publish_everything(const Turn& turn, std::string why);
+  bool segment_has_everything() const;
+  Task<void> reset_overdue(const Turn& turn);
+  Task<void> release_retired(const Turn& turn);
+  void tell_of_ended_drains();
+
+  ChangeExecutor& executor_;
+  Publisher& publisher_;
+  Steering& steering_;
+  Events& events_;
+  const Clock& clock_;
+  DrainTrends trends_;
+  RetiredBackends retired_;
+  // The segment may lack something: teald has just started, or the attempt to publish everything failed.
+  bool everything_due_ = true;
+};
+
+}  // namespace teal

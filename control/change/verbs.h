@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "control/change/backend_change.h"
+#include "control/change/drain.h"
+#include "control/change/executor.h"
+#include "control/change/rollout.h"
+#include "control/change/upkeep.h"
+#include "control/config/config_file.h"
+#include "control/loop/clock.h"
+#include "control/publish/publisher.h"
+#include "control/state/recorder.h"
+
+namespace teal {
+
+// The verbs of operators. Each takes a turn, plans its change from what the changes before have left, and
+// hands it to the ChangeExecutor.
+class Verbs {
+ public:
+  using Result = ChangeExecutor::Result;
+
+  // The parts that are passed by reference outlive this.
+  Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
+        const Clock& clock);
+
+  Task<Result> roll(RolloutRequest request, ChangeOptions options);  // a flip or a rollback
+  Task<Result> set_drain(DrainRequest request, ChangeOptions options);
+  Task<Result> set_backend(BackendRequest request, ChangeOptions options);
+  Task<Result> reload(ChangeOptions options);  // reads the config file again; all or nothing
+  Task<Result> lock(ChangeOptions options);
+  Task<Result> unlock(ChangeOptions options);
+
+  int64_t loaded_at_ms() const { return loaded_at_ms_; }  // when the config in force was read
+  // Returns whether the config file has changed since. Reads the file only if its inode, size or time
+  // changed.
+  bool file_differs() { return stamp_.differs(); }
+
+ private:
+  using Planned = tl::expected<Change, Refusal>;
+  using Planner = std::function<Task<Planned>()>;
+
+  Task<Result> change(ChangeOptions options, Planner plan);
+  Task<Planned> plan_roll(RolloutRequest request);
+  Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
+
+  ChangeExecutor& executor_;
+  Upkeep& upkeep_;
+  Recorder& recorder_;
+  Publisher& publisher_;
+  const Clock& clock_;
+  FileStamp stamp_;
+  int64_t loaded_at_ms_;
+};
+
+}  // namespace teal

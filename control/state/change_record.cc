@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/state/change_record.h"
+
+#include <algorithm>
+#include <bitset>
+#include <span>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/state/limits.h"
+
+namespace teal {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<const char*, 2> kThenNames = {"wait", "reset"};  // by DrainConfig::Then
+
+// --- writing ---
+
+template <typename Names, typename Value>
+Json name_or_null(const Names& names, const std::optional<Value>& value) {
+  return value ? Json(names[static_cast<size_t>(*value)]) : Json(nullptr);
+}
+
+Json to_json(const RecordedService& service) {
+  Json timeout = nullptr;
+  if (service.drain_timeout) timeout = in_range(service.drain_timeout->count(), kMaxDurationMs);
+  return {{"id", service.id},
+          {"active", kColourNames[static_cast<size_t>(service.active)]},
+          {"previous", name_or_null(kColourNames, service.previous)},
+          {"flip_generation", generation_in_range(service.flip_generation)},
+          {"flipped_at_ms", in_range(service.flipped_at_ms, kMaxTimeMs)},
+          {"drain_timeout_ms", std::move(timeout)},
+          {"drain_then", name_or_null(kThenNames, service.drain_then)}};
+}
+
+Json to_json(const RecordedBackend& backend) {
+  Json pools = Json::array();
+  for (const Membership& member : backend.members) {
+    Json weight = nullptr;
+    if (member.weight) weight = std::min(*member.weight, kMaxWeight);
+    pools.push_back({{"admin", kAdminStateNames[static_cast<size_t>(member.admin)]}, {"weight", weight}});
+  }
+  return {{"id", backend.id}, {"pools", std::move(pools)}};
+}
+
+// --- reading ---
+
+// Only scalars are shown: to print a nested value takes stack for each level of a damaged text.
+std::string shown(const Json& value) {
+  constexpr size_t kShownBytes = 40;
+  if (value.is_array()) return fmt::format("an array of {}", value.size());
+  if (value.is_object()) return "an object";
+  const std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return text.size() <= kShownBytes ? text : text.substr(0, kShownBytes) + "...";
+}
+
+// Reads the fields of one JSON object. The first value that is not as expected is kept as the error; values
+// that are read after that one must not be used.
+class ObjectReader {
+ public:
+  ObjectReader(const Json& object, std::string name, std::string& error)
+      : object_(object), name_(std::move(name)), error_(error) {
+    if (!object_.is_object()) refuse("", object_, "an object");
+  }
+
+  bool fine() const { return error_.empty(); }
+
+  int64_t integer(const char* field, int64_t least, int64_t most) {
+    const Json& value = find(field);
+    if (value.is_number_integer()) {
+      const bool fits = !value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{INT64_MAX};
+      const int64_t number = fits ? value.get<int64_t>() : most;
+      if (fits && number >= least && number <= most) return number;
+    }
+    refuse(field, value, fmt::format("an integer from {} to {}", least, most));
+    return least;
+  }
+  std::optional<int64_t> integer_or_null(const char* field, int64_t least, int64_t most) {
+    if (find(field).is_null()) return std::nullopt;
+    return integer(field, least, most);
+  }
+
+  // The index of the value in `names`.
+  size_t one_of(const char* field, std::span<const char* const> names) {
+    const Json& value = find(field);
+    for (size_t i = 0; i < names.size(); ++i)
+      if (value.is_string() && value.get_ref<const std::string&>() == names[i]) return i;
+    refuse(field, value, fmt::format("\"{}\"", fmt::join(names, "\" or \"")));
+    return 0;
+  }
+  std::optional<size_t> one_of_or_null(const char* field, std::span<const char* const> names) {
+    if (find(field).is_null()) return std::nullopt;
+    return one_of(field, names);
+  }
+
+  // Calls read(ObjectReader&) with each element of an array of objects.
+  template <typename Read>
+  void each(const char* field, size_t least, size_t most, Read read) {
+    const Json& list = find(field);
+    if (!list.is_array() || list.size() < least || list.size() > most)
+      return refuse(field, list,
+                    fmt::format("an array of {} objects",
+                                least == most ? std::to_string(most) : fmt::format("at most {}", most)));
+    for (size_t i = 0; i < list.size() && fine(); ++i) {
+      ObjectReader element(list[i], fmt::format("{}[{}]", path(field), i), error_);
+      if (element.fine()) read(element);
+    }
+  }
+
+  // An id that no other object of the list has.
+  template <size_t kCount>
+  uint16_t new_id(std::bitset<kCount>& seen) {
+    const auto id = static_cast<uint16_t>(integer("id", 0, kCount - 1));
+    if (fine() && seen[id]) refuse("id", object_.at("id"), "another one in each object");
+    seen.set(id);
+    return id;
+  }
+
+ private:
+  const Json& find(const char* field) const {
+    static const Json kMissing(Json::value_t::discarded);
+    if (!object_.is_object()) return kMissing;
+    const auto found = object_.find(field);
+    return found == object_.end() ? kMissing : *found;
+  }
+  std::string path(const char* field) const {
+    return name_.empty() || *field == '\0' ? name_ + field : name_ + "." + field;
+  }
+  void refuse(const char* field, const Json& value, const std::string& expected) {
+    if (!fine()) return;
+    const std::string where = path(field);
+    error_ = fmt::format("{}{}, expected {}", where.empty() ? "it" : where,
+                         value.is_discarded() ? " is missing" : " is " + shown(value), expected);
+  }
+
+  const Json& object_;
+  std::string name_;
+  std::string& error_;
+};
+
+RecordedService read_service(ObjectReader& object, std::bitset<kMaxServices>& ids) {
+  RecordedService service;
+  service.id = object.new_id(ids);
+  service.active = static_cast<Colour>(object.one_of("active", kColourNames));
+  if (const auto previous = object.one_of_or_null("previous", kColourNames))
+    service.previous = static_cast<Colour>(*previous);
+  service.flip_generation = static_cast<uint64_t>(object.integer("flip_generation", 0, kMaxGeneration));
+  service.flipped_at_ms = object.integer("flipped_at_ms", 0, kMaxTimeMs);
+  if (const auto timeout = object.integer_or_null("drain_timeout_ms", 0, kMaxDurationMs))
+    service.drain_timeout = std::chrono::milliseconds(*timeout);
+  if (const auto then = object.one_of_or_null("drain_then", kThenNames))
+    service.drain_then = static_cast<DrainConfig::Then>(*then);
+  return service;
+}
+
+RecordedBackend read_backend(ObjectReader& object, std::bitset<kMaxBackends>& ids) {
+  RecordedBackend backend;
+  backend.id = object.new_id(ids);
+  size_t colour = 0;
+  object.each("pools", kColours, kColours, [&](ObjectReader& pool) {
+    Membership& member = backend.members[colour++];
+    member.admin = static_cast<AdminState>(pool.one_of("admin", kAdminStateNames));
+    if (const auto weight = pool.integer_or_null("weight", 0, kMaxWeight))
+      member.weight = static_cast<uint32_t>(*weight);
+  });
+  return backend;
+}
+
+template <typename Record>
+void replace_by_id(std::vector<Record>& records, const std::vector<Record>& later) {
+  if (records.empty()) {
+    records = later;
+    return;
+  }
+  for (const Record& record : later) {
+    const auto known = std::find_if(records.begin(), records.end(),
+                                    [&](const Record& candidate) { return candidate.id == record.id; });
+    known == records.end() ? records.push_back(record) : void(*known = record);
+  }
+}
+
+}  // namespace
+
+RecordedService record_of(const ServiceState& service) {
+  return {service.id,
+          service.active,
+          service.previous,
+          service.flip_generation,
+          service.flipped_at_ms,
+          service.drain_timeout,
+          service.drain_then};
+}
+
+RecordedBackend record_of(const BackendState& backend) {
+  return {backend.id, backend.members};
+}
+
+void apply(const ChangeRecord& record, Inventory& inventory) {
+  for (const RecordedService& set : record.services) {
+    ServiceState* service = inventory.service(set.id);
+    if (service == nullptr) continue;
+    service->active = set.active;
+    service->previous = set.previous;
+    service->flip_generation = set.flip_generation;
+    service->flipped_at_ms = set.flipped_at_ms;
+    service->drain_timeout = set.drain_timeout;
+    service->drain_then = set.drain_then;
+  }
+  for (const RecordedBackend& set : record.backends)
+    for (BackendState& backend : inventory.backends)
+      if (backend.id == set.id) backend.members = set.members;
+}
+
+void merge(ChangeRecord& record, const ChangeRecord& later) {
+  replace_by_id(record.services, later.services);
+  replace_by_id(record.backends, later.backends);
+}
+
+std::string to_text(const ChangeRecord& record) {
+  Json services = Json::array(), backends = Json::array();
+  for (const RecordedService& service : record.services) services.push_back(to_json(service));
+  for (const RecordedBackend& backend : record.backends) backends.push_back(to_json(backend));
+  return Json{{"version", ChangeRecord::kVersion},
+              {"services", std::move(services)},
+              {"backends", std::move(backends)}}
+      .dump();
+}
+
+tl::expected<ChangeRecord, std::string> parse_change_record(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) return tl::unexpected<std::string>("it is not JSON");
+  std::string error;
+  ObjectReader object(json, "", error);
+  // A teald that writes another version has another schema too, so this one refuses its database at once. An
+  // unknown version is therefore damage.
+  object.integer("version", ChangeRecord::kVersion, ChangeRecord::kVersion);
+  ChangeRecord record;
+  std::bitset<kMaxServices> services;
+  std::bitset<kMaxBackends> backends;
+  if (object.fine())
+    object.each("services", 0, kMaxServices,
+                [&](ObjectReader& service) { record.services.push_back(read_service(service, services)); });
+  if (object.fine())
+    object.each("backends", 0, kMaxBackends,
+                [&](ObjectReader& backend) { record.backends.push_back(read_backend(backend, backends)); });
+  if (!error.empty()) return tl::unexpected(std::move(error));
+  return record;
+}
+
+}  // namespace teal

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The record of a change has the values that the change sets. The database keeps it with the intent. If teald
+// is killed between the publication and the result, the next start applies the record
+// (control/change/recovery.h).
+//
+// The text is JSON with a version. A record names services and backends by id, and each value is checked when
+// it is read:
+//   {"version":1,
+//    "services":[{"id":0,"active":"green","previous":"blue","flip_generation":12,
+//                 "flipped_at_ms":1700000000123,"drain_timeout_ms":null,"drain_then":"reset"}],
+//    "backends":[{"id":1,"pools":[{"admin":"drain","weight":3},{"admin":"ready","weight":null}]}]}
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "control/state/inventory.h"
+
+namespace teal {
+
+struct RecordedService {
+  uint16_t id = kNoId;
+  Colour active = Colour::kBlue;
+  std::optional<Colour> previous;
+  uint64_t flip_generation = 0;
+  int64_t flipped_at_ms = 0;
+  std::optional<std::chrono::milliseconds> drain_timeout;
+  std::optional<DrainConfig::Then> drain_then;
+
+  friend bool operator==(const RecordedService&, const RecordedService&) = default;
+};
+
+struct RecordedBackend {
+  uint16_t id = kNoId;
+  std::array<Membership, kColours> members = {};  // by Colour
+
+  friend bool operator==(const RecordedBackend&, const RecordedBackend&) = default;
+};
+
+struct ChangeRecord {
+  static constexpr int64_t kVersion = 1;
+
+  std::vector<RecordedService> services;
+  std::vector<RecordedBackend> backends;
+
+  friend bool operator==(const ChangeRecord&, const ChangeRecord&) = default;
+};
+
+RecordedService record_of(const ServiceState& service);
+RecordedBackend record_of(const BackendState& backend);
+
+// Sets what the record says. Services and backends that the inventory does not have are left out: their ids
+// were released.
+void apply(const ChangeRecord& record, Inventory& inventory);
+
+// Adds a later record. It replaces the values of services and backends that both records have.
+void merge(ChangeRecord& record, const ChangeRecord& later);
+
+std::string to_text(const ChangeRecord& record);
+
+// The error names the value and says what was expected: "services[0].active is 7, expected \"blue\" or
+// \"green\"".
+tl::expected<ChangeRecord, std::string> parse_change_record(std::string_view text);
+
+}  // namespace teal

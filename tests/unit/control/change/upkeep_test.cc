@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The changes that nobody asks for, with a clock that the tests set.
+#include "control/change/upkeep.h"
+
+#include "tests/unit/control/change/change_fixture.h"
+
+namespace teal {
+namespace {
+
+using namespace std::chrono_literals;
+
+class UpkeepTest : public ChangeFixture {
+ protected:
+  uint64_t published() { return (*dataplane)->generation(); }
+};
+
+// --- the segment ---
+
+TEST_F(UpkeepTest, ANewSegmentGetsEverything) {
+  start_teald();
+  EXPECT_EQ(take_events(), "") << "there is no segment";
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  take_events();
+  start_dataplane();
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(told("reason"), "\"a new segment\"");
+  EXPECT_EQ(latest().verb, "publish");
+  EXPECT_EQ(published(), 2u) << "above the generation in the database";
+  EXPECT_EQ(dataplane->acknowledged(), 2u);
+  EXPECT_EQ((*dataplane)->splits().services[0].active, Colour::kGreen);
+  EXPECT_NE((*dataplane)->ruleset().find_service(tcp("198.18.0.10:80")), kNoId);
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "");
+}
+
+TEST_F(UpkeepTest, AStartPublishesOnlyWhatDiffers) {
+  start_dataplane();
+  start_teald();
+  take_events();
+  start_teald();
+  EXPECT_EQ(take_events(), "");
+  EXPECT_EQ(published(), 1u);
+  EXPECT_EQ(dataplane->acknowledged(), 1u);
+  write_with("198.18.2.13:8080", "198.18.2.33:8080");
+  start_teald();
+  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(told("reason"), "\"a start of teald\"");
+}
+
+TEST_F(UpkeepTest, AnAdoptionThatTheLastTealdDidNotSeeIsAcknowledgedByTheNext) {
+  start_dataplane();
+  start_teald();
+  clock.on_sleep = [] {};
+  EXPECT_FALSE(flip("service-a", Colour::kGreen)) << "the worker stalls";
+  EXPECT_EQ(dataplane->acknowledged(), 1u);
+  clock.on_sleep = [this] { dataplane->step(); };
+  start_teald();
+  EXPECT_EQ(dataplane->acknowledged(), 2u);
+  EXPECT_EQ(published(), 2u);
+}
+
+TEST_F(UpkeepTest, WithoutAFreeSlotItTriesAgain) {
+  start_dataplane();
+  start_teald();
+  take_events();
+  clock.on_sleep = [] {};
+  write_with("198.18.2.13:8080", "198.18.2.33:8080");
+  start_teald();  // all slots but the present one wait for a grace period, which the worker delays
+  EXPECT_EQ(take_events(), "intended failed");
+  EXPECT_EQ(latest().result, "not_published");
+  EXPECT_EQ(published(), 1u);
+  dataplane->step();
+  clock.on_sleep = [this] { dataplane->step(); };
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_NE((*dataplane)->ruleset().find_backend(tcp("198.18.2.33:8080")), kNoId);
+}
+
+TEST_F(UpkeepTest, WithoutADiskTheSegmentGetsEverythingAllTheSame) {
+  start_teald();
+  break_disk();
+  start_dataplane();
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(published(), 1u);
+}
+
+TEST_F(UpkeepTest, ALockDoesNotStopIt) {
+  start_teald();
+  ASSERT_TRUE(lock());
+  start_dataplane();
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(published(), 1u);
+}
+
+TEST_F(UpkeepTest, AVerbFindsASegmentThatWasMadeJustNowComplete) {
+  start_teald();
+  start_dataplane();
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  EXPECT_EQ(published(), 2u) << "everything, then the flip";
+  EXPECT_EQ(take_events(), "intended published adopted done intended published adopted done");
+}
+
+// --- drains ---
+
+class UpkeepOfDrains : public UpkeepTest {
+ protected:
+  UpkeepOfDrains() {
+    start_dataplane();
+    start_teald();
+    EXPECT_TRUE(flip("service-a", Colour::kGreen));
+    set_flows(0, Colour::kBlue, 2);
+    EXPECT_TRUE(set_drain(60s, DrainConfig::Then::kReset));
+    take_events();
+  }
+  uint32_t reset_before() { return (*dataplane)->splits().services[0].reset_before; }
+};
+
+TEST_F(UpkeepOfDrains, AnOverdueDrainIsResetOnce) {
+  clock.advance(59s);
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "") << "not yet";
+  clock.advance(2s);
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(latest().verb, "reset");
+  EXPECT_EQ(latest().reason, "the deadline of the drain is over");
+  EXPECT_EQ(reset_before(), published());
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "");
+}
+
+TEST_F(UpkeepOfDrains, ADrainThatWaitsIsNeverReset) {
+  ASSERT_TRUE(set_drain(60s, DrainConfig::Then::kWait));
+  take_events();
+  clock.advance(1h);
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "");
+}
+
+TEST_F(UpkeepOfDrains, AResetWaitsForADataplane) {
+  clock.advance(61s);
+  dataplane->die();
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "");
+}
+
+TEST_F(UpkeepOfDrains, AFailedDiskDoesNotStopAReset) {
+  clock.advance(61s);
+  break_disk();
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(reset_before(), published());
+}
+
+TEST_F(UpkeepOfDrains, TheEndOfADrainIsToldOnce) {
+  tidy();
+  set_flows(0, Colour::kBlue, 0);
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+  EXPECT_EQ(told("service"), "\"service-a\"");
+  tidy();
+  EXPECT_EQ(take_events(), "");
+}
+
+// --- retired ids ---
+
+class UpkeepOfRetired : public UpkeepTest {
+ protected:
+  // The backend 198.18.2.12:8080, which has id 1, left the config.
+  UpkeepOfRetired() {
+    start_dataplane();
+    start_teald();
+    write_with(", \"198.18.2.12:8080\"", "");
+    EXPECT_TRUE(reload());
+    take_events();
+  }
+  bool in_segment() { return (*dataplane)->ruleset().find_backend(tcp("198.18.2.12:8080")) == 1; }
+  bool in_database() { return teald->state.load()->has_retired(); }
+};
+
+TEST_F(UpkeepOfRetired, AnIdIsReleasedAfterTwoLooksAndForgottenAfterAGracePeriod) {
+  tidy();
+  EXPECT_EQ(take_events(), "") << "one look is not enough";
+  EXPECT_TRUE(in_segment());
+  tidy();
+  EXPECT_EQ(take_events(), "intended published adopted done released");
+  EXPECT_FALSE(in_segment());
+  EXPECT_TRUE(in_database()) << "a start in between finds it held";
+  clock.on_sleep = [] {};
+  EXPECT_FALSE(flip("service-a", Colour::kGreen)) << "the worker stalls: no grace period ends";
+  tidy();
+  EXPECT_TRUE(in_database());
+  dataplane->step();
+  tidy();
+  EXPECT_FALSE(in_database());
+  EXPECT_EQ(told("address"), "\"198.18.2.12:8080\"");
+}
+
+TEST_F(UpkeepOfRetired, AFlowHoldsAnId) {
+  set_flows(1, Colour::kBlue, 1);
+  for (int look = 0; look < 5; ++look) tidy();
+  EXPECT_TRUE(in_segment());
+  set_flows(1, Colour::kBlue, 0);
+  tidy();
+  set_flows(1, Colour::kBlue, 1);  // a flow between two looks
+  tidy();
+  set_flows(1, Colour::kBlue, 0);
+  tidy();
+  EXPECT_TRUE(in_segment()) << "two looks in a row";
+  tidy();
+  EXPECT_FALSE(in_segment());
+}
+
+TEST_F(UpkeepOfRetired, WhileTheDataplaneIsDownTheCountsAreNotTrusted) {
+  dataplane->die();
+  for (int look = 0; look < 3; ++look) tidy();
+  EXPECT_EQ(take_events(), "");
+}
+
+TEST_F(UpkeepOfRetired, AServiceGoesWithItsLastBackend) {
+  std::string toml = kShopToml;
+  const size_t begin = toml.find("[[service]]\nname = \"service-c\""), end = toml.find("[[group]]");
+  write_with(toml.substr(begin, end - begin), "");
+  ASSERT_TRUE(reload());
+  take_events();
+  tidy();
+  tidy();
+  EXPECT_EQ(teald->executor.catalogue().inventory().services.size(), 2u);
+  EXPECT_EQ((*dataplane)->ruleset().find_service(tcp("198.18.0.11:80")), kNoId);
+}
+
+TEST_F(UpkeepOfRetired, AnIdThatIsReleasedIsGivenAgain) {
+  tidy();
+  tidy();
+  write_with("\"198.18.2.12:8080\"", "\"198.18.2.14:8080\"");
+  ASSERT_TRUE(reload());
+  EXPECT_EQ((*dataplane)->ruleset().find_backend(tcp("198.18.2.14:8080")), 1);
+}
+
+}  // namespace
+}  // namespace teal
