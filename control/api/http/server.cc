@@ -19,7 +19,7 @@ namespace teal {
 namespace {
 
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 using boost::system::error_code;
 
 constexpr auto kSlotPollInterval = std::chrono::milliseconds(10);
@@ -39,13 +39,13 @@ void report(std::exception_ptr thrown) {
 struct AcceptLoop {
   Acceptor acceptor;
   std::shared_ptr<ServerCore> core;
-  Clock::time_point warned_at;
+  SteadyClock::time_point warned_at;
 
   // Waits for a free slot for a new connection. Returns false if no slot has become free for `slot_wait`.
   // Then the next connections are refused without a wait, until a slot becomes free.
   Task<bool> find_slot() {
     while (!core->slots.make_free_slot()) {
-      const Clock::time_point now = Clock::now();
+      const SteadyClock::time_point now = SteadyClock::now();
       if (core->slots.closed() || now >= core->slots.full_since() + core->limits.slot_wait) co_return false;
       co_await core->slots.wait_for_slot(now + kSlotPollInterval);
     }
@@ -53,8 +53,8 @@ struct AcceptLoop {
   }
 
   void warn(std::string_view what) {
-    if (Clock::now() < warned_at + kWarnEvery) return;
-    warned_at = Clock::now();
+    if (SteadyClock::now() < warned_at + kWarnEvery) return;
+    warned_at = SteadyClock::now();
     spdlog::warn("{}: {}", core->name, what);
   }
 };

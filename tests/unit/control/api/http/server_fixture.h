@@ -24,7 +24,7 @@
 namespace teal {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 // A source with `pieces` pieces of `bytes` bytes each, and no more events after them.
 class Pieces : public EventSource {
