@@ -131,7 +131,10 @@ def check_changes(ask, flows):
         drain["flows"] == 200 and drain["clients"][0] == {"address": "10.0.0.0", "flows": 100},
         f"the client with most flows comes first: {drain}",
     )
-    check(len(drain["clients"]) == 10 and drain["oldest"]["born_before"], f"the drain has clients and an oldest flow: {drain}")
+    check(
+        len(drain["clients"]) == 10 and drain["oldest"]["born_before"],
+        f"the drain has clients and an oldest flow: {drain}",
+    )
     shown = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")
     check(shown["draining"]["flows"] == 200, f"draining: {shown['draining']}")
     ask("GET", "/v1/flows", url="/v1/flows?service=service-a&colour=blue&limit=5")
