@@ -49,12 +49,13 @@ bool was_published(const OpenIntent& intent, const Publisher& publisher) {
   return publisher.generation() >= intent.generation;
 }
 
-// The database has the values of every change up to its published generation: each result brings along the
-// values whose own result could not be recorded. So only later records are applied, oldest first.
+// The database has the values of every recorded change up to its published generation: each result brings
+// along the values whose own result could not be recorded. So only later records are applied, oldest first.
+// Results of schema 2 brought nothing along, so its intents are applied whatever was recorded since.
 void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publisher, Inventory& inventory) {
   const uint64_t recorded = inventory.published_generation;
   for (const OpenIntent& intent : intents) {
-    if (intent.generation <= recorded || !was_published(intent, publisher)) continue;
+    if (!was_published(intent, publisher) || (intent.record && intent.generation <= recorded)) continue;
     apply(intent.record ? *intent.record : record_of_old_intent(intent, inventory), inventory);
   }
 }

@@ -74,8 +74,12 @@ std::unordered_map<std::string, Colour> colours_before(const std::vector<std::st
     const auto changes = nlohmann::json::parse(flip, nullptr, false);
     if (!changes.is_array()) continue;
     for (const nlohmann::json& change : changes) {
-      const bool from_green = change.value("from", "") == kColourNames[1];
-      colours[change.value("service", "")] = from_green ? Colour::kGreen : Colour::kBlue;
+      const bool names_both = change.is_object() && change.contains("service") &&
+                              change["service"].is_string() && change.contains("from") &&
+                              change["from"].is_string();
+      if (!names_both) continue;
+      const bool from_green = change["from"] == kColourNames[1];
+      colours[change["service"].get<std::string>()] = from_green ? Colour::kGreen : Colour::kBlue;
     }
   }
   return colours;

@@ -203,10 +203,6 @@ void apply(const ChangeRecord& record, Inventory& inventory) {
   for (const RecordedService& set : record.services) {
     ServiceState* service = inventory.service(set.id);
     if (service == nullptr) continue;
-    service->active = set.active;
-    service->previous = set.previous;
-    service->flip_generation = set.flip_generation;
-    service->flipped_at_ms = set.flipped_at_ms;
     service->drain_timeout = set.drain_timeout;
     service->drain_then = set.drain_then;
   }

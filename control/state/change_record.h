@@ -57,8 +57,9 @@ struct ChangeRecord {
 RecordedService record_of(const ServiceState& service);
 RecordedBackend record_of(const BackendState& backend);
 
-// Sets what the record says. Services and backends that the inventory does not have are left out: their ids
-// were released.
+// Sets the drains and memberships that the record has. Which flips are in force, the segment says
+// (learn_splits()). Services and backends that the inventory does not have are left out: their ids were
+// released.
 void apply(const ChangeRecord& record, Inventory& inventory);
 
 // Adds a later record. It replaces the values of services and backends that both records have.

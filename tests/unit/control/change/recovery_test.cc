@@ -123,6 +123,39 @@ TEST_F(RecoveryTest, AnIntentThatIsOlderThanARecordedResultIsNotAppliedAgain) {
   EXPECT_EQ(recovered().service("service-a")->drain_timeout, std::chrono::seconds(7));
 }
 
+// Generation 6 was intended and not published, and its failure could not be recorded. Then 7 was published.
+TEST_F(RecoveryTest, AFlipThatTheSegmentDoesNotHaveIsNotAppliedFromItsRecord) {
+  ServiceState service = inventory.services[1];
+  service.active = Colour::kGreen;
+  service.previous = Colour::kBlue;
+  service.flip_generation = 6;
+  ASSERT_TRUE(intend(6, "flip", recorded({service})));
+  publish_flip(7);  // of service-a
+  EXPECT_EQ(recovered().service("service-b")->active, Colour::kBlue);
+}
+
+// Unlike a result of schema 3, a result of schema 2 did not bring along the values of the intents before it.
+TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsAppliedEvenIfALaterResultWasRecorded) {
+  run_sql(
+      dir.file("state/teal.db"),
+      "INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1, 6, 'intended', 'backend', "
+      "'[{\"service\":\"service-a\",\"colour\":\"blue\",\"address\":\"198.18.2.12:8080\","
+      "\"state\":{\"from\":\"ready\",\"to\":\"maint\"}}]')");
+  const auto later = intend(7, "flip", {});
+  ASSERT_TRUE(state->finish(*later, Outcome::kDone, 0, "", {}));
+  publish_flip(7);
+  EXPECT_EQ(recovered().backends[1].members[0].admin, AdminState::kMaint);
+}
+
+TEST_F(RecoveryTest, OldChangesOfAnotherFormAreLeftOut) {
+  run_sql(
+      dir.file("state/teal.db"),
+      "INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1, 6, 'intended', 'backend', "
+      "'[{\"service\":5},{\"service\":\"service-a\",\"address\":7,\"colour\":[],\"state\":1}]')");
+  publish_flip(6);
+  EXPECT_EQ(recovered().backends[1].members[0], Membership());
+}
+
 TEST_F(RecoveryTest, ARecordThatIsDamagedRefusesTheStart) {
   run_sql(dir.file("state/teal.db"),
           "INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 6, 'intended', "
