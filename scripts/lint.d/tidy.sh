@@ -94,6 +94,7 @@ check_tidy() {
 filter_tidy() {
   sed -n "s|^$PWD/||; s|^$tidy_build/\.\./||; s|^\.\./||
     s/^Error while processing \(.*\)\.$/\1:1: clang-tidy cannot parse the file, expected that it can/p
+    s/^Skipping \(.*\)\. Compile command not found\.$/\1:1: clang-tidy has no compile command, expected one/p
     s/^xargs: /tidy:1: /p
     /^[^ \/][^ ]*:[0-9]*:[0-9]*: \(error\|warning\):/p" | sed "s|^$PWD/||"
 }

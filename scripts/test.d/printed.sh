@@ -63,7 +63,10 @@ run_lab() {
       record "lab: $name: skipped, it needs root" 0 0 1 0
       continue
     fi
-    "$repo/scripts/lab" down >/dev/null
+    if ! quietly "$repo/scripts/lab" down; then
+      record "lab: $name: the lab before did not go down" 0 1 0 0
+      continue
+    fi
     read -r -a options < <(sed -n 's/^# lab: //p' "$file"; echo)
     SECONDS=0
     if ! quietly "$repo/scripts/lab" up "${options[@]}"; then
@@ -74,5 +77,5 @@ run_lab() {
       tail -n 20 /run/teal-lab/log/dataplane.log /run/teal-lab/log/daemon.log || true
     fi
   done
-  if ((EUID == 0)); then "$repo/scripts/lab" down >/dev/null; fi
+  if ((EUID == 0)); then quietly "$repo/scripts/lab" down || record "lab: down" 0 1 0 0; fi
 }
