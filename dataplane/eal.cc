@@ -82,6 +82,7 @@ tl::expected<void, std::string> start_eal(const EalArguments& arguments) {
   std::vector<char*> argv;
   static std::vector<std::string> kept;  // EAL keeps pointers
   kept = arguments.arguments;
+  argv.reserve(kept.size());
   for (std::string& argument : kept) argv.push_back(argument.data());
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
     return tl::unexpected(fmt::format("DPDK's EAL does not start: {}; arguments: {}", rte_strerror(rte_errno),
