@@ -76,7 +76,7 @@ struct SkeletonDestroyer {
 };
 using Skeleton = std::unique_ptr<steer_bpf, SkeletonDestroyer>;
 
-// The XDP program on an interface.
+// Holds the XDP program that is attached to an interface.
 struct Attached {
   uint32_t id = 0;  // 0: nothing
   XdpMode mode = XdpMode::kNative;

@@ -40,7 +40,7 @@ namespace teal {
 struct SteerSet {
   std::vector<steer_socket> vips;
   std::vector<steer_socket> backends;
-  // The addresses of this host. A VIP may be one of them: the test for the VIP's socket comes first.
+  // The addresses of this host. A VIP may be such an address: the test for the VIP's socket comes first.
   std::vector<steer_address> local_addresses;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One worker owns a flow, but the NIC may give the flow's packets to another worker. That worker hands them
-// over: each worker has one ring that all other workers put mbufs into. The owner classifies a packet again,
+// One worker owns a flow, but the NIC may give the flow's packets to another worker. The receiving worker
+// hands them over: each worker has one ring that all other workers put mbufs into. The owner classifies a
+// packet again,
 // under its own generation. If a ring is full, the packet is dropped and counted: a worker never waits for
 // another one.
 #pragma once

@@ -50,7 +50,7 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
                steering->mode == XdpMode::kNative ? "native" : "generic");
   port.steered = true;
   for (uint32_t queue = 0; queue < *queues; ++queue) {
-    // busy_budget=0: no system call on an empty poll.
+    // With busy_budget=0 an empty poll makes no system call.
     const auto ethdev =
         probe_vdev(fmt::format("net_af_xdp_{}_{}", port.id, queue),
                    fmt::format("iface={},start_queue={},queue_count=1,busy_budget=0", port.interface, queue));

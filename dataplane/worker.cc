@@ -33,7 +33,7 @@ void Worker::forward(const Rules& rules, uint32_t now_tick) {
   if (left != 0) translate(burst_, rules, macs_);
   timers_.done(Stage::k_translate);
 
-  // Transmit, punt or drop each packet, and count it.
+  // Each packet is transmitted, punted or dropped, and counted.
   dispatch();
 }
 

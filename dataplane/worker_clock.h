@@ -13,8 +13,8 @@ struct Time {
   uint32_t tick = 0;  // for the timeouts of flows
 };
 
-// The time at a TSC value. Once a second the clock is set by CLOCK_MONOTONIC: teald writes the times of flips
-// by that clock, and the measured frequency of the TSC is some ppm off.
+// Turns a TSC value into a time. Once a second the clock is set by CLOCK_MONOTONIC: teald writes the times of
+// flips by that clock, and the measured frequency of the TSC is some ppm off.
 class WorkerClock {
  public:
   using ReadClocks = ClockReading (*)();

@@ -34,7 +34,7 @@ void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
   inventory.published_generation = std::max(inventory.published_generation, publisher.generation());
 }
 
-// Without a segment there are no flows, so nothing holds a retired id.
+// Without a segment no flow exists, so nothing holds a retired id.
 void drop_retired(Inventory& inventory) {
   std::erase_if(inventory.services, [](const ServiceState& service) { return service.retired; });
   std::erase_if(inventory.backends, [&](const BackendState& backend) {

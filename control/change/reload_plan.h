@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The list of changes that a reload would make, which `teal reload --dry-run` shows. Pure functions of the
-// config and the inventory in force and of those of the file.
+// The list of changes that a reload would make, which `teal reload --dry-run` shows. These are pure
+// functions: they compare the config and inventory in force with the config in the file.
 #pragma once
 
 #include <functional>

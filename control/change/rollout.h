@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plans of flips and rollbacks: pure functions of the request and of the services' colours. They look at
-// no clock, no disk and no segment.
+// The plans of flips and rollbacks: pure functions of the request and of the services' colours. They read
+// neither a clock nor the disk nor the segment.
 //
 // A request is carried out whole or not at all. It is refused if it names a service that does not exist, or
 // if one of its services cannot take the colour. A service that already has its colour is listed as

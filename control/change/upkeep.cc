@@ -94,7 +94,7 @@ void Upkeep::tell_of_ended_drains() {
 }
 
 // While the dataplane is down, the flow counts are not exact: a worker that was killed may have left one too
-// low. Without a segment there are no flows.
+// low. Without a segment no flow exists.
 Task<void> Upkeep::release_retired(const Turn& turn) {
   if (!executor_.catalogue().inventory().has_retired()) co_return;
   if (publisher_.attached() && !publisher_.dataplane_running()) co_return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// teal(1) in mdoc(7), made from the verb table.
+// Writes teal(1) in mdoc(7) from the verb table.
 #include <fmt/format.h>
 
 #include "control/cli/help.h"

@@ -40,7 +40,7 @@ class KernelRoutes {
                                                                        std::function<void()> changed);
   ~KernelRoutes();
 
-  // Asks the kernel now. Returns nullopt if there is no route. Also asks the kernel to resolve the neighbour
+  // Asks the kernel now. Returns nullopt without a route. Also asks the kernel to resolve the neighbour
   // and to keep it resolved (NTF_EXT_MANAGED, kernel 5.16). On an older kernel refresh() does this.
   std::optional<Route> lookup(const IpAddress& destination);
 

@@ -43,7 +43,7 @@ int family_of(const IpAddress& address) {
   return address.is_v4() ? AF_INET : AF_INET6;
 }
 
-// Makes a message about one neighbour: the header and the address. Returns null if there is no memory.
+// Makes a message about one neighbour: the header and the address. Returns null when memory runs out.
 MessagePtr neighbour_message(int type, int flags, const NeighbourKey& key, uint16_t state,
                              uint8_t neighbour_flags) {
   MessagePtr message(nlmsg_alloc_simple(type, flags));

@@ -22,8 +22,8 @@ struct Way {
   bool through_gateway = false;
 };
 
-// Returns the way that the kernel chooses for a packet from this host. Returns nullopt if there is no route
-// or the route is not unicast (an address of this host, a blackhole).
+// Returns the way that the kernel chooses for a packet from this host. Returns nullopt if the kernel has no
+// route or the route is not unicast (an address of this host, a blackhole).
 std::optional<Way> find_way(nl_sock* socket, const IpAddress& destination);
 
 // Returns the length of the connected prefix around a destination without a gateway, in the mapped form.

@@ -79,8 +79,8 @@ struct Sums {
   }
 };
 
-// write_by_colour() writes one value for each colour of each service, write_by_direction() one for each
-// direction of it.
+// write_by_colour() writes one value for each colour of each service, write_by_direction() writes one for
+// each direction of a colour.
 using OfColour = Sums::OfColour;
 using Value = uint64_t (*)(const OfColour&);
 

@@ -24,7 +24,7 @@ constexpr const char* kWritable =
     "teald must read and write it and make files beside it: check owner and mode of the file and of its "
     "directory";
 
-// Returns what an operator can do about an error of SQLite; "" if there is no general answer.
+// Returns what an operator can do about an error of SQLite; "" without a general answer.
 std::string_view next_step(int code) {
   switch (code & 0xff) {
     case SQLITE_FULL:

@@ -30,7 +30,7 @@ class Database {
   template <typename T>
   using Expected = tl::expected<T, std::string>;
 
-  // Creates the file (0600) where there is none, and checks it as a whole (quick_check). Every commit is
+  // Creates the file (0600) where there is none, and checks the whole file (quick_check). Every commit is
   // durable. Another program may read the file at the same time.
   static Expected<std::unique_ptr<Database>> open(const std::string& path);
 

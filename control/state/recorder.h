@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The event loop's access to the database (state.h). Each call runs on the disk's thread, so a slow disk
-// delays the change that waits for it and nothing else.
+// delays only the change that waits for the disk.
 #pragma once
 
 #include <memory>

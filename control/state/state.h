@@ -61,7 +61,7 @@ struct Intent {
   std::optional<LockChange> lock = {};
 };
 
-// An intent without a result so far.
+// An intent that has no result so far.
 struct OpenIntent {
   int64_t id = 0;
   uint64_t generation = 0;

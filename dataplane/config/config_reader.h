@@ -85,7 +85,7 @@ class ConfigNode {
   std::optional<ConfigNode> require(std::string_view key, std::string_view expected) const;
   // Returns the tables of [[key]]; none if the member is missing. Adds an error for any other type.
   std::vector<ConfigNode> tables(std::string_view key) const;
-  // The same, and adds an error if there is no table.
+  // The same, and adds an error if the table is missing.
   std::vector<ConfigNode> require_tables(std::string_view key, std::string_view expected) const;
   // Adds an error for each member that is not in `keys`.
   void allow_only(const std::vector<std::string_view>& keys) const;

@@ -15,7 +15,7 @@ namespace teal {
 size_t edit_distance(std::string_view a, std::string_view b);
 
 // Returns the closest candidate, if it is at most 2 edits away and fewer than half of its letters differ.
-// Else returns a candidate that begins with `word`, or nothing.
+// Otherwise returns a candidate that begins with `word`, or nothing.
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 // Returns `did you mean "flip"?`, or `otherwise` if no candidate is near.

@@ -150,7 +150,7 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   }
 }
 
-// The line of the first port with a name or device, for the error about a second one.
+// Each holds the line of the first port with a name or device, for the error about a second one.
 using FirstLines = std::map<std::string, uint32_t>;
 
 void expect_unique(const ConfigNode& node, const std::string& identity, std::string_view shown,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The part of the config file that teal-dataplane reads: [dataplane] and [[port]]. teald reads the other
-// parts (control/config). A file with an error is refused as a whole, and all errors are listed, in the form
+// parts (control/config). A file with an error is refused completely, and all errors are listed, in the form
 // FILE:LINE: FIELD: what is wrong, what was expected.
 #pragma once
 

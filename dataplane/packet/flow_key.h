@@ -73,7 +73,7 @@ inline uint64_t choice_hash(uint64_t basis, uint16_t service) {
   return mix(basis ^ kMixB, kMixC ^ (service * kMixA));
 }
 
-// The hash of a VIP or backend. An operator configured these sockets, so no seed is needed, and one
+// Returns the hash of a VIP or backend. An operator configured these sockets, so no seed is needed, and one
 // multiplication spreads them well enough.
 inline uint64_t socket_hash(const IpAddress& address, Be16 port, uint8_t protocol) {
   return mix(address.word(0) ^ (port.raw | uint64_t{protocol} << 16) ^ kMixA, address.word(1) ^ kMixB);

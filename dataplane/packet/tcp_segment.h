@@ -21,7 +21,7 @@ struct TcpSegment {
   uint8_t flags = 0;
 };
 
-// The length of the longest frame.
+// The longest frame has this length.
 inline constexpr uint32_t kTcpSegmentBytes = kEthernetBytes + kIpv6Bytes + kTcpBytes;
 
 // Writes the whole frame except its Ethernet addresses, with full checksums. Returns the frame's length in

@@ -25,7 +25,7 @@ inline Colour choose_colour(const TrafficSplit& split, uint64_t choice) {
   return scale(choice << 32, kShareOne) < split.other_share ? other(split.active) : split.active;
 }
 
-// The colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain it gets
+// Returns the colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain it gets
 // the previous colour. Not so if an insert has failed since the flip: the flow may then be a new one that has
 // no entry, and all its packets have to go the way of its SYN.
 inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool midstream,

@@ -9,7 +9,7 @@
 
 namespace teal {
 
-// Slow path of a packet from a client to a VIP. It goes to the backend of its flow, and begins the flow if
+// This is the slow path of a packet from a client to a VIP. It goes to the backend of its flow, and begins the flow if
 // there is none.
 class ClientPackets {
  public:

@@ -30,7 +30,7 @@ class LookAhead {
   void classified(uint32_t i) const {
     if (i >= first_beside_) first_candidate(burst_.packets[i - first_beside_]);
   }
-  // For track, before the first step().
+  // Track calls this before the first step().
   void begin() const {
     if (first_beside_ == Burst::kCapacity)
       for (uint32_t i = 0; i < std::min(kFirstCandidateAhead, burst_.count); ++i)
@@ -38,7 +38,7 @@ class LookAhead {
     for (uint32_t i = 0; i < std::min(kSecondCandidateAhead, burst_.count); ++i)
       second_candidate(burst_.packets[i]);
   }
-  // For track, before each packet in turn. (Rows past the burst's last are decided: burst.h.)
+  // Track calls this before each packet in turn. (Rows past the burst's last are decided: burst.h.)
   void step(Packet& next) const {
     first_candidate((&next)[kFirstCandidateAhead]);
     second_candidate((&next)[kSecondCandidateAhead]);

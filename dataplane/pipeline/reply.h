@@ -9,7 +9,7 @@
 
 namespace teal {
 
-// Slow path of a packet from a backend to a client. It goes to the client of its flow.
+// This is the slow path of a packet from a backend to a client. It goes to the client of its flow.
 class Replies {
  public:
   Replies(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,

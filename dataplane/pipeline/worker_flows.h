@@ -6,8 +6,8 @@
 //   ledger      how many flows each backend and colour has, and how many are not assured
 //   due tick    when the sweep has to look into the entry's bucket again (sweep.h)
 //
-// One exception: the fast path refreshes a flow's idle timer in the table alone. That changes no count, and
-// it only postpones the end of the flow.
+// One exception: the fast path refreshes a flow's idle timer in the table alone. A refresh changes no
+// count, and it only postpones the end of the flow.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,7 @@ class WorkerFlows {
 
   FlowTable& table() { return table_; }
   const FlowTable& table() const { return table_; }
-  // The worker's part of the table: [first_bucket, end_bucket).
+  // The worker owns the buckets [first_bucket, end_bucket).
   uint64_t first_bucket() const { return first_bucket_; }
   uint64_t end_bucket() const { return end_bucket_; }
 
@@ -48,7 +48,7 @@ class WorkerFlows {
 
   // Changes a flow's state from `before`, which is its present state.
   void change(FlowIndex flow, const FlowState& before, const FlowState& after, const Rules& rules) {
-    // One comparison of the whole word. Without a change the line stays clean.
+    // This compares the whole word at once. Without a change the line stays clean.
     if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;
     table_.set_state(flow, after);
     table_.bring_forward(flow, end_tick(after, rules));  // it may end earlier than the sweep knows

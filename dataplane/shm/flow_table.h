@@ -32,7 +32,7 @@
 //     `inserts`: it loads the number, the tag, the words (acquire) and the number again. The words of a later
 //     flow in the same slot are stored (release) after the number was raised. So the second load of the
 //     number shows the change, even if the later flow has the same tag. On x86-64 all these accesses are
-//     plain moves. There is no fence, as ThreadSanitizer does not support fences.
+//     plain moves. The code uses no fence, as ThreadSanitizer does not support fences.
 #pragma once
 
 #include <atomic>
@@ -72,7 +72,7 @@ enum FlowFlags : uint8_t {
   kFlowBackendReset = 64,  // the same for the backend
 };
 
-// The mutable word of an entry. It is loaded and stored whole.
+// This is the mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
   uint32_t tick = 0;      // idle since: the timeout counts from this tick
   uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
@@ -319,7 +319,7 @@ inline uint64_t FlowTable::second(const Location& location) const {
   return bucket >= end ? bucket - count : bucket;
 }
 
-// Three 16-byte loads read the tags. They are not atomic as a whole, but each 16-bit tag is: on x86-64,
+// Three 16-byte loads read the tags. The three loads together are not atomic, but each 16-bit tag is: on x86-64,
 // aligned loads do not tear within it. Only the owner, the single writer, calls this; other threads use
 // read().
 inline uint32_t FlowTable::tag_matches(uint64_t bucket, uint16_t tag) const {

@@ -52,7 +52,7 @@ struct PublicationWord {
   uint8_t ruleset_slot = 0;
   uint8_t split_slot = 0;
 
-  // The word of a new segment. Generation 0 is never published. Slots 0 of a new segment hold no service.
+  // A new segment has this word. Generation 0 is never published. Slots 0 of a new segment hold no service.
   static constexpr uint64_t kNothingPublished = 0;
 
   constexpr uint64_t pack() const { return generation << 8 | uint64_t{split_slot} << 2 | ruleset_slot; }
@@ -73,7 +73,7 @@ struct Adoption {
 // teald's side. One object per process; not thread safe.
 class PublicationWriter {
  public:
-  // Continues after an earlier teald: all slots except those of the present word become free after one grace
+  // Continues after an earlier teald: all slots that the present word does not name become free after one grace
   // period.
   explicit PublicationWriter(Segment& segment);
 

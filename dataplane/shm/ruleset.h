@@ -84,7 +84,7 @@ struct Timeouts {
   uint32_t udp_established;
 };
 
-// A hash table from socket to id, by open addressing with linear probing. The word of a row holds a whole
+// This hash table maps sockets to ids, by open addressing with linear probing. The word of a row holds a whole
 // IPv4 socket, or the hash of an IPv6 socket. find() therefore also compares an IPv6 socket itself. Zeroed
 // memory is an empty table.
 template <uint32_t kRows>  // a power of 2, four times the maximum number of sockets

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Time from the TSC, without a system call. Teal requires hardware whose TSC has a constant rate and is the
+// These clocks read the TSC, without a system call. Teal requires hardware whose TSC has a constant rate and is the
 // same on all cores. The frequency is measured against CLOCK_MONOTONIC, as rte_get_tsc_hz() was found to be
 // 0.2 % off.
 #pragma once
@@ -17,7 +17,7 @@ uint64_t measure_tsc_hz();
 // Returns CLOCK_MONOTONIC in ticks of kTickNs, never 0. It may be a system call, so workers use a TickClock.
 uint32_t now_ticks();
 
-// The TSC and CLOCK_MONOTONIC at the same moment.
+// Holds the TSC and CLOCK_MONOTONIC of the same moment.
 struct ClockReading {
   uint64_t tsc = 0;
   uint64_t monotonic_ns = 0;

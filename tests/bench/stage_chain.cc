@@ -9,7 +9,7 @@
 //
 // It prints the median over all bursts, so a burst in which the core was taken away does not count. A
 // packet's bytes are copied into one of a few buffers before classify() sees them, as net_pcap does: `source`
-// is that copy and not part of the sum. By default, all packets are of established flows and from clients.
+// is that copy and not part of the sum. The default packets are of established flows and from clients.
 // Client addresses are permuted, so that no prefetcher helps.
 #include <algorithm>
 #include <array>

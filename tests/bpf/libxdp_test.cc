@@ -26,7 +26,7 @@
 namespace teal {
 namespace {
 
-// An AF_XDP socket on queue 0 of port0. It is made as DPDK's driver makes it, without a program of its own.
+// Opens an AF_XDP socket on queue 0 of port0 as DPDK's driver does, without a program of its own.
 class Receiver {
  public:
   Receiver() {

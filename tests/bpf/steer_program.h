@@ -55,7 +55,7 @@ class SteerProgram {
   int fd() const { return bpf_program__fd(skeleton_->progs.xsk_def_prog); }
 
   // Returns the name of the verdict that was counted, if the program's return code agrees and the frame is
-  // unchanged. Else returns what is wrong.
+  // unchanged. Otherwise returns what is wrong.
   std::string run(const frame::Bytes& in, const SteerMaps& maps) const {
     const auto before = maps.counters();
     frame::Bytes out(in.size() + 256);

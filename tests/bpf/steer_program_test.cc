@@ -58,7 +58,7 @@ TEST_F(SteerProgramTest, VipOnALocalAddressTakesItsPortOnly) {
 }
 
 TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotedPacket) {
-  // From the client's side: an error about a reply from the VIP.
+  // The client's side sends an error about a reply from the VIP.
   const Bytes about_reply = v4(kVip, kClient, tcp(80, 40000));
   for (uint8_t type : {3, 11, 12}) {
     EXPECT_EQ(on_client_side(eth(v4("198.18.3.1", kVip, icmp4(type, about_reply)))), "icmp_error")
@@ -69,7 +69,7 @@ TEST_F(SteerProgramTest, IcmpErrorFollowsItsQuotedPacket) {
     EXPECT_EQ(on_client_side(eth(v6("fd18:3::1", kVip6, icmp6(type, about_reply6)))), "icmp_error")
         << int{type};
   }
-  // From the backend's side: an error about a packet to the backend.
+  // The backend's side sends an error about a packet to the backend.
   const Bytes about_request = v4(kClient, kBackend, tcp(40000, 8080));
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "icmp_error");
   EXPECT_EQ(on_client_side(eth(v4(kBackend, kClient, icmp4(3, about_request)))), "pass");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 //
-// Compares the program with its simplest form (steer_reference.h) on random frames, half of them damaged. A
-// failure prints the frame. The seed is fixed; TEAL_SEED sets another one.
+// Compares the program with its simplest form (steer_reference.h) on random frames; every second frame is
+// damaged. A failure prints the frame. The seed is fixed; TEAL_SEED sets another one.
 #include <cstdio>
 #include <cstdlib>
 #include <map>

@@ -101,8 +101,8 @@ void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   const size_t outer_source = packet.l3_offset + (packet.is_v4 ? 12u : 8u);
   const size_t outer_destination = outer_source + address_bytes;
   const Socket source = source_of(packet), destination = destination_of(packet), other = stranger(packet);
-  // The inverse rewrite writes the quoted socket's address into the outer header, so the header must have it
-  // before.
+  // The inverse rewrite writes the quoted socket's address into the outer header, so the header must hold
+  // that address before.
   std::memcpy(frame.data() + outer_destination, packet.is_v4 ? packet.source.v4_bytes() : packet.source.bytes,
               address_bytes);
   make_zero_unique(frame, packet.l4_offset + 2u);

@@ -4,7 +4,7 @@
 //
 // If all slots are taken, a new client gets the slot of the connection that has waited longest for a complete
 // request from its client. Such a client is idle, or sends a byte now and then. So no script keeps operators
-// out, whether it leaks connections or opens 1,000 of them. (Slots reserved for a user would not help: such
+// out, whether it leaks connections or opens 1,000. (Slots reserved for a user would not help: such
 // scripts run as the operator's user.) A connection keeps its slot if its request is being served or if the
 // client has sent bytes that are unread.
 //
@@ -32,7 +32,7 @@ class ConnectionSlots {
   // Returns true if a slot is free. If none is, closes the silent connection that has waited longest, to free
   // its slot. Returns false if no connection is silent.
   bool make_free_slot();
-  // When a slot last became free, or a connection last began to wait for a request. While make_free_slot()
+  // Returns when a slot last became free, or a connection last began to wait for a request. While make_free_slot()
   // fails, requests have been served on all slots since then.
   std::chrono::steady_clock::time_point full_since() const { return freed_at_; }
   // Returns when a slot may have become free, at the latest at `until`.

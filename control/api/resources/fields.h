@@ -54,7 +54,7 @@ class BodyFields {
 // Checks that the query has only parameters of `known`, each at most once.
 tl::expected<void, Refusal> check_query(const Request& request, std::span<const std::string_view> known);
 std::optional<std::string> query_value(const Request& request, std::string_view name);
-// Reads a number from `least` to `most`. Returns nullopt if the query does not have it.
+// Reads a number from `least` to `most`. Returns nullopt if the query lacks it.
 tl::expected<std::optional<uint64_t>, Refusal> query_number(const Request& request, std::string_view name,
                                                             uint64_t least, uint64_t most);
 Refusal bad_parameter(std::string_view name, const std::string& value, std::string_view expected);

@@ -13,7 +13,7 @@
 
 namespace teal::cli {
 
-// The text with '?' for each control character. Other people write names and reasons, and a terminal would
+// Returns the text with '?' for each control character. Other people write names and reasons, and a terminal would
 // obey control characters in them.
 std::string clean(std::string_view text);
 

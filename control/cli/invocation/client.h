@@ -33,7 +33,7 @@ class Client {
   enum class StreamEnd { kTaken, kClosed, kSilent };
   // Calls `take` with the bytes of the answer as they arrive. Ends when `take` returns false (kTaken), when
   // the daemon closes the connection (kClosed), or when nothing has arrived for `silence` (kSilent). A
-  // Failure means that there was no answer with status 200.
+  // Failure means that no answer with status 200 came.
   tl::expected<StreamEnd, Failure> stream(const std::string& target, std::optional<uint64_t> last_event_id,
                                           std::chrono::milliseconds silence,
                                           const std::function<bool(std::string_view)>& take) const;

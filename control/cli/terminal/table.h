@@ -16,7 +16,7 @@ namespace teal::cli {
 
 enum class Style { kPlain, kBlue, kGreen, kBold, kWarning };
 
-// The text with the ANSI sequence of the style. Without `colour`, the text itself.
+// Returns the text with the ANSI sequence of the style. Without `colour`, the text itself.
 std::string styled(std::string_view text, Style style, bool colour);
 
 // Returns the style for "blue" or "green", and kPlain for other texts.

@@ -48,7 +48,7 @@ inline constexpr MacAddress kSideMac{{0x02, 0, 0, 0, 0, 0x22}};
 inline constexpr MacAddress kDefaultHopMac{{0x02, 0, 0, 0, 0, 0x99}};
 MacAddress backend_mac(uint16_t backend);
 
-// A frame that left, and the port that it left by.
+// Holds a frame that left and its port.
 struct Sent {
   uint16_t port = kNowhere;
   Frame frame;
@@ -60,7 +60,7 @@ struct Sent {
   MacAddress source_mac() const;
 };
 
-// A client's end of a flow.
+// This is a client's end of a flow.
 struct Client {
   uint16_t service = kWeb;
   IpAddress address;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one way of every change: its steps, and what happens when one of them fails.
+// The one way of every change: its steps, and what happens when a step fails.
 #include "control/change/executor.h"
 
 #include <map>

@@ -17,7 +17,7 @@ class Promise16 : public WorkerTest {
 
   uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
 
-  // A whole packet, mostly one of a service, from either side.
+  // Makes a whole packet, mostly of a service, from either side.
   Frame sane() {
     const auto service = static_cast<uint16_t>(below(kServices));
     const Client who = client(service, below(300));

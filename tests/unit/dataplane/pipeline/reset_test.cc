@@ -125,8 +125,8 @@ TEST_F(Rst, OfAnEndPassesToTheOtherAndTheFlowIsOver) {
       EXPECT_EQ(phase_of(who), FlowPhase::kReset);
       EXPECT_EQ(count(Event::k_flows_reset), reset + 1);
       EXPECT_EQ(count(Event::k_resets_sent), sent);
-      // The RST does not carry the number that the other end expects. That end's answer to its probe still
-      // does.
+      // The RST does not carry the number that the other end expects. The answer of this end to its probe
+      // still does.
       if (from_backend) {
         EXPECT_TRUE(is_rst_to_client(pass(kFront, ack_of_client(who)), who));
       } else {

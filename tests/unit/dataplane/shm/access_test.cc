@@ -101,7 +101,7 @@ TEST_F(AccessTest, FilesOfRootInASharedDirectoryBelongToTheGroup) {
   EXPECT_TRUE(make_as_one_user());
 }
 
-// For example an operator who is in the group of the API sockets only.
+// An operator in the group of the API sockets only is an example.
 TEST_F(AccessTest, UserOutsideTheGroupCanNeitherOpenTheSegmentNorTakeTheLock) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root, to be two users";
   share();

@@ -261,7 +261,8 @@ TEST_F(PublicationTest, GenerationOnlyGrows) {
 #endif
 
 // A writer publishes as fast as possible. Readers check that the slots that a word names hold the contents
-// written for it. ThreadSanitizer checks that every read of a slot is ordered before the next write to it.
+// written for that word. ThreadSanitizer checks that every read of a slot is ordered before the next write
+// to it.
 TEST_F(PublicationTest, SlotContentsBelongToTheirGeneration) {
   constexpr uint64_t kWords = 100'000;
   constexpr uint32_t kReaders = 2;
