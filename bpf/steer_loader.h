@@ -15,9 +15,9 @@
 // --net` does not. The functions need CAP_NET_ADMIN, and CAP_SYS_ADMIN to open an attached program by its id,
 // here and in libxdp.
 //
-// Thread safety: only one thread at a time may call it. libbpf's log hook is global to the process, and a call replaces it
-// while it runs. Errors are full sentences that include the messages of libbpf and the kernel. Other messages
-// of libbpf go to spdlog's debug level.
+// Thread safety: only one thread at a time may call it. libbpf's log hook is global to the process, and a
+// call replaces it while it runs. Errors are full sentences that include the messages of libbpf and the
+// kernel. Other messages of libbpf go to spdlog's debug level.
 #pragma once
 
 #include <cstdint>

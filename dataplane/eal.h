@@ -24,8 +24,8 @@ struct MbufNeed {
 };
 MbufNeed mbuf_need(uint32_t queues, uint32_t workers, uint32_t memory_mb);
 
-// The arguments of rte_eal_init(). The EAL uses huge pages if `bytes` of huge pages are free, else small pages;
-// `notice` then says so.
+// The arguments of rte_eal_init(). The EAL uses huge pages if `bytes` of huge pages are free, else small
+// pages; `notice` then says so.
 struct EalArguments {
   std::vector<std::string> arguments;
   std::string notice;

@@ -7,7 +7,8 @@
 //              packet only has to reach the kernel's stack. It gets teal0's MAC as destination, and
 //              reverse-path filtering is off on teal0.
 //   AF_PACKET  These ports need no TAP: the kernel has its own copy of each packet.
-//   others     DPDK owns the NIC, so each port has a TAP that represents the NIC in the kernel. The TAP has the
+//   others     DPDK owns the NIC, so each port has a TAP that represents the NIC in the kernel. The TAP has
+// the
 //              NIC's MAC. Frames pass unchanged both ways: by send() to the kernel, by relay() from it.
 #pragma once
 

@@ -44,7 +44,7 @@ class Worker {
  public:
   Worker(WorkerContext& shared, uint32_t index);
 
-  // Iterates until shared.stop. Only this function reads the time.
+  // Reads the time and iterates, until shared.stop.
   void run();
 
   // Polls all queues and the handover ring once, and sweeps. `now` never goes back. Returns how many packets

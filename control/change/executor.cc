@@ -23,8 +23,8 @@ std::string adoption_text(const Adoption& adoption) {
 Refusal conflict(uint64_t expected, uint64_t present) {
   return {409,
           "conflict",
-          fmt::format("the generation is {}, not {}: another change came in between", present, expected),
-          "look at `teal list`, then decide again",
+          fmt::format("the generation is {}, not {}: another change was made since", present, expected),
+          "look at `teal list`, then repeat the command with the present generation, or leave it",
           {}};
 }
 
@@ -50,7 +50,7 @@ Refusal not_adopted(uint64_t generation, const Adoption& adoption) {
           fmt::format("generation {} was published and stays in force, but only {} of {} workers adopted it "
                       "within 2 s",
                       generation, adoption.adopted, adoption.live),
-          "teal status shows the workers; teal rollback goes back",
+          "teal status shows the workers; teal rollback undoes the change",
           {}};
 }
 
@@ -110,7 +110,7 @@ std::optional<Refusal> ChangeExecutor::refused_by_gates(const Change& change,
     return conflict(*options.if_generation, generation());
   const std::optional<ChangeLock>& lock = catalogue_.inventory().lock;
   if (lock && !options.dry_run && !change.despite_lock)
-    return Refusal{423, "locked", lock_text(*lock), "ask them, or run teal unlock", {}};
+    return Refusal{423, "locked", lock_text(*lock), "ask the user who locked, or run teal unlock", {}};
   return std::nullopt;
 }
 
@@ -132,7 +132,10 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   Progress progress = begin(std::move(change), std::move(options));
   if (progress.change.needs_ruleset() && publisher_.attached()) {
     auto built = ruleset_after(progress.change, catalogue_);
-    if (!built) co_return tl::unexpected(Refusal(422, "refused", "nothing was changed: " + built.error()));
+    if (!built) {
+      spdlog::error("{}: cannot build the ruleset: {}", progress.change.verb, built.error());
+      co_return tl::unexpected(Refusal(422, "refused", "nothing was changed: " + built.error()));
+    }
     progress.ruleset = std::move(*built);
   }
   if (std::optional<Refusal> refusal = co_await intend(progress))

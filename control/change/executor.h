@@ -12,11 +12,11 @@
 //   acknowledge  the segment says so; from here on, a flow of an older generation is counted as wrong
 //   finish       the result and the values are committed to the database
 //
-// A lock publishes nothing: it is done when it is committed. A rollback and upkeep go ahead when the disk
-// fails; the next start learns them from the segment (recovery.h).
+// A lock publishes nothing: it is done when it is committed. A rollback and the changes of upkeep go ahead
+// when the disk fails. The next start takes them from the segment (recovery.h).
 //
-// One change at a time: who wants one waits for a Turn, first come, first served, and plans under it, so that
-// a plan always sees what the change before has left.
+// Changes take turns, first come, first served. A change is planned within its Turn, so that its plan sees
+// the result of the change before.
 #pragma once
 
 #include <functional>

@@ -23,7 +23,7 @@ RecordedService old_drain(const nlohmann::json& changed, const ServiceState& ser
   const auto timeout = changed.find("timeout_seconds");
   if (timeout != changed.end() && timeout->is_number()) {
     const double ms =
-        std::clamp<double>(timeout->get<double>() * 1e3, static_cast<double>(kLeastTimeout.count()),
+        std::clamp<double>(timeout->get<double>() * 1e3, static_cast<double>(kMinTimeout.count()),
                            static_cast<double>(kMaxTimeout.count()));
     record.drain_timeout = std::chrono::milliseconds(std::llround(ms));
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The changes that nobody asks for. Upkeep follows the segment and gives a new one everything, resets drains
-// at their deadline, and releases the ids of retired backends. It only plans: the ChangeExecutor carries out
-// its changes as it does for an operator.
+// Upkeep makes the changes that follow from the state and not from a request. Upkeep follows the segment and
+// gives a new one everything, resets drains at their deadline, and releases the ids of retired backends. It
+// only plans: the ChangeExecutor carries out its changes as it does for an operator.
 #pragma once
 
 #include <string>

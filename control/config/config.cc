@@ -51,7 +51,7 @@ Timeouts read_timeouts(const ConfigNode& root) {
     names.push_back(field.name);
     const auto node = table->find(field.name);
     if (!node) continue;
-    if (const auto duration = node->duration(kLeastTimeout, kMaxTimeout)) {
+    if (const auto duration = node->duration(kMinTimeout, kMaxTimeout)) {
       timeouts.*field.ticks = to_ticks(*duration);
     }
   }

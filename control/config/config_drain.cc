@@ -9,7 +9,7 @@ constexpr int64_t kMaxResetRate = 1'000'000;
 
 void read_fields(const ConfigNode& table, DrainConfig& drain) {
   if (const auto node = table.find("timeout"))
-    drain.timeout = node->duration(kLeastTimeout, kMaxTimeout).value_or(drain.timeout);
+    drain.timeout = node->duration(kMinTimeout, kMaxTimeout).value_or(drain.timeout);
   if (const auto node = table.find("then")) {
     using Then = DrainConfig::Then;
     drain.then = node->choice<Then>({{"wait", Then::kWait}, {"reset", Then::kReset}}).value_or(drain.then);

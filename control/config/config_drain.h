@@ -13,7 +13,7 @@ namespace teal {
 
 // The bounds of all durations in the file. Differences of coarse time are ambiguous from 2^31 ticks on;
 // kMaxTimeout is far below that.
-inline constexpr std::chrono::milliseconds kLeastTimeout{100};
+inline constexpr std::chrono::milliseconds kMinTimeout{100};
 inline constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(168);
 
 struct DrainDefaults {

@@ -19,8 +19,8 @@ namespace teal {
 // Returns the dataplane's port on this interface; nullopt if the dataplane has none.
 std::optional<uint16_t> port_of(const SegmentHeader& header, uint32_t ifindex);
 
-// Returns Hop::kNone if the kernel has no route, the neighbour is not resolved, or the dataplane has no port on
-// that way.
+// Returns Hop::kNone if the kernel has no route, the neighbour is not resolved, or the dataplane has no port
+// on that way.
 uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route);
 
 class NextHops {

@@ -60,8 +60,8 @@ inline uint16_t update(uint8_t* checksum, uint16_t delta) {
   return change(old_value, new_value);
 }
 
-// Returns the same for the checksum of TCP or UDP. A UDP checksum of 0 means "none" and stays 0; a computed 0 is
-// stored as 0xffff (RFC 768).
+// Returns the same for the checksum of TCP or UDP. A UDP checksum of 0 means "none" and stays 0; a computed
+// 0 is stored as 0xffff (RFC 768).
 inline uint16_t update_transport(uint8_t* l4, uint8_t protocol, uint16_t delta) {
   if (protocol == kProtocolTcp) return update(l4 + kTcpChecksum, delta);
   const uint16_t old_value = load_raw(l4 + kUdpChecksum);

@@ -25,9 +25,9 @@ inline Colour choose_colour(const TrafficSplit& split, uint64_t choice) {
   return scale(choice << 32, kShareOne) < split.other_share ? other(split.active) : split.active;
 }
 
-// Returns the colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain it gets
-// the previous colour. Not so if an insert has failed since the flip: the flow may then be a new one that has
-// no entry, and all its packets have to go the way of its SYN.
+// Returns the colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain
+// it gets the previous colour. If an insert has failed since the flip, the flow may be a new one that has no
+// entry. Then all its packets must get the colour that its SYN got.
 inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool midstream,
                                 const InsertFailures& insert_failures, uint32_t now_tick) {
   if (midstream && is_draining(split, now_tick) &&

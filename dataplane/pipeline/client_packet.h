@@ -9,8 +9,8 @@
 
 namespace teal {
 
-// This is the slow path of a packet from a client to a VIP. It goes to the backend of its flow, and begins the flow if
-// there is none.
+// This is the slow path of a packet from a client to a VIP. It goes to the backend of its flow, and begins
+// the flow if there is none.
 class ClientPackets {
  public:
   ClientPackets(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,

@@ -8,9 +8,9 @@
 
 namespace teal {
 
-// This is the slow path of an ICMP or ICMPv6 error. It goes to the flow's other end: an error from the client's side
-// about a reply goes to the flow's backend, an error from the backend's side about a client's packet to the
-// client. An error changes no state: anybody can forge one.
+// This is the slow path of an ICMP or ICMPv6 error. It goes to the flow's other end: an error from the
+// client's side about a reply goes to the flow's backend, an error from the backend's side about a client's
+// packet to the client. An error changes no state: anybody can forge one.
 class IcmpErrors {
  public:
   IcmpErrors(SegmentHeader& header, WorkerBlock& block, const WorkerFlows& flows, const LastHops& last_hops,

@@ -319,9 +319,9 @@ inline uint64_t FlowTable::second(const Location& location) const {
   return bucket >= end ? bucket - count : bucket;
 }
 
-// Three 16-byte loads read the tags. The three loads together are not atomic, but each 16-bit tag is: on x86-64,
-// aligned loads do not tear within it. Only the owner, the single writer, calls this; other threads use
-// read().
+// Three 16-byte loads read the tags. The three loads together are not atomic, but each 16-bit tag is: on
+// x86-64, aligned loads do not tear within it. Only the owner, the single writer, calls this; other threads
+// use read().
 inline uint32_t FlowTable::tag_matches(uint64_t bucket, uint16_t tag) const {
   const auto* tags = reinterpret_cast<const __m128i*>(buckets_[bucket].tags);
   const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));

@@ -73,8 +73,8 @@ struct Adoption {
 // teald's side. One object per process; not thread safe.
 class PublicationWriter {
  public:
-  // Continues after an earlier teald: all slots that the present word does not name become free after one grace
-  // period.
+  // Continues after an earlier teald: all slots that the present word does not name become free after one
+  // grace period.
   explicit PublicationWriter(Segment& segment);
 
   PublicationWord current() const;

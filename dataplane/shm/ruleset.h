@@ -84,9 +84,9 @@ struct Timeouts {
   uint32_t udp_established;
 };
 
-// This hash table maps sockets to ids, by open addressing with linear probing. The word of a row holds a whole
-// IPv4 socket, or the hash of an IPv6 socket. find() therefore also compares an IPv6 socket itself. Zeroed
-// memory is an empty table.
+// This hash table maps sockets to ids, by open addressing with linear probing. The word of a row holds a
+// whole IPv4 socket, or the hash of an IPv6 socket. find() therefore also compares an IPv6 socket itself.
+// Zeroed memory is an empty table.
 template <uint32_t kRows>  // a power of 2, four times the maximum number of sockets
 struct SocketTable {
   struct Row {

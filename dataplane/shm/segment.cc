@@ -156,7 +156,8 @@ tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Opt
   header.splits_offset = layout.splits;
   header.workers_offset = layout.workers;
   header.buckets_offset = layout.buckets;
-  // The word stays 0 and names slots 0. They are zeroed, so the segment has no service until the first publication.
+  // The word stays 0 and names slots 0. They are zeroed, so the segment has no service until the first
+  // publication.
   auto* qsbr = reinterpret_cast<rte_rcu_qsbr*>(static_cast<char*>(file.base()) + layout.qsbr);
   if (rte_rcu_qsbr_init(qsbr, kWorkerSlots) != 0)
     return tl::make_unexpected(std::string("rte_rcu_qsbr_init failed on the new segment"));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // These clocks read the TSC, without a system call. Teal requires hardware whose TSC has a constant rate and
-// is the same on all cores. The frequency is measured against CLOCK_MONOTONIC, as rte_get_tsc_hz() was found to be
-// 0.2 % off.
+// is the same on all cores. The frequency is measured against CLOCK_MONOTONIC, as rte_get_tsc_hz() was found
+// to be 0.2 % off.
 #pragma once
 
 #include <cstdint>

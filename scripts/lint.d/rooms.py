@@ -45,7 +45,6 @@ ROOMS = {
     "dataplane": (*BOTH_PROCESSES, "dataplane/pipeline", "bpf"),
     **{room: (*BOTH_PROCESSES, "bpf", *CONTROL[:place]) for place, room in enumerate(CONTROL)},
     **{room: (*BOTH_PROCESSES, "control/config", *CLI[:place]) for place, room in enumerate(CLI)},
-    "control/pch": (),
 }
 PRODUCT = ("bpf/", "control/", "dataplane/")
 TESTS = "tests/"  # may include every room; no room includes a test

@@ -49,8 +49,8 @@ std::optional<Refusal> unreadable(const error_code& error, const ServerLimits& l
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
     return Refusal{413, "bad_request", fmt::format("the header is larger than {} bytes", limits.header_bytes),
                    ""};
-  // end_of_stream: the client is done. partial_message: the client closed the connection within a request. Errors of
-  // other categories come from the socket.
+  // end_of_stream: the client is done. partial_message: the client closed the connection within a request.
+  // Errors of other categories come from the socket.
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
   if (error.category() == make_error_code(http::error::end_of_stream).category())
     return Refusal::bad_request("not a valid HTTP/1.1 request: " + error.message());

@@ -32,8 +32,8 @@ class ConnectionSlots {
   // Returns true if a slot is free. If none is, closes the silent connection that has waited longest, to free
   // its slot. Returns false if no connection is silent.
   bool make_free_slot();
-  // Returns when a slot last became free, or a connection last began to wait for a request. While make_free_slot()
-  // fails, requests have been served on all slots since then.
+  // Returns when a slot last became free, or a connection last began to wait for a request. While
+  // make_free_slot() fails, requests have been served on all slots since then.
   std::chrono::steady_clock::time_point full_since() const { return freed_at_; }
   // Returns when a slot may have become free, at the latest at `until`.
   Task<void> wait_for_slot(std::chrono::steady_clock::time_point until);

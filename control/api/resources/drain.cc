@@ -101,9 +101,9 @@ tl::expected<DrainRequest, Refusal> read_drain(BodyFields& fields) {
   DrainRequest wanted{.what = read_selection(fields)};
   if (const auto text = fields.text("timeout")) {
     wanted.timeout = parse_duration(*text);
-    if (!wanted.timeout || *wanted.timeout < kLeastTimeout || *wanted.timeout > kMaxTimeout)
+    if (!wanted.timeout || *wanted.timeout < kMinTimeout || *wanted.timeout > kMaxTimeout)
       fields.refuse("timeout", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
-                                           duration_text(kLeastTimeout), duration_text(kMaxTimeout)));
+                                           duration_text(kMinTimeout), duration_text(kMaxTimeout)));
   }
   static constexpr std::array<const char*, 2> kThen = {"wait", "reset"};
   if (const auto then = fields.one_of("then", kThen))

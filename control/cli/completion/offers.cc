@@ -19,7 +19,7 @@ constexpr std::chrono::milliseconds kPatience(500);  // the operator waits at th
 struct Typed {
   std::string name;                        // of the verb, as far as it is typed: "", "backend", "backend set"
   const Verb* verb = nullptr;              // null: the name is not complete
-  size_t places = 0;                       // arguments of the verb
+  size_t arguments = 0;                    // of the verb
   std::optional<OptionSpec> option = {};   // its value is under the cursor
   std::optional<std::string> socket = {};  // --socket
 };
@@ -51,7 +51,7 @@ Typed understood(std::span<const std::string> words, std::span<const Verb> verbs
         typed.socket = word.substr(word.find('=') + 1);
       }
     } else if (typed.verb != nullptr) {
-      ++typed.places;
+      ++typed.arguments;
     } else {
       typed.name += (typed.name.empty() ? "" : " ") + word;
       typed.verb = complete_verb(typed.name, verbs);
@@ -149,8 +149,8 @@ Offers offers_for(std::span<const std::string> words, const Invocation& call) {
   }
   if (typed.verb == nullptr) return {verb_words(typed.name, call.verbs)};
   const auto& positional = typed.verb->positional;
-  if (typed.places >= positional.most) return {};
-  return values_of(positional.place(typed.places), daemon, call.verbs);
+  if (typed.arguments >= positional.most) return {};
+  return values_of(positional.placeholder(typed.arguments), daemon, call.verbs);
 }
 
 }  // namespace teal::cli

@@ -13,8 +13,8 @@
 
 namespace teal::cli {
 
-// Returns the text with '?' for each control character. Other people write names and reasons, and a terminal would
-// obey control characters in them.
+// Returns the text with '?' for each control character. Other people write names and reasons, and a terminal
+// would obey control characters in them.
 std::string clean(std::string_view text);
 
 std::string text(const nlohmann::json& object, const char* key);     // cleaned

@@ -86,7 +86,7 @@ std::optional<Failure> check_count(const Arguments& arguments, const PositionalR
                                    std::string_view verb) {
   const size_t count = arguments.positional.size();
   if (count < range.least) {
-    return usage_failure(fmt::format("teal {}: {} is missing", verb, range.place(count)),
+    return usage_failure(fmt::format("teal {}: {} is missing", verb, range.placeholder(count)),
                          fmt::format("teal {} --help", verb));
   }
   if (count > range.most) {
@@ -132,8 +132,8 @@ bool takes_next_word(std::string_view word, const OptionSpec& option) {
   return word.starts_with("--") ? word.find('=') == std::string_view::npos : word.size() == 2;
 }
 
-std::string_view PositionalRange::place(size_t index) const {
-  const auto all = split(places, ' ');
+std::string_view PositionalRange::placeholder(size_t index) const {
+  const auto all = split(placeholders, ' ');
   return all[std::min(index, all.size() - 1)];
 }
 

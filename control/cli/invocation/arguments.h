@@ -49,9 +49,9 @@ struct PositionalRange {
   size_t least = 0;
   size_t most = 0;
   // The placeholders in their order: "BACKEND ready|drain|maint". Further arguments have the last one.
-  std::string_view places = "argument";
+  std::string_view placeholders = "argument";
 
-  std::string_view place(size_t index) const;
+  std::string_view placeholder(size_t index) const;
 };
 
 inline constexpr std::chrono::hours kLongestWait(24);

@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds kFirstPause(200);
 constexpr milliseconds kLongestPause(2000);
 constexpr milliseconds kLongestAnswer(10'000);
-constexpr milliseconds kLeastPatience(1000);  // minimum timeout of an answer, even close to the deadline
+constexpr milliseconds kMinPatience(1000);  // minimum timeout of an answer, even close to the deadline
 
 using Lines = std::vector<std::string>;  // a line for each service that is not as wanted
 
@@ -134,7 +134,7 @@ tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& 
   std::optional<Lines> left;
   while (true) {
     const auto rest = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    daemon.set_timeout(std::clamp(rest, kLeastPatience, kLongestAnswer));
+    daemon.set_timeout(std::clamp(rest, kMinPatience, kLongestAnswer));
     const auto asked_at = Clock::now();
     auto still_left = what_is_left(daemon, wanted);
     if (still_left) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The changes that nobody asks for, with a clock that the tests set.
+// Tests the changes that upkeep makes, with a clock that the tests set.
 #include "control/change/upkeep.h"
 
 #include "tests/unit/control/change/change_fixture.h"
