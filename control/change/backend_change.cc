@@ -16,7 +16,7 @@ Refusal unknown_backend(const BackendRequest& request, const std::vector<PoolMem
   for (const PoolMember& member : pool) sockets.push_back(to_string(member.socket));
   return {404,
           "unknown_backend",
-          fmt::format("no {} backend {} in service \"{}\"; there are: {}",
+          fmt::format("service \"{2}\" has no {0} backend {1}; the {0} backends are: {3}",
                       kColourNames[static_cast<size_t>(request.colour)], to_string(request.address),
                       request.service, listed(sockets)),
           fmt::format("teal backend list {}", request.service),

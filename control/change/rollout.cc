@@ -16,8 +16,8 @@ Refusal unknown_group(const std::string& name, const RolloutView& view) {
   std::vector<std::string> names;
   for (const GroupConfig& group : view.groups) names.push_back(group.name);
   return {404, "unknown_group",
-          names.empty() ? fmt::format("no group \"{}\"; the config has no groups", name)
-                        : fmt::format("no group \"{}\"; there are: {}", name, listed(names)),
+          names.empty() ? fmt::format("unknown group \"{}\"; the config has no groups", name)
+                        : fmt::format("unknown group \"{}\"; the groups are: {}", name, listed(names)),
           "teal list"};
 }
 
@@ -88,8 +88,8 @@ std::unordered_map<std::string, Colour> colours_before(const std::vector<std::st
 Refusal unknown_service(const std::string& name, const std::vector<std::string>& known) {
   return {404,
           "unknown_service",
-          known.empty() ? fmt::format("no service \"{}\"; the config has no services", name)
-                        : fmt::format("no service \"{}\"; there are: {}", name, listed(known)),
+          known.empty() ? fmt::format("unknown service \"{}\"; the config has no services", name)
+                        : fmt::format("unknown service \"{}\"; the services are: {}", name, listed(known)),
           "teal list",
           {}};
 }

@@ -119,7 +119,8 @@ Response as_json(const Json& value) {
 Refusal no_such_service(const Api& api, const std::string& name) {
   const std::vector<std::string> names = api.executor.catalogue().names();
   return {404, "unknown_service",
-          fmt::format("no service \"{}\"; there are: {}", name, names.empty() ? "none" : listed(names)),
+          fmt::format("unknown service \"{}\"; the services are: {}", name,
+                      names.empty() ? "none" : listed(names)),
           "teal list"};
 }
 

@@ -90,10 +90,11 @@ TEST(Rollout, TableOfRequests) {
 
 TEST(Rollout, UnknownNamesAreAnsweredWithThoseThereAre) {
   EXPECT_EQ(plan_rollout(flip({"x"}, kGreen), view()).error().message,
-            "no service \"x\"; there are: a, b, c, d");
+            "unknown service \"x\"; the services are: a, b, c, d");
   RolloutRequest request = flip({}, kGreen);
   request.what.group = "shoe";
-  EXPECT_EQ(plan_rollout(request, view()).error().message, "no group \"shoe\"; there are: shop, fresh");
+  EXPECT_EQ(plan_rollout(request, view()).error().message,
+            "unknown group \"shoe\"; the groups are: shop, fresh");
 }
 
 TEST(Rollout, ColoursBeforeAreThoseThatTheOldestLaterFlipLeft) {

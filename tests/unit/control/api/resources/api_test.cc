@@ -249,7 +249,7 @@ TEST_F(ApiTest, AGroupFlipsAndRollsBackInOneGenerationEach) {
 TEST_F(ApiTest, ARefusedRequestChangesNothing) {
   EXPECT_EQ(code(home.get("/v1/services/nope")), "404 unknown_service");
   EXPECT_EQ(message(home.get("/v1/services/nope")),
-            "no service \"nope\"; there are: service-a, service-b, service-c");
+            "unknown service \"nope\"; the services are: service-a, service-b, service-c");
   EXPECT_EQ(code(home.flip("nope", "green")), "404 unknown_service");
   EXPECT_EQ(code(home.flip("service-a", "red")), "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"group":"shoe","to":"green"})")), "404 unknown_group");
