@@ -20,6 +20,12 @@ bool has_option(const Verb& verb, std::string_view name) {
                      [&](const OptionSpec& option) { return option.name == name; });
 }
 
+// A verb that waits, or that sets a timeout, uses --timeout itself. Then the daemon's answer has the default
+// timeout.
+bool owns_timeout(const Verb& verb, bool waits) {
+  return has_option(verb, "timeout") && (waits || !has_option(verb, "wait"));
+}
+
 bool is_family(std::string_view word) {  // "backend", for "backend set"
   const auto all = verbs();
   return std::any_of(all.begin(), all.end(), [&](const Verb& verb) {
@@ -31,11 +37,8 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
   const auto options = verb.own_options();
   const auto arguments = parse_arguments(verb.name, words, options, verb.positional);
   if (!arguments) return tl::unexpected(arguments.error());
-  // A verb that waits, or that sets a timeout, uses --timeout itself. Then the daemon's answer has the
-  // default timeout.
-  const bool is_for_the_verb = has_option(verb, "timeout") || arguments->has("wait");
   std::chrono::milliseconds timeout = kDefaultTimeout;
-  if (!is_for_the_verb) {
+  if (!owns_timeout(verb, arguments->has("wait"))) {
     const auto given = arguments->duration("timeout");
     if (!given) return tl::unexpected(given.error());
     timeout = given->value_or(kDefaultTimeout);
@@ -48,9 +51,9 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
 
 // Removes the verb's second word from `words` and returns it.
 tl::expected<std::string, Failure> second_word(const std::string& first, std::vector<std::string>& words) {
-  const auto place = find_verb(words);
-  if (!place) return tl::unexpected(place.error());
-  if (*place == words.size()) {
+  const auto verb_at = find_verb(words);
+  if (!verb_at) return tl::unexpected(verb_at.error());
+  if (*verb_at == words.size()) {
     std::vector<std::string> seconds;
     for (const auto& verb : verbs()) {
       if (verb.name.starts_with(first + " ")) seconds.emplace_back(verb.name.substr(first.size() + 1));
@@ -59,19 +62,19 @@ tl::expected<std::string, Failure> second_word(const std::string& first, std::ve
         usage_failure(fmt::format("teal {} needs a command: {}", first, joined(seconds, " or ")),
                       fmt::format("teal help {}", first)));
   }
-  const std::string word = words[*place];
-  words.erase(words.begin() + static_cast<std::ptrdiff_t>(*place));
+  const std::string word = words[*verb_at];
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(*verb_at));
   return word;
 }
 
 Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
-  const auto place = find_verb(words);
-  if (!place) return tl::unexpected(place.error());
+  const auto verb_at = find_verb(words);
+  if (!verb_at) return tl::unexpected(verb_at.error());
   std::vector<std::string> rest(words.begin(), words.end());
   std::string name;
-  if (*place < words.size()) {
-    name = words[*place];
-    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(*place));
+  if (*verb_at < words.size()) {
+    name = words[*verb_at];
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(*verb_at));
   } else {  // only options, such as --version and --help
     for (const auto& word : words) {
       if (word == "--help" || word == "-h") name = "help";
@@ -93,8 +96,8 @@ Outcome dispatch(std::span<const std::string> words, Surroundings& around) {
   const auto verb = verb_named(name);
   if (!verb) return tl::unexpected(verb.error());
   // Before the verb, --timeout limits the wait for the daemon's answer. These verbs have another --timeout.
-  const auto before = words.subspan(0, std::min(*place, words.size()));
-  if (has_option(**verb, "timeout") && std::any_of(before.begin(), before.end(), [](const auto& word) {
+  const auto before = words.subspan(0, std::min(*verb_at, words.size()));
+  if (owns_timeout(**verb, false) && std::any_of(before.begin(), before.end(), [](const auto& word) {
         return word == "--timeout" || word.starts_with("--timeout=");
       })) {
     return tl::unexpected(

@@ -19,6 +19,9 @@ constexpr size_t kAny = std::numeric_limits<size_t>::max();
 constexpr OptionSpec kGroup = {'g', "group", "GROUP", "all services of this group, instead of SERVICE..."};
 constexpr OptionSpec kWait = {'w', "wait", "",
                               "wait until the idle colour is drained, at most --timeout TIME (default: 10m)"};
+constexpr OptionSpec kWaitTimeout = {
+    0, "timeout", "TIME",
+    "with --wait: how long to wait for the drain (default: 10m); without: for teald's answer (default: 10s)"};
 
 constexpr std::array kStatusOptions = {
     OptionSpec{'w', "watch", "", "repeat until interrupted"},
@@ -58,12 +61,13 @@ constexpr std::string_view kWaitExamples[] = {"teal wait web --for drained --tim
 
 constexpr std::array kFlipOptions = {
     OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"}, kGroup,
-    kWait};
+    kWait, kWaitTimeout};
 constexpr std::string_view kFlipExamples[] = {
     "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
 
 constexpr std::array kRollbackOptions = {
-    kGroup, OptionSpec{0, "to-generation", "N", "return to the traffic splits of generation N"}, kWait};
+    kGroup, OptionSpec{0, "to-generation", "N", "return to the traffic splits of generation N"}, kWait,
+    kWaitTimeout};
 constexpr std::string_view kRollbackExamples[] = {"teal rollback --group shop",
                                                   "teal rollback --to-generation 12 --dry-run"};
 

@@ -45,7 +45,7 @@ Task<std::invoke_result_t<Work&>> run_on(asio::thread_pool& pool, Work work) {
   const auto home = co_await asio::this_coro::executor;
   std::optional<std::invoke_result_t<Work&>> result;
   const auto initiate = [&](auto&& handler) {
-    asio::post(pool, [&work, &result, home, handler = std::move(handler)]() mutable {
+    asio::post(pool, [&work, &result, home, handler = std::forward<decltype(handler)>(handler)]() mutable {
       result.emplace(work());
       asio::post(home, std::move(handler));
     });

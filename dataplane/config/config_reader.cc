@@ -160,6 +160,15 @@ std::string in_quotes(std::string_view text) {
   return "\"" + escaped + (text.size() > kMaxQuotedBytes ? "\"..." : "\"");
 }
 
+// Returns the line of this number, from 1. Bytes that are not ASCII, and may not be UTF-8, become '?'.
+std::string ascii_line(std::string_view text, uint32_t number) {
+  for (; number > 1; --number) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  std::string line(text.substr(0, text.find('\n')));
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0x80) != 0; }, '?');
+  return line;
+}
+
 // Collects the errors of a document.
 struct ConfigNode::Sink {
   struct Error {
@@ -327,8 +336,10 @@ tl::expected<ConfigDocument, ConfigDocument::Errors> ConfigDocument::parse(std::
   try {
     content->table = toml::parse(text);
   } catch (const toml::parse_error& error) {
-    return tl::unexpected(Errors{content->sink.at_line(line_of(error.source(), 1)) +
-                                 "TOML syntax: " + without_controls(error.description())});
+    const uint32_t line = line_of(error.source(), 1);
+    return tl::unexpected(Errors{content->sink.at_line(line) +
+                                 "TOML syntax: " + without_controls(error.description()) + ", in the line " +
+                                 in_quotes(ascii_line(text, line))});
   }
   return ConfigDocument(std::move(content));
 }

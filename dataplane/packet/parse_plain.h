@@ -89,18 +89,18 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
 [[gnu::always_inline]] inline bool parse_plain_ipv4(const uint8_t* frame, uint32_t bytes,
                                                     PlainPacket& packet) {
   using namespace plain;
-  constexpr uint32_t kLeast = kEthernetBytes + kIpv4Bytes + kUdpBytes;
+  constexpr uint32_t kHeaderBytes = kEthernetBytes + kIpv4Bytes + kUdpBytes;
   constexpr uint64_t kStart = 0x45'0008, kStartMask = 0xff'ffff;  // EtherType, version and header length
   constexpr uint64_t kFragmentMask = 0xff3f;                      // more fragments, or an offset
   constexpr uint64_t kTtlAndProtocol = 0xffff'0000;
-  if (bytes < kLeast) return false;
+  if (bytes < kHeaderBytes) return false;
   const uint8_t* header = frame + kEthernetBytes;
   const auto from_ether_type = load<uint32_t>(frame + 12);
   const auto from_fragment = load<uint32_t>(header + 6);
   if ((from_ether_type & kStartMask) != kStart || (from_fragment & kFragmentMask) != 0) return false;
   const uint32_t total_bytes = load_be16(header + 2);
   // The subtraction wraps if total_bytes is too small, and the result is then larger than the right side.
-  if (total_bytes - (kIpv4Bytes + kUdpBytes) > bytes - kLeast) return false;
+  if (total_bytes - (kIpv4Bytes + kUdpBytes) > bytes - kHeaderBytes) return false;
   packet.source = IpAddress::from_v4(header + 12);
   packet.destination = IpAddress::from_v4(header + 16);
   return parse_transport(header + kIpv4Bytes, total_bytes - kIpv4Bytes,
@@ -111,12 +111,12 @@ constexpr uint64_t shape_word(bool is_v4, uint32_t l4_offset) {
 [[gnu::always_inline]] inline bool parse_plain_ipv6(const uint8_t* frame, uint32_t bytes,
                                                     PlainPacket& packet) {
   using namespace plain;
-  constexpr uint32_t kLeast = kEthernetBytes + kIpv6Bytes + kUdpBytes;
+  constexpr uint32_t kHeaderBytes = kEthernetBytes + kIpv6Bytes + kUdpBytes;
   constexpr uint32_t kStart = 0x60'dd86, kStartMask = 0xf0'ffff;  // EtherType and version
-  if (bytes < kLeast || (load<uint32_t>(frame + 12) & kStartMask) != kStart) return false;
+  if (bytes < kHeaderBytes || (load<uint32_t>(frame + 12) & kStartMask) != kStart) return false;
   const uint8_t* header = frame + kEthernetBytes;
   const uint32_t payload_bytes = load_be16(header + 4);
-  if (payload_bytes - kUdpBytes > bytes - kLeast) return false;
+  if (payload_bytes - kUdpBytes > bytes - kHeaderBytes) return false;
   packet.source = IpAddress::from_v6(header + 8);
   packet.destination = IpAddress::from_v6(header + 24);
   if (packet.source.is_v4() || packet.destination.is_v4()) return false;

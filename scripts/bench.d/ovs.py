@@ -148,12 +148,12 @@ class Ovs:
         """Waits until OVS sends no more packets."""
         last = -1
 
-        def quiet():
+        def is_idle():
             nonlocal last
             before, last = last, self.sent()
             return before == last
 
-        wait_until("OVS has sent what is left", quiet, 20, every=0.5)
+        wait_until("OVS has sent what is left", is_idle, 20, every=0.5)
 
     def pmd_seconds(self):
         return int((self.pmd() / "schedstat").read_text().split()[0]) / 1e9

@@ -184,12 +184,12 @@ green = {json.dumps(pool(True))}
         self.replay(files, packets, infinite=False)
         rx = 0
 
-        def quiet():
+        def is_idle():
             nonlocal rx
             before, rx = rx, self.totals()["rx"]
             return rx == before and rx >= packets
 
-        wait_until(f"{packets} packets have passed", quiet, 20 + packets / 200_000, every=0.2)
+        wait_until(f"{packets} packets have passed", is_idle, 20 + packets / 200_000, every=0.2)
         self.expect_flows(flows)
 
     def expect_flows(self, flows):

@@ -15,7 +15,7 @@ from compare import percentile
 from machine import Failure, expect, hugepages
 from plan import KI, Source
 from sender import Sender
-from switch import Switch
+from switch import SwitchUnderLoad
 
 SETTLE_SECONDS = 0.5  # at full load before the first flip, and after the last one
 FLIP_EVERY_SECONDS = 0.02
@@ -33,7 +33,7 @@ def run_case(settings, case, during):
         packets = case.source.packets
         need = testpmd.hugepages_mb(packets) + switch_runner.hugepages_mb(case.capacity)
         undo.enter_context(hugepages(need))
-        switch = Switch(undo, settings, case.source.kind, case.capacity)
+        switch = SwitchUnderLoad(undo, settings, case.source.kind, case.capacity)
         switch.start(0 if case.source.steps == "sx" else case.flows_held)
         file = settings.packets.file(case.source)
         sender = Sender(undo, settings.work, "load", file, packets, switch.vhost_socket)
@@ -102,7 +102,7 @@ def syn_flood(settings):
         undo.callback(settings.packets.forget)
         need = testpmd.hugepages_mb(2 * FLOOD_SYNS) + switch_runner.hugepages_mb(FLOOD_CAPACITY)
         undo.enter_context(hugepages(need))
-        switch = Switch(undo, settings, "tcp4", FLOOD_CAPACITY)
+        switch = SwitchUnderLoad(undo, settings, "tcp4", FLOOD_CAPACITY)
         switch.start(FLOOD_FLOWS)
         alone = settings.packets.file(established)
         mixed = f"{settings.work}/flood.pcap"
@@ -138,7 +138,7 @@ def throughput(settings):
         undo.enter_context(
             hugepages(testpmd.hugepages_mb(base.packets) + switch_runner.hugepages_mb(capacity))
         )
-        switch = Switch(undo, settings, base.kind, capacity)
+        switch = SwitchUnderLoad(undo, settings, base.kind, capacity)
         switch.start(base.flows)
         for size in RFC_2544_FRAMES:
             source = dataclasses.replace(base, frame_bytes=size - FCS_BYTES)

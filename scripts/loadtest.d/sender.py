@@ -18,7 +18,7 @@ from testpmd import Testpmd, pcap_port
 
 TRANSMIT_RING, RECEIVE_RING = 256, 4096
 WIRE = 1  # the number of the virtio_user port
-QUIET_SECONDS = 0.3  # without a packet: then the switch is empty
+IDLE_SECONDS = 0.3  # without a packet: then the switch is empty
 DRAIN_SECONDS = 10
 PARTS_OF_LOSS = ("RX-missed", "RX-errors", "RX-nombuf", "TX-errors")
 
@@ -64,7 +64,7 @@ class Sender:
             late = f"packets still come {DRAIN_SECONDS} s after the sender stopped: {before}, then {now}"
             expect(time.monotonic() < end, late)
             before = now
-            time.sleep(QUIET_SECONDS)
+            time.sleep(IDLE_SECONDS)
         self.testpmd.say("stop")
 
     def end(self):

@@ -18,7 +18,7 @@ def hugepages_mb(capacity):
     return teal_runner.hugepages_mb(0, capacity)
 
 
-class Switch:
+class SwitchUnderLoad:
     def __init__(self, undo, settings, kind, capacity):
         self.settings, self.kind = settings, kind
         self.teal = Teal(undo, settings.build, settings.work, NAME, [kind], capacity=capacity)

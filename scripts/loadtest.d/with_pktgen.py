@@ -11,7 +11,7 @@ from ledger import ALWAYS_MOVING
 from machine import CONTROL_CPU, Process, expect, hugepages, wait_until
 from plan import MI
 from scenarios import FLOOD_CAPACITY, spread
-from switch import Switch
+from switch import SwitchUnderLoad
 
 RUNNER = pathlib.Path(__file__).resolve().parent.parent / "pktgen" / "run"
 PKTGEN_MB = 2560  # six pools of 24,576 packets of 10 KiB, and the pcap's
@@ -20,7 +20,7 @@ BEGINNING = {"flows_created", "flows_midstream", "flows_replaced"}
 MOVING_IN = {"syn-flood": {"embryonic_quota", "stateless"}, "throughput": {"tx_full"}}
 TCP = ("new-flows", "syn-flood", "flip")
 LOST = 1  # exit code of the runner
-MOST_SECONDS = 7200
+MAX_SECONDS = 7200
 
 
 def command_of(settings, switch):
@@ -69,13 +69,13 @@ def run(settings):
     capacity = FLOOD_CAPACITY if settings.scenario == "syn-flood" else MI
     with contextlib.ExitStack() as undo:
         undo.enter_context(hugepages(PKTGEN_MB + switch_runner.hugepages_mb(capacity)))
-        switch = Switch(undo, settings, kind, capacity)
+        switch = SwitchUnderLoad(undo, settings, kind, capacity)
         switch.start()
         before = switch.teal.totals()
         runner = Process(
             undo, "scripts/pktgen/run", command_of(settings, switch), f"{settings.work}/runner.log"
         )
-        wait_until(f"the end of {runner.name}", lambda: not runner.alive, MOST_SECONDS, every=0.2)
+        wait_until(f"the end of {runner.name}", lambda: not runner.alive, MAX_SECONDS, every=0.2)
         expect(runner.child.returncode in (0, LOST), runner.said().strip())
         teal = switch.teal.moved(before)
     result = json.loads(pathlib.Path(f"{settings.work}/pktgen.json").read_text())

@@ -20,14 +20,14 @@ def flow_count():
     return sum(lab.flows(service, colour) for service in ("service-a", "service-b") for colour in lab.COLOURS)
 
 
-def quiet(host, *arguments):
+def silently(host, *arguments):
     done = subprocess.run(lab.command(host, *arguments), capture_output=True, text=True)
     lab.expect(done.returncode == 0, f"{' '.join(arguments)} on {host}: {done.stdout}{done.stderr}")
 
 
-def test_neighbours_are_learned_anew():
+def test_neighbours_are_learned_again():
     for host, interface in (("client1", "eth0"), ("blue1", "eth0"), ("edge", "front"), ("edge", "back")):
-        quiet(host, "ip", "neighbour", "flush", "dev", interface)
+        silently(host, "ip", "neighbour", "flush", "dev", interface)
     lab.expect_equal("colour of a new flow", lab.colour_of_new_flow("service-a"), "blue")
     lab.expect_equal("colour of a new flow", lab.colour_of_new_flow("service-b"), "blue")
 
@@ -35,7 +35,7 @@ def test_neighbours_are_learned_anew():
 def test_ping_of_the_edge_and_through_it():
     for address in (*EDGE.values(), *BLUE1.values()):
         for host in ("client1", "client3"):
-            quiet(host, "ping", "-q", "-c", "5", "-i", "0.02", "-W", "2", address)
+            silently(host, "ping", "-q", "-c", "5", "-i", "0.02", "-W", "2", address)
 
 
 def test_tcp_service_on_the_edge():
@@ -75,7 +75,7 @@ def straight_to_a_backend(host):
         lab.expect_equal("flows while the connection is open", flow_count(), before)
         flow.close()
         name = f"[{address}]" if ":" in address else address
-        quiet(
+        silently(
             host, "curl", "-s", "-g", "-f", "--max-time", "20", "-o", "/dev/null", f"http://{name}:8080/big"
         )
 
@@ -90,7 +90,7 @@ def test_tcp_from_client1_straight_to_a_backends_service_port():
 
 def test_a_download_through_the_vip():
     for name in (lab.VIP4, f"[{lab.VIP6}]"):
-        quiet(
+        silently(
             "client3", "curl", "-s", "-g", "-f", "--max-time", "20", "-o", "/dev/null", f"http://{name}/big"
         )
 

@@ -64,7 +64,8 @@ TEST(ConfigDocument, ReportsASyntaxErrorInOneLine) {
   const auto document = ConfigDocument::parse("a = [1, f\n]", "f.toml");
   ASSERT_FALSE(document);
   EXPECT_EQ(document.error()[0],
-            "f.toml:1: TOML syntax: Error while parsing boolean: expected 'false', saw 'f\\x0a'");
+            "f.toml:1: TOML syntax: Error while parsing boolean: expected 'false', saw 'f\\x0a', in the line "
+            "\"a = [1, f\"");
 }
 
 // With these texts, toml++ 3.3 violates one of its own preconditions (fixed upstream by its pull request
