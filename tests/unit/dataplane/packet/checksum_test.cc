@@ -17,7 +17,7 @@ uint16_t swapped(uint16_t value) {
   return Be16{value}.host();
 }
 
-Socket socket(const char* text) {
+Socket socket_of(const char* text) {
   return parse_socket(text).value();
 }
 
@@ -83,7 +83,7 @@ TEST(Checksum, UpdateAgreesWithRecomputationForEveryOldChecksum) {
 }
 
 TEST(ChecksumDelta, ReversedRestoresEveryChecksumExceptTheSecondZero) {
-  const auto delta = ChecksumDelta::between(socket("198.18.0.10:80"), socket("198.18.2.11:8080"));
+  const auto delta = ChecksumDelta::between(socket_of("198.18.0.10:80"), socket_of("198.18.2.11:8080"));
   for (uint32_t checksum = 0; checksum < 0xffff; ++checksum) {
     const uint16_t there = updated_checksum(static_cast<uint16_t>(checksum), delta.transport);
     ASSERT_EQ(updated_checksum(there, delta.reversed().transport), checksum);
@@ -92,19 +92,19 @@ TEST(ChecksumDelta, ReversedRestoresEveryChecksumExceptTheSecondZero) {
 }
 
 TEST(ChecksumDelta, ReversedIsTheOtherDirection) {
-  const Socket vip = socket("[fd18::10]:80"), backend = socket("[fd18:2::11]:8080");
+  const Socket vip = socket_of("[fd18::10]:80"), backend = socket_of("[fd18:2::11]:8080");
   const auto there = ChecksumDelta::between(vip, backend).reversed();
   const auto back = ChecksumDelta::between(backend, vip);
   EXPECT_EQ(there.transport % 0xffff, back.transport % 0xffff);
 }
 
 TEST(ChecksumDelta, IsZeroForTheIpHeaderOfIpv6) {
-  EXPECT_EQ(ChecksumDelta::between(socket("[fd18::10]:80"), socket("[fd18:2::11]:8080")).ip, 0);
+  EXPECT_EQ(ChecksumDelta::between(socket_of("[fd18::10]:80"), socket_of("[fd18:2::11]:8080")).ip, 0);
 }
 
 TEST(ChecksumDelta, DoesNotApplyThePortToTheIpv4Header) {
-  const auto same_port = ChecksumDelta::between(socket("198.18.0.10:80"), socket("198.18.2.11:80"));
-  const auto other_port = ChecksumDelta::between(socket("198.18.0.10:80"), socket("198.18.2.11:8080"));
+  const auto same_port = ChecksumDelta::between(socket_of("198.18.0.10:80"), socket_of("198.18.2.11:80"));
+  const auto other_port = ChecksumDelta::between(socket_of("198.18.0.10:80"), socket_of("198.18.2.11:8080"));
   EXPECT_EQ(same_port.ip, other_port.ip);
   EXPECT_EQ(same_port.ip, same_port.transport);
   EXPECT_NE(same_port.transport, other_port.transport);
@@ -112,7 +112,7 @@ TEST(ChecksumDelta, DoesNotApplyThePortToTheIpv4Header) {
 
 TEST(ChecksumDelta, BetweenEqualSocketsChangesNothing) {
   for (const char* text : {"198.18.0.10:80", "[fd18::10]:80"}) {
-    const auto delta = ChecksumDelta::between(socket(text), socket(text));
+    const auto delta = ChecksumDelta::between(socket_of(text), socket_of(text));
     for (uint32_t checksum = 0; checksum < 0xffff; ++checksum)
       ASSERT_EQ(updated_checksum(static_cast<uint16_t>(checksum), delta.transport), checksum);
   }
