@@ -22,7 +22,6 @@
 #include "control/change/verbs.h"
 #include "control/kernel/next_hops.h"
 #include "control/kernel/steering.h"
-#include "control/loop/clock.h"
 #include "control/metrics/busy.h"
 #include "control/publish/publisher.h"
 #include "control/service_manager.h"
@@ -68,16 +67,13 @@ struct Daemon::Parts {
         executor(std::move(config), std::move(inventory), recorder, *publisher, steering, events, clock),
         upkeep(executor, *publisher, steering, events, clock),
         verbs(executor, upkeep, recorder, *publisher, clock),
-        api{executor,   upkeep,   verbs,
-            *publisher, recorder, events,
-            metrics,    busy,     std::chrono::steady_clock::now()} {
+        api{executor, upkeep, verbs, *publisher, recorder, events, metrics, busy, clock, clock.now()} {
     if (options.on_event) events.listen(options.on_event);
     metrics.listen(events);
   }
   ~Parts() {
     disk.join();
     executor.abandon();
-    events.abandon();
   }
 
   Task<void> begin();
@@ -99,8 +95,8 @@ struct Daemon::Parts {
   std::unique_ptr<Publisher> publisher;
   asio::thread_pool disk{1};
   Recorder recorder{state, disk};
-  Events events;
-  const Clock clock;
+  const Clock& clock = *options.clock;
+  Events events{clock};
   Steering steering;
   ChangeExecutor executor;
   Upkeep upkeep;
@@ -194,7 +190,7 @@ void Daemon::Parts::spawn(Task<void> task) {
 Task<void> Daemon::Parts::begin() {
   executor.on_hops_needed([this] { ask_for_hops(); });
   if (options.open_kernel_routes) {
-    auto opened = options.open_kernel_routes(io, [this] {
+    auto opened = options.open_kernel_routes(io, clock, [this] {
       upkeep.set_local_addresses(routes->local_addresses());
       ask_for_hops();
     });
@@ -232,7 +228,7 @@ Task<void> Daemon::Parts::begin() {
 Task<void> Daemon::Parts::stay_alive() {
   for (;;) {
     manager.alive();
-    co_await sleep_for(*manager.alive_every());
+    co_await clock.sleep(*manager.alive_every());
   }
 }
 
@@ -263,10 +259,10 @@ void Daemon::Parts::tell_service_manager() {
 
 Task<void> Daemon::Parts::watch_segment() {
   std::string refused;
-  auto refused_since = std::chrono::steady_clock::now();
+  auto refused_since = clock.now();
   bool was_running = false;
   for (;;) {
-    co_await sleep_for(kFollowEvery);
+    co_await clock.sleep(kFollowEvery);
     const tl::expected<void, std::string> followed = co_await upkeep.follow_segment();
     const bool running = publisher->dataplane_running();
     if (running != was_running) {
@@ -281,10 +277,10 @@ Task<void> Daemon::Parts::watch_segment() {
     if (refused != followed.error()) {
       spdlog::warn("the segment is refused: {}", followed.error());
       refused = followed.error();
-      refused_since = std::chrono::steady_clock::now();
+      refused_since = clock.now();
     }
-    if (!running) refused_since = std::chrono::steady_clock::now();  // the next dataplane sets the file aside
-    if (std::chrono::steady_clock::now() < refused_since + kRefusedFor) continue;
+    if (!running) refused_since = clock.now();  // the next dataplane sets the file aside
+    if (clock.now() < refused_since + kRefusedFor) continue;
     spdlog::critical("the running dataplane's segment is refused: {}", followed.error());
     co_return co_await end(kExitSegmentRefused);
   }
@@ -292,7 +288,7 @@ Task<void> Daemon::Parts::watch_segment() {
 
 Task<void> Daemon::Parts::tidy() {
   for (;;) {
-    co_await sleep_for(kTidyEvery);
+    co_await clock.sleep(kTidyEvery);
     co_await upkeep.tidy();
     busy.sample(*publisher);
     tell_service_manager();
@@ -324,7 +320,7 @@ Task<void> Daemon::Parts::resolve_next_hops() {
 
 Task<void> Daemon::Parts::refresh_routes() {
   for (;;) {
-    co_await sleep_for(kRefreshEvery);
+    co_await clock.sleep(kRefreshEvery);
     routes->refresh();
   }
 }
@@ -337,7 +333,7 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   manager.stopping();
   servers.reset();
   co_await executor.finish();
-  co_await sleep_for(kLastAnswers);
+  co_await clock.sleep(kLastAnswers);
   io.stop();
 }
 

@@ -16,6 +16,7 @@
 #include <tl/expected.hpp>
 
 #include "control/kernel/kernel_routes.h"
+#include "control/loop/clock.h"
 #include "control/loop/events.h"
 
 namespace teal {
@@ -32,9 +33,10 @@ struct DaemonOptions {
   std::string config_path = "/etc/teal/teal.toml";
   std::string run_dir = "/run/teal";
   std::string state_dir = "/var/lib/teal";
+  std::shared_ptr<const Clock> clock = std::make_shared<Clock>();
   // Opens the source of next hops and local addresses. If empty, teald writes neither.
-  std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(boost::asio::io_context&,
-                                                                         std::function<void()> changed)>
+  std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(
+      boost::asio::io_context&, const Clock&, std::function<void()> changed)>
       open_kernel_routes;
   // Called for each event, before teald acts on the event.
   std::function<void(const ToldEvent&)> on_event;

@@ -8,28 +8,27 @@
 
 #include <utility>  // Asio (Boost 1.74) uses it without including it in C++20
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <linux/rtnetlink.h>
 #include <netlink/addr.h>
 #include <netlink/route/route.h>
 
 #include <algorithm>
-#include <chrono>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "control/kernel/neighbour.h"
 #include "control/kernel/netlink_ptr.h"
 #include "control/kernel/route_query.h"
+#include "control/loop/clock.h"
 #include "dataplane/packet/flow_key.h"
 
 namespace teal {
 namespace {
 
-constexpr std::chrono::milliseconds kMergeTime(20);
 constexpr int kNotificationBufferBytes = 1 << 20;
 constexpr int kReadsPerTurn = 256;  // then other tasks of the event loop run
 
@@ -45,8 +44,8 @@ std::string failure(const char* what, int libnl_error) {
 }  // namespace
 
 struct KernelRoutes::Impl {
-  Impl(boost::asio::io_context& io, std::function<void()> on_changed)
-      : changed(std::move(on_changed)), descriptor(io), merge_timer(io) {}
+  Impl(boost::asio::io_context& io, const Clock& with_clock, std::function<void()> on_changed)
+      : clock(with_clock), changed(std::move(on_changed)), descriptor(io) {}
   ~Impl() {
     if (descriptor.is_open()) descriptor.release();  // libnl closes it
   }
@@ -59,13 +58,13 @@ struct KernelRoutes::Impl {
   bool matters(nl_msg* message);
   void tell_soon();
 
+  const Clock& clock;
   std::function<void()> changed;
   NetlinkSocketPtr requests;
   NetlinkSocketPtr notifications;
   boost::asio::posix::stream_descriptor descriptor;  // of `notifications`
-  boost::asio::steady_timer merge_timer;
-  bool telling = false;            // merge_timer runs
-  bool something_changed = false;  // as matters() found
+  bool telling = false;                              // changed() will be called after kMergeTime
+  bool something_changed = false;                    // as matters() found
   // Destinations and neighbours of the answers so far. They are never removed: destinations are backends of
   // the config, and a stale one only costs a needless call of `changed`.
   std::unordered_set<IpAddress, Hash> destinations;
@@ -192,13 +191,16 @@ bool KernelRoutes::Impl::matters(nl_msg* message) {
 
 void KernelRoutes::Impl::tell_soon() {
   if (std::exchange(telling, true)) return;
-  merge_timer.expires_after(kMergeTime);
-  merge_timer.async_wait([weak = std::weak_ptr(self)](const boost::system::error_code& error) {
+  const auto tell = [](const Clock& with_clock, std::weak_ptr<Impl*> weak) -> Task<void> {
+    co_await with_clock.sleep(kMergeTime);
     const auto alive = weak.lock();
-    if (error || alive == nullptr) return;
+    if (alive == nullptr) co_return;
     (*alive)->telling = false;
     const auto call = (*alive)->changed;  // a copy: the callee may destroy the KernelRoutes
     call();
+  };
+  boost::asio::co_spawn(descriptor.get_executor(), tell(clock, self), [](std::exception_ptr thrown) {
+    if (thrown) std::rethrow_exception(thrown);
   });
 }
 
@@ -206,8 +208,9 @@ KernelRoutes::KernelRoutes(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 KernelRoutes::~KernelRoutes() = default;
 
 tl::expected<std::unique_ptr<KernelRoutes>, std::string> KernelRoutes::open(boost::asio::io_context& io,
+                                                                            const Clock& clock,
                                                                             std::function<void()> changed) {
-  auto impl = std::make_unique<Impl>(io, std::move(changed));
+  auto impl = std::make_unique<Impl>(io, clock, std::move(changed));
   if (auto opened = impl->open(); !opened) return tl::unexpected(opened.error());
   return std::unique_ptr<KernelRoutes>(new KernelRoutes(std::move(impl)));
 }

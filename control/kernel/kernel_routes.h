@@ -5,6 +5,7 @@
 // steering maps (local addresses), and does so again after each change.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ class io_context;
 
 namespace teal {
 
+class Clock;
+
 // The route to an address, as the kernel knows it at this moment.
 struct Route {
   uint32_t ifindex = 0;
@@ -34,9 +37,12 @@ struct Route {
 
 class KernelRoutes {
  public:
+  static constexpr std::chrono::milliseconds kMergeTime{20};
+
   // Calls `changed` on the io_context after a route, neighbour, address or link has changed, at most once in
-  // 20 ms.
+  // kMergeTime.
   static tl::expected<std::unique_ptr<KernelRoutes>, std::string> open(boost::asio::io_context& io,
+                                                                       const Clock& clock,
                                                                        std::function<void()> changed);
   ~KernelRoutes();
 

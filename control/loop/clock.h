@@ -10,7 +10,7 @@
 
 namespace teal {
 
-// The clocks that changes go by. Tests derive a clock that they set, so that no test waits for time to pass.
+// Tells the time to all of teald. Tests derive a clock that they set, so that no test waits for time to pass.
 class Clock {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -23,7 +23,18 @@ class Clock {
   virtual Time now() const { return std::chrono::steady_clock::now(); }
   virtual int64_t wall_ms() const { return wall_clock_ms(); }  // since 1970, UTC
   virtual uint32_t tick() const { return now_ticks(); }        // the coarse clock of the workers
-  virtual Task<void> sleep(std::chrono::steady_clock::duration duration) const { return sleep_for(duration); }
+  // Returns at `until`, or as soon as the timer is cancelled.
+  virtual Task<void> wait(asio::steady_timer& timer, Time until) const {
+    timer.expires_at(until);
+    boost::system::error_code cancelled;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  }
+
+  Task<void> sleep(Time::duration duration) const {
+    const Time until = now() + duration;
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    co_await wait(timer, until);
+  }
 };
 
 }  // namespace teal

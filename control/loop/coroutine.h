@@ -15,7 +15,6 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <chrono>
 #include <optional>
 #include <type_traits>
 
@@ -30,12 +29,6 @@ using Task = asio::awaitable<T>;
 inline Task<void> yield_to_loop() {
   const auto executor = co_await asio::this_coro::executor;
   co_await asio::post(executor, asio::use_awaitable);
-}
-
-inline Task<void> sleep_for(std::chrono::steady_clock::duration duration) {
-  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
-  boost::system::error_code cancelled;
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
 }
 
 // Runs `work` on the pool and returns its result on this thread. The pool must be joined before the

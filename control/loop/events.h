@@ -15,13 +15,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include "control/loop/coroutine.h"
+#include "control/loop/clock.h"
 
 namespace teal {
 
@@ -35,6 +34,8 @@ class Events {
  public:
   static constexpr size_t kKept = 1024;
 
+  explicit Events(const Clock& clock) : clock_(clock) {}
+
   // `fields` is a JSON object; "at" is put before its fields.
   void tell(std::string type, nlohmann::ordered_json fields = nlohmann::ordered_json::object());
 
@@ -43,19 +44,16 @@ class Events {
 
   uint64_t latest() const { return next_id_ - 1; }
 
-  // Returns the events after `id` that are still kept, oldest first. Waits for one, at most for `patience`.
-  Task<std::vector<ToldEvent>> after(uint64_t id, std::chrono::steady_clock::duration patience);
+  // Returns the events after `id` that are still kept, oldest first.
+  std::vector<ToldEvent> after(uint64_t id) const;
   // The id of the oldest event that after() can return.
   uint64_t oldest() const { return kept_.empty() ? next_id_ : kept_.front().id; }
 
-  // To be called before the io_context is destroyed with coroutines in after().
-  void abandon() { waiting_.clear(); }
-
  private:
+  const Clock& clock_;
   std::deque<ToldEvent> kept_;
   uint64_t next_id_ = 1;
   std::vector<std::function<void(const ToldEvent&)>> listeners_;
-  std::vector<asio::steady_timer*> waiting_;
 };
 
 }  // namespace teal

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 
@@ -66,6 +67,16 @@ Refusal too_many(std::string message) {
   return {503, "too_many_connections", std::move(message), "try again in a second"};
 }
 
+// A bug or a lack of memory ends one connection; the others go on.
+void report_failure(std::exception_ptr thrown) {
+  if (!thrown) return;
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    spdlog::error("a connection to the API failed: {}", error.what());
+  }
+}
+
 }  // namespace
 
 struct Connection::Incoming {
@@ -106,10 +117,20 @@ Connection::~Connection() {
   core_->slots.release(*this);
 }
 
-Task<void> serve(std::shared_ptr<Connection> connection) {
-  bool more = true;
-  while (more) more = co_await connection->serve_one();
-  connection->hang_up("");
+void serve(std::shared_ptr<Connection> connection) {
+  const auto answer_all = [](std::shared_ptr<Connection> served) -> Task<void> {
+    bool more = true;
+    while (more) more = co_await served->serve_one();
+  };
+  const auto keep_time = [](std::shared_ptr<Connection> served) -> Task<void> {
+    co_await served->keep_time();
+  };
+  const auto executor = connection->executor();
+  asio::co_spawn(executor, answer_all(connection), [connection](std::exception_ptr thrown) {
+    report_failure(thrown);
+    connection->hang_up("");
+  });
+  asio::co_spawn(executor, keep_time(connection), report_failure);
 }
 
 Task<bool> Connection::serve_one() {
@@ -117,7 +138,7 @@ Task<bool> Connection::serve_one() {
   incoming.parser.header_limit(static_cast<uint32_t>(core_->limits.header_bytes));
   incoming.parser.body_limit(core_->limits.body_bytes);
   core_->slots.begin_waiting(*this);
-  waiting_since_ = std::chrono::steady_clock::now();
+  waiting_since_ = core_->clock.now();
   in_request_ = false;
   const tl::expected<bool, Refusal> read_whole = co_await read(incoming);
   core_->slots.end_waiting(*this);
@@ -296,7 +317,7 @@ Task<void> Connection::wait_for_client_end() {
 }
 
 bool Connection::is_silent() const {
-  if (!waiting_since_ || std::chrono::steady_clock::now() < *waiting_since_ + kReadTime) return false;
+  if (!waiting_since_ || core_->clock.now() < *waiting_since_ + kReadTime) return false;
   error_code error;
   return socket_.available(error) == 0;
 }
@@ -317,23 +338,22 @@ void Connection::on_server_close() {
 // Limits the time of the next step. At the limit the connection is closed, and every operation on it ends
 // with an error.
 void Connection::close_after(std::chrono::milliseconds limit, std::string last_words) {
-  timer_.expires_after(limit);
-  timer_.async_wait([connection = weak_from_this(), turn = ++timer_turn_,
-                     words = std::move(last_words)](const error_code& cancelled) {
-    const std::shared_ptr<Connection> self = connection.lock();
-    if (!cancelled && self && self->timer_turn_ == turn) self->hang_up(words);
-  });
+  closes_at_ = core_->clock.now() + limit;
+  last_words_ = std::move(last_words);
+  timer_.cancel();
 }
 
-void Connection::stop_timer() {
-  ++timer_turn_;
-  timer_.cancel();
+Task<void> Connection::keep_time() {
+  while (socket_.is_open()) {
+    co_await core_->clock.wait(timer_, closes_at_);
+    if (core_->clock.now() >= closes_at_) hang_up(last_words_);
+  }
 }
 
 void Connection::hang_up(std::string_view last_words) {
   core_->slots.release(*this);
-  stop_timer();
   if (socket_.is_open()) send_and_close(socket_, last_words);
+  timer_.cancel();
 }
 
 }  // namespace teal

@@ -16,7 +16,7 @@
 #include "control/api/http/limits.h"
 #include "control/api/http/request.h"
 #include "control/api/http/response.h"
-#include "control/loop/coroutine.h"
+#include "control/loop/clock.h"
 
 namespace teal {
 
@@ -25,6 +25,7 @@ class EventStream;
 // State that a server and its connections share. It lives until the server and the last connection have
 // ended.
 struct ServerCore {
+  const Clock& clock;
   std::string name;
   bool read_only = false;
   bool is_loopback = false;
@@ -43,6 +44,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Reads and answers one request. Returns false if no other request follows.
   Task<bool> serve_one();
+  // Closes the connection when the time limit of its present step is reached. Ends with the connection.
+  Task<void> keep_time();
   // Sends the text, if any, and closes the connection.
   void hang_up(std::string_view last_words);
 
@@ -75,22 +78,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> refuse(const Refusal& refusal);
 
   void close_after(std::chrono::milliseconds limit, std::string last_words);
-  void stop_timer();
+  void stop_timer() { closes_at_ = Clock::Time::max(); }
 
   Socket socket_;
   std::shared_ptr<ServerCore> core_;
   boost::beast::flat_buffer buffer_;
-  asio::steady_timer timer_;
-  uint64_t timer_turn_ = 0;  // counts restarts of the timer: a queued handler of an older turn does nothing
+  Clock::Time closes_at_ = Clock::Time::max();
+  std::string last_words_;
+  asio::steady_timer timer_;  // of keep_time(), cancelled when closes_at_ may have become earlier
   std::optional<uint32_t> uid_;
-  std::optional<std::chrono::steady_clock::time_point> waiting_since_;  // for a whole request
-  bool in_request_ = false;                                             // its first byte has arrived
+  std::optional<Clock::Time> waiting_since_;  // for a whole request
+  bool in_request_ = false;                   // its first byte has arrived
   bool was_answered_ = false;
   EventStream* stream_ = nullptr;
 };
 
-// Serves all requests of a connection, one after the other.
-Task<void> serve(std::shared_ptr<Connection> connection);
+// Serves all requests of a connection, one after the other, and closes it.
+void serve(std::shared_ptr<Connection> connection);
 
 // Sends the text without blocking, and closes the socket. First reads what the client has sent: with unread
 // bytes the close would become a reset, and the client might lose the text.

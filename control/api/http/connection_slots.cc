@@ -17,10 +17,8 @@ bool ConnectionSlots::make_free_slot() {
   return true;
 }
 
-Task<void> ConnectionSlots::wait_for_slot(std::chrono::steady_clock::time_point until) {
-  slot_timer_.expires_at(until);
-  boost::system::error_code told;
-  co_await slot_timer_.async_wait(asio::redirect_error(asio::use_awaitable, told));
+Task<void> ConnectionSlots::wait_for_slot(Clock::Time until) {
+  co_await clock_.wait(slot_timer_, until);
 }
 
 void ConnectionSlots::release(Connection& connection) {

@@ -18,7 +18,7 @@
 #include <unordered_set>
 
 #include "control/api/http/limits.h"
-#include "control/loop/coroutine.h"
+#include "control/loop/clock.h"
 
 namespace teal {
 
@@ -26,17 +26,18 @@ class Connection;
 
 class ConnectionSlots {
  public:
-  ConnectionSlots(asio::any_io_executor executor, const ServerLimits& limits, bool takes_changes)
-      : limits_(limits), takes_changes_(takes_changes), slot_timer_(executor) {}
+  ConnectionSlots(asio::any_io_executor executor, const Clock& clock, const ServerLimits& limits,
+                  bool takes_changes)
+      : clock_(clock), limits_(limits), takes_changes_(takes_changes), slot_timer_(executor) {}
 
   // Returns true if a slot is free. If none is, closes the silent connection that has waited longest, to free
   // its slot. Returns false if no connection is silent.
   bool make_free_slot();
   // Returns when a slot last became free, or a connection last began to wait for a request. While
   // make_free_slot() fails, requests have been served on all slots since then.
-  std::chrono::steady_clock::time_point full_since() const { return freed_at_; }
+  Clock::Time full_since() const { return freed_at_; }
   // Returns when a slot may have become free, at the latest at `until`.
-  Task<void> wait_for_slot(std::chrono::steady_clock::time_point until);
+  Task<void> wait_for_slot(Clock::Time until);
 
   void take(Connection& connection) { connections_.insert(&connection); }
   void release(Connection& connection);
@@ -69,16 +70,17 @@ class ConnectionSlots {
 
  private:
   void on_slot_freed() {
-    freed_at_ = std::chrono::steady_clock::now();
+    freed_at_ = clock_.now();
     if (!closed_) slot_timer_.cancel();
   }
 
+  const Clock& clock_;
   const ServerLimits limits_;
   const bool takes_changes_;
   std::unordered_set<Connection*> connections_;
   std::list<Connection*> waiting_;  // in the order in which they began to wait
   asio::steady_timer slot_timer_;   // cancelled when a slot may have become free
-  std::chrono::steady_clock::time_point freed_at_;
+  Clock::Time freed_at_;
   uint32_t serving_ = 0;
   uint32_t streams_ = 0;
   size_t unread_bytes_ = 0;

@@ -21,20 +21,21 @@ EventStream::~EventStream() {
 Task<void> EventStream::run() {
   watch_client();
   source_->on_news([this] { wake(); });
-  auto idle_since = std::chrono::steady_clock::now();
+  const Clock& clock = connection_.core().clock;
+  auto idle_since = clock.now();
   while (!watch_->client_is_gone) {
     has_news_ = false;
     std::string text = co_await source_->take();
     if (text.empty() && connection_.core().slots.closed()) break;
     const auto comment_at = idle_since + connection_.core().limits.keep_alive;
-    if (text.empty() && std::chrono::steady_clock::now() >= comment_at) text = kStillHere;
+    if (text.empty() && clock.now() >= comment_at) text = kStillHere;
     if (text.empty()) {
       co_await wait_for_news(comment_at);
       continue;
     }
     const bool sent = co_await send(text);
     if (!sent) co_return;
-    idle_since = std::chrono::steady_clock::now();
+    idle_since = clock.now();
   }
   if (chunked_ && !watch_->client_is_gone) (void)co_await connection_.write("0\r\n\r\n");
 }
@@ -54,11 +55,8 @@ Task<bool> EventStream::send(std::string& text) {
   co_return written;
 }
 
-Task<void> EventStream::wait_for_news(std::chrono::steady_clock::time_point until) {
-  if (has_news_) co_return;
-  news_.expires_at(until);
-  boost::system::error_code told;
-  co_await news_.async_wait(asio::redirect_error(asio::use_awaitable, told));
+Task<void> EventStream::wait_for_news(Clock::Time until) {
+  if (!has_news_) co_await connection_.core().clock.wait(news_, until);
 }
 
 // Ends the stream as soon as the client closes. Without this, only the next write would notice.

@@ -25,7 +25,7 @@ class EventStream {
 
  private:
   Task<bool> send(std::string& text);
-  Task<void> wait_for_news(std::chrono::steady_clock::time_point until);
+  Task<void> wait_for_news(Clock::Time until);
   void watch_client();
 
   Connection& connection_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api/http/server.h"
 
-#include <exception>
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -19,33 +17,23 @@ namespace teal {
 namespace {
 
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
-using SteadyClock = std::chrono::steady_clock;
 using boost::system::error_code;
 
 constexpr auto kSlotPollInterval = std::chrono::milliseconds(10);
+constexpr auto kAcceptAgainAfter = std::chrono::milliseconds(100);
 constexpr auto kWarnEvery = std::chrono::seconds(10);
-
-// A bug or a lack of memory ends one connection; the others go on.
-void report(std::exception_ptr thrown) {
-  if (!thrown) return;
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const std::exception& error) {
-    spdlog::error("a connection to the API failed: {}", error.what());
-  }
-}
 
 // Shared by the server and the coroutine that accepts connections, which may outlive the server.
 struct AcceptLoop {
   Acceptor acceptor;
   std::shared_ptr<ServerCore> core;
-  SteadyClock::time_point warned_at;
+  Clock::Time warned_at;
 
   // Waits for a free slot for a new connection. Returns false if no slot has become free for `slot_wait`.
   // Then the next connections are refused without a wait, until a slot becomes free.
   Task<bool> find_slot() {
     while (!core->slots.make_free_slot()) {
-      const SteadyClock::time_point now = SteadyClock::now();
+      const Clock::Time now = core->clock.now();
       if (core->slots.closed() || now >= core->slots.full_since() + core->limits.slot_wait) co_return false;
       co_await core->slots.wait_for_slot(now + kSlotPollInterval);
     }
@@ -53,8 +41,8 @@ struct AcceptLoop {
   }
 
   void warn(std::string_view what) {
-    if (SteadyClock::now() < warned_at + kWarnEvery) return;
-    warned_at = SteadyClock::now();
+    if (core->clock.now() < warned_at + kWarnEvery) return;
+    warned_at = core->clock.now();
     spdlog::warn("{}: {}", core->name, what);
   }
 };
@@ -73,7 +61,7 @@ Task<void> accept(std::shared_ptr<AcceptLoop> loop) {
     if (core.slots.closed()) co_return;
     if (error) {  // usually no file descriptors are left
       loop->warn("cannot accept a connection: " + error.message());
-      co_await sleep_for(std::chrono::milliseconds(100));
+      co_await core.clock.sleep(kAcceptAgainAfter);
       continue;
     }
     if (!co_await loop->find_slot()) {
@@ -81,27 +69,27 @@ Task<void> accept(std::shared_ptr<AcceptLoop> loop) {
       send_and_close(socket, full);
       continue;
     }
-    auto connection = std::make_shared<Connection>(std::move(socket), loop->core);
-    asio::co_spawn(executor, serve(std::move(connection)), report);
+    serve(std::make_shared<Connection>(std::move(socket), loop->core));
   }
 }
 
 class StreamServer : public Server {
  public:
-  StreamServer(asio::io_context& io, Listener listener, Options options, Handler handler)
+  StreamServer(asio::io_context& io, const Clock& clock, Listener listener, Options options, Handler handler)
       : listener_(std::move(listener)),
-        accept_loop_(std::make_shared<AcceptLoop>(
-            AcceptLoop{Acceptor(io, asio::generic::stream_protocol(family(), 0), listener_.release_fd()),
-                       std::make_shared<ServerCore>(ServerCore{
-                           .name = listener_.name(),
-                           .read_only = options.read_only,
-                           .is_loopback = !listener_.is_unix(),
-                           .changes_at = std::move(options.changes_at),
-                           .limits = options.limits,
-                           .handler = std::move(handler),
-                           .slots = ConnectionSlots(io.get_executor(), options.limits, !options.read_only)}),
-                       {}})) {
-    asio::co_spawn(io, accept(accept_loop_), report);
+        accept_loop_(std::make_shared<AcceptLoop>(AcceptLoop{
+            Acceptor(io, asio::generic::stream_protocol(family(), 0), listener_.release_fd()),
+            std::make_shared<ServerCore>(ServerCore{
+                .clock = clock,
+                .name = listener_.name(),
+                .read_only = options.read_only,
+                .is_loopback = !listener_.is_unix(),
+                .changes_at = std::move(options.changes_at),
+                .limits = options.limits,
+                .handler = std::move(handler),
+                .slots = ConnectionSlots(io.get_executor(), clock, options.limits, !options.read_only)}),
+            {}})) {
+    asio::co_spawn(io, accept(accept_loop_), report_failure);
   }
 
   ~StreamServer() override {
@@ -124,9 +112,10 @@ class StreamServer : public Server {
 
 }  // namespace
 
-std::unique_ptr<Server> Server::start(asio::io_context& io, Listener listener, Options options,
-                                      Handler handler) {
-  return std::make_unique<StreamServer>(io, std::move(listener), std::move(options), std::move(handler));
+std::unique_ptr<Server> Server::start(asio::io_context& io, const Clock& clock, Listener listener,
+                                      Options options, Handler handler) {
+  return std::make_unique<StreamServer>(io, clock, std::move(listener), std::move(options),
+                                        std::move(handler));
 }
 
 }  // namespace teal

@@ -12,7 +12,7 @@
 #include "control/api/http/listener.h"
 #include "control/api/http/request.h"
 #include "control/api/http/response.h"
-#include "control/loop/coroutine.h"
+#include "control/loop/clock.h"
 
 namespace boost::asio {
 class io_context;
@@ -30,8 +30,8 @@ class Server {
     ServerLimits limits;
   };
 
-  static std::unique_ptr<Server> start(boost::asio::io_context& io, Listener listener, Options options,
-                                       Handler handler);
+  static std::unique_ptr<Server> start(boost::asio::io_context& io, const Clock& clock, Listener listener,
+                                       Options options, Handler handler);
 
   // Accepts no more connections and requests. Closes waiting connections, ends streams, answers requests
   // under way, and removes the path of the socket.

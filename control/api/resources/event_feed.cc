@@ -20,7 +20,7 @@ class EventFeed::Subscriber : public EventSource {
       last_ = events.oldest() - 1;
     }
     if (last_ == events.latest()) co_return text;
-    const auto news = co_await feed_.events_.after(last_, std::chrono::seconds(0));
+    const auto news = events.after(last_);
     for (const auto& event : news) {
       text += fmt::format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.type, event.data);
       last_ = event.id;

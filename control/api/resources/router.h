@@ -3,7 +3,6 @@
 // Finds the resource that answers a request. Each resource has its own file.
 #pragma once
 
-#include <chrono>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +13,7 @@
 #include "control/change/executor.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
+#include "control/loop/clock.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
 #include "control/loop/semaphore.h"
@@ -37,7 +37,8 @@ struct Api {
   Events& events;
   const Metrics& metrics;
   const BusyRatios& busy;
-  std::chrono::steady_clock::time_point started;
+  const Clock& clock;
+  Clock::Time started;
 
   EventFeed feed{events};
   // Answers that scan the flow table or take megabytes are made four at a time: 100 at once would take 100

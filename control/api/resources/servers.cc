@@ -49,7 +49,7 @@ tl::expected<void, std::string> ApiServers::apply_listen(const std::optional<Soc
 }
 
 std::unique_ptr<Server> ApiServers::start(Listener listener, bool read_only) {
-  return Server::start(io_, std::move(listener),
+  return Server::start(io_, api_.clock, std::move(listener),
                        {.read_only = read_only, .changes_at = run_dir_ + "/control.sock", .limits = limits_},
                        [api = &api_](const Request& request) { return answer(*api, request); });
 }

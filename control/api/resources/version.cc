@@ -8,7 +8,7 @@
 namespace teal {
 
 Task<Answer> show_version(Api& api, const Request&) {
-  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - api.started;
+  const std::chrono::duration<double> uptime = api.clock.now() - api.started;
   co_return as_json({{"version", TEAL_VERSION}, {"pid", getpid()}, {"uptime_seconds", uptime.count()}});
 }
 

@@ -82,23 +82,38 @@ DaemonOptions DaemonHome::options() const {
   options.config_path = dir_.file("teal.toml");
   options.run_dir = run_dir();
   options.state_dir = dir_.file("state");
+  options.clock = clock_;
   return options;
 }
 
-RunningDaemon::RunningDaemon(const DaemonHome& home) {
+bool DaemonHome::comes_true(const std::function<bool()>& condition) const {
+  return FakeDataplane::wait_for([&] {
+    clock_->skip(std::chrono::seconds(1));
+    return condition();
+  });
+}
+
+RunningDaemon::RunningDaemon(const DaemonHome& home) : clock_(home.clock()) {
   auto daemon = Daemon::start(home.options());
   if (!daemon) {
     for (const std::string& message : daemon.error().messages) ADD_FAILURE() << message;
     return;
   }
   daemon_ = std::move(*daemon);
-  thread_ = std::thread([this] { code_ = daemon_->run(); });
+  thread_ = std::thread([this] {
+    code_ = daemon_->run();
+    ended_ = true;
+  });
   EXPECT_TRUE(FakeDataplane::wait_for([&] { return home.get("/v1/version").status == 200; }));
 }
 
 ExitCode RunningDaemon::stop() {
   if (!thread_.joinable()) return code_;
   daemon_->stop();
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    clock_.skip(std::chrono::milliseconds(20));  // it waits for clients to read their answers
+    return ended_.load();
+  }));
   thread_.join();
   daemon_.reset();
   return code_;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -8,6 +11,7 @@
 
 #include "control/daemon.h"
 #include "tests/unit/control/config/configs.h"
+#include "tests/unit/control/skipping_clock.h"
 #include "tests/unit/control/temp_dir.h"
 
 namespace teal {
@@ -36,6 +40,10 @@ class DaemonHome {
   std::string socket() const { return run_dir() + "/control.sock"; }
   void write_config(const std::string& toml) const;
   DaemonOptions options() const;
+  // The clock of the daemons.
+  SkippingClock& clock() const { return *clock_; }
+  // Skips a second at each look until the condition holds. Returns false if it does not come to hold.
+  bool comes_true(const std::function<bool()>& condition) const;
 
   ApiReply get(const std::string& target) const { return call(socket(), "GET", target); }
   ApiReply post(const std::string& target, const std::string& body) const {
@@ -48,6 +56,7 @@ class DaemonHome {
 
  private:
   TempDir dir_;
+  const std::shared_ptr<SkippingClock> clock_ = std::make_shared<SkippingClock>();
 };
 
 // Runs teald in a thread. The constructor waits for its first answer; stop() and the destructor end it in
@@ -59,8 +68,10 @@ class RunningDaemon {
   ExitCode stop();
 
  private:
+  SkippingClock& clock_;
   std::unique_ptr<Daemon> daemon_;
   ExitCode code_ = kExitError;
+  std::atomic<bool> ended_{false};
   std::thread thread_;
 };
 

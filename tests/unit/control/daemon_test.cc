@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+
 #include <sqlite3.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -24,6 +27,14 @@ class DaemonTest : public testing::Test {
   DaemonTest() { std::filesystem::create_directories(home.run_dir()); }
 
   std::string code(const ApiReply& reply) { return reply.body["error"].value("code", "-"); }
+  // Without its history, the database refuses every change.
+  void rename_table(const std::string& from, const std::string& to) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(home.dir().file("state/teal.db").c_str(), &db), SQLITE_OK);
+    const std::string sql = "ALTER TABLE " + from + " RENAME TO " + to;
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
   std::string latest_event() {
     return State::open(home.dir().file("state"))
         ->history({.service = {}, .limit = 1, .before = {}})
@@ -47,7 +58,7 @@ TEST_F(DaemonTest, PublishesIntoASegmentThatAppears) {
   RunningDaemon daemon(home);
   ASSERT_EQ(home.flip("service-a", "green").body["generation"], 1);
   FakeDataplane dataplane(home.run_dir());
-  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.segment().header().acknowledged != 0; }));
+  ASSERT_TRUE(home.comes_true([&] { return dataplane.segment().header().acknowledged != 0; }));
   EXPECT_EQ(dataplane.generation(), 2u) << "above the database's";
   EXPECT_EQ(dataplane.splits().services[0].active, Colour::kGreen);
 }
@@ -82,11 +93,12 @@ TEST_F(DaemonTest, AStalledWorkerTimesOutAndTheFlipStands) {
   FakeDataplane dataplane(home.run_dir());
   RunningDaemon daemon(home);
   dataplane.hold_still(true);
-  const auto begin = std::chrono::steady_clock::now();
-  const ApiReply reply = home.flip("service-a", "green");
+  auto flip = std::async(std::launch::async, [&] { return home.flip("service-a", "green"); });
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() == 2; }));
+  ASSERT_TRUE(home.comes_true([&] { return flip.wait_for(0s) == std::future_status::ready; }));
+  const ApiReply reply = flip.get();
   EXPECT_EQ(reply.status, 504u);
   EXPECT_EQ(code(reply), "adoption_timeout");
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, 2s);
   EXPECT_EQ(dataplane.generation(), 2u);
   EXPECT_EQ(dataplane.segment().header().acknowledged, 1u) << "not acknowledged";
   EXPECT_EQ(home.service("service-a")["active"], "green");
@@ -99,20 +111,20 @@ TEST_F(DaemonTest, TheEventLoopAnswersWhileAFlipWaits) {
   FakeDataplane dataplane(home.run_dir());
   RunningDaemon daemon(home);
   dataplane.hold_still(true);
-  std::thread flip([&] { EXPECT_EQ(home.flip("service-a", "green").status, 504u); });
+  auto flip = std::async(std::launch::async, [&] { return home.flip("service-a", "green"); });
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() == 2; }));  // published
-  const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(home.get("/v1/services").body["dataplane"]["adopted_generation"], 1);
   EXPECT_EQ(home.get("/v1/counters").status, 200u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 500ms);
-  flip.join();
+  EXPECT_EQ(flip.wait_for(0s), std::future_status::timeout);
+  dataplane.hold_still(false);
+  EXPECT_EQ(flip.get().status, 200u);
 }
 
 TEST_F(DaemonTest, AFlipWhileTheDataplaneIsDeadIsForTheNext) {
   RunningDaemon daemon(home);
   {
     FakeDataplane dataplane(home.run_dir());
-    ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.segment().header().acknowledged == 1; }));
+    ASSERT_TRUE(home.comes_true([&] { return dataplane.segment().header().acknowledged == 1; }));
     dataplane.die();
   }
   const ApiReply reply = home.flip("service-a", "green");
@@ -163,9 +175,9 @@ TEST_F(DaemonTest, ARestartWithAnotherConfigRetiresWhatFlowsHold) {
   EXPECT_EQ(home.service("service-a")["colours"]["blue"]["flows"], 1);
 
   dataplane.segment().worker(0).flows[1][0].live = 0;
-  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() == 3; }));
+  ASSERT_TRUE(home.comes_true([&] { return dataplane.generation() == 3; }));
   EXPECT_EQ(dataplane.ruleset().find_backend(tcp("198.18.2.12:8080")), kNoId);
-  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+  EXPECT_TRUE(home.comes_true([&] {
     const auto saved = State::open(home.dir().file("state"))->load();
     return saved && !saved->has_retired();
   }));
@@ -214,10 +226,7 @@ TEST_F(DaemonTest, AFailingDiskStopsAFlipAndNoRollback) {
   FakeDataplane dataplane(home.run_dir());
   RunningDaemon daemon(home);
   ASSERT_EQ(home.flip("service-a", "green").status, 200u);
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(home.dir().file("state/teal.db").c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr),
-            SQLITE_OK);  // nobody else can write now
+  rename_table("history", "hidden");
 
   const ApiReply flip = home.flip("service-b", "green");
   EXPECT_EQ(flip.status, 503u);
@@ -229,9 +238,9 @@ TEST_F(DaemonTest, AFailingDiskStopsAFlipAndNoRollback) {
   EXPECT_EQ(rollback.status, 200u);
   EXPECT_EQ(rollback.body["warnings"].size(), 1u);
   EXPECT_EQ(dataplane.splits().services[0].active, Colour::kBlue);
-  sqlite3_close(db);
 
   daemon.stop();
+  rename_table("hidden", "history");
   RunningDaemon again(home);
   EXPECT_EQ(home.service("service-a")["active"], "blue") << "learnt from the segment";
 }

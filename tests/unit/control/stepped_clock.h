@@ -7,7 +7,7 @@
 
 namespace teal {
 
-// A clock that a test sets. A sleep passes at once: it moves the clock and calls on_sleep.
+// A clock that a test sets. A wait passes at once: it moves the clock and calls on_sleep.
 class SteppedClock : public Clock {
  public:
   Time now() const override { return Time() + (passed_ += std::chrono::microseconds(1)); }  // so loops end
@@ -15,8 +15,8 @@ class SteppedClock : public Clock {
   uint32_t tick() const override {
     return first_tick_ + static_cast<uint32_t>(passed_ / std::chrono::nanoseconds(kTickNs));
   }
-  Task<void> sleep(std::chrono::steady_clock::duration duration) const override {
-    passed_ += duration;
+  Task<void> wait(asio::steady_timer&, Time until) const override {
+    passed_ = until - Time();
     on_sleep();
     co_await yield_to_loop();
   }

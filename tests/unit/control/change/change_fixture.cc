@@ -52,6 +52,7 @@ Teald::Teald(const std::string& run_dir, const std::string& state_dir, const std
              const Clock& clock, const std::function<void(const ToldEvent&)>& listener)
     : state(opened(state_dir)),
       publisher(run_dir),
+      events(clock),
       steering(run_dir),
       executor(*read_config(config_path), recovered(state, publisher, *read_config(config_path)), recorder,
                publisher, steering, events, clock),

@@ -207,7 +207,7 @@ TEST_F(Executor, AWorkerThatDoesNotAdoptTimesOutAndTheChangeStands) {
 }
 
 TEST_F(Executor, WithoutAFreeSlotNothingIsChanged) {
-  clock.on_sleep = [] {};
+  clock.on_sleep = [this] { clock.advance(100ms); };
   Result result = flip("service-a", Colour::kGreen);
   int published_changes = 0;
   while (code(result) == "adoption_timeout" && published_changes < 100) {

@@ -26,6 +26,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/control/skipping_clock.h"
+
 namespace teal {
 
 using namespace std::chrono_literals;
@@ -89,17 +91,22 @@ class KernelRoutesTest : public testing::Test {
         "ip link add front0 address 02:00:00:00:00:01 type veth peer name back0 address 02:00:00:00:00:11 "
         "netns " +
         there_->pid());
-    shell(
-        "ip addr add 198.18.2.1/24 dev front0 && ip addr add fd18:2::1/64 dev front0 nodad && ip link set "
-        "front0 up");
-    in_other(
-        "ip addr add 198.18.2.11/24 dev back0 && ip addr add fd18:2::11/64 dev back0 nodad && ip link set "
-        "back0 up");
+    shell("sysctl -qw net.ipv6.conf.front0.accept_dad=0 && ip link set front0 up");
+    in_other("sysctl -qw net.ipv6.conf.back0.accept_dad=0 && ip link set back0 up");
+    // Once the links have their own addresses, the kernel sends no more notifications about them.
+    const auto until_up = [](const std::string& link) {
+      return "timeout 5 sh -c \"until ip addr show " + link +
+             " scope link -tentative | grep -q fe80; do :; done\"";
+    };
+    shell(until_up("front0"));
+    in_other(until_up("back0"));
+    shell("ip addr add 198.18.2.1/24 dev front0 && ip addr add fd18:2::1/64 dev front0 nodad");
+    in_other("ip addr add 198.18.2.11/24 dev back0 && ip addr add fd18:2::11/64 dev back0 nodad");
     front_ = if_nametoindex("front0");
-    auto opened = KernelRoutes::open(io_, [this] { ++changes_; });
+    auto opened = KernelRoutes::open(io_, clock_, [this] { ++changes_; });
     ASSERT_TRUE(opened) << opened.error();
     routes_ = std::move(*opened);
-    settle();
+    handle_changes();
   }
   void TearDown() override {
     routes_.reset();
@@ -113,26 +120,22 @@ class KernelRoutesTest : public testing::Test {
     shell("nsenter -t " + there_->pid() + " -n sh -c '" + command + "'");
   }
 
-  // Runs until a while passes without a change. Interfaces that come up cause many notifications.
-  void settle() {
-    int seen = -1;
-    while (seen != changes_) {
-      seen = changes_;
-      run(150ms);
-    }
-  }
-  void run(std::chrono::milliseconds time) {
+  // Handles the notifications that the kernel has sent, and lets `changed` be called for them.
+  void handle_changes() {
     io_.restart();
-    io_.run_for(time);
+    io_.poll();
+    clock_.skip(KernelRoutes::kMergeTime);
+    io_.poll();
   }
-  // Runs until `wanted` holds after a call of `changed`. Returns false after `limit`.
+  // Handles notifications until `wanted` holds after a call of `changed`. Returns false after `limit`.
   template <typename Condition>
-  bool changes_until(Condition wanted, std::chrono::milliseconds limit = 3s) {
+  bool changes_until(Condition wanted, std::chrono::seconds limit = 5s) {
     const auto end = std::chrono::steady_clock::now() + limit;
     while (std::chrono::steady_clock::now() < end) {
       const int before = changes_;
       io_.restart();
-      io_.run_one_for(50ms);
+      io_.run_one_until(end);
+      handle_changes();
       if (changes_ != before && wanted()) return true;
     }
     return false;
@@ -147,6 +150,7 @@ class KernelRoutesTest : public testing::Test {
   bool moved_ = false;
   uint32_t front_ = 0;
   int changes_ = 0;
+  SkippingClock clock_;
   boost::asio::io_context io_;
   std::unique_ptr<KernelRoutes> routes_;
 };

@@ -74,11 +74,11 @@ TEST_F(KernelRoutesTest, ReportsThatARouteComesAndGoes) {
 
 TEST_F(KernelRoutesTest, ReportsNoChangeOfUnknownNeighboursAndPrefixes) {
   mac_of("198.18.2.99");
-  settle();
+  handle_changes();
   const int before = changes_;
   shell("ip neigh replace 198.18.2.77 lladdr 02:00:00:00:00:77 dev front0 nud reachable");
   shell("ip route add 198.18.48.0/20 via 198.18.2.77");
-  run(200ms);
+  handle_changes();
   EXPECT_EQ(changes_, before);
 }
 
@@ -136,24 +136,24 @@ TEST_F(KernelRoutesTest, FindsTheDefaultRouteOfItsInterfaces) {
 
 TEST_F(KernelRoutesTest, MergesABurstOfChanges) {
   mac_of("198.18.2.99");
-  settle();
+  handle_changes();
   const int before = changes_;
   shell("for i in $(seq 200); do echo addr add 198.19.9.$i/32 dev lo; done | ip -batch -");
-  run(300ms);
+  handle_changes();
   EXPECT_GE(changes_, before + 1);
   EXPECT_LE(changes_, before + 3) << "the whole burst came before the event loop ran";
 }
 
 TEST_F(KernelRoutesTest, ReportsAChangeAfterAnOverrun) {
-  settle();
+  handle_changes();
   const int before = changes_;
   // No destination is in these prefixes, so only the overrun can cause a call of `changed`.
   shell(
       "seq 20000 | awk \"{ print \\\"route add 198.19.\\\" int(\\$1/250)%250 \\\".\\\" \\$1%250 \\\"/32 dev "
       "lo table \\\" 100+int(\\$1/62500) }\" | ip -batch -");
-  run(500ms);
+  handle_changes();
   EXPECT_GE(changes_, before + 1);
-  settle();
+  handle_changes();
   // Later changes are reported as before.
   EXPECT_FALSE(mac_of("198.18.2.99"));
   shell("ip neigh replace 198.18.2.99 lladdr 02:00:00:00:00:99 dev front0 nud reachable");
@@ -167,7 +167,7 @@ TEST_F(KernelRoutesTest, CanBeDestroyedWithAQueuedNotification) {
   io_.poll_one();
   const int before = changes_;
   routes_.reset();
-  run(100ms);
+  handle_changes();
   EXPECT_EQ(changes_, before);
 }
 

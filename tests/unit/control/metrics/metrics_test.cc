@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <future>
 #include <regex>
 #include <set>
 
@@ -74,7 +75,10 @@ TEST_F(MetricsTest, FlipsAreCountedByServiceColourAndResult) {
   EXPECT_EQ(value(text, "teal_generation"), std::to_string(dataplane.generation()));
 
   dataplane.hold_still(true);
-  EXPECT_EQ(home.flip("service-c", "green").status, 504u);
+  auto flip = std::async(std::launch::async, [&] { return home.flip("service-c", "green"); });
+  ASSERT_TRUE(
+      home.comes_true([&] { return flip.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
+  EXPECT_EQ(flip.get().status, 504u);
   text = scrape();
   EXPECT_EQ(value(text, R"(teal_flips_total{service="service-c",to="green",result="adoption_timeout"})"),
             "1");
@@ -112,7 +116,7 @@ TEST_F(MetricsTest, TrafficAndDrainsComeFromTheSegment) {
   EXPECT_EQ(value(text, R"(teal_drain_flows_remaining{service="service-a"})"), "0");
   EXPECT_EQ(value(text, R"(teal_drain_deadline_timestamp_seconds{service="service-a"})"), "none");
 
-  const double flipped_at = static_cast<double>(time(nullptr));
+  const double flipped_at = static_cast<double>(home.clock().wall_ms()) / 1e3;
   home.flip("service-a", "green");
   text = scrape();
   EXPECT_EQ(value(text, R"(teal_drain_flows_remaining{service="service-a"})"), "42");

@@ -19,12 +19,12 @@
 
 #include "tests/unit/control/api/http/raw_client.h"
 #include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/skipping_clock.h"
 #include "tests/unit/control/temp_dir.h"
 
 namespace teal {
 
 using namespace std::chrono_literals;
-using SteadyClock = std::chrono::steady_clock;
 
 // A source with `pieces` pieces of `bytes` bytes each, and no more events after them.
 class Pieces : public EventSource {
@@ -111,13 +111,14 @@ class ServerTest : public testing::Test {
   const std::string path = dir.file("x.sock");
   std::atomic<int> handled{0};
   std::atomic<int> streams{0};
+  SkippingClock clock;
   asio::io_context io{1};
   asio::steady_timer slow{io, asio::steady_timer::time_point::max()};
   std::unique_ptr<Server> server;
 
  private:
   void run(Listener listener, Server::Options options) {
-    server = Server::start(io, std::move(listener), std::move(options),
+    server = Server::start(io, clock, std::move(listener), std::move(options),
                            [this](const Request& request) { return handle(this, request); });
     thread = std::thread([this] { io.run(); });
   }

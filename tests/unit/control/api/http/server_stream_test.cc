@@ -11,9 +11,11 @@ namespace teal {
 namespace {
 
 TEST_F(ServerTest, AStreamIsChunkedAndSendsCommentsWhileItHasNoEvents) {
-  start({.keep_alive = 100ms});
+  start({.idle = 10min, .request = 10min, .write = 10min, .keep_alive = 60s});
   RawClient client(path);
   client.get("/pieces");
+  ASSERT_TRUE(clock.is_waited_for(60s));
+  clock.skip(60s);
   client.read_until(": still here\n\n\r\n");
   EXPECT_TRUE(client.received().starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
   EXPECT_NE(client.received().find("Transfer-Encoding: chunked\r\n"), std::string::npos);
@@ -22,12 +24,17 @@ TEST_F(ServerTest, AStreamIsChunkedAndSendsCommentsWhileItHasNoEvents) {
             std::string::npos)
       << client.received();
   client.forget();
+  ASSERT_TRUE(clock.is_waited_for(60s));
+  clock.skip(60s);
   client.read_until(": still here\n\n\r\n");
   EXPECT_TRUE(client.received().ends_with(": still here\n\n\r\n")) << "again";
   RawClient old(path);
   old.send("GET /pieces HTTP/1.0\r\n\r\n");
-  EXPECT_NE(old.read_until(": still here").find("\r\n\r\nppppppppp\nppppppppp\nppppppppp\n: still"),
-            std::string::npos)
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    clock.skip(1s);
+    return old.read_until(": still here", 0ms).find(": still here") != std::string::npos;
+  }));
+  EXPECT_NE(old.received().find("\r\n\r\nppppppppp\nppppppppp\nppppppppp\n: still"), std::string::npos)
       << old.received();
 }
 
@@ -42,11 +49,14 @@ TEST_F(ServerTest, AStreamEndsWhenItsClientDisconnects) {
 }
 
 TEST_F(ServerTest, AStreamThatItsClientDoesNotReadEnds) {
-  start({.write = 200ms});
+  start({});
   RawClient client(path);
   client.get("/endless");
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return streams == 1; }));
-  EXPECT_TRUE(FakeDataplane::wait_for([&] { return streams == 0; }));
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    clock.skip(30s);
+    return streams == 0;
+  }));
   EXPECT_TRUE(client.is_closed());
   EXPECT_LT(client.received().size(), size_t{4} << 20) << "the kernel's buffers, not more";
 }

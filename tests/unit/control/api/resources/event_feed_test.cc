@@ -57,7 +57,8 @@ class EventFeedTest : public testing::Test {
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
   }
 
-  Events events;
+  const Clock clock;
+  Events events{clock};
   EventFeed feed{events};
   asio::io_context io{1};
 };
@@ -115,8 +116,9 @@ TEST_F(EventFeedTest, ClientsThatDoNotReadTakeNoMemory) {
   const TempDir dir;
   auto listener = Listener::on_path(dir.file("x.sock"), {});
   ASSERT_TRUE(listener) << listener.error();
-  auto server = Server::start(io, std::move(*listener), {.read_only = true, .changes_at = "", .limits = {}},
-                              [this](const Request&) { return answer(feed); });
+  auto server =
+      Server::start(io, clock, std::move(*listener), {.read_only = true, .changes_at = "", .limits = {}},
+                    [this](const Request&) { return answer(feed); });
   std::thread thread([this] { io.run(); });
   std::deque<RawClient> clients;
   for (int i = 0; i < 32; ++i) {
