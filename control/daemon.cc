@@ -141,7 +141,7 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   auto publisher = std::make_unique<Publisher>(options.run_dir);
   if (const auto found = publisher->refresh(); !found)
     spdlog::warn("the segment is refused: {}", found.error());
-  tl::expected<Inventory, std::string> inventory = recover(*state, *publisher, *config);
+  tl::expected<Inventory, std::string> inventory = recover(*state, *publisher, *config, *options.clock);
   if (!inventory) return tl::unexpected(failure(kExitError, inventory.error()));
 
   auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*inventory),

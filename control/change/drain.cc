@@ -5,9 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "control/loop/wall_clock.h"
-#include "dataplane/shm/tsc_clock.h"
-
 namespace teal {
 
 namespace {
@@ -92,7 +89,7 @@ std::optional<double> DrainTrends::seconds_to_end(uint16_t service) const {
 }
 
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
-                                  const Publisher& publisher, const DrainTrends& trends) {
+                                  const Publisher& publisher, const DrainTrends& trends, const Clock& clock) {
   const ServiceState& state = catalogue.state(service);
   DrainView view;
   view.colour = other(state.active);
@@ -106,10 +103,10 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
   view.then = drain.then;
 
   const TrafficSplit& split = publisher.splits()->services[service.id];
-  view.seconds_left = seconds_until_deadline(split, now_ticks());
+  view.seconds_left = seconds_until_deadline(split, clock.tick());
   const int64_t age_ms =
-      ticks_since(split.flipped_at_tick, now_ticks()) * static_cast<int64_t>(kTickNs / 1'000'000);
-  view.deadline_ms = wall_clock_ms() - age_ms + drain.timeout.count();
+      ticks_since(split.flipped_at_tick, clock.tick()) * static_cast<int64_t>(kTickNs / 1'000'000);
+  view.deadline_ms = clock.wall_ms() - age_ms + drain.timeout.count();
   if (view.seconds_left <= 0)
     view.state = split.reset_before != 0 ? DrainView::State::kResetting : DrainView::State::kOverdue;
 

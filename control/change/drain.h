@@ -13,6 +13,7 @@
 
 #include "control/change/change.h"
 #include "control/change/rollout.h"
+#include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 #include "control/state/catalogue.h"
 
@@ -50,7 +51,7 @@ ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publi
 // Follows how many flows are left, by service id. Upkeep samples about once a second.
 class DrainTrends {
  public:
-  using Time = std::chrono::steady_clock::time_point;
+  using Time = Clock::Time;
 
   void sample(const Catalogue& catalogue, const Publisher& publisher, Time now);
   // Estimates when the last flow ends, by the pace of the latest half minute. Nothing: there are not two
@@ -74,7 +75,7 @@ class DrainTrends {
 
 // Returns the drain of a service; nothing: no live flow of the idle colour is left.
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
-                                  const Publisher& publisher, const DrainTrends& trends);
+                                  const Publisher& publisher, const DrainTrends& trends, const Clock& clock);
 
 struct DrainRequest {  // sets at least one of timeout and then
   Selection what;

@@ -181,6 +181,7 @@ Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
       .generation = progress.result.generation, .verb = change.verb, .changes = progress.shown.dump()};
   intent.reason = progress.options.reason;
   intent.actor.uid = progress.options.uid;
+  intent.at_ms = clock_.wall_ms();
   intent.record = record_of(change);
   intent.lock = change.lock;
   // Not a conditional expression in the call: GCC 12 destroys such a temporary of a co_await twice.
@@ -235,8 +236,8 @@ Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
   const int64_t duration_us = progress.duration_us(clock_);
   if (progress.intent) {
     ChangeRecord nothing;
-    (void)co_await recorder_.finish(*progress.intent, Outcome::kNotPublished, duration_us, refusal.message,
-                                    std::move(nothing));
+    (void)co_await recorder_.finish(*progress.intent, Outcome::kNotPublished, clock_.wall_ms(), duration_us,
+                                    refusal.message, std::move(nothing));
     save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
   }
   progress.told["result"] = "not_published";
@@ -296,8 +297,8 @@ Task<void> ChangeExecutor::record_result(Progress& progress) {
   merge(unrecorded_, record_of(progress.change));
   if (progress.intent) {
     ChangeRecord record = unrecorded_;
-    const State::Done done = co_await recorder_.finish(*progress.intent, progress.outcome, duration_us,
-                                                       progress.detail, std::move(record));
+    const State::Done done = co_await recorder_.finish(*progress.intent, progress.outcome, clock_.wall_ms(),
+                                                       duration_us, progress.detail, std::move(record));
     if (done) {
       unrecorded_ = {};
     } else {

@@ -7,15 +7,13 @@
 #include <spdlog/spdlog.h>
 
 #include "control/change/old_intent.h"
-#include "control/loop/wall_clock.h"
 #include "control/publish/maglev.h"
-#include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
 
 namespace {
 
-void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
+void learn_from_segment(Inventory& inventory, const Publisher& publisher, const Clock& clock) {
   if (publisher.splits() == nullptr) return;
   if (inventory.services.empty()) {
     inventory = inventory_of(*publisher.ruleset(), *publisher.splits());
@@ -25,7 +23,7 @@ void learn_from_segment(Inventory& inventory, const Publisher& publisher) {
         inventory.services.size(), inventory.backends.size());
   }
   for (const uint16_t id :
-       learn_splits(inventory, publisher.generation(), *publisher.splits(), now_ticks(), wall_clock_ms())) {
+       learn_splits(inventory, publisher.generation(), *publisher.splits(), clock.tick(), clock.wall_ms())) {
     const ServiceState& service = *inventory.service(id);
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
                  service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
@@ -60,14 +58,15 @@ void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publ
   }
 }
 
-State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, const Publisher& publisher) {
+State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, const Publisher& publisher,
+                          const Clock& clock) {
   for (const OpenIntent& intent : intents) {
     const bool in_force = was_published(intent, publisher);
     spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
                  in_force ? "it was published, so it is recorded as done"
                           : "it was not published, so it is recorded as interrupted");
     const State::Done done = state.finish(
-        intent.id, in_force ? Outcome::kDone : Outcome::kInterrupted, 0,
+        intent.id, in_force ? Outcome::kDone : Outcome::kInterrupted, clock.wall_ms(), 0,
         in_force ? "finished at the next start" : "not published when teald ended", ChangeRecord());
     if (!done) return done;
   }
@@ -76,20 +75,21 @@ State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, 
 
 }  // namespace
 
-tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config) {
+tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config,
+                                             const Clock& clock) {
   tl::expected<Inventory, std::string> stored = state.load();
   if (!stored) return stored;
   const auto intents = state.open_intents();
   if (!intents) return tl::unexpected(intents.error());
   apply_records(*intents, publisher, *stored);
-  learn_from_segment(*stored, publisher);
+  learn_from_segment(*stored, publisher, clock);
   if (!publisher.attached()) drop_retired(*stored);
   tl::expected<Renumbered, std::string> renumbered = renumber(*stored, config);
   if (!renumbered) return tl::unexpected(renumbered.error());
   for (const std::string& note : renumbered->notes) spdlog::info("{}", note);
   if (const State::Done saved = state.save(renumbered->inventory); !saved)
     return tl::unexpected(saved.error());
-  if (const State::Done closed = close_intents(state, *intents, publisher); !closed)
+  if (const State::Done closed = close_intents(state, *intents, publisher, clock); !closed)
     return tl::unexpected(closed.error());
   return std::move(renumbered->inventory);
 }

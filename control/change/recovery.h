@@ -8,6 +8,7 @@
 #include <tl/expected.hpp>
 
 #include "control/config/config.h"
+#include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 #include "control/state/inventory.h"
 #include "control/state/state.h"
@@ -17,7 +18,8 @@ namespace teal {
 // Returns the inventory in line with the segment and with `config`, and saved. Intents that were open are
 // done if the segment has their generation, else interrupted. `publisher` must have looked for the segment
 // already.
-tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config);
+tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config,
+                                             const Clock& clock);
 
 // Returns "" if the Maglev tables of all pools fit into a ruleset, else the error.
 std::string too_large(const Config& config);

@@ -118,14 +118,14 @@ void write_active(std::ostream& out, const Catalogue& catalogue) {
 }
 
 void write_drains(std::ostream& out, const Catalogue& catalogue, const Publisher& publisher,
-                  const DrainTrends& trends) {
+                  const DrainTrends& trends, const Clock& clock) {
   Family left("teal_drain_flows_remaining",
               "Live flows of the draining colour; 0 if the service does not drain.", MetricType::Gauge);
   Family deadline("teal_drain_deadline_timestamp_seconds",
                   "Deadline of the drain in seconds since 1970; absent if the service does not drain.",
                   MetricType::Gauge);
   for (const CatalogueService& service : catalogue.services()) {
-    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, trends);
+    const std::optional<DrainView> drain = drain_of(service, catalogue, publisher, trends, clock);
     left.add({{"service", service.config->name}}, drain ? drain->flows : 0);
     if (drain)
       deadline.add({{"service", service.config->name}}, static_cast<double>(drain->deadline_ms) / 1e3);
@@ -241,7 +241,7 @@ Task<std::string> Metrics::scrape(Source source) const {
       Family("teal_new_flows_total", "Flows that began, by service and colour.", MetricType::Counter),
       [](const OfColour& of) { return of.new_flows; });
   co_await yield_to_loop();
-  write_drains(out, catalogue(), source.publisher, source.trends);
+  write_drains(out, catalogue(), source.publisher, source.trends, source.clock);
   co_await yield_to_loop();
   write_by_direction(out, catalogue(), sums,
                      Family("teal_packets_total", "Packets forwarded.", MetricType::Counter),

@@ -32,6 +32,7 @@ class Metrics {
     const DrainTrends& trends;
     const Publisher& publisher;
     const BusyRatios& busy;
+    const Clock& clock;
   };
 
   Metrics();

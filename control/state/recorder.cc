@@ -30,10 +30,11 @@ Task<Recorder::Recorded<int64_t>> Recorder::intend(Intent intent, std::shared_pt
   co_return co_await run_on(disk_, std::move(work));
 }
 
-Task<State::Done> Recorder::finish(int64_t intent, Outcome outcome, int64_t duration_us, std::string detail,
-                                   ChangeRecord record) {
-  auto work = [this, intent, outcome, duration_us, detail = std::move(detail), record = std::move(record)] {
-    return state_.finish(intent, outcome, duration_us, detail, record);
+Task<State::Done> Recorder::finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
+                                   std::string detail, ChangeRecord record) {
+  auto work = [this, intent, outcome, at_ms, duration_us, detail = std::move(detail),
+               record = std::move(record)] {
+    return state_.finish(intent, outcome, at_ms, duration_us, detail, record);
   };
   co_return co_await run_on(disk_, std::move(work));
 }

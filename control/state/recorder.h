@@ -26,8 +26,8 @@ class Recorder {
 
   // Fills in the actor's user name.
   Task<Recorded<int64_t>> intend(Intent intent, std::shared_ptr<const Inventory> whole);
-  Task<State::Done> finish(int64_t intent, Outcome outcome, int64_t duration_us, std::string detail,
-                           ChangeRecord record);
+  Task<State::Done> finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
+                           std::string detail, ChangeRecord record);
   Task<State::Done> save(Inventory inventory);
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);
   Task<Recorded<std::optional<int64_t>>> superseded_at_ms(uint64_t generation);

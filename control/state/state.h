@@ -55,6 +55,7 @@ struct Intent {
                         // have its name under "service"
   std::string reason;
   Actor actor;
+  int64_t at_ms = 0;
   ChangeRecord record = {};  // what the change sets
   // Such a change publishes nothing: `generation` is the present one, and the intent is done when it is
   // committed.
@@ -115,7 +116,7 @@ class State {
   tl::expected<int64_t, std::string> intend(const Intent& intent, const Inventory* whole = nullptr);
   // Records the result. If the change was published, `record` and its generation become the state, in the
   // same transaction.
-  Done finish(int64_t intent, Outcome outcome, int64_t duration_us, const std::string& detail,
+  Done finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us, const std::string& detail,
               const ChangeRecord& record);
 
   tl::expected<std::vector<OpenIntent>, std::string> open_intents();                      // oldest first

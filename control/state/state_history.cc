@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "control/loop/wall_clock.h"
 #include "control/state/database.h"
 #include "control/state/limits.h"
 #include "control/state/state_tables.h"
@@ -17,10 +16,6 @@ namespace teal {
 namespace {
 
 using Done = State::Done;
-
-int64_t recorded_now_ms() {
-  return in_range(wall_clock_ms(), kMaxTimeMs);
-}
 
 const char* name_of(Outcome outcome) {
   switch (outcome) {
@@ -68,18 +63,18 @@ int64_t add_intent(SQLite::Database& sqlite, const Intent& intent) {
       sqlite,
       "INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user, record) "
       "VALUES (?, ?, 'intended', ?, ?, ?, ?, ?, ?)");
-  run(add, recorded_now_ms(), generation_in_range(intent.generation), intent.verb,
+  run(add, in_range(intent.at_ms, kMaxTimeMs), generation_in_range(intent.generation), intent.verb,
       intent.changes.empty() ? "[]" : intent.changes, intent.reason, intent.actor.uid, intent.actor.user,
       to_text(intent.record));
   return sqlite.getLastInsertRowid();
 }
 
-void add_result(SQLite::Database& sqlite, int64_t intent, Outcome outcome, int64_t duration_us,
+void add_result(SQLite::Database& sqlite, int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
                 const std::string& detail) {
   SQLite::Statement add(sqlite,
                         "INSERT INTO history (intent, at_ms, generation, event, verb, duration_us, detail) "
                         "SELECT id, ?, generation, ?, verb, ?, ? FROM history WHERE id = ?");
-  const int added = run(add, recorded_now_ms(), std::string(name_of(outcome)),
+  const int added = run(add, in_range(at_ms, kMaxTimeMs), std::string(name_of(outcome)),
                         std::max<int64_t>(duration_us, 0), detail, intent);
   if (added != 1) throw SQLite::Exception(fmt::format("there is no intent {}", intent));
 }
@@ -147,17 +142,17 @@ tl::expected<int64_t, std::string> State::intend(const Intent& intent, const Inv
     raise_generation(sqlite, "given_generation", intent.generation);
     if (whole != nullptr) write_inventory(sqlite, *whole);
     if (intent.lock) {
-      add_result(sqlite, id, Outcome::kDone, 0, "");
+      add_result(sqlite, id, Outcome::kDone, intent.at_ms, 0, "");
       write_lock(sqlite, intent.lock->lock);
     }
     return id;
   });
 }
 
-State::Done State::finish(int64_t intent, Outcome outcome, int64_t duration_us, const std::string& detail,
-                          const ChangeRecord& record) {
+State::Done State::finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
+                          const std::string& detail, const ChangeRecord& record) {
   return db_->commit("record the result", [&](SQLite::Database& sqlite) {
-    add_result(sqlite, intent, outcome, duration_us, detail);
+    add_result(sqlite, intent, outcome, at_ms, duration_us, detail);
     if (!was_published(outcome)) return;
     write_record(sqlite, record);
     SQLite::Statement raise(

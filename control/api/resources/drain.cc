@@ -127,7 +127,8 @@ Task<Answer> show_drain(Api& api, const Request& request) {
   if (!service) co_return tl::unexpected(service.error());
   const Catalogue& catalogue = api.executor.catalogue();
   const ServiceState state = catalogue.state(**service);  // a copy: the catalogue may change during the scan
-  const std::optional<DrainView> drain = drain_of(**service, catalogue, api.publisher, api.upkeep.trends());
+  const std::optional<DrainView> drain =
+      drain_of(**service, catalogue, api.publisher, api.upkeep.trends(), api.clock);
   Json answer = {{"service", state.name},
                  {"active", kColourNames[static_cast<size_t>(state.active)]},
                  {"draining", nullptr}};

@@ -6,7 +6,6 @@
 #include "control/api/resources/fields.h"
 #include "control/api/resources/flow_query.h"
 #include "control/api/resources/router.h"
-#include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
 
@@ -81,7 +80,7 @@ Task<Answer> list_flows(Api& api, const Request& request) {
   // The pointer keeps the segment mapped during the scan, even if it is replaced.
   if (const std::shared_ptr<Segment> segment = api.publisher.segment()) {
     const FlowTable table = segment->flow_table();
-    const uint32_t now = now_ticks();
+    const uint32_t now = api.clock.tick();
     uint64_t cost = 0;
     for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsAtOnce) {
       for_each_match(table, bucket, bucket + kBucketsAtOnce, *filter, api.executor.catalogue(),

@@ -80,7 +80,7 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
 
 Json view_draining(const Api& api, const CatalogueService& service) {
   const std::optional<DrainView> drain =
-      drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends());
+      drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends(), api.clock);
   if (!drain) return nullptr;
   return {{"colour", name_of(drain->colour)},
           {"flows", drain->flows},

@@ -9,9 +9,9 @@ namespace teal {
 
 namespace {
 
-Inventory recovered(State& state, Publisher& publisher, const Config& config) {
+Inventory recovered(State& state, Publisher& publisher, const Config& config, const Clock& clock) {
   EXPECT_TRUE(publisher.refresh());
-  auto inventory = recover(state, publisher, config);
+  auto inventory = recover(state, publisher, config, clock);
   EXPECT_TRUE(inventory) << inventory.error();
   return inventory.value_or(Inventory());
 }
@@ -54,8 +54,8 @@ Teald::Teald(const std::string& run_dir, const std::string& state_dir, const std
       publisher(run_dir),
       events(clock),
       steering(run_dir),
-      executor(*read_config(config_path), recovered(state, publisher, *read_config(config_path)), recorder,
-               publisher, steering, events, clock),
+      executor(*read_config(config_path), recovered(state, publisher, *read_config(config_path), clock),
+               recorder, publisher, steering, events, clock),
       upkeep(executor, publisher, steering, events, clock),
       verbs(executor, upkeep, recorder, publisher, clock) {
   events.listen(listener);

@@ -5,9 +5,8 @@
 
 #include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/stepped_clock.h"
 #include "tests/unit/control/temp_dir.h"
-
-#include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
 namespace {
@@ -31,8 +30,8 @@ class DrainTest : public testing::Test {
     const auto age_ticks = static_cast<uint32_t>(age.count() / 10);
     auto rules = std::make_unique<Ruleset>();
     ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
-    TrafficSplits splits = make_splits(inventory, config, nullptr, now_ticks(), 0);
-    splits.services[0].flipped_at_tick = now_ticks() - age_ticks;
+    TrafficSplits splits = make_splits(inventory, config, nullptr, clock.tick(), 0);
+    splits.services[0].flipped_at_tick = clock.tick() - age_ticks;
     splits.services[0].reset_before = reset_before;
     ++generation;  // a slot is free after a grace period
     ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_all(generation, *rules, splits); }));
@@ -42,10 +41,11 @@ class DrainTest : public testing::Test {
     dataplane.segment().worker(0).flows[backend][static_cast<size_t>(colour)].live = flows;
   }
   std::optional<DrainView> view() {
-    return drain_of(catalogue->services()[0], *catalogue, publisher, trends);
+    return drain_of(catalogue->services()[0], *catalogue, publisher, trends, clock);
   }
-  Change resets() { return plan_overdue_resets(*catalogue, publisher, now_ticks()); }
+  Change resets() { return plan_overdue_resets(*catalogue, publisher, clock.tick()); }
 
+  const SteppedClock clock;
   TempDir dir;
   Config config = shop_config();
   FakeDataplane dataplane;

@@ -21,7 +21,7 @@ class RecoveryTest : public testing::Test {
     dataplane.emplace(dir.path());
     state.emplace(*State::open(dir.file("state")));
     ASSERT_TRUE(publisher.refresh());
-    inventory = *recover(*state, publisher, config);
+    inventory = *recover(*state, publisher, config, clock);
     auto rules = std::make_unique<Ruleset>();
     ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
     ASSERT_TRUE(publisher.publish_all(5, *rules, make_splits(inventory, config, nullptr, 100, 1)));
@@ -40,12 +40,13 @@ class RecoveryTest : public testing::Test {
   }
 
   Inventory recovered() {
-    auto inventory = recover(*state, publisher, config);
+    auto inventory = recover(*state, publisher, config, clock);
     EXPECT_TRUE(inventory) << inventory.error();
     return *inventory;
   }
 
   TempDir dir;
+  const Clock clock;
   Config config = shop_config();
   std::optional<FakeDataplane> dataplane;
   std::optional<State> state;
@@ -118,7 +119,7 @@ TEST_F(RecoveryTest, AnIntentThatIsOlderThanARecordedResultIsNotAppliedAgain) {
   ASSERT_TRUE(intend(6, "drain", recorded({service})));
   service.drain_timeout = std::chrono::seconds(7);
   const auto later = intend(7, "drain", recorded({service}));
-  ASSERT_TRUE(state->finish(*later, Outcome::kDone, 0, "", recorded({service})));
+  ASSERT_TRUE(state->finish(*later, Outcome::kDone, kFinishedAtMs, 0, "", recorded({service})));
   publish_flip(7);
   EXPECT_EQ(recovered().service("service-a")->drain_timeout, std::chrono::seconds(7));
 }
@@ -142,7 +143,7 @@ TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsAppliedEvenIfALaterResultWasRecorded
       "'[{\"service\":\"service-a\",\"colour\":\"blue\",\"address\":\"198.18.2.12:8080\","
       "\"state\":{\"from\":\"ready\",\"to\":\"maint\"}}]')");
   const auto later = intend(7, "flip", {});
-  ASSERT_TRUE(state->finish(*later, Outcome::kDone, 0, "", {}));
+  ASSERT_TRUE(state->finish(*later, Outcome::kDone, kFinishedAtMs, 0, "", {}));
   publish_flip(7);
   EXPECT_EQ(recovered().backends[1].members[0].admin, AdminState::kMaint);
 }
@@ -160,7 +161,7 @@ TEST_F(RecoveryTest, ARecordThatIsDamagedRefusesTheStart) {
   run_sql(dir.file("state/teal.db"),
           "INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 6, 'intended', "
           "'drain', '[]', '{\"version\":2}')");
-  const auto refused = recover(*state, publisher, config);
+  const auto refused = recover(*state, publisher, config, clock);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().find("record: version is 2"), std::string::npos) << refused.error();
 }
@@ -211,7 +212,7 @@ TEST_F(RecoveryTest, WithoutASegmentNothingHoldsRetiredIds) {
   config.groups.clear();
   EXPECT_TRUE(recovered().has_retired());
   Publisher nowhere(dir.file("elsewhere"));
-  EXPECT_FALSE(recover(*state, nowhere, config)->has_retired());
+  EXPECT_FALSE(recover(*state, nowhere, config, clock)->has_retired());
 }
 
 }  // namespace

@@ -148,7 +148,7 @@ TEST_F(Verbs, ABadFileReloadsNothingAndTellsAllItsErrors) {
   EXPECT_EQ(code(reply), "bad_config");
   EXPECT_GT(reply.body["error"]["details"].size(), 2u);
   EXPECT_EQ(generation(), 1u);
-  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+  EXPECT_TRUE(home.comes_true([&] {
     return home.get("/v1/services").body["config"]["file_differs"] == true;
   })) << "the edit is seen";
 }
@@ -207,10 +207,11 @@ TEST_F(Verbs, ADrainThatEndsWithResetDoesSoByAPublicationAtItsDeadline) {
   home.flip("service-a", "green");
   dataplane->segment().worker(0).flows[0][0].live = 2;
   const ApiReply drain =
-      home.post("/v1/drain", R"({"services":["service-a"],"timeout":"500ms","then":"reset"})");
+      home.post("/v1/drain", R"({"services":["service-a"],"timeout":"30s","then":"reset"})");
   ASSERT_EQ(drain.status, 200u) << drain.body;
   EXPECT_EQ(dataplane->splits().services[0].reset_before, 0u);
-  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane->splits().services[0].reset_before != 0; }));
+  home.clock().skip(std::chrono::seconds(30));
+  ASSERT_TRUE(home.comes_true([&] { return dataplane->splits().services[0].reset_before != 0; }));
   EXPECT_EQ(dataplane->splits().services[0].reset_before, dataplane->generation());
   EXPECT_EQ(home.service("service-a")["draining"]["state"], "resetting");
   const nlohmann::json row = home.get("/v1/history?limit=1").body["changes"][0];

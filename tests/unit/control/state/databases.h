@@ -27,6 +27,8 @@ inline Inventory some_inventory() {
   return inventory;
 }
 
+inline constexpr int64_t kFinishedAtMs = 1'700'000'002'000;  // of the changes in these tests
+
 // The record of a change that sets these states.
 inline ChangeRecord recorded(std::initializer_list<ServiceState> services,
                              std::initializer_list<BackendState> backends = {}) {

@@ -281,7 +281,8 @@ TEST(DamagedState, IsNeverActedOn) {
   {
     auto state = State::open(dir.path());
     ASSERT_TRUE(state->save(some_inventory()));
-    ASSERT_TRUE(state->finish(*state->intend({10, "flip", "[]", "release", {}}), Outcome::kDone, 1, "", {}));
+    ASSERT_TRUE(state->finish(*state->intend({10, "flip", "[]", "release", {}}), Outcome::kDone,
+                              kFinishedAtMs, 1, "", {}));
   }
   std::ifstream file(dir.file("teal.db"), std::ios::binary);
   const std::string whole((std::istreambuf_iterator<char>(file)), {});

@@ -36,7 +36,7 @@ class History : public testing::Test {
   }
   void record(uint64_t generation, const std::string& verb = "flip", Outcome outcome = Outcome::kDone,
               const std::string& changes = "[]") {
-    EXPECT_TRUE(state_->finish(intend(generation, verb, changes), outcome, 5, "", {}));
+    EXPECT_TRUE(state_->finish(intend(generation, verb, changes), outcome, kFinishedAtMs, 5, "", {}));
   }
   tl::expected<int64_t, std::string> intend_lock(uint64_t generation, const std::string& verb,
                                                  std::optional<ChangeLock> lock) {
@@ -52,7 +52,7 @@ class History : public testing::Test {
 
 TEST_F(History, AnIntentIsOpenUntilItsResult) {
   const std::string changes = flip_of("service-a");
-  ASSERT_TRUE(state_->intend({10, "flip", changes, "release 42", {1000, "operator"}}));
+  ASSERT_TRUE(state_->intend({10, "flip", changes, "release 42", {1000, "operator"}, 1'700'000'001'000}));
   restart();  // killed in between
   auto open = state_->open_intents();
   ASSERT_EQ(open->size(), 1u);
@@ -69,7 +69,8 @@ TEST_F(History, AnIntentIsOpenUntilItsResult) {
   changed.active = Colour::kBlue;
   changed.previous = Colour::kGreen;
   changed.flip_generation = 10;
-  ASSERT_TRUE(state_->finish(open->front().id, Outcome::kDone, 1234, "1 of 1 workers", recorded({changed})));
+  ASSERT_TRUE(state_->finish(open->front().id, Outcome::kDone, kFinishedAtMs, 1234, "1 of 1 workers",
+                             recorded({changed})));
   EXPECT_TRUE(state_->open_intents()->empty());
   EXPECT_EQ(state_->load()->services[0], changed);
   EXPECT_EQ(state_->load()->published_generation, 10u);
@@ -87,8 +88,8 @@ TEST_F(History, AnIntentIsOpenUntilItsResult) {
   EXPECT_EQ(row.result, "done");
   EXPECT_EQ(row.duration_us, 1234);
   EXPECT_EQ(row.detail, "1 of 1 workers");
-  EXPECT_GE(row.at_ms, 1'700'000'000'000);
-  EXPECT_GE(row.finished_at_ms, row.at_ms);
+  EXPECT_EQ(row.at_ms, 1'700'000'001'000);
+  EXPECT_EQ(row.finished_at_ms, kFinishedAtMs);
 }
 
 TEST_F(History, AnInterruptedIntentChangesNothing) {
@@ -96,7 +97,8 @@ TEST_F(History, AnInterruptedIntentChangesNothing) {
   changed.flip_generation = 10;
   BackendState backend = some_inventory().backends[0];
   backend.members[0].admin = AdminState::kMaint;
-  ASSERT_TRUE(state_->finish(intend(10), Outcome::kInterrupted, 0, "", recorded({changed}, {backend})));
+  ASSERT_TRUE(state_->finish(intend(10), Outcome::kInterrupted, kFinishedAtMs, 0, "",
+                             recorded({changed}, {backend})));
   EXPECT_EQ(state_->load()->services, some_inventory().services);
   EXPECT_EQ(state_->load()->backends, some_inventory().backends);
   EXPECT_EQ(state_->load()->published_generation, 7u);
@@ -109,23 +111,25 @@ TEST_F(History, AResultKeepsDrainsAndMemberships) {
   service.drain_then = DrainConfig::Then::kReset;
   BackendState backend = some_inventory().backends[0];
   backend.members[1] = {AdminState::kDrain, 7};
-  ASSERT_TRUE(state_->finish(intend(10), Outcome::kDone, 0, "", recorded({service}, {backend})));
+  ASSERT_TRUE(
+      state_->finish(intend(10), Outcome::kDone, kFinishedAtMs, 0, "", recorded({service}, {backend})));
   EXPECT_EQ(state_->load()->services[0], service);
   EXPECT_EQ(state_->load()->backends[0], backend);
 
   backend.members[1] = {};
   service.drain_timeout.reset();
   service.drain_then.reset();
-  ASSERT_TRUE(state_->finish(intend(11), Outcome::kAdoptionTimeout, 0, "", recorded({service}, {backend})));
+  ASSERT_TRUE(state_->finish(intend(11), Outcome::kAdoptionTimeout, kFinishedAtMs, 0, "",
+                             recorded({service}, {backend})));
   EXPECT_EQ(state_->load()->services[0], service);
   EXPECT_EQ(state_->load()->backends[0], backend);
 }
 
 TEST_F(History, AnIntentHasOneResult) {
   const int64_t intent = intend(10);
-  ASSERT_TRUE(state_->finish(intent, Outcome::kDone, 0, "", {}));
-  EXPECT_FALSE(state_->finish(intent, Outcome::kInterrupted, 0, "", {}));
-  const auto none = state_->finish(99, Outcome::kDone, 0, "", {});
+  ASSERT_TRUE(state_->finish(intent, Outcome::kDone, kFinishedAtMs, 0, "", {}));
+  EXPECT_FALSE(state_->finish(intent, Outcome::kInterrupted, kFinishedAtMs, 0, "", {}));
+  const auto none = state_->finish(99, Outcome::kDone, kFinishedAtMs, 0, "", {});
   ASSERT_FALSE(none);
   EXPECT_NE(none.error().find("there is no intent 99"), std::string::npos) << none.error();
 }
@@ -254,7 +258,7 @@ TEST_F(History, TellsWhenAGenerationWasSuperseded) {
   EXPECT_EQ(*state_->superseded_at_ms(10), std::nullopt) << "a lock is no publication";
   const int64_t intent = intend(13, "reload");
   EXPECT_EQ(*state_->superseded_at_ms(10), std::nullopt) << "workers may still go by the one before";
-  ASSERT_TRUE(state_->finish(intent, Outcome::kDone, 0, "", {}));
+  ASSERT_TRUE(state_->finish(intent, Outcome::kDone, kFinishedAtMs, 0, "", {}));
   const int64_t finished_at_ms = state_->history({})->front().finished_at_ms;
   record(14);
   EXPECT_EQ(*state_->superseded_at_ms(10), finished_at_ms);

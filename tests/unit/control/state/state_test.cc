@@ -173,7 +173,8 @@ TEST(State, MigratesADatabaseOfSchema1) {
   ASSERT_EQ(state->open_intents()->size(), 1u);
 
   // It is a database of the present schema like any other.
-  ASSERT_TRUE(state->finish(state->open_intents()->front().id, Outcome::kInterrupted, 0, "", {}));
+  ASSERT_TRUE(
+      state->finish(state->open_intents()->front().id, Outcome::kInterrupted, kFinishedAtMs, 0, "", {}));
   ASSERT_TRUE(state->save(tended_inventory()));
   state = State::open(dir.path());
   expect_same(*state->load(), tended_inventory());
@@ -193,7 +194,7 @@ TEST(State, MigratesADatabaseOfSchema2) {
   ASSERT_EQ(open->size(), 2u);
   EXPECT_FALSE(open->back().record);
   EXPECT_EQ(open->back().verb, "backend");
-  ASSERT_TRUE(state->finish(open->back().id, Outcome::kInterrupted, 0, "", {}));
+  ASSERT_TRUE(state->finish(open->back().id, Outcome::kInterrupted, kFinishedAtMs, 0, "", {}));
   ASSERT_TRUE(state->intend({11, "flip", "[]", "", {}}));
   EXPECT_TRUE(state->open_intents()->back().record);
 }
