@@ -34,6 +34,7 @@ struct Surroundings {
   std::string socket;                                    // used if the command line has no --socket
   std::function<bool(std::chrono::milliseconds)> pause;  // sleeps; false ends a watch or a wait
   std::function<void(Surroundings&)> measure = {};       // updates columns and rows; may be empty
+  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
 };
 
 struct Verb;

@@ -83,7 +83,7 @@ Outcome watch(const Invocation& call, std::chrono::milliseconds interval, uint64
       std::string text = clock_line(interval);
       if (reply) {
         text += status_page(*reply, !call.arguments.positional.empty(), around) + "\n" +
-                bars.text(reply->at("services"), std::chrono::steady_clock::now(), around);
+                bars.text(reply->at("services"), around.now(), around);
       } else {
         text += filled(reply.error().message + "; trying again", 0, around.columns);
       }

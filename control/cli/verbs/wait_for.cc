@@ -15,7 +15,6 @@ namespace teal::cli {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kFirstPause(200);
 constexpr milliseconds kLongestPause(2000);
@@ -126,19 +125,19 @@ class Progress {  // one line of a terminal, written over at each update
 }  // namespace
 
 tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& call, const WaitFor& wanted) {
-  const auto start = Clock::now();
+  const auto start = call.around.now();
   const auto deadline = start + wanted.timeout;
   Client daemon = call.daemon;
   Progress progress(call);
   auto pause = kFirstPause;
   std::optional<Lines> left;
   while (true) {
-    const auto rest = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    const auto rest = std::chrono::ceil<milliseconds>(deadline - call.around.now());
     daemon.set_timeout(std::clamp(rest, kMinPatience, kLongestAnswer));
-    const auto asked_at = Clock::now();
+    const auto asked_at = call.around.now();
     auto still_left = what_is_left(daemon, wanted);
     if (still_left) {
-      if (still_left->empty()) return Clock::now() - start;
+      if (still_left->empty()) return call.around.now() - start;
       left = std::move(*still_left);
       progress.show(left->front(), left->size() - 1);
     } else if (!may_pass(still_left.error()) || !left) {
@@ -147,7 +146,7 @@ tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& 
       left = Lines{still_left.error().message};
       progress.show(left->front(), 0);
     }
-    const auto now = Clock::now();
+    const auto now = call.around.now();
     if (now >= deadline) break;
     // A daemon that takes long to answer is asked less often.
     const auto longest = std::chrono::ceil<milliseconds>(deadline - now);

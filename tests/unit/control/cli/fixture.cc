@@ -167,10 +167,13 @@ Result CliTest::run_in(Surroundings around, const std::vector<std::string>& word
                     .terminal = around.terminal,
                     .utf8 = around.utf8,
                     .socket = socket_,
-                    .pause = [this](auto) {
-                      at_pause_();
-                      return --pauses_ > 0;
-                    }};
+                    .pause =
+                        [this](auto time) {
+                          paused_ += time;
+                          at_pause_();
+                          return --pauses_ > 0;
+                        },
+                    .now = [this] { return std::chrono::steady_clock::now() + paused_; }};
   const int exit_code = run(words, mine);
   return {exit_code, out.str(), err.str()};
 }

@@ -48,7 +48,8 @@ class CliTest : public testing::Test {
   TempDir directory_;
   std::string socket_;
   std::unique_ptr<FakeDaemon> daemon_;
-  int pauses_ = 1;  // the number of pauses until a watch or a wait is ended
+  int pauses_ = 1;                       // the number of pauses until a watch or a wait is ended
+  std::chrono::milliseconds paused_{0};  // a pause passes at once
   std::function<void()> at_pause_ = [] {};
 
  private:
