@@ -106,6 +106,8 @@ tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset&
     const uint32_t size = table_size(pool);
     out.services[pool.service].pools[pool.colour] = {offset, size};
     fill_maglev(pool.members, std::span(out.maglev + offset, size));
+    for (const MaglevMember& member : pool.members)
+      out.backends[member.backend].flags |= pool.colour == 0 ? kBackendTakesBlue : kBackendTakesGreen;
     offset += size;
   }
   out.maglev_used = offset;  // the entries beyond are not used

@@ -43,4 +43,9 @@ inline uint16_t choose_backend(const Ruleset& ruleset, const ServiceRule& servic
   return pool.size == 0 ? kNoId : ruleset.maglev[pool.offset + scale(choice, pool.size)];
 }
 
+// Whether the backend takes new flows in the pool of this colour.
+inline bool takes_new_flows(const BackendRule& backend, Colour colour) {
+  return backend.flags & (colour == Colour::kBlue ? kBackendTakesBlue : kBackendTakesGreen);
+}
+
 }  // namespace teal

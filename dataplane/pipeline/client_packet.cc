@@ -22,10 +22,9 @@ bool is_cut(const FlowTable& table, FlowIndex flow, const FlowState& state, uint
   return state.colour() != split.active && is_older(table.birth_generation(flow), split.flip_generation);
 }
 
-// Whether the flow is over for its client, so that this packet begins another: a SYN on a flow that is
-// closing or that Teal resets.
-bool begins_again(const PacketShape& packet, const FlowState& state) {
-  return begins_tcp(packet) && (is_closing(state.phase) || state.phase == FlowPhase::kResetting);
+// Whether a SYN on this flow begins another: the flow is closing, or Teal resets it.
+bool begins_again(const FlowState& state) {
+  return is_closing(state.phase) || state.phase == FlowPhase::kResetting;
 }
 
 }  // namespace
@@ -33,16 +32,43 @@ bool begins_again(const PacketShape& packet, const FlowState& state) {
 Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
   if (packet.flow != kNoFlow) {
     const FlowState state = flows_.table().state(packet.flow);
-    if (begins_again(packet.shape, state)) {
-      end_flow(packet, Event::k_flows_replaced);
-    } else if (packet.shape.protocol == kProtocolUdp &&
-               is_cut(flows_.table(), packet.flow, state, packet.key.service, rules)) {
+    if (packet.shape.protocol == kProtocolUdp &&
+        is_cut(flows_.table(), packet.flow, state, packet.key.service, rules)) {
       end_flow(packet, Event::k_flows_cut);
-    } else {
+    } else if (!begins_tcp(packet.shape) ||
+               !(begins_again(state) || is_chosen_again(packet, state, rules, now_tick))) {
       return follow_flow(packet, rules, hop_back, now_tick);
     }
   }
   return begin_flow(packet, rules, hop_back, now_tick);
+}
+
+// Chooses a colour and a backend for a new flow. The verdict is a drop if the flow cannot begin.
+[[gnu::always_inline]] inline ClientPackets::Choice ClientPackets::choose(const Packet& packet,
+                                                                          bool midstream, const Rules& rules,
+                                                                          uint32_t now_tick) const {
+  const FlowKey& key = packet.key;
+  const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
+  const Colour colour =
+      choose_new_colour(rules.splits.services[key.service], choice, midstream, insert_failures_, now_tick);
+  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
+  if (backend == kNoId) return {Verdict::drop(DropReason::k_no_backend)};
+  if (client_is_on_link(header_, key.client, backend, rules))
+    return {Verdict::drop(DropReason::k_client_on_backend_link)};
+  const uint64_t hop = next_hop(header_, backend);
+  if (hop == Hop::kNone) return {Verdict::drop(DropReason::k_no_next_hop)};
+  return {Verdict::undecided(), colour, backend, hop};
+}
+
+// Whether the flow of a SYN gets a new choice: its backend has never answered, and a new flow would not go
+// there. The flow stays where the new choice cannot be reached.
+bool ClientPackets::is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
+                                    uint32_t now_tick) const {
+  if (!is_unanswered(state)) return false;
+  const Choice choice = choose(packet, false, rules, now_tick);
+  const BackendRule& backend = rules.ruleset.backends[flows_.table().backend(packet.flow)];
+  return choice.verdict.is_undecided() &&
+         (choice.colour != state.colour() || !takes_new_flows(backend, state.colour()));
 }
 
 Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
@@ -56,42 +82,37 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   FlowState after = next_state(before, false, packet.shape, now_tick);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoId) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
-  return leave_to_backend(packet, before.colour());
+  return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
 }
 
-// Admits the packet, chooses a colour and a backend, and inserts the flow. If no entry can be made, the
-// packet goes to the chosen backend all the same; it counts as the active colour's.
+// Chooses a colour and a backend, and inserts the flow in place of the packet's, if it has one. If no entry
+// can be made, the packet goes to the chosen backend all the same; it counts as the active colour's.
 Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
   const FlowKey& key = packet.key;
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
-
-  const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
-  const Colour colour =
-      choose_new_colour(rules.splits.services[key.service], choice, midstream, insert_failures_, now_tick);
-  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
-  if (backend == kNoId) return Verdict::drop(DropReason::k_no_backend);
-  if (client_is_on_link(header_, key.client, backend, rules))
-    return Verdict::drop(DropReason::k_client_on_backend_link);
-  packet.backend = backend;
+  const Choice choice = choose(packet, midstream, rules, now_tick);
+  if (!choice.verdict.is_undecided()) return choice.verdict;
+  if (packet.flow != kNoFlow) end_flow(packet, Event::k_flows_replaced);
+  packet.backend = choice.backend;
 
   // A RST ends the connection that it is about: there is nothing to remember.
   const Colour active = rules.splits.services[key.service].active;
-  if (packet.shape.tcp_flags & kTcpRst) return leave_to_backend(packet, active);
+  if (packet.shape.tcp_flags & kTcpRst) return leave_to_backend(packet, active, choice.hop);
   if (flows_.is_embryonic_quota_used_up()) {
     note_insert_failure(Event::k_embryonic_quota, hop_back, now_tick);
-    return leave_to_backend(packet, active);
+    return leave_to_backend(packet, active, choice.hop);
   }
   FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_back)};
-  state.flags =
-      static_cast<uint8_t>((colour == Colour::kGreen ? kFlowGreen : 0) | (midstream ? kFlowMidstream : 0) |
-                           (udp ? kFlowUdp : 0) | kFlowUnassured);
-  packet.flow = flows_.begin(packet.location, key, backend, state, rules);
+  state.flags = static_cast<uint8_t>((choice.colour == Colour::kGreen ? kFlowGreen : 0) |
+                                     (midstream ? kFlowMidstream : 0) | (udp ? kFlowUdp : 0) |
+                                     kFlowUnassured | kFlowUnanswered);
+  packet.flow = flows_.begin(packet.location, key, choice.backend, state, rules);
   if (packet.flow == kNoFlow) {
     note_insert_failure(Event::k_table_full, hop_back, now_tick);
-    return leave_to_backend(packet, active);
+    return leave_to_backend(packet, active, choice.hop);
   }
-  ServiceColourCounters& counters = block_.services[key.service][static_cast<int>(colour)];
+  ServiceColourCounters& counters = block_.services[key.service][static_cast<int>(choice.colour)];
   counters.new_flows.add(1);
   if (midstream) {
     counters.midstream.add(1);
@@ -102,13 +123,13 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed))
       block_.count(Event::k_wrong_colour_flows);
   }
-  return leave_to_backend(packet, colour);
+  return leave_to_backend(packet, choice.colour, choice.hop);
 }
 
-Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as) {
+Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop) {
   block_.services[packet.key.service][static_cast<int>(counted_as)].count(Direction::kToBackend,
                                                                           rte_pktmbuf_pkt_len(packet.mbuf));
-  return leave_by(packet, next_hop(header_, packet.backend));
+  return leave_by(packet, hop);
 }
 
 void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick) {
@@ -116,7 +137,6 @@ void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t n
   last_hops_.note_stateless_client(hop_back);
 }
 
-// The packet begins another flow in place of this one.
 void ClientPackets::end_flow(Packet& packet, Event why) {
   flows_.end(std::exchange(packet.flow, kNoFlow), packet.location);
   block_.count(why);

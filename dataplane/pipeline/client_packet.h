@@ -27,9 +27,20 @@ class ClientPackets {
   Verdict track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
 
  private:
+  // Where a new flow goes, if the verdict is undecided. If it is a drop, no flow can begin.
+  struct Choice {
+    Verdict verdict;
+    Colour colour = Colour::kBlue;
+    uint16_t backend = kNoId;
+    uint64_t hop = Hop::kNone;  // the backend's next hop
+  };
+
+  Choice choose(const Packet& packet, bool midstream, const Rules& rules, uint32_t now_tick) const;
+  bool is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
+                       uint32_t now_tick) const;
   Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
-  Verdict leave_to_backend(Packet& packet, Colour counted_as);
+  Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
   void note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick);
   void end_flow(Packet& packet, Event why);
 

@@ -3,7 +3,7 @@
 // The life of a flow as a table. A flow keeps no sequence numbers: RST and FIN only shorten the timeout, and
 // later data restores the flow. So a forged RST or FIN costs a live flow nothing but a shorter timeout. After
 // both FINs, data takes back the FIN of its own sender alone. After a RST, the client's data waits for the
-// backend's answer, as a new flow's does: the flow does not say whether the backend had ever answered.
+// backend's answer, as a new flow's does; kFlowUnanswered says whether the backend had ever answered.
 #pragma once
 
 #include <array>
@@ -67,6 +67,12 @@ constexpr bool assures(FlowPhase phase, bool udp, bool from_backend, FlowEvent e
          event != FlowEvent::kSyn && event != FlowEvent::kRst;
 }
 
+// Whether no packet of the backend has ever come. After a RST, data makes a flow embryonic whose backend may
+// have answered.
+constexpr bool is_unanswered(const FlowState& state) {
+  return state.phase == FlowPhase::kEmbryonic && (state.flags & kFlowUnanswered) != 0;
+}
+
 // The state of a flow after a packet from one of its ends.
 inline FlowState next_state(const FlowState& before, bool from_backend, const PacketShape& packet,
                             uint32_t now_tick) {
@@ -80,6 +86,7 @@ inline FlowState next_state(const FlowState& before, bool from_backend, const Pa
   } else if (from_backend) {
     after.phase = FlowPhase::kEstablished;
   }
+  if (from_backend) after.flags &= static_cast<uint8_t>(~kFlowUnanswered);
   if (assures(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnassured);
   return after;
 }

@@ -23,10 +23,8 @@ Resetter::Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segme
 void Resetter::begin(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc,
                      uint32_t now_tick) {
   if (flow.state.flags & kFlowUdp) return end(index, flow, rules, Event::k_flows_cut);
-  // The backend has never answered: no connection exists yet, and the client's next SYN begins another
-  // flow.
-  if (flow.state.phase == FlowPhase::kEmbryonic && (flow.state.flags & kFlowUnassured))
-    return end(index, flow, rules, Event::k_flows_reset);
+  // No connection exists yet, and the client's next SYN begins another flow.
+  if (is_unanswered(flow.state)) return end(index, flow, rules, Event::k_flows_reset);
   if (pace_.take(now_tsc, rules.ruleset.reset_rate / workers_)) probe_ends(index, flow, rules, now_tick);
 }
 

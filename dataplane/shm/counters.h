@@ -42,7 +42,7 @@ inline constexpr uint32_t kColours = 2;
   X(flows_created, "flows that began with a SYN or a first UDP packet")                     \
   X(flows_midstream, "midstream flows: they began with a TCP packet other than a SYN")      \
   X(flows_aged, "flows that ended by their timeout")                                        \
-  X(flows_replaced, "flows replaced by a SYN after a RST or both FINs")                     \
+  X(flows_replaced, "flows replaced by a SYN: after a RST or both FINs, or never answered") \
   X(flows_reset, "flows that Teal reset: at a drain's deadline, or for a backend in maint") \
   X(flows_cut, "UDP flows ended so that the next packet is chosen again")                   \
   X(reset_probes, "probes to an end of a flow that Teal resets")                            \

@@ -70,6 +70,7 @@ enum FlowFlags : uint8_t {
   kFlowUnassured = 16,     // not assured: not both ends have shown that they talk
   kFlowClientReset = 32,   // Teal resets the flow: the client was sent a RST, or sent one
   kFlowBackendReset = 64,  // the same for the backend
+  kFlowUnanswered = 128,   // no packet of the backend has come yet
 };
 
 // This is the mutable word of an entry. It is loaded and stored whole.

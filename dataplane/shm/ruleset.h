@@ -65,7 +65,9 @@ enum BackendFlags : uint8_t {
   kBackendRetired = 2,
   kBackendResetBlue = 4,  // admin state "maint" in the blue pool: Teal resets the backend's blue flows
   kBackendResetGreen = 8,
-  kBackendUdpCut = 16  // kUdpCut of its service
+  kBackendUdpCut = 16,     // kUdpCut of its service
+  kBackendTakesBlue = 32,  // takes new flows in the blue pool
+  kBackendTakesGreen = 64
 };
 
 struct BackendRule {

@@ -94,8 +94,10 @@ constexpr uint64_t layout_hash() {
       .add(kFlowUdp)
       .add(kFlowUnassured)
       .add(kFlowClientReset)
-      .add(kFlowBackendReset);
+      .add(kFlowBackendReset)
+      .add(kFlowUnanswered);
   hash.add(kAffinityClient).add(kUdpCut).add(kBackendResetBlue).add(kBackendResetGreen).add(kBackendUdpCut);
+  hash.add(kBackendTakesBlue).add(kBackendTakesGreen);
 
   hash.add(kWorkerSlots)
       .add(kMaxServices)

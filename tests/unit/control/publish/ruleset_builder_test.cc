@@ -66,7 +66,7 @@ TEST(RulesetBuilder, FillsASmallPlan) {
   EXPECT_EQ(out->services[1023].flags, kServicePresent | kAffinityClient);
   EXPECT_EQ(out->services[0].flags, 0);
   EXPECT_EQ(out->backends[1].flags, 0);
-  EXPECT_EQ(out->backends[4095].flags, kBackendPresent);
+  EXPECT_EQ(out->backends[4095].flags, kBackendPresent | kBackendTakesBlue | kBackendTakesGreen);
   EXPECT_EQ(out->backends[4095].service, 7);
   EXPECT_EQ(out->find_service(plan.services[0].vip), 7);
   EXPECT_EQ(out->find_service(plan.services[1].vip), 1023);
@@ -75,6 +75,9 @@ TEST(RulesetBuilder, FillsASmallPlan) {
   EXPECT_EQ(out->find_service(plan.backends[0].socket), kNoId);
   EXPECT_EQ(out->find_backend(plan.backends[0].socket), 100);
   EXPECT_EQ(out->find_backend(plan.services[0].vip), kNoId);
+  EXPECT_EQ(out->backends[0].flags, kBackendPresent | kBackendTakesGreen) << "it is not in the blue pool";
+  EXPECT_EQ(out->backends[5].flags, kBackendPresent | kBackendTakesBlue)
+      << "its weight is 0 in the green pool";
   EXPECT_EQ(ids_of(*out, 7, Colour::kBlue), (std::set<uint16_t>{100, 4095}));
   EXPECT_EQ(ids_of(*out, 7, Colour::kGreen), (std::set<uint16_t>{0, 4095}));
   EXPECT_EQ(ids_of(*out, 1023, Colour::kBlue), (std::set<uint16_t>{5}));
@@ -104,7 +107,9 @@ TEST(RulesetBuilder, RetiredAreClassifiedButNotChosen) {
   EXPECT_EQ(out->services[2].pools[0].size, 0u);
   EXPECT_EQ(out->services[2].pools[1].size, 0u);
   EXPECT_EQ(out->find_backend(plan.backends[1].socket), 11);
+  EXPECT_EQ(out->backends[10].flags, kBackendPresent | kBackendTakesBlue | kBackendTakesGreen);
   EXPECT_EQ(out->backends[11].flags, kBackendPresent | kBackendRetired);
+  EXPECT_EQ(out->backends[12].flags, kBackendPresent) << "its service is retired";
   EXPECT_EQ(ids_of(*out, 1, Colour::kBlue), std::set<uint16_t>{10});
   EXPECT_EQ(out->find_backend(plan.backends[2].socket), 12);
 }

@@ -209,10 +209,12 @@ TEST_F(Promise6, SynAfterBothFinsIsANewFlow) {
   EXPECT_EQ(count(Event::k_flows_replaced), 1u);
 }
 
-TEST_F(Promise6, RetransmittedSynMovesNothing) {
+TEST_F(Promise6, RetransmittedSynMovesNothingOnceTheBackendHasAnswered) {
   start();
   const Client who = client(kWeb);
   const uint16_t blue = send_from_client(who, kSyn);
+  EXPECT_EQ(send_from_client(who, kSyn), blue) << "the choice is the same";
+  pass(kBack, from_backend(who, blue, kSynAck));
   flip({kWeb}, Colour::kGreen);
   EXPECT_EQ(send_from_client(who, kSyn), blue);
   EXPECT_EQ(count(Event::k_flows_created), 1u);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares the worker with the plainest model: a map from flow to backend and phase. Random packets come from
-// both sides of 200 tuples, with flips, rollbacks, changes of weights and resets of flows in between. Each
-// packet must leave as the model says.
+// both sides of 200 tuples. Flips, rollbacks, changes of weights, unknown next hops and resets of flows come
+// in between. Each packet must leave as the model says.
 #include <algorithm>
 #include <random>
 #include <unordered_map>
@@ -21,9 +21,11 @@ struct ModelFlow {
   FlowPhase phase;
   bool unassured;
   uint32_t birth_generation;
+  bool answered = false;                             // a packet of the backend has come
   bool client_reset = false, backend_reset = false;  // by Teal
 
   bool is_reset() const { return phase == FlowPhase::kResetting || client_reset || backend_reset; }
+  bool is_unanswered() const { return phase == FlowPhase::kEmbryonic && !answered; }
 };
 
 class ModelTest : public WorkerTest {
@@ -55,6 +57,7 @@ class ModelTest : public WorkerTest {
   }
 
   static void move(ModelFlow& flow, bool tcp, bool from_backend, FlowEvent event) {
+    if (from_backend) flow.answered = true;
     if (assures(flow.phase, !tcp, from_backend, event)) flow.unassured = false;
     if (tcp)
       flow.phase = next_phase(flow.phase, from_backend, event);
@@ -67,6 +70,7 @@ class ModelTest : public WorkerTest {
     const TrafficSplit& split = splits->services[who.service];
     auto found = model_.find(number);
     if (found != model_.end() && ends_before_client_packet(found->second, is_tcp(number), flags, split)) {
+      chosen_again_ += is_tcp(number) && is_chosen_again(found->second, split);
       model_.erase(found);
       found = model_.end();
     }
@@ -95,9 +99,20 @@ class ModelTest : public WorkerTest {
 
   bool ends_before_client_packet(const ModelFlow& flow, bool tcp, uint8_t flags,
                                  const TrafficSplit& split) const {
-    if (tcp) return flags == kSyn && (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting);
+    if (tcp)
+      return flags == kSyn &&
+             (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting || is_chosen_again(flow, split));
     return ruleset_input.services[ruleset_input.backends[flow.backend].service].udp_cut &&
            colour_of(flow.backend) != split.active && flow.birth_generation < split.flip_generation;
+  }
+
+  // Whether a SYN chooses the flow again.
+  bool is_chosen_again(const ModelFlow& flow, const TrafficSplit& split) const {
+    return flow.is_unanswered() &&
+           (colour_of(flow.backend) != split.active || !takes_new_flows(flow.backend));
+  }
+  bool takes_new_flows(uint16_t backend) const {
+    return ruleset_input.backends[backend].weights[static_cast<int>(colour_of(backend))] != 0u;
   }
 
   // Only a RST passes.
@@ -130,7 +145,7 @@ class ModelTest : public WorkerTest {
       if (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting ||
           colour_of(flow.backend) == split.active || flow.birth_generation >= split.reset_before)
         continue;
-      if (!is_tcp(number) || (flow.phase == FlowPhase::kEmbryonic && flow.unassured)) {
+      if (!is_tcp(number) || flow.is_unanswered()) {
         model_.erase(found);
       } else {
         flow.phase = FlowPhase::kResetting;
@@ -168,6 +183,7 @@ class ModelTest : public WorkerTest {
       } else {
         ASSERT_EQ(colour_of(backend), expected.colour) << "tuple " << number;
         ASSERT_EQ(ruleset_input.backends[backend].service, who.service);
+        ASSERT_TRUE(takes_new_flows(backend));
         if (const auto made = model_.find(number); made != model_.end()) made->second.backend = backend;
       }
     } else {
@@ -195,6 +211,27 @@ class ModelTest : public WorkerTest {
     compare(number);
   }
 
+  // Passes a packet that would begin a flow on a backend that cannot be reached: no flow begins. A TCP flow
+  // stays, and an unanswered one gets the packet.
+  void step_to_an_unknown_hop(uint32_t number) {
+    const Client who = tuple(number);
+    const TrafficSplit& split = splits->services[who.service];
+    const auto found = model_.find(number);
+    const bool held = found != model_.end();
+    if (held && !ends_before_client_packet(found->second, is_tcp(number), kSyn, split)) return;
+    std::atomic<uint64_t>& hop = header().next_hops[chosen_backend(who, split.active)];
+    const uint64_t known = hop.exchange(Hop::kNone);
+    if (held && is_tcp(number) && is_chosen_again(found->second, split)) {
+      EXPECT_EQ(send_from_client(who, kSyn), found->second.backend) << "tuple " << number;
+      ++stayed_;
+    } else {
+      EXPECT_TRUE(drops(DropReason::k_no_next_hop, kFront, from_client(who, kSyn))) << "tuple " << number;
+      if (!is_tcp(number)) model_.erase(number);  // the cut flow
+    }
+    hop.store(known);
+    compare(number);
+  }
+
   static bool is_answer(const Sent& sent, uint16_t port, const Socket& from) {
     return sent.port == port && sent.from() == to_string(from) && checksums_are_right(sent.frame) &&
            parse(sent.frame.data(), static_cast<uint32_t>(sent.frame.size())).tcp_flags == kTcpRst;
@@ -211,7 +248,8 @@ class ModelTest : public WorkerTest {
   void change_weights() {
     for (NumberedBackend& backend : ruleset_input.backends) {
       auto& weight = backend.weights[static_cast<int>(colour_of(backend.id))];
-      if (backend.id % 2 == 0) weight = 1 + below(5);  // the pool is never empty
+      const bool alone = backend.service == kWeb6 || backend.service == kEcho6;
+      if (backend.id % 2 == 0) weight = alone ? 1 + below(5) : below(5);  // the pool is never empty
     }
     publish();
     settle();
@@ -227,7 +265,8 @@ class ModelTest : public WorkerTest {
       if (below(200) == 0)
         flip({static_cast<uint16_t>(below(kServices)), static_cast<uint16_t>(below(kServices))},
              static_cast<Colour>(below(2)));
-      if (below(2'000) == 0) change_weights();
+      if (below(500) == 0) change_weights();
+      if (below(20) == 0) step_to_an_unknown_hop(below(kTuples));
       if (below(500) == 0) reset_round(workers);
       if (i % 5'000 == 0) {
         EXPECT_TRUE(ledger_is_exact());
@@ -238,10 +277,13 @@ class ModelTest : public WorkerTest {
     EXPECT_EQ(count(Event::k_stateless), 0u);
     EXPECT_GT(count(Event::k_flows_reset), 100u);
     EXPECT_GT(count(Event::k_flows_cut), 100u);
+    EXPECT_GT(chosen_again_, 50u);
+    EXPECT_GT(stayed_, 10u);
   }
 
  private:
   std::unordered_map<uint32_t, ModelFlow> model_;
+  uint32_t chosen_again_ = 0, stayed_ = 0;
   std::mt19937_64 random_{1};
 };
 

@@ -16,6 +16,19 @@ constexpr std::array kEvents = {FlowEvent::kBareAck, FlowEvent::kData, FlowEvent
                                 FlowEvent::kRst};
 constexpr bool kFromClient = false, kFromBackend = true;
 
+TEST(Phase, AnyPacketOfTheBackendIsAnAnswer) {
+  for (const uint8_t protocol : {kProtocolTcp, kProtocolUdp}) {
+    for (const uint8_t flags : {kTcpSyn, kTcpAck, kTcpFin, kTcpRst}) {
+      const PacketShape packet{.protocol = protocol, .tcp_flags = flags};
+      FlowState state{.flags = kFlowUnassured | kFlowUnanswered};
+      state = next_state(state, kFromClient, packet, 1);
+      EXPECT_NE(state.flags & kFlowUnanswered, 0);
+      state = next_state(state, kFromBackend, packet, 1);
+      EXPECT_EQ(state.flags & kFlowUnanswered, 0);
+    }
+  }
+}
+
 TEST(Phase, RstOfEitherSideResetsEveryPhase) {
   for (const FlowPhase phase : kPhases) {
     EXPECT_EQ(next_phase(phase, kFromClient, FlowEvent::kRst), FlowPhase::kReset);
