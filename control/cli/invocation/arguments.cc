@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -97,6 +96,10 @@ std::optional<Failure> check_count(const Arguments& arguments, const PositionalR
   return std::nullopt;
 }
 
+bool is_plain_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 }  // namespace
 
 std::span<const OptionSpec> common_options() {
@@ -160,6 +163,10 @@ tl::expected<std::optional<std::chrono::milliseconds>, Failure> Arguments::durat
     std::string_view name, std::chrono::hours most) const {
   const auto text = value(name);
   if (!text) return std::nullopt;
+  if (is_plain_number(*text)) {
+    return tl::unexpected(
+        usage_failure(fmt::format("--{}: {}: expected a time with a unit, such as 90s", name, *text)));
+  }
   const auto duration = parse_duration(*text, most);
   if (!duration) {
     return tl::unexpected(usage_failure(
@@ -251,16 +258,7 @@ bool wants_json(std::span<const std::string> words) {
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text, std::chrono::hours most) {
-  double seconds = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, seconds, std::chars_format::fixed);
-  const bool plain_number = error == std::errc() && stop == end;
-  std::optional<std::chrono::milliseconds> duration;
-  if (!plain_number) {
-    duration = teal::parse_duration(text);  // as in the config file
-  } else if (seconds > 0 && seconds <= static_cast<double>(std::chrono::seconds(most).count())) {
-    duration = std::chrono::milliseconds(std::llround(seconds * 1000));
-  }
+  const std::optional<std::chrono::milliseconds> duration = teal::parse_duration(text);
   if (!duration || duration->count() < 1 || *duration > most) return std::nullopt;
   return duration;
 }

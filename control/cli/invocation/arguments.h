@@ -88,8 +88,8 @@ tl::expected<size_t, Failure> find_verb(std::span<const std::string> words);
 // True if the words hold -o json in any form. For errors that occur before the words are parsed.
 bool wants_json(std::span<const std::string> words);
 
-// Takes "500ms" or "1m30s", as in the config file, or a number of seconds: "2", "0.5". Returns nothing for 0,
-// for more than `most`, and for other texts.
+// Takes "500ms" or "1m30s", as in the config file. Returns nothing for 0, for more than `most`, and for other
+// texts, such as a number without a unit.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text,
                                                         std::chrono::hours most = kLongestWait);
 
