@@ -72,9 +72,12 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
         {}});
   }
 
+  const auto name = [](AdminState admin) { return kAdminStateNames[static_cast<size_t>(admin)]; };
+  change.way_back = fmt::format("teal backend set {}/{}/{} {} --weight {}", request.service,
+                                kColourNames[colour], to_string(member->socket), name(before.admin),
+                                before.weight ? std::to_string(*before.weight) : "file");
   nlohmann::ordered_json entry = {
       {"service", request.service}, {"colour", kColourNames[colour]}, {"address", to_string(member->socket)}};
-  const auto name = [](AdminState admin) { return kAdminStateNames[static_cast<size_t>(admin)]; };
   if (after.admin != before.admin) entry["state"] = {{"from", name(before.admin)}, {"to", name(after.admin)}};
   if (after.weight != before.weight)
     entry["weight"] = {{"from", weight_json(before.weight)}, {"to", weight_json(after.weight)}};

@@ -30,10 +30,11 @@ struct ChangeOptions {
   uint32_t uid = 0;                       // the user who asks
 };
 
-// Either services by name, or a group.
+// Either services by name, or a group, or all services.
 struct Selection {
   std::vector<std::string> services;
   std::optional<std::string> group;
+  bool all = false;
 };
 
 struct ChangeResult {
@@ -50,6 +51,7 @@ struct Change {
   // The verb's own fields of the answer. The history shows "changed", or "plan" of a reload.
   nlohmann::ordered_json fields = nlohmann::ordered_json::object();
   std::vector<std::string> warnings;
+  std::string way_back;  // the command that undoes it: "teal rollback web"
 
   // The states as they shall be. Service states alone need new traffic splits only, as a flip does. Backend
   // states, an inventory or a config need a new ruleset.

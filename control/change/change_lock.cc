@@ -17,7 +17,7 @@ tl::expected<Change, Refusal> plan_lock(ChangeLock wanted, const std::optional<C
 
 Change plan_unlock(const std::optional<ChangeLock>& present) {
   Change change{.verb = "unlock"};
-  change.fields = {{"lock", nullptr}};
+  change.fields = {{"lock", nullptr}, {"removed", lock_json(present)}};
   if (present) change.lock = LockChange{};
   change.despite_lock = true;
   return change;

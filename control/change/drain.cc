@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "control/loop/wall_clock.h"
+#include "dataplane/config/config_reader.h"
+
 namespace teal {
 
 namespace {
@@ -12,11 +15,32 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTrendWindow = 30s;
-constexpr double kTickSeconds = static_cast<double>(kTickNs) / 1e9;
+constexpr int64_t kTickMs = static_cast<int64_t>(kTickNs / 1'000'000);
 
-double seconds_until_deadline(const TrafficSplit& split, uint32_t now_tick) {
-  const uint32_t age = ticks_since(split.flipped_at_tick, now_tick);
-  return age >= split.drain_ticks ? 0.0 : static_cast<double>(split.drain_ticks - age) * kTickSeconds;
+std::chrono::milliseconds age_of_flip(const TrafficSplit& split, uint32_t now_tick) {
+  return std::chrono::milliseconds(ticks_since(split.flipped_at_tick, now_tick) * kTickMs);
+}
+
+struct Deadline {
+  double seconds_left = 0;  // 0: it is over
+  int64_t at_ms = 0;        // since 1970, UTC
+};
+
+// `now_tick` and `now_ms` are the same moment.
+Deadline deadline_of(const TrafficSplit& split, std::chrono::milliseconds timeout, uint32_t now_tick,
+                     int64_t now_ms) {
+  const std::chrono::milliseconds left = timeout - age_of_flip(split, now_tick);
+  return {std::max(std::chrono::duration<double>(left).count(), 0.0), now_ms + left.count()};
+}
+
+Refusal nothing_set() {
+  return Refusal::bad_request("the request sets neither \"timeout\" nor \"then\", so it changes nothing");
+}
+
+// The command that restores the drain, for a hint.
+std::string former_drain(const std::string& service, const DrainConfig& before) {
+  return fmt::format("teal drain {} --timeout {} --then {}", service, duration_text(before.timeout),
+                     then_name(before.then));
 }
 
 }  // namespace
@@ -103,13 +127,13 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
   view.then = drain.then;
 
   const TrafficSplit& split = publisher.splits()->services[service.id];
-  view.seconds_left = seconds_until_deadline(split, clock.tick());
-  const int64_t age_ms =
-      ticks_since(split.flipped_at_tick, clock.tick()) * static_cast<int64_t>(kTickNs / 1'000'000);
-  view.deadline_ms = clock.wall_ms() - age_ms + drain.timeout.count();
+  const Deadline deadline = deadline_of(split, drain.timeout, clock.tick(), clock.wall_ms());
+  view.seconds_left = deadline.seconds_left;
+  view.deadline_ms = deadline.at_ms;
   if (view.seconds_left <= 0)
     view.state = split.reset_before != 0 ? DrainView::State::kResetting : DrainView::State::kOverdue;
 
+  if (!publisher.dataplane_running()) return view;
   view.estimate_seconds = trends.seconds_to_end(service.id);
   if (view.then == DrainConfig::Then::kReset) {
     const double by_reset = view.seconds_left + static_cast<double>(view.flows) /
@@ -120,40 +144,59 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
 }
 
 tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const RolloutView& view,
-                                         const Catalogue& catalogue) {
-  if (!request.timeout && !request.then)
-    return tl::unexpected(
-        Refusal::bad_request("the request sets neither \"timeout\" nor \"then\", so it changes nothing"));
+                                         const Catalogue& catalogue, const Publisher& publisher,
+                                         const Clock& clock) {
+  if (!request.timeout && !request.then) return tl::unexpected(nothing_set());
+  if (request.from_now && !request.timeout)
+    return tl::unexpected(Refusal::bad_request("\"from_now\" needs \"timeout\""));
   const auto chosen = select_services(request.what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   Change change{.verb = "drain"};
-  nlohmann::ordered_json changed = nlohmann::ordered_json::array(), unchanged = changed;
+  auto changed = nlohmann::ordered_json::array(), unchanged = changed, nothing_drains = changed,
+       drains = changed;
+  const uint32_t now_tick = clock.tick();
   for (const RolloutService* named : *chosen) {
     const CatalogueService& service = *catalogue.find(named->name);
     ServiceState state = catalogue.state(service);
-    if (state.flip_generation == 0) {
-      if (!request.what.group) {
-        return tl::unexpected(Refusal{
-            409, "not_draining",
-            fmt::format("service \"{}\" was never flipped, so it has no drain to change", named->name),
-            "`drain` in the config file sets the drain after the next flip"});
-      }
+    const Colour idle = other(state.active);
+    const uint64_t flows = flows_of(service, idle, publisher).live;
+    if (state.flip_generation == 0 || flows == 0 || publisher.splits() == nullptr) {
       unchanged.push_back(named->name);
+      nothing_drains.push_back(named->name);
       continue;
     }
+    const TrafficSplit& split = publisher.splits()->services[service.id];
     const DrainConfig before = effective_drain(*service.config, state);
-    state.drain_timeout = request.timeout.value_or(before.timeout);
-    state.drain_then = request.then.value_or(before.then);
-    if (state.drain_timeout == before.timeout && state.drain_then == before.then) {
+    DrainConfig after = before;
+    if (request.timeout)
+      after.timeout = *request.timeout + (request.from_now ? age_of_flip(split, now_tick) : 0ms);
+    after.then = request.then.value_or(before.then);
+    const Deadline deadline = deadline_of(split, after.timeout, now_tick, clock.wall_ms());
+    drains.push_back({{"service", named->name},
+                      {"colour", kColourNames[static_cast<size_t>(idle)]},
+                      {"flows", flows},
+                      {"deadline", rfc3339(deadline.at_ms)},
+                      {"seconds_left", deadline.seconds_left},
+                      {"then", then_name(after.then)},
+                      {"resets", after.then == DrainConfig::Then::kReset ? flows : 0}});
+    if (after == before) {
       unchanged.push_back(named->name);
       continue;
     }
     changed.push_back({{"service", named->name},
-                       {"timeout_seconds", static_cast<double>(state.drain_timeout->count()) / 1e3},
-                       {"then", then_name(*state.drain_then)}});
+                       {"timeout_seconds", std::chrono::duration<double>(after.timeout).count()},
+                       {"deadline", rfc3339(deadline.at_ms)},
+                       {"then", then_name(after.then)}});
+    change.way_back = change.services.empty() ? former_drain(named->name, before)
+                                              : "teal drain SERVICE --timeout TIME --then wait|reset";
+    state.drain_timeout = after.timeout;
+    state.drain_then = after.then;
     change.services.push_back(std::move(state));
   }
-  change.fields = {{"changed", std::move(changed)}, {"unchanged", std::move(unchanged)}};
+  change.fields = {{"changed", std::move(changed)},
+                   {"unchanged", std::move(unchanged)},
+                   {"nothing_drains", std::move(nothing_drains)},
+                   {"drains", std::move(drains)}};
   return change;
 }
 

@@ -33,9 +33,10 @@ struct DrainView {
   uint32_t backends = 0;  // backends that have live flows of the colour
   std::chrono::milliseconds timeout{};
   DrainConfig::Then then = DrainConfig::Then::kWait;
-  double seconds_left = 0;                 // until the deadline
-  int64_t deadline_ms = 0;                 // since 1970, UTC
-  std::optional<double> estimate_seconds;  // until the last flow ends; nothing: no estimate
+  double seconds_left = 0;  // until the deadline
+  int64_t deadline_ms = 0;  // since 1970, UTC
+  // Until the last flow ends. Nothing: no estimate, for example because no dataplane runs.
+  std::optional<double> estimate_seconds;
 };
 const char* drain_state_name(DrainView::State state);
 const char* then_name(DrainConfig::Then then);
@@ -79,14 +80,16 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
 
 struct DrainRequest {  // sets at least one of timeout and then
   Selection what;
-  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> timeout;  // from the flip
   std::optional<DrainConfig::Then> then;
+  bool from_now = false;  // the timeout counts from now
 };
 
-// Plans another timeout or end for the drains of services. A service that was never flipped is refused if it
-// is named; as a member of a group it stays unchanged.
+// Plans another timeout or end for the drains of services. A service without a drain stays unchanged. The
+// answer says of each drain when its deadline is, and how many flows are reset then.
 tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const RolloutView& view,
-                                         const Catalogue& catalogue);
+                                         const Catalogue& catalogue, const Publisher& publisher,
+                                         const Clock& clock);
 
 // Plans the reset of every drain with then = "reset" whose deadline is over and that has flows left. Drains
 // that are being reset already are left out.

@@ -44,13 +44,13 @@ Refusal no_free_slot() {
           {}};
 }
 
-Refusal not_adopted(uint64_t generation, const Adoption& adoption) {
+Refusal not_adopted(uint64_t generation, const Adoption& adoption, const std::string& way_back) {
   return {504,
           "adoption_timeout",
           fmt::format("generation {} was published and stays in force, but only {} of {} workers adopted it "
                       "within 2 s",
                       generation, adoption.adopted, adoption.live),
-          "teal status shows the workers; teal rollback undoes the change",
+          "teal status shows the workers" + (way_back.empty() ? "" : "; " + way_back + " undoes the change"),
           {}};
 }
 
@@ -109,7 +109,7 @@ std::optional<Refusal> ChangeExecutor::refused_by_gates(const Change& change,
   if (options.if_generation && *options.if_generation != generation())
     return conflict(*options.if_generation, generation());
   const std::optional<ChangeLock>& lock = catalogue_.inventory().lock;
-  if (lock && !options.dry_run && !change.despite_lock)
+  if (lock && !change.despite_lock)
     return Refusal{423, "locked", lock_text(*lock), "ask the user who locked, or run teal unlock", {}};
   return std::nullopt;
 }
@@ -120,9 +120,6 @@ ChangeResult ChangeExecutor::unchanged(const Change& change, const ChangeOptions
   result.dataplane_running = publisher_.attached() && publisher_.dataplane_running();
   if (publisher_.attached()) result.adoption = publisher_.adoption(result.dataplane_running);
   result.adoption.slowest_us = 0;
-  const std::optional<ChangeLock>& lock = catalogue_.inventory().lock;
-  if (lock && !change.despite_lock)
-    result.warnings.push_back("the change would be refused: " + lock_text(*lock));
   return result;
 }
 
@@ -162,6 +159,8 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
     for (ServiceState& state : progress.change.services) {
       state.flip_generation = generation;
       state.flipped_at_ms = clock_.wall_ms();
+      state.flipped_by->uid = progress.options.uid;
+      if (state.undo) state.undo->generation = generation;
     }
   }
   progress.shown = shown_changes(progress.change);
@@ -320,7 +319,7 @@ ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
                progress.result.generation, change.lock ? "" : ", ", change.lock ? "" : progress.detail,
                progress.options.reason.empty() ? "" : "; reason: ", progress.options.reason);
   if (progress.outcome == Outcome::kAdoptionTimeout)
-    return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption));
+    return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption, change.way_back));
   if (!change.lock && !progress.result.dataplane_running)
     progress.result.warnings.push_back(
         "no dataplane is running: new flows follow this change when one starts");

@@ -83,6 +83,8 @@ tl::expected<Inventory, std::string> recover(State& state, const Publisher& publ
   if (!intents) return tl::unexpected(intents.error());
   apply_records(*intents, publisher, *stored);
   learn_from_segment(*stored, publisher, clock);
+  for (const OpenIntent& intent : *intents)
+    if (intent.record) describe_flips(*intent.record, *stored);
   if (!publisher.attached()) drop_retired(*stored);
   tl::expected<Renumbered, std::string> renumbered = renumber(*stored, config);
   if (!renumbered) return tl::unexpected(renumbered.error());

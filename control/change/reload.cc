@@ -64,6 +64,7 @@ tl::expected<Change, Refusal> plan_reload(const tl::expected<ConfigFile, ConfigE
   if (publisher.attached() && publisher.dataplane_running())
     plan["restart"] = wants_restart(file->options, publisher.segment()->header());
   Change change{.verb = "reload"};
+  change.way_back = "teal reload with the former file";
   if (!changes_nothing(plan)) {
     change.config = std::make_shared<const Config>(file->config);
     change.inventory = std::make_shared<const Inventory>(std::move(renumbered->inventory));

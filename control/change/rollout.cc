@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/loop/wall_clock.h"
+
 namespace teal {
 
 namespace {
@@ -21,26 +23,73 @@ Refusal unknown_group(const std::string& name, const RolloutView& view) {
           "teal list"};
 }
 
+constexpr int64_t kUnsettledMs = 60 * 60 * 1000;
+
+bool is_newer(const RolloutService& service, uint64_t generation) {
+  return service.added_after >= generation;
+}
+
 // Returns the service's new colour; nothing: it keeps its colour.
-tl::expected<std::optional<Colour>, Refusal> destination(const RolloutRequest& request,
-                                                         const RolloutService& service) {
-  const auto unless_active = [&](Colour to) {
-    return service.active == to ? std::nullopt : std::optional(to);
-  };
-  if (request.verb == RolloutRequest::Verb::kFlip) return unless_active(request.to);
-  if (request.to_generation) return unless_active(service.back_then.value_or(service.active));
-  if (service.previous && *service.previous != service.active) return service.previous;
-  if (request.what.group) return std::nullopt;
-  return tl::unexpected(Refusal{
-      409, "nothing_to_roll_back",
-      fmt::format("service \"{}\" was never flipped, so it has no colour to go back to", service.name),
-      "teal status " + service.name});
+std::optional<Colour> destination(const RolloutRequest& request, const RolloutService& service) {
+  Colour to = service.active;
+  if (request.verb == RolloutRequest::Verb::kFlip) {
+    to = request.to;
+  } else if (request.to_generation) {
+    if (!is_newer(service, *request.to_generation)) to = service.back_then.value_or(service.active);
+  } else if (service.undo) {
+    to = service.undo->to;
+  }
+  return to == service.active ? std::nullopt : std::optional(to);
+}
+
+ColourChange change_to(Colour to, const RolloutRequest& request, const RolloutService& service) {
+  ColourChange change{service.id, service.name, service.active, to, std::nullopt};
+  const bool is_flip = request.verb == RolloutRequest::Verb::kFlip;
+  if (service.undo && (!is_flip || service.flip_back_undoes)) change.undoes = service.undo->generation;
+  change.is_release = is_flip && !change.undoes;
+  return change;
+}
+
+void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
+  plan.unchanged.push_back(service.name);
+  if (request.verb == RolloutRequest::Verb::kFlip) return;
+  if (!request.to_generation) {
+    plan.nothing_to_undo.push_back(service.name);
+  } else if (is_newer(service, *request.to_generation)) {
+    plan.added_since.push_back(service.name);
+  }
+}
+
+std::string user_text(const std::string& user, uint32_t uid) {
+  return user.empty() ? fmt::format("uid {}", uid) : user;
+}
+
+// The command that undoes the plan, for a hint.
+std::string way_back(const RolloutPlan& plan) {
+  constexpr size_t kNamed = 10;
+  std::string names;
+  for (const ColourChange& change : plan.changes) names += " " + change.name;
+  if (plan.changes.size() > kNamed) names = " SERVICE...";
+  const auto is_release = [](const ColourChange& change) { return change.is_release; };
+  if (std::all_of(plan.changes.begin(), plan.changes.end(), is_release)) return "teal rollback" + names;
+  const Colour from = plan.changes.front().from;
+  const auto is_same = [&](const ColourChange& change) { return change.from == from; };
+  return std::all_of(plan.changes.begin(), plan.changes.end(), is_same)
+             ? fmt::format("teal flip{} --to {}", names, kColourNames[static_cast<size_t>(from)])
+             : "teal flip SERVICE --to COLOUR";
 }
 
 }  // namespace
 
 tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const Selection& what,
                                                                           const RolloutView& view) {
+  std::vector<const RolloutService*> chosen;
+  if (what.all) {
+    if (what.group || !what.services.empty())
+      return tl::unexpected(Refusal::bad_request("the request names services or a group, and \"all\", too"));
+    for (const RolloutService& service : view.services) chosen.push_back(&service);
+    return chosen;
+  }
   if (what.group.has_value() != what.services.empty())
     return tl::unexpected(
         Refusal::bad_request("the request must name either services or a group, and not both"));
@@ -58,7 +107,6 @@ tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const 
     by_name.emplace(service.name, &service);
     known.push_back(service.name);
   }
-  std::vector<const RolloutService*> chosen;
   std::unordered_set<std::string_view> seen;
   for (const std::string& name : *names) {
     const auto service = by_name.find(name);
@@ -106,31 +154,35 @@ RolloutView view_of(const Catalogue& catalogue) {
   RolloutView view{.services = {}, .groups = catalogue.config().groups};
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
-    view.services.push_back({state.name,
-                             state.id,
-                             state.active,
-                             state.previous,
-                             {takes_flows(service.pools[0]), takes_flows(service.pools[1])},
-                             std::nullopt});
+    view.services.push_back({.name = state.name,
+                             .id = state.id,
+                             .active = state.active,
+                             .undo = state.undo,
+                             .flip_generation = state.flip_generation,
+                             .added_after = state.added_after,
+                             .takes_flows = {takes_flows(service.pools[0]), takes_flows(service.pools[1])},
+                             .back_then = std::nullopt});
   }
   return view;
 }
 
+bool flip_back_undoes(const ServiceState& service, bool has_flows, int64_t now_ms) {
+  return service.undo && (has_flows || now_ms - service.flipped_at_ms <= kUnsettledMs);
+}
+
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view) {
-  Selection what = request.what;
-  if (request.to_generation && what.services.empty() && !what.group)
-    for (const RolloutService& service : view.services) what.services.push_back(service.name);
-  const auto chosen = select_services(what, view);
+  if (request.what.all && !request.to_generation)
+    return tl::unexpected(Refusal::bad_request("\"all\" needs \"to_generation\""));
+  const auto chosen = select_services(request.what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   RolloutPlan plan;
   for (const RolloutService* service : *chosen) {
-    const auto to = destination(request, *service);
-    if (!to) return tl::unexpected(to.error());
-    if (!*to) {
-      plan.unchanged.push_back(service->name);
+    const std::optional<Colour> to = destination(request, *service);
+    if (!to) {
+      leave(*service, request, plan);
       continue;
     }
-    const auto colour = static_cast<size_t>(**to);
+    const auto colour = static_cast<size_t>(*to);
     if (!service->takes_flows[colour]) {
       return tl::unexpected(Refusal{
           422, "refused",
@@ -138,13 +190,9 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
                       service->name, kColourNames[colour]),
           fmt::format("teal backend list {}", service->name)});
     }
-    plan.changes.push_back({service->id, service->name, service->active, **to});
-  }
-  if (request.verb == RolloutRequest::Verb::kRollback && !request.to_generation && plan.changes.empty()) {
-    return tl::unexpected(
-        Refusal{409, "nothing_to_roll_back",
-                fmt::format("no service of group \"{}\" was ever flipped", request.what.group.value_or("")),
-                "teal list"});
+    if (request.seen_generation && service->flip_generation > *request.seen_generation)
+      plan.flipped_later = service->name;
+    plan.changes.push_back(change_to(*to, request, *service));
   }
   return plan;
 }
@@ -161,13 +209,55 @@ Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catal
     state.previous = colour.from;
     state.drain_timeout.reset();
     state.drain_then.reset();
+    state.undo.reset();
+    if (colour.is_release) state.undo = Undo{.to = colour.from};
+    state.flipped_by = FlippedBy{.verb = is_rollback ? FlipVerb::kRollback : FlipVerb::kFlip};
     change.services.push_back(std::move(state));
     changed.push_back({{"service", colour.name},
                        {"from", kColourNames[static_cast<size_t>(colour.from)]},
                        {"to", kColourNames[static_cast<size_t>(colour.to)]}});
+    if (colour.undoes) changed.back()["undoes"] = {*colour.undoes};
   }
   change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
+  if (!plan.changes.empty()) change.way_back = way_back(plan);
   return change;
+}
+
+std::string flip_text(const ServiceState& service, const std::string& user) {
+  std::string text = fmt::format("{} is active", kColourNames[static_cast<size_t>(service.active)]);
+  if (service.flip_generation == 0) return text + ", and the service was never flipped";
+  text += fmt::format(" since generation {}", service.flip_generation);
+  if (const auto& by = service.flipped_by)
+    text +=
+        fmt::format(", a {} by {}", kFlipVerbNames[static_cast<size_t>(by->verb)], user_text(user, by->uid));
+  return text;
+}
+
+nlohmann::ordered_json nothing_to_undo_json(const ServiceState& service, const std::string& user) {
+  nlohmann::ordered_json json = {{"service", service.name},
+                                 {"active", kColourNames[static_cast<size_t>(service.active)]},
+                                 {"generation", service.flip_generation},
+                                 {"verb", nullptr},
+                                 {"uid", nullptr},
+                                 {"user", nullptr},
+                                 {"at", nullptr},
+                                 {"text", "nothing to undo; " + flip_text(service, user)}};
+  if (const auto& by = service.flipped_by) {
+    json["verb"] = kFlipVerbNames[static_cast<size_t>(by->verb)];
+    json["uid"] = by->uid;
+    json["user"] = user;
+    json["at"] = rfc3339(service.flipped_at_ms);
+  }
+  return json;
+}
+
+Refusal flipped_later(const ServiceState& service, const std::string& user, uint64_t seen_generation) {
+  return {
+      409, "conflict",
+      fmt::format("the request saw generation {}, and service \"{}\" was flipped later: {}, at {}; nothing "
+                  "was changed",
+                  seen_generation, service.name, flip_text(service, user), rfc3339(service.flipped_at_ms)),
+      fmt::format("look at `teal status {0}`, then repeat the command, or leave it", service.name)};
 }
 
 }  // namespace teal

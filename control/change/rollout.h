@@ -3,6 +3,17 @@
 // The plans of flips and rollbacks: pure functions of the request and of the services' colours. They read
 // neither a clock nor the disk nor the segment.
 //
+// A rollback undoes the latest flip of a service, unless it is undone already. So a second rollback changes
+// nothing:
+//
+//   request                        active   to undo
+//   flip to green                  green    the flip, back to blue
+//   rollback                       blue     nothing
+//   rollback                       blue     nothing: unchanged
+//
+// A flip back by hand undoes a flip, too, if the flip is not settled yet (flip_back_undoes()). Later, it is a
+// release like any other, and a rollback undoes it.
+//
 // A request is carried out whole or not at all. It is refused if it names a service that does not exist, or
 // if one of its services cannot take the colour. A service that already has its colour is listed as
 // unchanged.
@@ -29,9 +40,10 @@ namespace teal {
 struct RolloutRequest {
   enum class Verb { kFlip, kRollback };
   Verb verb = Verb::kFlip;
-  Selection what;                         // a rollback to a generation may leave it empty: all services
-  Colour to = Colour::kBlue;              // of a flip
-  std::optional<uint64_t> to_generation;  // of a rollback: the colours go back to those of this generation
+  Selection what;                           // all services: only a rollback to a generation
+  Colour to = Colour::kBlue;                // of a flip
+  std::optional<uint64_t> to_generation;    // of a rollback: the colours go back to those of this generation
+  std::optional<uint64_t> seen_generation;  // of a rollback: it undoes no flip that is later than this
 };
 
 // The part of a service's state that a rollout depends on.
@@ -39,8 +51,11 @@ struct RolloutService {
   std::string name;
   uint16_t id = kNoId;
   Colour active = Colour::kBlue;
-  std::optional<Colour> previous;
+  std::optional<Undo> undo;
+  uint64_t flip_generation = 0;                           // 0: never flipped
+  uint64_t added_after = 0;                               // it did not exist in this generation
   std::array<bool, kColours> takes_flows = {true, true};  // by Colour: a backend is ready and has a weight
+  bool flip_back_undoes = false;                          // a flip to undo->to undoes the latest flip
   std::optional<Colour> back_then;  // its active colour at to_generation; nothing: as now
 };
 
@@ -54,21 +69,40 @@ struct ColourChange {
   std::string name;
   Colour from = Colour::kBlue;
   Colour to = Colour::kBlue;
+  std::optional<uint64_t> undoes;  // the generation of the flip that this change undoes
+  bool is_release = false;         // a rollback undoes this change
 };
 
 struct RolloutPlan {
   std::vector<ColourChange> changes;
   std::vector<std::string> unchanged;  // names
+
+  // The names of these services are in `unchanged`, too.
+  std::vector<std::string> nothing_to_undo;
+  std::vector<std::string> added_since;  // they did not exist at to_generation
+
+  std::optional<std::string> flipped_later;  // a service with a flip later than seen_generation: a conflict
 };
 
 RolloutView view_of(const Catalogue& catalogue);
 
-// A rollback returns each service to its previous colour, so a second rollback undoes the first. A service
-// that was never flipped is refused if it is named; as a member of a group it stays unchanged, unless no
-// service of the group was ever flipped.
+// Returns whether a flip back to the colour before undoes the latest flip: that colour still has flows, or
+// the flip is at most an hour old.
+bool flip_back_undoes(const ServiceState& service, bool has_flows, int64_t now_ms);
+
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view);
 
 Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue);
+
+// Describes how the service got its active colour: "green is active since generation 13, a flip by alice".
+// `user` is the name of the user, or "".
+std::string flip_text(const ServiceState& service, const std::string& user);
+
+// The service has nothing to undo; the API answers this with a rollback.
+nlohmann::ordered_json nothing_to_undo_json(const ServiceState& service, const std::string& user);
+
+// The service was flipped later than the generation that the request saw.
+Refusal flipped_later(const ServiceState& service, const std::string& user, uint64_t seen_generation);
 
 // Returns the services that `what` names, in its order, each once.
 tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const Selection& what,

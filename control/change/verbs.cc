@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/verbs.h"
 
+#include <unordered_map>
+
 #include <fmt/format.h>
 
 #include "control/change/change_lock.h"
@@ -37,15 +39,61 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
     const auto looked = co_await look_back(*request.to_generation, view);
     if (!looked) co_return tl::unexpected(looked.error());
   }
+  if (request.verb == RolloutRequest::Verb::kFlip) judge_flips_back(request.to, view);
   const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view);
   if (!plan) co_return tl::unexpected(plan.error());
-  co_return change_of(*plan, request.verb, executor_.catalogue());
+  const Catalogue& catalogue = executor_.catalogue();
+  if (plan->flipped_later) {
+    const ServiceState& service = catalogue.state(*catalogue.find(*plan->flipped_later));
+    const std::string user = co_await flipper(service);
+    co_return tl::unexpected(flipped_later(service, user, *request.seen_generation));
+  }
+  Change change = change_of(*plan, request.verb, catalogue);
+  if (request.to_generation) change.fields["added_since"] = plan->added_since;
+  if (request.verb == RolloutRequest::Verb::kFlip || request.to_generation) co_return change;
+  nlohmann::ordered_json nothing = co_await tell_nothing_to_undo(plan->nothing_to_undo);
+  change.fields["nothing_to_undo"] = std::move(nothing);
+  co_return change;
+}
+
+Task<nlohmann::ordered_json> Verbs::tell_nothing_to_undo(const std::vector<std::string>& names) {
+  auto nothing = nlohmann::ordered_json::array();
+  std::unordered_map<uint32_t, std::string> users;
+  for (const std::string& name : names) {
+    const ServiceState& service = executor_.catalogue().state(*executor_.catalogue().find(name));
+    const uint32_t uid = service.flipped_by.value_or(FlippedBy()).uid;
+    if (!users.contains(uid)) {
+      std::string user = co_await flipper(service);
+      users[uid] = std::move(user);
+    }
+    nothing.push_back(nothing_to_undo_json(service, users[uid]));
+  }
+  co_return nothing;
+}
+
+// Says which services a flip to `to` would take back.
+void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
+  const Catalogue& catalogue = executor_.catalogue();
+  for (RolloutService& service : view.services) {
+    if (!service.undo || service.undo->to != to) continue;
+    const CatalogueService& known = *catalogue.find(service.name);
+    const bool has_flows = flows_of(known, to, publisher_).live != 0;
+    service.flip_back_undoes = flip_back_undoes(catalogue.state(known), has_flows, clock_.wall_ms());
+  }
+}
+
+// Returns the name of the user who made the present colour active, or "".
+Task<std::string> Verbs::flipper(const ServiceState& service) {
+  if (!service.flipped_by) co_return "";
+  std::string name = co_await recorder_.user_name(service.flipped_by->uid);
+  co_return name;
 }
 
 // Fills in the active colours at that generation.
 Task<tl::expected<void, Refusal>> Verbs::look_back(uint64_t generation, RolloutView& view) {
   const auto flips = co_await recorder_.flips_since(generation);
-  if (!flips) co_return tl::unexpected(Refusal{503, "storage", flips.error(), "teal rollback SERVICE", {}});
+  if (!flips)
+    co_return tl::unexpected(Refusal{503, "storage", flips.error(), "teal flip SERVICE --to COLOUR", {}});
   if (!*flips)
     co_return tl::unexpected(
         Refusal{404,
@@ -61,7 +109,8 @@ Task<tl::expected<void, Refusal>> Verbs::look_back(uint64_t generation, RolloutV
 
 Task<Verbs::Result> Verbs::set_drain(DrainRequest request, ChangeOptions options) {
   Planner plan = [this, request = std::move(request)]() -> Task<Planned> {
-    co_return plan_drain(request, view_of(executor_.catalogue()), executor_.catalogue());
+    const Catalogue& catalogue = executor_.catalogue();
+    co_return plan_drain(request, view_of(catalogue), catalogue, publisher_, clock_);
   };
   co_return co_await change(std::move(options), std::move(plan));
 }

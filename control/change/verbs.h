@@ -44,6 +44,9 @@ class Verbs {
 
   Task<Result> change(ChangeOptions options, Planner plan);
   Task<Planned> plan_roll(RolloutRequest request);
+  void judge_flips_back(Colour to, RolloutView& view) const;
+  Task<nlohmann::ordered_json> tell_nothing_to_undo(const std::vector<std::string>& names);
+  Task<std::string> flipper(const ServiceState& service);
   Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
 
   ChangeExecutor& executor_;

@@ -29,7 +29,7 @@ constexpr std::array<std::pair<int, std::string_view>, 8> kExitCodes = {{
     {kTimeout,
      "timeout: a change was published but not adopted in time, and is not undone; or a wait reached its "
      "timeout"},
-    {kConflict, "conflict: the generation is not the one of --if-generation; nothing was changed"},
+    {kConflict, "conflict: another change came first; nothing was changed"},
     {kRolledBack, "another operator changed the active colour during --wait"},
     {kUnreachable, "teald cannot be reached or did not answer; a change may have been published"},
 }};

@@ -66,17 +66,19 @@ constexpr std::string_view kFlipExamples[] = {
     "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
 
 constexpr std::array kRollbackOptions = {
-    kGroup, OptionSpec{0, "to-generation", "N", "return to the traffic splits of generation N"}, kWait,
-    kWaitTimeout};
+    kGroup, OptionSpec{0, "to-generation", "N", "return to the active colours of generation N"},
+    OptionSpec{'a', "all", "", "with --to-generation: all services"}, kWait, kWaitTimeout};
 constexpr std::string_view kRollbackExamples[] = {"teal rollback --group shop",
-                                                  "teal rollback --to-generation 12 --dry-run"};
+                                                  "teal rollback --to-generation 12 --all --dry-run"};
 
 constexpr std::array kDrainOptions = {
     kGroup,
     OptionSpec{0, "timeout", "TIME", "the deadline, counted from the flip"},
+    OptionSpec{0, "from-now", "", "with --timeout: the deadline is counted from now"},
     OptionSpec{0, "then", "wait|reset", "the treatment of flows that are left at the deadline"},
 };
-constexpr std::string_view kDrainExamples[] = {"teal drain web", "teal drain web --timeout 2m --then reset"};
+constexpr std::string_view kDrainExamples[] = {
+    "teal drain web", "teal drain web --timeout 2m --from-now --then reset --dry-run"};
 
 constexpr std::array kBackendSetOptions = {
     OptionSpec{0, "weight", "N|file", "the weight, 0 to 1000; file: the weight of the config file"},
@@ -183,11 +185,17 @@ constexpr Verb kVerbs[] = {
      .examples = kFlipExamples,
      .run = run_flip},
     {.name = "rollback",
-     .usage = "SERVICE... | --group GROUP | --to-generation N [--wait [--timeout TIME]]",
-     .summary = "undo the latest flip: return to the traffic split before it",
-     .description = "A rollback is a flip: it is as fast, and it is undone in the same way. With "
-                    "--to-generation, the named services, or all services, return to the traffic splits "
-                    "that they had in that generation. `teal history` shows generations.",
+     .usage = "SERVICE... | --group GROUP [--to-generation N] [--wait [--timeout TIME]]",
+     .summary = "undo the latest flip: return to the colour before it",
+     .description =
+         "A rollback is as fast as a flip, and it works when the disk fails. Each service of a group undoes "
+         "its own latest flip.\n"
+         "A flip is undone once: a second rollback changes nothing, says so, and ends with exit code 0. A "
+         "flip back by hand undoes a flip, too, while its colour still has flows, or within an hour. Later, "
+         "it is a flip of its own, and rollback undoes it. A flip that another operator makes after the "
+         "start of this command is not undone: exit code 5.\n"
+         "With --to-generation, services return to the active colours that they had in that generation. "
+         "`teal history` shows generations. --all instead of SERVICE... means all services.",
      .options = kRollbackOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -195,14 +203,18 @@ constexpr Verb kVerbs[] = {
      .examples = kRollbackExamples,
      .run = run_rollback},
     {.name = "drain",
-     .usage = "SERVICE... | --group GROUP [--timeout TIME] [--then wait|reset]",
+     .usage = "SERVICE... | --group GROUP [--timeout TIME [--from-now]] [--then wait|reset]",
      .summary = "show a drain in detail, or change its deadline",
      .description =
          "Without --timeout and --then, teal shows the number of flows that are left, the oldest flow, "
          "the deadline, the estimated end, and the backends and clients with the most flows.\n"
          "With --timeout or --then, the current drain gets another deadline. It applies until the next "
          "flip. At the deadline, wait lets the remaining flows live until they end, and reset sends a RST "
-         "to both ends of each. To end a drain now, use --timeout 1s --then reset.",
+         "to both ends of each. The answer gives the deadline and the number of flows that are reset then; "
+         "--dry-run gives it without a change.\n"
+         "A timeout counts from the flip, unless --from-now is given. If the deadline is over already, flows "
+         "are reset at once: `flip --wait` may have used the time up. To end a drain now, use --timeout 1s "
+         "--then reset. Where nothing drains, nothing is changed.",
      .options = kDrainOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,

@@ -17,12 +17,24 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array<const char*, 2> kThenNames = {"wait", "reset"};  // by DrainConfig::Then
+constexpr int64_t kFirstVersionWithUndo = 2;
 
 // --- writing ---
 
 template <typename Names, typename Value>
 Json name_or_null(const Names& names, const std::optional<Value>& value) {
   return value ? Json(names[static_cast<size_t>(*value)]) : Json(nullptr);
+}
+
+Json to_json(const std::optional<Undo>& undo) {
+  if (!undo) return nullptr;
+  return {{"to", kColourNames[static_cast<size_t>(undo->to)]},
+          {"generation", generation_in_range(undo->generation)}};
+}
+
+Json to_json(const std::optional<FlippedBy>& by) {
+  if (!by) return nullptr;
+  return {{"verb", kFlipVerbNames[static_cast<size_t>(by->verb)]}, {"uid", by->uid}};
 }
 
 Json to_json(const RecordedService& service) {
@@ -34,7 +46,9 @@ Json to_json(const RecordedService& service) {
           {"flip_generation", generation_in_range(service.flip_generation)},
           {"flipped_at_ms", in_range(service.flipped_at_ms, kMaxTimeMs)},
           {"drain_timeout_ms", std::move(timeout)},
-          {"drain_then", name_or_null(kThenNames, service.drain_then)}};
+          {"drain_then", name_or_null(kThenNames, service.drain_then)},
+          {"undo", to_json(service.undo)},
+          {"flipped_by", to_json(service.flipped_by)}};
 }
 
 Json to_json(const RecordedBackend& backend) {
@@ -97,6 +111,16 @@ class ObjectReader {
     return one_of(field, names);
   }
 
+  // Calls read(ObjectReader&) with the object.
+  template <typename Read>
+  void object_or_null(const char* field, Read read) {
+    const Json& value = find(field);
+    if (value.is_null()) return;
+    if (!value.is_object()) return refuse(field, value, "an object");
+    ObjectReader object(value, path(field), error_);
+    read(object);
+  }
+
   // Calls read(ObjectReader&) with each element of an array of objects.
   template <typename Read>
   void each(const char* field, size_t least, size_t most, Read read) {
@@ -142,7 +166,21 @@ class ObjectReader {
   std::string& error_;
 };
 
-RecordedService read_service(ObjectReader& object, std::bitset<kMaxServices>& ids) {
+Undo read_undo(ObjectReader& object) {
+  Undo undo;
+  undo.to = static_cast<Colour>(object.one_of("to", kColourNames));
+  undo.generation = static_cast<uint64_t>(object.integer("generation", 0, kMaxGeneration));
+  return undo;
+}
+
+FlippedBy read_flipped_by(ObjectReader& object) {
+  FlippedBy by;
+  by.verb = static_cast<FlipVerb>(object.one_of("verb", kFlipVerbNames));
+  by.uid = static_cast<uint32_t>(object.integer("uid", 0, UINT32_MAX));
+  return by;
+}
+
+RecordedService read_service(ObjectReader& object, int64_t version, std::bitset<kMaxServices>& ids) {
   RecordedService service;
   service.id = object.new_id(ids);
   service.active = static_cast<Colour>(object.one_of("active", kColourNames));
@@ -154,6 +192,9 @@ RecordedService read_service(ObjectReader& object, std::bitset<kMaxServices>& id
     service.drain_timeout = std::chrono::milliseconds(*timeout);
   if (const auto then = object.one_of_or_null("drain_then", kThenNames))
     service.drain_then = static_cast<DrainConfig::Then>(*then);
+  if (version < kFirstVersionWithUndo) return service;
+  object.object_or_null("undo", [&](ObjectReader& undo) { service.undo = read_undo(undo); });
+  object.object_or_null("flipped_by", [&](ObjectReader& by) { service.flipped_by = read_flipped_by(by); });
   return service;
 }
 
@@ -192,7 +233,9 @@ RecordedService record_of(const ServiceState& service) {
           service.flip_generation,
           service.flipped_at_ms,
           service.drain_timeout,
-          service.drain_then};
+          service.drain_then,
+          service.undo,
+          service.flipped_by};
 }
 
 RecordedBackend record_of(const BackendState& backend) {
@@ -209,6 +252,15 @@ void apply(const ChangeRecord& record, Inventory& inventory) {
   for (const RecordedBackend& set : record.backends)
     for (BackendState& backend : inventory.backends)
       if (backend.id == set.id) backend.members = set.members;
+}
+
+void describe_flips(const ChangeRecord& record, Inventory& inventory) {
+  for (const RecordedService& set : record.services) {
+    ServiceState* service = inventory.service(set.id);
+    if (service == nullptr || service->flip_generation != set.flip_generation) continue;
+    service->undo = set.undo;
+    service->flipped_by = set.flipped_by;
+  }
 }
 
 void merge(ChangeRecord& record, const ChangeRecord& later) {
@@ -233,13 +285,14 @@ tl::expected<ChangeRecord, std::string> parse_change_record(std::string_view tex
   ObjectReader object(json, "", error);
   // A teald that writes another version has another schema too, so this one refuses its database at once. An
   // unknown version is therefore damage.
-  object.integer("version", ChangeRecord::kVersion, ChangeRecord::kVersion);
+  const int64_t version = object.integer("version", 1, ChangeRecord::kVersion);
   ChangeRecord record;
   std::bitset<kMaxServices> services;
   std::bitset<kMaxBackends> backends;
   if (object.fine())
-    object.each("services", 0, kMaxServices,
-                [&](ObjectReader& service) { record.services.push_back(read_service(service, services)); });
+    object.each("services", 0, kMaxServices, [&](ObjectReader& service) {
+      record.services.push_back(read_service(service, version, services));
+    });
   if (object.fine())
     object.each("backends", 0, kMaxBackends,
                 [&](ObjectReader& backend) { record.backends.push_back(read_backend(backend, backends)); });

@@ -6,10 +6,12 @@
 //
 // The text is JSON with a version. A record names services and backends by id, and each value is checked when
 // it is read:
-//   {"version":1,
+//   {"version":2,
 //    "services":[{"id":0,"active":"green","previous":"blue","flip_generation":12,
-//                 "flipped_at_ms":1700000000123,"drain_timeout_ms":null,"drain_then":"reset"}],
+//                 "flipped_at_ms":1700000000123,"drain_timeout_ms":null,"drain_then":"reset",
+//                 "undo":{"to":"blue","generation":12},"flipped_by":{"verb":"flip","uid":1000}}],
 //    "backends":[{"id":1,"pools":[{"admin":"drain","weight":3},{"admin":"ready","weight":null}]}]}
+// Version 1, of schema 3, has neither "undo" nor "flipped_by".
 #pragma once
 
 #include <array>
@@ -34,6 +36,8 @@ struct RecordedService {
   int64_t flipped_at_ms = 0;
   std::optional<std::chrono::milliseconds> drain_timeout;
   std::optional<DrainConfig::Then> drain_then;
+  std::optional<Undo> undo;
+  std::optional<FlippedBy> flipped_by;
 
   friend bool operator==(const RecordedService&, const RecordedService&) = default;
 };
@@ -46,7 +50,7 @@ struct RecordedBackend {
 };
 
 struct ChangeRecord {
-  static constexpr int64_t kVersion = 1;
+  static constexpr int64_t kVersion = 2;
 
   std::vector<RecordedService> services;
   std::vector<RecordedBackend> backends;
@@ -61,6 +65,10 @@ RecordedBackend record_of(const BackendState& backend);
 // (learn_splits()). Services and backends that the inventory does not have are left out: their ids were
 // released.
 void apply(const ChangeRecord& record, Inventory& inventory);
+
+// Sets what the segment does not say about the flips of the record that are in force: how they are undone,
+// and who made them.
+void describe_flips(const ChangeRecord& record, Inventory& inventory);
 
 // Adds a later record. It replaces the values of services and backends that both records have.
 void merge(ChangeRecord& record, const ChangeRecord& later);

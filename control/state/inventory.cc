@@ -91,6 +91,7 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
       const std::optional<uint16_t> id = free_ids.next();
       if (!id) return tl::unexpected(held_ids("service", kMaxServices));
       service.id = *id;
+      service.added_after = stored.published_generation;
     } else if (service.name != wanted.name) {
       out.notes.push_back(fmt::format("service \"{}\" is now called \"{}\"", service.name, wanted.name));
     } else if (service.vip != wanted.vip) {
@@ -239,6 +240,8 @@ std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_gene
     if (flip_generation <= service.flip_generation) continue;
     service.active = split.active;
     service.previous = split.previous;
+    service.undo.reset();
+    service.flipped_by.reset();
     service.flip_generation = flip_generation;
     service.flipped_at_ms = now_ms - static_cast<int64_t>(now_tick - split.flipped_at_tick) *
                                          static_cast<int64_t>(kTickNs / 1'000'000);

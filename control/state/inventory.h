@@ -60,6 +60,25 @@ struct ChangeLock {
   friend bool operator==(const ChangeLock&, const ChangeLock&) = default;
 };
 
+// The latest flip of a service, which a rollback undoes.
+struct Undo {
+  Colour to = Colour::kBlue;  // the colour that the rollback returns to
+  uint64_t generation = 0;    // of the flip
+
+  friend bool operator==(const Undo&, const Undo&) = default;
+};
+
+enum class FlipVerb : uint8_t { kFlip, kRollback };
+inline constexpr std::array<const char*, 2> kFlipVerbNames = {"flip", "rollback"};
+
+// The request that made the present colour active.
+struct FlippedBy {
+  FlipVerb verb = FlipVerb::kFlip;
+  uint32_t uid = 0;
+
+  friend bool operator==(const FlippedBy&, const FlippedBy&) = default;
+};
+
 struct ServiceState {
   uint16_t id = kNoId;
   std::string name;
@@ -67,12 +86,15 @@ struct ServiceState {
   bool affinity_client = false;
   bool retired = false;
   Colour active = Colour::kBlue;
-  std::optional<Colour> previous;  // what rollback returns to; nothing: never flipped
+  std::optional<Colour> previous;  // active before the latest flip or rollback; nothing: never flipped
   uint64_t flip_generation = 0;    // 0: never flipped
   int64_t flipped_at_ms = 0;       // since 1970, UTC
   // Values of the drain under way that were set at run time. The next flip forgets them.
   std::optional<std::chrono::milliseconds> drain_timeout;
   std::optional<DrainConfig::Then> drain_then;
+  std::optional<Undo> undo;             // nothing: the latest flip is undone, or there was none
+  std::optional<FlippedBy> flipped_by;  // nothing: never flipped, or unknown
+  uint64_t added_after = 0;             // the generation in force when it was added: it did not exist then
 
   friend bool operator==(const ServiceState&, const ServiceState&) = default;
 };
@@ -114,7 +136,8 @@ tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Co
 Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits);
 
 // Takes over each flip that is later in the segment than in the inventory: teald was killed before it
-// recorded the result, or the disk failed. Returns the ids of the services that changed. `now_tick` and
+// recorded the result, or the disk failed. A flip is recorded before it is published, so one without a record
+// is a rollback, and nothing is left to undo. Returns the ids of the services that changed. `now_tick` and
 // `now_ms` are the same moment.
 std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
                                    const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms);

@@ -61,6 +61,19 @@ PRAGMA user_version = 2;
     R"(
 ALTER TABLE history ADD COLUMN record TEXT;
 PRAGMA user_version = 3;
+)",
+    // A flip that is in force when the schema is migrated can still be rolled back.
+    R"(
+ALTER TABLE services ADD COLUMN undo_to INTEGER;
+ALTER TABLE services ADD COLUMN undo_generation INTEGER;
+ALTER TABLE services ADD COLUMN flipped_by_verb INTEGER;
+ALTER TABLE services ADD COLUMN flipped_by_uid INTEGER;
+ALTER TABLE services ADD COLUMN added_after INTEGER NOT NULL DEFAULT 0;
+UPDATE services SET (flipped_by_verb, flipped_by_uid) =
+  (SELECT verb = 'rollback', uid FROM history WHERE intent IS NULL AND generation = flip_generation
+   AND verb IN ('flip', 'rollback')) WHERE flip_generation > 0;
+UPDATE services SET undo_to = previous, undo_generation = flip_generation WHERE flipped_by_verb = 0;
+PRAGMA user_version = 4;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
 

@@ -96,7 +96,7 @@ struct HistoryQuery {
 
 class State {
  public:
-  static constexpr int kSchema = 3;
+  static constexpr int kSchema = 4;
 
   // Creates the directory (0700) and the database (0600) where needed, and migrates an older schema. Refuses
   // a database of a newer schema, and a damaged one.

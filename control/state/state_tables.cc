@@ -34,11 +34,28 @@ Socket read_unique_socket(Row& row, std::string_view column, Sockets& seen) {
   return socket;
 }
 
+std::optional<Undo> read_undo(Row& row) {
+  const auto to = row.integer_or_null("undo_to", 0, kLastColour);
+  const auto generation = row.integer_or_null("undo_generation", 0, kMaxGeneration);
+  row.expect(to.has_value() == generation.has_value(), "undo_generation", "null if and only if undo_to is");
+  if (!to || !generation) return std::nullopt;
+  return Undo{static_cast<Colour>(*to), static_cast<uint64_t>(*generation)};
+}
+
+std::optional<FlippedBy> read_flipped_by(Row& row) {
+  const auto verb = row.integer_or_null("flipped_by_verb", 0, kFlipVerbNames.size() - 1);
+  const auto uid = row.integer_or_null("flipped_by_uid", 0, UINT32_MAX);
+  row.expect(verb.has_value() == uid.has_value(), "flipped_by_uid", "null if and only if flipped_by_verb is");
+  if (!verb || !uid) return std::nullopt;
+  return FlippedBy{static_cast<FlipVerb>(*verb), static_cast<uint32_t>(*uid)};
+}
+
 void read_services(SQLite::Database& sqlite, Inventory& inventory) {
   SQLite::Statement select(
       sqlite,
       "SELECT id, name, protocol, vip, affinity_client, retired, active, previous, flip_generation, "
-      "flipped_at_ms, drain_timeout_ms, drain_then FROM services ORDER BY id");
+      "flipped_at_ms, drain_timeout_ms, drain_then, undo_to, undo_generation, flipped_by_verb, "
+      "flipped_by_uid, added_after FROM services ORDER BY id");
   std::bitset<kMaxServices> ids;
   std::unordered_set<std::string> names;
   Sockets vips;
@@ -62,6 +79,9 @@ void read_services(SQLite::Database& sqlite, Inventory& inventory) {
       service.drain_timeout = std::chrono::milliseconds(*timeout);
     if (const auto then = row.integer_or_null("drain_then", 0, 1))
       service.drain_then = static_cast<DrainConfig::Then>(*then);
+    service.undo = read_undo(row);
+    service.flipped_by = read_flipped_by(row);
+    service.added_after = static_cast<uint64_t>(row.integer("added_after", 0, kMaxGeneration));
     ids.set(service.id);
     inventory.services.push_back(std::move(service));
   }
@@ -137,13 +157,23 @@ void write_services(SQLite::Database& sqlite, std::span<const RecordedService> s
   SQLite::Statement set(
       sqlite,
       "UPDATE services SET active = ?, previous = ?, flip_generation = ?, flipped_at_ms = ?, "
-      "drain_timeout_ms = ?, drain_then = ? WHERE id = ?");
+      "drain_timeout_ms = ?, drain_then = ?, undo_to = ?, undo_generation = ?, flipped_by_verb = ?, "
+      "flipped_by_uid = ? WHERE id = ?");
   for (const RecordedService& service : services) {
     std::optional<int64_t> timeout;
     if (service.drain_timeout) timeout = in_range(service.drain_timeout->count(), kMaxDurationMs);
+    std::optional<int64_t> undo_to, undo_generation, verb, uid;
+    if (service.undo) {
+      undo_to = static_cast<int64_t>(service.undo->to);
+      undo_generation = generation_in_range(service.undo->generation);
+    }
+    if (service.flipped_by) {
+      verb = static_cast<int64_t>(service.flipped_by->verb);
+      uid = service.flipped_by->uid;
+    }
     run(set, static_cast<int64_t>(service.active), number(service.previous),
         generation_in_range(service.flip_generation), in_range(service.flipped_at_ms, kMaxTimeMs), timeout,
-        number(service.drain_then), service.id);
+        number(service.drain_then), undo_to, undo_generation, verb, uid, service.id);
   }
 }
 
@@ -182,10 +212,10 @@ void write_inventory(SQLite::Database& sqlite, const Inventory& inventory) {
   SQLite::Statement add_service(
       sqlite,
       "INSERT INTO services (id, name, vip, protocol, affinity_client, retired, active, "
-      "flip_generation, flipped_at_ms) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)");
+      "flip_generation, flipped_at_ms, added_after) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, ?)");
   for (const ServiceState& service : inventory.services) {
     run(add_service, service.id, service.name, to_string(service.vip), service.vip.protocol,
-        service.affinity_client, service.retired);
+        service.affinity_client, service.retired, generation_in_range(service.added_after));
     record.services.push_back(record_of(service));
   }
   SQLite::Statement add_backend(

@@ -113,8 +113,8 @@ def check_reads(ask):
 def check_changes(ask, flows):
     a, shop = {"services": ["service-a"]}, {"group": "shop"}
     flip, back = ("POST", "/v1/flip"), ("POST", "/v1/rollback")
-    ask(*back, a, expect=409, code="nothing_to_roll_back")
-    ask("POST", "/v1/drain", {**a, "timeout": "2m"}, expect=409, code="not_draining")
+    check(ask(*back, a)["nothing_to_undo"], "a rollback of nothing says so")
+    check(ask("POST", "/v1/drain", {**a, "timeout": "2m"})["nothing_drains"], "a drain of nothing says so")
     ask(*flip, {**a, "to": "green", "dry_run": True})
     begun = ask("GET", "/v1/services")["generation"]
     flows()
@@ -140,6 +140,8 @@ def check_changes(ask, flows):
     ask("GET", "/v1/flows", url="/v1/flows?service=service-a&colour=blue&limit=5")
     ask("POST", "/v1/drain", {**a, "timeout": "2m", "then": "wait"})
     ask("POST", "/v1/drain", {**a, "timeout": "2m"})
+    ask("POST", "/v1/drain", {**a, "timeout": "2m", "from_now": True, "dry_run": True})
+    ask("POST", "/v1/drain", {**a, "timeout": "3m", "if_generation": 0}, expect=409, code="conflict")
     ask("POST", "/v1/drain", {**a, "timeout": "soon"}, expect=400, code="bad_request")
 
     one = {"service": "service-a", "colour": "blue", "address": "198.18.2.11:8080"}
@@ -161,13 +163,15 @@ def check_changes(ask, flows):
     )
     ask("POST", "/v1/backend", one, expect=400, code="bad_request")
 
+    ask(*back, {**a, "seen_generation": begun}, expect=409, code="conflict")
     ask(*back, {**a, "reason": "too many errors"})
     only_green = {"service": "service-a", "colour": "green", "address": "198.18.2.21:8080"}
     ask("POST", "/v1/backend", {**only_green, "state": "drain"})
     ask(*flip, {**a, "to": "green"}, expect=422, code="refused")
     ask("POST", "/v1/backend", {**only_green, "state": "ready"})
-    ask(*back, {"to_generation": begun, "dry_run": True})
-    ask(*back, {"to_generation": 10**9}, expect=404, code="unknown_generation")
+    ask(*back, {"to_generation": begun, "all": True, "dry_run": True})
+    ask(*back, {"to_generation": begun}, expect=400, code="bad_request")
+    ask(*back, {"to_generation": 10**9, "all": True}, expect=404, code="unknown_generation")
 
     ask("POST", "/v1/lock", {"reason": "audit"})
     ask("GET", "/v1/services")

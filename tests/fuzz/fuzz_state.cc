@@ -118,6 +118,9 @@ Inventory some_inventory() {
     if (id > 0) service.previous = teal::Colour::kGreen;
     if (id > 1) service.drain_timeout = std::chrono::seconds(id);
     if (id > 2) service.drain_then = teal::DrainConfig::Then::kReset;
+    if (id > 2) service.undo = teal::Undo{teal::Colour::kGreen, id};
+    if (id > 1) service.flipped_by = teal::FlippedBy{teal::FlipVerb::kRollback, 1000};
+    service.added_after = id;
     inventory.services.push_back(service);
     teal::BackendState backend{id, id, tcp(("[fd18:2::1" + digit + "]:8080").c_str()), id == 3};
     if (id > 0) backend.members[id & 1] = {teal::AdminState::kDrain, id * 10u};
@@ -187,6 +190,11 @@ constexpr const char* kColumns[][2] = {
     {"services", "flipped_at_ms"},
     {"services", "drain_timeout_ms"},
     {"services", "drain_then"},
+    {"services", "undo_to"},
+    {"services", "undo_generation"},
+    {"services", "flipped_by_verb"},
+    {"services", "flipped_by_uid"},
+    {"services", "added_after"},
     {"backends", "id"},
     {"backends", "service"},
     {"backends", "socket"},

@@ -42,10 +42,11 @@ Answer to_answer(const ChangeExecutor::Result& result) {
   if (!result) return tl::unexpected(result.error());
   Json answer = {{"generation", result->generation}, {"dry_run", result->dry_run}};
   answer.update(result->fields);
-  answer["workers"] = {{"live", result->adoption.live},
-                       {"adopted", result->adoption.adopted},
-                       {"asleep", result->adoption.asleep}};
-  answer["slowest_us"] = result->adoption.slowest_us;
+  if (!result->dry_run) {  // a dry run publishes nothing that workers could adopt
+    const Adoption& adoption = result->adoption;
+    answer["workers"] = {{"live", adoption.live}, {"adopted", adoption.adopted}, {"asleep", adoption.asleep}};
+    answer["slowest_us"] = adoption.slowest_us > 0 ? Json(adoption.slowest_us) : Json(nullptr);
+  }
   answer["dataplane_running"] = result->dataplane_running;
   answer["warnings"] = result->warnings;
   return as_json(answer);

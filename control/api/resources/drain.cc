@@ -105,6 +105,7 @@ tl::expected<DrainRequest, Refusal> read_drain(BodyFields& fields) {
       fields.refuse("timeout", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
                                            duration_text(kMinTimeout), duration_text(kMaxTimeout)));
   }
+  wanted.from_now = fields.flag("from_now").value_or(false);
   static constexpr std::array<const char*, 2> kThen = {"wait", "reset"};
   if (const auto then = fields.one_of("then", kThen))
     wanted.then = *then == 0 ? DrainConfig::Then::kWait : DrainConfig::Then::kReset;
@@ -115,7 +116,7 @@ tl::expected<DrainRequest, Refusal> read_drain(BodyFields& fields) {
 }  // namespace
 
 Task<Answer> set_drain(Api& api, const Request& request) {
-  auto body = read_change(request, {"services", "group", "timeout", "then"});
+  auto body = read_change(request, {"services", "group", "timeout", "then", "from_now"});
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_drain(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());
@@ -131,6 +132,7 @@ Task<Answer> show_drain(Api& api, const Request& request) {
       drain_of(**service, catalogue, api.publisher, api.upkeep.trends(), api.clock);
   Json answer = {{"service", state.name},
                  {"active", kColourNames[static_cast<size_t>(state.active)]},
+                 {"dataplane_running", api.publisher.attached() && api.publisher.dataplane_running()},
                  {"draining", nullptr}};
   if (drain) {
     const uint64_t generation = api.executor.generation();

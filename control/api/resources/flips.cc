@@ -20,7 +20,9 @@ tl::expected<RolloutRequest, Refusal> read_flip(BodyFields& fields) {
 
 tl::expected<RolloutRequest, Refusal> read_rollback(BodyFields& fields) {
   RolloutRequest wanted{.verb = RolloutRequest::Verb::kRollback, .what = read_selection(fields)};
+  wanted.what.all = fields.flag("all").value_or(false);
   wanted.to_generation = fields.number("to_generation");
+  wanted.seen_generation = fields.number("seen_generation");
   if (fields.error()) return tl::unexpected(*fields.error());
   return wanted;
 }
@@ -36,7 +38,7 @@ Task<Answer> flip(Api& api, const Request& request) {
 }
 
 Task<Answer> roll_back(Api& api, const Request& request) {
-  auto body = read_change(request, {"services", "group", "to_generation"});
+  auto body = read_change(request, {"services", "group", "all", "to_generation", "seen_generation"});
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_rollback(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());

@@ -49,7 +49,7 @@ constexpr std::array kRoutes = {
              true},
     Endpoint{"POST", "/v1/flip", flip, "makes a colour active: new flows go there"},
     Endpoint{"POST", "/v1/rollback", roll_back,
-             "makes the previous colour active again, or the colour of a generation"},
+             "undoes the latest flip, or returns to the colours of a generation"},
     Endpoint{"POST", "/v1/drain", set_drain, "changes timeout or end of drains"},
     Endpoint{"POST", "/v1/backend", set_backend, "sets the admin state or weight of a backend"},
     Endpoint{"POST", "/v1/reload", reload, "reads the config file again"},

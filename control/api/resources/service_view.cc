@@ -78,6 +78,11 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
           {"backends", std::move(backends)}};
 }
 
+Json view_undo(const ServiceState& state) {
+  if (!state.undo) return nullptr;
+  return {{"to", name_of(state.undo->to)}, {"generation", state.undo->generation}};
+}
+
 Json view_draining(const Api& api, const CatalogueService& service) {
   const std::optional<DrainView> drain =
       drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends(), api.clock);
@@ -111,6 +116,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"protocol", protocol_name(state.vip)},
           {"active", name_of(state.active)},
           {"previous", name_or_null(state.previous)},
+          {"undo", view_undo(state)},
           {"generation_of_flip", state.flip_generation},
           {"flipped_at", time_or_null(state.flipped_at_ms)},
           {"file_active", name_of(service.config->active)},

@@ -9,7 +9,10 @@ namespace teal {
 
 Task<Answer> show_version(Api& api, const Request&) {
   const std::chrono::duration<double> uptime = api.clock.now() - api.started;
-  co_return as_json({{"version", TEAL_VERSION}, {"pid", getpid()}, {"uptime_seconds", uptime.count()}});
+  co_return as_json({{"version", TEAL_VERSION},
+                     {"pid", getpid()},
+                     {"uptime_seconds", uptime.count()},
+                     {"generation", api.executor.generation()}});
 }
 
 }  // namespace teal

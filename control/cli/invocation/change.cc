@@ -51,9 +51,12 @@ Described describe(const nlohmann::json& entry, bool colour) {
   std::string predicate;
   const auto add = [&](const std::string& what) { predicate += (predicate.empty() ? "" : ", ") + what; };
   if (!part(entry, "from").is_null()) add(arrow(entry, colour));
+  for (const auto& generation : part(entry, "undoes")) add("undoes generation " + generation.dump());
   if (const auto& state = part(entry, "state"); state.is_object()) add(arrow(state, colour));
   if (const auto& weight = part(entry, "weight"); weight.is_object()) add("weight " + arrow(weight, colour));
-  if (const auto& timeout = part(entry, "timeout_seconds"); timeout.is_number())
+  if (const auto deadline = text_or(entry, "deadline"); !deadline.empty())
+    add("until " + time_text(deadline));
+  else if (const auto& timeout = part(entry, "timeout_seconds"); timeout.is_number())
     add(fmt::format("for {}", setting_text(timeout.get<double>())));
   if (const auto then = text_or(entry, "then"); !then.empty()) add("then " + then);
   const auto detail = text_or(entry, "detail"), what = text_or(entry, "what");
@@ -115,7 +118,7 @@ std::string change_sentence(const nlohmann::json& reply, const ChangeWords& word
   const auto generation = number(reply, "generation");
   const bool dry = flag(reply, "dry_run");
   if (words.done.empty() && words.sentence.empty()) {
-    return dry ? fmt::format("would change nothing, {}\n", words.nothing)
+    return dry ? fmt::format("would change nothing, {}; generation {}\n", words.nothing, generation)
                : fmt::format("generation {}: nothing to change, {}\n", generation, words.nothing);
   }
   if (dry) return fmt::format("would {}; nothing was changed, generation {}\n", words.would, generation);
@@ -126,6 +129,7 @@ std::string change_sentence(const nlohmann::json& reply, const ChangeWords& word
 void print_change(const Invocation& call, const nlohmann::json& reply, const ChangeWords& words) {
   call.around.out << change_sentence(reply, words) << words.lines << std::flush;
   for (const auto& warning : texts(reply, "warnings")) call.around.err << "warning: " << warning << '\n';
+  if (!words.hint.empty()) call.around.err << "hint: " << words.hint << '\n';
 }
 
 std::string changes_text(const nlohmann::json& entries, bool colour) {

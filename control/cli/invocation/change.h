@@ -29,6 +29,7 @@ struct ChangeWords {
   std::string nothing;   // why nothing was changed: "service-a is already there"
   std::string lines;     // more lines behind the sentence, each with its line end
   std::string sentence;  // replaces "generation N: DONE; adopted by ..."; without line end
+  std::string hint;      // for standard error; without line end
 };
 
 // Prints the sentence and the lines, and warnings to standard error. Not for -o json.

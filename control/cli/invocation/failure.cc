@@ -25,15 +25,13 @@ constexpr std::array kCodes = {
          "another change came first: see teal history and teal status before you repeat this one"},
     Code{"refused", kRefused, "nothing was changed; see teal status"},
     Code{"locked", kRefused, "teal status shows the lock; teal unlock removes it"},
-    Code{"adoption_timeout", kTimeout,
-         "teal status shows which generation is adopted; teal rollback undoes the change"},
+    Code{"adoption_timeout", kTimeout, "teal status shows which generation is adopted"},
     Code{"read_only", kError, "send changes to control.sock: omit --socket, or name control.sock"},
     Code{"bad_config", kError, "nothing was changed; teal check FILE shows these errors before a reload"},
     Code{"unknown_service", kError, "teal list shows the services"},
     Code{"unknown_group", kError, "teal list shows the groups"},
     Code{"unknown_backend", kError, "teal backend list shows the backends"},
     Code{"unknown_generation", kError, "teal history shows the generations"},
-    Code{"not_draining", kError, "teal status shows the drains"},
     Code{"too_many_connections", kError, "try again in a few seconds"},
     Code{"not_ready", kError, "teald is starting; try again in a few seconds"},
     Code{"storage", kError,
@@ -73,8 +71,6 @@ Failure failure_of_reply(unsigned status, const nlohmann::json& body) {
     failure.exit_code = exit_code;
     if (failure.hint.empty()) failure.hint = hint;
   }
-  // The operator must know that the change is in force, whatever the daemon's sentence says.
-  if (failure.exit_code == kTimeout) failure.message += " (published, not undone)";
   return failure;
 }
 

@@ -20,7 +20,7 @@ enum ExitCode : int {
   kUsage = 2,
   kRefused = 3,   // a gate or a lock refused the change; nothing was changed
   kTimeout = 4,   // a change was published, not adopted in time and not undone; or a wait reached its timeout
-  kConflict = 5,  // the generation is not the one of --if-generation; nothing was changed
+  kConflict = 5,  // another change came first: --if-generation, rollback; nothing was changed
   kRolledBack = 6,   // somebody changed the active colour during --wait
   kUnreachable = 7,  // teald cannot be reached, or its answer did not come
 };

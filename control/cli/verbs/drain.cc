@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -15,14 +18,21 @@ namespace {
 
 using nlohmann::json;
 
-std::string deadline_text(const json& draining) {
+constexpr size_t kMaxDrainLines = 8;
+constexpr std::string_view kNoDataplane = "not running: flows neither end nor are reset";
+
+// Describes the end of a drain whose flows are shown.
+std::string deadline_text(const json& draining, bool dataplane_running) {
   const auto then = text(draining, "then");
-  const auto state = text(draining, "state");
   const std::string at = time_text(text(draining, "deadline"));
-  if (state == "resetting") return fmt::format("passed at {}; the remaining flows are being reset", at);
-  if (state == "overdue" || draining.at("seconds_left").get<double>() <= 0)
-    return fmt::format("passed at {}, then {}: the flows may stay", at, then);
-  return fmt::format("{}, in {}; then {}", at, span_text(draining.at("seconds_left").get<double>()), then);
+  const double seconds_left = draining.at("seconds_left").get<double>();
+  if (seconds_left > 0) return fmt::format("{}, in {}; then {}", at, span_text(seconds_left), then);
+  if (text(draining, "state") == "resetting")
+    return fmt::format("passed at {}; the remaining flows are being reset", at);
+  if (then == "wait") return fmt::format("passed at {}, then wait: the flows may stay", at);
+  return fmt::format(
+      "passed at {}, then reset: {}", at,
+      dataplane_running ? "the flows are reset in a moment" : "the flows are reset when a dataplane runs");
 }
 
 std::string oldest_text(const json& oldest) {
@@ -43,6 +53,7 @@ std::string most_flows(const json& rows, const char* title, const Surroundings& 
 std::string drain_page(const json& reply, const Surroundings& around) {
   const auto name = text(reply, "service"), active = text(reply, "active");
   const auto& draining = reply.at("draining");
+  const bool dataplane_running = reply.value("dataplane_running", true);
   if (draining.is_null()) {
     return fmt::format("{}: {} is active; no drain, {} has no flows\n", name, active, other_colour(active));
   }
@@ -54,15 +65,61 @@ std::string drain_page(const json& reply, const Surroundings& around) {
     page += fmt::format("  {:<9} {}", what, filled(value, 12, around.columns));
   };
   line("flows", fmt::format("{} left, {} closing", number(draining, "flows"), number(draining, "closing")));
-  line("deadline", deadline_text(draining));
+  line("deadline", deadline_text(draining, dataplane_running));
   if (const auto& estimate = draining.at("estimate_seconds"); estimate.is_number())
     line("estimate", fmt::format("done in about {}", span_text(estimate.get<double>())));
   else
-    line("estimate", "none: too few flows have ended recently");
+    line("estimate", dataplane_running ? "none: too few flows have ended recently" : "none");
+  if (!dataplane_running) line("dataplane", std::string(kNoDataplane));
   if (const auto& oldest = draining.at("oldest"); !oldest.is_null()) line("oldest", oldest_text(oldest));
   page += most_flows(draining.at("backends"), "BACKEND", around);
   page += most_flows(draining.at("clients"), "CLIENT", around);
   return page;
+}
+
+// Says when the deadline of a drain is, and what happens to its flows then.
+std::string drain_end_text(const json& drain, bool dry_run, bool dataplane_running) {
+  const auto flows = number(drain, "flows");
+  const double seconds_left = drain.at("seconds_left").get<double>();
+  const std::string deadline = text(drain, "deadline");
+  const bool is_over = seconds_left <= 0;
+  std::string line =
+      fmt::format("{}: {} of {} ", text(drain, "service"), counted(flows, "flow"), text(drain, "colour"));
+  if (text(drain, "then") == "wait") {
+    line += is_over
+                ? fmt::format("may stay: the deadline was {}", deadline)
+                : fmt::format("may stay after the deadline, {}, in {}", deadline, span_text(seconds_left));
+    return line + "\n";
+  }
+  line += dry_run ? "would be reset " : flows == 1 ? "is reset " : "are reset ";
+  line += !is_over ? fmt::format("at {}, in {}", deadline, span_text(seconds_left))
+                   : fmt::format("{}: the deadline was {}",
+                                 dataplane_running ? "now" : "when a dataplane runs", deadline);
+  return line + "\n";
+}
+
+ChangeWords drain_words(const json& reply, bool colour) {
+  ChangeWords words;
+  if (const auto changes = changes_text(reply.at("changed"), colour); !changes.empty())
+    words.done = words.would = "drain " + changes;
+  const auto nothing = texts(reply, "nothing_drains"), unchanged = texts(reply, "unchanged");
+  const std::string no_drain =
+      fmt::format("{} {} no drain", names_or_count(nothing), nothing.size() == 1 ? "has" : "have");
+  const bool none_drains = nothing.size() == unchanged.size();
+  words.nothing = none_drains ? no_drain : unchanged_text(reply, "already at this deadline");
+  std::vector<std::string> kept;
+  std::copy_if(unchanged.begin(), unchanged.end(), std::back_inserter(kept), [&](const std::string& name) {
+    return std::find(nothing.begin(), nothing.end(), name) == nothing.end();
+  });
+  if (!words.done.empty() && !kept.empty())
+    words.lines = fmt::format("unchanged: {}\n", names_or_count(kept));
+  const auto& drains = part(reply, "drains");
+  for (size_t i = 0; i < std::min(drains.size(), kMaxDrainLines); ++i)
+    words.lines += drain_end_text(drains[i], flag(reply, "dry_run"), flag(reply, "dataplane_running"));
+  if (drains.size() > kMaxDrainLines)
+    words.lines += fmt::format("and {} more\n", counted(drains.size() - kMaxDrainLines, "drain"));
+  if (!nothing.empty() && !(none_drains && words.done.empty())) words.lines += no_drain + "\n";
+  return words;
 }
 
 Outcome show_drains(const Invocation& call) {
@@ -91,6 +148,10 @@ Outcome run_drain(const Invocation& call) {
   if (!timeout) return tl::unexpected(timeout.error());
   const auto then = call.arguments.choice("then", "wait|reset");
   if (!then) return tl::unexpected(then.error());
+  if (call.arguments.has("from-now") && !*timeout)
+    return tl::unexpected(
+        usage_failure("teal drain: --from-now needs --timeout TIME",
+                      "teal drain SERVICE --timeout 2m --from-now sets a deadline in 2 minutes"));
   if (!*timeout && !*then) {
     for (const auto& option : change_options()) {
       if (!call.arguments.has(option.name)) continue;
@@ -104,20 +165,14 @@ Outcome run_drain(const Invocation& call) {
   if (!request) return tl::unexpected(request.error());
   if (*timeout) (*request)["timeout"] = duration_text(**timeout);
   if (*then) (*request)["then"] = **then;
+  if (call.arguments.has("from-now")) (*request)["from_now"] = true;
   const auto reply = post_change(call, "/v1/drain", std::move(*request));
   if (!reply) return tl::unexpected(reply.error());
   if (call.json) {
     call.print(*reply);
     return {};
   }
-  ChangeWords words;
-  if (const auto changes = changes_text(reply->at("changed"), call.around.colour); !changes.empty())
-    words.done = words.would = "drain " + changes;
-  words.nothing = unchanged_text(*reply, "already at this deadline");
-  const auto unchanged = texts(*reply, "unchanged");
-  if (!words.done.empty() && !unchanged.empty())
-    words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
-  print_change(call, *reply, words);
+  print_change(call, *reply, drain_words(*reply, call.around.colour));
   return {};
 }
 

@@ -11,13 +11,37 @@
 namespace teal::cli {
 namespace {
 
+constexpr size_t kMaxServiceLines = 8;
+
+// Says why services have nothing to undo, one line each.
+std::string nothing_to_undo_lines(const nlohmann::json& services) {
+  std::string lines;
+  for (size_t i = 0; i < services.size() && i < kMaxServiceLines; ++i)
+    lines += fmt::format("{}: {}\n", text(services[i], "service"), text(services[i], "text"));
+  if (services.size() > kMaxServiceLines)
+    lines +=
+        fmt::format("{} more: nothing to undo\n", counted(services.size() - kMaxServiceLines, "service"));
+  return lines;
+}
+
 ChangeWords words_of(const nlohmann::json& reply, std::string_view would, bool colour) {
   ChangeWords words{.done = changes_text(reply.at("changed"), colour)};
   words.would = fmt::format("{} {}", would, words.done);
   words.nothing = unchanged_text(reply, "already there");
-  const auto unchanged = texts(reply, "unchanged");
+  const auto& nothing = part(reply, "nothing_to_undo");
+  if (!nothing.empty()) {
+    words.nothing = "no flip is left to undo";
+    words.lines = nothing_to_undo_lines(nothing);
+    if (words.done.empty())
+      words.hint =
+          "for another colour: teal flip SERVICE --to COLOUR, or teal rollback SERVICE --to-generation N";
+    return words;
+  }
+  const auto unchanged = texts(reply, "unchanged"), added = texts(reply, "added_since");
   if (!words.done.empty() && !unchanged.empty())
     words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
+  if (!added.empty())
+    words.lines += fmt::format("did not exist in that generation: {}\n", names_or_count(added));
   return words;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
 #include "control/cli/verbs/verbs.h"
 
@@ -13,9 +14,9 @@ Outcome run_unlock(const Invocation& call) {
     call.print(*reply);
     return {};
   }
-  print_change(
-      call, *reply,
-      {.would = "unlock: changes would be taken again", .sentence = "unlocked: changes are taken again"});
+  ChangeWords words{.would = "unlock: changes would be taken again", .nothing = "changes are not locked"};
+  if (!part(*reply, "removed").is_null()) words.sentence = "unlocked: changes are taken again";
+  print_change(call, *reply, words);
   return {};
 }
 

@@ -41,7 +41,10 @@ def test_unknown_words():
 
 
 def test_nothing_to_roll_back():
-    refused(1, "rollback", "service-b", says="service-b")
+    before = targets()
+    said = lab.teal("rollback", "service-b").stdout
+    lab.expect("service-b: nothing to undo" in said, f"teal rollback says {said!r}")
+    lab.expect_equal("targets after a rollback of nothing", targets(), before)
 
 
 def test_racing_flips():

@@ -8,6 +8,8 @@
 #include "tests/unit/control/stepped_clock.h"
 #include "tests/unit/control/temp_dir.h"
 
+#include "control/loop/wall_clock.h"
+
 namespace teal {
 namespace {
 
@@ -120,6 +122,64 @@ TEST_F(DrainTest, TheLastFlowsEndIsToldOnce) {
   EXPECT_EQ(trends.drained(), std::vector<uint16_t>{0});
   trends.sample(*catalogue, publisher, {});
   EXPECT_TRUE(trends.drained().empty());
+}
+
+TEST_F(DrainTest, WithoutADataplaneThereIsNoEstimate) {
+  flipped(61s, DrainConfig::Then::kReset);
+  set_flows(0, Colour::kBlue, 3);
+  ASSERT_TRUE(view()->estimate_seconds);
+  dataplane.die();
+  EXPECT_FALSE(view()->estimate_seconds);
+}
+
+// --- changes of drains ---
+
+class DrainChangeTest : public DrainTest {
+ protected:
+  DrainChangeTest() {
+    flipped(10min, DrainConfig::Then::kWait);  // `flip --wait` has waited that long; the timeout is 60s
+    set_flows(0, Colour::kBlue, 5);
+  }
+  Change plan(std::optional<std::chrono::milliseconds> timeout, std::optional<DrainConfig::Then> then,
+              bool from_now = false) {
+    DrainRequest request{.what = {{"service-a"}, {}}, .timeout = timeout, .then = then, .from_now = from_now};
+    auto change = plan_drain(request, view_of(*catalogue), *catalogue, publisher, clock);
+    EXPECT_TRUE(change) << change.error().message;
+    return change ? *change : Change();
+  }
+};
+
+TEST_F(DrainChangeTest, ADeadlineThatIsOverResetsNowAndIsToldSo) {
+  const Change change = plan(2min, DrainConfig::Then::kReset);
+  const auto& drain = change.fields["drains"][0];
+  EXPECT_EQ(drain["seconds_left"], 0.0);
+  EXPECT_EQ(drain["resets"], 5);
+  EXPECT_EQ(drain["deadline"], rfc3339(clock.wall_ms() - 8 * 60'000));
+}
+
+// The README: flip --wait, then drain --timeout 2m --from-now --then reset.
+TEST_F(DrainChangeTest, FromNowCountsFromNowAndNotFromTheFlip) {
+  const Change change = plan(2min, DrainConfig::Then::kReset, true);
+  ASSERT_EQ(change.services.size(), 1u);
+  EXPECT_NEAR(static_cast<double>(change.services[0].drain_timeout->count()), 12 * 60'000, 100);
+  const auto& drain = change.fields["drains"][0];
+  EXPECT_NEAR(drain["seconds_left"].get<double>(), 120, 0.1);
+  EXPECT_EQ(drain["deadline"].get<std::string>().substr(0, 16),
+            rfc3339(clock.wall_ms() + 120'000).substr(0, 16));
+}
+
+TEST_F(DrainChangeTest, AnUnchangedDrainIsToldToo) {
+  const Change change = plan(60s, std::nullopt);
+  EXPECT_TRUE(change.empty());
+  EXPECT_EQ(change.fields["drains"][0]["then"], "wait");
+  EXPECT_EQ(change.fields["drains"][0]["resets"], 0) << "wait resets nobody";
+}
+
+TEST_F(DrainChangeTest, WhereNothingDrainsNothingIsChanged) {
+  set_flows(0, Colour::kBlue, 0);
+  const Change change = plan(2min, DrainConfig::Then::kReset);
+  EXPECT_TRUE(change.empty());
+  EXPECT_EQ(change.fields["nothing_drains"].dump(), R"(["service-a"])");
 }
 
 // Promise 8: a drain ends as the operator chose. The next flip forgets what was set for the drain before.

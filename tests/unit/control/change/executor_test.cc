@@ -38,7 +38,12 @@ TEST_F(Executor, EveryKindOfChangeTakesTheSameSteps) {
   const Step steps[] = {
       {"flip", [&] { return flip("service-a", Colour::kGreen); }, "intended published adopted done"},
       {"rollback", [&] { return rollback("service-a"); }, "intended published adopted done"},
-      {"drain", [&] { return set_drain(7s, DrainConfig::Then::kReset); }, "intended published adopted done"},
+      {"drain",
+       [&] {
+         set_flows(2, Colour::kGreen, 1);
+         return set_drain(7s, DrainConfig::Then::kReset);
+       },
+       "intended published adopted done"},
       {"backend", [&] { return set_backend("198.18.2.12:8080", AdminState::kDrain); },
        "intended published adopted done"},
       {"reload",
@@ -135,12 +140,13 @@ TEST_F(Executor, ALockRefusesChangesAndUnlockEndsIt) {
   EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "locked");
   EXPECT_EQ(code(lock()), "locked");
   options.dry_run = true;
-  EXPECT_EQ(flip("service-a", Colour::kGreen, options)->warnings.size(), 1u);
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen, options)), "locked") << "as the change itself";
   EXPECT_TRUE(unlock(options)->warnings.empty()) << "unlock would not be refused";
   ASSERT_TRUE(unlock());
   EXPECT_FALSE(teald->state.load()->lock);
   const Result again = unlock();
   ASSERT_TRUE(again) << "there is nothing to unlock";
+  EXPECT_TRUE(again->fields["removed"].is_null());
   EXPECT_TRUE(flip("service-a", Colour::kGreen));
   EXPECT_EQ(take_events(), "locked unlocked intended published adopted done");
 }

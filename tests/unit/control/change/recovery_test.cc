@@ -160,10 +160,10 @@ TEST_F(RecoveryTest, OldChangesOfAnotherFormAreLeftOut) {
 TEST_F(RecoveryTest, ARecordThatIsDamagedRefusesTheStart) {
   run_sql(dir.file("state/teal.db"),
           "INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 6, 'intended', "
-          "'drain', '[]', '{\"version\":2}')");
+          "'drain', '[]', '{\"version\":3}')");
   const auto refused = recover(*state, publisher, config, clock);
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().find("record: version is 2"), std::string::npos) << refused.error();
+  EXPECT_NE(refused.error().find("record: version is 3"), std::string::npos) << refused.error();
 }
 
 // An intent that a teald with schema 2 left open has no record; its values are in the changes of the history.
@@ -188,9 +188,30 @@ TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsAppliedFromItsChanges) {
   EXPECT_FALSE(after.service("service-b")->drain_timeout) << "not published";
 }
 
+// A flip is recorded before it is published, so it is a rollback, and it leaves nothing to undo.
 TEST_F(RecoveryTest, ARollbackThatTheDiskMissedIsLearntFromTheSegment) {
+  inventory.services[0].undo = Undo{Colour::kGreen, 4};
+  inventory.services[0].flipped_by = FlippedBy{FlipVerb::kFlip, 1000};
+  ASSERT_TRUE(state->save(inventory));
   publish_flip(6);  // nothing was recorded
-  EXPECT_EQ(recovered().service("service-a")->active, Colour::kGreen);
+  const ServiceState after = *recovered().service("service-a");
+  EXPECT_EQ(after.active, Colour::kGreen);
+  EXPECT_FALSE(after.undo);
+  EXPECT_FALSE(after.flipped_by);
+}
+
+TEST_F(RecoveryTest, AFlipWhoseResultIsMissingCanBeRolledBack) {
+  ServiceState service = inventory.services[0];
+  service.active = Colour::kGreen;
+  service.flip_generation = 6;
+  service.undo = Undo{Colour::kBlue, 6};
+  service.flipped_by = FlippedBy{FlipVerb::kFlip, 1000};
+  ASSERT_TRUE(intend(6, "flip", recorded({service})));
+  publish_flip(6);
+  const ServiceState after = *recovered().service("service-a");
+  EXPECT_EQ(after.undo, service.undo);
+  EXPECT_EQ(after.flipped_by, service.flipped_by);
+  EXPECT_EQ(state->load()->services[0].undo, service.undo) << "saved";
 }
 
 TEST_F(RecoveryTest, ALostDatabaseTakesTheIdsFromTheSegment) {

@@ -26,7 +26,8 @@ const std::vector<std::string> kServices = {"service-a", "service-b", "service-c
 // The state of a service as an operator sees it.
 struct ServiceModel {
   std::string active = "blue";
-  bool flipped = false;                         // a rollback goes to the other colour
+  bool flipped = false;
+  bool undo = false;                            // a rollback goes to the other colour
   std::map<std::string, std::string> backends;  // "blue 198.18.2.11:8080" -> admin state
   friend bool operator==(const ServiceModel&, const ServiceModel&) = default;
 };
@@ -137,6 +138,7 @@ class Sequence {
       if (!takes_flows(service, to)) return step.after.reset(), step;
       service.active = to;
       service.flipped = true;
+      service.undo = !service.undo;  // each flip is less than an hour old, so a flip back undoes it
     }
     if (locked_) step.after.reset();
     return step;
@@ -146,9 +148,9 @@ class Sequence {
     const std::string name = any_service();
     Step step{"/v1/rollback", nlohmann::json{{"services", {name}}}.dump(), model_, std::nullopt};
     ServiceModel& service = (*step.after)[name];
-    const std::string to = other_colour(service.active);
-    service.active = to;
-    if (!service.flipped || !takes_flows(service, to) || locked_) step.after.reset();
+    if (service.undo) service.active = other_colour(service.active);
+    if (!takes_flows(service, service.active) || locked_) step.after.reset();
+    service.undo = false;
     return step;
   }
 
@@ -273,6 +275,7 @@ class Sequence {
       ServiceModel& model = seen[service["name"]];
       model.active = service["active"];
       model.flipped = !service["previous"].is_null();
+      model.undo = !service["undo"].is_null();
       for (const char* colour : {"blue", "green"})
         for (const nlohmann::json& backend : service["colours"][colour]["backends"])
           if (!backend.value("retired", false))

@@ -46,7 +46,7 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"/v1/flip", R"({"services":["service-b"],"to":"green")"},
     {"/v1/rollback", R"({"services":["service-a"])"},
-    {"/v1/rollback", R"({"to_generation":1)"},
+    {"/v1/rollback", R"({"to_generation":1,"all":true)"},
     {"/v1/reload", R"({"reason":"r")"},
     {"/v1/drain", R"({"services":["service-a"],"timeout":"7s")"},
     {"/v1/backend", R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain")"},
@@ -61,6 +61,7 @@ TEST_F(Verbs, EachOneHasADryRunKnowsConflictsAndIsStoppedByALock) {
     const std::string body = verb.body;
     const ApiReply dry_run = home.post(verb.path, body + R"(,"dry_run":true})");
     EXPECT_EQ(dry_run.status, 200u) << verb.path << dry_run.body;
+    EXPECT_FALSE(dry_run.body.contains("workers")) << "no worker adopts a dry run";
     EXPECT_EQ(dry_run.body["dry_run"], true);
     EXPECT_EQ(dry_run.body["generation"], before);
     EXPECT_EQ(code(home.post(verb.path, body + R"(,"if_generation":1})")), "conflict") << verb.path;
@@ -71,11 +72,13 @@ TEST_F(Verbs, EachOneHasADryRunKnowsConflictsAndIsStoppedByALock) {
   for (const Verb& verb : kVerbs) {
     const ApiReply reply = home.post(verb.path, std::string(verb.body) + "}");
     EXPECT_EQ(reply.status, 423u) << verb.path;
+    EXPECT_EQ(home.post(verb.path, std::string(verb.body) + R"(,"dry_run":true})").status, 423u) << verb.path;
     EXPECT_NE(reply.body["error"]["message"].get<std::string>().find("audit"), std::string::npos)
         << reply.body;
   }
   EXPECT_EQ(generation(), before);
   ASSERT_EQ(home.post("/v1/unlock", "{}").status, 200u);
+  dataplane->segment().worker(0).flows[2][1].live = 1;  // a flow on green, for the drain of service-a
   for (const Verb& verb : kVerbs) {
     const uint64_t now = generation();
     const ApiReply reply =
@@ -93,7 +96,7 @@ TEST_F(Verbs, ARollbackToAGenerationTakesBackEveryFlipSince) {
   home.post("/v1/flip", R"({"group":"shop","to":"green"})");   // 3: service-b
   home.post("/v1/rollback", R"({"services":["service-a"]})");  // 4
   home.flip("service-c", "green");                             // 5
-  const ApiReply back = home.post("/v1/rollback", R"({"to_generation":2})");
+  const ApiReply back = home.post("/v1/rollback", R"({"to_generation":2,"all":true})");
   ASSERT_EQ(back.status, 200u) << back.body;
   EXPECT_EQ(back.body["changed"].size(), 3u) << back.body;
   EXPECT_EQ(active("service-a"), "green");
@@ -101,7 +104,7 @@ TEST_F(Verbs, ARollbackToAGenerationTakesBackEveryFlipSince) {
   EXPECT_EQ(active("service-c"), "blue");
   EXPECT_EQ(home.post("/v1/rollback", R"({"to_generation":5,"services":["service-c"]})").status, 200u);
   EXPECT_EQ(active("service-c"), "green");
-  EXPECT_EQ(code(home.post("/v1/rollback", R"({"to_generation":999})")), "unknown_generation");
+  EXPECT_EQ(code(home.post("/v1/rollback", R"({"to_generation":999,"all":true})")), "unknown_generation");
 }
 
 TEST_F(Verbs, TheActivePoolIsNeverEmptiedByHand) {

@@ -42,14 +42,52 @@ TEST_F(CliTest, FlipSaysWhatStaysAsItIs) {
 }
 
 TEST_F(CliTest, RollbackTakesServicesAGroupOrAGeneration) {
+  const auto all = teal({"rollback", "--to-generation", "7"});
+  EXPECT_EQ(all.exit_code, 2);
+  EXPECT_EQ(all.err,
+            "teal rollback: --to-generation needs SERVICE..., --group GROUP or --all\n"
+            "hint: --all returns every service to its colour in that generation\n");
+  EXPECT_EQ(teal({"rollback", "--all"}).exit_code, 2);
   EXPECT_EQ(teal({"rollback", "--group", "shop"}).exit_code, 0);
   EXPECT_EQ(daemon_->last_request(), "POST /v1/rollback");
   EXPECT_EQ(daemon_->last_body(), json({{"group", "shop"}}));
-  EXPECT_EQ(teal({"rollback", "--to-generation", "7"}).exit_code, 0);
-  EXPECT_EQ(daemon_->last_body(), json({{"to_generation", 7}}));
+  EXPECT_EQ(teal({"rollback", "--to-generation", "7", "--all"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body(), json({{"all", true}, {"to_generation", 7}}));
   EXPECT_EQ(teal({"rollback", "service-a", "--to-generation", "7", "--dry-run"}).exit_code, 0);
   EXPECT_EQ(daemon_->last_body(),
             json({{"services", {"service-a"}}, {"to_generation", 7}, {"dry_run", true}}));
+}
+
+TEST_F(CliTest, RollbackNamesTheGenerationThatItSaw) {
+  daemon_->answer("GET /v1/version", {{"version", "0.1.0"}, {"generation", 12}});
+  EXPECT_EQ(teal({"rollback", "service-a"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a"}}, {"seen_generation", 12}}));
+  daemon_->answer("GET /v1/version", error_answer("too_many_connections", "full"), 503);
+  EXPECT_EQ(teal({"rollback", "service-a"}).exit_code, 0) << "the way back does not depend on the question";
+  EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a"}}}));
+}
+
+TEST_F(CliTest, RollbackSaysWhichFlipsItUndidAndWhereNoneWasLeft) {
+  const char* const why = "nothing to undo; blue is active since generation 13, a rollback by alice";
+  auto answer = change_answer(
+      {{"changed", {{{"service", "service-a"}, {"from", "green"}, {"to", "blue"}, {"undoes", {12}}}}},
+       {"unchanged", {"service-b"}},
+       {"nothing_to_undo", {{{"service", "service-b"}, {"text", why}}}}});
+  daemon_->answer("POST /v1/rollback", answer);
+  EXPECT_EQ(
+      teal({"rollback", "--group", "shop"}).out,
+      "generation 13: service-a green -> blue, undoes generation 12; adopted by 2 of 2 workers, slowest "
+      "3.1 us\nservice-b: " +
+          std::string(why) + "\n");
+  answer["changed"] = json::array();
+  daemon_->answer("POST /v1/rollback", answer);
+  const auto nothing = teal({"rollback", "service-b"});
+  EXPECT_EQ(nothing.exit_code, 0);
+  EXPECT_EQ(nothing.out, "generation 13: nothing to change, no flip is left to undo\nservice-b: " +
+                             std::string(why) + "\n");
+  EXPECT_EQ(nothing.err,
+            "hint: for another colour: teal flip SERVICE --to COLOUR, or teal rollback SERVICE "
+            "--to-generation N\n");
 }
 
 TEST_F(CliTest, AnAnswerToADryRunBeginsWithWould) {
@@ -71,7 +109,7 @@ TEST_F(CliTest, AnAnswerToADryRunBeginsWithWould) {
                                        {"retired", json::array()},
                                        {"restart", json::array()}}}})));
   daemon_->answer("POST /v1/lock", dry(change_answer({{"lock", nullptr}})));
-  daemon_->answer("POST /v1/unlock", dry(change_answer({{"lock", nullptr}})));
+  daemon_->answer("POST /v1/unlock", dry(change_answer({{"lock", nullptr}, {"removed", {{"uid", 0}}}})));
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{"flip", "service-a", "service-b", "--to", "green"},
        "would flip service-a, service-b blue -> green; nothing was changed, generation 12\n"},
@@ -100,80 +138,17 @@ TEST_F(CliTest, WarningsGoToStandardError) {
   EXPECT_EQ(result.err, "warning: the disk is full\n");
 }
 
-TEST_F(CliTest, DrainWithoutOptionsShowsWhoHoldsMost) {
-  json draining = {{"colour", "blue"},
-                   {"state", "draining"},
-                   {"flows", 198},
-                   {"closing", 3},
-                   {"deadline", "2026-11-23T05:35:00.123Z"},
-                   {"seconds_left", 252.4},
-                   {"timeout_seconds", 300.0},
-                   {"then", "reset"},
-                   {"estimate_seconds", 33.0},
-                   {"oldest", {{"born_generation", 9}, {"born_before", "2026-11-23T04:00:00.000Z"}}},
-                   {"backends", {{{"address", "198.18.2.11:8080"}, {"flows", 100}}}},
-                   {"clients", {{{"address", "198.18.1.101"}, {"flows", 150}}}}};
-  const auto answer = [&] {
-    daemon_->answer("GET /v1/services/service-a/drain",
-                    {{"service", "service-a"}, {"active", "green"}, {"draining", draining}});
-  };
-  answer();
-  const auto result = teal({"drain", "service-a"});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(result.out,
-            "service-a: green is active, blue is draining\n"
-            "  flows     198 left, 3 closing\n"
-            "  deadline  2026-11-23 05:35:00Z, in 4m12s; then reset\n"
-            "  estimate  done in about 33s\n"
-            "  oldest    born in generation 9, before 2026-11-23 04:00:00Z\n"
-            "\n"
-            "BACKEND           FLOWS\n"
-            "198.18.2.11:8080    100\n"
-            "\n"
-            "CLIENT        FLOWS\n"
-            "198.18.1.101    150\n");
-  draining["state"] = "overdue";
-  draining["then"] = "wait";
-  draining["estimate_seconds"] = nullptr;
-  draining["oldest"] = nullptr;
-  answer();
-  const auto overdue = teal({"drain", "service-a"}).out;
-  EXPECT_TRUE(
-      contains(overdue, "  deadline  passed at 2026-11-23 05:35:00Z, then wait: the flows may stay\n"));
-  EXPECT_TRUE(contains(overdue, "estimate  none"));
-  draining = nullptr;
-  answer();
-  EXPECT_EQ(teal({"drain", "service-a"}).out, "service-a: green is active; no drain, blue has no flows\n");
-  EXPECT_EQ(json::parse(teal({"drain", "service-a", "-o", "json"}).out)["services"][0]["service"],
-            "service-a");
-}
-
-TEST_F(CliTest, DrainOfAGroupShowsEachOfItsServices) {
-  for (const char* name : {"service-a", "service-b"})
-    daemon_->answer(std::string("GET /v1/services/") + name + "/drain",
-                    {{"service", name}, {"active", "blue"}, {"draining", nullptr}});
-  const auto result = teal({"drain", "--group", "shop"});
-  EXPECT_TRUE(contains(result.out, "service-a: blue is active") &&
-              contains(result.out, "service-b: blue is active"));
-  const auto unknown = teal({"drain", "--group", "shp"});
-  EXPECT_EQ(unknown.exit_code, 1);
-  EXPECT_EQ(unknown.err, "teal: unknown group \"shp\"; the groups are: shop\nhint: did you mean \"shop\"?\n");
-}
-
-TEST_F(CliTest, DrainChangesTheDeadline) {
-  daemon_->answer(
-      "POST /v1/drain",
-      change_answer({{"changed", {{{"service", "service-a"}, {"timeout_seconds", 120.0}, {"then", "reset"}}}},
-                     {"unchanged", {"service-b"}}}));
-  const auto result = teal({"drain", "--group", "shop", "--timeout", "2m", "--then", "reset", "-r", "late"});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(result.out,
-            "generation 13: drain service-a for 2m, then reset; adopted by 2 of 2 workers, slowest 3.1 us\n"
-            "unchanged: service-b\n");
-  EXPECT_EQ(daemon_->last_body(),
-            json({{"group", "shop"}, {"timeout", "2m"}, {"then", "reset"}, {"reason", "late"}}));
-  // --timeout is the drain's deadline, not the timeout of the daemon's answer.
-  EXPECT_EQ(teal({"drain", "service-a", "--timeout", "1ms"}).exit_code, 0);
+TEST_F(CliTest, ATimeWithoutAUnitIsRefused) {
+  const std::vector<std::string> cases[] = {{"drain", "a", "--timeout", "90"},
+                                            {"flip", "a", "--to", "blue", "--wait", "--timeout", "90"},
+                                            {"wait", "a", "--for", "drained", "--timeout", "90"},
+                                            {"list", "--timeout", "90"},
+                                            {"status", "--watch", "--interval", "90"}};
+  for (const auto& words : cases) {
+    const auto result = teal(words);
+    EXPECT_EQ(result.exit_code, 2) << words[0];
+    EXPECT_TRUE(contains(result.err, ": 90: expected a time with a unit, such as 90s")) << result.err;
+  }
 }
 
 TEST_F(CliTest, BackendSetSaysWhatBecomesOfTheFlows) {
@@ -266,25 +241,25 @@ TEST_F(CliTest, LockSaysWhoseItIsAndUnlockTakesItOff) {
       change_answer(
           {{"lock",
             {{"uid", 0}, {"user", "root"}, {"reason", "freeze"}, {"since", "2026-11-23T05:00:00.000Z"}}}}));
-  daemon_->answer("POST /v1/unlock", change_answer({{"lock", nullptr}}));
+  daemon_->answer("POST /v1/unlock", change_answer({{"lock", nullptr}, {"removed", {{"uid", 0}}}}));
   EXPECT_EQ(teal({"lock", "--reason", "freeze"}).out,
             "locked by root since 2026-11-23 05:00:00Z: freeze\nall changes are refused until teal unlock\n");
   EXPECT_EQ(daemon_->last_body(), json({{"reason", "freeze"}}));
   EXPECT_EQ(teal({"unlock"}).out, "unlocked: changes are taken again\n");
+  daemon_->answer("POST /v1/unlock", change_answer({{"lock", nullptr}, {"removed", nullptr}}));
+  EXPECT_EQ(teal({"unlock"}).out, "generation 13: nothing to change, changes are not locked\n");
 }
 
 TEST_F(CliTest, ErrorsOfTheDaemonAreExitCodes) {
   const std::tuple<const char*, unsigned, int> cases[] = {
-      {"bad_request", 400, 1},      {"unknown_service", 404, 1}, {"nothing_to_roll_back", 409, 1},
-      {"conflict", 409, 5},         {"refused", 422, 3},         {"locked", 423, 3},
-      {"adoption_timeout", 504, 4}, {"storage", 503, 1}};
+      {"bad_request", 400, 1}, {"unknown_service", 404, 1},  {"conflict", 409, 5}, {"refused", 422, 3},
+      {"locked", 423, 3},      {"adoption_timeout", 504, 4}, {"storage", 503, 1}};
   for (const auto& [code, status, exit_code] : cases) {
     daemon_->answer("POST /v1/flip", error_answer(code, "what is wrong", "what to try"), status);
     const auto text = teal({"flip", "x", "--to", "green"});
     EXPECT_EQ(text.exit_code, exit_code) << code;
     EXPECT_TRUE(text.err.starts_with("teal: what is wrong")) << text.err;
     EXPECT_TRUE(contains(text.err, "hint: what to try\n"));
-    EXPECT_EQ(contains(text.err, "published, not undone"), exit_code == 4);
     const auto as_json = teal({"flip", "x", "--to", "green", "-o", "json"});
     EXPECT_EQ(as_json.exit_code, exit_code) << code;
     EXPECT_EQ(json::parse(as_json.out)["error"]["code"], code);

@@ -65,13 +65,11 @@ TEST(Filled, HangsLinesUnderTheFirst) {
   EXPECT_EQ(filled("", 4, 20), "\n");
 }
 
-TEST(Duration, TakesUnitsAndSeconds) {
+TEST(Duration, NeedsAUnit) {
   using std::chrono::milliseconds;
   EXPECT_EQ(parse_duration("250ms"), milliseconds(250));
   EXPECT_EQ(parse_duration("1m30s"), milliseconds(90'000));
-  EXPECT_EQ(parse_duration("2"), milliseconds(2000));
-  EXPECT_EQ(parse_duration("0.5"), milliseconds(500));
-  for (const char* bad : {"", "0", "-1", "s", "1x", "25h", "nan", "inf", "1e400", "90000"})
+  for (const char* bad : {"", "2", "0.5", "0", "-1", "s", "1x", "25h", "nan", "inf", "1e400", "90000"})
     EXPECT_FALSE(parse_duration(bad)) << bad;
   EXPECT_EQ(parse_duration("25h", std::chrono::hours(168)), std::chrono::hours(25));
 }
@@ -191,11 +189,9 @@ TEST(Failure, MapsTheCodesOfTheApi) {
                                                   {"unknown_group", 1},
                                                   {"unknown_path", 1},
                                                   {"method_not_allowed", 1},
-                                                  {"nothing_to_roll_back", 1},
                                                   {"storage", 1},
                                                   {"unknown_backend", 1},
                                                   {"unknown_generation", 1},
-                                                  {"not_draining", 1},
                                                   {"bad_config", 1},
                                                   {"too_many_connections", 1},
                                                   {"not_ready", 1},
@@ -235,7 +231,7 @@ TEST(ChangeSentence, CoversEveryAnswer) {
   EXPECT_EQ(change_sentence(reply, words),
             "would flip service-a blue -> green; nothing was changed, generation 13\n");
   EXPECT_EQ(change_sentence(reply, {.nothing = "service-a is already there"}),
-            "would change nothing, service-a is already there\n");
+            "would change nothing, service-a is already there; generation 13\n");
 }
 
 TEST(ChangesText, SaysWhatIsAlikeTogether) {

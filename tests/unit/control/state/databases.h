@@ -14,13 +14,16 @@
 
 namespace teal {
 
-// service-a was flipped, service-b is retired with its backend; generations 9 (given) and 7 (published).
+// service-a was flipped by uid 1000, service-b is retired with its backend; generations 9 (given) and 7
+// (published).
 inline Inventory some_inventory() {
   Inventory inventory;
   inventory.services = {
       {0, "service-a", tcp("198.18.0.10:80"), false, false, Colour::kGreen, Colour::kBlue, 7,
        1'700'000'000'123},
       {5, "service-b", tcp("[fd18::10]:80"), true, true, Colour::kBlue, std::nullopt, 0, 0}};
+  inventory.services[0].undo = Undo{Colour::kBlue, 7};
+  inventory.services[0].flipped_by = FlippedBy{FlipVerb::kFlip, 1000};
   inventory.backends = {{0, 0, tcp("198.18.2.11:8080"), false}, {4095, 5, tcp("[fd18:2::11]:8080"), true}};
   inventory.given_generation = 9;
   inventory.published_generation = 7;

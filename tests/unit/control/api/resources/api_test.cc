@@ -77,7 +77,7 @@ TEST_F(ApiTest, ShowsServicesWithoutADataplane) {
   EXPECT_EQ(body["config"]["loaded_at"].get<std::string>().size(), 24u);
   EXPECT_EQ(body["config"]["file_differs"], false);
   const nlohmann::json expected = nlohmann::json::parse(R"({
-    "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","previous":null,"generation_of_flip":0,
+    "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","previous":null,"undo":null,"generation_of_flip":0,
     "flipped_at":null,"file_active":"blue","drift":[],"drain":{"timeout_seconds":300.0,"then":"wait","udp":"stick"},
     "draining":null,"colours":{
       "blue":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},
@@ -198,7 +198,8 @@ TEST_F(ApiTest, HistoryHasPages) {
 TEST_F(ApiTest, ShowsDrainsAndChecksRequestsForThem) {
   const nlohmann::json without_drain = home.get("/v1/services/service-a/drain").body;
   EXPECT_EQ(without_drain,
-            nlohmann::json::parse(R"({"service":"service-a","active":"blue","draining":null})"));
+            nlohmann::json::parse(
+                R"({"service":"service-a","active":"blue","dataplane_running":false,"draining":null})"));
   EXPECT_EQ(code(home.get("/v1/services/nope/drain")), "404 unknown_service");
   EXPECT_EQ(code(home.get("/v1/services//drain")), "404 unknown_path");
   for (const char* wrong :
@@ -206,7 +207,11 @@ TEST_F(ApiTest, ShowsDrainsAndChecksRequestsForThem) {
         R"({"services":["service-a"],"timeout":"9999h"})", R"({"services":["service-a"],"then":"stop"})",
         R"({"services":["service-a"],"timeout":120})"})
     EXPECT_EQ(code(home.post("/v1/drain", wrong)), "400 bad_request") << wrong;
-  EXPECT_EQ(code(home.post("/v1/drain", R"({"services":["service-a"],"timeout":"2m"})")), "409 not_draining");
+  EXPECT_EQ(code(home.post("/v1/drain", R"({"services":["service-a"],"then":"wait","from_now":true})")),
+            "400 bad_request");
+  const nlohmann::json nothing = home.post("/v1/drain", R"({"services":["service-a"],"timeout":"2m"})").body;
+  EXPECT_EQ(nothing["nothing_drains"], nlohmann::json({"service-a"}));
+  EXPECT_EQ(nothing["generation"], 0) << "none is spent";
 }
 
 TEST_F(ApiTest, AFlipWithoutADataplaneIsRecordedWithAWarning) {
@@ -260,7 +265,6 @@ TEST_F(ApiTest, ARefusedRequestChangesNothing) {
   EXPECT_EQ(code(home.post("/v1/flip", "not json")), "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","if_generation":7})")),
             "409 conflict");
-  EXPECT_EQ(code(home.post("/v1/rollback", R"({"services":["service-a"]})")), "409 nothing_to_roll_back");
   EXPECT_EQ(code(home.post("/v1/rollback", R"({"services":["service-a"],"to":"green"})")), "400 bad_request");
   EXPECT_EQ(code(home.get("/v2/services")), "404 unknown_path");
   EXPECT_EQ(code(home.get("/v1/services/")), "404 unknown_path");
