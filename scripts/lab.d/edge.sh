@@ -24,8 +24,8 @@ on_edge() { (edge_environment; in_host edge "$@"); }
 # write_config WORKERS DRIVER IDLE CPU EXTRA
 write_config() {
   echo "$1" >"$run_dir/workers"
-  sed -e "s/@WORKERS@/$1/" -e "s/@DRIVER@/$2/" -e "s/@IDLE@/$3/" -e "s/@CPUS@/${4:+cpus = [$4]}/" \
-    "$repo/scripts/lab.d/teal.toml.in" | cat - "$5" >"$run_dir/teal.toml"
+  sed -e "s/@WORKERS@/$1/" -e "s/@FRONT@/$2:front/" -e "s/@BACK@/$2:back/" -e "s/@IDLE@/$3/" \
+    -e "s/@CPUS@/${4:+cpus = [$4]}/" "$repo/scripts/lab.d/teal.toml.in" | cat - "$5" >"$run_dir/teal.toml"
 }
 
 # With --driver af_packet the dataplane gets a copy of each packet, and the kernel gets the original, because

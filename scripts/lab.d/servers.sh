@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The servers of each backend: nginx on 8080 and a UDP echo on 5300, over IPv4 and IPv6. Sourced by
-# scripts/lab.
+# scripts/lab and scripts/niclab.
 
 start_servers() {
   local name
@@ -49,23 +49,24 @@ http {
 END
 }
 
-# Asks the backends without Teal, through the edge's kernel only. An error here is an error of the lab.
+# wait_for_servers HOST: HOST asks the backends without Teal. An error here is an error of the lab.
 wait_for_servers() {
   local name body v4 v6
   for name in "${backends[@]}"; do
     body="${name%[0-9]} $name"
     v4="198.18.2.${backend_byte[$name]}"
     v6="fd18:2::${backend_byte[$name]}"
-    wait_until 10 http_answers client3 "$v4" 8080 "$body" || server_failed "$name" "HTTP over IPv4"
-    wait_until 10 http_answers client3 "[$v6]" 8080 "$body" || server_failed "$name" "HTTP over IPv6"
-    wait_until 10 udp_answers client3 "$v4" 5300 "$body" || server_failed "$name" "UDP over IPv4"
-    wait_until 10 udp_answers client3 "$v6" 5300 "$body" || server_failed "$name" "UDP over IPv6"
+    wait_until 10 http_answers "$1" "$v4" 8080 "$body" || server_failed "$1" "$name" "HTTP over IPv4"
+    wait_until 10 http_answers "$1" "[$v6]" 8080 "$body" || server_failed "$1" "$name" "HTTP over IPv6"
+    wait_until 10 udp_answers "$1" "$v4" 5300 "$body" || server_failed "$1" "$name" "UDP over IPv4"
+    wait_until 10 udp_answers "$1" "$v6" 5300 "$body" || server_failed "$1" "$name" "UDP over IPv6"
   done
 }
 
+# server_failed HOST BACKEND WHAT
 server_failed() {
-  tail -n 5 "$run_dir/log/"*"-$1.log" >&2
-  fail "$1 did not answer client3 by $2; Teal was not involved"
+  tail -n 5 "$run_dir/log/"*"-$2.log" >&2
+  fail "$2 did not answer $1 by $3; Teal was not involved"
 }
 
 # http_answers HOST ADDRESS PORT EXPECTED: the body must begin with EXPECTED.
