@@ -67,7 +67,8 @@ struct Daemon::Parts {
         executor(std::move(config), std::move(inventory), recorder, *publisher, steering, events, clock),
         upkeep(executor, *publisher, steering, events, clock),
         verbs(executor, upkeep, recorder, *publisher, clock),
-        api{executor, upkeep, verbs, *publisher, recorder, events, metrics, busy, clock, clock.now()} {
+        api{executor, upkeep,  verbs, *publisher, steering,   recorder,
+            events,   metrics, busy,  clock,      clock.now()} {
     if (options.on_event) events.listen(options.on_event);
     metrics.listen(events);
   }

@@ -49,12 +49,19 @@ MbufNeed mbuf_need(uint32_t queues, uint32_t workers, uint32_t memory_mb) {
 
 EalArguments eal_arguments(const DataplaneOptions& options, const std::string& instance, uint64_t bytes) {
   EalArguments result;
-  result.arguments = {"teal-dataplane", "--no-telemetry", "--iova-mode=va", "--log-level=lib.*:warning"};
+  result.arguments = {"teal-dataplane", "--no-telemetry", "--log-level=lib.*:warning"};
   auto& arguments = result.arguments;
-  const bool pci = std::any_of(options.ports.begin(), options.ports.end(),
-                               [](const PortOptions& port) { return port.kind == DeviceKind::kPci; });
-  // With PCI ports, EAL probes no device here: open_port() probes the ports' devices.
-  arguments.push_back(pci ? "--allow=0000:00:00.0" : "--no-pci");
+  bool pci = false;
+  for (const PortOptions& port : options.ports) {
+    if (port.kind != DeviceKind::kPci) continue;
+    pci = true;
+    arguments.push_back("--allow=" + port.device);
+  }
+  if (!pci) arguments.push_back("--no-pci");
+  if (options.iova == Iova::kPa)
+    arguments.push_back("--iova-mode=pa");
+  else if (options.iova == Iova::kVa || !pci)
+    arguments.push_back("--iova-mode=va");
   if (free_huge_page_bytes() >= bytes + kEalBytes) {
     arguments.push_back("--in-memory");
     // net_vhost and virtio_user share their memory with the peer as files.

@@ -30,6 +30,8 @@ struct EalArguments {
   std::vector<std::string> arguments;
   std::string notice;
 };
+// EAL sees the PCI devices of the ports from its start, and chooses by them between virtual and physical
+// addresses. Without such a device it uses virtual addresses.
 EalArguments eal_arguments(const DataplaneOptions& options, const std::string& instance, uint64_t bytes);
 
 tl::expected<void, std::string> start_eal(const EalArguments& arguments);

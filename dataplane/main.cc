@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -17,7 +18,9 @@
 #include <cxxopts.hpp>
 
 #include "bpf/steer_loader.h"
+#include "dataplane/config/host_devices.h"
 #include "dataplane/eal.h"
+#include "dataplane/port_monitor.h"
 #include "dataplane/resume.h"
 #include "dataplane/shm/process_lock.h"
 #include "dataplane/watchdog.h"
@@ -29,6 +32,8 @@ namespace {
 // A killed dataplane keeps its lock until the kernel has closed its AF_XDP sockets. Measured: 250 ms for 16
 // queues.
 constexpr std::chrono::seconds kLockTimeout(2);
+// Between two looks at links and NICs. systemd's watchdog is notified as many ms late at most.
+constexpr timespec kLookInterval{0, 250'000'000};
 
 enum ExitCode : int { kStopped = 0, kFailed = 1, kUsage = 2, kLockHeld = 3, kSegmentRefused = 4 };
 
@@ -47,7 +52,8 @@ int fail(ExitCode code, const std::string& message) {
 }
 
 // Detaches the steering program from every AF_XDP port of the config. From then on, the kernel gets the
-// packets of the services.
+// packets of the services. Removes the TAPs of this instance, also those of ports that the config no longer
+// has, but none that a running dataplane has open.
 int detach(const Arguments& arguments, const DataplaneOptions& options) {
   for (const PortOptions& port : options.ports) {
     if (port.kind != DeviceKind::kAfXdp) continue;
@@ -58,6 +64,10 @@ int detach(const Arguments& arguments, const DataplaneOptions& options) {
   }
   if (const auto unpinned = unpin_steering(arguments.pin_dir()); !unpinned)
     return fail(kFailed, unpinned.error());
+  const auto taps = remove_taps(arguments.instance());
+  if (!taps) return fail(kFailed, taps.error());
+  for (const std::string& tap : taps->removed) spdlog::info("TAP {} removed", tap);
+  for (const std::string& tap : taps->in_use) spdlog::warn("TAP {} stays: a dataplane has it open", tap);
   return kStopped;
 }
 
@@ -97,23 +107,22 @@ int run_worker(void* argument) {
   return 0;
 }
 
-// Waits for SIGTERM or SIGINT. If systemd's watchdog is on, notifies it twice in its period as long as no
-// worker has stalled. Without notifications systemd kills this process and starts it again.
-int await_signal(const sigset_t& signals, Watchdog watchdog) {
+// Waits for SIGTERM or SIGINT, and looks after the ports meanwhile. If systemd's watchdog is on, notifies it
+// twice in its period as long as no worker has stalled. Without notifications systemd kills this process and
+// starts it again.
+int await_signal(const sigset_t& signals, Watchdog watchdog, const PortMonitor& ports) {
+  using Clock = std::chrono::steady_clock;
   uint64_t patience_us = 0;
-  if (sd_watchdog_enabled(0, &patience_us) <= 0) {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    return signal;
-  }
-  const uint64_t half_us = patience_us / 2;
-  const timespec half{static_cast<time_t>(half_us / 1'000'000),
-                      static_cast<long>(half_us % 1'000'000 * 1000)};
+  const bool watched = sd_watchdog_enabled(0, &patience_us) > 0;
+  const std::chrono::microseconds half(patience_us / 2);
+  auto next = Clock::now() + half;
   for (;;) {
-    if (const int signal = sigtimedwait(&signals, nullptr, &half); signal > 0) return signal;
-    if (errno != EAGAIN) continue;  // interrupted
+    ports.look();
+    if (const int signal = sigtimedwait(&signals, nullptr, &kLookInterval); signal > 0) return signal;
+    if (!watched || Clock::now() < next) continue;
+    next = Clock::now() + half;
     if (const auto stalled = watchdog.stalled())
-      spdlog::error("worker {} has not finished an iteration for {} ms", *stalled, half_us / 1000);
+      spdlog::error("worker {} has not finished an iteration for {} ms", *stalled, half.count() / 1000);
     else
       sd_notify(0, "WATCHDOG=1");
   }
@@ -134,7 +143,8 @@ void run_workers(WorkerContext& shared, const sigset_t& signals) {
   spdlog::info("ready: {}", status);
   sd_notifyf(0, "READY=1\nSTATUS=%s", status.c_str());
 
-  const int signal = await_signal(signals, Watchdog(shared.segment, static_cast<uint32_t>(launches.size())));
+  const int signal = await_signal(signals, Watchdog(shared.segment, static_cast<uint32_t>(launches.size())),
+                                  PortMonitor(shared.ports, shared.segment.header()));
   sd_notify(0, "STOPPING=1\nSTATUS=stopping: flows stay in the segment");
   spdlog::info("{}: stopping; flows stay in the segment, the steering program stays attached",
                strsignal(signal));
@@ -166,6 +176,7 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   const EalArguments eal = eal_arguments(options, arguments.instance(), need.bytes);
   if (!eal.notice.empty()) spdlog::warn("{}", eal.notice);
   if (const auto started = start_eal(eal); !started) return fail(kFailed, started.error());
+  spdlog::info("EAL uses {} addresses (iova)", rte_eal_iova_mode() == RTE_IOVA_PA ? "physical" : "virtual");
   const auto pool = create_mbuf_pool(need);
   if (!pool) return fail(kFailed, pool.error());
 
@@ -176,10 +187,15 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
                resumed.removed == 0 ? "" : fmt::format(", {} of unknown backends removed", resumed.removed));
   auto ports = open_ports(options, header, *pool, arguments.pin_dir());
   if (!ports) return fail(kFailed, ports.error());
-  const auto punt = Punt::create(*ports, options.workers, *pool);
+  const auto punt = Punt::create(*ports, arguments.instance(), options.workers, *pool);
   if (!punt) return fail(kFailed, punt.error());
   // Not earlier: a port that DPDK owns gets its interface from its TAP.
-  for (const Port& port : *ports) fill_port_row(header.ports[port.id], port);
+  for (const Port& port : *ports) {
+    fill_port_row(header.ports[port.id], port);
+    spdlog::info("{}", description_of(port));
+    if (!port.spreads)
+      spdlog::warn("port {}: the device has no RSS, so one worker receives all of its packets", port.name);
+  }
   auto handover = Handover::create(options.workers);
   if (!handover) return fail(kFailed, handover.error());
 
@@ -207,9 +223,9 @@ int main_of(int argc, char** argv) {
        "FILE")  //
       ("run-dir",
        "the directory of the lock and of the link to the segment; its last part names the instance",
-       cxxopts::value<std::string>()->default_value("/run/teal"), "DIR")                                  //
-      ("workers", "number of workers, in place of [dataplane] workers", cxxopts::value<uint32_t>(), "N")  //
-      ("detach", "detach the steering program from the ports and exit")                                   //
+       cxxopts::value<std::string>()->default_value("/run/teal"), "DIR")                                    //
+      ("workers", "number of workers, in place of [dataplane] workers", cxxopts::value<uint32_t>(), "N")    //
+      ("detach", "detach the steering program from the ports, remove the TAPs of this instance, and exit")  //
       ("log-level", "trace, debug, info, warning, error",
        cxxopts::value<std::string>()->default_value("info"), "LEVEL")  //
       ("version", "print the version and exit")                        //

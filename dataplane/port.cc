@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/port.h"
 
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <algorithm>
 #include <cstring>
 
@@ -16,6 +11,7 @@
 #include <spdlog/spdlog.h>
 
 #include "bpf/steer_loader.h"
+#include "dataplane/config/host_devices.h"
 
 namespace teal {
 namespace {
@@ -33,16 +29,27 @@ tl::expected<uint16_t, std::string> probe_vdev(const std::string& device, const 
   return ethdev;
 }
 
+// EAL has probed the device at its start. A second try tells why it failed.
+tl::expected<uint16_t, std::string> probe_pci(const std::string& address) {
+  uint16_t ethdev = 0;
+  if (rte_eth_dev_get_port_by_name(address.c_str(), &ethdev) == 0) return ethdev;
+  if (const std::string why = why_pci_unusable(address, Access::kThisProcess); !why.empty())
+    return tl::unexpected(why);
+  if (const int error = rte_eal_hotplug_add("pci", address.c_str(), ""); error != 0)
+    return tl::unexpected(fmt::format(
+        "DPDK refuses the PCI device {}: {}; EAL's lines above say more{}", address, rte_strerror(-error),
+        rte_eal_iova_mode() == RTE_IOVA_VA ? ". EAL uses virtual addresses, which uio_pci_generic cannot"
+                                           : ""));
+  if (rte_eth_dev_get_port_by_name(address.c_str(), &ethdev) == 0) return ethdev;
+  return tl::unexpected(fmt::format("PCI device {} is not an Ethernet device", address));
+}
+
 tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& options, uint32_t workers,
                                             rte_mempool* pool, const std::string& pin_dir) {
   const auto queues = receive_queues(port.interface);
   if (!queues) return tl::unexpected(queues.error());
-  if (*queues < workers)
-    return tl::unexpected(
-        fmt::format("{} has {} queue(s), expected one for each of {} workers: run `ethtool -L {} combined "
-                    "{}`, or set fewer "
-                    "workers",
-                    port.interface, *queues, workers, port.interface, workers));
+  if (const std::string error = queue_error(port.interface, *queues, workers); !error.empty())
+    return tl::unexpected(error);
   const auto steering = attach_steering(port.interface, options.side, pin_dir);
   if (!steering) return tl::unexpected(steering.error());
   spdlog::info("port {}: steering program {} {} on {}, {} mode", port.name, steering->program_id,
@@ -55,7 +62,7 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
         probe_vdev(fmt::format("net_af_xdp_{}_{}", port.id, queue),
                    fmt::format("iface={},start_queue={},queue_count=1,busy_budget=0", port.interface, queue));
     if (!ethdev) return tl::unexpected(ethdev.error());
-    if (auto started = start_ethdev(*ethdev, 1, pool); !started) return started;
+    if (const auto started = start_ethdev(*ethdev, 1, pool); !started) return tl::unexpected(started.error());
     port.queues.push_back({*ethdev, 0});
   }
   return {};
@@ -64,7 +71,9 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
 // Starts one ethdev with a queue pair for each worker.
 tl::expected<void, std::string> open_multi_queue(Port& port, uint16_t ethdev, uint32_t workers,
                                                  rte_mempool* pool) {
-  if (auto started = start_ethdev(ethdev, static_cast<uint16_t>(workers), pool); !started) return started;
+  const auto started = start_ethdev(ethdev, static_cast<uint16_t>(workers), pool);
+  if (!started) return tl::unexpected(started.error());
+  port.spreads = *started;
   for (uint32_t queue = 0; queue < workers; ++queue)
     port.queues.push_back({ethdev, static_cast<uint16_t>(queue)});
   return {};
@@ -90,13 +99,9 @@ tl::expected<void, std::string> open_device(Port& port, const PortOptions& optio
       return open_multi_queue(port, *ethdev, workers, pool);
     }
     case DeviceKind::kPci: {
-      uint16_t ethdev = 0;
-      if (const int error = rte_eal_hotplug_add("pci", options.device.c_str(), ""); error != 0)
-        return tl::unexpected(fmt::format("PCI device {}: {} (it has to be bound to vfio-pci)",
-                                          options.device, rte_strerror(-error)));
-      if (rte_eth_dev_get_port_by_name(options.device.c_str(), &ethdev) != 0)
-        return tl::unexpected(fmt::format("PCI device {} is not an Ethernet device", options.device));
-      return open_multi_queue(port, ethdev, workers, pool);
+      const auto ethdev = probe_pci(options.device);
+      if (!ethdev) return tl::unexpected(ethdev.error());
+      return open_multi_queue(port, *ethdev, workers, pool);
     }
   }
   return tl::unexpected(std::string("unknown kind of device"));
@@ -104,27 +109,17 @@ tl::expected<void, std::string> open_device(Port& port, const PortOptions& optio
 
 }  // namespace
 
-tl::expected<uint32_t, std::string> receive_queues(const std::string& interface) {
-  ethtool_channels channels{};
-  channels.cmd = ETHTOOL_GCHANNELS;
-  ifreq request{};
-  interface.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&channels);
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool answered = ioctl(fd, SIOCETHTOOL, &request) == 0;
-  const int error = errno;
-  close(fd);
-  if (answered) return std::max(1u, channels.rx_count + channels.combined_count);
-  if (error == EOPNOTSUPP) return 1;  // a driver without channels has one queue
-  return tl::unexpected(fmt::format("interface {}: {}", interface, std::strerror(error)));
-}
-
-tl::expected<void, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool) {
+tl::expected<bool, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool) {
   const auto failed = [&](const char* what, int error) {
     return tl::unexpected(fmt::format("{} with {} queue(s): {}", what, queues, rte_strerror(-error)));
   };
   rte_eth_dev_info info;
   if (const int error = rte_eth_dev_info_get(ethdev, &info); error != 0) return failed("device info", error);
+  if (std::min(info.max_rx_queues, info.max_tx_queues) < queues)
+    return tl::unexpected(fmt::format(
+        "the device has {} receive and {} transmit queue(s), expected one for each of {} workers: "
+        "set fewer workers",
+        info.max_rx_queues, info.max_tx_queues, queues));
   rte_eth_conf conf{};
   if (queues > 1) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -145,7 +140,7 @@ tl::expected<void, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, r
       return failed("transmit queue", error);
   }
   if (const int error = rte_eth_dev_start(ethdev); error != 0) return failed("start", error);
-  return {};
+  return queues == 1 || conf.rxmode.mq_mode == RTE_ETH_MQ_RX_RSS;
 }
 
 tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t id, uint32_t workers,
@@ -163,6 +158,8 @@ tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t i
   }
   if (auto opened = open_device(port, options, workers, pool, pin_dir); !opened)
     return tl::unexpected(fmt::format("port {}: {}", port.name, opened.error()));
+  rte_eth_dev_info info;
+  if (rte_eth_dev_info_get(port.queues.front().ethdev, &info) == 0) port.driver = info.driver_name;
   rte_ether_addr address;
   rte_eth_macaddr_get(port.queues.front().ethdev, &address);
   std::copy_n(address.addr_bytes, 6, port.mac.bytes);
@@ -205,6 +202,18 @@ void fill_port_row(PortRow& row, const Port& port) {
   row.ifindex = port.ifindex;
   std::copy_n(port.mac.bytes, 6, row.mac);
   row.side = port.side;
+  std::memset(row.driver, 0, sizeof(row.driver));
+  port.driver.copy(row.driver, sizeof(row.driver) - 1);
+  row.queues = static_cast<uint16_t>(port.queues.size());
+  row.spreads = port.spreads;
+  row.owned = port.tap != nullptr;
+  row.link.store(LinkState::kUnknown, std::memory_order_relaxed);
+}
+
+std::string description_of(const Port& port) {
+  return fmt::format("port {}: driver {}, {} queue(s), MAC {:02x}{}", port.name, port.driver,
+                     port.queues.size(), fmt::join(port.mac.bytes, ":"),
+                     port.tap == nullptr ? "" : fmt::format(", TAP {}", port.tap->interface()));
 }
 
 std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "dataplane/config/options.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/shm/segment.h"
+#include "dataplane/tap.h"
 
 struct rte_mempool;
 
@@ -36,27 +38,31 @@ struct Port {
   uint32_t ifindex = 0;
   MacAddress mac;
   uint8_t side = 0;
+  std::string driver;                // DPDK's name of it
+  bool spreads = true;               // received packets are spread over the queues, or there is one queue
   bool steered = false;              // AF_XDP with the steering program
   bool kernel_has_own_copy = false;  // AF_PACKET: punted packets are freed
   std::vector<PortQueue> queues;
+  std::shared_ptr<Tap> tap;  // of a port that DPDK owns, once Punt::create() has made it
 };
-
-// Returns how many queues of the kernel's interface receive. The error names the interface.
-tl::expected<uint32_t, std::string> receive_queues(const std::string& interface);
 
 // Opens a port for `workers` and starts it: attaches the steering program (AF_XDP), opens the ethdevs and
 // sets up their queues. `id` is the port's row in the segment.
 tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t id, uint32_t workers,
                                           rte_mempool* pool, const std::string& pin_dir);
 
-// Starts an ethdev with `queues` queue pairs whose mbufs come from `pool`. TAPs are started by it, too.
-tl::expected<void, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool);
+// Starts an ethdev, of a port or a TAP, with `queues` queue pairs whose mbufs come from `pool`. Returns
+// whether the device spreads received packets over the queues.
+tl::expected<bool, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool);
 
 // Gives each port of the options a row in the segment, and returns the rows. A name that the segment knows
 // keeps its row. The rows of all other ports are marked as not present.
 tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader& header,
                                                                   std::span<const PortOptions> ports);
 void fill_port_row(PortRow& row, const Port& port);
+
+// Returns what an operator needs to know about an open port, for the log.
+std::string description_of(const Port& port);
 
 // Returns the traits of each ethdev's port, indexed by ethdev id, for the stages.
 std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports);

@@ -29,26 +29,23 @@ void turn_off_reverse_path_filter(const std::string& interface) {
         "net.ipv4.conf.all.rp_filter is 1 (strict), so the kernel drops punted packets; set it to 0 or 2");
 }
 
-std::string interface_of(uint32_t tap_number) {
-  return fmt::format("teal{}", tap_number);
-}
+constexpr char kSharedTap[] = "teal0";
 
-}  // namespace
-
-tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAddress* mac, uint32_t workers,
-                                                    rte_mempool* pool) {
-  const std::string interface = interface_of(number);
-  const std::string device = fmt::format("net_tap{}", number);
+// Opens DPDK's driver on the TAP, with a queue for each worker. `mac` is null if the TAP may choose its own.
+tl::expected<Punt::OpenTap, std::string> open_queues(const std::string& interface, uint16_t port_id,
+                                                     const MacAddress* mac, uint32_t workers,
+                                                     rte_mempool* pool) {
+  const std::string device = fmt::format("net_tap_port{}", port_id);
   std::string arguments = fmt::format("iface={}", interface);
   if (mac != nullptr) arguments += fmt::format(",mac={:02x}", fmt::join(mac->bytes, ":"));
   if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0)
     return tl::unexpected(
-        fmt::format("TAP port {}: {} (it needs /dev/net/tun, and no other dataplane may have it)", interface,
+        fmt::format("TAP {}: {} (it needs /dev/net/tun, and no other dataplane may have it)", interface,
                     rte_strerror(-error)));
-  Tap tap;
+  Punt::OpenTap tap;
   rte_eth_dev_get_port_by_name(device.c_str(), &tap.ethdev);
   if (auto started = start_ethdev(tap.ethdev, static_cast<uint16_t>(workers), pool); !started)
-    return tl::unexpected(fmt::format("TAP port {}: {}", interface, started.error()));
+    return tl::unexpected(fmt::format("TAP {}: {}", interface, started.error()));
   rte_ether_addr address;
   rte_eth_macaddr_get(tap.ethdev, &address);
   std::copy_n(address.addr_bytes, 6, tap.mac.bytes);
@@ -56,8 +53,11 @@ tl::expected<Punt::Tap, std::string> Punt::open_tap(uint32_t number, const MacAd
   return tap;
 }
 
-tl::expected<Punt, std::string> Punt::create(std::span<Port> ports, uint32_t workers, rte_mempool* pool) {
-  std::vector<Tap> taps;
+}  // namespace
+
+tl::expected<Punt, std::string> Punt::create(std::span<Port> ports, const std::string& instance,
+                                             uint32_t workers, rte_mempool* pool) {
+  std::vector<OpenTap> taps;
   TapOfPort tap_of_port = no_taps();
   uint8_t shared = kNoTap;
   for (Port& port : ports) {
@@ -65,20 +65,31 @@ tl::expected<Punt, std::string> Punt::create(std::span<Port> ports, uint32_t wor
       tap_of_port[port.id] = kOwnCopy;
       continue;
     }
-    if (!port.steered || shared == kNoTap) {
-      auto tap =
-          open_tap(static_cast<uint32_t>(taps.size()), port.steered ? nullptr : &port.mac, workers, pool);
-      if (!tap) return tl::unexpected(tap.error());
-      tap->shared = port.steered;
-      tap->relay_to = port.queues.front();
-      if (!port.steered) {
-        port.interface = interface_of(static_cast<uint32_t>(taps.size()));
-        port.ifindex = if_nametoindex(port.interface.c_str());
-      }
-      taps.push_back(*tap);
-      if (port.steered) shared = static_cast<uint8_t>(taps.size() - 1);
+    if (port.steered && shared != kNoTap) {
+      tap_of_port[port.id] = shared;
+      continue;
     }
-    tap_of_port[port.id] = port.steered ? shared : static_cast<uint8_t>(taps.size() - 1);
+    const auto index = static_cast<uint8_t>(taps.size());
+    if (port.steered) {
+      shared = index;
+    } else {
+      auto tap = Tap::open({instance, port.name, fmt::format("teal{}", index)});
+      if (!tap) return tl::unexpected(fmt::format("port {}: {}", port.name, tap.error()));
+      port.tap = std::move(*tap);
+      port.interface = port.tap->interface();
+      port.ifindex = if_nametoindex(port.interface.c_str());
+    }
+    auto opened = open_queues(port.steered ? kSharedTap : port.interface, port.id,
+                              port.steered ? nullptr : &port.mac, workers, pool);
+    if (!opened) return tl::unexpected(fmt::format("port {}: {}", port.name, opened.error()));
+    if (port.tap != nullptr) {
+      if (auto done = port.tap->take_control(); !done)
+        return tl::unexpected(fmt::format("port {}: {}", port.name, done.error()));
+    }
+    opened->shared = port.steered;
+    opened->port_ethdev = port.queues.front().ethdev;
+    taps.push_back(*opened);
+    tap_of_port[port.id] = index;
   }
   return Punt(std::move(taps), tap_of_port);
 }
@@ -87,7 +98,7 @@ uint32_t Punt::send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbuf
   const uint8_t index = tap_of_port_[port_id];
   uint32_t sent = 0;
   if (index < taps_.size()) {
-    const Tap& tap = taps_[index];
+    const OpenTap& tap = taps_[index];
     if (tap.shared) {
       for (rte_mbuf* mbuf : mbufs) __builtin_memcpy(rte_pktmbuf_mtod(mbuf, uint8_t*), tap.mac.bytes, 6);
     }
@@ -99,14 +110,15 @@ uint32_t Punt::send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbuf
   return index == kOwnCopy ? static_cast<uint32_t>(mbufs.size()) : sent;
 }
 
-Punt::Relayed Punt::relay() const {
+Punt::Relayed Punt::relay(uint32_t worker) const {
+  const auto queue = static_cast<uint16_t>(worker);
   Relayed relayed;
-  for (const Tap& tap : taps_) {
+  for (const OpenTap& tap : taps_) {
     if (tap.shared) continue;
     rte_mbuf* mbufs[Burst::kCapacity];
-    const uint16_t received = rte_eth_rx_burst(tap.ethdev, 0, mbufs, Burst::kCapacity);
+    const uint16_t received = rte_eth_rx_burst(tap.ethdev, queue, mbufs, Burst::kCapacity);
     if (received == 0) continue;
-    const uint16_t sent = rte_eth_tx_burst(tap.relay_to.ethdev, tap.relay_to.queue, mbufs, received);
+    const uint16_t sent = rte_eth_tx_burst(tap.port_ethdev, queue, mbufs, received);
     if (sent < received) rte_pktmbuf_free_bulk(mbufs + sent, received - sent);
     relayed.received += received;
     relayed.sent += sent;

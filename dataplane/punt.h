@@ -5,11 +5,13 @@
 //
 //   AF_XDP     All these ports share teal0. The kernel keeps their interfaces and sends by them, so a punted
 //              packet only has to reach the kernel's stack. It gets teal0's MAC as destination, and
-//              reverse-path filtering is off on teal0.
+//              reverse-path filtering is off on teal0. teal0 lives as long as the process.
 //   AF_PACKET  These ports need no TAP: the kernel has its own copy of each packet.
-//   others     DPDK owns the NIC, so each port has a TAP that represents the NIC in the kernel. The TAP has
-// the
-//              NIC's MAC. Frames pass unchanged both ways: by send() to the kernel, by relay() from it.
+//   others     DPDK owns the NIC, so each port has a persistent TAP of its own (tap.h), with the NIC's MAC.
+//              Frames pass unchanged both ways: by send() to the kernel, by relay() from it.
+//
+// A TAP has a queue for each worker, as a port has. The kernel spreads what it sends over all queues of the
+// TAP, so every worker relays its queue.
 #pragma once
 
 #include <array>
@@ -27,11 +29,11 @@ namespace teal {
 
 class Punt {
  public:
-  struct Tap {
+  struct OpenTap {
     uint16_t ethdev = 0;
     MacAddress mac;
-    bool shared = false;  // teal0 of the AF_XDP ports
-    PortQueue relay_to;   // of a TAP that is not shared
+    bool shared = false;       // teal0 of the AF_XDP ports
+    uint16_t port_ethdev = 0;  // of the port of a TAP that is not shared
   };
 
   // For each port id an index into the TAPs, or one of the two values below.
@@ -45,11 +47,12 @@ class Punt {
   }
 
   // Opens the TAPs that `ports` need. If DPDK owns a port, the TAP's interface becomes the port's interface:
-  // its routes and neighbours are the routes and neighbours of the port.
-  static tl::expected<Punt, std::string> create(std::span<Port> ports, uint32_t workers, rte_mempool* pool);
+  // its routes and neighbours are the routes and neighbours of the port. `instance` names the run directory.
+  static tl::expected<Punt, std::string> create(std::span<Port> ports, const std::string& instance,
+                                                uint32_t workers, rte_mempool* pool);
 
   // For TAPs that are open and started, with a queue for each worker.
-  Punt(std::vector<Tap> taps, const TapOfPort& tap_of_port)
+  Punt(std::vector<OpenTap> taps, const TapOfPort& tap_of_port)
       : taps_(std::move(taps)), tap_of_port_(tap_of_port) {}
   // Without TAPs.
   Punt() = default;
@@ -62,14 +65,12 @@ class Punt {
     uint32_t received = 0;
     uint32_t sent = 0;  // the others were freed: the port's queue was full
   };
-  // Sends what the kernel sent by the TAPs of DPDK-owned ports out of these ports. Only worker 0 calls it.
-  Relayed relay() const;
+  // Sends what the kernel sent by the worker's queue of each DPDK-owned port's TAP out of the worker's queue
+  // of that port.
+  Relayed relay(uint32_t worker) const;
 
  private:
-  static tl::expected<Tap, std::string> open_tap(uint32_t number, const MacAddress* mac, uint32_t workers,
-                                                 rte_mempool* pool);
-
-  std::vector<Tap> taps_;
+  std::vector<OpenTap> taps_;
   TapOfPort tap_of_port_ = no_taps();
 };
 

@@ -53,7 +53,7 @@ uint32_t Worker::iterate(const Time& now) {
     packets += burst_.count;
     forward(load_rules(), now.tick);
   }
-  if (index_ == 0) packets += relay();
+  packets += relay();
   timers_.done(Stage::k_rest);
   packets += sweep(now);
   timers_.done(Stage::k_sweep);
@@ -164,7 +164,7 @@ uint32_t Worker::sweep(const Time& now) {
 }
 
 uint32_t Worker::relay() {
-  const Punt::Relayed relayed = shared_.punt.relay();
+  const Punt::Relayed relayed = shared_.punt.relay(index_);
   if (relayed.received == 0) return 0;
   block_.count(Event::k_relayed, relayed.sent);
   block_.count(Event::k_relay_full, relayed.received - relayed.sent);

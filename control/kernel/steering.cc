@@ -58,6 +58,13 @@ void Steering::clean_up() {
   report(done ? "" : done.error());
 }
 
+std::optional<SteerCounters> Steering::counters() const {
+  const auto maps = SteerMaps::open(pin_dir_);
+  if (!maps) return std::nullopt;
+  const auto counters = maps->counters();
+  return counters ? std::optional(*counters) : std::nullopt;
+}
+
 void Steering::report(const std::string& error) {
   if (error == reported_) return;
   reported_ = error;

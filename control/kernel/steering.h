@@ -5,6 +5,7 @@
 // when no worker uses it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ class Steering {
   bool cleanup_due() const { return cleanup_due_; }
   // Removes unwanted entries. Call it after a grace period.
   void clean_up();
+
+  // Returns what the steering program has counted; nothing if its maps cannot be read.
+  std::optional<SteerCounters> counters() const;
 
  private:
   void report(const std::string& error);

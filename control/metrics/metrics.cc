@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/change/drain.h"
+#include "control/metrics/ports.h"
 #include "control/metrics/traffic.h"
 
 namespace teal {
@@ -148,6 +149,48 @@ void write_one(std::ostream& out, const char* name, const char* help, MetricType
   family.write(out);
 }
 
+std::string of_port(std::string_view counter) {
+  return "teal_port_" + std::string(counter) + "_total";
+}
+
+// Texts of NicCounter.
+constexpr std::array<const char*, kNicCounterCount> kNicCounterHelp = {
+#define X(name, text) "By the NIC since teal-dataplane started: " text ".",
+    TEAL_NIC_COUNTERS(X)
+#undef X
+};
+
+void write_ports(std::ostream& out, const Publisher& publisher) {
+  Family info("teal_port_info", "Always 1; the labels have the kernel's interface and DPDK's driver.",
+              MetricType::Gauge);
+  Family up("teal_port_link_up", "1 if the port has a link, otherwise 0.", MetricType::Gauge);
+  Family speed("teal_port_link_speed_mbps", "Speed of the link; 0 if it is not known.", MetricType::Gauge);
+  for_each_port(publisher, [&](const PortRow& row) {
+    info.add({{"port", row.name}, {"interface", row.interface}, {"driver", row.driver}}, uint64_t{1});
+    up.add({{"port", row.name}}, uint64_t{row.link.load(std::memory_order_relaxed) == LinkState::kUp});
+    speed.add({{"port", row.name}}, uint64_t{row.speed_mbps.load(std::memory_order_relaxed)});
+  });
+  for (const Family* family : {&info, &up, &speed}) family->write(out);
+  for (size_t i = 0; i < kNicCounterCount; ++i) {
+    Family family(of_port(kNicCounterNames[i]).c_str(), kNicCounterHelp[i], MetricType::Counter);
+    for_each_port(publisher, [&](const PortRow& row) {
+      family.add({{"port", row.name}}, row.counters[i].load(std::memory_order_relaxed));
+    });
+    family.write(out);
+  }
+}
+
+void write_steering(std::ostream& out, const Metrics::Source& source) {
+  Family family("teal_steering_packets_total",
+                "Packets of AF_XDP ports that the steering program decided, by verdict.",
+                MetricType::Counter);
+  const auto counters =
+      source.publisher.is_steered() ? source.steering.counters() : std::optional<SteerCounters>();
+  for (size_t i = 0; counters && i < counters->size(); ++i)
+    family.add({{"verdict", std::string(kSteerVerdictNames[i])}}, (*counters)[i]);
+  family.write(out);
+}
+
 void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sums& sums) {
   const std::shared_ptr<Segment> segment = source.publisher.segment();
   const bool running = segment != nullptr && source.publisher.dataplane_running();
@@ -251,6 +294,9 @@ Task<std::string> Metrics::scrape(Source source) const {
       out, catalogue(), sums,
       Family("teal_bytes_total", "Bytes forwarded: Ethernet frames without the FCS.", MetricType::Counter),
       &OfColour::bytes);
+  co_await yield_to_loop();
+  write_ports(out, source.publisher);
+  write_steering(out, source);
   co_await yield_to_loop();
   write_dataplane(out, source, sums);
   co_return std::move(out).str();

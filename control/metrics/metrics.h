@@ -18,6 +18,7 @@
 
 #include "control/change/drain.h"
 #include "control/change/executor.h"
+#include "control/kernel/steering.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
 #include "control/metrics/busy.h"
@@ -31,6 +32,7 @@ class Metrics {
     const ChangeExecutor& executor;
     const DrainTrends& trends;
     const Publisher& publisher;
+    const Steering& steering;
     const BusyRatios& busy;
     const Clock& clock;
   };

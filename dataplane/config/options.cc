@@ -60,6 +60,11 @@ bool is_pci_address(std::string_view text) {
   return true;
 }
 
+std::string in_lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 std::optional<Device> read_device(const ConfigNode& node) {
   const auto text = node.text(kDeviceForms);
   if (!text) return std::nullopt;
@@ -82,7 +87,7 @@ std::optional<Device> read_device(const ConfigNode& node) {
     node.error(in_quotes(argument) +
                " is not a virtual network device, expected \"vdev:net_...\" without spaces");
   } else if (is_pci_address(*text)) {
-    return Device{DeviceKind::kPci, *text};
+    return Device{DeviceKind::kPci, in_lower_case(*text)};
   } else {
     node.error(in_quotes(*text) + " is not a device, expected " + kDeviceForms);
   }
@@ -90,14 +95,11 @@ std::optional<Device> read_device(const ConfigNode& node) {
 }
 
 // Returns a key that is equal for two ports of the same device: the interface for either driver, the name of
-// a virtual device without arguments, or the PCI address in lower case.
+// a virtual device without arguments, or the PCI address.
 std::string device_identity(const Device& device) {
   std::string identity = device.argument;
   if (device.kind == DeviceKind::kVdev) identity.resize(std::min(identity.find(','), identity.size()));
-  if (device.kind == DeviceKind::kPci) {
-    for (char& c : identity) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return "pci " + identity;
-  }
+  if (device.kind == DeviceKind::kPci) return "pci " + identity;
   return (device.kind == DeviceKind::kVdev ? "vdev " : "interface ") + identity;
 }
 
@@ -126,7 +128,7 @@ void read_cpus(const ConfigNode& table, DataplaneOptions& options) {
 void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   const auto table = root.require("dataplane", "a table [dataplane]");
   if (!table || !table->expect_table("a table [dataplane]")) return;
-  table->allow_only({"workers", "cpus", "flow_capacity", "idle", "hash_seed", "memory_mb"});
+  table->allow_only({"workers", "cpus", "flow_capacity", "idle", "hash_seed", "memory_mb", "iova"});
   bool workers_known = true;
   if (const auto node = table->find("workers")) {
     const auto workers = node->integer(1, kMaxWorkers);
@@ -148,6 +150,10 @@ void read_dataplane(const ConfigNode& root, DataplaneOptions& options) {
   if (const auto node = table->find("memory_mb")) {
     options.memory_mb = static_cast<uint32_t>(node->integer(kMinMemoryMb, kMaxMemoryMb).value_or(0));
   }
+  if (const auto node = table->find("iova")) {
+    const auto iova = node->choice<Iova>({{"auto", Iova::kAuto}, {"va", Iova::kVa}, {"pa", Iova::kPa}});
+    options.iova = iova.value_or(Iova::kAuto);
+  }
 }
 
 // Each holds the line of the first port with a name or device, for the error about a second one.
@@ -161,14 +167,29 @@ void expect_unique(const ConfigNode& node, const std::string& identity, std::str
              std::to_string(first->second) + " too, expected a different one for each port");
 }
 
+// A port that DPDK owns gives its name to its TAP (dataplane/tap.h).
+void expect_tap_name(const ConfigNode& node, const PortOptions& port) {
+  if (port.kind == DeviceKind::kAfXdp || port.kind == DeviceKind::kAfPacket) return;
+  if (port.name.size() >= IFNAMSIZ)
+    node.error(in_quotes(port.name) + " has " + std::to_string(port.name.size()) +
+               " bytes, expected at most 15: the TAP of a port that DPDK owns gets the port's name");
+  // The first two would be taken for the settings of all interfaces in /proc/sys/net.
+  constexpr std::string_view kOthers[] = {"all", "default", "lo", "teal0"};
+  if (std::find(std::begin(kOthers), std::end(kOthers), port.name) != std::end(kOthers))
+    node.error(in_quotes(port.name) +
+               " names another interface, expected a name that the TAP of this port can have");
+}
+
 PortOptions read_port(const ConfigNode& table, FirstLines& names, FirstLines& devices) {
   table.allow_only({"name", "device", "side"});
   PortOptions port;
   constexpr char kNameForm[] = "1 to 31 of a-z, 0-9 and '-', not '-' first";
-  if (const auto node = table.require("name", kNameForm)) {
-    if (const auto name = node->text(kNameForm)) {
-      if (!is_port_name(*name)) node->error(in_quotes(*name) + " is not a port name, expected " + kNameForm);
-      expect_unique(*node, *name, *name, "name", names);
+  const auto name_node = table.require("name", kNameForm);
+  if (name_node) {
+    if (const auto name = name_node->text(kNameForm)) {
+      if (!is_port_name(*name))
+        name_node->error(in_quotes(*name) + " is not a port name, expected " + kNameForm);
+      expect_unique(*name_node, *name, *name, "name", names);
       port.name = *name;
     }
   }
@@ -177,6 +198,7 @@ PortOptions read_port(const ConfigNode& table, FirstLines& names, FirstLines& de
       expect_unique(*node, device_identity(*device), device->argument, "device", devices);
       port.kind = device->kind;
       port.device = device->argument;
+      if (name_node) expect_tap_name(*name_node, port);
     }
   }
   if (const auto node = table.require("side", "\"client\", \"backend\" or \"both\"")) {

@@ -23,9 +23,12 @@ inline constexpr uint8_t kBackendSide = 2;
 struct PortOptions {
   std::string name;  // [a-z0-9][a-z0-9-]*, shorter than PortRow::name
   DeviceKind kind = DeviceKind::kAfXdp;
-  std::string device;  // the interface; kVdev: the text after "vdev:"; kPci: the address, "0000:3b:00.0"
+  std::string device;  // the interface; kVdev: the text after "vdev:"; kPci: the address in lower case
   uint8_t side = 0;
 };
+
+// What EAL gives to devices as addresses of packets: kAuto lets EAL choose, by the devices and the IOMMU.
+enum class Iova : uint8_t { kAuto, kVa, kPa };
 
 enum class Idle : uint8_t { kAdaptive, kSpin };
 
@@ -39,6 +42,7 @@ struct DataplaneOptions {
   Idle idle = Idle::kAdaptive;
   uint64_t hash_seed = 0;  // 0: a random seed
   uint32_t memory_mb = 0;  // 0: computed from the ports
+  Iova iova = Iova::kAuto;
   std::vector<PortOptions> ports;
 };
 

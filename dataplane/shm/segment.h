@@ -33,6 +33,7 @@
 #include "dataplane/shm/counters.h"
 #include "dataplane/shm/flow_table.h"
 #include "dataplane/shm/hop.h"
+#include "dataplane/shm/port_row.h"
 #include "dataplane/shm/publication.h"
 #include "dataplane/shm/ruleset.h"
 #include "dataplane/shm/segment_file.h"
@@ -44,17 +45,6 @@ namespace teal {
 
 inline constexpr uint64_t kSegmentMagic = 0x5445414c5345474d;  // "TEALSEGM"
 inline constexpr uint32_t kMaxLastHops = 16384;
-
-// A port. Its id is the index of its row. A name keeps its id for the life of the segment, so stored hops
-// stay valid after a restart.
-struct PortRow {
-  char name[32];       // dataplane: rw; "" marks a free row
-  char interface[16];  // dataplane: rw; the kernel's interface name, "" if the kernel does not have the port
-  uint32_t ifindex;    // dataplane: rw; 0 if the kernel does not have the port
-  uint8_t mac[6];      // dataplane: rw
-  uint8_t side;        // dataplane: rw; bit 0 client, bit 1 backend
-  uint8_t present;     // dataplane: rw; the running dataplane has this port
-};
 
 struct SegmentHeader {
   uint64_t magic;               // creator
@@ -76,7 +66,7 @@ struct SegmentHeader {
   std::atomic<uint32_t> worker_count;                 // dataplane: rw, control: ro
   std::atomic<uint32_t> dataplane_pid;                // dataplane: rw, control: ro
   std::atomic<uint32_t> steering;  // dataplane: rw, control: ro; 1: AF_XDP ports, the pinned maps are used
-  PortRow ports[kMaxPorts];        // dataplane: rw before it raises dataplane_epoch, control: ro
+  PortRow ports[kMaxPorts];        // dataplane: rw before it raises dataplane_epoch, control: ro; port_row.h
 
   // control: rw, dataplane: ro; Hop words by backend id
   alignas(64) std::atomic<uint64_t> next_hops[kMaxBackends];

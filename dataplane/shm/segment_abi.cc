@@ -57,7 +57,9 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(SegmentHeader, on_link_prefix_bits)).add(offsetof(SegmentHeader, client_default_hops));
   hash.add(offsetof(SegmentHeader, last_hops));
   hash.add(offsetof(PortRow, interface)).add(offsetof(PortRow, ifindex)).add(offsetof(PortRow, mac));
-  hash.add(offsetof(PortRow, side)).add(offsetof(PortRow, present));
+  hash.add(offsetof(PortRow, side)).add(offsetof(PortRow, present)).add(offsetof(PortRow, driver));
+  hash.add(offsetof(PortRow, queues)).add(offsetof(PortRow, spreads)).add(offsetof(PortRow, owned));
+  hash.add(offsetof(PortRow, link)).add(offsetof(PortRow, speed_mbps)).add(offsetof(PortRow, counters));
 
   hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, reset_rate));
   hash.add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
@@ -79,6 +81,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(WorkerBlock, services)).add(offsetof(WorkerBlock, flows));
   for (std::string_view name : kEventNames) hash.add(name);
   for (std::string_view name : kDropReasonNames) hash.add(name);
+  for (std::string_view name : kNicCounterNames) hash.add(name);
 
   hash.add(FlowTable::kSlots)
       .add(offsetof(FlowTable::Bucket, displaced))

@@ -20,6 +20,7 @@ MBUF_BYTES = 2432  # 64 + 128 + 64 + 2176: dataplane/eal.cc
 SPARE_MBUFS = 32_768  # rings, caches, the TAP's queues
 FLOW_BYTES = 43  # upper bound of the table's bytes for each flow of capacity
 FIXED_MB = 160  # the segment without its table, and EAL
+PORT = "bench"  # the port's name, and that of its TAP
 PORT_MAC = "02:70:63:61:70:00"  # net_pcap's
 GATEWAY_MAC = "02:00:00:00:00:11"
 MOVING = {"rx", "tx", "relayed"}  # counters that may change while established flows are replayed
@@ -61,12 +62,12 @@ class Teal:
         undo.callback(self.forget_segment)
         make_namespace(undo, self.namespace)
         # Made before teal-dataplane starts, so that addresses and routes outlive its restarts.
-        self.ip("tuntap", "add", "dev", "teal0", "mode", "tap", "multi_queue")
-        self.ip("link", "set", "teal0", "address", PORT_MAC)
-        run(*in_namespace(self.namespace, "sysctl", "-qw", "net.ipv6.conf.teal0.accept_dad=0"))
-        self.ip("link", "set", "teal0", "up")
+        self.ip("tuntap", "add", "dev", PORT, "mode", "tap", "multi_queue")
+        self.ip("link", "set", PORT, "address", PORT_MAC)
+        run(*in_namespace(self.namespace, "sysctl", "-qw", f"net.ipv6.conf.{PORT}.accept_dad=0"))
+        self.ip("link", "set", PORT, "up")
         for kind in self.kinds:
-            self.ip("address", "replace", kind.edge_address(), "dev", "teal0")
+            self.ip("address", "replace", kind.edge_address(), "dev", PORT)
 
     def ip(self, *words):
         run("ip", "-n", self.namespace, *words)
@@ -88,7 +89,7 @@ idle = "spin"
 hash_seed = {HASH_SEED}
 memory_mb = {memory_mb(packets)}
 [[port]]
-name = "bench"
+name = "{PORT}"
 device = "vdev:{device}"
 side = "both"
 [timeouts]                      # nothing ages while it is measured
@@ -129,7 +130,7 @@ green = {json.dumps(pool(True))}
         # Opening a TAP sets its MAC, and the kernel then forgets the neighbours behind the TAP.
         addresses = sorted({str(address) for kind in self.kinds for address in kind.backends()})
         neighbours = "".join(
-            f"neigh replace {a} lladdr {GATEWAY_MAC} dev teal0 nud permanent\n" for a in addresses
+            f"neigh replace {a} lladdr {GATEWAY_MAC} dev {PORT} nud permanent\n" for a in addresses
         )
         run("ip", "-n", self.namespace, "-batch", "-", stdin=neighbours)
 

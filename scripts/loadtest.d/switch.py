@@ -9,7 +9,7 @@ from cases import HANDSHAKE
 from ledger import Ledger
 from machine import in_namespace, run
 from plan import SERVICES, Source
-from teal_runner import Teal
+from teal_runner import PORT, Teal
 
 NAME = "loadtest"
 
@@ -24,7 +24,7 @@ class SwitchUnderLoad:
         self.teal = Teal(undo, settings.build, settings.work, NAME, [kind], capacity=capacity)
         if self.teal.kinds[0].is_v4:
             # Packets of the kernel itself (ND, MLD) would be counted with the packets that come back.
-            run(*in_namespace(self.teal.namespace, "sysctl", "-qw", "net.ipv6.conf.teal0.disable_ipv6=1"))
+            run(*in_namespace(self.teal.namespace, "sysctl", "-qw", f"net.ipv6.conf.{PORT}.disable_ipv6=1"))
         self.vhost_socket = f"{settings.work}/vhost"
         self.services = [f"{kind}-{number}" for number in range(SERVICES)]
 

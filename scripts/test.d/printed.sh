@@ -5,7 +5,7 @@
 # tests, scripts/lint and the tests of the scripts. Sourced by scripts/test.
 
 readonly lab_programs=(control/teal control/teald dataplane/teal-dataplane tests/bench/make_pcap)
-readonly lab_test_seconds=240 script_test_seconds=600
+readonly lab_test_seconds=240 script_test_seconds=600 nic_up_seconds=600 nic_test_seconds=900
 
 # record_printed LABEL SECONDS COMMAND...: runs the command with a time limit and counts the lines that it
 # prints. Shows the reasons of what was skipped, and the output if something failed. Returns 1 then.
@@ -28,8 +28,11 @@ record_printed() {
   fi
 }
 
-# lab_test_file NAME: its path; nothing where there is none.
-lab_test_file() { find "$repo/tests/lab" -mindepth 2 -name "$1.py"; }
+# lab_test_file NAME: the path of a test of --lab or --nic; nothing where there is none.
+lab_test_file() {
+  find "$repo/tests/lab" -mindepth 2 -name "$1.py"
+  find "$repo/tests/nic" -name "$1.py" -not -name niclab.py
+}
 
 run_lint() {
   local file
@@ -41,16 +44,20 @@ run_lint() {
   done
 }
 
+# build_lab_programs PART: does nothing where TEAL_BUILD_DIR has them.
+build_lab_programs() {
+  if [[ -n ${TEAL_BUILD_DIR:-} ]]; then return; fi
+  step "$1: configure"
+  if ! configure "$repo/build"; then record "$1: configure" 0 1 0 0; return 1; fi
+  step "$1: build"
+  if ! run_ninja "$repo/build" "${lab_programs[@]}"; then record "$1: build" 0 1 0 0; return 1; fi
+}
+
 # Each file gets a fresh lab: the flows, generations and dead programs of one file cannot disturb the next
 # one. A line "# lab: OPTIONS" in a file has options for scripts/lab up.
 run_lab() {
   local files=() options file name
-  if [[ -z ${TEAL_BUILD_DIR:-} ]]; then
-    step "lab: configure"
-    if ! configure "$repo/build"; then record "lab: configure" 0 1 0 0; return; fi
-    step "lab: build"
-    if ! run_ninja "$repo/build" "${lab_programs[@]}"; then record "lab: build" 0 1 0 0; return; fi
-  fi
+  build_lab_programs lab || return 0
   if (($# > 0)); then
     for name in "$@"; do files+=("$(lab_test_file "$name")"); done
   else
@@ -78,4 +85,55 @@ run_lab() {
     fi
   done
   if ((EUID == 0)); then quietly "$repo/scripts/lab" down || record "lab: down" 0 1 0 0; fi
+}
+
+# All files share one boot of the machine. With --long, the machine is booted again with other NICs and other
+# numbers of workers.
+run_nic() {
+  local files=() name
+  build_lab_programs nic || return 0
+  if (($# > 0)); then
+    files=("$@")
+  else
+    for name in "$repo"/tests/nic/*.py; do
+      name=$(basename "$name" .py)
+      if [[ $name != niclab ]]; then files+=("$name"); fi
+    done
+  fi
+  step "nic: tests"
+  run_nic_tests --nic virtio-net --workers 2 -- "${files[@]}"
+  if [[ -z $sequences ]]; then return; fi
+  run_nic_tests --nic e1000e --workers 1 -- owned_nics
+  run_nic_tests --nic virtio-net --workers 1 -- owned_nics
+  run_nic_tests --nic virtio-net --workers 4 -- owned_nics
+}
+
+# run_nic_tests UP_OPTION... -- NAME...
+run_nic_tests() {
+  local options=() label output code=0 name
+  while [[ $1 != -- ]]; do options+=("$1"); shift; done
+  shift
+  label="nic: ${options[*]}"
+  if ((EUID == 0)) && ! quietly "$repo/scripts/niclab" down; then
+    record "$label: the lab before did not go down" 0 1 0 0
+    return
+  fi
+  SECONDS=0
+  output=$(timeout "$nic_up_seconds" "$repo/scripts/niclab" up "${options[@]}" 2>&1) || code=$?
+  if ((code == 3)); then
+    record "$label: skipped" 0 0 1 "$SECONDS"
+    echo "skip $label: $(tail -n 1 <<<"$output")"
+    return
+  fi
+  if ((code != 0)); then
+    tail -n 60 <<<"$output"
+    record "$label: the lab did not come up" 0 1 0 "$SECONDS"
+  else
+    echo "$label: up ($SECONDS s)"
+    for name in "$@"; do
+      record_printed "$label: $name" "$nic_test_seconds" "$repo/scripts/niclab" run "$name" ||
+        tail -n 20 /run/teal-nic-lab/work/log/{dataplane,daemon}.log || true
+    done
+  fi
+  quietly "$repo/scripts/niclab" down || record "nic: down" 0 1 0 0
 }

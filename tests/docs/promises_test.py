@@ -48,7 +48,10 @@ def gtests():
 
 
 def lab_tests():
-    return {f"lab: {path.stem}" for path in (REPOSITORY / "tests/lab").rglob("*.py")}
+    """The tests of the lab and of the NIC lab."""
+    return {
+        f"{lab}: {path.stem}" for lab in ("lab", "nic") for path in (REPOSITORY / "tests" / lab).rglob("*.py")
+    }
 
 
 class PromisesTest(unittest.TestCase):
@@ -70,7 +73,7 @@ class PromisesTest(unittest.TestCase):
     def test_each_test_that_the_faults_name_exists(self):
         words = {word for name in gtests() for word in name.split(".")}
         words |= {path.stem for path in (REPOSITORY / "tests").rglob("*_test.cc")}
-        words |= {name.removeprefix("lab: ") for name in lab_tests()}
+        words |= {name.split(": ")[1] for name in lab_tests()}
         text = (REPOSITORY / "docs/operations.md").read_text()
         lists = re.findall(r"\[([\w, ]+)\] \|$", text, re.M)
         self.assertTrue(lists)

@@ -2,6 +2,7 @@
 //
 // GET /v1/counters
 #include "control/api/resources/router.h"
+#include "control/metrics/ports.h"
 
 namespace teal {
 
@@ -30,6 +31,33 @@ Json counters_of(const WorkerBlock& worker) {
   return counters;
 }
 
+Json view_ports(const Api& api) {
+  Json ports = Json::array();
+  for_each_port(api.publisher, [&](const PortRow& row) {
+    Json counters = Json::object();
+    for (size_t i = 0; i < kNicCounterCount; ++i)
+      counters[std::string(kNicCounterNames[i])] = row.counters[i].load(std::memory_order_relaxed);
+    ports.push_back({{"name", row.name},
+                     {"interface", row.interface},
+                     {"driver", row.driver},
+                     {"owned_by_dpdk", row.owned != 0},
+                     {"queues", row.queues},
+                     {"spreads", row.spreads != 0},
+                     {"link", link_name(row)},
+                     {"speed_mbps", row.speed_mbps.load(std::memory_order_relaxed)},
+                     {"counters", std::move(counters)}});
+  });
+  return ports;
+}
+
+Json view_steering(const Api& api) {
+  const auto counters = api.publisher.is_steered() ? api.steering.counters() : std::optional<SteerCounters>();
+  if (!counters) return nullptr;
+  Json view = Json::object();
+  for (size_t i = 0; i < counters->size(); ++i) view[std::string(kSteerVerdictNames[i])] = (*counters)[i];
+  return view;
+}
+
 }  // namespace
 
 Task<Answer> show_counters(Api& api, const Request&) {
@@ -49,7 +77,10 @@ Task<Answer> show_counters(Api& api, const Request&) {
                        {"busy_ratio", api.busy.of(index)},
                        {"counters", std::move(counters)}});
   });
-  co_return as_json({{"workers", std::move(workers)}, {"totals", std::move(totals)}});
+  co_return as_json({{"workers", std::move(workers)},
+                     {"totals", std::move(totals)},
+                     {"ports", view_ports(api)},
+                     {"steering", view_steering(api)}});
 }
 
 }  // namespace teal

@@ -13,6 +13,7 @@
 #include "control/change/executor.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
+#include "control/kernel/steering.h"
 #include "control/loop/clock.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
@@ -33,6 +34,7 @@ struct Api {
   Upkeep& upkeep;
   Verbs& verbs;
   Publisher& publisher;
+  const Steering& steering;
   Recorder& recorder;
   Events& events;
   const Metrics& metrics;

@@ -7,6 +7,7 @@
 #include "control/change/drain.h"
 #include "control/change/reload_plan.h"
 #include "control/loop/wall_clock.h"
+#include "control/metrics/ports.h"
 #include "control/metrics/traffic.h"
 
 namespace teal {
@@ -134,8 +135,8 @@ Json view_service(const Api& api, const CatalogueService& service) {
 Json view_dataplane(const Api& api) {
   const std::shared_ptr<Segment> segment = api.publisher.segment();
   const bool running = segment != nullptr && api.publisher.dataplane_running();
-  Json view = {{"running", running},      {"pid", nullptr},     {"workers", 0},
-               {"adopted_generation", 0}, {"flow_capacity", 0}, {"flow_entries", 0}};
+  Json view = {{"running", running}, {"pid", nullptr},    {"workers", 0},          {"adopted_generation", 0},
+               {"flow_capacity", 0}, {"flow_entries", 0}, {"ports", Json::array()}};
   if (segment == nullptr) return view;
   const SegmentHeader& header = segment->header();
   view["flow_capacity"] = header.flow_capacity;
@@ -151,6 +152,9 @@ Json view_dataplane(const Api& api) {
   view["pid"] = header.dataplane_pid.load(std::memory_order_relaxed);
   view["workers"] = header.worker_count.load(std::memory_order_relaxed);
   view["adopted_generation"] = api.publisher.adopted_generation(running);
+  for_each_port(api.publisher, [&](const PortRow& row) {
+    view["ports"].push_back({{"name", row.name}, {"interface", row.interface}, {"link", link_name(row)}});
+  });
   return view;
 }
 

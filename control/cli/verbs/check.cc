@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the file as teal-dataplane does and as teald does. No process is asked.
+// Reads the file as teal-dataplane does and as teald does. No process is asked. A device that this host does
+// not have is a warning: the file may be for another host.
 #include <algorithm>
 #include <iterator>
 
@@ -10,6 +11,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/verbs/verbs.h"
 #include "control/config/config.h"
+#include "dataplane/config/host_devices.h"
 #include "dataplane/config/options.h"
 
 namespace teal::cli {
@@ -37,6 +39,7 @@ Outcome run_check(const Invocation& call) {
     const std::string message = fmt::format("{}: {}", path, counted(errors.size(), "error"));
     return tl::unexpected(Failure{.code = "bad_config", .message = message, .details = std::move(errors)});
   }
+  const auto warnings = device_problems(*options);
   size_t backends = 0;
   for (const auto& service : config->services) {
     for (const auto& pool : service.pools) backends += pool.size();
@@ -48,13 +51,16 @@ Outcome run_check(const Invocation& call) {
                 {"ports", options->ports.size()},
                 {"services", config->services.size()},
                 {"groups", config->groups.size()},
-                {"backends", backends}});
+                {"backends", backends},
+                {"warnings", warnings}});
     return {};
   }
   call.around.out << fmt::format("{}: no errors; {}, {}, {}, {}, {}\n", path,
                                  counted(options->workers, "worker"), counted(options->ports.size(), "port"),
                                  counted(config->services.size(), "service"),
                                  counted(config->groups.size(), "group"), counted(backends, "backend"));
+  for (const std::string& warning : warnings)
+    call.around.err << "warning: on this host teal-dataplane would not start: " << warning << '\n';
   return {};
 }
 

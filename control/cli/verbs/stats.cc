@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/verbs.h"
 #include "dataplane/shm/counters.h"
+#include "dataplane/shm/port_row.h"
 
 namespace teal::cli {
 namespace {
@@ -29,6 +31,21 @@ constexpr Meaning kDrops[] = {
 #define X(name, text) {#name, text},
     TEAL_DROP_REASONS(X)
 #undef X
+};
+
+constexpr Meaning kNicCounters[] = {
+#define X(name, text) {#name, text},
+    TEAL_NIC_COUNTERS(X)
+#undef X
+};
+// Verdicts of the steering program (bpf/steer_map.h).
+constexpr Meaning kSteering[] = {
+    {"pass", "packets passed to the kernel"},
+    {"to_vip", "packets to a VIP, given to the workers"},
+    {"from_backend", "packets from a backend, given to the workers"},
+    {"icmp_error", "ICMP errors about a service, given to the workers"},
+    {"fragment", "later fragments, given to the workers"},
+    {"no_socket", "packets dropped: no dataplane had a socket on the queue"},
 };
 
 uint64_t count_of(const json& counters, std::string_view name) {
@@ -95,6 +112,37 @@ std::string by_worker(const json& workers, const Table& shown, const Surrounding
   return text;
 }
 
+Table ports_table(const json& ports) {
+  Table table{
+      .columns = {{"PORT"}, {"INTERFACE"}, {"DRIVER"}, {"LINK"}, {"MBIT/S", kRight}, {"QUEUES", kRight}},
+      .rows = {}};
+  for (const auto& port : ports) {
+    const auto speed = number(port, "speed_mbps");
+    const auto link = text_or(port, "link");
+    table.rows.push_back(
+        {text_or(port, "name"), text_or(port, "interface"), text_or(port, "driver"),
+         Cell{link, link == "down" ? Style::kWarning : Style::kPlain},
+         speed == 0 ? "" : std::to_string(speed),
+         fmt::format("{}{}", number(port, "queues"), flag(port, "spreads") ? "" : " (no RSS)")});
+  }
+  return table;
+}
+
+// What the NICs count; then what the steering program counts.
+Table port_counters(const json& ports, const json& steering, bool all) {
+  Table table{.columns = {{"PORT"}, {"COUNTER"}, {"TOTAL", kRight}, {"MEANING", kLeft, true}}, .rows = {}};
+  const auto add = [&](const json& counters, const std::string& of, std::span<const Meaning> meanings) {
+    for (const auto& [name, text] : meanings) {
+      const uint64_t count = count_of(counters, name);
+      if (count != 0 || all)
+        table.rows.push_back({of, std::string(name), std::to_string(count), std::string(text)});
+    }
+  };
+  for (const auto& port : ports) add(port.at("counters"), text_or(port, "name"), kNicCounters);
+  if (steering.is_object()) add(steering, "steering", kSteering);
+  return table;
+}
+
 }  // namespace
 
 Outcome run_stats(const Invocation& call) {
@@ -119,10 +167,15 @@ Outcome run_stats(const Invocation& call) {
   out << '\n';
   if (table.rows.empty()) {
     out << "all counters are 0\n";
-    return {};
+  } else {
+    out << table.text(call.around.columns, call.around.colour);
+    if (workers.size() > 1) out << by_worker(workers, table, call.around);
   }
-  out << table.text(call.around.columns, call.around.colour);
-  if (workers.size() > 1) out << by_worker(workers, table, call.around);
+  const auto& ports = part(*reply, "ports");
+  if (!ports.is_array() || ports.empty()) return {};
+  out << '\n' << ports_table(ports).text(call.around.columns, call.around.colour);
+  const Table nics = port_counters(ports, part(*reply, "steering"), all);
+  if (!nics.rows.empty()) out << '\n' << nics.text(call.around.columns, call.around.colour);
   return {};
 }
 

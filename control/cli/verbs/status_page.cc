@@ -50,6 +50,10 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
   if (const auto& config = part(reply, "config"); !config.is_null() && flag(config, "file_differs"))
     lines +=
         warning_line("the config file has changed since it was loaded; see teal reload --dry-run", around);
+  for (const auto& port : part(reply.at("dataplane"), "ports")) {
+    if (text_or(port, "link") == "down")
+      lines += warning_line(fmt::format("port {}: link down", text_or(port, "name")), around);
+  }
   return lines;
 }
 

@@ -3,7 +3,7 @@
 """Promises 2 and 4, packet by packet: flips under full load lose no packet, and every new flow has the active
 colour.
 
-    testpmd -- virtio_user == vhost -- [port of DPDK] edge -- TAP teal0: backends are neighbours there
+    testpmd -- virtio_user == vhost -- [port of DPDK] edge -- its TAP: backends are neighbours there
 
 The lab's hosts are not used; switch and sender are the ones of scripts/loadtest. A second test shows that
 their counts reveal a loss: the kernel forgets a neighbour, and the ledger must find each packet that this
@@ -25,6 +25,7 @@ import scenarios  # noqa: E402
 from cases import case_named  # noqa: E402
 from machine import CONTROL_CPU  # noqa: E402
 from plan import KINDS, Packets  # noqa: E402
+from teal_runner import PORT  # noqa: E402
 
 FLIPS = 20
 
@@ -53,7 +54,7 @@ def test_flips_under_full_load_lose_nothing():
 def test_a_loss_is_found():
     def forget_a_neighbour(switch):
         time.sleep(0.3)
-        switch.teal.ip("neigh", "del", str(KINDS["udp4"].backend_of(0)), "dev", "teal0")
+        switch.teal.ip("neigh", "del", str(KINDS["udp4"].backend_of(0)), "dev", PORT)
         time.sleep(0.5)
 
     with tempfile.TemporaryDirectory() as work:

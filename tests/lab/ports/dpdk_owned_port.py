@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DPDK owns the port. The routes and neighbours of its TAP in the kernel are Teal's way to the backends.
 
-    pcap -- [port of DPDK] edge -- TAP teal0: 198.18.2.1/24, backends are neighbours there
+    pcap -- [port of DPDK] edge -- its TAP: 198.18.2.1/24, backends are neighbours there
 
 The lab's hosts are not used; the switch is the one of scripts/bench, in a namespace of its own.
 """

@@ -297,5 +297,21 @@ TEST_F(DaemonTest, FlowsAndCountersComeFromTheSegment) {
   EXPECT_TRUE(body["totals"].contains("stale_backend"));
 }
 
+TEST_F(DaemonTest, PortsShowTheirLinkAndWhatTheirNicCounts) {
+  FakeDataplane dataplane(home.run_dir());
+  dataplane.add_port(3, "back", LinkState::kDown, 7);
+  RunningDaemon daemon(home);
+  EXPECT_EQ(home.get("/v1/services").body["dataplane"]["ports"],
+            nlohmann::json::parse(R"([{"name": "back", "interface": "back", "link": "down"}])"));
+  const nlohmann::json counters = home.get("/v1/counters").body;
+  ASSERT_EQ(counters["ports"].size(), 1u);
+  const nlohmann::json& port = counters["ports"][0];
+  EXPECT_EQ(port["driver"], "net_virtio");
+  EXPECT_EQ(port["queues"], 2);
+  EXPECT_EQ(port["link"], "down");
+  EXPECT_EQ(port["counters"]["rx_missed"], 7);
+  EXPECT_TRUE(counters["steering"].is_null()) << "there is no AF_XDP port";
+}
+
 }  // namespace
 }  // namespace teal

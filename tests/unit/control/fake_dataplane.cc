@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstring>
 #include <new>
 
 #include <unistd.h>
@@ -59,6 +60,20 @@ void FakeDataplane::work(uint32_t worker) {
 void FakeDataplane::hold_still(bool still) {
   hold_still_ = still;
   EXPECT_TRUE(wait_for([&] { return still_ == (still ? threads_.size() : 0); }));
+}
+
+void FakeDataplane::add_port(uint16_t id, const char* name, LinkState link, uint64_t missed) {
+  PortRow& row = segment_->header().ports[id];
+  strncpy(row.name, name, sizeof(row.name) - 1);
+  strncpy(row.interface, name, sizeof(row.interface) - 1);
+  strncpy(row.driver, "net_virtio", sizeof(row.driver) - 1);
+  row.present = 1;
+  row.queues = 2;
+  row.spreads = 1;
+  row.owned = 1;
+  row.link = link;
+  row.speed_mbps = 10'000;
+  row.counters[static_cast<size_t>(NicCounter::k_rx_missed)] = missed;
 }
 
 const TrafficSplits& FakeDataplane::splits() {

@@ -22,6 +22,8 @@ class FakeDataplane {
   ~FakeDataplane() { stop(); }
 
   Segment& segment() { return *segment_; }
+  // Fills the row of a port that DPDK owns.
+  void add_port(uint16_t id, const char* name, LinkState link, uint64_t missed);
   const TrafficSplits& splits();  // as published now
   const Ruleset& ruleset();
   uint64_t generation() const;

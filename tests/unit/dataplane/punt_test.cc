@@ -22,13 +22,13 @@ class PuntTest : public WorkerTest {
     tap_of_port[kBack] = 1;
     tap_of_port[kSide] = Punt::kOwnCopy;
     punt = Punt({{.ethdev = rings.ethdev(kTap0), .mac = kTapMac, .shared = true},
-                 {.ethdev = rings.ethdev(kTap1), .mac = kBackMac, .relay_to = {rings.ethdev(kBack), 0}}},
+                 {.ethdev = rings.ethdev(kTap1), .mac = kBackMac, .port_ethdev = rings.ethdev(kBack)}},
                 tap_of_port);
     start(options);
   }
   // The kernel sends a frame by a TAP.
-  void kernel_sends(Wire tap, const Frame& frame) {
-    ASSERT_TRUE(RingPorts::get().put(tap, 0, make_mbuf(tap, frame)));
+  void kernel_sends(Wire tap, const Frame& frame, uint16_t queue = 0) {
+    ASSERT_TRUE(RingPorts::get().put(tap, queue, make_mbuf(tap, frame)));
   }
   static Frame ssh(uint16_t client_port = 50'000) {
     return PacketBuilder()
@@ -130,13 +130,16 @@ TEST_F(Relay, WhatTheKernelSentLeavesByThePortUnchanged) {
   EXPECT_EQ(flows(), 0u) << "the kernel's own packets begin no flow";
 }
 
-TEST_F(Relay, IsDoneByWorker0Alone) {
-  start_with_taps({.workers = 2});
-  kernel_sends(kTap1, arp());
-  EXPECT_EQ(iterate(1), 0u);
-  EXPECT_TRUE(collect().empty());
-  iterate(0);
-  EXPECT_EQ(collect().size(), 1u);
+// The kernel spreads what it sends over all queues of the TAP.
+TEST_F(Relay, EveryQueueOfTheTapIsRelayedByItsWorker) {
+  start_with_taps({.workers = 3});
+  for (uint16_t queue = 0; queue < 3; ++queue) {
+    kernel_sends(kTap1, arp(), queue);
+    for (uint32_t worker = 0; worker < 3; ++worker) EXPECT_EQ(iterate(worker), worker == queue ? 1u : 0u);
+    EXPECT_EQ(RingPorts::get().waiting(kBack, queue), 1u) << "by the worker's own queue of the port";
+    EXPECT_EQ(collect().size(), 1u);
+  }
+  EXPECT_EQ(count(Event::k_relayed), 3u);
 }
 
 // The kernel keeps the interfaces of these ports and sends by them, so Teal does not relay.

@@ -304,6 +304,42 @@ TEST_F(CliTest, StatsShowsWhatIsNotZeroWithItsMeaning) {
   expect_80_columns(all);
 }
 
+TEST_F(CliTest, StatsShowsLinksNicCountersAndTheSteeringProgram) {
+  daemon_->answer("GET /v1/counters", {{"workers", json::array()},
+                                       {"totals", {{"rx", 0}}},
+                                       {"ports",
+                                        {{{"name", "front"},
+                                          {"interface", "eth1"},
+                                          {"driver", "net_af_xdp"},
+                                          {"queues", 2},
+                                          {"spreads", true},
+                                          {"link", "up"},
+                                          {"speed_mbps", 10000},
+                                          {"counters", {{"rx_packets", 12}, {"rx_missed", 3}}}},
+                                         {{"name", "back"},
+                                          {"interface", "back"},
+                                          {"driver", "net_e1000_em"},
+                                          {"queues", 2},
+                                          {"spreads", false},
+                                          {"link", "down"},
+                                          {"speed_mbps", 0},
+                                          {"counters", {{"rx_packets", 0}}}}}},
+                                       {"steering", {{"pass", 5}, {"no_socket", 0}}}});
+  const auto result = teal({"stats"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "no worker is running\n\nall counters are 0\n\n"
+            "PORT   INTERFACE  DRIVER        LINK  MBIT/S      QUEUES\n"
+            "front  eth1       net_af_xdp    up     10000           2\n"
+            "back   back       net_e1000_em  down          2 (no RSS)\n"
+            "\n"
+            "PORT      COUNTER     TOTAL  MEANING\n"
+            "front     rx_packets     12  packets received\n"
+            "front     rx_missed       3  packets dropped because the receive queue was full\n"
+            "steering  pass            5  packets passed to the kernel\n");
+  expect_80_columns(teal({"stats", "--all"}).out);
+}
+
 TEST_F(CliTest, VersionWorksWithoutADaemon) {
   EXPECT_EQ(teal({"version"}).out,
             "teal " TEAL_VERSION "\nteald 0.1.0 (pid 7, up 1m01s) on " + socket_ + "\n");

@@ -40,12 +40,30 @@ class MetricsTest : public testing::Test {
 TEST_F(MetricsTest, HasTheDocumentedNames) {
   RunningDaemon daemon(home);
   const std::string text = scrape();
-  for (const char* name :
-       {"teal_flips_total", "teal_flip_duration_seconds", "teal_service_active", "teal_flows",
-        "teal_new_flows_total", "teal_wrong_colour_flows_total", "teal_drain_flows_remaining",
-        "teal_drain_deadline_timestamp_seconds", "teal_packets_total", "teal_bytes_total", "teal_drops_total",
-        "teal_events_total", "teal_flow_table_entries", "teal_flow_table_capacity", "teal_worker_busy_ratio",
-        "teal_dataplane_running", "teal_generation", "teal_build_info"}) {
+  for (const char* name : {"teal_flips_total",
+                           "teal_flip_duration_seconds",
+                           "teal_service_active",
+                           "teal_flows",
+                           "teal_new_flows_total",
+                           "teal_wrong_colour_flows_total",
+                           "teal_drain_flows_remaining",
+                           "teal_drain_deadline_timestamp_seconds",
+                           "teal_packets_total",
+                           "teal_bytes_total",
+                           "teal_drops_total",
+                           "teal_events_total",
+                           "teal_flow_table_entries",
+                           "teal_flow_table_capacity",
+                           "teal_worker_busy_ratio",
+                           "teal_dataplane_running",
+                           "teal_generation",
+                           "teal_build_info",
+                           "teal_port_info",
+                           "teal_port_link_up",
+                           "teal_port_link_speed_mbps",
+                           "teal_port_rx_missed_total",
+                           "teal_port_rx_no_buffers_total",
+                           "teal_steering_packets_total"}) {
     EXPECT_NE(text.find(std::string("# HELP ") + name + " "), std::string::npos) << name;
     EXPECT_NE(text.find(std::string("# TYPE ") + name + " "), std::string::npos) << name;
   }
@@ -53,6 +71,17 @@ TEST_F(MetricsTest, HasTheDocumentedNames) {
   EXPECT_EQ(value(text, "teal_build_info{version=\"" TEAL_VERSION "\"}"), "1");
   EXPECT_EQ(value(text, "teal_flips_total{service=\"service-a\",to=\"green\",result=\"done\"}"), "0")
       << "the series exists before the first flip";
+}
+
+TEST_F(MetricsTest, LinksAndNicCountersOfThePorts) {
+  FakeDataplane dataplane(home.run_dir());
+  dataplane.add_port(3, "back", LinkState::kDown, 7);
+  RunningDaemon daemon(home);
+  const std::string text = scrape();
+  EXPECT_EQ(value(text, "teal_port_link_up{port=\"back\"}"), "0");
+  EXPECT_EQ(value(text, "teal_port_link_speed_mbps{port=\"back\"}"), "10000");
+  EXPECT_EQ(value(text, "teal_port_rx_missed_total{port=\"back\"}"), "7");
+  EXPECT_EQ(value(text, "teal_port_info{port=\"back\",interface=\"back\",driver=\"net_virtio\"}"), "1");
 }
 
 TEST_F(MetricsTest, FlipsAreCountedByServiceColourAndResult) {

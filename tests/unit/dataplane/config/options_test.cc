@@ -82,6 +82,8 @@ constexpr Mistake kMistakes[] = {
     {"NegativeSeed", "42", "-1", "6: dataplane.hash_seed: is -1, expected an integer of at least 0"},
     {"TooLittleMemory", "256", "1", "7: dataplane.memory_mb: is 1, expected an integer from 16"},
     {"UnknownField", "idle", "idel", "5: dataplane.idel: is an unknown field, did you mean \"idle\"?"},
+    {"UnknownIova", "idle = \"adaptive\"", "iova = \"xa\"",
+     "5: dataplane.iova: is \"xa\", expected \"auto\", \"va\" or \"pa\""},
     {"UnknownFieldOfPort", "side = \"client\"", "side = \"client\"\nmtu = 9000",
      "13: port[0].mtu: is an unknown field, expected \"name\", \"device\" or \"side\""},
     {"PortWithoutName", "name = \"front\"\n", "\n", "9: port[0].name: is missing, expected "},
@@ -90,6 +92,11 @@ constexpr Mistake kMistakes[] = {
     {"LongPortName", "\"front\"", "\"a2345678901234567890123456789012\"", "10: port[0].name: "},
     {"DuplicatePortName", "\"back\"", "\"front\"",
      "15: port[1].name: \"front\" is the name of the port of line 10 too, expected a different one"},
+    {"NameTooLongForATap", "\"back\"", "\"a-name-of-16-byt\"",
+     "15: port[1].name: \"a-name-of-16-byt\" has 16 bytes, expected at most 15: the TAP of a port that "
+     "DPDK "},
+    {"NameOfAnotherInterface", "\"back\"", "\"teal0\"",
+     "15: port[1].name: \"teal0\" names another interface, expected a name that the TAP "},
     {"PortWithoutDevice", "device = \"af_xdp:eth1\"\n", "\n", "9: port[0].device: is missing, expected "},
     {"DeviceOfWrongType", "\"af_xdp:eth1\"", "1", "11: port[0].device: is an integer, expected "},
     {"UnknownDevice", "af_xdp:eth1", "eth1", "11: port[0].device: \"eth1\" is not a device, expected "},
@@ -124,6 +131,7 @@ TEST(Options, ReadsAllFields) {
   EXPECT_EQ(options->idle, Idle::kAdaptive);
   EXPECT_EQ(options->hash_seed, 42u);
   EXPECT_EQ(options->memory_mb, 256u);
+  EXPECT_EQ(options->iova, Iova::kAuto);
   ASSERT_EQ(options->ports.size(), 2u);
   EXPECT_EQ(options->ports[0].name, "front");
   EXPECT_EQ(options->ports[0].kind, DeviceKind::kAfXdp);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/config/host_devices.h"
+
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+#include <fmt/format.h>
+
+namespace teal {
+namespace {
+
+namespace fs = std::filesystem;
+
+// These drivers give a device to DPDK.
+constexpr std::string_view kVfio = "vfio-pci";
+constexpr std::string_view kForDpdk[] = {kVfio, "uio_pci_generic", "igb_uio"};
+// DPDK shares a device with these drivers of the kernel.
+constexpr std::string_view kShared[] = {"mlx4_core", "mlx5_core"};
+
+// Returns the last part of what a link points to; "" if there is no link.
+std::string link_target(const fs::path& link) {
+  std::error_code error;
+  return fs::read_symlink(link, error).filename().string();
+}
+
+std::string why_not_opened(const std::string& path) {
+  if (eaccess(path.c_str(), R_OK | W_OK) == 0) return "";
+  return fmt::format("cannot open {} as uid {}: {}; give the file to the user of teal-dataplane", path,
+                     geteuid(), std::strerror(errno));
+}
+
+std::string problem_of(const PortOptions& port, uint32_t workers, const HostRoots& roots) {
+  if (port.kind == DeviceKind::kPci) return why_pci_unusable(port.device, Access::kSomebody, roots);
+  if (port.kind == DeviceKind::kVdev) return "";
+  const auto queues = receive_queues(port.device);
+  if (!queues) return queues.error();
+  return port.kind == DeviceKind::kAfXdp ? queue_error(port.device, *queues, workers) : "";
+}
+
+}  // namespace
+
+std::string why_pci_unusable(const std::string& address, Access access, const HostRoots& roots) {
+  const fs::path device = fs::path(roots.sys) / "bus/pci/devices" / address;
+  std::error_code error;
+  if (!fs::exists(device, error)) return fmt::format("this host has no PCI device {}", address);
+  const std::string driver = link_target(device / "driver");
+  if (driver.empty())
+    return fmt::format("no driver has PCI device {0}: run `dpdk-devbind.py --bind=vfio-pci {0}`", address);
+  if (std::find(std::begin(kShared), std::end(kShared), driver) != std::end(kShared)) return "";
+  if (std::find(std::begin(kForDpdk), std::end(kForDpdk), driver) == std::end(kForDpdk))
+    return fmt::format(
+        "PCI device {0} belongs to the kernel's driver {1}: run `dpdk-devbind.py --bind=vfio-pci {0}`",
+        address, driver);
+  if (driver != kVfio) return "";
+  const std::string group = link_target(device / "iommu_group");
+  if (group.empty())
+    return fmt::format(
+        "PCI device {0} has no IOMMU group, so vfio-pci cannot be used: switch the IOMMU on (firmware, and "
+        "intel_iommu=on), or run `dpdk-devbind.py --bind=uio_pci_generic {0}`",
+        address);
+  if (access == Access::kSomebody) return "";
+  if (std::string why = why_not_opened(roots.dev + "/vfio/vfio"); !why.empty()) return why;
+  const std::string file = roots.dev + "/vfio/" + group;
+  return fs::exists(file, error) ? why_not_opened(file) : "";
+}
+
+std::string queue_error(const std::string& interface, uint32_t queues, uint32_t workers) {
+  if (queues >= workers) return "";
+  return fmt::format(
+      "{0} has {1} queue(s), expected one for each of {2} workers: run `ethtool -L {0} combined {2}`, or set "
+      "fewer workers",
+      interface, queues, workers);
+}
+
+tl::expected<uint32_t, std::string> receive_queues(const std::string& interface) {
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&channels);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool answered = ioctl(fd, SIOCETHTOOL, &request) == 0;
+  const int error = errno;
+  close(fd);
+  if (answered) return std::max(1u, channels.rx_count + channels.combined_count);
+  if (error == EOPNOTSUPP) return 1;  // a driver without channels has one queue
+  return tl::unexpected(fmt::format("interface {}: {}", interface, std::strerror(error)));
+}
+
+std::vector<std::string> device_problems(const DataplaneOptions& options, const HostRoots& roots) {
+  std::vector<std::string> problems;
+  for (const PortOptions& port : options.ports) {
+    if (const std::string problem = problem_of(port, options.workers, roots); !problem.empty())
+      problems.push_back(fmt::format("port {}: {}", port.name, problem));
+  }
+  return problems;
+}
+
+}  // namespace teal

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/port_monitor.h"
+
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
+#include <rte_ethdev.h>
+#include <spdlog/spdlog.h>
+
+namespace teal {
+namespace {
+
+using NicCounters = std::array<uint64_t, kNicCounterCount>;
+
+// An AF_XDP port has an ethdev for each queue, any other port has one for all queues.
+bool is_first_of_ethdev(const Port& port, size_t queue) {
+  return queue == 0 || port.queues[queue].ethdev != port.queues[queue - 1].ethdev;
+}
+
+NicCounters counters_of(const Port& port) {
+  NicCounters sums{};
+  const auto add = [&](NicCounter counter, uint64_t value) { sums[static_cast<size_t>(counter)] += value; };
+  for (size_t queue = 0; queue < port.queues.size(); ++queue) {
+    rte_eth_stats stats{};
+    if (!is_first_of_ethdev(port, queue) || rte_eth_stats_get(port.queues[queue].ethdev, &stats) != 0)
+      continue;
+    add(NicCounter::k_rx_packets, stats.ipackets);
+    add(NicCounter::k_tx_packets, stats.opackets);
+    add(NicCounter::k_rx_bytes, stats.ibytes);
+    add(NicCounter::k_tx_bytes, stats.obytes);
+    add(NicCounter::k_rx_missed, stats.imissed);
+    add(NicCounter::k_rx_errors, stats.ierrors);
+    add(NicCounter::k_tx_errors, stats.oerrors);
+    add(NicCounter::k_rx_no_buffers, stats.rx_nombuf);
+  }
+  return sums;
+}
+
+void link_changed(const Port& port, LinkState link, uint32_t speed_mbps) {
+  if (link == LinkState::kUp)
+    spdlog::info("port {}: link up{}", port.name,
+                 speed_mbps == 0 ? "" : fmt::format(", {} Mbit/s", speed_mbps));
+  else
+    spdlog::warn("port {}: link down", port.name);
+  if (port.tap != nullptr) port.tap->set_carrier(link == LinkState::kUp);
+}
+
+}  // namespace
+
+void PortMonitor::look() const {
+  for (const Port& port : ports_) {
+    PortRow& row = header_.ports[port.id];
+    rte_eth_link link{};
+    if (rte_eth_link_get_nowait(port.queues.front().ethdev, &link) == 0) {
+      const LinkState now = link.link_status == RTE_ETH_LINK_UP ? LinkState::kUp : LinkState::kDown;
+      const uint32_t speed = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+      row.speed_mbps.store(speed, std::memory_order_relaxed);
+      if (row.link.exchange(now, std::memory_order_relaxed) != now) link_changed(port, now, speed);
+    }
+    const NicCounters counters = counters_of(port);
+    for (size_t i = 0; i < counters.size(); ++i)
+      row.counters[i].store(counters[i], std::memory_order_relaxed);
+  }
+}
+
+}  // namespace teal

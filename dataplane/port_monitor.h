@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Watches the links and reads the NICs' counters, on the main thread. The workers do not take part.
+#pragma once
+
+#include <span>
+
+#include "dataplane/port.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+class PortMonitor {
+ public:
+  // Both must outlive this object.
+  PortMonitor(std::span<const Port> ports, SegmentHeader& header) : ports_(ports), header_(header) {}
+
+  // Writes the link and the counters of each port into its row. Logs a link that has changed, and passes it
+  // on to the port's TAP, so that the kernel's routes and neighbours follow the NIC. main() calls it a few
+  // times a second.
+  void look() const;
+
+ private:
+  std::span<const Port> ports_;
+  SegmentHeader& header_;
+};
+
+}  // namespace teal
