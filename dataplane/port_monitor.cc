@@ -8,6 +8,8 @@
 #include <rte_ethdev.h>
 #include <spdlog/spdlog.h>
 
+#include "dataplane/config/host_devices.h"
+
 namespace teal {
 namespace {
 
@@ -37,13 +39,32 @@ NicCounters counters_of(const Port& port) {
   return sums;
 }
 
-void link_changed(const Port& port, LinkState link, uint32_t speed_mbps) {
-  if (link == LinkState::kUp)
+struct Link {
+  LinkState state = LinkState::kUnknown;
+  uint32_t speed_mbps = 0;
+};
+
+// DPDK's AF_XDP driver always says that the link is up, so the kernel is asked about the interfaces that it
+// keeps.
+Link link_of(const Port& port) {
+  const auto state = [](bool up) { return up ? LinkState::kUp : LinkState::kDown; };
+  if (port.tap == nullptr && !port.interface.empty()) {
+    const auto up = has_link(port.interface);
+    return {up ? state(*up) : LinkState::kUnknown, 0};
+  }
+  rte_eth_link link{};
+  if (rte_eth_link_get_nowait(port.queues.front().ethdev, &link) != 0) return {};
+  return {state(link.link_status == RTE_ETH_LINK_UP),
+          link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed};
+}
+
+void link_changed(const Port& port, const Link& link) {
+  if (link.state == LinkState::kUp)
     spdlog::info("port {}: link up{}", port.name,
-                 speed_mbps == 0 ? "" : fmt::format(", {} Mbit/s", speed_mbps));
-  else
+                 link.speed_mbps == 0 ? "" : fmt::format(", {} Mbit/s", link.speed_mbps));
+  else if (link.state == LinkState::kDown)
     spdlog::warn("port {}: link down", port.name);
-  if (port.tap != nullptr) port.tap->set_carrier(link == LinkState::kUp);
+  if (port.tap != nullptr) port.tap->set_carrier(link.state != LinkState::kDown);
 }
 
 }  // namespace
@@ -51,13 +72,9 @@ void link_changed(const Port& port, LinkState link, uint32_t speed_mbps) {
 void PortMonitor::look() const {
   for (const Port& port : ports_) {
     PortRow& row = header_.ports[port.id];
-    rte_eth_link link{};
-    if (rte_eth_link_get_nowait(port.queues.front().ethdev, &link) == 0) {
-      const LinkState now = link.link_status == RTE_ETH_LINK_UP ? LinkState::kUp : LinkState::kDown;
-      const uint32_t speed = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
-      row.speed_mbps.store(speed, std::memory_order_relaxed);
-      if (row.link.exchange(now, std::memory_order_relaxed) != now) link_changed(port, now, speed);
-    }
+    const Link link = link_of(port);
+    row.speed_mbps.store(link.speed_mbps, std::memory_order_relaxed);
+    if (row.link.exchange(link.state, std::memory_order_relaxed) != link.state) link_changed(port, link);
     const NicCounters counters = counters_of(port);
     for (size_t i = 0; i < counters.size(); ++i)
       row.counters[i].store(counters[i], std::memory_order_relaxed);

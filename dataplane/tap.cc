@@ -46,7 +46,7 @@ class Links {
     return Links(std::move(socket));
   }
 
-  // Returns null if there is no interface of this name.
+  // Returns null if no interface has this name.
   LinkPtr find(const std::string& name) const {
     rtnl_link* link = nullptr;
     return LinkPtr(rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link) < 0 ? nullptr : link);
@@ -85,7 +85,7 @@ bool is_tap(rtnl_link* link) {
   return type != nullptr && std::string_view(type) == "tun" && rtnl_link_get_arptype(link) == ARPHRD_ETHER;
 }
 
-// A TAP has a carrier while a process has it open.
+// Returns whether a process has the TAP open: the kernel then gives the TAP a carrier.
 bool is_open(rtnl_link* link) {
   return rtnl_link_get_carrier(link) == 1;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The TAP interface of a port that DPDK owns, as the kernel has it. It represents the port in the kernel: it
-// has the port's name, and its addresses and routes are those of the port.
+// A TAP interface represents a port that DPDK owns in the kernel. It has the port's name. The operator gives
+// it the addresses and routes of the port.
 //
 // The interface is persistent, so it outlives teal-dataplane with everything that the operator configured.
 // Its alias (`ip link show`) names the instance and the port. `teal-dataplane --detach` removes every
-// interface with an alias of its instance, also that of a port that the config no longer has. An interface
-// that the operator made gets no alias, and nobody removes it.
+// interface with an alias of its instance, even if the config no longer has the port. An interface that the
+// operator made gets no alias, and Teal never removes it.
 #pragma once
 
 #include <sys/types.h>
@@ -28,10 +28,9 @@ class Tap {
     std::string former;    // "teal0", "teal1", ...: its name before ports gave it theirs
   };
 
-  // Finds or makes the interface. If there is none with the port's name but one with the former name, that
-  // one is taken over and renamed. A kernel before 6.2 cannot rename an interface that is up; it then keeps
-  // its name, and a warning in the log says so. Waits for another process that has the interface open, such
-  // as a killed dataplane, for 2 s.
+  // Finds or makes the interface. If only an interface with the former name exists, it is taken over and
+  // renamed. A kernel before 6.2 renames no interface that is up: the interface then keeps its name, and the
+  // log warns of it. If another process has the interface open, such as a killed dataplane, waits up to 2 s.
   static tl::expected<std::unique_ptr<Tap>, std::string> open(const Names& names);
   ~Tap();
   Tap(const Tap&) = delete;

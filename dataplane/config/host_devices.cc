@@ -40,6 +40,18 @@ std::string why_not_opened(const std::string& path) {
                      geteuid(), std::strerror(errno));
 }
 
+// Returns 0 or the errno.
+int ask_ethtool(const std::string& interface, void* request) {
+  ifreq about{};
+  interface.copy(about.ifr_name, IFNAMSIZ - 1);
+  about.ifr_data = static_cast<char*>(request);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  const int error = ioctl(fd, SIOCETHTOOL, &about) == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
 std::string problem_of(const PortOptions& port, uint32_t workers, const HostRoots& roots) {
   if (port.kind == DeviceKind::kPci) return why_pci_unusable(port.device, Access::kSomebody, roots);
   if (port.kind == DeviceKind::kVdev) return "";
@@ -86,16 +98,17 @@ std::string queue_error(const std::string& interface, uint32_t queues, uint32_t 
 tl::expected<uint32_t, std::string> receive_queues(const std::string& interface) {
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
-  ifreq request{};
-  interface.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&channels);
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool answered = ioctl(fd, SIOCETHTOOL, &request) == 0;
-  const int error = errno;
-  close(fd);
-  if (answered) return std::max(1u, channels.rx_count + channels.combined_count);
+  const int error = ask_ethtool(interface, &channels);
+  if (error == 0) return std::max(1u, channels.rx_count + channels.combined_count);
   if (error == EOPNOTSUPP) return 1;  // a driver without channels has one queue
   return tl::unexpected(fmt::format("interface {}: {}", interface, std::strerror(error)));
+}
+
+std::optional<bool> has_link(const std::string& interface) {
+  ethtool_value link{};
+  link.cmd = ETHTOOL_GLINK;
+  if (ask_ethtool(interface, &link) != 0) return std::nullopt;
+  return link.data != 0;
 }
 
 std::vector<std::string> device_problems(const DataplaneOptions& options, const HostRoots& roots) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ std::string why_pci_unusable(const std::string& address, Access access, const Ho
 
 // Returns how many queues of the kernel's interface receive. The error names the interface.
 tl::expected<uint32_t, std::string> receive_queues(const std::string& interface);
+
+// Returns whether the kernel's interface has a link; nothing if the kernel does not say.
+std::optional<bool> has_link(const std::string& interface);
 
 // Returns why an AF_XDP port on an interface with `queues` queues cannot serve the workers; "" if it can.
 std::string queue_error(const std::string& interface, uint32_t queues, uint32_t workers);

@@ -10,8 +10,8 @@
 
 namespace teal {
 
-// What the NIC of a port, or the kernel's end of an AF_XDP port, has counted since teal-dataplane started.
-// Workers count what they receive (counters.h); a packet that is lost before that is counted here alone.
+// DPDK's driver counts these for each port since teal-dataplane started. Workers count the packets that they
+// receive (counters.h). Only these counters show a packet that was lost before a worker saw it.
 #define TEAL_NIC_COUNTERS(X)                                         \
   X(rx_packets, "packets received")                                  \
   X(tx_packets, "packets sent")                                      \

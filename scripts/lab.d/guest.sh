@@ -28,8 +28,8 @@ check_guest_needs() {
   done
 }
 
-# unpack_packages: downloads and unpacks the kernel and busybox, and makes the initial file system. Sets
-# guest_kernel. What is there from before serves as it is, so a later run needs no network.
+# unpack_packages: downloads and unpacks the kernel, its modules and busybox into the cache. A later run uses
+# the files of an earlier one, so it needs no network.
 unpack_packages() {
   local name version scratch
   if [[ ! -e $cache/ready ]]; then

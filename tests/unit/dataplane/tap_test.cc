@@ -19,6 +19,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "dataplane/config/host_devices.h"
+
 namespace teal {
 namespace {
 
@@ -106,6 +108,14 @@ TEST_F(TapTest, CarrierFollowsTheLink) {
   EXPECT_THAT(output_of("ip link show front"), HasSubstr("NO-CARRIER"));
   (*tap)->set_carrier(true);
   EXPECT_THAT(output_of("ip link show front"), HasSubstr("LOWER_UP"));
+}
+
+TEST_F(TapTest, LinkOfAnInterfaceThatTheKernelKeeps) {
+  EXPECT_EQ(output_of("ip link add near type veth peer name far && ip link set near up"), "");
+  EXPECT_EQ(has_link("near"), false);
+  EXPECT_EQ(output_of("ip link set far up"), "");
+  EXPECT_EQ(has_link("near"), true);
+  EXPECT_EQ(has_link("not-there"), std::nullopt);
 }
 
 TEST_F(TapTest, FormerTapIsTakenOverWithWhatIsConfiguredOnIt) {
