@@ -4,6 +4,7 @@
 #include "control/loop/coroutine.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 
 #include <unistd.h>
@@ -25,8 +26,9 @@
 #include "control/metrics/busy.h"
 #include "control/publish/publisher.h"
 #include "control/service_manager.h"
+#include "control/state/journal.h"
 #include "control/state/recorder.h"
-#include "control/state/state.h"
+#include "control/state/user_names.h"
 #include "dataplane/shm/process_lock.h"
 
 namespace teal {
@@ -39,6 +41,7 @@ constexpr auto kFollowEvery = 100ms;
 constexpr auto kTidyEvery = 1s;
 constexpr auto kRefreshEvery = 5s;
 constexpr auto kLastAnswers = 20ms;  // for the answers to the last requests
+constexpr auto kRecoverEvery = 1s;
 // How long the segment of a running dataplane may have another ABI before teald ends: an upgrade replaces one
 // process after the other.
 constexpr auto kRefusedFor = 10s;
@@ -47,33 +50,55 @@ std::string instance_of(const std::string& run_dir) {
   return (std::filesystem::path(run_dir) / "").parent_path().filename().string();
 }
 
+// Adds what the parser does not check.
+tl::expected<Config, ConfigErrors> checked(tl::expected<Config, ConfigErrors> config) {
+  if (config)
+    if (const std::string why = too_large(*config); !why.empty()) return tl::unexpected(ConfigErrors{why});
+  return config;
+}
+
 StartFailure failure(ExitCode code, std::string message) {
   return {code, {std::move(message)}};
 }
 
+// The database and its thread.
+struct Disk {
+  Disk(std::string state_dir, Recorder::Limits limits) : recorder(std::move(state_dir), pool, limits) {}
+  asio::thread_pool pool{1};
+  Recorder recorder;
+};
+
 }  // namespace
 
-// The order of the members is the reverse order of their destruction. The destructor first ends the disk's
-// thread, which posts to `io`. It then calls abandon() on the objects that coroutines in `io` refer to, as
-// `io` destroys these coroutines before the objects themselves end.
+// The order of the members is the reverse order of their destruction. The destructor first ends the threads of
+// the disk and of the lookups, which post to `io`. It then calls abandon() on the objects that coroutines in
+// `io` refer to, as `io` destroys these coroutines before the objects themselves end.
 struct Daemon::Parts {
-  Parts(DaemonOptions given, Config config, Inventory inventory, ProcessLock held, State opened,
-        std::unique_ptr<Publisher> found)
+  Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
+        std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found)
       : options(std::move(given)),
         lock(std::move(held)),
-        state(std::move(opened)),
+        disk(std::move(opened)),
+        recorder(disk->recorder),
         publisher(std::move(found)),
         steering("/sys/fs/bpf/" + instance_of(options.run_dir)),
-        executor(std::move(config), std::move(inventory), recorder, *publisher, steering, events, clock),
+        executor(std::move(config), std::move(recovered.inventory), journal, *publisher, steering, events,
+                 clock),
         upkeep(executor, *publisher, steering, events, clock),
-        verbs(executor, upkeep, recorder, *publisher, clock),
-        api{executor, upkeep,  verbs, *publisher, steering,   recorder,
-            events,   metrics, busy,  clock,      clock.now()} {
+        verbs(executor, upkeep, recorder, *publisher, users, lookups, clock),
+        api{executor, upkeep, verbs,   *publisher, steering, recorder,
+            journal,  events, metrics, busy,       clock,    clock.now()},
+        recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
     if (options.on_event) events.listen(options.on_event);
     metrics.listen(events);
+    journal.begin_with(std::move(recovered.to_record));
+    journal.on_recorded([this](int64_t id, const Intent& intent) {
+      if (intent.actor.user.empty()) spawn(name_actor(id, intent.actor.uid));
+    });
   }
   ~Parts() {
-    disk.join();
+    disk->pool.join();
+    lookups.join();
     executor.abandon();
   }
 
@@ -84,6 +109,8 @@ struct Daemon::Parts {
   Task<void> refresh_routes();
   Task<void> reload();
   Task<void> stay_alive();
+  Task<void> recover_again();
+  Task<void> name_actor(int64_t intent, uint32_t uid);
   Task<void> end(ExitCode code);
   void on_signal();
   void tell_service_manager();
@@ -92,10 +119,12 @@ struct Daemon::Parts {
 
   DaemonOptions options;
   ProcessLock lock;
-  State state;
+  std::unique_ptr<Disk> disk;
+  Recorder& recorder;
+  Journal journal{recorder};
+  asio::thread_pool lookups{1};
+  UserNames users{lookups};
   std::unique_ptr<Publisher> publisher;
-  asio::thread_pool disk{1};
-  Recorder recorder{state, disk};
   const Clock& clock = *options.clock;
   Events events{clock};
   Steering steering;
@@ -105,6 +134,9 @@ struct Daemon::Parts {
   BusyRatios busy;
   Metrics metrics;
   Api api;
+  // The start could not read the database, or refused the segment.
+  bool recovery_due;
+  Clock::Time recover_next{};
   asio::io_context io{1};
   asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
   asio::steady_timer hops_wanted{io};
@@ -117,12 +149,9 @@ struct Daemon::Parts {
 };
 
 tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions options) {
-  tl::expected<Config, ConfigErrors> config = read_config(options.config_path);
-  if (!config) return tl::unexpected(StartFailure{kExitUsage, config.error()});
-
-  if (const std::string why = too_large(*config); !why.empty())
-    return tl::unexpected(failure(kExitUsage, why));
-
+  tl::expected<Config, ConfigErrors> config = checked(read_config(options.config_path));
+  if (!config && !std::filesystem::exists(options.state_dir + "/teal.db"))  // the very first start
+    return tl::unexpected(StartFailure{kExitUsage, config.error()});
   std::error_code error;
   std::filesystem::create_directories(options.run_dir, error);
   if (error)
@@ -136,17 +165,41 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
         failure(held ? kExitLocked : kExitError,
                 held ? "another teald already runs with this run directory: " + lock.error() : lock.error()));
   }
-  tl::expected<State, std::string> state = State::open(options.state_dir);
-  if (!state) return tl::unexpected(failure(kExitError, state.error()));
-
   auto publisher = std::make_unique<Publisher>(options.run_dir);
   if (const auto found = publisher->refresh(); !found)
     spdlog::warn("the segment is refused: {}", found.error());
-  tl::expected<Inventory, std::string> inventory = recover(*state, *publisher, *config, *options.clock);
-  if (!inventory) return tl::unexpected(failure(kExitError, inventory.error()));
+  auto disk = std::make_unique<Disk>(options.state_dir, options.disk_limits);
+  Recorder::Recorded<Recorder::Stored> stored = disk->recorder.open();
+  if (!stored) {
+    // The segment has what is in force. Without a segment, nothing says which colours are active.
+    if (publisher->generation() == 0) {
+      if (disk->recorder.hangs_since()) (void)disk.release();  // its thread cannot be joined
+      return tl::unexpected(failure(kExitError, stored.error()));
+    }
+    spdlog::critical("starting with the state that the segment has: {}", stored.error());
+    stored = Recorder::Stored();
+  }
+  ConfigErrors file_errors;
+  if (!config) {  // an edit of the file must not take the control plane away
+    if (!stored->config) return tl::unexpected(StartFailure{kExitUsage, config.error()});
+    file_errors = std::move(config.error());
+    for (const std::string& error : file_errors) spdlog::critical("the config file is bad: {}", error);
+    spdlog::critical("starting with the latest good config");
+    config = checked(parse_config(*stored->config, options.config_path));
+    if (!config) return tl::unexpected(StartFailure{kExitUsage, file_errors});
+  }
+  tl::expected<Recovered, std::string> recovered =
+      recover(std::move(*stored), *publisher, *config, *options.clock);
+  if (!recovered) return tl::unexpected(failure(kExitError, recovered.error()));
+  if (!disk->recorder.is_open()) {
+    spdlog::critical("the disk takes no writes; every change but a rollback is refused: {}",
+                     disk->recorder.why_closed());
+    recovered->to_record.clear();  // recover_again() records everything
+  }
 
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*inventory),
-                                       std::move(*lock), std::move(*state), std::move(publisher));
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*recovered),
+                                       std::move(*lock), std::move(disk), std::move(publisher));
+  parts->verbs.set_file_errors(std::move(file_errors));
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }
 
@@ -158,6 +211,10 @@ ExitCode Daemon::run() {
   parts.on_signal();
   parts.spawn(parts.begin());
   parts.io.run();
+  if (parts.recorder.hangs_since()) {
+    spdlog::critical("ending without the disk: it does not answer");
+    std::_Exit(parts.exit_code);  // the disk's thread cannot be joined
+  }
   return parts.exit_code;
 }
 
@@ -204,6 +261,7 @@ Task<void> Daemon::Parts::begin() {
     spawn(resolve_next_hops());
     spawn(refresh_routes());
   }
+  (void)co_await journal.flush();
   // The segment is complete before teald accepts the first request.
   (void)co_await upkeep.follow_segment();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
@@ -231,6 +289,40 @@ Task<void> Daemon::Parts::stay_alive() {
     manager.alive();
     co_await clock.sleep(*manager.alive_every());
   }
+}
+
+// What the start could not do: reads the database, now that the disk answers and the segment is not refused.
+// Meanwhile teald has made no change but rollbacks and upkeep, whose results are in the journal.
+Task<void> Daemon::Parts::recover_again() {
+  if (!recovery_due || clock.now() < recover_next || !publisher->refused().empty()) co_return;
+  recover_next = clock.now() + kRecoverEvery;
+  const ChangeExecutor::Turn turn = co_await executor.turn();
+  Recorder::Recorded<Recorder::Stored> stored = co_await recorder.reopen();
+  if (!stored) co_return;
+  tl::expected<Recovered, std::string> recovered =
+      recover(std::move(*stored), *publisher, executor.catalogue().config(), clock);
+  if (!recovered) {
+    spdlog::error("cannot take over the database: {}", recovered.error());
+    co_return;
+  }
+  for (const Unrecorded& change : journal.unrecorded()) {
+    if (!change.finish || !was_published(change.finish->outcome)) continue;
+    apply(change.finish->record, recovered->inventory);
+    describe_flips(change.finish->record, recovered->inventory);
+  }
+  spdlog::warn("the database is read: teald has its whole state again");
+  recovery_due = false;
+  journal.begin_with(std::move(recovered->to_record));
+  executor.replace(turn, std::move(recovered->inventory));
+  upkeep.publish_again();
+}
+
+// The name is not worth a wait before a change, so it is looked up and recorded afterwards.
+Task<void> Daemon::Parts::name_actor(int64_t intent, uint32_t uid) {
+  const std::string user = co_await users.look_up(uid);
+  if (user.empty()) co_return;
+  executor.name_lock(uid, user);
+  (void)co_await recorder.name_actor(intent, user);
 }
 
 Task<void> Daemon::Parts::reload() {
@@ -265,6 +357,7 @@ Task<void> Daemon::Parts::watch_segment() {
   for (;;) {
     co_await clock.sleep(kFollowEvery);
     const tl::expected<void, std::string> followed = co_await upkeep.follow_segment();
+    co_await recover_again();
     const bool running = publisher->dataplane_running();
     if (running != was_running) {
       spdlog::info("the dataplane {}", running ? "runs" : "has ended; its segment stays");
@@ -334,6 +427,7 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   manager.stopping();
   servers.reset();
   co_await executor.finish();
+  if (journal.unrecorded().empty()) (void)co_await recorder.release_reserve();
   co_await clock.sleep(kLastAnswers);
   io.stop();
 }

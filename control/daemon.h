@@ -18,6 +18,7 @@
 #include "control/kernel/kernel_routes.h"
 #include "control/loop/clock.h"
 #include "control/loop/events.h"
+#include "control/state/recorder.h"
 
 namespace teal {
 
@@ -38,6 +39,7 @@ struct DaemonOptions {
   std::function<tl::expected<std::unique_ptr<KernelRoutes>, std::string>(
       boost::asio::io_context&, const Clock&, std::function<void()> changed)>
       open_kernel_routes;
+  Recorder::Limits disk_limits;
   // Called for each event, before teald acts on the event.
   std::function<void(const ToldEvent&)> on_event;
 };
@@ -53,7 +55,7 @@ class Daemon {
   static tl::expected<std::unique_ptr<Daemon>, StartFailure> start(DaemonOptions options);
   ~Daemon();
 
-  // Runs until SIGTERM, SIGINT, stop() or an error.
+  // Runs until SIGTERM, SIGINT, stop() or an error. If the disk hangs then, it ends the process.
   ExitCode run();
   // May be called from any thread.
   void stop();

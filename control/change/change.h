@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,9 @@ struct ChangeOptions {
   std::string reason;                     // for the history
   bool dry_run = false;                   // answers what the change would do, and does nothing
   uint32_t uid = 0;                       // the user who asks
+  // Asked when the change's turn has come: a change that nobody waits for any more is not made.
+  std::function<bool()> client_is_gone = [] { return false; };
+  std::string user;  // the user's name; "": not known yet
 };
 
 // Either services by name, or a group, or all services.
@@ -43,6 +47,7 @@ struct ChangeResult {
   nlohmann::ordered_json fields = nlohmann::ordered_json::object();  // the verb's own: "changed", "plan", ...
   Adoption adoption;
   bool dataplane_running = false;
+  bool recorded = true;  // false: the change is made, and the disk does not have it yet
   std::vector<std::string> warnings;
 };
 
@@ -65,7 +70,7 @@ struct Change {
   bool is_flip = false;       // the flips of the services get the generation of this publication
   bool is_reset = false;      // flows of the services' idle colour are reset
   bool releases_ids = false;  // the database keeps the released ids for another grace period
-  bool despite_disk = false;  // goes ahead when the disk fails
+  bool despite_disk = false;  // is published first and then recorded, so no disk can hold it up
   bool despite_lock = false;  // goes ahead when changes are locked: upkeep, and unlock itself
 
   bool empty() const {

@@ -36,6 +36,14 @@ Refusal not_recorded(const std::string& why) {
           {}};
 }
 
+Refusal segment_refused(const std::string& why) {
+  return {503,
+          "segment_refused",
+          "nothing was changed: there is a segment, but teald cannot use it: " + why,
+          "compare the versions of teald and teal-dataplane, then restart the older one",
+          {}};
+}
+
 Refusal no_free_slot() {
   return {503,
           "no_free_slot",
@@ -64,7 +72,8 @@ struct ChangeExecutor::Progress {
   Json shown;  // the changes as the history shows them
   Json told;   // the data of the events
   Clock::Time began;
-  std::optional<int64_t> intent;           // nothing: the disk failed
+  int64_t began_at_ms = 0;
+  std::optional<int64_t> intent;           // the id of its row; nothing: not recorded so far
   std::shared_ptr<const Ruleset> ruleset;  // null: the ruleset stays
   Outcome outcome = Outcome::kDone;
   std::string detail = "no segment";  // for the history
@@ -74,10 +83,10 @@ struct ChangeExecutor::Progress {
   }
 };
 
-ChangeExecutor::ChangeExecutor(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher,
+ChangeExecutor::ChangeExecutor(Config config, Inventory inventory, Journal& journal, Publisher& publisher,
                                Steering& steering, Events& events, const Clock& clock)
     : catalogue_(std::move(config), std::move(inventory)),
-      recorder_(recorder),
+      journal_(journal),
       publisher_(publisher),
       steering_(steering),
       events_(events),
@@ -100,18 +109,31 @@ uint64_t ChangeExecutor::next_generation() {
 Task<ChangeExecutor::Result> ChangeExecutor::execute(const Turn&, Change change, ChangeOptions options) {
   if (std::optional<Refusal> refusal = refused_by_gates(change, options))
     co_return tl::unexpected(std::move(*refusal));
-  if (options.dry_run || change.empty()) co_return unchanged(change, options);
+  if (options.dry_run) co_return unchanged(change, options);
+  if (change.empty()) co_return co_await confirm(change, options);
   co_return co_await carry_out(std::move(change), std::move(options));
 }
 
 std::optional<Refusal> ChangeExecutor::refused_by_gates(const Change& change,
                                                         const ChangeOptions& options) const {
+  if (!publisher_.refused().empty()) return segment_refused(publisher_.refused());
   if (options.if_generation && *options.if_generation != generation())
     return conflict(*options.if_generation, generation());
   const std::optional<ChangeLock>& lock = catalogue_.inventory().lock;
   if (lock && !change.despite_lock)
     return Refusal{423, "locked", lock_text(*lock), "ask the user who locked, or run teal unlock", {}};
   return std::nullopt;
+}
+
+// There is nothing to do. But the present publication may be one that a worker has not adopted, and this the
+// repetition of its request.
+Task<ChangeExecutor::Result> ChangeExecutor::confirm(const Change& change, const ChangeOptions& options) {
+  if (publisher_.attached() && publisher_.acknowledged() < publisher_.generation()) {
+    const Watch watch = co_await acknowledge();
+    if (!watch.adoption.complete())
+      co_return tl::unexpected(not_adopted(generation(), watch.adoption, change.way_back));
+  }
+  co_return unchanged(change, options);
 }
 
 ChangeResult ChangeExecutor::unchanged(const Change& change, const ChangeOptions& options) const {
@@ -154,6 +176,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
 ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions options) {
   Progress progress{.change = std::move(change), .options = std::move(options)};
   progress.began = clock_.now();
+  progress.began_at_ms = clock_.wall_ms();
   const uint64_t generation = progress.change.lock ? this->generation() : next_generation();
   if (progress.change.is_flip) {
     for (ServiceState& state : progress.change.services) {
@@ -174,28 +197,30 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
   return progress;
 }
 
-Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
+Intent ChangeExecutor::intent_of(const Progress& progress) const {
   const Change& change = progress.change;
   Intent intent{
       .generation = progress.result.generation, .verb = change.verb, .changes = progress.shown.dump()};
   intent.reason = progress.options.reason;
-  intent.actor.uid = progress.options.uid;
-  intent.at_ms = clock_.wall_ms();
+  intent.actor = {progress.options.uid, progress.options.user};
+  intent.at_ms = progress.began_at_ms;
   intent.record = record_of(change);
   intent.lock = change.lock;
+  if (intent.lock) intent.lock->before = catalogue_.inventory().lock;
+  return intent;
+}
+
+Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
+  const Change& change = progress.change;
+  if (change.despite_disk) co_return std::nullopt;
   // Not a conditional expression in the call: GCC 12 destroys such a temporary of a co_await twice.
-  std::shared_ptr<const Inventory> saved;
-  if (!change.releases_ids) saved = change.inventory;
-  const bool saves_inventory = saved != nullptr;
-  const auto intended = co_await recorder_.intend(std::move(intent), std::move(saved));
-  if (intended) {
-    progress.intent = *intended;
-    if (saves_inventory) unrecorded_ = {};
-  } else {
+  std::shared_ptr<const Inventory> saved = change.inventory;
+  const auto intended = co_await journal_.intend(intent_of(progress), std::move(saved));
+  if (!intended) {
     spdlog::error("{}: {}", change.verb, intended.error());
-    if (!change.despite_disk) co_return not_recorded(intended.error());
-    progress.result.warnings.push_back("the history does not have this change: " + intended.error());
+    co_return not_recorded(intended.error());
   }
+  progress.intent = *intended;
   tell(progress, "intended");
   co_return std::nullopt;
 }
@@ -232,15 +257,9 @@ Task<bool> ChangeExecutor::publish_ruleset(const Progress& progress) {
 
 Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
   spdlog::error("{}: {}", progress.change.verb, refusal.message);
-  const int64_t duration_us = progress.duration_us(clock_);
-  if (progress.intent) {
-    ChangeRecord nothing;
-    (void)co_await recorder_.finish(*progress.intent, Outcome::kNotPublished, clock_.wall_ms(), duration_us,
-                                    refusal.message, std::move(nothing));
-    save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
-  }
+  (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
+  save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
   progress.told["result"] = "not_published";
-  progress.told["duration_us"] = duration_us;
   tell(progress, "failed");
 }
 
@@ -292,24 +311,29 @@ Task<void> ChangeExecutor::adopt(Progress& progress) {
 }
 
 Task<void> ChangeExecutor::record_result(Progress& progress) {
-  const int64_t duration_us = progress.duration_us(clock_);
-  merge(unrecorded_, record_of(progress.change));
-  if (progress.intent) {
-    ChangeRecord record = unrecorded_;
-    const State::Done done = co_await recorder_.finish(*progress.intent, progress.outcome, clock_.wall_ms(),
-                                                       duration_us, progress.detail, std::move(record));
-    if (done) {
-      unrecorded_ = {};
-    } else {
-      spdlog::error("{}: {}", progress.change.verb, done.error());
-      progress.result.warnings.push_back("the change is in force, but its result is not recorded: " +
-                                         done.error());
-    }
+  ChangeRecord record = record_of(progress.change);
+  const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
+  if (!done) {
+    spdlog::error("{}: {}", progress.change.verb, done.error());
+    progress.result.recorded = false;
+    progress.result.warnings.push_back("the change is in force, but not recorded yet: " + done.error());
   }
   const bool is_done = progress.outcome == Outcome::kDone;
   progress.told["result"] = is_done ? "done" : "adoption_timeout";
-  progress.told["duration_us"] = duration_us;
+  progress.told["recorded"] = progress.result.recorded;
   tell(progress, is_done ? "done" : "failed");
+}
+
+Task<State::Done> ChangeExecutor::finish(Progress& progress, Outcome outcome, std::string detail,
+                                         ChangeRecord record) {
+  const int64_t duration_us = progress.duration_us(clock_);
+  progress.told["duration_us"] = duration_us;
+  Unrecorded change{.row = progress.intent, .intent = intent_of(progress)};
+  if (!progress.intent && !progress.change.releases_ids) change.inventory = progress.change.inventory;
+  if (progress.change.config != nullptr && was_published(outcome))
+    change.config = std::make_shared<const std::string>(progress.change.config->text);
+  change.finish = Finish{outcome, clock_.wall_ms(), duration_us, std::move(detail), std::move(record)};
+  co_return co_await journal_.record(std::move(change));
 }
 
 ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
@@ -334,6 +358,17 @@ void ChangeExecutor::tell(const Progress& progress, const char* event) const {
 // --- beside the changes ---
 
 Task<Watch> ChangeExecutor::acknowledge_present(const Turn&) {
+  co_return co_await acknowledge();
+}
+
+void ChangeExecutor::acknowledge_if_adopted(const Turn&) {
+  if (!publisher_.attached() || publisher_.acknowledged() >= publisher_.generation()) return;
+  if (!publisher_.dataplane_running() || !publisher_.adoption(true).complete()) return;
+  publisher_.acknowledge(publisher_.generation());
+  spdlog::info("generation {} is adopted now", publisher_.generation());
+}
+
+Task<Watch> ChangeExecutor::acknowledge() {
   const Watch watch = co_await watch_adoption(publisher_, clock_);
   if (watch.adoption.complete()) publisher_.acknowledge(publisher_.generation());
   spdlog::info("generation {} is published: {}", publisher_.generation(), adoption_text(watch.adoption));
@@ -352,10 +387,26 @@ void ChangeExecutor::learn_from_segment(const Turn&) {
 
 Task<void> ChangeExecutor::save_if_due(const Turn&) {
   if (!save_due_) co_return;
-  const State::Done saved = co_await recorder_.save(catalogue_.inventory());
-  save_due_ = !saved;
-  if (saved) unrecorded_ = {};
-  if (!saved) spdlog::error("cannot save the ids: {}", saved.error());
+  save_due_ = false;
+  Unrecorded whole{.inventory = std::make_shared<const Inventory>(catalogue_.inventory())};
+  (void)co_await journal_.record(std::move(whole));
+}
+
+Task<void> ChangeExecutor::record_what_is_missing(const Turn&) {
+  (void)co_await journal_.flush();
+}
+
+void ChangeExecutor::replace(const Turn&, Inventory inventory) {
+  catalogue_.replace(std::move(inventory));
+  steering_.want(catalogue_.inventory());
+  need_hops_();
+}
+
+void ChangeExecutor::name_lock(uint32_t uid, const std::string& user) {
+  std::optional<ChangeLock> lock = catalogue_.inventory().lock;
+  if (!lock || lock->uid != uid || !lock->user.empty()) return;
+  lock->user = user;
+  catalogue_.set_lock(std::move(lock));
 }
 
 }  // namespace teal

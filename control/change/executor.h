@@ -4,7 +4,8 @@
 //
 //   gates -> intend -> publish -> apply -> adopt -> acknowledge -> finish -> answer
 //
-//   gates        the generation is the expected one, and changes are not locked; a dry run is answered here
+//   gates        the segment is not refused, the generation is the expected one, and changes are not locked; a
+//                dry run is answered here
 //   intend       the change is committed to the database, with its generation and the values that it sets
 //   publish      the segment gets new traffic splits, or a ruleset and all splits
 //   apply        the catalogue takes the new values: what teald has in memory follows the segment
@@ -12,8 +13,9 @@
 //   acknowledge  the segment says so; from here on, a flow of an older generation is counted as wrong
 //   finish       the result and the values are committed to the database
 //
-// A lock publishes nothing: it is done when it is committed. A rollback and the changes of upkeep go ahead
-// when the disk fails. The next start takes them from the segment (recovery.h).
+// A lock publishes nothing: it is done when it is committed. A rollback and the changes of upkeep have no
+// intent: they are published first, and recorded with their result. If teald is killed before that, the next
+// start takes them from the segment (recovery.h). A result that the disk does not take waits in the journal.
 //
 // Changes take turns, first come, first served. A change is planned within its Turn, so that its plan sees
 // the result of the change before.
@@ -32,7 +34,7 @@
 #include "control/publish/adoption.h"
 #include "control/publish/publisher.h"
 #include "control/state/catalogue.h"
-#include "control/state/recorder.h"
+#include "control/state/journal.h"
 
 namespace teal {
 
@@ -42,7 +44,7 @@ class ChangeExecutor {
   using Turn = Semaphore::Permit;
 
   // `inventory` is in line with `config`, and saved. The parts that are passed by reference outlive this.
-  ChangeExecutor(Config config, Inventory inventory, Recorder& recorder, Publisher& publisher,
+  ChangeExecutor(Config config, Inventory inventory, Journal& journal, Publisher& publisher,
                  Steering& steering, Events& events, const Clock& clock);
 
   Task<Turn> turn() { return turns_.acquire(); }
@@ -52,6 +54,8 @@ class ChangeExecutor {
 
   // Waits until the workers have adopted the present publication, and acknowledges it.
   Task<Watch> acknowledge_present(const Turn& turn);
+  // Acknowledges the present publication if the workers have adopted it after its change stopped waiting.
+  void acknowledge_if_adopted(const Turn& turn);
 
   // Takes over flips that the segment knows and the catalogue does not: the disk failed, or another teald
   // wrote the segment.
@@ -60,6 +64,13 @@ class ChangeExecutor {
   // Saves the inventory if the database lags behind it. Call this after a grace period: ids that were
   // released must stay in the database until no worker can hold them.
   Task<void> save_if_due(const Turn& turn);
+  // Tries again to record the results that the disk did not take.
+  Task<void> record_what_is_missing(const Turn& turn);
+
+  // Replaces the inventory by one that was recovered later than the start.
+  void replace(const Turn& turn, Inventory inventory);
+  // Adds the name of the user who locked, if it was not known yet.
+  void name_lock(uint32_t uid, const std::string& user);
 
   // Returns when no change is under way, and lets no other begin.
   Task<void> finish() { last_turn_.emplace(co_await turn()); }
@@ -82,8 +93,12 @@ class ChangeExecutor {
   std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
   ChangeResult unchanged(const Change& change, const ChangeOptions& options) const;
 
+  Task<Result> confirm(const Change& change, const ChangeOptions& options);
+  Task<Watch> acknowledge();
   Task<Result> carry_out(Change change, ChangeOptions options);
   Progress begin(Change change, ChangeOptions options);
+  Intent intent_of(const Progress& progress) const;
+  Task<State::Done> finish(Progress& progress, Outcome outcome, std::string detail, ChangeRecord record);
   Task<std::optional<Refusal>> intend(Progress& progress);
   Task<std::optional<Refusal>> publish(Progress& progress);
   Task<bool> publish_ruleset(const Progress& progress);
@@ -96,7 +111,7 @@ class ChangeExecutor {
   void tell(const Progress& progress, const char* event) const;
 
   Catalogue catalogue_;
-  Recorder& recorder_;
+  Journal& journal_;
   Publisher& publisher_;
   Steering& steering_;
   Events& events_;
@@ -105,8 +120,7 @@ class ChangeExecutor {
   std::optional<Turn> last_turn_;
   std::function<void()> need_hops_ = [] {};
   std::function<void(const Config&)> reloaded_ = [](const Config&) {};
-  ChangeRecord unrecorded_;  // values whose result could not be recorded: the next result brings them along
-  bool save_due_ = false;    // the database has another inventory than the catalogue
+  bool save_due_ = false;  // the database has another inventory than the catalogue
 };
 
 }  // namespace teal

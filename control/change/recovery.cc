@@ -2,19 +2,30 @@
 #include "control/change/recovery.h"
 
 #include <algorithm>
+#include <map>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <nlohmann/json.hpp>
 
-#include "control/change/old_intent.h"
 #include "control/publish/maglev.h"
 
 namespace teal {
 
 namespace {
 
-void learn_from_segment(Inventory& inventory, const Publisher& publisher, const Clock& clock) {
-  if (publisher.splits() == nullptr) return;
+// A flip that the segment has and the database does not.
+struct Learnt {
+  uint64_t generation = 0;
+  std::string service;
+  Colour to = Colour::kBlue;
+};
+
+std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& publisher, const Clock& clock) {
+  std::vector<Learnt> learnt;
+  if (publisher.splits() == nullptr) return learnt;
   if (inventory.services.empty()) {
     inventory = inventory_of(*publisher.ruleset(), *publisher.splits());
     spdlog::warn(
@@ -27,9 +38,11 @@ void learn_from_segment(Inventory& inventory, const Publisher& publisher, const 
     const ServiceState& service = *inventory.service(id);
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
                  service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
+    learnt.push_back({service.flip_generation, service.name, service.active});
   }
   inventory.given_generation = std::max(inventory.given_generation, publisher.generation());
   inventory.published_generation = std::max(inventory.published_generation, publisher.generation());
+  return learnt;
 }
 
 // Without a segment no flow exists, so nothing holds a retired id.
@@ -40,60 +53,79 @@ void drop_retired(Inventory& inventory) {
   });
 }
 
-// The word may name a later generation. The same teald published that one; it gives each number once and
-// publishes in their order. So this generation was published as well, or its failure would have been
-// recorded.
-bool was_published(const OpenIntent& intent, const Publisher& publisher) {
-  return publisher.generation() >= intent.generation;
-}
-
-// The database has the values of every recorded change up to its published generation: each result brings
-// along the values whose own result could not be recorded. So only later records are applied, oldest first.
-// Results of schema 2 brought nothing along, so its intents are applied whatever was recorded since.
+// Sets the values that the open intents' records have, oldest first. The database has every result before it
+// has a later intent (journal.h), so what an older teald recorded out of order is left out. An intent of schema
+// 2 has no record: it was published into a segment of another ABI, if at all.
 void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publisher, Inventory& inventory) {
   const uint64_t recorded = inventory.published_generation;
   for (const OpenIntent& intent : intents) {
-    if (!was_published(intent, publisher) || (intent.record && intent.generation <= recorded)) continue;
-    apply(intent.record ? *intent.record : record_of_old_intent(intent, inventory), inventory);
+    if (!intent.record || intent.generation <= recorded) continue;
+    if (publisher.was_published(intent.generation) == true) apply(*intent.record, inventory);
   }
 }
 
-State::Done close_intents(State& state, const std::vector<OpenIntent>& intents, const Publisher& publisher,
-                          const Clock& clock) {
-  for (const OpenIntent& intent : intents) {
-    const bool in_force = was_published(intent, publisher);
-    spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
-                 in_force ? "it was published, so it is recorded as done"
-                          : "it was not published, so it is recorded as interrupted");
-    const State::Done done = state.finish(
-        intent.id, in_force ? Outcome::kDone : Outcome::kInterrupted, clock.wall_ms(), 0,
-        in_force ? "finished at the next start" : "not published when teald ended", ChangeRecord());
-    if (!done) return done;
+Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Clock& clock) {
+  const std::optional<bool> published = publisher.was_published(intent.generation);
+  Unrecorded change{.row = intent.id};
+  change.intent.generation = intent.generation;
+  change.intent.verb = intent.verb;
+  change.finish = Finish{.outcome = published == true ? Outcome::kDone : Outcome::kInterrupted,
+                         .at_ms = clock.wall_ms(),
+                         .detail = published == true    ? "finished at the next start"
+                                   : published == false ? "not published when teald ended"
+                                                        : "not known whether it was published"};
+  spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
+               change.finish->detail);
+  return change;
+}
+
+// A flip is recorded before it is published, so a flip without an intent is a rollback.
+std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
+                                     const std::vector<OpenIntent>& intents, const Clock& clock) {
+  std::map<uint64_t, nlohmann::ordered_json> by_generation;
+  for (const Learnt& flip : learnt)
+    by_generation[flip.generation].push_back({{"service", flip.service},
+                                              {"from", kColourNames[static_cast<size_t>(other(flip.to))]},
+                                              {"to", kColourNames[static_cast<size_t>(flip.to)]}});
+  for (const OpenIntent& intent : intents) by_generation.erase(intent.generation);
+  std::vector<Unrecorded> rollbacks;
+  for (const auto& [generation, changes] : by_generation) {
+    Unrecorded change;
+    change.intent = {generation, "rollback", changes.dump(), "", {}};
+    change.intent.actor.uid = getuid();
+    change.intent.at_ms = clock.wall_ms();
+    change.finish = Finish{.at_ms = clock.wall_ms(), .detail = "taken from the segment: it was not recorded"};
+    rollbacks.push_back(std::move(change));
   }
-  return {};
+  return rollbacks;
 }
 
 }  // namespace
 
-tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config,
-                                             const Clock& clock) {
-  tl::expected<Inventory, std::string> stored = state.load();
-  if (!stored) return stored;
-  const auto intents = state.open_intents();
-  if (!intents) return tl::unexpected(intents.error());
-  apply_records(*intents, publisher, *stored);
-  learn_from_segment(*stored, publisher, clock);
-  for (const OpenIntent& intent : *intents)
-    if (intent.record) describe_flips(*intent.record, *stored);
-  if (!publisher.attached()) drop_retired(*stored);
-  tl::expected<Renumbered, std::string> renumbered = renumber(*stored, config);
+tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
+                                             const Config& config, const Clock& clock) {
+  const bool refused = !publisher.refused().empty();
+  Inventory& inventory = stored.inventory;
+  apply_records(stored.intents, publisher, inventory);
+  const std::vector<Learnt> learnt = learn_from_segment(inventory, publisher, clock);
+  for (const OpenIntent& intent : stored.intents)
+    if (intent.record) describe_flips(*intent.record, inventory);
+  if (!publisher.attached() && !refused) drop_retired(inventory);
+  // Without a segment, only the reserve tells which numbers were given to changes that were not recorded.
+  if (!publisher.attached())
+    inventory.given_generation = std::max(inventory.given_generation, inventory.reserved_generation);
+  tl::expected<Renumbered, std::string> renumbered = renumber(inventory, config);
   if (!renumbered) return tl::unexpected(renumbered.error());
   for (const std::string& note : renumbered->notes) spdlog::info("{}", note);
-  if (const State::Done saved = state.save(renumbered->inventory); !saved)
-    return tl::unexpected(saved.error());
-  if (const State::Done closed = close_intents(state, *intents, publisher, clock); !closed)
-    return tl::unexpected(closed.error());
-  return std::move(renumbered->inventory);
+  Recovered recovered{std::move(renumbered->inventory), {}};
+  if (refused) return recovered;
+  recovered.to_record.push_back({.inventory = std::make_shared<const Inventory>(recovered.inventory),
+                                 .config = std::make_shared<const std::string>(config.text)});
+  for (const OpenIntent& intent : stored.intents)
+    recovered.to_record.push_back(closed(intent, publisher, clock));
+  for (Unrecorded& rollback : rollbacks_of(learnt, stored.intents, clock))
+    recovered.to_record.push_back(std::move(rollback));
+  return recovered;
 }
 
 std::string too_large(const Config& config) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <tl/expected.hpp>
 
@@ -11,15 +12,21 @@
 #include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 #include "control/state/inventory.h"
-#include "control/state/state.h"
+#include "control/state/recorder.h"
 
 namespace teal {
 
-// Returns the inventory in line with the segment and with `config`, and saved. Intents that were open are
-// done if the segment has their generation, else interrupted. `publisher` must have looked for the segment
-// already.
-tl::expected<Inventory, std::string> recover(State& state, const Publisher& publisher, const Config& config,
-                                             const Clock& clock);
+struct Recovered {
+  Inventory inventory;                // in line with the segment and with the config
+  std::vector<Unrecorded> to_record;  // the inventory, and the results of the intents that were open
+};
+
+// Open intents are done if the segment's log has their generation, else interrupted. `publisher` must have
+// looked for the segment already. If it refused the segment, nothing is known about flows and intents: nothing
+// retired is dropped, no intent is closed, and nothing is to be recorded.
+// The error: no id is free.
+tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
+                                             const Config& config, const Clock& clock);
 
 // Returns "" if the Maglev tables of all pools fit into a ruleset, else the error.
 std::string too_large(const Config& config);

@@ -16,7 +16,10 @@ Upkeep::Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steerin
 Task<Upkeep::Followed> Upkeep::follow_segment() {
   const Turn turn = co_await executor_.turn();
   Followed followed = co_await follow_segment(turn);
-  if (followed) co_await reset_overdue(turn);
+  if (followed) {
+    executor_.acknowledge_if_adopted(turn);
+    co_await reset_overdue(turn);
+  }
   co_return followed;
 }
 
@@ -76,6 +79,8 @@ Task<void> Upkeep::reset_overdue(const Turn& turn) {
 
 Task<void> Upkeep::tidy() {
   const Turn turn = co_await executor_.turn();
+  co_await executor_.record_what_is_missing(turn);
+  if (!publisher_.refused().empty()) co_return;  // the flows are not known
   trends_.sample(executor_.catalogue(), publisher_, clock_.now());
   tell_of_ended_drains();
   if (!publisher_.grace_period_over()) co_return;

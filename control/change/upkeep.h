@@ -41,6 +41,9 @@ class Upkeep {
   // Tells of drains that ended. To be called about once a second.
   Task<void> tidy();
 
+  // Lets the next follow_segment() compare the segment with the state, and publish what differs.
+  void publish_again() { everything_due_ = true; }
+
   void set_local_addresses(const std::vector<IpAddress>& addresses);
 
   const DrainTrends& trends() const { return trends_; }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/verbs.h"
 
-#include <unordered_map>
-
 #include <fmt/format.h>
 
 #include "control/change/change_lock.h"
@@ -11,17 +9,23 @@
 namespace teal {
 
 Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-             const Clock& clock)
+             const UserNames& users, asio::thread_pool& lookups, const Clock& clock)
     : executor_(executor),
       upkeep_(upkeep),
       recorder_(recorder),
       publisher_(publisher),
+      users_(users),
+      lookups_(lookups),
       clock_(clock),
       stamp_(FileStamp::of(executor.catalogue().config().path)),
       loaded_at_ms_(clock.wall_ms()) {}
 
 Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
+  options.user = users_.known(options.uid);
   const ChangeExecutor::Turn turn = co_await executor_.turn();
+  if (options.client_is_gone())
+    co_return tl::unexpected(Refusal(
+        503, "client_gone", "nothing was changed: the client closed its connection before its turn came"));
   (void)co_await upkeep_.follow_segment(turn);
   Planned planned = co_await plan();
   if (!planned) co_return tl::unexpected(planned.error());
@@ -45,30 +49,18 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   const Catalogue& catalogue = executor_.catalogue();
   if (plan->flipped_later) {
     const ServiceState& service = catalogue.state(*catalogue.find(*plan->flipped_later));
-    const std::string user = co_await flipper(service);
-    co_return tl::unexpected(flipped_later(service, user, *request.seen_generation));
+    co_return tl::unexpected(flipped_later(service, flipper(service), *request.seen_generation));
   }
   Change change = change_of(*plan, request.verb, catalogue);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
   if (request.verb == RolloutRequest::Verb::kFlip || request.to_generation) co_return change;
-  nlohmann::ordered_json nothing = co_await tell_nothing_to_undo(plan->nothing_to_undo);
+  auto nothing = nlohmann::ordered_json::array();
+  for (const std::string& name : plan->nothing_to_undo) {
+    const ServiceState& service = catalogue.state(*catalogue.find(name));
+    nothing.push_back(nothing_to_undo_json(service, flipper(service)));
+  }
   change.fields["nothing_to_undo"] = std::move(nothing);
   co_return change;
-}
-
-Task<nlohmann::ordered_json> Verbs::tell_nothing_to_undo(const std::vector<std::string>& names) {
-  auto nothing = nlohmann::ordered_json::array();
-  std::unordered_map<uint32_t, std::string> users;
-  for (const std::string& name : names) {
-    const ServiceState& service = executor_.catalogue().state(*executor_.catalogue().find(name));
-    const uint32_t uid = service.flipped_by.value_or(FlippedBy()).uid;
-    if (!users.contains(uid)) {
-      std::string user = co_await flipper(service);
-      users[uid] = std::move(user);
-    }
-    nothing.push_back(nothing_to_undo_json(service, users[uid]));
-  }
-  co_return nothing;
 }
 
 // Says which services a flip to `to` would take back.
@@ -82,11 +74,9 @@ void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
   }
 }
 
-// Returns the name of the user who made the present colour active, or "".
-Task<std::string> Verbs::flipper(const ServiceState& service) {
-  if (!service.flipped_by) co_return "";
-  std::string name = co_await recorder_.user_name(service.flipped_by->uid);
-  co_return name;
+// Returns the name of the user who made the present colour active; "" if it is not known.
+std::string Verbs::flipper(const ServiceState& service) const {
+  return service.flipped_by ? users_.known(service.flipped_by->uid) : "";
 }
 
 // Fills in the active colours at that generation.
@@ -122,27 +112,28 @@ Task<Verbs::Result> Verbs::set_backend(BackendRequest request, ChangeOptions opt
   co_return co_await change(std::move(options), std::move(plan));
 }
 
+// The file is read before the turn: a file system that hangs holds up no other change.
 Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
   const bool dry_run = options.dry_run;
   const std::string path = executor_.catalogue().config().path;
   FileStamp stamp = FileStamp::of(path);  // taken before the file is read: a later edit is a difference
-  Planner plan = [this, path]() -> Task<Planned> {
-    auto read = [path] { return read_config_file(path); };
-    const auto file = co_await recorder_.run(std::move(read));
+  auto read = [path] { return read_config_file(path); };
+  const auto file = co_await run_on(lookups_, std::move(read));
+  Planner plan = [this, &file]() -> Task<Planned> {
     co_return plan_reload(file, executor_.catalogue(), publisher_);
   };
   Result result = co_await change(std::move(options), std::move(plan));
   if (result && !dry_run) {
     stamp_ = std::move(stamp);
+    file_errors_.clear();
     loaded_at_ms_ = clock_.wall_ms();
   }
   co_return result;
 }
 
 Task<Verbs::Result> Verbs::lock(ChangeOptions options) {
-  const std::string user = co_await recorder_.user_name(options.uid);
-  Planner plan =
-      [this, wanted = ChangeLock{options.uid, user, options.reason, clock_.wall_ms()}]() -> Task<Planned> {
+  const ChangeLock wanted{options.uid, users_.known(options.uid), options.reason, clock_.wall_ms()};
+  Planner plan = [this, wanted]() -> Task<Planned> {
     co_return plan_lock(wanted, executor_.catalogue().inventory().lock);
   };
   co_return co_await change(std::move(options), std::move(plan));

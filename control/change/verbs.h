@@ -13,6 +13,7 @@
 #include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 #include "control/state/recorder.h"
+#include "control/state/user_names.h"
 
 namespace teal {
 
@@ -22,9 +23,10 @@ class Verbs {
  public:
   using Result = ChangeExecutor::Result;
 
-  // The parts that are passed by reference outlive this.
+  // The parts that are passed by reference outlive this. Files are read on a thread of `lookups`, which must be
+  // joined before the io_context of the callers is destroyed.
   Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-        const Clock& clock);
+        const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
 
   Task<Result> roll(RolloutRequest request, ChangeOptions options);  // a flip or a rollback
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
@@ -34,6 +36,9 @@ class Verbs {
   Task<Result> unlock(ChangeOptions options);
 
   int64_t loaded_at_ms() const { return loaded_at_ms_; }  // when the config in force was read
+  // The errors of the file, if it is bad and teald started with an older config in its place.
+  const ConfigErrors& file_errors() const { return file_errors_; }
+  void set_file_errors(ConfigErrors errors) { file_errors_ = std::move(errors); }
   // Returns whether the config file has changed since. Reads the file only if its inode, size or time
   // changed.
   bool file_differs() { return stamp_.differs(); }
@@ -45,17 +50,19 @@ class Verbs {
   Task<Result> change(ChangeOptions options, Planner plan);
   Task<Planned> plan_roll(RolloutRequest request);
   void judge_flips_back(Colour to, RolloutView& view) const;
-  Task<nlohmann::ordered_json> tell_nothing_to_undo(const std::vector<std::string>& names);
-  Task<std::string> flipper(const ServiceState& service);
+  std::string flipper(const ServiceState& service) const;
   Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
 
   ChangeExecutor& executor_;
   Upkeep& upkeep_;
   Recorder& recorder_;
   Publisher& publisher_;
+  const UserNames& users_;
+  asio::thread_pool& lookups_;
   const Clock& clock_;
   FileStamp stamp_;
   int64_t loaded_at_ms_;
+  ConfigErrors file_errors_;
 };
 
 }  // namespace teal

@@ -93,6 +93,7 @@ tl::expected<Config, ConfigErrors> config_of(const tl::expected<ConfigDocument, 
   root.allow_only({"dataplane", "port", "timeouts", "drain", "api", "service", "group"});
   Config config;
   config.path = path;
+  config.text = document->text();
   config.timeouts = read_timeouts(root);
   config.api = read_api(root);
   const DrainDefaults defaults = read_drain_defaults(root);

@@ -80,6 +80,7 @@ struct ApiConfig {
 
 struct Config {
   std::string path;
+  std::string text;  // what was read from there
   ApiConfig api;
   uint32_t reset_rate = 10'000;         // [drain] reset_rate: flows per second, all services together
   Timeouts timeouts;                    // in ticks

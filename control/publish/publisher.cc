@@ -7,25 +7,44 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
 
 #include "dataplane/shm/process_lock.h"
 
 namespace teal {
 
+namespace {
+
+// Reads the flags of a process (proc(5), /proc/PID/stat): the kernel sets PF_EXITING when the process begins to
+// end.
+bool is_exiting(uint32_t pid) {
+  constexpr uint64_t kExiting = 0x4;  // linux/sched.h
+  std::string text;
+  std::getline(std::ifstream(fmt::format("/proc/{}/stat", pid)), text);
+  // The name of the program is in brackets and may have spaces and brackets itself.
+  std::istringstream fields(text.substr(std::min(text.rfind(')'), text.size() - 1) + 1));
+  std::string skipped;
+  for (int field = 3; field < 9; ++field) fields >> skipped;
+  uint64_t flags = 0;
+  return fields >> flags && (flags & kExiting) != 0;
+}
+
+}  // namespace
+
 tl::expected<Publisher::News, std::string> Publisher::refresh() {
+  refused_.clear();
   News news;
   if (segment_ != nullptr && !segment_->is_current(run_dir_)) {
     writer_.reset();
     segment_.reset();
   }
   if (segment_ == nullptr) {
-    std::error_code missing;
-    if (!std::filesystem::exists(run_dir_ + "/segment", missing)) return news;
-    tl::expected<Segment, std::string> attached = Segment::attach(run_dir_);
-    if (!attached) return tl::unexpected(attached.error());
-    segment_ = std::make_shared<Segment>(std::move(*attached));
-    writer_ = std::make_unique<PublicationWriter>(*segment_);
-    epoch_ = 0;
+    const tl::expected<bool, std::string> found = attach();
+    if (!found) return tl::unexpected(refused_ = found.error());
+    if (!*found) return news;
     news.new_segment = true;
   }
   const uint64_t epoch =
@@ -35,8 +54,29 @@ tl::expected<Publisher::News, std::string> Publisher::refresh() {
   return news;
 }
 
+// Returns false if there is no segment.
+tl::expected<bool, std::string> Publisher::attach() {
+  std::error_code error;
+  const std::string path = run_dir_ + "/segment";
+  if (!std::filesystem::exists(path, error)) {
+    if (error) return tl::unexpected(fmt::format("{}: {}", path, error.message()));
+    return false;
+  }
+  tl::expected<Segment, std::string> attached = Segment::attach(run_dir_);
+  if (!attached) return tl::unexpected(attached.error());
+  segment_ = std::make_shared<Segment>(std::move(*attached));
+  writer_ = std::make_unique<PublicationWriter>(*segment_);
+  epoch_ = 0;
+  return true;
+}
+
 bool Publisher::dataplane_running() const {
-  return ProcessLock::is_held(run_dir_ + "/dataplane.lock");
+  if (!ProcessLock::is_held(run_dir_ + "/dataplane.lock")) return false;
+  return segment_ == nullptr || !is_exiting(segment_->header().dataplane_pid.load(std::memory_order_relaxed));
+}
+
+uint64_t Publisher::acknowledged() const {
+  return segment_ == nullptr ? 0 : segment_->header().acknowledged.load(std::memory_order_relaxed);
 }
 
 bool Publisher::is_steered() const {
@@ -70,6 +110,15 @@ const Ruleset* Publisher::ruleset() const {
 
 const TrafficSplits* Publisher::splits() const {
   return generation() == 0 ? nullptr : &segment_->splits(word().split_slot);
+}
+
+std::optional<bool> Publisher::was_published(uint64_t generation) const {
+  const uint64_t present = this->generation();
+  if (generation >= present) return generation == present && generation != 0;
+  const uint64_t logged =
+      segment_->header().published[generation % kPublishedLog].load(std::memory_order_relaxed);
+  if (logged > generation) return std::nullopt;  // a later one took its place
+  return logged == generation;
 }
 
 bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const TrafficSplits& splits) {

@@ -18,7 +18,7 @@ namespace teal {
 namespace {
 
 constexpr int kLongestValueBytes = 16 << 20;
-constexpr int kBusyTimeoutMs = 1000;
+constexpr int kBusyTimeoutMs = 500;  // below the time limit of a commit (recorder.h)
 
 constexpr const char* kWritable =
     "teald must read and write it and make files beside it: check owner and mode of the file and of its "
@@ -125,6 +125,14 @@ std::string Database::damaged(std::string_view what) const {
 
 Database::Expected<std::unique_ptr<Database>> Database::open(const std::string& path) {
   if (auto made = make_private_file(path); !made) return tl::unexpected(made.error());
+  return opened(path, true);
+}
+
+Database::Expected<std::unique_ptr<Database>> Database::open_to_read(const std::string& path) {
+  return opened(path, false);
+}
+
+Database::Expected<std::unique_ptr<Database>> Database::opened(const std::string& path, bool to_write) {
   std::unique_ptr<Database> database;
   try {
     database.reset(new Database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_FULLMUTEX));
@@ -133,22 +141,28 @@ Database::Expected<std::unique_ptr<Database>> Database::open(const std::string& 
         one_line(fmt::format("{}: cannot open the state: {}; {}", path, error.what(), kWritable)));
   }
   const auto ready = database->attempt("check the file", [&](SQLite::Database&) {
-    database->configure();
+    database->configure(to_write);
     database->check();
   });
   if (!ready) return tl::unexpected(ready.error());
   return database;
 }
 
-void Database::configure() {
+void Database::configure(bool to_write) {
   sqlite_.setBusyTimeout(kBusyTimeoutMs);  // another program may be reading the file
   // A damaged file must not make SQLite do more than it was asked for.
   sqlite3* handle = sqlite_.getHandle();
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, kLongestValueBytes);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  for (const char* pragma : {"PRAGMA cell_size_check = ON", "PRAGMA journal_mode = WAL",
-                             "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"})
+  sqlite_.exec("PRAGMA cell_size_check = ON");
+  if (!to_write) {
+    // An exclusive lock lets SQLite keep the index of the write-ahead log in memory instead of in a file.
+    sqlite_.exec("PRAGMA locking_mode = EXCLUSIVE");
+    return;
+  }
+  for (const char* pragma :
+       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"})
     sqlite_.exec(pragma);
 }
 

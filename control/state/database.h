@@ -33,6 +33,9 @@ class Database {
   // Creates the file (0600) where there is none, and checks the whole file (quick_check). Every commit is
   // durable. Another program may read the file at the same time.
   static Expected<std::unique_ptr<Database>> open(const std::string& path);
+  // Opens an existing file to read it, and writes nothing, so that a full disk does not matter. Meanwhile no
+  // other program can read the file.
+  static Expected<std::unique_ptr<Database>> open_to_read(const std::string& path);
 
   // Calls work(SQLite::Database&) and returns its result, or the error of SQLite or of a damaged row. `what`
   // completes "PATH: cannot ...".
@@ -72,7 +75,8 @@ class Database {
 
  private:
   Database(const std::string& path, int flags) : sqlite_(path, flags), path_(path) {}
-  void configure();
+  static Expected<std::unique_ptr<Database>> opened(const std::string& path, bool to_write);
+  void configure(bool to_write);
   void check();
   std::string failed(std::string_view what, const SQLite::Exception& error) const;
   std::string damaged(std::string_view what) const;

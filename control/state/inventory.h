@@ -113,6 +113,7 @@ struct Inventory {
   std::vector<ServiceState> services;
   std::vector<BackendState> backends;
   uint64_t given_generation = 0;      // the highest that was ever given to a change, published or not
+  uint64_t reserved_generation = 0;   // the highest that may have been given to a change that is not recorded
   uint64_t published_generation = 0;  // the highest that is known to have been published
   std::optional<ChangeLock> lock;
 

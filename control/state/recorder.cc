@@ -1,71 +1,161 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/state/recorder.h"
 
-#include <pwd.h>
-
 namespace teal {
 
 namespace {
 
-std::string look_up_user(uint32_t uid) {
-  passwd entry{};
-  passwd* found = nullptr;
-  char buffer[4096];
-  if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) != 0 || found == nullptr) return "";
-  return found->pw_name;
+using SteadyClock = std::chrono::steady_clock;
+
+std::string no_answer(std::string_view state_dir, SteadyClock::duration since) {
+  return fmt::format("{}: the disk has not answered for {:.1f} s", state_dir,
+                     std::chrono::duration<double>(since).count());
+}
+
+// The coroutine that waits for a call, and the call's result. Both live on the event loop's thread.
+template <typename Result>
+struct Call {
+  asio::steady_timer* waiter = nullptr;  // null: given up
+  std::optional<Result> result;
+};
+
+Recorder::Recorded<Recorder::Stored> read_all(State& state) {
+  auto inventory = state.load();
+  if (!inventory) return tl::unexpected(inventory.error());
+  auto intents = state.open_intents();
+  if (!intents) return tl::unexpected(intents.error());
+  auto config = state.good_config();
+  if (!config) return tl::unexpected(config.error());
+  return Recorder::Stored{std::move(*inventory), std::move(*intents), std::move(*config)};
 }
 
 }  // namespace
 
-Task<std::string> Recorder::user_name(uint32_t uid) {
-  auto work = [uid] { return look_up_user(uid); };
-  co_return co_await run_on(disk_, std::move(work));
+// The timer ends the wait: by its expiry, or because the call's result cancels it.
+template <typename Work, typename Result>
+Task<Result> Recorder::on_disk(SteadyClock::duration limit, Work work, std::function<void(Result)> late) {
+  if (hangs_since_) co_return tl::unexpected(no_answer(state_dir_, SteadyClock::now() - *hangs_since_));
+  const auto home = co_await asio::this_coro::executor;
+  asio::steady_timer waiter(home, limit);
+  auto call = std::make_shared<Call<Result>>();
+  call->waiter = &waiter;
+  asio::post(disk_, [this, home, call, work = std::move(work), late = std::move(late)]() mutable {
+    Result result = work();
+    asio::post(home, [this, call, late = std::move(late), result = std::move(result)]() mutable {
+      if (call->waiter == nullptr) {
+        hangs_since_.reset();
+        return late(std::move(result));
+      }
+      call->result.emplace(std::move(result));
+      call->waiter->cancel();
+    });
+  });
+  boost::system::error_code cancelled;
+  co_await waiter.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  call->waiter = nullptr;
+  if (call->result) co_return std::move(*call->result);
+  hangs_since_ = SteadyClock::now() - limit;
+  co_return tl::unexpected(no_answer(state_dir_, limit));
 }
 
-Task<Recorder::Recorded<int64_t>> Recorder::intend(Intent intent, std::shared_ptr<const Inventory> whole) {
-  auto work = [this, intent = std::move(intent), whole = std::move(whole)]() mutable {
-    intent.actor.user = look_up_user(intent.actor.uid);
-    return state_.intend(intent, whole.get());
+template <typename Work, typename Result>
+Task<Result> Recorder::within(SteadyClock::duration limit, Work work, std::function<void(Result)> late) {
+  if (!open_) co_return tl::unexpected(why_closed_);
+  auto on_state = [this, work = std::move(work)]() mutable -> Result { return work(*state_); };
+  co_return co_await on_disk<decltype(on_state), Result>(limit, std::move(on_state), std::move(late));
+}
+
+Recorder::Opening Recorder::open_on_disk() {
+  auto opened = State::open(state_dir_);
+  if (opened) {
+    Recorded<Stored> stored = read_all(*opened);
+    if (stored) state_.emplace(std::move(*opened));
+    return {stored, stored ? "" : stored.error()};
+  }
+  auto readable = State::open_to_read(state_dir_);
+  if (!readable) return {tl::unexpected(opened.error()), opened.error()};
+  return {read_all(*readable), opened.error()};
+}
+
+Recorder::Recorded<Recorder::Stored> Recorder::took(Opening opening) {
+  why_closed_ = std::move(opening.why_closed);
+  open_ = why_closed_.empty();
+  return std::move(opening.stored);
+}
+
+Recorder::Recorded<Recorder::Stored> Recorder::open() {
+  auto opening = std::make_shared<std::promise<Opening>>();
+  std::future<Opening> opened = opening->get_future();
+  asio::post(disk_, [this, opening] { opening->set_value(open_on_disk()); });
+  if (opened.wait_for(limits_.query) == std::future_status::ready) return took(opened.get());
+  opening_ = std::move(opened);
+  hangs_since_ = SteadyClock::now() - limits_.query;
+  why_closed_ = no_answer(state_dir_, limits_.query);
+  return tl::unexpected(why_closed_);
+}
+
+Task<Recorder::Recorded<Recorder::Stored>> Recorder::reopen() {
+  if (opening_.valid() && opening_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+    (void)opening_.get();
+    hangs_since_.reset();
+  }
+  auto work = [this]() -> Recorded<Opening> { return open_on_disk(); };
+  std::function<void(Recorded<Opening>)> late = [](const Recorded<Opening>&) {};
+  auto opening =
+      co_await on_disk<decltype(work), Recorded<Opening>>(limits_.query, std::move(work), std::move(late));
+  if (!opening) co_return tl::unexpected(opening.error());
+  Recorded<Stored> stored = took(std::move(*opening));
+  if (!open_) co_return tl::unexpected(why_closed_);
+  co_return stored;
+}
+
+Task<Recorder::Recorded<int64_t>> Recorder::intend(Intent intent, std::shared_ptr<const Inventory> whole,
+                                                   std::function<void(Recorded<int64_t>)> late) {
+  auto work = [intent = std::move(intent), whole = std::move(whole)](State& state) {
+    return state.intend(intent, whole.get());
   };
-  co_return co_await run_on(disk_, std::move(work));
+  co_return co_await within(limits_.commit, std::move(work), std::move(late));
 }
 
-Task<State::Done> Recorder::finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
-                                   std::string detail, ChangeRecord record) {
-  auto work = [this, intent, outcome, at_ms, duration_us, detail = std::move(detail),
-               record = std::move(record)] {
-    return state_.finish(intent, outcome, at_ms, duration_us, detail, record);
-  };
-  co_return co_await run_on(disk_, std::move(work));
+Task<Recorder::Recorded<std::vector<int64_t>>> Recorder::record(
+    std::shared_ptr<const std::vector<Unrecorded>> changes,
+    std::function<void(Recorded<std::vector<int64_t>>)> late) {
+  auto work = [changes = std::move(changes)](State& state) { return state.record(*changes); };
+  co_return co_await within(limits_.commit, std::move(work), std::move(late));
 }
 
-Task<State::Done> Recorder::save(Inventory inventory) {
-  auto work = [this, inventory = std::move(inventory)] { return state_.save(inventory); };
-  co_return co_await run_on(disk_, std::move(work));
+Task<State::Done> Recorder::release_reserve() {
+  auto work = [](State& state) { return state.release_reserve(); };
+  co_return co_await within(limits_.commit, std::move(work));
+}
+
+Task<State::Done> Recorder::name_actor(int64_t intent, std::string user) {
+  auto work = [intent, user = std::move(user)](State& state) { return state.name_actor(intent, user); };
+  co_return co_await within(limits_.commit, std::move(work));
 }
 
 Task<Recorder::Recorded<std::vector<HistoryRow>>> Recorder::history(HistoryQuery query) {
-  auto work = [this, query = std::move(query)] { return state_.history(query); };
-  co_return co_await run_on(disk_, std::move(work));
+  auto work = [query = std::move(query)](State& state) { return state.history(query); };
+  co_return co_await within(limits_.query, std::move(work));
 }
 
 Task<Recorder::Recorded<std::optional<int64_t>>> Recorder::superseded_at_ms(uint64_t generation) {
-  auto work = [this, generation] { return state_.superseded_at_ms(generation); };
-  co_return co_await run_on(disk_, std::move(work));
+  auto work = [generation](State& state) { return state.superseded_at_ms(generation); };
+  co_return co_await within(limits_.query, std::move(work));
 }
 
 Task<Recorder::Recorded<std::optional<std::vector<std::string>>>> Recorder::flips_since(uint64_t generation) {
-  auto work = [this, generation]() -> Recorded<std::optional<std::vector<std::string>>> {
-    const auto known = state_.knows_generation(generation);
+  auto work = [generation](State& state) -> Recorded<std::optional<std::vector<std::string>>> {
+    const auto known = state.knows_generation(generation);
     if (!known) return tl::unexpected(known.error());
     if (!*known) return std::nullopt;
-    const auto rows = state_.published_since(generation);
+    const auto rows = state.published_since(generation);
     if (!rows) return tl::unexpected(rows.error());
     std::vector<std::string> flips;
     for (const HistoryRow& row : *rows) flips.push_back(row.changes);
     return flips;
   };
-  co_return co_await run_on(disk_, std::move(work));
+  co_return co_await within(limits_.query, std::move(work));
 }
 
 }  // namespace teal

@@ -2,11 +2,20 @@
 //
 // The event loop's access to the database (state.h). Each call runs on the disk's thread, so a slow disk
 // delays only the change that waits for the disk.
+//
+// A disk may also hang. So each call has a time limit. A call that exceeds it fails, and until it returns
+// every other call fails at once.
 #pragma once
 
+#include <chrono>
+#include <functional>
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "control/loop/coroutine.h"
 #include "control/state/state.h"
@@ -18,31 +27,72 @@ class Recorder {
   template <typename T>
   using Recorded = tl::expected<T, std::string>;
 
-  Recorder(State& state, asio::thread_pool& disk) : state_(state), disk_(disk) {}
+  struct Limits {
+    std::chrono::steady_clock::duration commit = std::chrono::seconds(1);
+    std::chrono::steady_clock::duration query = std::chrono::seconds(5);
+  };
 
-  // The name of a user, "" if the system has none. The lookup may ask a directory over the network, so it
-  // runs on the disk's thread too.
-  Task<std::string> user_name(uint32_t uid);
+  // What a start reads from the database.
+  struct Stored {
+    Inventory inventory;
+    std::vector<OpenIntent> intents;
+    std::optional<std::string> config;  // the text of the latest one that was in force
+  };
 
-  // Fills in the actor's user name.
-  Task<Recorded<int64_t>> intend(Intent intent, std::shared_ptr<const Inventory> whole);
-  Task<State::Done> finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
-                           std::string detail, ChangeRecord record);
-  Task<State::Done> save(Inventory inventory);
+  // The pool has one thread. It must be joined before the io_context of the callers is destroyed.
+  Recorder(std::string state_dir, asio::thread_pool& disk) : Recorder(std::move(state_dir), disk, Limits()) {}
+  Recorder(std::string state_dir, asio::thread_pool& disk, Limits limits)
+      : state_dir_(std::move(state_dir)), disk_(disk), limits_(limits) {}
+
+  // Opens the database and reads it, for a start: blocks the caller, at most for the query's time limit. The
+  // result may be readable without being open: then the disk takes no writes. Until it is open, every call
+  // but reopen() fails.
+  Recorded<Stored> open();
+  // The same for a coroutine. It succeeds only if the database is open then.
+  Task<Recorded<Stored>> reopen();
+  bool is_open() const { return open_; }
+  const std::string& why_closed() const { return why_closed_; }
+  // Since when a call has not returned. Then the pool cannot be joined.
+  std::optional<std::chrono::steady_clock::time_point> hangs_since() const { return hangs_since_; }
+
+  // `late` is called if the call returns after it was given up.
+  Task<Recorded<int64_t>> intend(Intent intent, std::shared_ptr<const Inventory> whole,
+                                 std::function<void(Recorded<int64_t>)> late);
+  Task<Recorded<std::vector<int64_t>>> record(std::shared_ptr<const std::vector<Unrecorded>> changes,
+                                              std::function<void(Recorded<std::vector<int64_t>>)> late);
+  Task<State::Done> release_reserve();
+  Task<State::Done> name_actor(int64_t intent, std::string user);
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);
   Task<Recorded<std::optional<int64_t>>> superseded_at_ms(uint64_t generation);
   // The changes of the flips and rollbacks since `generation`, newest first, as the history shows them.
   // Nothing: the history has no such generation.
   Task<Recorded<std::optional<std::vector<std::string>>>> flips_since(uint64_t generation);
-  // Runs other work on the disk's thread.
-  template <typename Work>
-  auto run(Work work) {
-    return run_on(disk_, std::move(work));
-  }
 
  private:
-  State& state_;
+  // Calls work(State&) on the disk's thread.
+  template <typename Work, typename Result = std::invoke_result_t<Work&, State&>>
+  Task<Result> within(
+      std::chrono::steady_clock::duration limit, Work work, std::function<void(Result)> late = [](Result) {});
+  // Calls work() there.
+  template <typename Work, typename Result = std::invoke_result_t<Work&>>
+  Task<Result> on_disk(std::chrono::steady_clock::duration limit, Work work,
+                       std::function<void(Result)> late);
+  // The result of an attempt to open the database. `stored` may have been read although it is not open.
+  struct Opening {
+    Recorded<Stored> stored;
+    std::string why_closed;  // "": open
+  };
+  Opening open_on_disk();
+  Recorded<Stored> took(Opening opening);
+
+  std::string state_dir_;
   asio::thread_pool& disk_;
+  Limits limits_;
+  std::optional<State> state_;  // used on the disk's thread only
+  bool open_ = false;
+  std::string why_closed_ = "it was not opened";
+  std::optional<std::chrono::steady_clock::time_point> hangs_since_;
+  std::future<Opening> opening_;  // of an open() that was given up
 };
 
 }  // namespace teal

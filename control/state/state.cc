@@ -73,6 +73,9 @@ UPDATE services SET (flipped_by_verb, flipped_by_uid) =
   (SELECT verb = 'rollback', uid FROM history WHERE intent IS NULL AND generation = flip_generation
    AND verb IN ('flip', 'rollback')) WHERE flip_generation > 0;
 UPDATE services SET undo_to = previous, undo_generation = flip_generation WHERE flipped_by_verb = 0;
+INSERT INTO meta SELECT 'reserved_generation', value FROM meta WHERE key = 'given_generation';
+CREATE TABLE good_config (id INTEGER PRIMARY KEY CHECK (id = 0), text TEXT NOT NULL);
+CREATE TABLE actors (intent INTEGER PRIMARY KEY REFERENCES history (id), user TEXT NOT NULL);
 PRAGMA user_version = 4;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
@@ -130,8 +133,18 @@ tl::expected<State, std::string> State::open(const std::string& dir) {
   return State(std::move(*database));
 }
 
+tl::expected<State, std::string> State::open_to_read(const std::string& dir) {
+  auto database = Database::open_to_read(dir + "/teal.db");
+  if (!database) return tl::unexpected(database.error());
+  return State(std::move(*database));
+}
+
 tl::expected<Inventory, std::string> State::load() {
   return db_->attempt("read the state", read_inventory);
+}
+
+tl::expected<std::optional<std::string>, std::string> State::good_config() {
+  return db_->attempt("read the config", read_good_config);
 }
 
 State::Done State::save(const Inventory& inventory) {

@@ -46,6 +46,7 @@ struct Actor {
 // The lock is set, or (nothing) taken off.
 struct LockChange {
   std::optional<ChangeLock> lock;
+  std::optional<ChangeLock> before = {};
 };
 
 struct Intent {
@@ -74,6 +75,27 @@ struct OpenIntent {
 // How an intent ended. kDone and kAdoptionTimeout were published.
 enum class Outcome { kDone, kAdoptionTimeout, kInterrupted, kNotPublished };
 
+inline bool was_published(Outcome outcome) {
+  return outcome == Outcome::kDone || outcome == Outcome::kAdoptionTimeout;
+}
+
+struct Finish {
+  Outcome outcome = Outcome::kDone;
+  int64_t at_ms = 0;
+  int64_t duration_us = 0;
+  std::string detail;
+  ChangeRecord record;  // becomes the state if the change was published
+};
+
+// What the database lacks: the end of a change, or an inventory, or both.
+struct Unrecorded {
+  std::shared_ptr<const Inventory> inventory;  // null: none
+  std::shared_ptr<const std::string> config;   // a config that is in force now, for good_config(); null: none
+  std::optional<int64_t> row;                  // of the intent; nothing: the intent is not recorded either
+  Intent intent;
+  std::optional<Finish> finish;  // nothing: only the inventory is saved
+};
+
 // A change with its result, as the API shows it.
 struct HistoryRow {
   int64_t id = 0;  // grows with each change, not by 1
@@ -97,10 +119,15 @@ struct HistoryQuery {
 class State {
  public:
   static constexpr int kSchema = 4;
+  // Generation numbers are reserved on disk in blocks. A number of the block may have been given to a change
+  // that could not be recorded.
+  static constexpr uint64_t kReservedGenerations = 100;
 
   // Creates the directory (0700) and the database (0600) where needed, and migrates an older schema. Refuses
   // a database of a newer schema, and a damaged one.
   static tl::expected<State, std::string> open(const std::string& dir);
+  // Opens an existing database of this schema to read it, for a start with a disk that takes no writes.
+  static tl::expected<State, std::string> open_to_read(const std::string& dir);
 
   State(State&&) noexcept;
   State& operator=(State&&) noexcept;
@@ -118,6 +145,14 @@ class State {
   // same transaction.
   Done finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us, const std::string& detail,
               const ChangeRecord& record);
+  // Records all of them in one transaction, in order. Returns the id of each one's intent; 0: it has none.
+  tl::expected<std::vector<int64_t>, std::string> record(const std::vector<Unrecorded>& changes);
+  // The text of the latest config that was in force, for a start whose file is bad.
+  tl::expected<std::optional<std::string>, std::string> good_config();
+  // Gives the reserved numbers back. For the end of a teald whose changes are all recorded.
+  Done release_reserve();
+  // Adds the name of the user who made a change. Nothing changes if the user has a name already.
+  Done name_actor(int64_t intent, const std::string& user);
 
   tl::expected<std::vector<OpenIntent>, std::string> open_intents();                      // oldest first
   tl::expected<std::vector<HistoryRow>, std::string> history(const HistoryQuery& query);  // newest first

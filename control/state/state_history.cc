@@ -38,13 +38,10 @@ bool is_outcome(std::string_view name) {
   return false;
 }
 
-bool was_published(Outcome outcome) {
-  return outcome == Outcome::kDone || outcome == Outcome::kAdoptionTimeout;
-}
-
-// i: intents, r: their results.
+// i: intents, r: their results, a: the names of users that were looked up later.
 constexpr std::string_view kIntents =
-    "FROM history AS i LEFT JOIN history AS r ON r.intent = i.id WHERE i.intent IS NULL";
+    "FROM history AS i LEFT JOIN history AS r ON r.intent = i.id LEFT JOIN actors AS a ON a.intent = i.id "
+    "WHERE i.intent IS NULL";
 constexpr std::string_view kPublished = "r.event IN ('done', 'adoption_timeout')";
 constexpr std::string_view kNoLock =
     "i.verb NOT IN ('lock', 'unlock')";  // they have no generation of their own
@@ -53,7 +50,7 @@ constexpr std::string_view kNoLock =
 std::string select_changes(std::string_view conditions) {
   return fmt::format(
       "SELECT i.id, i.event, i.generation, i.verb, json_valid(i.changes), i.changes, i.reason, i.uid, "
-      "i.user, "
+      "COALESCE(a.user, i.user), "
       "i.at_ms, r.event, r.at_ms, r.duration_us, r.detail {} {}",
       kIntents, conditions);
 }
@@ -66,7 +63,9 @@ int64_t add_intent(SQLite::Database& sqlite, const Intent& intent) {
   run(add, in_range(intent.at_ms, kMaxTimeMs), generation_in_range(intent.generation), intent.verb,
       intent.changes.empty() ? "[]" : intent.changes, intent.reason, intent.actor.uid, intent.actor.user,
       to_text(intent.record));
-  return sqlite.getLastInsertRowid();
+  const int64_t row = sqlite.getLastInsertRowid();
+  raise_given(sqlite, intent.generation);
+  return row;
 }
 
 void add_result(SQLite::Database& sqlite, int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
@@ -77,6 +76,17 @@ void add_result(SQLite::Database& sqlite, int64_t intent, Outcome outcome, int64
   const int added = run(add, in_range(at_ms, kMaxTimeMs), std::string(name_of(outcome)),
                         std::max<int64_t>(duration_us, 0), detail, intent);
   if (added != 1) throw SQLite::Exception(fmt::format("there is no intent {}", intent));
+}
+
+void add_finish(SQLite::Database& sqlite, int64_t row, const Intent& intent, const Finish& finish) {
+  add_result(sqlite, row, finish.outcome, finish.at_ms, finish.duration_us, finish.detail);
+  if (!was_published(finish.outcome)) return;
+  write_record(sqlite, finish.record);
+  if (intent.lock) write_lock(sqlite, intent.lock->lock);
+  SQLite::Statement raise(sqlite,
+                          "UPDATE meta SET value = max(value, (SELECT generation FROM history WHERE id = ?)) "
+                          "WHERE key = 'published_generation'");
+  run(raise, row);
 }
 
 HistoryRow read_row(Row& row) {
@@ -138,28 +148,52 @@ OpenIntent read_open_intent(Row& row) {
 
 tl::expected<int64_t, std::string> State::intend(const Intent& intent, const Inventory* whole) {
   return db_->commit("record the intent", [&](SQLite::Database& sqlite) {
-    const int64_t id = add_intent(sqlite, intent);
-    raise_generation(sqlite, "given_generation", intent.generation);
     if (whole != nullptr) write_inventory(sqlite, *whole);
-    if (intent.lock) {
-      add_result(sqlite, id, Outcome::kDone, intent.at_ms, 0, "");
-      write_lock(sqlite, intent.lock->lock);
-    }
+    const int64_t id = add_intent(sqlite, intent);
+    if (intent.lock) add_finish(sqlite, id, intent, Finish{.at_ms = intent.at_ms});
     return id;
   });
 }
 
 State::Done State::finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us,
                           const std::string& detail, const ChangeRecord& record) {
+  Unrecorded change{.row = intent, .finish = Finish{outcome, at_ms, duration_us, detail, record}};
+  const auto recorded = this->record({std::move(change)});
+  if (!recorded) return tl::unexpected(recorded.error());
+  return {};
+}
+
+tl::expected<std::vector<int64_t>, std::string> State::record(const std::vector<Unrecorded>& changes) {
   return db_->commit("record the result", [&](SQLite::Database& sqlite) {
-    add_result(sqlite, intent, outcome, at_ms, duration_us, detail);
-    if (!was_published(outcome)) return;
-    write_record(sqlite, record);
-    SQLite::Statement raise(
-        sqlite,
-        "UPDATE meta SET value = max(value, (SELECT generation FROM history WHERE id = ?)) "
-        "WHERE key = 'published_generation'");
-    run(raise, intent);
+    std::vector<int64_t> rows;
+    for (const Unrecorded& change : changes) {
+      if (change.inventory != nullptr) write_inventory(sqlite, *change.inventory);
+      if (change.config != nullptr) write_good_config(sqlite, *change.config);
+      rows.push_back(0);
+      if (!change.finish) continue;
+      rows.back() = change.row ? *change.row : add_intent(sqlite, change.intent);
+      add_finish(sqlite, rows.back(), change.intent, *change.finish);
+    }
+    return rows;
+  });
+}
+
+State::Done State::release_reserve() {
+  return db_->commit("release the reserved generations", [&](SQLite::Database& sqlite) {
+    sqlite.exec(
+        "UPDATE meta SET value = (SELECT value FROM meta WHERE key = 'given_generation') "
+        "WHERE key = 'reserved_generation'");
+  });
+}
+
+State::Done State::name_actor(int64_t intent, const std::string& user) {
+  return db_->commit("record the user's name", [&](SQLite::Database& sqlite) {
+    SQLite::Statement add(
+        sqlite, "INSERT OR IGNORE INTO actors SELECT id, ? FROM history WHERE id = ? AND user = ''");
+    run(add, user, intent);
+    SQLite::Statement name_lock(
+        sqlite, "UPDATE lock SET user = ? WHERE user = '' AND uid = (SELECT uid FROM history WHERE id = ?)");
+    run(name_lock, user, intent);
   });
 }
 

@@ -9,6 +9,7 @@
 
 #include "control/config/config_name.h"
 #include "control/state/limits.h"
+#include "control/state/state.h"
 #include "dataplane/shm/counters.h"
 
 namespace teal {
@@ -202,6 +203,7 @@ Inventory read_inventory(SQLite::Database& sqlite) {
   read_memberships(sqlite, inventory);
   read_lock(sqlite, inventory);
   inventory.given_generation = read_generation(sqlite, "given_generation");
+  inventory.reserved_generation = read_generation(sqlite, "reserved_generation");
   inventory.published_generation = read_generation(sqlite, "published_generation");
   return inventory;
 }
@@ -227,7 +229,7 @@ void write_inventory(SQLite::Database& sqlite, const Inventory& inventory) {
   }
   write_record(sqlite, record);
   write_lock(sqlite, inventory.lock);
-  raise_generation(sqlite, "given_generation", inventory.given_generation);
+  raise_given(sqlite, inventory.given_generation);
   raise_generation(sqlite, "published_generation", inventory.published_generation);
 }
 
@@ -241,6 +243,28 @@ void write_lock(SQLite::Database& sqlite, const std::optional<ChangeLock>& lock)
   if (!lock) return;
   SQLite::Statement add(sqlite, "INSERT INTO lock (id, uid, user, reason, at_ms) VALUES (0, ?, ?, ?, ?)");
   run(add, lock->uid, lock->user, lock->reason, in_range(lock->at_ms, kMaxTimeMs));
+}
+
+std::optional<std::string> read_good_config(SQLite::Database& sqlite) {
+  SQLite::Statement select(sqlite, "SELECT id, text FROM good_config");
+  if (!select.executeStep()) return std::nullopt;
+  Row row(select, "good_config");
+  row.integer("id", 0, 0);
+  return row.text("text");
+}
+
+void write_good_config(SQLite::Database& sqlite, const std::string& text) {
+  SQLite::Statement set(sqlite, "INSERT OR REPLACE INTO good_config (id, text) VALUES (0, ?)");
+  run(set, text);
+}
+
+void raise_given(SQLite::Database& sqlite, uint64_t generation) {
+  raise_generation(sqlite, "given_generation", generation);
+  // Half of a block ahead at least, so that few commits write it.
+  SQLite::Statement reserve(sqlite,
+                            "UPDATE meta SET value = ?1 + ?2 WHERE key = 'reserved_generation' AND "
+                            "value < ?1 + ?2 / 2");
+  run(reserve, generation_in_range(generation), static_cast<int64_t>(State::kReservedGenerations));
 }
 
 void raise_generation(SQLite::Database& sqlite, const std::string& which, uint64_t generation) {

@@ -19,6 +19,11 @@ Inventory read_inventory(SQLite::Database& sqlite);
 void write_inventory(SQLite::Database& sqlite, const Inventory& inventory);  // replaces all of it
 void write_record(SQLite::Database& sqlite, const ChangeRecord& record);
 void write_lock(SQLite::Database& sqlite, const std::optional<ChangeLock>& lock);
+// The text of the latest config that was in force; nothing: none was recorded.
+std::optional<std::string> read_good_config(SQLite::Database& sqlite);
+void write_good_config(SQLite::Database& sqlite, const std::string& text);
+// Raises the highest generation that was given, and reserves a block above it where needed.
+void raise_given(SQLite::Database& sqlite, uint64_t generation);
 void raise_generation(SQLite::Database& sqlite, const std::string& which, uint64_t generation);
 
 }  // namespace teal

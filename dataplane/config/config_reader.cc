@@ -313,6 +313,7 @@ void ConfigNode::allow_only(const std::vector<std::string_view>& keys) const {
 }
 
 struct ConfigDocument::Content {
+  std::string text;
   toml::table table;
   ConfigNode::Sink sink;
 };
@@ -333,6 +334,7 @@ tl::expected<ConfigDocument, ConfigDocument::Errors> ConfigDocument::parse(std::
                                                                            const std::string& path) {
   auto content = std::make_unique<Content>();
   content->sink.path = path;
+  content->text = text;
   try {
     content->table = toml::parse(text);
   } catch (const toml::parse_error& error) {
@@ -342,6 +344,10 @@ tl::expected<ConfigDocument, ConfigDocument::Errors> ConfigDocument::parse(std::
                                  in_quotes(ascii_line(text, line))});
   }
   return ConfigDocument(std::move(content));
+}
+
+const std::string& ConfigDocument::text() const {
+  return content_->text;
 }
 
 ConfigNode ConfigDocument::root() const {

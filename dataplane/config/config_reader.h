@@ -119,6 +119,7 @@ class ConfigDocument {
   ConfigDocument& operator=(ConfigDocument&&) noexcept;
   ~ConfigDocument();
 
+  const std::string& text() const;  // as it was parsed
   ConfigNode root() const;
   Errors errors() const;  // all errors so far, by line
 

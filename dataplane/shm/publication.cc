@@ -54,6 +54,9 @@ std::optional<uint8_t> PublicationWriter::free_split_slot() {
 void PublicationWriter::publish(PublicationWord word) {
   const PublicationWord previous = current();
   assert(word.generation > previous.generation);
+  // Before the word: a teald that is killed here leaves a log that agrees with the word.
+  segment_.header().published[previous.generation % kPublishedLog].store(previous.generation,
+                                                                         std::memory_order_relaxed);
   published_at_tsc_ = __rdtsc();
   // As a release store, it publishes the slots' contents to the acquire load in PublicationReader::load(). It
   // is also sequentially consistent, as are the loads in adoption(). The partner is the full fence of a

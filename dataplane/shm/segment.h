@@ -45,6 +45,7 @@ namespace teal {
 
 inline constexpr uint64_t kSegmentMagic = 0x5445414c5345474d;  // "TEALSEGM"
 inline constexpr uint32_t kMaxLastHops = 16384;
+inline constexpr uint32_t kPublishedLog = 64;
 
 struct SegmentHeader {
   uint64_t magic;               // creator
@@ -59,8 +60,11 @@ struct SegmentHeader {
   // creator; offsets in bytes from the start of the segment
   uint64_t qsbr_offset, rulesets_offset, splits_offset, workers_offset, buckets_offset;
 
-  alignas(64) std::atomic<uint64_t> word;             // control: rw, dataplane: ro; PublicationWord
-  alignas(64) std::atomic<uint64_t> acknowledged;     // control: rw, dataplane: ro; generation
+  alignas(64) std::atomic<uint64_t> word;          // control: rw, dataplane: ro; PublicationWord
+  alignas(64) std::atomic<uint64_t> acknowledged;  // control: rw, dataplane: ro; generation
+  // control: rw; the generations that were published before the present one, each at its number modulo the
+  // size. Recovery asks it which of the changes under way were published (Publisher::was_published).
+  alignas(64) std::atomic<uint64_t> published[kPublishedLog];
   alignas(64) std::atomic<uint64_t> dataplane_epoch;  // dataplane: rw, control: ro; raised by 1 when a
                                                       // starting dataplane has opened its ports
   std::atomic<uint32_t> worker_count;                 // dataplane: rw, control: ro

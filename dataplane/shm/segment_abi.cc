@@ -107,6 +107,7 @@ constexpr uint64_t layout_hash() {
       .add(kMaxBackends)
       .add(kMaxPorts)
       .add(kMaxLastHops)
+      .add(kPublishedLog)
       .add(kMaglevCapacity);
   hash.add(kRulesetSlots).add(kSplitSlots);
   hash.add(kTickNs).add(kShareOne).add(kNoId).add(PublicationWord{1, 2, 3}.pack());

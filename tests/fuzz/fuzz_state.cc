@@ -150,7 +150,7 @@ std::string intact_file(const Directory& directory) {
     intent.record = some_record();
     const auto id = state->intend(intent);
     if (generation < 4)
-      require(id && state->finish(*id, teal::Outcome::kDone, 5, "", {}), "a change is recorded");
+      require(id && state->finish(*id, teal::Outcome::kDone, 0, 5, "", {}), "a change is recorded");
   }
   state = teal::State::open(directory.path());  // the log goes into the file
   { const auto closed = std::move(state); }

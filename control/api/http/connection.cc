@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "control/api/http/event_stream.h"
@@ -211,6 +212,7 @@ Task<bool> Connection::answer(const Incoming& incoming) {
   request.method = is_head ? "GET" : incoming.method();
   request.body = message.body();
   request.uid = uid_;
+  request.client_is_gone = [this] { return client_is_gone(); };
   if (const auto at = message.find("Last-Event-ID"); at != message.end())
     request.last_event_id = std::string(at->value());
 
@@ -236,6 +238,12 @@ Task<bool> Connection::answer(const Incoming& incoming) {
   core_->slots.end_serving();
   was_answered_ = true;
   co_return written&& head.keep_alive;
+}
+
+// A client that has shut down its own side only still reads the answer: that is POLLRDHUP.
+bool Connection::client_is_gone() {
+  pollfd watched{.fd = socket_.native_handle(), .events = 0, .revents = 0};
+  return uid_ && ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 // A bug or a lack of memory fails this request only.

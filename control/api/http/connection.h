@@ -72,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<tl::expected<bool, Refusal>> read(Incoming& incoming);
   Task<bool> answer(const Incoming& incoming);
   std::optional<Refusal> header_refusal(const Incoming& incoming) const;
+  bool client_is_gone();
   Task<Response> handle(const Request& request) const;
   Task<bool> send(Response& response, HeadOptions& head, bool is_head);
   Task<bool> stream(Response& response, HeadOptions& head);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ struct Request {
   std::string body;
   std::optional<std::string> last_event_id;  // the header Last-Event-ID
   std::optional<uint32_t> uid;               // the peer's, from the kernel (SO_PEERCRED); nullopt over TCP
+  // Returns whether the client has closed its connection, so that nobody reads the answer. Over a unix socket
+  // only.
+  std::function<bool()> client_is_gone = [] { return false; };
 };
 
 // Splits and decodes a request target such as "/v1/flows?service=a&backend=%5Bfd18%3A%3A1%5D%3A80". Refuses

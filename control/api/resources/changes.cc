@@ -21,6 +21,7 @@ tl::expected<ChangeBody, Refusal> read_change(const Request& request,
   auto fields = BodyFields::parse(request.body, known);
   if (!fields) return tl::unexpected(fields.error());
   ChangeBody change{std::move(*fields), {.uid = *request.uid}};
+  change.options.client_is_gone = request.client_is_gone;
   change.options.if_generation = change.fields.number("if_generation");
   change.options.reason = change.fields.text("reason").value_or("");
   change.options.dry_run = change.fields.flag("dry_run").value_or(false);
@@ -48,6 +49,7 @@ Answer to_answer(const ChangeExecutor::Result& result) {
     answer["slowest_us"] = adoption.slowest_us > 0 ? Json(adoption.slowest_us) : Json(nullptr);
   }
   answer["dataplane_running"] = result->dataplane_running;
+  answer["recorded"] = result->recorded;
   answer["warnings"] = result->warnings;
   return as_json(answer);
 }

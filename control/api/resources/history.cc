@@ -70,6 +70,8 @@ Task<Answer> show_history(Api& api, const Request& request) {
     }
     if (rows->size() < query->limit) break;
   }
+  if (shown == 0 && query->service && api.executor.catalogue().find(*query->service) == nullptr)
+    co_return tl::unexpected(no_such_service(api, *query->service));
   co_return Response(fmt::format("{{\"changes\":[{}],\"truncated\":{}}}\n", text, truncated));
 }
 

@@ -21,6 +21,7 @@
 #include "control/metrics/busy.h"
 #include "control/metrics/metrics.h"
 #include "control/publish/publisher.h"
+#include "control/state/journal.h"
 #include "control/state/recorder.h"
 
 namespace teal {
@@ -36,6 +37,7 @@ struct Api {
   Publisher& publisher;
   const Steering& steering;
   Recorder& recorder;
+  const Journal& journal;
   Events& events;
   const Metrics& metrics;
   const BusyRatios& busy;

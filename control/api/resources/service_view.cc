@@ -137,6 +137,8 @@ Json view_dataplane(const Api& api) {
   const bool running = segment != nullptr && api.publisher.dataplane_running();
   Json view = {{"running", running}, {"pid", nullptr},    {"workers", 0},          {"adopted_generation", 0},
                {"flow_capacity", 0}, {"flow_entries", 0}, {"ports", Json::array()}};
+  const std::string& refused = api.publisher.refused();
+  view["segment_refused"] = refused.empty() ? Json(nullptr) : Json(refused);
   if (segment == nullptr) return view;
   const SegmentHeader& header = segment->header();
   view["flow_capacity"] = header.flow_capacity;
@@ -162,10 +164,18 @@ Json view_lock(const Api& api) {
   return lock_json(api.executor.catalogue().inventory().lock);
 }
 
+Json view_storage(const Api& api) {
+  const size_t missing = api.journal.unrecorded().size();
+  std::string why = api.recorder.is_open() ? api.journal.why() : api.recorder.why_closed();
+  const bool works = missing == 0 && api.recorder.is_open();
+  return {{"unrecorded", missing}, {"error", works ? Json(nullptr) : Json(std::move(why))}};
+}
+
 Json view_config(const Api& api) {
   return {{"path", api.executor.catalogue().config().path},
           {"loaded_at", rfc3339(api.verbs.loaded_at_ms())},
-          {"file_differs", api.verbs.file_differs()}};
+          {"file_differs", api.verbs.file_differs()},
+          {"file_errors", api.verbs.file_errors()}};
 }
 
 Json view_retired_services(const Api& api) {

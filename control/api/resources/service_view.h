@@ -10,6 +10,8 @@ namespace teal {
 Json view_service(const Api& api, const CatalogueService& service);
 Json view_dataplane(const Api& api);
 Json view_lock(const Api& api);
+// The changes that the disk does not have yet, and why.
+Json view_storage(const Api& api);
 Json view_config(const Api& api);
 Json view_retired_services(const Api& api);
 Json view_groups(const Api& api);

@@ -40,9 +40,10 @@ std::string summarize(const Api& api) {
 Task<std::string> describe(Api& api) {
   // Services are found by name: a reload may rebuild the catalogue while this coroutine yields.
   const std::vector<std::string> names = api.executor.catalogue().names();
-  std::string head = fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"config\":{},",
-                                 api.executor.generation(), to_text(view_dataplane(api)),
-                                 to_text(view_lock(api)), to_text(view_config(api)));
+  std::string head =
+      fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"storage\":{},\"config\":{},",
+                  api.executor.generation(), to_text(view_dataplane(api)), to_text(view_lock(api)),
+                  to_text(view_storage(api)), to_text(view_config(api)));
   std::string services;
   services.reserve(names.size() * kServiceBytes);
   size_t in_slice = 0;

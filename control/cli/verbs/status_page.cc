@@ -33,6 +33,8 @@ std::string summary_line(const json& reply) {
   const auto generation = number(reply, "generation");
   const auto& dataplane = reply.at("dataplane");
   std::string line = fmt::format("generation {}; ", generation);
+  if (const auto refused = text_or(dataplane, "segment_refused"); !refused.empty())
+    return line + "teald cannot use the dataplane's segment: " + refused;
   if (!dataplane.at("running").get<bool>()) return line + "the dataplane is not running";
   line += fmt::format("dataplane {}: {}", dataplane.at("pid").get<int64_t>(),
                       counted(number(dataplane, "workers"), "worker"));
@@ -47,6 +49,17 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
   std::string lines;
   if (const auto& lock = part(reply, "lock"); !lock.is_null())
     lines += warning_line(lock_text(lock) + "; see teal unlock", around);
+  if (const auto& storage = part(reply, "storage"); !storage.is_null())
+    if (const auto error = text_or(storage, "error"); !error.empty())
+      lines += warning_line(fmt::format("{} not on disk, every change but a rollback is refused: {}",
+                                        counted(number(storage, "unrecorded"), "change"), error),
+                            around);
+  if (const auto errors = texts(part(reply, "config"), "file_errors"); !errors.empty())
+    lines += warning_line(
+        fmt::format(
+            "the config file is bad ({}), and teald runs on the latest good config: {}; see teal check",
+            counted(errors.size(), "error"), errors.front()),
+        around);
   if (const auto& config = part(reply, "config"); !config.is_null() && flag(config, "file_differs"))
     lines +=
         warning_line("the config file has changed since it was loaded; see teal reload --dry-run", around);

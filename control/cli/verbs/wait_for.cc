@@ -21,6 +21,8 @@ constexpr milliseconds kLongestPause(2000);
 constexpr milliseconds kLongestAnswer(10'000);
 constexpr milliseconds kMinPatience(1000);  // minimum timeout of an answer, even close to the deadline
 
+constexpr const char* kNoDataplane = "the dataplane is not running";
+
 using Lines = std::vector<std::string>;  // a line for each service that is not as wanted
 
 std::optional<std::string> not_drained(const nlohmann::json& service) {
@@ -55,11 +57,17 @@ std::optional<std::string> not_healthy(const nlohmann::json& service) {
   return fmt::format("{}: no next hop for {} ({})", text(service, "name"), which, colour);
 }
 
+tl::expected<Lines, Failure> not_running(const Client& daemon) {
+  const auto summary = get_summary(daemon);
+  if (!summary) return tl::unexpected(summary.error());
+  return summary->at("dataplane").at("running").get<bool>() ? Lines() : Lines{kNoDataplane};
+}
+
 tl::expected<Lines, Failure> not_adopted(const Client& daemon) {
   const auto summary = get_summary(daemon);
   if (!summary) return tl::unexpected(summary.error());
   const auto& dataplane = summary->at("dataplane");
-  if (!dataplane.at("running").get<bool>()) return Lines{"the dataplane is not running"};
+  if (!dataplane.at("running").get<bool>()) return Lines{kNoDataplane};
   const auto adopted = number(dataplane, "adopted_generation"), latest = number(*summary, "generation");
   if (adopted >= latest) return Lines();
   return Lines{fmt::format("a worker is on generation {}, the latest is {}", adopted, latest)};
@@ -83,8 +91,8 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
     auto line = wanted.condition == "healthy" ? not_healthy(service) : not_drained(service);
     if (line) lines.push_back(std::move(*line));
   }
-  if (wanted.condition == "settled") {
-    auto adoption = not_adopted(daemon);
+  if (wanted.condition != "drained") {
+    auto adoption = wanted.condition == "healthy" ? not_running(daemon) : not_adopted(daemon);
     if (!adoption) return adoption;
     lines.insert(lines.end(), adoption->begin(), adoption->end());
   }
@@ -93,6 +101,7 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
 
 std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
+  if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
   if (wanted.condition == "healthy")
     return fmt::format("teal backend list {} shows the next hops; ip neigh shows the kernel's neighbours",
                        name);

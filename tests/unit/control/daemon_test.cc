@@ -4,7 +4,12 @@
 // sockets, restarts, a disk that fails.
 #include "control/daemon.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include <gtest/gtest.h>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
 
 #include <chrono>
 #include <future>
@@ -16,6 +21,7 @@
 #include "control/state/state.h"
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/state/faulty_disk.h"
 
 namespace teal {
 namespace {
@@ -87,6 +93,30 @@ TEST_F(DaemonTest, ManyFlipsCountExactly) {
     ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").body["generation"], 2 + i);
   EXPECT_EQ(dataplane.generation(), 201u);
   EXPECT_EQ(dataplane.segment().header().acknowledged, 201u);
+}
+
+TEST_F(DaemonTest, AQueuedChangeWhoseClientHasGoneIsNotMade) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  dataplane.hold_still(true);
+  auto first = std::async(std::launch::async, [&] { return home.flip("service-a", "green"); });
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() == 2; }));
+  {
+    asio::io_context io;
+    asio::local::stream_protocol::socket gone(io);
+    gone.connect(asio::local::stream_protocol::endpoint(home.socket()));
+    const std::string body = R"({"services":["service-b"],"to":"green"})";
+    asio::write(gone,
+                asio::buffer("POST /v1/flip HTTP/1.1\r\nHost: teal\r\nContent-Type: application/json\r\n"
+                             "Content-Length: " +
+                             std::to_string(body.size()) + "\r\n\r\n" + body));
+    EXPECT_EQ(home.get("/v1/version").status, 200u) << "by now the request is queued";
+  }
+  ASSERT_TRUE(home.comes_true([&] { return first.wait_for(0s) == std::future_status::ready; }));
+  EXPECT_EQ(first.get().status, 504u);
+  dataplane.hold_still(false);
+  EXPECT_EQ(home.flip("service-c", "green").body["generation"], 3);
+  EXPECT_EQ(home.service("service-b")["active"], "blue");
 }
 
 TEST_F(DaemonTest, AStalledWorkerTimesOutAndTheFlipStands) {
@@ -213,6 +243,23 @@ TEST_F(DaemonTest, AFileInPlaceOfTheSocketIsNotTouched) {
   EXPECT_TRUE(std::filesystem::is_regular_file(home.socket()));
 }
 
+TEST_F(DaemonTest, AStartWithABadConfigGoesOnWithTheLatestGoodOne) {
+  FakeDataplane dataplane(home.run_dir());
+  {
+    RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  }
+  home.write_config("workers = two\n");
+  RunningDaemon daemon(home);
+  EXPECT_EQ(home.service("service-a")["active"], "green");
+  EXPECT_EQ(home.flip("service-b", "green").status, 200u);
+  EXPECT_EQ(home.get("/v1/services").body["config"]["file_errors"].size(), 1u) << "it is told";
+  EXPECT_EQ(code(home.post("/v1/reload", "{}")), "bad_config");
+  home.write_config(kShopToml);
+  EXPECT_EQ(home.post("/v1/reload", "{}").status, 200u);
+  EXPECT_EQ(home.get("/v1/services").body["config"]["file_errors"].size(), 0u);
+}
+
 TEST_F(DaemonTest, ABadConfigIsRefusedWithAllItsErrors) {
   home.write_config(std::string(kShopToml) + "\n[[service]]\nname = \"X\"\nvip = \"198.18.0.10:70000\"\n");
   const auto daemon = Daemon::start(home.options());
@@ -220,6 +267,50 @@ TEST_F(DaemonTest, ABadConfigIsRefusedWithAllItsErrors) {
   EXPECT_EQ(daemon.error().code, kExitUsage);
   EXPECT_GT(daemon.error().messages.size(), 1u);
   EXPECT_FALSE(std::filesystem::exists(home.dir().file("state"))) << "nothing changed";
+}
+
+TEST_F(DaemonTest, AStartWithABadDiskIsMadeGoodLater) {
+  static const FaultyDisk disk;
+  const std::string control_file = home.dir().file("disk");
+  FaultyDisk::use(control_file);
+  FakeDataplane dataplane(home.run_dir());
+  {
+    RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+    ASSERT_EQ(
+        home.post("/v1/backend",
+                  R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain"})")
+            .status,
+        200u);
+  }
+  FaultyDisk::set(control_file, "full");
+  RunningDaemon daemon(home);
+  EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null()) << "it is told";
+  EXPECT_EQ(home.service("service-a")["active"], "green");
+  EXPECT_EQ(code(home.flip("service-b", "green")), "storage");
+  const ApiReply rollback = home.post("/v1/rollback", R"({"services":["service-a"]})");
+  EXPECT_EQ(rollback.status, 200u) << rollback.body;
+  EXPECT_EQ(rollback.body["recorded"], false);
+
+  FaultyDisk::set(control_file, "works");
+  ASSERT_TRUE(
+      FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+  EXPECT_EQ(home.service("service-a")["active"], "blue");
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "drain");
+  EXPECT_EQ(home.flip("service-b", "green").status, 200u);
+  EXPECT_EQ(home.get("/v1/history?limit=2").body["changes"][1]["verb"], "rollback");
+}
+
+TEST_F(DaemonTest, ARefusedSegmentRefusesEveryChange) {
+  std::ofstream(home.run_dir() + "/segment") << "not a segment";
+  RunningDaemon daemon(home);
+  EXPECT_EQ(code(home.flip("service-a", "green")), "segment_refused");
+  EXPECT_EQ(code(home.post("/v1/lock", R"({"reason":"audit"})")), "segment_refused");
+  EXPECT_FALSE(home.get("/v1/services").body["dataplane"]["segment_refused"].is_null());
+  std::filesystem::remove(home.run_dir() + "/segment");
+  FakeDataplane dataplane(home.run_dir());
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() != 0; }));
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
 }
 
 TEST_F(DaemonTest, AFailingDiskStopsAFlipAndNoRollback) {

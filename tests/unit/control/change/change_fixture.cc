@@ -9,17 +9,17 @@ namespace teal {
 
 namespace {
 
-Inventory recovered(State& state, Publisher& publisher, const Config& config, const Clock& clock) {
-  EXPECT_TRUE(publisher.refresh());
-  auto inventory = recover(state, publisher, config, clock);
-  EXPECT_TRUE(inventory) << inventory.error();
-  return inventory.value_or(Inventory());
-}
-
-State opened(const std::string& dir) {
-  auto state = State::open(dir);
-  EXPECT_TRUE(state) << state.error();
-  return std::move(*state);
+// Recovers as a start does, and puts what is to be recorded into the journal.
+Inventory recovered(Recorder& recorder, Journal& journal, Publisher& publisher, const Config& config,
+                    const Clock& clock) {
+  (void)publisher.refresh();
+  auto stored = recorder.open();
+  EXPECT_TRUE(stored || publisher.generation() != 0) << stored.error();
+  auto start = recover(stored.value_or(Recorder::Stored()), publisher, config, clock);
+  EXPECT_TRUE(start) << start.error();
+  if (!start) return {};
+  if (recorder.is_open()) journal.begin_with(std::move(start->to_record));
+  return std::move(start->inventory);
 }
 
 }  // namespace
@@ -48,17 +48,31 @@ void SteppedDataplane::die() {
   dataplane_.die();
 }
 
-Teald::Teald(const std::string& run_dir, const std::string& state_dir, const std::string& config_path,
-             const Clock& clock, const std::function<void(const ToldEvent&)>& listener)
-    : state(opened(state_dir)),
+Teald::Teald(const std::string& run_dir, const std::string& state_directory, const std::string& config_path,
+             const Clock& clock, Recorder::Limits limits,
+             const std::function<void(const ToldEvent&)>& listener)
+    : state_dir(state_directory),
       publisher(run_dir),
+      recorder(state_dir, disk, limits),
       events(clock),
       steering(run_dir),
-      executor(*read_config(config_path), recovered(state, publisher, *read_config(config_path), clock),
-               recorder, publisher, steering, events, clock),
+      executor(*read_config(config_path),
+               recovered(recorder, journal, publisher, *read_config(config_path), clock), journal, publisher,
+               steering, events, clock),
       upkeep(executor, publisher, steering, events, clock),
-      verbs(executor, upkeep, recorder, publisher, clock) {
+      verbs(executor, upkeep, recorder, publisher, users, lookups, clock) {
   events.listen(listener);
+  const auto flush = [](Journal& queue) -> Task<void> { (void)co_await queue.flush(); };
+  run(flush(journal));
+}
+
+State& Teald::state() {
+  if (!looked_into) {
+    auto opened = State::open(state_dir);
+    EXPECT_TRUE(opened) << opened.error();
+    looked_into.emplace(std::move(*opened));
+  }
+  return *looked_into;
 }
 
 void Teald::run(Task<void> task) {
@@ -83,7 +97,7 @@ void ChangeFixture::start_dataplane(uint32_t workers) {
 
 void ChangeFixture::start_teald() {
   teald.reset();
-  teald.emplace(dir.file("run"), dir.file("state"), dir.file("teal.toml"), clock,
+  teald.emplace(dir.file("run"), dir.file("state"), dir.file("teal.toml"), clock, limits,
                 [this](const ToldEvent& event) {
                   events_.push_back(event);
                   on_event(event.type);

@@ -54,8 +54,11 @@ class SteppedDataplane {
 // The parts of a teald, as a start makes them.
 struct Teald {
   Teald(const std::string& run_dir, const std::string& state_dir, const std::string& config_path,
-        const Clock& clock, const std::function<void(const ToldEvent&)>& listener);
-  ~Teald() { disk.join(); }
+        const Clock& clock, Recorder::Limits limits, const std::function<void(const ToldEvent&)>& listener);
+  ~Teald() {
+    disk.join();
+    lookups.join();
+  }
 
   template <typename T>
   T run(Task<T> task) {
@@ -68,10 +71,15 @@ struct Teald {
   }
   void run(Task<void> task);
 
-  State state;
+  // A second connection, for the tests to look into the database.
+  State& state();
+  const std::string state_dir;
+  std::optional<State> looked_into;
   Publisher publisher;
-  asio::thread_pool disk{1};
-  Recorder recorder{state, disk};
+  asio::thread_pool disk{1}, lookups{1};
+  Recorder recorder;
+  Journal journal{recorder};
+  UserNames users{lookups};
   Events events;
   Steering steering;
   ChangeExecutor executor;
@@ -108,13 +116,14 @@ class ChangeFixture : public testing::Test {
   std::string take_events();
   // Field of the latest event with this field, as JSON text.
   std::string told(const std::string& field) const;
-  HistoryRow latest() { return teald->state.history({.service = {}, .limit = 1, .before = {}})->front(); }
+  HistoryRow latest() { return teald->state().history({.service = {}, .limit = 1, .before = {}})->front(); }
   const ServiceState& service(const std::string& name) {
     return *teald->executor.catalogue().inventory().service(name);
   }
 
   const TempDir dir;
   SteppedClock clock;
+  Recorder::Limits limits;  // of the next teald
   std::optional<SteppedDataplane> dataplane;
   std::optional<Teald> teald;
   std::function<void(const std::string& type)> on_event = [](const std::string&) {};

@@ -37,7 +37,7 @@ TEST_F(Executor, EveryKindOfChangeTakesTheSameSteps) {
   };
   const Step steps[] = {
       {"flip", [&] { return flip("service-a", Colour::kGreen); }, "intended published adopted done"},
-      {"rollback", [&] { return rollback("service-a"); }, "intended published adopted done"},
+      {"rollback", [&] { return rollback("service-a"); }, "published adopted done"},
       {"drain",
        [&] {
          set_flows(2, Colour::kGreen, 1);
@@ -75,7 +75,7 @@ TEST_F(Executor, EachStepIsMadeBeforeItsEvent) {
   on_event = [&](const std::string& type) {
     seen[type] = {std::to_string(published()), std::to_string(dataplane->acknowledged()), latest().result,
                   service("service-a").active == Colour::kGreen ? "green" : "blue",
-                  teald->state.load()->services[0].active == Colour::kGreen ? "green" : "blue"};
+                  teald->state().load()->services[0].active == Colour::kGreen ? "green" : "blue"};
   };
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   using Seen =
@@ -89,7 +89,7 @@ TEST_F(Executor, EachStepIsMadeBeforeItsEvent) {
 TEST_F(Executor, TheIntentHasARecordOfTheValues) {
   std::optional<ChangeRecord> record;
   on_event = [&](const std::string& type) {
-    if (type == "intended") record = teald->state.open_intents()->front().record;
+    if (type == "intended") record = teald->state().open_intents()->front().record;
   };
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   ASSERT_TRUE(record);
@@ -110,7 +110,7 @@ TEST_F(Executor, ADryRunChangesNothing) {
   EXPECT_EQ(published(), 1u);
   EXPECT_EQ(latest().verb, "publish");
   EXPECT_TRUE(lock(options));
-  EXPECT_FALSE(teald->state.load()->lock);
+  EXPECT_FALSE(teald->state().load()->lock);
 }
 
 TEST_F(Executor, AnEmptyChangeGetsNoGeneration) {
@@ -136,14 +136,14 @@ TEST_F(Executor, ALockRefusesChangesAndUnlockEndsIt) {
   const Result locked = lock(options);
   ASSERT_TRUE(locked);
   EXPECT_EQ(locked->fields["lock"]["reason"], "audit");
-  EXPECT_EQ(teald->state.load()->lock, teald->executor.catalogue().inventory().lock);
+  EXPECT_EQ(teald->state().load()->lock, teald->executor.catalogue().inventory().lock);
   EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "locked");
   EXPECT_EQ(code(lock()), "locked");
   options.dry_run = true;
   EXPECT_EQ(code(flip("service-a", Colour::kGreen, options)), "locked") << "as the change itself";
   EXPECT_TRUE(unlock(options)->warnings.empty()) << "unlock would not be refused";
   ASSERT_TRUE(unlock());
-  EXPECT_FALSE(teald->state.load()->lock);
+  EXPECT_FALSE(teald->state().load()->lock);
   const Result again = unlock();
   ASSERT_TRUE(again) << "there is nothing to unlock";
   EXPECT_TRUE(again->fields["removed"].is_null());
@@ -166,13 +166,13 @@ TEST_F(Executor, WithoutADiskAChangeIsRefusedAndARollbackGoesAhead) {
   const Result back = rollback("service-a");
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->warnings.size(), 1u);
-  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(take_events(), "published adopted done");
   EXPECT_EQ(active_in_segment(), Colour::kBlue);
 
   repair_disk();
-  EXPECT_EQ(teald->state.load()->services[0].active, Colour::kGreen);
+  EXPECT_EQ(teald->state().load()->services[0].active, Colour::kGreen);
   ASSERT_TRUE(flip("service-c", Colour::kGreen));
-  EXPECT_EQ(teald->state.load()->services[0].active, Colour::kBlue) << "the next result brings it along";
+  EXPECT_EQ(teald->state().load()->services[0].active, Colour::kBlue) << "the next result brings it along";
 }
 
 TEST_F(Executor, AResultThatCannotBeRecordedIsBroughtAlongByTheNext) {
@@ -186,17 +186,30 @@ TEST_F(Executor, AResultThatCannotBeRecordedIsBroughtAlongByTheNext) {
   on_event = [](const std::string&) {};
   repair_disk();
   EXPECT_EQ(latest().result, "pending");
-  EXPECT_EQ(teald->state.load()->backends[1].members[0], Membership());
+  EXPECT_EQ(teald->state().load()->backends[1].members[0], Membership());
   ASSERT_TRUE(flip("service-b", Colour::kGreen));
-  EXPECT_EQ(teald->state.load()->backends[1].members[0].admin, AdminState::kDrain);
+  EXPECT_EQ(teald->state().load()->backends[1].members[0].admin, AdminState::kDrain);
 
   ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kReady));
   start_teald();
-  EXPECT_EQ(teald->state.load()->backends[1].members[0].admin, AdminState::kReady)
+  EXPECT_EQ(teald->state().load()->backends[1].members[0].admin, AdminState::kReady)
       << "the open intent is older than the results";
 }
 
 // --- workers that stall ---
+
+TEST_F(Executor, ARepetitionAfterAnAdoptionTimeoutWaitsAgainAndTellsTheTruth) {
+  clock.on_sleep = [] {};
+  ASSERT_EQ(code(flip("service-a", Colour::kGreen)), "adoption_timeout");
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "adoption_timeout")
+      << "a worker is still on the old split";
+  EXPECT_EQ(dataplane->acknowledged(), 1u);
+  clock.on_sleep = [this] { dataplane->step(); };
+  const Result again = flip("service-a", Colour::kGreen);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->generation, 2u) << "nothing was published again";
+  EXPECT_EQ(dataplane->acknowledged(), 2u);
+}
 
 TEST_F(Executor, AWorkerThatDoesNotAdoptTimesOutAndTheChangeStands) {
   clock.on_sleep = [] {};
@@ -209,7 +222,7 @@ TEST_F(Executor, AWorkerThatDoesNotAdoptTimesOutAndTheChangeStands) {
   EXPECT_EQ(active_in_segment(), Colour::kGreen);
   EXPECT_EQ(dataplane->acknowledged(), 1u);
   EXPECT_EQ(latest().result, "adoption_timeout");
-  EXPECT_EQ(teald->state.load()->services[0].active, Colour::kGreen);
+  EXPECT_EQ(teald->state().load()->services[0].active, Colour::kGreen);
 }
 
 TEST_F(Executor, WithoutAFreeSlotNothingIsChanged) {
@@ -241,10 +254,10 @@ TEST_F(Executor, AReloadWithoutAFreeSlotLeavesTheIdsAsTheyWere) {
               "adoption_timeout");
   write_with("\"198.18.2.12:8080\"", "\"198.18.2.14:8080\"");
   EXPECT_EQ(code(reload()), "no_free_slot");
-  EXPECT_NE(teald->state.load()->backends.size(), teald->executor.catalogue().inventory().backends.size());
+  EXPECT_NE(teald->state().load()->backends.size(), teald->executor.catalogue().inventory().backends.size());
   dataplane->step();
   tidy();
-  EXPECT_EQ(teald->state.load()->backends, teald->executor.catalogue().inventory().backends);
+  EXPECT_EQ(teald->state().load()->backends, teald->executor.catalogue().inventory().backends);
 }
 
 // --- without a dataplane ---

@@ -4,9 +4,12 @@
 // recorded as done, or not in force and recorded as interrupted.
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/control/change/mortal_daemon.h"
+#include "tests/unit/control/state/faulty_disk.h"
 
 namespace teal {
 namespace {
@@ -55,6 +58,16 @@ const Asked kChanges[] = {
 
 class KillPoints : public testing::TestWithParam<std::tuple<Asked, KillPoint>> {};
 
+// Each change with each point that it passes: a rollback has no intent.
+std::vector<std::tuple<Asked, KillPoint>> points_of_changes() {
+  std::vector<std::tuple<Asked, KillPoint>> points;
+  for (const Asked& change : kChanges)
+    for (const KillPoint& point : kPoints)
+      if (change.verb != std::string("rollback") || point.event != std::string("intended"))
+        points.emplace_back(change, point);
+  return points;
+}
+
 TEST_P(KillPoints, TheChangeIsWholeOrNotAtAll) {
   const auto& [change, point] = GetParam();
   DaemonHome home;
@@ -90,12 +103,76 @@ TEST_P(KillPoints, TheChangeIsWholeOrNotAtAll) {
       [&] { return dataplane.segment().header().acknowledged == dataplane.generation(); }));
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryVerb, KillPoints,
-                         testing::Combine(testing::ValuesIn(kChanges), testing::ValuesIn(kPoints)),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param).verb) + "_" +
-                                  std::get<1>(info.param).event;
-                         });
+INSTANTIATE_TEST_SUITE_P(EveryVerb, KillPoints, testing::ValuesIn(points_of_changes()), [](const auto& info) {
+  return std::string(std::get<0>(info.param).verb) + "_" + std::get<1>(info.param).event;
+});
+
+// The disk becomes bad at a point of a change, and teald is killed after its answer. With a segment, a change
+// that was answered as done is in force after the next start.
+struct DiskPoint {
+  const char* event;
+  const char* disk;
+  bool segment;
+};
+
+class DiskPoints : public testing::TestWithParam<std::tuple<Asked, DiskPoint>> {};
+
+TEST_P(DiskPoints, AnAnsweredChangeStandsAndARefusedOneDoesNot) {
+  const auto& [change, point] = GetParam();
+  DaemonHome home;
+  std::filesystem::create_directories(home.run_dir());
+  std::optional<FakeDataplane> dataplane;
+  if (point.segment) dataplane.emplace(home.run_dir(), 2);
+  {
+    MortalDaemon teald(home);
+    ASSERT_EQ(home.flip("service-c", "green").status, 200u);
+  }
+  ApiReply reply;
+  uint64_t generation = 0;
+  {
+    MortalDaemon teald(home, point.event, 1, point.disk);
+    reply = home.post(change.path, change.body);
+    generation = home.get("/v1/services").body["generation"];
+    if (reply.status == 200) {
+      EXPECT_EQ(reply.body["recorded"], false) << reply.body;
+      EXPECT_TRUE(change.in_force(home));
+    } else {
+      EXPECT_EQ(reply.body["error"]["code"], "storage") << reply.body;
+      EXPECT_FALSE(change.in_force(home));
+    }
+  }
+  FaultyDisk::set(home.dir().file("disk"), "works");
+  MortalDaemon teald(home);
+  const nlohmann::json services = home.get("/v1/services").body;
+  if (point.segment) {
+    EXPECT_EQ(change.in_force(home), reply.status == 200) << services.dump(1);
+    EXPECT_EQ(services["generation"], generation);
+  } else {
+    EXPECT_GE(home.flip("service-a", "green").body["generation"], generation + 1) << "given once";
+  }
+  EXPECT_EQ(home.get("/v1/history?limit=50").body.dump().find("pending"), std::string::npos);
+}
+
+std::vector<std::tuple<Asked, DiskPoint>> disk_points() {
+  std::vector<std::tuple<Asked, DiskPoint>> points;
+  for (const Asked& change : kChanges) {
+    for (const char* event : {"intended", "published", "adopted"}) {
+      const bool passes = (change.verb != std::string("rollback") || event != std::string("intended"));
+      for (const char* disk : {"full", "fails", "hangs"}) {
+        if (passes) points.emplace_back(change, DiskPoint{event, disk, true});
+        if (passes && event == std::string("published"))
+          points.emplace_back(change, DiskPoint{event, disk, false});
+      }
+    }
+  }
+  return points;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryVerb, DiskPoints, testing::ValuesIn(disk_points()), [](const auto& info) {
+  const DiskPoint& point = std::get<1>(info.param);
+  return fmt::format("{}_{}_{}{}", std::get<0>(info.param).verb, point.disk, point.event,
+                     point.segment ? "" : "_without_segment");
+});
 
 // A reload's file is read again by the start: it is in force either way, and its ids are the same.
 class ReloadKillPoints : public testing::TestWithParam<KillPoint> {};
@@ -105,7 +182,8 @@ TEST_P(ReloadKillPoints, TheFileIsInForceAfterTheNextStart) {
   std::filesystem::create_directories(home.run_dir());
   FakeDataplane dataplane(home.run_dir());
   {
-    MortalDaemon teald(home, GetParam().event, 3);  // the start's publication, a flip, the reload
+    // The start's publication has no intent; then come a flip and the reload.
+    MortalDaemon teald(home, GetParam().event, GetParam().event == std::string("intended") ? 2 : 3);
     home.flip("service-c", "green");
     dataplane.segment().worker(0).flows[1][0].live = 1;  // 198.18.2.12 holds a flow
     std::string toml = kShopToml;

@@ -16,13 +16,20 @@ extern char** environ;
 
 namespace teal {
 
-// Runs a teald in a process, which is killed from outside or kills itself at an event.
+// Runs a teald in a process, which is killed from outside, or at an event kills itself or changes its disk.
 class MortalDaemon {
  public:
-  explicit MortalDaemon(const DaemonHome& home, const std::string& die_at = "never", int nth = 1) {
-    std::string words[] = {
-        TEAL_MORTAL_TEALD,  home.dir().file("teal.toml"), home.run_dir(), home.dir().file("state"), die_at,
-        std::to_string(nth)};
+  // `word` is "dies", or what the disk does from the event on.
+  explicit MortalDaemon(const DaemonHome& home, const std::string& event = "never", int nth = 1,
+                        const std::string& word = "dies") {
+    std::string words[] = {TEAL_MORTAL_TEALD,
+                           home.dir().file("teal.toml"),
+                           home.run_dir(),
+                           home.dir().file("state"),
+                           event,
+                           std::to_string(nth),
+                           home.dir().file("disk"),
+                           word};
     char* argv[std::size(words) + 1] = {};
     for (size_t i = 0; i < std::size(words); ++i) argv[i] = words[i].data();
     EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv, environ), 0);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A teald that kills itself by SIGKILL at the N-th event of a kind. An event is told before the next step
-// begins, so each event is a point between two steps of a change.
+// A teald that kills itself by SIGKILL at the N-th event of a kind, or changes its disk then. An event is told
+// before the next step begins, so each event is a point between two steps of a change.
 //
-// usage: mortal_teald CONFIG RUN_DIR STATE_DIR EVENT N
+// usage: mortal_teald CONFIG RUN_DIR STATE_DIR EVENT N DISK WORD
+//   DISK   the control file of its disk (faulty_disk.h)
+//   WORD   for the control file at the event; "dies": teald kills itself
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -14,14 +16,21 @@
 #include <spdlog/spdlog.h>
 
 #include "control/daemon.h"
+#include "tests/unit/control/state/faulty_disk.h"
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 8) return 2;
+  const teal::FaultyDisk disk;
+  teal::FaultyDisk::use(argv[6]);
   spdlog::set_level(spdlog::level::off);
   int left = std::atoi(argv[5]);
   teal::DaemonOptions options{.config_path = argv[1], .run_dir = argv[2], .state_dir = argv[3]};
-  options.on_event = [&left, event = std::string(argv[4])](const teal::ToldEvent& told) {
-    if (told.type == event && --left == 0) kill(getpid(), SIGKILL);
+  options.disk_limits = {.commit = std::chrono::milliseconds(300), .query = std::chrono::seconds(2)};
+  options.on_event = [&left, event = std::string(argv[4]), file = std::string(argv[6]),
+                      word = std::string(argv[7])](const teal::ToldEvent& told) {
+    if (told.type != event || --left != 0) return;
+    if (word == "dies") kill(getpid(), SIGKILL);
+    teal::FaultyDisk::set(file, word);
   };
   auto daemon = teal::Daemon::start(std::move(options));
   if (!daemon) {

@@ -4,6 +4,9 @@
 // the state that the kill leaves.
 #include "control/change/recovery.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "tests/unit/control/config/configs.h"
@@ -21,7 +24,7 @@ class RecoveryTest : public testing::Test {
     dataplane.emplace(dir.path());
     state.emplace(*State::open(dir.file("state")));
     ASSERT_TRUE(publisher.refresh());
-    inventory = *recover(*state, publisher, config, clock);
+    inventory = recovered();
     auto rules = std::make_unique<Ruleset>();
     ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
     ASSERT_TRUE(publisher.publish_all(5, *rules, make_splits(inventory, config, nullptr, 100, 1)));
@@ -39,10 +42,13 @@ class RecoveryTest : public testing::Test {
     return state->intend(intent);
   }
 
+  Recorder::Stored stored() { return {*state->load(), *state->open_intents()}; }
+
   Inventory recovered() {
-    auto inventory = recover(*state, publisher, config, clock);
-    EXPECT_TRUE(inventory) << inventory.error();
-    return *inventory;
+    auto start = recover(stored(), publisher, config, clock);
+    EXPECT_TRUE(start) << start.error();
+    EXPECT_TRUE(state->record(start->to_record));
+    return start->inventory;
   }
 
   TempDir dir;
@@ -135,57 +141,71 @@ TEST_F(RecoveryTest, AFlipThatTheSegmentDoesNotHaveIsNotAppliedFromItsRecord) {
   EXPECT_EQ(recovered().service("service-b")->active, Colour::kBlue);
 }
 
-// Unlike a result of schema 3, a result of schema 2 did not bring along the values of the intents before it.
-TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsAppliedEvenIfALaterResultWasRecorded) {
-  run_sql(
-      dir.file("state/teal.db"),
-      "INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1, 6, 'intended', 'backend', "
-      "'[{\"service\":\"service-a\",\"colour\":\"blue\",\"address\":\"198.18.2.12:8080\","
-      "\"state\":{\"from\":\"ready\",\"to\":\"maint\"}}]')");
-  const auto later = intend(7, "flip", {});
-  ASSERT_TRUE(state->finish(*later, Outcome::kDone, kFinishedAtMs, 0, "", {}));
+// Generation 6 could not be published, and that could not be recorded. The word says 7 all the same.
+TEST_F(RecoveryTest, ALaterGenerationDoesNotProveThatAnEarlierChangeWasPublished) {
+  ServiceState service = inventory.services[0];
+  service.drain_timeout = std::chrono::seconds(6);
+  ASSERT_TRUE(intend(6, "drain", recorded({service})));
   publish_flip(7);
-  EXPECT_EQ(recovered().backends[1].members[0].admin, AdminState::kMaint);
+  EXPECT_FALSE(recovered().service("service-a")->drain_timeout);
+  const auto rows = *state->history({.service = {}, .limit = 2, .before = {}});
+  EXPECT_EQ(rows[1].result, "interrupted");
+  EXPECT_EQ(rows[0].verb, "rollback") << "a flip that was not recorded";
 }
 
-TEST_F(RecoveryTest, OldChangesOfAnotherFormAreLeftOut) {
+TEST_F(RecoveryTest, AnIntentThatIsOlderThanTheLogIsNotKnownToBePublished) {
+  ASSERT_TRUE(intend(6, "flip", {}));
+  publish_flip(6);
+  publish_flip(6 + kPublishedLog);
+  publish_flip(7 + kPublishedLog);
+  (void)recovered();
+  const HistoryRow row = state->history({.service = {}, .limit = 2, .before = {}})->back();
+  EXPECT_EQ(row.result, "interrupted");
+  EXPECT_EQ(row.detail, "not known whether it was published");
+}
+
+TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsInterrupted) {
   run_sql(
       dir.file("state/teal.db"),
       "INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1, 6, 'intended', 'backend', "
-      "'[{\"service\":5},{\"service\":\"service-a\",\"address\":7,\"colour\":[],\"state\":1}]')");
-  publish_flip(6);
+      "'[{\"service\":5}]')");
   EXPECT_EQ(recovered().backends[1].members[0], Membership());
+  EXPECT_TRUE(state->open_intents()->empty());
 }
 
 TEST_F(RecoveryTest, ARecordThatIsDamagedRefusesTheStart) {
   run_sql(dir.file("state/teal.db"),
           "INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 6, 'intended', "
           "'drain', '[]', '{\"version\":3}')");
-  const auto refused = recover(*state, publisher, config, clock);
+  const auto refused = state->open_intents();
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().find("record: version is 3"), std::string::npos) << refused.error();
 }
 
-// An intent that a teald with schema 2 left open has no record; its values are in the changes of the history.
-TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsAppliedFromItsChanges) {
-  publish_flip(6);
-  (void)recovered();
-  const auto open_intent = [&](int generation, const std::string& verb, const std::string& changes) {
-    run_sql(dir.file("state/teal.db"),
-            "INSERT INTO history (at_ms, generation, event, verb, changes) VALUES (1, " +
-                std::to_string(generation) + ", 'intended', '" + verb + "', '" + changes + "')");
-  };
-  open_intent(7, "backend", R"([{"service":"service-a","colour":"blue","address":"198.18.2.12:8080",
-      "state":{"from":"ready","to":"maint"},"weight":{"from":"file","to":7}}, "no object",
-      {"service":"service-x"}])");
-  open_intent(8, "drain", R"([{"service":"service-a","timeout_seconds":2.5,"then":"reset"}])");
-  open_intent(9, "drain", R"([{"service":"service-b","timeout_seconds":1e300}])");
-  publish_flip(8);
-  const Inventory after = recovered();
-  EXPECT_EQ(after.backends[1].members[0], (Membership{AdminState::kMaint, 7}));
-  EXPECT_EQ(after.service("service-a")->drain_timeout, std::chrono::milliseconds(2500));
-  EXPECT_EQ(after.service("service-a")->drain_then, DrainConfig::Then::kReset);
-  EXPECT_FALSE(after.service("service-b")->drain_timeout) << "not published";
+// Without a segment, only the reserve knows the numbers of changes that were not recorded.
+TEST_F(RecoveryTest, AGenerationThatWasNotRecordedIsNotGivenAgain) {
+  publish_flip(9);  // a rollback whose record failed
+  dataplane.reset();
+  Publisher nowhere(dir.file("elsewhere"));
+  EXPECT_GT(recover(stored(), nowhere, config, clock)->inventory.given_generation, 9u);
+  ASSERT_TRUE(state->release_reserve());
+  EXPECT_EQ(recover(stored(), nowhere, config, clock)->inventory.given_generation,
+            state->load()->given_generation)
+      << "after a stop in order, no number is left out";
+}
+
+TEST_F(RecoveryTest, ARefusedSegmentIsNotAnAbsentOne) {
+  ASSERT_TRUE(intend(6, "flip", {}));
+  std::filesystem::create_directories(dir.file("other"));
+  std::ofstream(dir.file("other/segment")) << "not a segment";
+  Publisher refusing(dir.file("other"));
+  ASSERT_FALSE(refusing.refresh());
+  config.services.erase(config.services.begin());
+  config.groups.clear();
+  const auto start = recover(stored(), refusing, config, clock);
+  ASSERT_TRUE(start);
+  EXPECT_TRUE(start->inventory.has_retired()) << "flows may hold them";
+  EXPECT_TRUE(start->to_record.empty()) << "the intent may be in force";
 }
 
 // A flip is recorded before it is published, so it is a rollback, and it leaves nothing to undo.
@@ -233,7 +253,7 @@ TEST_F(RecoveryTest, WithoutASegmentNothingHoldsRetiredIds) {
   config.groups.clear();
   EXPECT_TRUE(recovered().has_retired());
   Publisher nowhere(dir.file("elsewhere"));
-  EXPECT_FALSE(recover(*state, nowhere, config, clock)->has_retired());
+  EXPECT_FALSE(recover(stored(), nowhere, config, clock)->inventory.has_retired());
 }
 
 }  // namespace

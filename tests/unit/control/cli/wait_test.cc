@@ -64,6 +64,19 @@ TEST_F(WaitTest, HealthyIsWhenEveryBackendThatTakesFlowsHasANextHop) {
   EXPECT_TRUE(contains(none.err, "service-a: no backend of green is ready\n")) << none.err;
 }
 
+TEST_F(WaitTest, NothingIsHealthyWithoutADataplane) {
+  auto service = services_answer()["services"][0];
+  service["colours"]["green"]["backends"][0]["next_hop"] = "resolved";
+  daemon_->answer("GET /v1/services/service-a", service);
+  auto absent = summary_answer();
+  absent["dataplane"]["running"] = false;
+  daemon_->answer("GET /v1/services?view=summary", absent);
+  const auto result = teal({"wait", "service-a", "--for", "healthy", "--timeout", "50ms"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_TRUE(contains(result.err, "the dataplane is not running\n")) << result.err;
+  EXPECT_TRUE(contains(result.err, "hint: systemctl status teal-dataplane\n")) << result.err;
+}
+
 TEST_F(WaitTest, SettledIsDrainedAndAdopted) {
   daemon_->answer("GET /v1/services/service-a", service_a(0));
   auto behind = summary_answer(), absent = summary_answer();

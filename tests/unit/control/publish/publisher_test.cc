@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/publish/publisher.h"
 
+#include <csignal>
+
 #include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/temp_dir.h"
@@ -44,6 +49,36 @@ TEST_F(PublisherTest, AForeignFileIsRefused) {
   const auto news = publisher.refresh();
   ASSERT_FALSE(news);
   EXPECT_NE(news.error().find("segment"), std::string::npos) << news.error();
+}
+
+// The kernel frees the memory of a killed process first and its locks later.
+TEST_F(PublisherTest, ADataplaneThatIsBeingKilledDoesNotRunAlthoughItHoldsItsLock) {
+  FakeDataplane dataplane(dir.path());
+  ASSERT_TRUE(publisher.refresh());
+  EXPECT_TRUE(publisher.dataplane_running());
+  const pid_t killed = fork();
+  if (killed == 0) pause();
+  ASSERT_EQ(kill(killed, SIGKILL), 0);
+  siginfo_t ended{};
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(killed), &ended, WEXITED | WNOWAIT), 0);  // it stays as a zombie
+  dataplane.segment().header().dataplane_pid = static_cast<uint32_t>(killed);
+  EXPECT_FALSE(publisher.dataplane_running());
+  waitpid(killed, nullptr, 0);
+}
+
+TEST_F(PublisherTest, OnlyTheLastPublicationsAreLogged) {
+  FakeDataplane dataplane(dir.path());
+  ASSERT_TRUE(publisher.refresh());
+  EXPECT_EQ(publisher.was_published(0), false);
+  publish_first(5);
+  for (uint64_t generation = 7; generation < 7 + 2 * kPublishedLog; generation += 2)
+    ASSERT_TRUE(publisher.publish_splits(generation, kToGreen));
+  const uint64_t present = publisher.generation();
+  EXPECT_EQ(publisher.was_published(present), true);
+  EXPECT_EQ(publisher.was_published(present + 1), false);
+  EXPECT_EQ(publisher.was_published(present - 2), true);
+  EXPECT_EQ(publisher.was_published(present - 1), false) << "it was given and not published";
+  EXPECT_EQ(publisher.was_published(5), std::nullopt) << "too old";
 }
 
 TEST_F(PublisherTest, FollowsTheSegmentAndItsDataplane) {

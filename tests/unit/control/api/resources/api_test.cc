@@ -192,6 +192,7 @@ TEST_F(ApiTest, HistoryHasPages) {
   EXPECT_TRUE(std::is_sorted(ids.rbegin(), ids.rend()));
   EXPECT_EQ(home.get("/v1/history?limit=26").body["truncated"], false);
   EXPECT_EQ(code(home.get("/v1/history?limit=0")), "400 bad_request");
+  EXPECT_EQ(code(home.get("/v1/history?service=nope")), "404 unknown_service");
   EXPECT_EQ(code(home.get("/v1/history?before=x")), "400 bad_request");
 }
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/state/journal.h"
+
+#include <spdlog/spdlog.h>
+
+namespace teal {
+
+namespace {
+constexpr const char* kTooLate = "the disk recorded this too late; the change had been refused";
+}
+
+Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
+                                                         std::shared_ptr<const Inventory> whole) {
+  if (const State::Done flushed = co_await flush(); !flushed) co_return tl::unexpected(flushed.error());
+  std::function<void(tl::expected<int64_t, std::string>)> late = [this, intent](auto row) {
+    if (row) landed_late(intent, *row);
+  };
+  const Intent told = intent;
+  const auto row = co_await recorder_.intend(std::move(intent), std::move(whole), std::move(late));
+  if (row) recorded_(*row, told);
+  co_return row;
+}
+
+// A lock is in force on the disk as soon as its intent is recorded, so it is taken back by another change.
+void Journal::landed_late(const Intent& intent, int64_t row) {
+  spdlog::warn("{} of generation {}: {}", intent.verb, intent.generation, kTooLate);
+  Unrecorded change{.row = row, .intent = intent};
+  change.finish = Finish{.outcome = Outcome::kNotPublished, .at_ms = intent.at_ms, .detail = kTooLate};
+  if (intent.lock) {
+    change.row.reset();
+    change.intent.verb = intent.lock->lock ? "unlock" : "lock";
+    change.intent.reason = kTooLate;
+    change.intent.lock = LockChange{intent.lock->before, intent.lock->lock};
+    change.finish->outcome = Outcome::kDone;
+  }
+  queue_.push_back(std::move(change));
+}
+
+Task<State::Done> Journal::record(Unrecorded change) {
+  queue_.push_back(std::move(change));
+  co_return co_await flush();
+}
+
+Task<State::Done> Journal::flush() {
+  if (queue_.empty()) co_return State::Done();
+  auto changes = std::make_shared<const std::vector<Unrecorded>>(queue_.begin(), queue_.end());
+  std::function<void(Recorder::Recorded<std::vector<int64_t>>)> late = [this, changes](const auto& rows) {
+    if (rows) took(*changes, *rows);
+  };
+  const auto rows = co_await recorder_.record(changes, std::move(late));
+  if (!rows) {
+    failed(rows.error());
+    co_return tl::unexpected(rows.error());
+  }
+  took(*changes, *rows);
+  co_return State::Done();
+}
+
+void Journal::took(const std::vector<Unrecorded>& changes, const std::vector<int64_t>& rows) {
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(changes.size()));
+  if (queue_.empty() && !why_.empty()) {
+    spdlog::warn("the disk works again: every change is recorded");
+    why_.clear();
+  }
+  for (size_t i = 0; i < changes.size(); ++i)
+    if (changes[i].finish && !changes[i].row) recorded_(rows[i], changes[i].intent);
+}
+
+void Journal::failed(const std::string& why) {
+  if (why_.empty()) spdlog::error("{} changes are not recorded: {}", queue_.size(), why);
+  why_ = why;
+}
+
+void Journal::begin_with(std::vector<Unrecorded> changes) {
+  queue_.insert(queue_.begin(), std::make_move_iterator(changes.begin()),
+                std::make_move_iterator(changes.end()));
+}
+
+}  // namespace teal

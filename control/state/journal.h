@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records changes in the database while the disk may be full, fail or hang.
+//
+// A result that cannot be recorded is not lost: it waits in a queue, in the order of the changes, until
+// flush() succeeds. An intent is recorded only when the queue is empty. So the database never has a change
+// before the results of all changes before it.
+//
+// A commit that takes longer than the Recorder's limit counts as failed, and the caller goes on without it.
+// If it lands all the same, the journal makes it good: a result leaves the queue, and an intent gets the
+// result "not published", as its change was refused.
+//
+// One caller at a time: the change whose turn it is.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/state/recorder.h"
+
+namespace teal {
+
+class Journal {
+ public:
+  explicit Journal(Recorder& recorder) : recorder_(recorder) {}
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // Records an intent, and saves the inventory `whole` (unless it is null) with it. Returns the intent's id.
+  // After an error the change must not be made.
+  Task<tl::expected<int64_t, std::string>> intend(Intent intent, std::shared_ptr<const Inventory> whole);
+  // Records the end of a change, or an inventory. After an error, it is in the queue.
+  Task<State::Done> record(Unrecorded change);
+  // Tries again to record what is in the queue.
+  Task<State::Done> flush();
+
+  // Puts what a start has to record before all else into the queue.
+  void begin_with(std::vector<Unrecorded> changes);
+
+  const std::deque<Unrecorded>& unrecorded() const { return queue_; }
+  // Why the latest attempt failed; "" if the queue is empty.
+  const std::string& why() const { return why_; }
+
+  // `callback` is called with each intent that was recorded, and its id.
+  void on_recorded(std::function<void(int64_t id, const Intent& intent)> callback) {
+    recorded_ = std::move(callback);
+  }
+
+ private:
+  void landed_late(const Intent& intent, int64_t row);
+  void took(const std::vector<Unrecorded>& changes, const std::vector<int64_t>& rows);
+  void failed(const std::string& why);
+
+  Recorder& recorder_;
+  std::deque<Unrecorded> queue_;
+  std::string why_;
+  std::function<void(int64_t, const Intent&)> recorded_ = [](int64_t, const Intent&) {};
+};
+
+}  // namespace teal

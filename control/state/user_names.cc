@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/state/user_names.h"
+
+#include <pwd.h>
+
+namespace teal {
+
+namespace {
+
+std::string name_of_user(uint32_t uid) {
+  passwd entry{};
+  passwd* found = nullptr;
+  char buffer[4096];
+  if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) != 0 || found == nullptr) return "";
+  return found->pw_name;
+}
+
+}  // namespace
+
+std::string UserNames::known(uint32_t uid) const {
+  const auto name = names_.find(uid);
+  return name == names_.end() ? "" : name->second;
+}
+
+Task<std::string> UserNames::look_up(uint32_t uid) {
+  auto work = [uid] { return name_of_user(uid); };
+  std::string name = co_await run_on(lookups_, std::move(work));
+  names_[uid] = name;
+  co_return name;
+}
+
+}  // namespace teal

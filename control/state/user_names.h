@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "control/loop/coroutine.h"
+
+namespace teal {
+
+// The names of users. A lookup may ask a directory over the network, so nothing waits for one but the name
+// itself.
+class UserNames {
+ public:
+  // The pool must be joined before the io_context of the callers is destroyed.
+  explicit UserNames(asio::thread_pool& lookups) : lookups_(lookups) {}
+
+  // The name that the latest lookup found; "": no lookup found one.
+  std::string known(uint32_t uid) const;
+  Task<std::string> look_up(uint32_t uid);
+
+ private:
+  asio::thread_pool& lookups_;
+  std::unordered_map<uint32_t, std::string> names_;
+};
+
+}  // namespace teal

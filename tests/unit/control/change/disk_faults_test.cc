@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Changes while the disk is full, fails or hangs.
+#include <thread>
+
+#include "tests/unit/control/change/change_fixture.h"
+#include "tests/unit/control/state/faulty_disk.h"
+
+namespace teal {
+namespace {
+
+using namespace std::chrono_literals;
+
+class HungDisk : public ChangeFixture {
+ protected:
+  HungDisk() {
+    static const FaultyDisk disk;
+    FaultyDisk::use(control_file);
+    limits = {.commit = 250ms, .query = 2s};  // a loaded machine must not exceed them
+    start_dataplane();
+    start_teald();
+    take_events();
+  }
+  ~HungDisk() override { set_disk("works"); }  // else the disk's thread could not be joined
+
+  void set_disk(const std::string& word) { FaultyDisk::set(control_file, word); }
+  // Returns when the commits that were given up have landed and everything is recorded.
+  bool recorded() {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (!teald->journal.unrecorded().empty() || teald->recorder.hangs_since()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(1ms);  // for the disk's thread
+      tidy();
+    }
+    return true;
+  }
+  std::string code(const Result& result) { return result ? "" : std::string(result.error().code); }
+  std::vector<HistoryRow> rows(uint32_t limit) {
+    return *teald->state().history({.service = {}, .limit = limit, .before = {}});
+  }
+
+  const std::string control_file = dir.file("disk");
+};
+
+class DiskFaults : public HungDisk, public testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, DiskFaults, testing::Values("full", "fails", "hangs"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(DiskFaults, AFlipIsRefusedAndARollbackIsMadeAndRecordedLater) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  take_events();
+  set_disk(GetParam());
+  EXPECT_EQ(code(flip("service-b", Colour::kGreen)), "storage");
+  EXPECT_EQ(code(lock()), "storage");
+  EXPECT_FALSE(teald->executor.catalogue().inventory().lock);
+  EXPECT_EQ((*dataplane)->generation(), 2u);
+
+  const Result back = rollback("service-a");
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_FALSE(back->recorded);
+  EXPECT_EQ(back->warnings.size(), 1u);
+  EXPECT_EQ(take_events(), "published adopted done");
+  EXPECT_EQ((*dataplane)->splits().services[0].active, Colour::kBlue);
+  EXPECT_FALSE(teald->journal.unrecorded().empty());
+
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  EXPECT_EQ(teald->state().load()->services[0].active, Colour::kBlue);
+  EXPECT_FALSE(teald->state().load()->lock);
+  EXPECT_TRUE(teald->state().open_intents()->empty());
+  const auto written = rows(10);
+  const auto is_rollback = [](const HistoryRow& row) {
+    return row.verb == "rollback" && row.result == "done";
+  };
+  EXPECT_EQ(std::count_if(written.begin(), written.end(), is_rollback), 1);
+}
+
+TEST_P(DiskFaults, AResultIsRecordedWhenTheDiskWorksAgain) {
+  on_event = [&](const std::string& type) {
+    if (type == "published") set_disk(GetParam());
+  };
+  const Result drained = set_backend("198.18.2.12:8080", AdminState::kDrain);
+  ASSERT_TRUE(drained) << "it is in force";
+  EXPECT_FALSE(drained->recorded);
+  on_event = [](const std::string&) {};
+  EXPECT_EQ(code(set_backend("198.18.2.12:8080", AdminState::kReady)), "storage")
+      << "the database must not have a change before the results of the changes before it";
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  EXPECT_EQ(teald->state().load()->backends[1].members[0].admin, AdminState::kDrain);
+  EXPECT_TRUE(teald->state().open_intents()->empty());
+  ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kReady));
+  start_teald();
+  EXPECT_EQ(teald->state().load()->backends[1].members[0].admin, AdminState::kReady) << "what came last wins";
+}
+
+// No slot is free, and that cannot be recorded either.
+TEST_P(DiskFaults, AFailureIsRecordedWhenTheDiskWorksAgain) {
+  on_event = [&](const std::string& type) {
+    if (type == "intended") set_disk(GetParam());
+  };
+  clock.on_sleep = [] {};
+  Result result = flip("service-a", Colour::kGreen);
+  for (int i = 0; i < 70 && code(result) != "no_free_slot"; ++i) {
+    set_disk("works");
+    ASSERT_TRUE(recorded());
+    result = flip("service-a", i % 2 == 0 ? Colour::kBlue : Colour::kGreen);
+  }
+  ASSERT_EQ(code(result), "no_free_slot");
+  on_event = [](const std::string&) {};
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  EXPECT_EQ(latest().result, "not_published");
+}
+
+TEST_P(DiskFaults, AStartTakesOverWhatIsKnown) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  ASSERT_TRUE(flip("service-b", Colour::kGreen));
+  teald.reset();
+  set_disk(GetParam());
+  start_teald();
+  EXPECT_FALSE(teald->recorder.is_open());
+  EXPECT_EQ(service("service-a").active, Colour::kGreen);
+  EXPECT_EQ((*dataplane)->generation(), 3u) << "nothing was published: the segment has everything";
+  EXPECT_EQ(code(flip("service-a", Colour::kBlue)), "storage");
+}
+
+TEST_F(HungDisk, ACommitThatLandsTooLateIsFollowedByItsResult) {
+  set_disk("hangs");
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "storage");
+  EXPECT_EQ(code(lock()), "storage") << "at once, as the disk does not answer";
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  EXPECT_EQ(latest().verb, "flip");
+  EXPECT_EQ(latest().result, "not_published");
+  EXPECT_TRUE(teald->state().open_intents()->empty());
+  EXPECT_EQ((*dataplane)->generation(), 1u);
+}
+
+TEST_F(HungDisk, ALockThatLandsTooLateIsTakenBack) {
+  set_disk("hangs");
+  EXPECT_EQ(code(lock()), "storage");
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  EXPECT_FALSE(teald->state().load()->lock);
+  EXPECT_EQ(latest().verb, "unlock");
+  start_teald();
+  EXPECT_TRUE(flip("service-a", Colour::kGreen));
+}
+
+TEST_F(HungDisk, ARollbackIsPublishedBeforeItIsRecorded) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  std::string recorded_then;
+  on_event = [&](const std::string& type) {
+    if (type == "adopted") recorded_then = latest().verb;
+  };
+  ASSERT_TRUE(rollback("service-a"));
+  EXPECT_EQ(recorded_then, "flip");
+  EXPECT_EQ(latest().verb, "rollback");
+}
+
+TEST_F(HungDisk, ANewSegmentGetsItsRulesWithoutTheDisk) {
+  set_disk("hangs");
+  dataplane.reset();
+  std::filesystem::remove(dir.file("run/segment"));
+  start_dataplane();
+  ASSERT_TRUE(follow());
+  EXPECT_NE((*dataplane)->generation(), 0u);
+}
+
+}  // namespace
+}  // namespace teal
