@@ -64,6 +64,7 @@ Teald::Teald(const std::string& run_dir, const std::string& state_directory, con
   events.listen(listener);
   const auto flush = [](Journal& queue) -> Task<void> { (void)co_await queue.flush(); };
   run(flush(journal));
+  (void)run(users.look_up(0));  // as after root's first change
 }
 
 State& Teald::state() {

@@ -56,7 +56,7 @@ TEST_F(Rollback, OfAServiceThatWasNeverFlippedChangesNothing) {
   ASSERT_TRUE(never);
   EXPECT_EQ(never->fields["nothing_to_undo"][0]["text"],
             "nothing to undo; blue is active, and the service was never flipped");
-  EXPECT_EQ(take_events(), "intended published adopted done") << "of the start";
+  EXPECT_EQ(take_events(), "published adopted done") << "of the start";
 }
 
 TEST_F(Rollback, WithNothingToUndoNeedsNoDisk) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/kernel/next_hops.h"
 
+#include <cstring>
+
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -10,10 +12,18 @@ namespace {
 
 constexpr MacAddress kMac = {{0x02, 0, 0, 0, 0, 0x11}};
 
+void set_port(PortRow& row, const char* name, const char* interface, uint32_t ifindex, bool present) {
+  std::strcpy(row.name, name);
+  std::strcpy(row.interface, interface);
+  row.ifindex = ifindex;
+  row.side = 2;
+  row.present = present;
+}
+
 std::unique_ptr<SegmentHeader> header_with_ports() {
   auto header = std::make_unique<SegmentHeader>();
-  header->ports[1] = {.name = "back", .interface = "eth2", .ifindex = 7, .mac = {}, .side = 2, .present = 1};
-  header->ports[2] = {.name = "old", .interface = "eth3", .ifindex = 8, .mac = {}, .side = 2, .present = 0};
+  set_port(header->ports[1], "back", "eth2", 7, true);
+  set_port(header->ports[2], "old", "eth3", 8, false);
   return header;
 }
 

@@ -35,13 +35,13 @@ int before_write() {
   return now == "full" ? SQLITE_FULL : now == "fails" ? SQLITE_IOERR_WRITE : SQLITE_OK;
 }
 
-struct File {
+struct DiskFile {
   sqlite3_file base;
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
 
 sqlite3_file* real(sqlite3_file* file) {
-  return reinterpret_cast<File*>(file)->real();
+  return reinterpret_cast<DiskFile*>(file)->real();
 }
 
 // Forwards a method to the real file.
@@ -104,7 +104,7 @@ sqlite3_vfs* faulty_vfs() {
     real_vfs = sqlite3_vfs_find(nullptr);
     sqlite3_vfs copy = *real_vfs;
     copy.zName = "faulty";
-    copy.szOsFile += static_cast<int>(sizeof(File));
+    copy.szOsFile += static_cast<int>(sizeof(DiskFile));
     copy.xOpen = open_file;
     return copy;
   }();
