@@ -4,8 +4,8 @@
 //
 //   gates -> intend -> publish -> apply -> adopt -> acknowledge -> finish -> answer
 //
-//   gates        the segment is not refused, the generation is the expected one, and changes are not locked; a
-//                dry run is answered here
+//   gates        the segment is not refused, the generation is the expected one, and changes are not locked;
+//                a dry run is answered here
 //   intend       the change is committed to the database, with its generation and the values that it sets
 //   publish      the segment gets new traffic splits, or a ruleset and all splits
 //   apply        the catalogue takes the new values: what teald has in memory follows the segment

@@ -54,8 +54,8 @@ void drop_retired(Inventory& inventory) {
 }
 
 // Sets the values that the open intents' records have, oldest first. The database has every result before it
-// has a later intent (journal.h), so what an older teald recorded out of order is left out. An intent of schema
-// 2 has no record: it was published into a segment of another ABI, if at all.
+// has a later intent (journal.h), so what an older teald recorded out of order is left out. An intent of
+// schema 2 has no record: it was published into a segment of another ABI, if at all.
 void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publisher, Inventory& inventory) {
   const uint64_t recorded = inventory.published_generation;
   for (const OpenIntent& intent : intents) {

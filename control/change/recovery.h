@@ -22,8 +22,8 @@ struct Recovered {
 };
 
 // Open intents are done if the segment's log has their generation, else interrupted. `publisher` must have
-// looked for the segment already. If it refused the segment, nothing is known about flows and intents: nothing
-// retired is dropped, no intent is closed, and nothing is to be recorded.
+// looked for the segment already. If it refused the segment, nothing is known about flows and intents:
+// nothing retired is dropped, no intent is closed, and nothing is to be recorded.
 // The error: no id is free.
 tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
                                              const Config& config, const Clock& clock);

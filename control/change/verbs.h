@@ -23,8 +23,8 @@ class Verbs {
  public:
   using Result = ChangeExecutor::Result;
 
-  // The parts that are passed by reference outlive this. Files are read on a thread of `lookups`, which must be
-  // joined before the io_context of the callers is destroyed.
+  // The parts that are passed by reference outlive this. Files are read on a thread of `lookups`, which must
+  // be joined before the io_context of the callers is destroyed.
   Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
         const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
 

@@ -18,8 +18,8 @@ namespace teal {
 
 namespace {
 
-// Reads the flags of a process (proc(5), /proc/PID/stat): the kernel sets PF_EXITING when the process begins to
-// end.
+// Reads the flags of a process (proc(5), /proc/PID/stat): the kernel sets PF_EXITING when the process begins
+// to end.
 bool is_exiting(uint32_t pid) {
   constexpr uint64_t kExiting = 0x4;  // linux/sched.h
   std::string text;

@@ -33,16 +33,16 @@ class Publisher {
   // Follows RUN_DIR/segment; cheap when nothing changed. It succeeds without a segment. The error says why a
   // segment that exists was refused.
   tl::expected<News, std::string> refresh();
-  // The error of the latest refresh(); "" if it succeeded. A refused segment is not an absent one: a dataplane
-  // may use it, so nothing may be changed.
+  // The error of the latest refresh(); "" if it succeeded. A refused segment is not an absent one: a
+  // dataplane may use it, so nothing may be changed.
   const std::string& refused() const { return refused_; }
 
   bool attached() const { return segment_ != nullptr; }
   // For readers that suspend: the mapping lives as long as they hold the pointer.
   std::shared_ptr<Segment> segment() const { return segment_; }
 
-  // Looks at the dataplane's lock each time, so the answer is never out of date. A process that was killed holds
-  // its lock until the kernel has freed its memory: such a process does not run.
+  // Looks at the dataplane's lock each time, so the answer is never out of date. A process that was killed
+  // holds its lock until the kernel has freed its memory: such a process does not run.
   bool dataplane_running() const;
 
   // Returns whether the dataplane has AF_XDP ports: the steering program must know the services.
@@ -54,8 +54,8 @@ class Publisher {
   const Ruleset* ruleset() const;
   const TrafficSplits* splits() const;
 
-  // Returns whether this generation was published. Only the last generations are known (kPublishedLog): nothing
-  // for an older one, and false without a segment.
+  // Returns whether this generation was published. Only the last generations are known (kPublishedLog):
+  // nothing for an older one, and false without a segment.
   std::optional<bool> was_published(uint64_t generation) const;
 
   // Publishes, or returns false if no slot is free because a worker is stalled: try again later. There must

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A teald that kills itself by SIGKILL at the N-th event of a kind, or changes its disk then. An event is told
-// before the next step begins, so each event is a point between two steps of a change.
+// A teald that kills itself by SIGKILL at the N-th event of a kind, or changes its disk then. An event is
+// told before the next step begins, so each event is a point between two steps of a change.
 //
 // usage: mortal_teald CONFIG RUN_DIR STATE_DIR EVENT N DISK WORD
 //   DISK   the control file of its disk (faulty_disk.h)
