@@ -71,8 +71,8 @@ struct Disk {
 }  // namespace
 
 // The order of the members is the reverse order of their destruction. The destructor first ends the threads
-// of the disk and of the lookups, which post to `io`. It then calls abandon() on the objects that coroutines in
-// `io` refer to, as `io` destroys these coroutines before the objects themselves end.
+// of the disk and of the lookups, which post to `io`. It then calls abandon() on the objects that coroutines
+// in `io` refer to, as `io` destroys these coroutines before the objects themselves end.
 struct Daemon::Parts {
   Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
         std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found)
