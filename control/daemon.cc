@@ -1,35 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/daemon.h"
+#include "control/daemon_parts.h"
 
-#include "control/loop/coroutine.h"
-
-#include <csignal>
 #include <cstdlib>
-#include <filesystem>
 
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
-#include "control/api/resources/router.h"
-#include "control/api/resources/servers.h"
-#include "control/change/executor.h"
-#include "control/change/recovery.h"
-#include "control/change/upkeep.h"
-#include "control/change/verbs.h"
 #include "control/kernel/next_hops.h"
-#include "control/kernel/steering.h"
-#include "control/metrics/busy.h"
-#include "control/publish/publisher.h"
-#include "control/service_manager.h"
-#include "control/state/journal.h"
-#include "control/state/recorder.h"
-#include "control/state/user_names.h"
-#include "dataplane/shm/process_lock.h"
 
 namespace teal {
 
@@ -46,162 +26,7 @@ constexpr auto kRecoverEvery = 1s;
 // process after the other.
 constexpr auto kRefusedFor = 10s;
 
-std::string instance_of(const std::string& run_dir) {
-  return (std::filesystem::path(run_dir) / "").parent_path().filename().string();
-}
-
-// Adds what the parser does not check.
-tl::expected<Config, ConfigErrors> checked(tl::expected<Config, ConfigErrors> config) {
-  if (config)
-    if (const std::string why = too_large(*config); !why.empty()) return tl::unexpected(ConfigErrors{why});
-  return config;
-}
-
-StartFailure failure(ExitCode code, std::string message) {
-  return {code, {std::move(message)}};
-}
-
-// The database and its thread.
-struct Disk {
-  Disk(std::string state_dir, Recorder::Limits limits) : recorder(std::move(state_dir), pool, limits) {}
-  asio::thread_pool pool{1};
-  Recorder recorder;
-};
-
 }  // namespace
-
-// The order of the members is the reverse order of their destruction. The destructor first ends the threads
-// of the disk and of the lookups, which post to `io`. It then calls abandon() on the objects that coroutines
-// in `io` refer to, as `io` destroys these coroutines before the objects themselves end.
-struct Daemon::Parts {
-  Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
-        std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found)
-      : options(std::move(given)),
-        lock(std::move(held)),
-        disk(std::move(opened)),
-        recorder(disk->recorder),
-        publisher(std::move(found)),
-        steering("/sys/fs/bpf/" + instance_of(options.run_dir)),
-        executor(std::move(config), std::move(recovered.inventory), journal, *publisher, steering, events,
-                 clock),
-        upkeep(executor, *publisher, steering, events, clock),
-        verbs(executor, upkeep, recorder, *publisher, users, lookups, clock),
-        api{executor, upkeep, verbs,   *publisher, steering, recorder,
-            journal,  events, metrics, busy,       clock,    clock.now()},
-        recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
-    if (options.on_event) events.listen(options.on_event);
-    metrics.listen(events);
-    journal.begin_with(std::move(recovered.to_record));
-    journal.on_recorded([this](int64_t id, const Intent& intent) {
-      if (intent.actor.user.empty()) spawn(name_actor(id, intent.actor.uid));
-    });
-  }
-  ~Parts() {
-    disk->pool.join();
-    lookups.join();
-    executor.abandon();
-  }
-
-  Task<void> begin();
-  Task<void> watch_segment();
-  Task<void> tidy();
-  Task<void> resolve_next_hops();
-  Task<void> refresh_routes();
-  Task<void> reload();
-  Task<void> stay_alive();
-  Task<void> recover_again();
-  Task<void> name_actor(int64_t intent, uint32_t uid);
-  Task<void> end(ExitCode code);
-  void on_signal();
-  void tell_service_manager();
-  void spawn(Task<void> task);
-  void ask_for_hops();
-
-  DaemonOptions options;
-  ProcessLock lock;
-  std::unique_ptr<Disk> disk;
-  Recorder& recorder;
-  Journal journal{recorder};
-  asio::thread_pool lookups{1};
-  UserNames users{lookups};
-  std::unique_ptr<Publisher> publisher;
-  const Clock& clock = *options.clock;
-  Events events{clock};
-  Steering steering;
-  ChangeExecutor executor;
-  Upkeep upkeep;
-  Verbs verbs;
-  BusyRatios busy;
-  Metrics metrics;
-  Api api;
-  // The start could not read the database, or refused the segment.
-  bool recovery_due;
-  Clock::Time recover_next{};
-  asio::io_context io{1};
-  asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
-  asio::steady_timer hops_wanted{io};
-  bool hops_are_wanted = true;
-  std::unique_ptr<KernelRoutes> routes;
-  std::unique_ptr<ApiServers> servers;
-  ServiceManager manager;
-  bool ending = false;
-  ExitCode exit_code = kExitStopped;
-};
-
-tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions options) {
-  tl::expected<Config, ConfigErrors> config = checked(read_config(options.config_path));
-  if (!config && !std::filesystem::exists(options.state_dir + "/teal.db"))  // the very first start
-    return tl::unexpected(StartFailure{kExitUsage, config.error()});
-  std::error_code error;
-  std::filesystem::create_directories(options.run_dir, error);
-  if (error)
-    return tl::unexpected(failure(
-        kExitError, fmt::format("{}: cannot create the directory: {}", options.run_dir, error.message())));
-  const std::string lock_path = options.run_dir + "/daemon.lock";
-  tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(lock_path);
-  if (!lock) {
-    const bool held = ProcessLock::is_held(lock_path);
-    return tl::unexpected(
-        failure(held ? kExitLocked : kExitError,
-                held ? "another teald already runs with this run directory: " + lock.error() : lock.error()));
-  }
-  auto publisher = std::make_unique<Publisher>(options.run_dir);
-  if (const auto found = publisher->refresh(); !found)
-    spdlog::warn("the segment is refused: {}", found.error());
-  auto disk = std::make_unique<Disk>(options.state_dir, options.disk_limits);
-  Recorder::Recorded<Recorder::Stored> stored = disk->recorder.open();
-  if (!stored) {
-    // The segment has what is in force. Without a segment, nothing says which colours are active.
-    if (publisher->generation() == 0) {
-      if (disk->recorder.hangs_since()) (void)disk.release();  // its thread cannot be joined
-      return tl::unexpected(failure(kExitError, stored.error()));
-    }
-    spdlog::critical("starting with the state that the segment has: {}", stored.error());
-    stored = Recorder::Stored();
-  }
-  ConfigErrors file_errors;
-  if (!config) {  // an edit of the file must not take the control plane away
-    if (!stored->config) return tl::unexpected(StartFailure{kExitUsage, config.error()});
-    file_errors = std::move(config.error());
-    for (const std::string& error : file_errors) spdlog::critical("the config file is bad: {}", error);
-    spdlog::critical("starting with the latest good config");
-    config = checked(parse_config(*stored->config, options.config_path));
-    if (!config) return tl::unexpected(StartFailure{kExitUsage, file_errors});
-  }
-  tl::expected<Recovered, std::string> recovered =
-      recover(std::move(*stored), *publisher, *config, *options.clock);
-  if (!recovered) return tl::unexpected(failure(kExitError, recovered.error()));
-  if (!disk->recorder.is_open()) {
-    spdlog::critical("the disk takes no writes; every change but a rollback is refused: {}",
-                     disk->recorder.why_closed());
-    recovered->to_record.clear();  // recover_again() records everything
-  }
-
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*recovered),
-                                       std::move(*lock), std::move(disk), std::move(publisher));
-  parts->verbs.set_file_errors(std::move(file_errors));
-  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
-}
 
 Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Daemon::~Daemon() = default;

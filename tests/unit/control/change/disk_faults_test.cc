@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "tests/unit/control/change/change_fixture.h"
-#include "tests/unit/control/state/faulty_disk.h"
+#include "tests/unit/control/faulty_disk.h"
 
 namespace teal {
 namespace {

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/control/change/mortal_daemon.h"
-#include "tests/unit/control/state/faulty_disk.h"
+#include "tests/unit/control/faulty_disk.h"
 
 namespace teal {
 namespace {

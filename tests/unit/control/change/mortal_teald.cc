@@ -16,7 +16,7 @@
 #include <spdlog/spdlog.h>
 
 #include "control/daemon.h"
-#include "tests/unit/control/state/faulty_disk.h"
+#include "tests/unit/control/faulty_disk.h"
 
 int main(int argc, char** argv) {
   if (argc != 8) return 2;

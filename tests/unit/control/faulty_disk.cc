@@ -2,7 +2,7 @@
 //
 // A VFS of SQLite (https://www.sqlite.org/vfs.html) over the default one. A file is the file of the real VFS
 // with another table of methods in front of it.
-#include "tests/unit/control/state/faulty_disk.h"
+#include "tests/unit/control/faulty_disk.h"
 
 #include <chrono>
 #include <filesystem>

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the executor answers when it does not carry a change out, or not to its end.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "control/change/refusal.h"
+#include "dataplane/shm/publication.h"
+
+namespace teal {
+
+Refusal conflict(uint64_t expected, uint64_t present);  // generations
+Refusal not_recorded(const std::string& why);
+Refusal segment_refused(const std::string& why);
+Refusal no_free_slot();
+// `way_back` is the command that undoes the change; "": there is none.
+Refusal not_adopted(uint64_t generation, const Adoption& adoption, const std::string& way_back);
+
+}  // namespace teal

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The parts of a running teald. daemon_start.cc makes them, daemon.cc has their tasks.
+#pragma once
+
+#include "control/loop/coroutine.h"
+
+#include <csignal>
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "control/api/resources/router.h"
+#include "control/api/resources/servers.h"
+#include "control/change/executor.h"
+#include "control/change/recovery.h"
+#include "control/change/upkeep.h"
+#include "control/change/verbs.h"
+#include "control/daemon.h"
+#include "control/kernel/steering.h"
+#include "control/metrics/busy.h"
+#include "control/publish/publisher.h"
+#include "control/service_manager.h"
+#include "control/state/journal.h"
+#include "control/state/recorder.h"
+#include "control/state/user_names.h"
+#include "dataplane/shm/process_lock.h"
+
+namespace teal {
+
+// The database and its thread.
+struct Disk {
+  Disk(std::string state_dir, Recorder::Limits limits) : recorder(std::move(state_dir), pool, limits) {}
+  asio::thread_pool pool{1};
+  Recorder recorder;
+};
+
+// The order of the members is the reverse order of their destruction. The destructor first ends the threads
+// of the disk and of the lookups, which post to `io`. It then calls abandon() on the objects that coroutines
+// in `io` refer to, as `io` destroys these coroutines before the objects themselves end.
+struct Daemon::Parts {
+  Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
+        std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found);
+  ~Parts();
+
+  Task<void> begin();
+  Task<void> watch_segment();
+  Task<void> tidy();
+  Task<void> resolve_next_hops();
+  Task<void> refresh_routes();
+  Task<void> reload();
+  Task<void> stay_alive();
+  Task<void> recover_again();
+  Task<void> name_actor(int64_t intent, uint32_t uid);
+  Task<void> end(ExitCode code);
+  void on_signal();
+  void tell_service_manager();
+  void spawn(Task<void> task);
+  void ask_for_hops();
+
+  DaemonOptions options;
+  ProcessLock lock;
+  std::unique_ptr<Disk> disk;
+  Recorder& recorder;
+  Journal journal{recorder};
+  asio::thread_pool lookups{1};
+  UserNames users{lookups};
+  std::unique_ptr<Publisher> publisher;
+  const Clock& clock = *options.clock;
+  Events events{clock};
+  Steering steering;
+  ChangeExecutor executor;
+  Upkeep upkeep;
+  Verbs verbs;
+  BusyRatios busy;
+  Metrics metrics;
+  Api api;
+  // The start could not read the database, or refused the segment.
+  bool recovery_due;
+  Clock::Time recover_next{};
+  asio::io_context io{1};
+  asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
+  asio::steady_timer hops_wanted{io};
+  bool hops_are_wanted = true;
+  std::unique_ptr<KernelRoutes> routes;
+  std::unique_ptr<ApiServers> servers;
+  ServiceManager manager;
+  bool ending = false;
+  ExitCode exit_code = kExitStopped;
+};
+
+}  // namespace teal

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A teald that starts with a disk or a segment that it cannot use.
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/control/api_client.h"
+#include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/faulty_disk.h"
+
+namespace teal {
+namespace {
+
+class DaemonFaults : public testing::Test {
+ protected:
+  DaemonFaults() { std::filesystem::create_directories(home.run_dir()); }
+
+  std::string code(const ApiReply& reply) { return reply.body["error"].value("code", "-"); }
+
+  DaemonHome home;
+};
+
+TEST_F(DaemonFaults, AStartWithABadDiskIsMadeGoodLater) {
+  static const FaultyDisk disk;
+  const std::string control_file = home.dir().file("disk");
+  FaultyDisk::use(control_file);
+  FakeDataplane dataplane(home.run_dir());
+  {
+    RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+    ASSERT_EQ(
+        home.post("/v1/backend",
+                  R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain"})")
+            .status,
+        200u);
+  }
+  FaultyDisk::set(control_file, "full");
+  RunningDaemon daemon(home);
+  EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null()) << "it is told";
+  EXPECT_EQ(home.service("service-a")["active"], "green");
+  EXPECT_EQ(code(home.flip("service-b", "green")), "storage");
+  const ApiReply rollback = home.post("/v1/rollback", R"({"services":["service-a"]})");
+  EXPECT_EQ(rollback.status, 200u) << rollback.body;
+  EXPECT_EQ(rollback.body["recorded"], false);
+
+  FaultyDisk::set(control_file, "works");
+  ASSERT_TRUE(
+      FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+  EXPECT_EQ(home.service("service-a")["active"], "blue");
+  EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "drain");
+  EXPECT_EQ(home.flip("service-b", "green").status, 200u);
+  EXPECT_EQ(home.get("/v1/history?limit=2").body["changes"][1]["verb"], "rollback");
+}
+
+TEST_F(DaemonFaults, ARefusedSegmentRefusesEveryChange) {
+  std::ofstream(home.run_dir() + "/segment") << "not a segment";
+  RunningDaemon daemon(home);
+  EXPECT_EQ(code(home.flip("service-a", "green")), "segment_refused");
+  EXPECT_EQ(code(home.post("/v1/lock", R"({"reason":"audit"})")), "segment_refused");
+  EXPECT_FALSE(home.get("/v1/services").body["dataplane"]["segment_refused"].is_null());
+  std::filesystem::remove(home.run_dir() + "/segment");
+  FakeDataplane dataplane(home.run_dir());
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() != 0; }));
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
+}
+
+}  // namespace
+}  // namespace teal
