@@ -8,11 +8,10 @@
 
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
-
-extern char** environ;
 
 namespace teal {
 
