@@ -149,8 +149,8 @@ class Sequence {
     Step step{"/v1/rollback", nlohmann::json{{"services", {name}}}.dump(), model_, std::nullopt};
     ServiceModel& service = (*step.after)[name];
     if (service.undo) service.active = other_colour(service.active);
-    if (!takes_flows(service, service.active) || locked_) step.after.reset();
     service.undo = false;
+    if (!takes_flows(service, service.active) || locked_) step.after.reset();
     return step;
   }
 
