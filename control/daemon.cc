@@ -116,7 +116,7 @@ Task<void> Daemon::Parts::stay_alive() {
   }
 }
 
-// What the start could not do: reads the database, now that the disk answers and the segment is not refused.
+// Completes a start that could not read the database: the disk answers now, and the segment is not refused.
 // Meanwhile teald has made no change but rollbacks and upkeep, whose results are in the journal.
 Task<void> Daemon::Parts::recover_again() {
   if (!recovery_due || clock.now() < recover_next || !publisher->refused().empty()) co_return;

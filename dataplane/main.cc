@@ -52,7 +52,7 @@ int fail(ExitCode code, const std::string& message) {
 }
 
 // Detaches the steering program from every AF_XDP port of the config. From then on, the kernel gets the
-// packets of the services. Removes the TAPs of this instance, also those of ports that the config no longer
+// packets of the services. Removes the TAPs of this instance, also TAPs of ports that the config no longer
 // has, but none that a running dataplane has open.
 int detach(const Arguments& arguments, const DataplaneOptions& options) {
   for (const PortOptions& port : options.ports) {

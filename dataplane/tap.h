@@ -29,8 +29,8 @@ class Tap {
   };
 
   // Finds or makes the interface. If only an interface with the former name exists, it is taken over and
-  // renamed. A kernel before 6.2 renames no interface that is up: the interface then keeps its name, and the
-  // log warns of it. If another process has the interface open, such as a killed dataplane, waits up to 2 s.
+  // renamed. A kernel before 6.2 does not rename an interface that is up: its name stays, and the log
+  // says so. If another process has the interface open, such as a killed dataplane, waits up to 2 s.
   static tl::expected<std::unique_ptr<Tap>, std::string> open(const Names& names);
   ~Tap();
   Tap(const Tap&) = delete;

@@ -287,8 +287,11 @@ Task<State::Done> ChangeExecutor::finish(Progress& progress, Outcome outcome, st
                                          ChangeRecord record) {
   const int64_t duration_us = progress.duration_us(clock_);
   progress.told["duration_us"] = duration_us;
-  Unrecorded change{.row = progress.intent, .intent = intent_of(progress)};
-  if (!progress.intent && !progress.change.releases_ids) change.inventory = progress.change.inventory;
+  Unrecorded change{.row = progress.intent};
+  if (!progress.intent) {
+    change.intent = intent_of(progress);
+    if (!progress.change.releases_ids) change.inventory = progress.change.inventory;
+  }
   if (progress.change.config != nullptr && was_published(outcome))
     change.config = std::make_shared<const std::string>(progress.change.config->text);
   change.finish = Finish{outcome, clock_.wall_ms(), duration_us, std::move(detail), std::move(record)};

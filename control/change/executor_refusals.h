@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the executor answers when it does not carry a change out, or not to its end.
+// The executor's answers when it does not carry a change out, or not to its end.
 #pragma once
 
 #include <cstdint>

@@ -67,8 +67,6 @@ void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publ
 Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Clock& clock) {
   const std::optional<bool> published = publisher.was_published(intent.generation);
   Unrecorded change{.row = intent.id};
-  change.intent.generation = intent.generation;
-  change.intent.verb = intent.verb;
   change.finish = Finish{.outcome = published == true ? Outcome::kDone : Outcome::kInterrupted,
                          .at_ms = clock.wall_ms(),
                          .detail = published == true    ? "finished at the next start"

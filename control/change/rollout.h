@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plans of flips and rollbacks: pure functions of the request and of the services' colours. They read
-// neither a clock nor the disk nor the segment.
+// The plans of flips and rollbacks: pure functions of the request and of the services' colours. The
+// plans use no clock, no disk and no segment.
 //
 // A rollback undoes the latest flip of a service, unless it is undone already. So a second rollback changes
 // nothing:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of all verbs. Dispatch, help, man page and completion read it.
+// The table of all verbs. Dispatch, help, man page and completion are made from it.
 #pragma once
 
 #include <span>

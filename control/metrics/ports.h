@@ -14,7 +14,7 @@
 
 namespace teal {
 
-// By enum steer_verdict.
+// The index is the enum steer_verdict.
 inline constexpr std::array<std::string_view, STEER_VERDICT_COUNT> kSteerVerdictNames = {
     "pass", "to_vip", "from_backend", "icmp_error", "fragment", "no_socket"};
 

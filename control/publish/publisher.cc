@@ -54,7 +54,7 @@ tl::expected<Publisher::News, std::string> Publisher::refresh() {
   return news;
 }
 
-// Returns false if there is no segment.
+// Returns false without a segment.
 tl::expected<bool, std::string> Publisher::attach() {
   std::error_code error;
   const std::string path = run_dir_ + "/segment";

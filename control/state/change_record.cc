@@ -211,19 +211,6 @@ RecordedBackend read_backend(ObjectReader& object, std::bitset<kMaxBackends>& id
   return backend;
 }
 
-template <typename Record>
-void replace_by_id(std::vector<Record>& records, const std::vector<Record>& later) {
-  if (records.empty()) {
-    records = later;
-    return;
-  }
-  for (const Record& record : later) {
-    const auto known = std::find_if(records.begin(), records.end(),
-                                    [&](const Record& candidate) { return candidate.id == record.id; });
-    known == records.end() ? records.push_back(record) : void(*known = record);
-  }
-}
-
 }  // namespace
 
 RecordedService record_of(const ServiceState& service) {
@@ -261,11 +248,6 @@ void describe_flips(const ChangeRecord& record, Inventory& inventory) {
     service->undo = set.undo;
     service->flipped_by = set.flipped_by;
   }
-}
-
-void merge(ChangeRecord& record, const ChangeRecord& later) {
-  replace_by_id(record.services, later.services);
-  replace_by_id(record.backends, later.backends);
 }
 
 std::string to_text(const ChangeRecord& record) {

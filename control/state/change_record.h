@@ -70,9 +70,6 @@ void apply(const ChangeRecord& record, Inventory& inventory);
 // and who made them.
 void describe_flips(const ChangeRecord& record, Inventory& inventory);
 
-// Adds a later record. It replaces the values of services and backends that both records have.
-void merge(ChangeRecord& record, const ChangeRecord& later);
-
 std::string to_text(const ChangeRecord& record);
 
 // The error names the value and says what was expected: "services[0].active is 7, expected \"blue\" or

@@ -71,7 +71,7 @@ struct Undo {
 enum class FlipVerb : uint8_t { kFlip, kRollback };
 inline constexpr std::array<const char*, 2> kFlipVerbNames = {"flip", "rollback"};
 
-// The request that made the present colour active.
+// Describes the request that made the present colour active.
 struct FlippedBy {
   FlipVerb verb = FlipVerb::kFlip;
   uint32_t uid = 0;

@@ -12,12 +12,12 @@ constexpr const char* kTooLate = "the disk recorded this too late; the change ha
 Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
                                                          std::shared_ptr<const Inventory> whole) {
   if (const State::Done flushed = co_await flush(); !flushed) co_return tl::unexpected(flushed.error());
-  std::function<void(tl::expected<int64_t, std::string>)> late = [this, intent](auto row) {
-    if (row) landed_late(intent, *row);
+  const auto told = std::make_shared<const Intent>(intent);
+  std::function<void(tl::expected<int64_t, std::string>)> late = [this, told](auto row) {
+    if (row) landed_late(*told, *row);
   };
-  const Intent told = intent;
   const auto row = co_await recorder_.intend(std::move(intent), std::move(whole), std::move(late));
-  if (row) recorded_(*row, told);
+  if (row) recorded_(*row, *told);
   co_return row;
 }
 

@@ -39,7 +39,7 @@ class Journal {
   // Tries again to record what is in the queue.
   Task<State::Done> flush();
 
-  // Puts what a start has to record before all else into the queue.
+  // Puts the changes that a start records first into the queue.
   void begin_with(std::vector<Unrecorded> changes);
 
   const std::deque<Unrecorded>& unrecorded() const { return queue_; }

@@ -12,7 +12,7 @@ std::string no_answer(std::string_view state_dir, SteadyClock::duration since) {
                      std::chrono::duration<double>(since).count());
 }
 
-// The coroutine that waits for a call, and the call's result. Both live on the event loop's thread.
+// The coroutine that waits for a call, and the call's result. Both are used on the event loop's thread only.
 template <typename Result>
 struct Call {
   asio::steady_timer* waiter = nullptr;  // null: given up

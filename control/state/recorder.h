@@ -32,7 +32,7 @@ class Recorder {
     std::chrono::steady_clock::duration query = std::chrono::seconds(5);
   };
 
-  // What a start reads from the database.
+  // The part of the database that a start reads.
   struct Stored {
     Inventory inventory;
     std::vector<OpenIntent> intents;
@@ -77,7 +77,7 @@ class Recorder {
   template <typename Work, typename Result = std::invoke_result_t<Work&>>
   Task<Result> on_disk(std::chrono::steady_clock::duration limit, Work work,
                        std::function<void(Result)> late);
-  // The result of an attempt to open the database. `stored` may have been read although it is not open.
+  // Describes an attempt to open the database. `stored` may have been read although it is not open.
   struct Opening {
     Recorded<Stored> stored;
     std::string why_closed;  // "": open

@@ -9,7 +9,7 @@
 //   teald was killed        the word has         the intent becomes   the traffic splits are
 //   before the intent       an earlier one       (there is none)      the old ones
 //   before the publication  an earlier one       interrupted          the old ones
-//   after the publication   that of the intent   done                 those of the segment (learn_splits)
+//   after the publication   the intent's         done                 the segment's (learn_splits)
 //
 // The other values that a change sets are in the intent's record (change_record.h).
 //
@@ -87,13 +87,13 @@ struct Finish {
   ChangeRecord record;  // becomes the state if the change was published
 };
 
-// What the database lacks: the end of a change, or an inventory, or both.
+// Something that the database lacks: the end of a change, or an inventory, or both.
 struct Unrecorded {
   std::shared_ptr<const Inventory> inventory;  // null: none
   std::shared_ptr<const std::string> config;   // a config that is in force now, for good_config(); null: none
   std::optional<int64_t> row;                  // of the intent; nothing: the intent is not recorded either
-  Intent intent;
-  std::optional<Finish> finish;  // nothing: only the inventory is saved
+  Intent intent;                               // used without a row
+  std::optional<Finish> finish;                // nothing: only the inventory is saved
 };
 
 // A change with its result, as the API shows it.
@@ -145,7 +145,7 @@ class State {
   // same transaction.
   Done finish(int64_t intent, Outcome outcome, int64_t at_ms, int64_t duration_us, const std::string& detail,
               const ChangeRecord& record);
-  // Records all of them in one transaction, in order. Returns the id of each one's intent; 0: it has none.
+  // Records the changes in one transaction, in order. Returns the id of each change's intent; 0: it has none.
   tl::expected<std::vector<int64_t>, std::string> record(const std::vector<Unrecorded>& changes);
   // The text of the latest config that was in force, for a start whose file is bad.
   tl::expected<std::optional<std::string>, std::string> good_config();

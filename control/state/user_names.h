@@ -16,7 +16,7 @@ class UserNames {
   // The pool must be joined before the io_context of the callers is destroyed.
   explicit UserNames(asio::thread_pool& lookups) : lookups_(lookups) {}
 
-  // The name that the latest lookup found; "": no lookup found one.
+  // Returns the name that the latest lookup found; "": no lookup found one.
   std::string known(uint32_t uid) const;
   Task<std::string> look_up(uint32_t uid);
 

@@ -28,7 +28,7 @@ constexpr std::string_view kForDpdk[] = {kVfio, "uio_pci_generic", "igb_uio"};
 // DPDK shares a device with these drivers of the kernel.
 constexpr std::string_view kShared[] = {"mlx4_core", "mlx5_core"};
 
-// Returns the last part of what a link points to; "" if there is no link.
+// Returns the last part of what a link points to; "" without a link.
 std::string link_target(const fs::path& link) {
   std::error_code error;
   return fs::read_symlink(link, error).filename().string();

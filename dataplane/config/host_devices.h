@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What can be said about the devices of the ports from outside of DPDK: by sysfs and by ethtool. It explains
-// why DPDK refuses a device, and lets `teal check` find mistakes before a start.
+// Looks at the devices of the ports from outside of DPDK, by sysfs and by ethtool. The findings explain
+// why DPDK refuses a device, and let `teal check` find mistakes before a start.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,7 @@ struct PortOptions {
   uint8_t side = 0;
 };
 
-// What EAL gives to devices as addresses of packets: kAuto lets EAL choose, by the devices and the IOMMU.
+// The kind of address by which devices know packets: kAuto lets EAL choose, by the devices and the IOMMU.
 enum class Iova : uint8_t { kAuto, kVa, kPa };
 
 enum class Idle : uint8_t { kAdaptive, kSpin };

@@ -5,13 +5,13 @@
 # scripts/niclab.
 #
 # The machine needs no disk and no login. Its first program (lab.d/guest_init.sh) mounts directories of the
-# host over 9p and runs the scripts that appear in $run_dir/work/todo. qemu emulates the CPU (TCG), so the
+# host over 9p and runs the scripts that appear in $run_dir/exchange/todo. qemu emulates the CPU (TCG), so the
 # machine runs wherever qemu does, and slowly.
 
 readonly cache=/var/cache/teal-nic-lab
 readonly guest_memory_mb=1536
-readonly guest_work=/work   # where the machine has $run_dir/work
-readonly guest_config=$guest_work/teal.toml
+readonly guest_exchange=/exchange   # where the machine has $run_dir/exchange
+readonly guest_config=$guest_exchange/teal.toml
 readonly nics=(0000:00:10.0 0000:00:11.0)   # front, back
 # Without these modules the machine cannot mount the host's directories, or has no NIC for DPDK.
 readonly modules=(
@@ -69,7 +69,7 @@ keep_modules() {
 # make_initramfs FILE
 make_initramfs() {
   local root=$run_dir/root
-  mkdir -p "$root"/{busybox,dev,proc,sys,run,tmp,usr,etc,lib,build,work}
+  mkdir -p "$root"/{busybox,dev,proc,sys,run,tmp,usr,etc,lib,build,exchange}
   cp -r "$cache/root/lib/modules" "$root/lib/"
   cp "$cache/bin/busybox" "$root/busybox/"
   cp /etc/ld.so.cache "$root/etc/"
@@ -93,7 +93,7 @@ boot_guest() {
     -append "console=ttyS0 quiet intel_iommu=on iommu=pt hugepages=256 mitigations=off panic=-1"
     -virtfs "local,path=/usr,mount_tag=usr,security_model=none,readonly=on"
     -virtfs "local,path=$build,mount_tag=build,security_model=none,readonly=on"
-    -virtfs "local,path=$run_dir/work,mount_tag=work,security_model=none"
+    -virtfs "local,path=$run_dir/exchange,mount_tag=exchange,security_model=none"
   )
   for side in front back; do
     local link="tap,id=$side,ifname=vm-$side,script=no,downscript=no"
@@ -114,7 +114,7 @@ wait_for_guest() {
   running qemu@edge || guest_failed "ended"
 }
 
-guest_up_or_dead() { [[ -e $run_dir/work/up ]] || ! running qemu@edge; }
+guest_up_or_dead() { [[ -e $run_dir/exchange/up ]] || ! running qemu@edge; }
 
 guest_failed() {
   tail -n 20 "$run_dir/log/qemu.log" "$run_dir/log/console.log" >&2
@@ -123,7 +123,7 @@ guest_failed() {
 
 # in_guest COMMAND...: runs a command in the machine, after the commands before it. It has no input.
 in_guest() {
-  local name=$run_dir/work/todo/$EPOCHREALTIME-$BASHPID code
+  local name=$run_dir/exchange/todo/$EPOCHREALTIME-$BASHPID code
   printf '%q ' "$@" >"$name.new"
   mv "$name.new" "$name.sh"
   wait_until 240 guest_did "$name" || guest_failed "did not finish \"$*\" within 240 s"
@@ -143,11 +143,11 @@ guest_did() { [[ -e $1.code ]] || ! running qemu@edge; }
 prepare_guest() {
   sed -e "s/@WORKERS@/$1/" -e "s/@FRONT@/${nics[0]}/" -e "s/@BACK@/${nics[1]}/" -e "s/@IDLE@/adaptive/" \
     -e "s/@CPUS@//" -e 's/^udp_established = .*/udp_established = "5m"   # a restart takes seconds/' \
-    "$repo/scripts/lab.d/teal.toml.in" >"$run_dir/work/teal.toml"
+    "$repo/scripts/lab.d/teal.toml.in" >"$run_dir/exchange/teal.toml"
   local dataplane daemon
   dataplane=$(user_id teal-dataplane):$(group_id teal-dataplane)
   daemon=$(user_id teal):$(group_id teal)
-  cat >"$run_dir/work/prepare.sh" <<END
+  cat >"$run_dir/exchange/prepare.sh" <<END
 set -e
 mkdir -p /run/teal /run/teal-dataplane /run/state /dev/hugepages/teal /sys/fs/bpf/teal
 chown root:${dataplane#*:} /run/teal
@@ -162,7 +162,7 @@ sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 bind_nics vfio-pci
 chown $dataplane /dev/vfio/[0-9]*
 END
-  in_guest sh -c '. /init.functions; . /work/prepare.sh' || guest_failed "could not be prepared"
+  in_guest sh -c '. /init.functions; . /exchange/prepare.sh' || guest_failed "could not be prepared"
 }
 
 # start_program dataplane|daemon [--as-root] ARGUMENT...: returns when the workers poll, or the daemon
@@ -172,23 +172,23 @@ start_program() {
   shift
   if [[ ${1:-} == --as-root ]]; then as_root=yes; shift; fi
   if [[ $what == dataplane ]]; then unit=teal-dataplane; fi
-  touch "$run_dir/work/log/$what.log"
-  from_line=$(($(wc -l <"$run_dir/work/log/$what.log") + 1))
+  touch "$run_dir/exchange/log/$what.log"
+  from_line=$(($(wc -l <"$run_dir/exchange/log/$what.log") + 1))
   command=$(guest_command "$what" "$@")
   # shellcheck disable=SC1090  # by read_units
   (
     source "$run_dir/units/$unit"
     if [[ $as_root == yes ]]; then privileges=(); fi
     in_guest sh -c "umask $unit_umask; RUNTIME_DIRECTORY=/run/$unit setsid ${privileges[*]} $command \
-      >>$guest_work/log/$what.log 2>&1 & echo \$! >$guest_work/pid/$what"
+      >>$guest_exchange/log/$what.log 2>&1 & echo \$! >$guest_exchange/pid/$what"
   )
   if ! wait_until 120 program_ready_or_dead "$what" "$from_line" || ! program_runs "$what"; then
-    tail -n "+$from_line" "$run_dir/work/log/$what.log" >&2
+    tail -n "+$from_line" "$run_dir/exchange/log/$what.log" >&2
     fail "the $what is not ready: above is its log"
   fi
 }
 
-program_runs() { in_guest sh -c "kill -0 \$(cat $guest_work/pid/$1)" 2>/dev/null; }
+program_runs() { in_guest sh -c "kill -0 \$(cat $guest_exchange/pid/$1)" 2>/dev/null; }
 program_ready_or_dead() { program_ready "$@" || ! program_runs "$1"; }
 
 # guest_command dataplane|daemon ARGUMENT...
@@ -202,7 +202,7 @@ guest_command() {
 
 program_ready() {
   if [[ $1 == dataplane ]]; then
-    tail -n "+$2" "$run_dir/work/log/dataplane.log" | grep -q 'ready:'
+    tail -n "+$2" "$run_dir/exchange/log/dataplane.log" | grep -q 'ready:'
   else
     in_guest teal list >/dev/null 2>&1
   fi
@@ -212,6 +212,7 @@ program_ready() {
 end_program() {
   local signal=TERM
   if [[ $1 == kill ]]; then signal=KILL; fi
-  in_guest sh -c "kill -$signal \$(cat $guest_work/pid/$2) && while kill -0 \$(cat $guest_work/pid/$2) \
-    2>/dev/null; do usleep 50000; done" || fail "the $2 does not run"
+  local pid="\$(cat $guest_exchange/pid/$2)"
+  in_guest sh -c "kill -$signal $pid && while kill -0 $pid 2>/dev/null; do usleep 50000; done" ||
+    fail "the $2 does not run"
 }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The first program of the machine of scripts/niclab (lab.d/guest.sh). It mounts the host's directories and
-# runs the scripts in /work/todo, one after another: NAME.sh leaves NAME.out, NAME.err and, at its end,
+# runs the scripts in /exchange/todo, one after another: NAME.sh leaves NAME.out, NAME.err and, at its end,
 # NAME.code.
 export PATH=/build/control:/build/dataplane:/usr/sbin:/usr/bin:/busybox HOME=/ LANG=C.UTF-8
 export TEAL_SOCKET=/run/teal/control.sock
@@ -21,7 +21,7 @@ mount -t tmpfs tmpfs /tmp
 for module in virtio_pci 9pnet_virtio 9p; do modprobe "$module"; done
 mount_host usr /usr ro,cache=loose
 mount_host build /build ro,cache=loose
-mount_host work /work rw,cache=none
+mount_host exchange /exchange rw,cache=none
 for directory in bin sbin lib64; do ln -s "usr/$directory" "/$directory"; done
 ln -s /usr/lib/x86_64-linux-gnu /lib/x86_64-linux-gnu
 # EAL opens all of DPDK's drivers, which takes 20 s here. It finds only those that the machine needs.
@@ -55,9 +55,9 @@ bind_nics() {
 }
 END
 
-touch /work/up
+touch /exchange/up
 while :; do
-  for script in /work/todo/*.sh; do
+  for script in /exchange/todo/*.sh; do
     [ -e "$script" ] || continue
     name=${script%.sh}
     /bin/sh "$script" </dev/null >"$name.out" 2>"$name.err"

@@ -132,7 +132,7 @@ run_nic_tests() {
     echo "$label: up ($SECONDS s)"
     for name in "$@"; do
       record_printed "$label: $name" "$nic_test_seconds" "$repo/scripts/niclab" run "$name" ||
-        tail -n 20 /run/teal-nic-lab/work/log/{dataplane,daemon}.log || true
+        tail -n 20 /run/teal-nic-lab/exchange/log/{dataplane,daemon}.log || true
     done
   fi
   quietly "$repo/scripts/niclab" down || record "nic: down" 0 1 0 0

@@ -60,7 +60,7 @@ def test_more_workers_than_queues():
 
 def test_device_of_a_driver_of_the_kernel():
     niclab.edge_shell(f"bind_nics virtio-pci {NIC}")
-    said, warned = niclab.start_fails(), niclab.teal("check", "/work/teal.toml").stderr
+    said, warned = niclab.start_fails(), niclab.teal("check", "/exchange/teal.toml").stderr
     niclab.edge_shell(f"bind_nics vfio-pci {NIC}")
     niclab.give_groups()
     wanted = f"port back: PCI device {NIC} belongs to the kernel's driver virtio-pci"
@@ -76,9 +76,9 @@ def test_group_that_the_user_may_not_open():
 
 
 def test_absent_device():
-    niclab.edge_shell(f"sed -i 's/{NIC}/0000:00:1e.0/' /work/teal.toml")
+    niclab.edge_shell(f"sed -i 's/{NIC}/0000:00:1e.0/' /exchange/teal.toml")
     said = niclab.start_fails()
-    niclab.edge_shell(f"sed -i 's/0000:00:1e.0/{NIC}/' /work/teal.toml")
+    niclab.edge_shell(f"sed -i 's/0000:00:1e.0/{NIC}/' /exchange/teal.toml")
     lab.expect_equal("the error", said, "port back: this host has no PCI device 0000:00:1e.0")
 
 
@@ -103,7 +103,7 @@ def test_former_tap_is_taken_over():
 
 
 def test_detach_removes_the_taps():
-    detach = ("teal-dataplane", "--config", "/work/teal.toml", "--run-dir", "/run/teal", "--detach")
+    detach = ("teal-dataplane", "--config", "/exchange/teal.toml", "--run-dir", "/run/teal", "--detach")
     said = niclab.edge(*detach).stderr
     lab.expect("TAP back stays: a dataplane has it open" in said, said)
     niclab.niclab("stop", "dataplane")

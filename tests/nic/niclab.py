@@ -88,7 +88,7 @@ def wait_for_next_hops():
 
 
 def log_of(program):
-    return (RUN_DIR / "work" / "log" / f"{program}.log").read_text()
+    return (RUN_DIR / "exchange" / "log" / f"{program}.log").read_text()
 
 
 def open_flow(service, host="client1"):

@@ -54,7 +54,7 @@ Task<RemainingFlows> count_remaining_flows(Api& api, uint16_t service, Colour co
   co_return remaining;
 }
 
-// A flow entry has the generation in which the flow began, but no time. The flow began before the next
+// A flow entry has the generation in which the flow began, but no time. The flow is older than the next
 // generation.
 Task<Json> view_oldest(Api& api, const RemainingFlows& remaining, uint64_t generation) {
   if (!remaining.oldest) co_return nullptr;

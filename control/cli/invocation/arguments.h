@@ -64,7 +64,7 @@ class Arguments {
   bool has(std::string_view name) const { return options.find(name) != options.end(); }
   std::optional<std::string> value(std::string_view name) const;
 
-  // Each of these returns nothing if the option is not given. number: an integer of [least, most].
+  // Each of these returns nothing if the option is not given. number() takes an integer of [least, most].
   tl::expected<std::optional<uint64_t>, Failure> number(std::string_view name, uint64_t least,
                                                         uint64_t most) const;
   // As parse_duration().

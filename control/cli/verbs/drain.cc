@@ -19,7 +19,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxDrainLines = 8;
-constexpr std::string_view kNoDataplane = "not running: flows neither end nor are reset";
 
 // Describes the end of a drain whose flows are shown.
 std::string deadline_text(const json& draining, bool dataplane_running) {
@@ -70,7 +69,7 @@ std::string drain_page(const json& reply, const Surroundings& around) {
     line("estimate", fmt::format("done in about {}", span_text(estimate.get<double>())));
   else
     line("estimate", dataplane_running ? "none: too few flows have ended recently" : "none");
-  if (!dataplane_running) line("dataplane", std::string(kNoDataplane));
+  if (!dataplane_running) line("dataplane", "not running: flows neither end nor are reset");
   if (const auto& oldest = draining.at("oldest"); !oldest.is_null()) line("oldest", oldest_text(oldest));
   page += most_flows(draining.at("backends"), "BACKEND", around);
   page += most_flows(draining.at("clients"), "CLIENT", around);

@@ -128,7 +128,7 @@ Table ports_table(const json& ports) {
   return table;
 }
 
-// What the NICs count; then what the steering program counts.
+// The counters of the NICs, then those of the steering program.
 Table port_counters(const json& ports, const json& steering, bool all) {
   Table table{.columns = {{"PORT"}, {"COUNTER"}, {"TOTAL", kRight}, {"MEANING", kLeft, true}}, .rows = {}};
   const auto add = [&](const json& counters, const std::string& of, std::span<const Meaning> meanings) {
