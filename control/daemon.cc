@@ -220,12 +220,13 @@ void Daemon::Parts::ask_for_hops() {
 }
 
 Task<void> Daemon::Parts::resolve_next_hops() {
-  NextHops next_hops(*publisher, *routes, [this](const BackendState& backend, bool resolved) {
-    const ServiceState* service = executor.catalogue().service(backend.service);
-    events.tell("backend", {{"service", service == nullptr ? "" : service->name},
-                            {"address", to_string(backend.socket)},
-                            {"next_hop", resolved ? "resolved" : "unresolved"}});
-  });
+  NextHops next_hops(*publisher, *routes, hop_states, clock,
+                     [this](const BackendState& backend, bool resolved) {
+                       const ServiceState* service = executor.catalogue().service(backend.service);
+                       events.tell("backend", {{"service", service == nullptr ? "" : service->name},
+                                               {"address", to_string(backend.socket)},
+                                               {"next_hop", resolved ? "resolved" : "unresolved"}});
+                     });
   for (;;) {
     if (!hops_are_wanted) {
       hops_wanted.expires_at(asio::steady_timer::time_point::max());

@@ -18,6 +18,7 @@
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
 #include "control/daemon.h"
+#include "control/kernel/hop_states.h"
 #include "control/kernel/steering.h"
 #include "control/metrics/busy.h"
 #include "control/publish/publisher.h"
@@ -70,6 +71,7 @@ struct Daemon::Parts {
   const Clock& clock = *options.clock;
   Events events{clock};
   Steering steering;
+  HopStates hop_states;
   ChangeExecutor executor;
   Upkeep upkeep;
   Verbs verbs;

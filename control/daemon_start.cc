@@ -38,9 +38,9 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
       executor(std::move(config), std::move(recovered.inventory), journal, *publisher, steering, events,
                clock),
       upkeep(executor, *publisher, steering, events, clock),
-      verbs(executor, upkeep, recorder, *publisher, users, lookups, clock),
-      api{executor, upkeep, verbs,   *publisher, steering, recorder,
-          journal,  events, metrics, busy,       clock,    clock.now()},
+      verbs(executor, upkeep, recorder, *publisher, hop_states, users, lookups, clock),
+      api{executor, upkeep, verbs,   *publisher, hop_states, steering,   recorder,
+          journal,  events, metrics, busy,       clock,      clock.now()},
       recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);

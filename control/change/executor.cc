@@ -307,8 +307,9 @@ ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
   if (progress.outcome == Outcome::kAdoptionTimeout)
     return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption, change.way_back));
   if (!change.lock && !progress.result.dataplane_running)
-    progress.result.warnings.push_back(
-        "no dataplane is running: new flows follow this change when one starts");
+    progress.result.warnings.emplace_back(
+        "no dataplane is running: new flows follow this change when one starts, and Teal does not know which "
+        "backends it will reach");
   return std::move(progress.result);
 }
 

@@ -42,6 +42,7 @@ struct RolloutRequest {
   Verb verb = Verb::kFlip;
   Selection what;                           // all services: only a rollback to a generation
   Colour to = Colour::kBlue;                // of a flip
+  bool force = false;                       // of a flip: although no backend of the colour can be reached
   std::optional<uint64_t> to_generation;    // of a rollback: the colours go back to those of this generation
   std::optional<uint64_t> seen_generation;  // of a rollback: it undoes no flip that is later than this
 };

@@ -4,16 +4,19 @@
 #include <fmt/format.h>
 
 #include "control/change/change_lock.h"
+#include "control/change/reach.h"
 #include "control/change/reload.h"
 
 namespace teal {
 
 Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-             const UserNames& users, asio::thread_pool& lookups, const Clock& clock)
+             const HopStates& hop_states, const UserNames& users, asio::thread_pool& lookups,
+             const Clock& clock)
     : executor_(executor),
       upkeep_(upkeep),
       recorder_(recorder),
       publisher_(publisher),
+      hop_states_(hop_states),
       users_(users),
       lookups_(lookups),
       clock_(clock),
@@ -52,6 +55,7 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
     co_return tl::unexpected(flipped_later(service, flipper(service), *request.seen_generation));
   }
   Change change = change_of(*plan, request.verb, catalogue);
+  if (auto refusal = judge_reach(*plan, request, change.warnings)) co_return tl::unexpected(*refusal);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
   if (request.verb == RolloutRequest::Verb::kFlip || request.to_generation) co_return change;
   auto nothing = nlohmann::ordered_json::array();
@@ -72,6 +76,18 @@ void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
     const bool has_flows = flows_of(known, to, publisher_).live != 0;
     service.flip_back_undoes = flip_back_undoes(catalogue.state(known), has_flows, clock_.wall_ms());
   }
+}
+
+// Adds warnings about backends that the dataplane cannot reach. A flip to a colour without any other backend
+// is refused, unless it is forced; a rollback never is.
+std::optional<Refusal> Verbs::judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
+                                          std::vector<std::string>& warnings) const {
+  if (plan.changes.empty() || !publisher_.dataplane_running()) return std::nullopt;  // nothing is known
+  const Reach reach = reach_of(plan, executor_.catalogue(), hop_states_, clock_.now());
+  const bool may_refuse = request.verb == RolloutRequest::Verb::kFlip && !request.force;
+  if (may_refuse && !reach.dead.empty()) return cannot_serve(reach, request.to);
+  warnings.insert(warnings.end(), reach.warnings.begin(), reach.warnings.end());
+  return std::nullopt;
 }
 
 // Returns the name of the user who made the present colour active; "" if it is not known.

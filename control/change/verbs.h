@@ -10,6 +10,7 @@
 #include "control/change/rollout.h"
 #include "control/change/upkeep.h"
 #include "control/config/config_file.h"
+#include "control/kernel/hop_states.h"
 #include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 #include "control/state/recorder.h"
@@ -26,7 +27,7 @@ class Verbs {
   // The parts that are passed by reference outlive this. Files are read on a thread of `lookups`, which must
   // be joined before the io_context of the callers is destroyed.
   Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-        const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
+        const HopStates& hop_states, const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
 
   Task<Result> roll(RolloutRequest request, ChangeOptions options);  // a flip or a rollback
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
@@ -50,6 +51,8 @@ class Verbs {
   Task<Result> change(ChangeOptions options, Planner plan);
   Task<Planned> plan_roll(RolloutRequest request);
   void judge_flips_back(Colour to, RolloutView& view) const;
+  std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
+                                     std::vector<std::string>& warnings) const;
   std::string flipper(const ServiceState& service) const;
   Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
 
@@ -57,6 +60,7 @@ class Verbs {
   Upkeep& upkeep_;
   Recorder& recorder_;
   Publisher& publisher_;
+  const HopStates& hop_states_;
   const UserNames& users_;
   asio::thread_pool& lookups_;
   const Clock& clock_;

@@ -54,14 +54,17 @@ constexpr std::string_view kEventsExamples[] = {"teal events -f", "teal events -
 constexpr std::array kWaitOptions = {
     kGroup,
     OptionSpec{0, "for", "drained|healthy|settled", "the condition to wait for"},
+    OptionSpec{0, "colour", "COLOUR", "with --for healthy: of blue or green (default: the active colour)"},
     OptionSpec{0, "timeout", "TIME", "give up after this time, with exit code 4 (default: 10m)"},
 };
-constexpr std::string_view kWaitExamples[] = {"teal wait web --for drained --timeout 5m",
-                                              "teal wait --group shop --for healthy --timeout 30s"};
+constexpr std::string_view kWaitExamples[] = {
+    "teal wait web --for drained --timeout 5m",
+    "teal wait --group shop --for healthy --colour green --timeout 30s"};
 
 constexpr std::array kFlipOptions = {
     OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"}, kGroup,
-    kWait, kWaitTimeout};
+    OptionSpec{'f', "force", "", "flip although no backend of the colour can be reached"}, kWait,
+    kWaitTimeout};
 constexpr std::string_view kFlipExamples[] = {
     "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
 
@@ -150,12 +153,13 @@ constexpr Verb kVerbs[] = {
      .examples = kEventsExamples,
      .run = run_events},
     {.name = "wait",
-     .usage = "SERVICE... | --group GROUP --for drained|healthy|settled [--timeout TIME]",
+     .usage = "SERVICE... | --group GROUP --for drained|healthy|settled [--colour COLOUR] [--timeout TIME]",
      .summary = "wait until services are drained, healthy or settled",
      .description = "drained: the idle colour has no flows.\n"
-                    "healthy: each backend of the active colour that is ready and has a weight above 0 "
-                    "has a resolved next hop.\n"
+                    "healthy: each backend of the colour that is ready and has a weight above 0 has a "
+                    "resolved next hop.\n"
                     "settled: drained, and each worker has adopted the latest generation.\n"
+                    "Each of them needs a running dataplane.\n"
                     "The wait continues when teald is restarted. At the timeout, teal prints what is left "
                     "and ends with exit code 4.",
      .options = kWaitOptions,
@@ -171,11 +175,14 @@ constexpr Verb kVerbs[] = {
      .run = run_backend_list},
 
     {.name = "flip",
-     .usage = "SERVICE... | --group GROUP --to COLOUR [--wait [--timeout TIME]]",
+     .usage = "SERVICE... | --group GROUP --to COLOUR [--force] [--wait [--timeout TIME]]",
      .summary = "send new flows to the other colour; existing flows stay",
      .description =
          "All named services are flipped in one publication: every packet sees either all of the flips or "
          "none. Existing flows stay on their backends until they end: they drain.\n"
+         "A flip is refused with exit code 3 if no backend of the colour can be reached: the kernel has no "
+         "route "
+         "to any of them, or no neighbour has answered for 2 s. --force flips all the same.\n"
          "With --wait, teal returns when they have ended. If another operator changes the active colour "
          "meanwhile, the exit code is 6.",
      .options = kFlipOptions,
@@ -265,8 +272,10 @@ constexpr Verb kVerbs[] = {
     {.name = "check",
      .usage = "[FILE]",
      .summary = "check a config file; does not need teald",
-     .description = "The default of FILE is /etc/teal/teal.toml. Each error is printed as FILE:LINE: "
-                    "FIELD: what is wrong, what was expected.",
+     .description =
+         "The default of FILE is the file of the running teald, or /etc/teal/teal.toml if teald does "
+         "not run. Each error is printed as FILE:LINE: "
+         "FIELD: what is wrong, what was expected.",
      .positional = {0, 1, "FILE"},
      .run = run_check},
     {.name = "completion",

@@ -23,6 +23,10 @@ namespace teal {
 
 inline constexpr uint32_t kMaxWeight = 1000;
 
+inline const char* name_of(Colour colour) {
+  return kColourNames[static_cast<size_t>(colour)];
+}
+
 struct BackendConfig {
   Socket socket;
   uint32_t weight = 1;  // 0: takes no new flows

@@ -35,6 +35,21 @@ uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route
   return port ? Hop{*port, *route->mac}.word() : Hop::kNone;
 }
 
+HopState hop_state(const SegmentHeader& header, const std::optional<Route>& route, Clock::Time now) {
+  HopState state{.since = now};
+  if (!route) {
+    state.problem = HopProblem::kNoRoute;
+    return state;
+  }
+  state.ifindex = route->ifindex;
+  state.neighbour = route->gateway_or_self;
+  if (!port_of(header, route->ifindex))
+    state.problem = HopProblem::kNoPort;
+  else if (!route->mac)
+    state.problem = HopProblem::kNoAnswer;
+  return state;
+}
+
 // The stores are relaxed: a hop is one word and says nothing about other words. A worker that still loads the
 // old hop sends where the kernel sent until now.
 Task<void> NextHops::pass(std::vector<BackendState> backends) {
@@ -46,11 +61,12 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
   std::array<const BackendState*, kMaxBackends> by_id{};
   for (const BackendState& backend : backends) by_id[backend.id] = &backend;
   std::unordered_map<IpAddress, std::optional<Route>, AddressHash> known;
-  std::map<uint16_t, bool> resolved;
   for (uint32_t id = 0; id < kMaxBackends; ++id) {
     uint64_t hop = Hop::kNone;
     uint8_t on_link_bits = 0;
-    if (by_id[id] != nullptr) {
+    if (by_id[id] == nullptr) {
+      states_.forget(static_cast<uint16_t>(id));
+    } else {
       const IpAddress& address = by_id[id]->socket.address;
       auto route = known.find(address);
       if (route == known.end()) {
@@ -62,11 +78,7 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
       }
       hop = hop_word(header, route->second);
       if (route->second) on_link_bits = route->second->on_link_prefix_bits;
-    }
-    if (by_id[id] != nullptr) {
-      const bool is_resolved = resolved[static_cast<uint16_t>(id)] = hop != Hop::kNone;
-      const auto before = resolved_.find(static_cast<uint16_t>(id));
-      if (before != resolved_.end() && before->second != is_resolved) changed_(*by_id[id], is_resolved);
+      set_state(*by_id[id], hop_state(header, route->second, clock_.now()));
     }
     if (header.next_hops[id].load(std::memory_order_relaxed) == hop &&
         header.on_link_prefix_bits[id].load(std::memory_order_relaxed) == on_link_bits)
@@ -77,7 +89,13 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
       spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket),
                     hop == Hop::kNone ? "unresolved" : "resolved");
   }
-  resolved_ = std::move(resolved);
+}
+
+void NextHops::set_state(const BackendState& backend, const HopState& state) {
+  const std::optional<HopState> before = states_.of(backend.id);
+  states_.set(backend.id, state);
+  const bool is_resolved = state.problem == HopProblem::kNone;
+  if (before && (before->problem == HopProblem::kNone) != is_resolved) changed_(backend, is_resolved);
 }
 
 void NextHops::set_client_defaults(SegmentHeader& header) {

@@ -6,10 +6,11 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <span>
 
+#include "control/kernel/hop_states.h"
 #include "control/kernel/kernel_routes.h"
+#include "control/loop/clock.h"
 #include "control/loop/coroutine.h"
 #include "control/publish/publisher.h"
 #include "control/state/inventory.h"
@@ -22,26 +23,33 @@ std::optional<uint16_t> port_of(const SegmentHeader& header, uint32_t ifindex);
 // Returns Hop::kNone if the kernel has no route, the neighbour is not resolved, or the dataplane has no port
 // on that way.
 uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route);
+HopState hop_state(const SegmentHeader& header, const std::optional<Route>& route, Clock::Time now);
 
 class NextHops {
  public:
   using Changed = std::function<void(const BackendState&, bool resolved)>;
 
-  // Calls `changed` when a known backend's hop becomes resolved or unresolved. The first pass over a backend
-  // calls nothing.
-  NextHops(Publisher& publisher, KernelRoutes& routes, Changed changed)
-      : publisher_(publisher), routes_(routes), changed_(std::move(changed)) {}
+  // Keeps `states` up to date. Calls `changed` when a known backend's hop becomes resolved or unresolved. The
+  // first pass over a backend calls nothing.
+  NextHops(Publisher& publisher, KernelRoutes& routes, HopStates& states, const Clock& clock, Changed changed)
+      : publisher_(publisher),
+        routes_(routes),
+        states_(states),
+        clock_(clock),
+        changed_(std::move(changed)) {}
 
   // Ends early if the segment is replaced. The code that replaces the segment asks for another pass.
   Task<void> pass(std::vector<BackendState> backends);
 
  private:
   void set_client_defaults(SegmentHeader& header);
+  void set_state(const BackendState& backend, const HopState& state);
 
   Publisher& publisher_;
   KernelRoutes& routes_;
+  HopStates& states_;
+  const Clock& clock_;
   Changed changed_;
-  std::map<uint16_t, bool> resolved_;  // by backend id, after the latest pass
 };
 
 }  // namespace teal

@@ -24,10 +24,6 @@ using Labels = std::vector<ClientMetric::Label>;
 constexpr std::array<const char*, 2> kDirectionNames = {"to_backend", "to_client"};  // by Direction
 constexpr std::array<Colour, kColours> kBoth = {Colour::kBlue, Colour::kGreen};
 
-const char* name_of(Colour colour) {
-  return kColourNames[static_cast<size_t>(colour)];
-}
-
 // In seconds: from 100 us, the time of a usual flip, to 10 s.
 const prometheus::Histogram::BucketBoundaries kDurations = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};

@@ -15,6 +15,8 @@ tl::expected<RolloutRequest, Refusal> read_flip(BodyFields& fields) {
   const auto colour = parse_colour("to", *to);
   if (!colour) return tl::unexpected(colour.error());
   wanted.to = *colour;
+  wanted.force = fields.flag("force").value_or(false);
+  if (fields.error()) return tl::unexpected(*fields.error());
   return wanted;
 }
 
@@ -30,7 +32,7 @@ tl::expected<RolloutRequest, Refusal> read_rollback(BodyFields& fields) {
 }  // namespace
 
 Task<Answer> flip(Api& api, const Request& request) {
-  auto body = read_change(request, {"services", "group", "to"});
+  auto body = read_change(request, {"services", "group", "to", "force"});
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_flip(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());

@@ -13,6 +13,7 @@
 #include "control/change/executor.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
+#include "control/kernel/hop_states.h"
 #include "control/kernel/steering.h"
 #include "control/loop/clock.h"
 #include "control/loop/coroutine.h"
@@ -35,6 +36,7 @@ struct Api {
   Upkeep& upkeep;
   Verbs& verbs;
   Publisher& publisher;
+  const HopStates& hop_states;
   const Steering& steering;
   Recorder& recorder;
   const Journal& journal;

@@ -14,10 +14,6 @@ namespace teal {
 
 namespace {
 
-const char* name_of(Colour colour) {
-  return kColourNames[static_cast<size_t>(colour)];
-}
-
 Json name_or_null(const std::optional<Colour>& colour) {
   return colour ? Json(name_of(*colour)) : Json(nullptr);
 }
@@ -35,7 +31,8 @@ Json by_direction(const uint64_t (&values)[2]) {
           {"to_client", values[static_cast<size_t>(Direction::kToClient)]}};
 }
 
-Json view_backend(const PoolMember& member, const Publisher::FlowSum& flows, const Segment* segment) {
+Json view_backend(const Api& api, const PoolMember& member, const Publisher::FlowSum& flows,
+                  const Segment* segment) {
   const bool resolved = segment != nullptr &&
                         segment->header().next_hops[member.id].load(std::memory_order_relaxed) != Hop::kNone;
   Json backend = {{"address", to_string(member.socket)},
@@ -46,6 +43,8 @@ Json view_backend(const PoolMember& member, const Publisher::FlowSum& flows, con
                   {"flows", flows.live},
                   {"closing", flows.closing},
                   {"next_hop", resolved ? "resolved" : "unresolved"}};
+  if (const std::string problem = problem_text(api.hop_states.of(member.id)); !resolved && !problem.empty())
+    backend["next_hop_problem"] = problem;
   if (member.retired) backend["retired"] = true;
   return backend;
 }
@@ -60,7 +59,7 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
     if (member.retired && flows.live + flows.closing == 0) return;
     sum.live += flows.live;
     sum.closing += flows.closing;
-    backends.push_back(view_backend(member, flows, segment.get()));
+    backends.push_back(view_backend(api, member, flows, segment.get()));
   };
   const std::vector<PoolMember>& members = service.pools[static_cast<size_t>(colour)];
   for (const PoolMember& member : members) add(member);

@@ -3,6 +3,8 @@
 // GET /v1/version
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "control/api/resources/router.h"
 
 namespace teal {
@@ -12,7 +14,8 @@ Task<Answer> show_version(Api& api, const Request&) {
   co_return as_json({{"version", TEAL_VERSION},
                      {"pid", getpid()},
                      {"uptime_seconds", uptime.count()},
-                     {"generation", api.executor.generation()}});
+                     {"generation", api.executor.generation()},
+                     {"config", std::filesystem::absolute(api.executor.catalogue().config().path).string()}});
 }
 
 }  // namespace teal

@@ -43,12 +43,14 @@ Outcome run_backend_list(const Invocation& call) {
         nlohmann::json entry = {{"service", service.at("name")}, {"colour", colour}};
         entry.update(backend);
         backends.push_back(std::move(entry));
-        const auto hop = text(backend, "next_hop");
+        const bool resolved = text(backend, "next_hop") == "resolved";
+        const auto problem = text_or(backend, "next_hop_problem");
         table.rows.push_back(
             {fmt::format("{}/{}/{}", text(service, "name"), colour, text(backend, "address")),
              state_cell(backend),
              weight_text(backend),
-             {hop, hop == "resolved" ? Style::kPlain : Style::kWarning},
+             {problem.empty() ? text(backend, "next_hop") : problem,
+              resolved ? Style::kPlain : Style::kWarning},
              std::to_string(number(backend, "flows")),
              std::to_string(number(backend, "closing"))});
       }

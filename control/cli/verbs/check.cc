@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the file as teal-dataplane does and as teald does. No process is asked. A device that this host does
+// Reads the file as teal-dataplane does and as teald does. Without FILE, a running teald says which file it
+// reads. A device that this host does
 // not have is a warning: the file may be for another host.
 #include <algorithm>
 #include <iterator>
@@ -26,11 +27,17 @@ std::vector<std::string> merged(const std::vector<std::string>& first,
   return all;
 }
 
+std::string file_of_daemon(const Client& daemon) {
+  const auto reply = daemon.get("/v1/version");
+  const std::string path = reply ? text_or(*reply, "config") : "";
+  return path.empty() ? "/etc/teal/teal.toml" : path;
+}
+
 }  // namespace
 
 Outcome run_check(const Invocation& call) {
   const auto& positional = call.arguments.positional;
-  const std::string path = positional.empty() ? "/etc/teal/teal.toml" : positional.front();
+  const std::string path = positional.empty() ? file_of_daemon(call.daemon) : positional.front();
   const auto options = read_options(path);
   const auto config = read_config(path);
   if (!options || !config) {

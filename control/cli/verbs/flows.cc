@@ -41,7 +41,7 @@ Outcome run_flows(const Invocation& call) {
                           {"COLOUR"},
                           {"BACKEND", kLeft, true},
                           {"STATE"},
-                          {"BORN", kRight},
+                          {"GEN", kRight},
                           {"IDLE", kRight}},
               .rows = {}};
   const auto& flows = reply->at("flows");

@@ -57,6 +57,8 @@ Outcome run_list(const Invocation& call) {
   out << table.text(call.around.columns, call.around.colour);
   if (const auto& lock = part(*reply, "lock"); !lock.is_null())
     out << styled(lock_text(lock), Style::kWarning, call.around.colour) << "\n";
+  if (!reply->at("dataplane").at("running").get<bool>())
+    out << styled("the dataplane is not running", Style::kWarning, call.around.colour) << "\n";
   return {};
 }
 

@@ -38,11 +38,16 @@ Outcome keep_named(json& services, const std::vector<std::string>& names) {
   return {};
 }
 
+bool names_services(const Invocation& call) {
+  return !call.arguments.positional.empty();
+}
+
 tl::expected<json, Failure> get_status(const Invocation& call) {
   auto reply = call.daemon.get("/v1/services");
   if (!reply) return reply;
   const auto selected = keep_named(reply->at("services"), call.arguments.positional);
   if (!selected) return tl::unexpected(selected.error());
+  if (!call.json && !names_services(call)) sort_by_trouble(reply->at("services"));
   return reply;
 }
 
@@ -52,6 +57,26 @@ std::string clock_line(std::chrono::milliseconds interval) {
   localtime_r(&now, &local);
   return fmt::format("{:02}:{:02}:{:02}, every {}\n", local.tm_hour, local.tm_min, local.tm_sec,
                      setting_text(std::chrono::duration<double>(interval).count()));
+}
+
+// The first lines of a text.
+std::string head_of(const std::string& text, size_t lines) {
+  size_t end = 0;
+  while (lines-- != 0 && end < text.size()) end = std::min(text.find('\n', end), text.size() - 1) + 1;
+  return text.substr(0, end);
+}
+
+// The page and, below it, the bars. On a terminal, services that do not fit are left out of both.
+std::string watch_page(const json& reply, bool named, Bars& bars, const Surroundings& around) {
+  const std::string drawn = bars.text(reply.at("services"), around.now(), around);
+  if (!around.terminal || named) return status_page(reply, {.named = named}, around) + "\n" + drawn;
+  constexpr size_t kOtherLines = 3;  // the clock, an empty line, and the line of the cursor
+  const size_t rows = std::max<size_t>(around.rows, 2 * kOtherLines) - kOtherLines;
+  const auto lines = [](const std::string& text) {
+    return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  };
+  const std::string page = status_page(reply, {.max_lines = rows - std::min(lines(drawn), rows / 3)}, around);
+  return page + "\n" + head_of(drawn, rows - std::min(rows, lines(page)));
 }
 
 // The page, to be written over the one before with a single write. The screen is not cleared first, so it
@@ -82,8 +107,7 @@ Outcome watch(const Invocation& call, std::chrono::milliseconds interval, uint64
       if (around.measure) around.measure(around);
       std::string text = clock_line(interval);
       if (reply) {
-        text += status_page(*reply, !call.arguments.positional.empty(), around) + "\n" +
-                bars.text(reply->at("services"), around.now(), around);
+        text += watch_page(*reply, names_services(call), bars, around);
       } else {
         text += filled(reply.error().message + "; trying again", 0, around.columns);
       }
@@ -116,7 +140,9 @@ Outcome run_status(const Invocation& call) {
   if (call.json) {
     call.print(*reply);
   } else {
-    call.around.out << status_page(*reply, !call.arguments.positional.empty(), call.around);
+    const bool all = names_services(call) || !call.around.terminal;
+    const size_t max_lines = all ? 0 : std::max(call.around.rows, 2U) - 1;
+    call.around.out << status_page(*reply, {names_services(call), max_lines}, call.around);
   }
   return {};
 }

@@ -85,7 +85,10 @@ Cell state_of_backend(const json& backend) {
   const auto admin = text_or(backend, "state");
   const bool takes_flows = admin.empty() || admin == "ready";
   if (!takes_flows) add(admin);
-  if (text_or(backend, "next_hop") == "unresolved") add("no next hop");
+  if (text_or(backend, "next_hop") == "unresolved") {
+    const auto problem = text_or(backend, "next_hop_problem");
+    add(problem.empty() ? "no next hop" : problem);
+  }
   const bool warns = !state.empty();
   const auto weight = number(backend, "weight");
   const auto& in_file = part(backend, "file_weight");
@@ -102,7 +105,8 @@ size_t members(const json& backends) {
       std::count_if(backends.begin(), backends.end(), [](const json& b) { return !flag(b, "retired"); }));
 }
 
-void add_service(Table& table, const json& service, bool with_backends) {
+// With `all_backends` false, only the backends that are unwell have a line.
+void add_service(Table& table, const json& service, bool all_backends) {
   std::string name = text(service, "name");
   for (const std::string colour : {"blue", "green"}) {
     const auto& pool = service.at("colours").at(colour);
@@ -114,10 +118,11 @@ void add_service(Table& table, const json& service, bool with_backends) {
                           std::to_string(number(pool, "closing")),
                           std::to_string(number(pool, "new_flows")),
                           state_of_colour(service, colour)});
-    if (!with_backends) continue;
     for (const auto& backend : backends) {
+      const Cell state = state_of_backend(backend);
+      if (!all_backends && state.style != Style::kWarning) continue;
       table.rows.push_back({"", "", "  " + text(backend, "address"), std::to_string(number(backend, "flows")),
-                            std::to_string(number(backend, "closing")), "", state_of_backend(backend)});
+                            std::to_string(number(backend, "closing")), "", state});
     }
   }
 }
@@ -168,15 +173,56 @@ std::string retired_line(const json& service, const Surroundings& around) {
                  around);
 }
 
-}  // namespace
-
-std::string status_page(const json& reply, bool named, const Surroundings& around) {
-  const auto& services = reply.at("services");
-  size_t backends = 0;
-  for (const auto& service : services) {
-    for (const auto& pool : service.at("colours")) backends += pool.at("backends").size();
+// A smaller number is more urgent.
+int trouble_of(const json& service) {
+  const auto& draining = part(service, "draining");
+  const bool drains = !draining.is_null();
+  if (drains && (text_or(draining, "state") == "overdue" || text_or(draining, "state") == "resetting"))
+    return 0;
+  bool is_notable = !texts(service, "drift").empty();
+  for (const auto& [colour, pool] : service.at("colours").items()) {
+    for (const auto& backend : pool.at("backends")) {
+      if (colour == service.at("active") && !flag(backend, "retired") &&
+          text_or(backend, "next_hop") == "unresolved")
+        return 1;
+      is_notable = is_notable || state_of_backend(backend).style == Style::kWarning;
+    }
   }
-  const bool with_backends = named || backends <= kBackendsOnAScreen;
+  if (drains) return 2;
+  return is_notable ? 3 : 4;
+}
+
+size_t lines_of(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// What is under way or differs from the file, an element for each sentence.
+std::vector<std::string> notes_of(const json& reply, bool named, const Surroundings& around) {
+  std::vector<std::string> notes;
+  for (const auto& service : reply.at("services"))
+    if (auto line = draining_line(service, around); !line.empty()) notes.push_back(std::move(line));
+  if (!named)
+    for (const auto& service : part(reply, "retired_services"))
+      notes.push_back(retired_line(service, around));
+  for (const auto& service : reply.at("services"))
+    for (const auto& line : texts(service, "drift"))
+      notes.push_back(wrapped(fmt::format("drift: {}: {}", text(service, "name"), line), around));
+  return notes;
+}
+
+// As many notes as fit.
+std::string fitting(const std::vector<std::string>& notes, size_t max_lines) {
+  std::string all;
+  for (const std::string& note : notes) all += note;
+  if (lines_of(all) <= max_lines) return all;
+  std::string text;
+  size_t shown = 0;
+  for (; shown < notes.size() && lines_of(text + notes[shown]) < max_lines; ++shown) text += notes[shown];
+  return text + fmt::format("and {} more of such lines\n", notes.size() - shown);
+}
+
+// The table of the first `count` services.
+std::string table_of(const json& services, size_t count, bool with_backends, const Surroundings& around) {
   Table table{.columns = {{"SERVICE", kLeft, true},
                           {"COLOUR"},
                           {"BACKEND", kLeft, true},
@@ -185,22 +231,44 @@ std::string status_page(const json& reply, bool named, const Surroundings& aroun
                           {"BEGUN", kRight},
                           {"STATE", kLeft, true}},
               .rows = {}};
-  std::string page = wrapped(summary_line(reply), around) + warnings_of(reply, around);
-  std::string notes, drift;
-  for (const auto& service : services) {
-    add_service(table, service, with_backends);
-    if (named) page += detail_lines(service, around);
-    notes += draining_line(service, around);
-    for (const auto& line : texts(service, "drift"))
-      drift += wrapped(fmt::format("drift: {}: {}", text(service, "name"), line), around);
-  }
-  page += "\n" + table.text(around.columns, around.colour) + notes;
-  if (!named) {
-    for (const auto& service : part(reply, "retired_services")) page += retired_line(service, around);
-  }
-  page += drift;
-  if (!with_backends) page += "teal status SERVICE shows a service's backends\n";
+  for (size_t i = 0; i < count; ++i) add_service(table, services[i], with_backends);
+  std::string page = table.text(around.columns, around.colour);
+  if (count < services.size())
+    page += fmt::format("{} of {} services; teal status SERVICE shows any other\n", count, services.size());
+  else if (!with_backends)
+    page += "teal status SERVICE shows a service's backends\n";
   return page;
+}
+
+}  // namespace
+
+void sort_by_trouble(json& services) {
+  std::stable_sort(services.begin(), services.end(),
+                   [](const json& a, const json& b) { return trouble_of(a) < trouble_of(b); });
+}
+
+std::string status_page(const json& reply, const PageForm& form, const Surroundings& around) {
+  const auto& services = reply.at("services");
+  size_t backends = 0;
+  for (const auto& service : services) {
+    for (const auto& pool : service.at("colours")) backends += pool.at("backends").size();
+  }
+  const bool with_backends = form.named || backends <= kBackendsOnAScreen;
+  std::string page = wrapped(summary_line(reply), around) + warnings_of(reply, around);
+  if (form.named)
+    for (const auto& service : services) page += detail_lines(service, around);
+  const size_t max_lines =
+      form.max_lines == 0 ? SIZE_MAX : form.max_lines - std::min(form.max_lines, lines_of(page) + 1);
+  const auto notes = notes_of(reply, form.named, around);
+  std::string table = table_of(services, services.size(), with_backends, around);
+  const std::string all = fitting(notes, SIZE_MAX);
+  if (lines_of(all) + lines_of(table) <= max_lines) return page + all + "\n" + table;
+  const std::string urgent = fitting(notes, max_lines / 2);
+  const size_t left = max_lines - std::min(max_lines, lines_of(urgent));
+  size_t count = std::min(services.size(), left / 2);
+  do table = table_of(services, count, with_backends, around);
+  while (lines_of(table) > left && count-- != 0);
+  return page + urgent + "\n" + table;
 }
 
 }  // namespace teal::cli

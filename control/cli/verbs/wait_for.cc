@@ -39,8 +39,7 @@ std::optional<std::string> not_drained(const nlohmann::json& service) {
   return line;
 }
 
-std::optional<std::string> not_healthy(const nlohmann::json& service) {
-  const std::string colour = text(service, "active");
+std::optional<std::string> not_healthy(const nlohmann::json& service, const std::string& colour) {
   std::vector<std::string> unresolved;
   size_t taking = 0;
   for (const auto& backend : service.at("colours").at(colour).at("backends")) {
@@ -48,7 +47,9 @@ std::optional<std::string> not_healthy(const nlohmann::json& service) {
     if (flag(backend, "retired") || (!state.empty() && state != "ready") || number(backend, "weight") == 0)
       continue;
     ++taking;
-    if (text(backend, "next_hop") != "resolved") unresolved.push_back(text(backend, "address"));
+    if (text(backend, "next_hop") == "resolved") continue;
+    const auto problem = text_or(backend, "next_hop_problem");
+    unresolved.push_back(text(backend, "address") + (problem.empty() ? "" : ": " + problem));
   }
   if (taking == 0) return fmt::format("{}: no backend of {} is ready", text(service, "name"), colour);
   if (unresolved.empty()) return std::nullopt;
@@ -88,14 +89,14 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
                                          text(service, "active")),
                   .hint = fmt::format("teal history {} shows who changed it, and why", name)});
     }
-    auto line = wanted.condition == "healthy" ? not_healthy(service) : not_drained(service);
+    auto line = wanted.condition == "healthy"
+                    ? not_healthy(service, wanted.colour.value_or(text(service, "active")))
+                    : not_drained(service);
     if (line) lines.push_back(std::move(*line));
   }
-  if (wanted.condition != "drained") {
-    auto adoption = wanted.condition == "healthy" ? not_running(daemon) : not_adopted(daemon);
-    if (!adoption) return adoption;
-    lines.insert(lines.end(), adoption->begin(), adoption->end());
-  }
+  auto adoption = wanted.condition == "settled" ? not_adopted(daemon) : not_running(daemon);
+  if (!adoption) return adoption;
+  lines.insert(lines.end(), adoption->begin(), adoption->end());
   return lines;
 }
 

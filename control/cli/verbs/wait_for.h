@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct WaitFor {
   std::vector<std::string> services;
   std::string condition;  // "drained", "healthy", "settled"
   std::chrono::milliseconds timeout = kDefaultWait;
+  std::optional<std::string> colour = {};  // with "healthy"; nothing: the active one
   // The active colour that each service must keep during the wait. Another colour is a rollback by another
   // operator.
   std::map<std::string, std::string> active = {};

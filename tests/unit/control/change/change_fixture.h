@@ -82,6 +82,7 @@ struct Teald {
   UserNames users{lookups};
   Events events;
   Steering steering;
+  HopStates hop_states;  // empty: nothing is known about any backend
   ChangeExecutor executor;
   Upkeep upkeep;
   Verbs verbs;

@@ -26,8 +26,8 @@ TEST_F(CliTest, FlipSendsTheRequestAndTellsTheAnswer) {
                                         {"if_generation", 12},
                                         {"reason", "release 42"}}));
 
-  EXPECT_EQ(teal({"flip", "-g", "shop", "-t", "blue"}).exit_code, 0);
-  EXPECT_EQ(daemon_->last_body(), json({{"group", "shop"}, {"to", "blue"}}));
+  EXPECT_EQ(teal({"flip", "-g", "shop", "-t", "blue", "--force"}).exit_code, 0);
+  EXPECT_EQ(daemon_->last_body(), json({{"group", "shop"}, {"to", "blue"}, {"force", true}}));
 }
 
 TEST_F(CliTest, FlipSaysWhatStaysAsItIs) {

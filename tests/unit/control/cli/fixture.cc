@@ -101,6 +101,11 @@ json summary_answer() {
           {"groups", kGroups}};
 }
 
+json lock_answer() {
+  return {
+      {"uid", 1000}, {"user", "alice"}, {"reason", "release freeze"}, {"since", "2026-11-23T05:00:00.000Z"}};
+}
+
 json change_answer(const json& own_fields) {
   json answer = {{"generation", 13},
                  {"dry_run", false},

@@ -19,6 +19,7 @@ namespace teal::cli {
 // The daemon's answers. There are two services; service-a was flipped and drains.
 nlohmann::json services_answer();
 nlohmann::json summary_answer();
+nlohmann::json lock_answer();  // alice's
 nlohmann::json flip_answer();  // service-a and service-b, blue to green, generation 13
 nlohmann::json error_answer(const char* code, const char* message, const char* hint = "");
 // An answer to a change in generation 13: the fields that all changes have, and `own_fields`.

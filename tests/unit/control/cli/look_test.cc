@@ -10,9 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-const json kLock = {
-    {"uid", 1000}, {"user", "alice"}, {"reason", "release freeze"}, {"since", "2026-11-23T05:00:00.000Z"}};
-
 TEST_F(CliTest, ListAsksForASummaryAndShowsServices) {
   const auto result = teal({"list"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -22,90 +19,9 @@ TEST_F(CliTest, ListAsksForASummaryAndShowsServices) {
             "service-a  198.18.0.10:80   tcp       green      2      1  shop\n"
             "service-b  [fd18:0::10]:80  tcp       blue       1      1  shop\n");
   auto locked = summary_answer();
-  locked["lock"] = kLock;
+  locked["lock"] = lock_answer();
   daemon_->answer("GET /v1/services?view=summary", locked);
   EXPECT_TRUE(contains(teal({"list"}).out, "locked by alice since 2026-11-23 05:00:00Z: release freeze\n"));
-}
-
-TEST_F(CliTest, StatusShowsFlowsByColourAndBackendAndWhatDrains) {
-  const auto result = teal({"status"});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(result.out,
-            "generation 12; dataplane 77: 2 workers; 223 of 1000000 flow entries\n"
-            "\n"
-            "SERVICE    COLOUR  BACKEND              FLOWS  CLOSING  BEGUN  STATE\n"
-            "service-a  blue    2 backends             198        3   1234  draining\n"
-            "                     198.18.2.11:8080     100        0\n"
-            "                     198.18.2.12:8080      98        0\n"
-            "           green   1 backend               20        3     20  active\n"
-            "                     198.18.2.21:8080      20        0         no next hop\n"
-            "service-b  blue    1 backend                5        3      7  active\n"
-            "                     [fd18:2::11]:8080      5        0\n"
-            "           green   1 backend                0        3      0\n"
-            "                     [fd18:2::21]:8080      0        0\n"
-            "draining: service-a blue, 198 flows left on 2 backends; 4m12s to the deadline,\n"
-            "  then wait; done in about 33s\n"
-            "drift: service-a: active is green, the file says blue\n");
-}
-
-TEST_F(CliTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
-  auto answer = services_answer();
-  answer["lock"] = kLock;
-  answer["config"]["file_differs"] = true;
-  daemon_->answer("GET /v1/services", answer);
-  EXPECT_TRUE(contains(teal({"status"}).out,
-                       "flow entries\n"
-                       "locked by alice since 2026-11-23 05:00:00Z: release freeze; see teal unlock\n"
-                       "the config file has changed since it was loaded; see teal reload --dry-run\n"
-                       "\nSERVICE"));
-  EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
-}
-
-TEST_F(CliTest, StatusShowsWhatIsRetiredAndWhatOperatorsSet) {
-  auto answer = services_answer();
-  auto& backends = answer["services"][0]["colours"]["blue"]["backends"];
-  backends[0]["state"] = "maint";
-  backends[0]["weight"] = 0;  // in force
-  backends[1]["weight"] = 5;
-  backends.push_back({{"address", "198.18.2.13:8080"},
-                      {"id", 9},
-                      {"weight", 0},
-                      {"flows", 7},
-                      {"closing", 0},
-                      {"retired", true},
-                      {"next_hop", "resolved"}});
-  answer["services"][0]["draining"]["state"] = "overdue";
-  answer["services"][0]["drift"].push_back("blue 198.18.2.12:8080: weight is 5, the file says 1");
-  answer["retired_services"] = {
-      {{"name", "service-old"}, {"vip", "198.18.0.11:80"}, {"protocol", "tcp"}, {"flows", 12}}};
-  daemon_->answer("GET /v1/services", answer);
-  const auto text = teal({"status"}).out;
-  for (const char* line : {"service-a  blue    2 backends             198        3   1234  overdue\n",
-                           "198.18.2.11:8080     100        0         maint\n",
-                           "198.18.2.12:8080      98        0         weight 5 (file 1)\n",
-                           "198.18.2.13:8080       7        0         retired\n",
-                           "198 flows left on 2 backends; the deadline has\n  passed, then wait;",
-                           "retired: service-old 198.18.0.11:80 tcp, 12 flows left\n",
-                           "drift: service-a: blue 198.18.2.12:8080: weight is 5, the file says 1\n"})
-    EXPECT_TRUE(contains(text, line)) << line << "\nin\n" << text;
-  expect_80_columns(text);
-}
-
-TEST_F(CliTest, StatusOfOneServiceOnly) {
-  const auto result = teal({"status", "service-a"});
-  EXPECT_EQ(result.exit_code, 0);
-  EXPECT_TRUE(contains(result.out,
-                       "service-a: 198.18.0.10:80 tcp, active green, previously blue\n"
-                       "  flipped at 2026-11-23 05:30:00Z in generation 11\n"
-                       "  drains for 5m, then wait; udp stick\n"));
-  EXPECT_FALSE(contains(result.out, "service-b"));
-  EXPECT_EQ(json::parse(teal({"status", "service-b", "-o", "json"}).out)["services"].size(), 1u);
-
-  const auto unknown = teal({"status", "service-x"});
-  EXPECT_EQ(unknown.exit_code, 1);
-  EXPECT_EQ(unknown.err,
-            "teal: unknown service \"service-x\"; the services are: service-a, service-b\n"
-            "hint: did you mean \"service-a\"?\n");
 }
 
 TEST_F(CliTest, EveryTableKeepsWithin80ColumnsWithTheLongestNames) {
@@ -129,55 +45,11 @@ TEST_F(CliTest, EveryTableKeepsWithin80ColumnsWithTheLongestNames) {
   expect_80_columns(teal({"backend", "list"}).out);
 }
 
-TEST_F(CliTest, WatchPrintsPagesAndOutlivesARestartOfTheDaemon) {
-  pauses_ = 3;
-  const auto text = teal({"status", "--watch", "--interval", "10ms"}).out;
-  size_t pages = 0;
-  for (size_t at = 0; (at = text.find("generation 12;", at)) != std::string::npos; ++at) ++pages;
-  EXPECT_EQ(pages, 3u);
-  EXPECT_FALSE(contains(text, "\033")) << "not a terminal";
-  EXPECT_TRUE(contains(text, "service-a       blue      at the next refresh       green\n"));
-  EXPECT_TRUE(contains(text, "service-a       blue          no new flows          green\n"));
-
-  pauses_ = 100;
-  const auto counted = teal({"status", "--watch", "--count", "2"}).out;
-  EXPECT_NE(counted.find("generation 12;"), counted.rfind("generation 12;"));
-
-  pauses_ = 2;
-  std::istringstream lines(teal({"status", "-w", "-o", "json"}).out);
-  for (std::string line; std::getline(lines, line);) EXPECT_EQ(json::parse(line), services_answer());
-
-  pauses_ = 2;
-  at_pause_ = [this] { daemon_.reset(); };
-  const auto alone = teal({"status", "--watch"});
-  EXPECT_EQ(alone.exit_code, 0);
-  EXPECT_TRUE(contains(alone.out, "no process listens"));
-  EXPECT_TRUE(contains(alone.out, "trying\nagain\n") || contains(alone.out, "trying again\n"));
-}
-
-TEST_F(CliTest, WatchWritesOverThePageBeforeWithoutClearingIt) {
-  pauses_ = 2;
-  const auto text = teal_on_terminal({"status", "--watch"}).out;
-  const std::string first = "\033[2J\033[H", next = "\033[J\033[H";
-  EXPECT_TRUE(text.starts_with(first));
-  EXPECT_EQ(text.rfind("\033[2J"), 0u) << "cleared once";
-  EXPECT_TRUE(contains(text, next));
-  EXPECT_TRUE(text.ends_with("\033[J"));
-  EXPECT_TRUE(contains(text, "service-b\033[K") || contains(text, "\033[K\nservice-b"))
-      << "each line's rest is cleared";
-}
-
-TEST_F(CliTest, WatchCountsTheLinesThatDoNotFitTheScreen) {
-  auto answer = services_answer();
-  for (int i = 0; i < 30; ++i) {
-    auto service = answer["services"][1];
-    service["name"] = "more-" + std::to_string(i);
-    answer["services"].push_back(service);
-  }
-  daemon_->answer("GET /v1/services", answer);
-  const auto text = teal_on_terminal({"status", "--watch"}).out;
-  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 23);
-  EXPECT_TRUE(contains(text, " more lines\033[K\n"));
+TEST_F(CliTest, ListSaysWhenNoDataplaneRuns) {
+  auto answer = summary_answer();
+  answer["dataplane"]["running"] = false;
+  daemon_->answer("GET /v1/services?view=summary", answer);
+  EXPECT_TRUE(teal({"list"}).out.ends_with("\nthe dataplane is not running\n"));
 }
 
 TEST_F(CliTest, BackendListNamesBackendsAsBackendSetTakesThem) {
@@ -259,8 +131,8 @@ TEST_F(CliTest, FlowsAsksAndShows) {
                             "[fd18:2::11]:8080", "--client", "198.18.1.101", "--limit", "1"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "SERVICE    CLIENT             COLOUR  BACKEND           STATE        BORN   IDLE\n"
-            "service-a  198.18.1.101       blue    198.18.2.11:8080  established     9  1m15s\n"
+            "SERVICE    CLIENT             COLOUR  BACKEND           STATE        GEN   IDLE\n"
+            "service-a  198.18.1.101       blue    198.18.2.11:8080  established    9  1m15s\n"
             "           :40000\n"
             "1 of 1234 flows; --limit N shows more\n");
 }
@@ -376,6 +248,10 @@ TEST_F(CliTest, CheckReadsBothPartsAndListsEveryErrorWithoutADaemon) {
   EXPECT_TRUE(contains(bad.err, "service[0].protocol: "));
   EXPECT_GE(json::parse(teal({"check", path, "-o", "json"}).out)["error"]["details"].size(), 3u);
   EXPECT_EQ(teal({"check", directory_.file("none.toml")}).exit_code, 1);
+  daemon_->answer("GET /v1/version", {{"config", path}});
+  EXPECT_TRUE(contains(teal({"check"}).err, path + ":")) << "without FILE it is the running daemon's";
+  daemon_.reset();
+  EXPECT_TRUE(contains(teal({"check"}).out + teal({"check"}).err, "/etc/teal/teal.toml"));
 }
 
 }  // namespace

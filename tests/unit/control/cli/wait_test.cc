@@ -26,7 +26,34 @@ TEST_F(WaitTest, DrainedIsWhenNoFlowOfTheOtherColourIsLeft) {
   const auto result = teal({"wait", "service-a", "--for", "drained"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_TRUE(result.out.starts_with("service-a is drained (")) << result.out;
-  EXPECT_EQ(daemon_->requests().size(), 3u);
+  EXPECT_EQ(daemon_->requests().size(), 6u) << "each time the service, and whether a dataplane runs";
+}
+
+TEST_F(WaitTest, NothingIsDrainedOrHealthyWithoutADataplane) {
+  daemon_->answer("GET /v1/services/service-a", service_a(0));
+  auto dead = summary_answer();
+  dead["dataplane"]["running"] = false;
+  daemon_->answer("GET /v1/services?view=summary", dead);
+  for (const char* condition : {"drained", "healthy", "settled"}) {
+    const auto result = teal({"wait", "service-a", "--for", condition, "--timeout", "50ms"});
+    EXPECT_EQ(result.exit_code, 4) << condition;
+    EXPECT_TRUE(contains(result.err, "the dataplane is not running\n")) << result.err;
+  }
+  daemon_->answer("POST /v1/flip", flip_answer());
+  const auto flip = teal({"flip", "service-a", "--to", "green", "--wait", "--timeout", "50ms"});
+  EXPECT_EQ(flip.exit_code, 4) << "the change itself stays in force";
+}
+
+TEST_F(WaitTest, HealthyTakesAColour) {
+  const auto service = services_answer()["services"][0];  // green is active, and has no next hop
+  daemon_->answer("GET /v1/services/service-a", service);
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "healthy", "--colour", "blue"}).exit_code, 0);
+  EXPECT_EQ(
+      teal({"wait", "service-a", "--for", "healthy", "--colour", "green", "--timeout", "50ms"}).exit_code, 4);
+  const auto wrong = teal({"wait", "service-a", "--for", "drained", "--colour", "blue"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_TRUE(contains(wrong.err, "--colour needs --for healthy, and --for is drained")) << wrong.err;
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "healthy", "--colour", "red"}).exit_code, 2);
 }
 
 TEST_F(WaitTest, ATimeoutIsExitCode4AndSaysWhatIsLeft) {

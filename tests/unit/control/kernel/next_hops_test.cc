@@ -44,5 +44,38 @@ TEST(NextHops, AreNoneWithoutRouteNeighbourOrPort) {
   EXPECT_EQ(hop_word(*header, Route{0, {}, kMac, 120}), Hop::kNone) << "free rows have ifindex 0";
 }
 
+TEST(HopStates, SayWhyABackendGetsNoPackets) {
+  const auto header = header_with_ports();
+  const Clock::Time now;
+  const IpAddress neighbour = *IpAddress::parse("198.18.2.11");
+  const auto problem = [&](const std::optional<Route>& route) {
+    return problem_text(hop_state(*header, route, now));
+  };
+  EXPECT_EQ(problem(Route{7, neighbour, kMac, 120}), "");
+  EXPECT_EQ(problem(std::nullopt), "no route");
+  EXPECT_EQ(problem(Route{7, neighbour, std::nullopt, 120}), "no answer from 198.18.2.11 on interface 7");
+  EXPECT_EQ(problem(Route{9, neighbour, kMac, 120}), "the route leaves by interface 9, which is not a port");
+  EXPECT_EQ(problem_text(std::nullopt), "");
+}
+
+TEST(HopStates, AreCertainAboutSilenceAfterTwoSeconds) {
+  using std::chrono::milliseconds;
+  const Clock::Time start{};
+  HopStates states;
+  EXPECT_FALSE(is_unreachable(states.of(3), start)) << "nobody has looked";
+  states.set(3, {.problem = HopProblem::kNoAnswer, .since = start});
+  states.set(3, {.problem = HopProblem::kNoAnswer, .since = start + milliseconds(1500)});
+  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(1999)));
+  EXPECT_TRUE(is_unreachable(states.of(3), start + milliseconds(2000))) << "counted from the first look";
+  states.set(3, {.problem = HopProblem::kNone});
+  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(2000)));
+  states.set(3, {.problem = HopProblem::kNoAnswer, .since = start + milliseconds(3000)});
+  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(4000))) << "it answered in between";
+  states.set(4, {.problem = HopProblem::kNoRoute, .since = start});
+  EXPECT_TRUE(is_unreachable(states.of(4), start)) << "the kernel has decided";
+  states.forget(4);
+  EXPECT_FALSE(is_unreachable(states.of(4), start));
+}
+
 }  // namespace
 }  // namespace teal

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/reach.h"
+
+#include <fmt/format.h>
+
+namespace teal {
+
+namespace {
+
+constexpr size_t kMaxDetails = 20;
+
+// Adds what is known about one service's new colour.
+void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const HopStates& states,
+             Clock::Time now, Reach& reach) {
+  const std::string colour = name_of(change.to);
+  size_t takers = 0, unreachable = 0;
+  std::vector<std::string> without_hop;
+  for (const PoolMember& member : pool) {
+    if (member.weight == 0) continue;
+    ++takers;
+    const std::optional<HopState>& state = states.of(member.id);
+    const std::string problem = problem_text(state);
+    if (problem.empty()) continue;
+    if (is_unreachable(state, now)) ++unreachable;
+    const std::string address = to_string(member.socket);
+    without_hop.push_back(fmt::format("{} ({})", address, problem));
+    reach.backends.push_back(fmt::format("{}/{}/{}: {}", change.name, colour, address, problem));
+  }
+  if (without_hop.empty()) return;
+  if (unreachable == takers) reach.dead.push_back(change.name);
+  reach.warnings.push_back(fmt::format("{}: {} of {} {} backends {} no next hop: {}", change.name,
+                                       without_hop.size(), takers, colour,
+                                       without_hop.size() == 1 ? "has" : "have", listed(without_hop)));
+}
+
+}  // namespace
+
+Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const HopStates& states,
+               Clock::Time now) {
+  Reach reach;
+  for (const ColourChange& change : plan.changes)
+    look_at(change, catalogue.find(change.name)->pools[static_cast<size_t>(change.to)], states, now, reach);
+  return reach;
+}
+
+Refusal cannot_serve(const Reach& reach, Colour to) {
+  std::vector<std::string> details = reach.backends;
+  if (details.size() > kMaxDetails) {
+    details.resize(kMaxDetails);
+    details.push_back(fmt::format("and {} more", reach.backends.size() - kMaxDetails));
+  }
+  return {
+      422, "refused",
+      fmt::format("nothing was changed: no {} backend of {} can be reached", name_of(to), listed(reach.dead)),
+      "teal backend list shows each backend's next hop; --force flips all the same", std::move(details)};
+}
+
+}  // namespace teal

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/kernel/hop_states.h"
+
+#include <net/if.h>
+
+#include <fmt/format.h>
+
+namespace teal {
+
+namespace {
+
+constexpr std::chrono::seconds kCertainAfter(2);
+
+std::string interface_name(uint32_t ifindex) {
+  char name[IF_NAMESIZE];
+  return if_indextoname(ifindex, name) == nullptr ? fmt::format("interface {}", ifindex) : name;
+}
+
+}  // namespace
+
+void HopStates::set(uint16_t backend, HopState state) {
+  std::optional<HopState>& known = states_[backend];
+  if (known && known->problem == state.problem) state.since = known->since;
+  known = state;
+}
+
+bool is_unreachable(const std::optional<HopState>& state, Clock::Time now) {
+  if (!state || state->problem == HopProblem::kNone) return false;
+  return state->problem == HopProblem::kNoRoute || now - state->since >= kCertainAfter;
+}
+
+std::string problem_text(const std::optional<HopState>& state) {
+  if (!state) return "";
+  switch (state->problem) {
+    case HopProblem::kNone:
+      return "";
+    case HopProblem::kNoRoute:
+      return "no route";
+    case HopProblem::kNoPort:
+      return fmt::format("the route leaves by {}, which is not a port", interface_name(state->ifindex));
+    case HopProblem::kNoAnswer:
+      return fmt::format("no answer from {} on {}", state->neighbour.to_string(),
+                         interface_name(state->ifindex));
+  }
+  return "";
+}
+
+}  // namespace teal

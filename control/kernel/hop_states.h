@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Says for each backend whether the dataplane can send packets to it, and if not, why and since when.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "control/loop/clock.h"
+#include "dataplane/packet/ip_address.h"
+#include "dataplane/shm/counters.h"
+
+namespace teal {
+
+enum class HopProblem : uint8_t {
+  kNone,
+  kNoRoute,   // the kernel has no unicast route
+  kNoPort,    // the route leaves by an interface that is no port of the dataplane
+  kNoAnswer,  // the neighbour does not answer ARP or neighbour discovery
+};
+
+struct HopState {
+  HopProblem problem = HopProblem::kNone;
+  uint32_t ifindex = 0;  // of the route, if there is one
+  IpAddress neighbour;   // of kNoAnswer
+  Clock::Time since{};   // the problem has lasted since then without a break
+};
+
+class HopStates {
+ public:
+  // Returns nothing about a backend at which nobody has looked yet.
+  const std::optional<HopState>& of(uint16_t backend) const { return states_[backend]; }
+
+  // Keeps `since` of the state before if the problem is the same.
+  void set(uint16_t backend, HopState state);
+  void forget(uint16_t backend) { states_[backend].reset(); }
+
+ private:
+  std::array<std::optional<HopState>, kMaxBackends> states_;
+};
+
+// Returns whether the backend certainly gets no packets. An unanswered request for a MAC address, or a port
+// that the dataplane has not opened yet, is certain after 2 s.
+bool is_unreachable(const std::optional<HopState>& state, Clock::Time now);
+
+// Returns "no route", "no answer from 198.18.2.21 on eth2", or "" without a problem.
+std::string problem_text(const std::optional<HopState>& state);
+
+}  // namespace teal

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A flip to a colour that cannot serve is refused where Teal knows it, and warned of where it does not.
+#include "tests/unit/control/change/change_fixture.h"
+
+namespace teal {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ReachTest : public ChangeFixture {
+ protected:
+  static constexpr Colour kBlue = Colour::kBlue, kGreen = Colour::kGreen;
+
+  ReachTest() {
+    start_dataplane();
+    start_teald();
+  }
+
+  uint16_t id_of(const std::string& address) {
+    for (const BackendState& backend : teald->executor.catalogue().inventory().backends)
+      if (to_string(backend.socket) == address) return backend.id;
+    ADD_FAILURE() << "no backend " << address;
+    return 0;
+  }
+  void set_problem(const std::string& address, HopProblem problem) {
+    teald->hop_states.set(
+        id_of(address),
+        {.problem = problem, .ifindex = 999'999, .neighbour = tcp(address).address, .since = clock.now()});
+  }
+  Result flip_with_force(const std::string& service, Colour to) {
+    RolloutRequest request{
+        .verb = RolloutRequest::Verb::kFlip, .what = {{service}, {}}, .to = to, .force = true};
+    return teald->run(teald->verbs.roll(std::move(request), {}));
+  }
+  Result flip_shop(Colour to) {
+    RolloutRequest request{.verb = RolloutRequest::Verb::kFlip, .what = {{}, "shop"}, .to = to};
+    return teald->run(teald->verbs.roll(std::move(request), {}));
+  }
+};
+
+TEST_F(ReachTest, AFlipToAColourWithoutAnyRouteIsRefused) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoRoute);
+  take_events();
+  const Result refused = flip("service-a", kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().status, 422u);
+  EXPECT_EQ(refused.error().code, "refused");
+  EXPECT_EQ(refused.error().message, "nothing was changed: no green backend of service-a can be reached");
+  EXPECT_EQ(refused.error().details, std::vector<std::string>{"service-a/green/198.18.2.21:8080: no route"});
+  EXPECT_EQ(service("service-a").active, kBlue);
+  EXPECT_EQ(take_events(), "");
+  EXPECT_FALSE(flip("service-a", kGreen, {.dry_run = true})) << "a dry run says the same";
+}
+
+TEST_F(ReachTest, ANeighbourIsGivenTwoSecondsToAnswer) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoAnswer);
+  clock.advance(1999ms);
+  EXPECT_TRUE(flip("service-a", kGreen, {.dry_run = true}));
+  clock.advance(1ms);
+  const Result refused = flip("service-a", kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().details[0],
+            "service-a/green/198.18.2.21:8080: no answer from 198.18.2.21 on interface 999999");
+}
+
+TEST_F(ReachTest, ForceFlipsAllTheSameAndWarns) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoRoute);
+  const Result forced = flip_with_force("service-a", kGreen);
+  ASSERT_TRUE(forced) << forced.error().message;
+  EXPECT_EQ(service("service-a").active, kGreen);
+  EXPECT_EQ(forced->warnings,
+            std::vector<std::string>{
+                "service-a: 1 of 1 green backends has no next hop: 198.18.2.21:8080 (no route)"});
+}
+
+TEST_F(ReachTest, OneServiceThatCannotServeRefusesTheWholeGroup) {
+  set_problem("[fd18:2::21]:8080", HopProblem::kNoRoute);
+  const Result refused = flip_shop(kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "nothing was changed: no green backend of service-b can be reached");
+  EXPECT_EQ(service("service-a").active, kBlue);
+}
+
+TEST_F(ReachTest, ARollbackOnlyWarns) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
+  set_problem("198.18.2.12:8080", HopProblem::kNoRoute);
+  const Result back = rollback("service-a");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(service("service-a").active, kBlue);
+  EXPECT_EQ(back->warnings,
+            std::vector<std::string>{"service-a: 2 of 2 blue backends have no next hop: 198.18.2.11:8080 (no "
+                                     "route), 198.18.2.12:8080 (no route)"});
+}
+
+TEST_F(ReachTest, AColourThatServesInPartIsTakenWithAWarning) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
+  const Result half = flip("service-a", kBlue);
+  ASSERT_TRUE(half);
+  EXPECT_EQ(half->warnings,
+            std::vector<std::string>{
+                "service-a: 1 of 2 blue backends has no next hop: 198.18.2.11:8080 (no route)"});
+}
+
+TEST_F(ReachTest, ABackendThatTakesNoFlowsIsNotAskedOf) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
+  ASSERT_TRUE(set_backend("198.18.2.11:8080", AdminState::kMaint));
+  const Result well = flip("service-a", kBlue);
+  ASSERT_TRUE(well);
+  EXPECT_TRUE(well->warnings.empty()) << well->warnings[0];
+}
+
+TEST_F(ReachTest, WithoutADataplaneAFlipIsMadeWithAWarning) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoRoute);  // of the dataplane that has ended
+  dataplane->die();
+  const Result blind = flip("service-a", kGreen);
+  ASSERT_TRUE(blind);
+  EXPECT_EQ(blind->warnings,
+            std::vector<std::string>{
+                "no dataplane is running: new flows follow this change when one starts, and Teal does not "
+                "know which backends it will reach"});
+}
+
+}  // namespace
+}  // namespace teal

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// teal status, and its --watch.
+#include <algorithm>
+#include <sstream>
+
+#include "tests/unit/control/cli/fixture.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+class StatusTest : public CliTest {};
+
+TEST_F(StatusTest, StatusShowsFlowsByColourAndBackendAndWhatDrains) {
+  const auto result = teal({"status"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "generation 12; dataplane 77: 2 workers; 223 of 1000000 flow entries\n"
+            "\n"
+            "SERVICE    COLOUR  BACKEND              FLOWS  CLOSING  BEGUN  STATE\n"
+            "service-a  blue    2 backends             198        3   1234  draining\n"
+            "                     198.18.2.11:8080     100        0\n"
+            "                     198.18.2.12:8080      98        0\n"
+            "           green   1 backend               20        3     20  active\n"
+            "                     198.18.2.21:8080      20        0         no next hop\n"
+            "service-b  blue    1 backend                5        3      7  active\n"
+            "                     [fd18:2::11]:8080      5        0\n"
+            "           green   1 backend                0        3      0\n"
+            "                     [fd18:2::21]:8080      0        0\n"
+            "draining: service-a blue, 198 flows left on 2 backends; 4m12s to the deadline,\n"
+            "  then wait; done in about 33s\n"
+            "drift: service-a: active is green, the file says blue\n");
+}
+
+TEST_F(StatusTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
+  auto answer = services_answer();
+  answer["lock"] = lock_answer();
+  answer["config"]["file_differs"] = true;
+  daemon_->answer("GET /v1/services", answer);
+  EXPECT_TRUE(contains(teal({"status"}).out,
+                       "flow entries\n"
+                       "locked by alice since 2026-11-23 05:00:00Z: release freeze; see teal unlock\n"
+                       "the config file has changed since it was loaded; see teal reload --dry-run\n"
+                       "\nSERVICE"));
+  EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
+}
+
+TEST_F(StatusTest, StatusShowsWhatIsRetiredAndWhatOperatorsSet) {
+  auto answer = services_answer();
+  auto& backends = answer["services"][0]["colours"]["blue"]["backends"];
+  backends[0]["state"] = "maint";
+  backends[0]["weight"] = 0;  // in force
+  backends[1]["weight"] = 5;
+  backends.push_back({{"address", "198.18.2.13:8080"},
+                      {"id", 9},
+                      {"weight", 0},
+                      {"flows", 7},
+                      {"closing", 0},
+                      {"retired", true},
+                      {"next_hop", "resolved"}});
+  answer["services"][0]["draining"]["state"] = "overdue";
+  answer["services"][0]["drift"].push_back("blue 198.18.2.12:8080: weight is 5, the file says 1");
+  answer["retired_services"] = {
+      {{"name", "service-old"}, {"vip", "198.18.0.11:80"}, {"protocol", "tcp"}, {"flows", 12}}};
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal({"status"}).out;
+  for (const char* line : {"service-a  blue    2 backends             198        3   1234  overdue\n",
+                           "198.18.2.11:8080     100        0         maint\n",
+                           "198.18.2.12:8080      98        0         weight 5 (file 1)\n",
+                           "198.18.2.13:8080       7        0         retired\n",
+                           "198 flows left on 2 backends; the deadline has\n  passed, then wait;",
+                           "retired: service-old 198.18.0.11:80 tcp, 12 flows left\n",
+                           "drift: service-a: blue 198.18.2.12:8080: weight is 5, the file says 1\n"})
+    EXPECT_TRUE(contains(text, line)) << line << "\nin\n" << text;
+  expect_80_columns(text);
+}
+
+TEST_F(StatusTest, StatusOfOneServiceOnly) {
+  const auto result = teal({"status", "service-a"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_TRUE(contains(result.out,
+                       "service-a: 198.18.0.10:80 tcp, active green, previously blue\n"
+                       "  flipped at 2026-11-23 05:30:00Z in generation 11\n"
+                       "  drains for 5m, then wait; udp stick\n"));
+  EXPECT_FALSE(contains(result.out, "service-b"));
+  EXPECT_EQ(json::parse(teal({"status", "service-b", "-o", "json"}).out)["services"].size(), 1u);
+
+  const auto unknown = teal({"status", "service-x"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.err,
+            "teal: unknown service \"service-x\"; the services are: service-a, service-b\n"
+            "hint: did you mean \"service-a\"?\n");
+}
+
+TEST_F(StatusTest, WatchPrintsPagesAndOutlivesARestartOfTheDaemon) {
+  pauses_ = 3;
+  const auto text = teal({"status", "--watch", "--interval", "10ms"}).out;
+  size_t pages = 0;
+  for (size_t at = 0; (at = text.find("generation 12;", at)) != std::string::npos; ++at) ++pages;
+  EXPECT_EQ(pages, 3u);
+  EXPECT_FALSE(contains(text, "\033")) << "not a terminal";
+  EXPECT_TRUE(contains(text, "service-a       blue      at the next refresh       green\n"));
+  EXPECT_TRUE(contains(text, "service-a       blue          no new flows          green\n"));
+
+  pauses_ = 100;
+  const auto counted = teal({"status", "--watch", "--count", "2"}).out;
+  EXPECT_NE(counted.find("generation 12;"), counted.rfind("generation 12;"));
+
+  pauses_ = 2;
+  std::istringstream lines(teal({"status", "-w", "-o", "json"}).out);
+  for (std::string line; std::getline(lines, line);) EXPECT_EQ(json::parse(line), services_answer());
+
+  pauses_ = 2;
+  at_pause_ = [this] { daemon_.reset(); };
+  const auto alone = teal({"status", "--watch"});
+  EXPECT_EQ(alone.exit_code, 0);
+  EXPECT_TRUE(contains(alone.out, "no process listens"));
+  EXPECT_TRUE(contains(alone.out, "trying\nagain\n") || contains(alone.out, "trying again\n"));
+}
+
+TEST_F(StatusTest, WatchWritesOverThePageBeforeWithoutClearingIt) {
+  pauses_ = 2;
+  const auto text = teal_on_terminal({"status", "--watch"}).out;
+  const std::string first = "\033[2J\033[H", next = "\033[J\033[H";
+  EXPECT_TRUE(text.starts_with(first));
+  EXPECT_EQ(text.rfind("\033[2J"), 0u) << "cleared once";
+  EXPECT_TRUE(contains(text, next));
+  EXPECT_TRUE(text.ends_with("\033[J"));
+  EXPECT_TRUE(contains(text, "service-b\033[K") || contains(text, "\033[K\nservice-b"))
+      << "each line's rest is cleared";
+}
+
+TEST_F(StatusTest, WatchCountsTheLinesThatDoNotFitTheScreen) {
+  auto answer = services_answer();
+  for (int i = 0; i < 30; ++i) {
+    auto service = answer["services"][1];
+    service["name"] = "more-" + std::to_string(i);
+    answer["services"].push_back(service);
+  }
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal_on_terminal({"status", "--watch"}).out;
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 23);
+  EXPECT_TRUE(contains(text, " more lines\033[K\n"));
+}
+
+// Many services, of which the last one drains and is overdue.
+json many_services(int others) {
+  auto answer = services_answer();
+  const auto overdue = answer["services"][0];
+  answer["services"].erase(0);
+  for (int i = 0; i < others; ++i) {
+    auto service = answer["services"][0];
+    service["name"] = "more-" + std::to_string(i);
+    answer["services"].push_back(service);
+  }
+  answer["services"].push_back(overdue);
+  answer["services"].back()["draining"]["state"] = "overdue";
+  return answer;
+}
+
+TEST_F(StatusTest, StatusShowsTroubleFirst) {
+  daemon_->answer("GET /v1/services", many_services(3));
+  const auto text = teal({"status"}).out;
+  EXPECT_LT(text.find("draining: service-a"), text.find("SERVICE"));
+  EXPECT_LT(text.find("\nservice-a"), text.find("\nservice-b"));
+  EXPECT_TRUE(contains(text, "\nmore-2"));
+}
+
+TEST_F(StatusTest, StatusFitsATerminalAndCountsTheServicesThatAreWell) {
+  daemon_->answer("GET /v1/services", many_services(202));
+  pauses_ = 1;
+  for (const auto& words : {std::vector<std::string>{"status"}, {"status", "--watch"}}) {
+    const auto text = teal_on_terminal(words).out;
+    EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 23) << text;
+    EXPECT_TRUE(contains(text, "draining: service-a blue, 198 flows left")) << text;
+    EXPECT_TRUE(contains(text, "drift: service-a:")) << text;
+    EXPECT_TRUE(contains(text, " of 204 services; teal status SERVICE shows any other")) << text;
+  }
+  const auto piped = teal({"status"}).out;
+  EXPECT_TRUE(contains(piped, "\nmore-201")) << "a pipe gets all of them";
+  EXPECT_GT(std::count(piped.begin(), piped.end(), '\n'), 400);
+}
+
+TEST_F(StatusTest, StatusWithManyBackendsKeepsTheUnwellOnes) {
+  auto answer = many_services(30);
+  answer["services"].back()["colours"]["green"]["backends"][0]["next_hop_problem"] = "no route";
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal({"status"}).out;
+  EXPECT_TRUE(contains(text, "198.18.2.21:8080      20        0         no route\n")) << text;
+  EXPECT_FALSE(contains(text, "198.18.2.11:8080"));
+}
+
+}  // namespace
+}  // namespace teal::cli
