@@ -131,9 +131,8 @@ TEST_F(CliTest, FlowsAsksAndShows) {
                             "[fd18:2::11]:8080", "--client", "198.18.1.101", "--limit", "1"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "SERVICE    CLIENT             COLOUR  BACKEND           STATE        GEN   IDLE\n"
-            "service-a  198.18.1.101       blue    198.18.2.11:8080  established    9  1m15s\n"
-            "           :40000\n"
+            "SERVICE    CLIENT              COLOUR  BACKEND           STATE        GEN   IDLE\n"
+            "service-a  198.18.1.101:40000  blue    198.18.2.11:8080  established    9  1m15s\n"
             "1 of 1234 flows; --limit N shows more\n");
 }
 
