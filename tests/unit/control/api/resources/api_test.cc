@@ -263,7 +263,7 @@ TEST_F(ApiTest, ARefusedRequestChangesNothing) {
   EXPECT_EQ(code(home.post("/v1/flip", R"({"group":"shoe","to":"green"})")), "404 unknown_group");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"]})")), "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"to":"green"})")), "400 bad_request");
-  EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","force":true})")),
+  EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","colour":true})")),
             "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", "not json")), "400 bad_request");
   EXPECT_EQ(code(home.post("/v1/flip", R"({"services":["service-a"],"to":"green","if_generation":7})")),
