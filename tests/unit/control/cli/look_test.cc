@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs that show.
+#include <unistd.h>
+
 #include <fstream>
 
 #include "tests/unit/control/cli/fixture.h"
@@ -247,6 +249,7 @@ TEST_F(CliTest, CheckReadsBothPartsAndListsEveryErrorWithoutADaemon) {
   EXPECT_TRUE(contains(bad.err, "service[0].protocol: "));
   EXPECT_GE(json::parse(teal({"check", path, "-o", "json"}).out)["error"]["details"].size(), 3u);
   EXPECT_EQ(teal({"check", directory_.file("none.toml")}).exit_code, 1);
+  ::unlink(socket_.c_str());
   daemon_ = std::make_unique<FakeDaemon>(socket_);
   daemon_->answer("GET /v1/version", {{"config", path}});
   EXPECT_TRUE(contains(teal({"check"}).err, path + ":")) << "without FILE it is the running daemon's";

@@ -39,7 +39,9 @@ TEST_F(WaitTest, NothingIsDrainedOrHealthyWithoutADataplane) {
     EXPECT_EQ(result.exit_code, 4) << condition;
     EXPECT_TRUE(contains(result.err, "the dataplane is not running\n")) << result.err;
   }
-  daemon_->answer("POST /v1/flip", flip_answer());
+  auto one = flip_answer();
+  one["changed"].erase(1);
+  daemon_->answer("POST /v1/flip", one);
   const auto flip = teal({"flip", "service-a", "--to", "green", "--wait", "--timeout", "50ms"});
   EXPECT_EQ(flip.exit_code, 4) << "the change itself stays in force";
 }
@@ -127,6 +129,7 @@ TEST_F(WaitTest, OutlivesARestartOfTheDaemonButNotItsAbsence) {
       ::unlink(socket_.c_str());
       daemon_ = std::make_unique<FakeDaemon>(socket_);
       daemon_->answer("GET /v1/services/service-a", service_a(0));
+      daemon_->answer("GET /v1/services?view=summary", summary_answer());
     }
   };
   EXPECT_EQ(teal({"wait", "service-a", "--for", "drained"}).exit_code, 0);
@@ -164,7 +167,8 @@ TEST_F(WaitTest, AsksForManyServicesAtOnce) {
   const auto result = teal(words);
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_TRUE(result.out.starts_with("9 services are drained ("));
-  EXPECT_EQ(daemon_->requests(), std::vector<std::string>{"GET /v1/services"});
+  EXPECT_EQ(daemon_->requests(),
+            (std::vector<std::string>{"GET /v1/services", "GET /v1/services?view=summary"}));
 }
 
 TEST_F(WaitTest, ShowsProgressOnATerminalOnly) {
