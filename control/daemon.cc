@@ -221,11 +221,10 @@ void Daemon::Parts::ask_for_hops() {
 
 Task<void> Daemon::Parts::resolve_next_hops() {
   NextHops next_hops(*publisher, *routes, hop_states, clock,
-                     [this](const BackendState& backend, bool resolved) {
-                       const ServiceState* service = executor.catalogue().service(backend.service);
-                       events.tell("backend", {{"service", service == nullptr ? "" : service->name},
-                                               {"address", to_string(backend.socket)},
-                                               {"next_hop", resolved ? "resolved" : "unresolved"}});
+                     [this](const std::vector<std::string>& addresses, bool resolved) {
+                       nlohmann::ordered_json told = {{"next_hop", resolved ? "resolved" : "unresolved"}};
+                       told.update(counted_list("backends", addresses));
+                       events.tell("backends", std::move(told));
                      });
   for (;;) {
     if (!hops_are_wanted) {

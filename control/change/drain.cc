@@ -82,25 +82,38 @@ ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publi
   return sum;
 }
 
+void DrainTrends::flip(const std::vector<ServiceState>& states, const Catalogue& catalogue,
+                       const Publisher& publisher) {
+  for (const ServiceState& state : states) {
+    if (const auto known = trends_.find(state.id); known != trends_.end()) {
+      const auto& [flip_generation, colour, samples] = known->second;
+      const CatalogueService* service = catalogue.find(state.name);
+      ended_.push_back({state.id, colour, flip_generation, flows_of(*service, colour, publisher).live});
+    }
+    trends_[state.id] = {.flip_generation = state.flip_generation, .colour = other(state.active)};
+  }
+}
+
 void DrainTrends::sample(const Catalogue& catalogue, const Publisher& publisher, Time now) {
-  drained_.clear();
-  std::unordered_map<uint16_t, Trend> next;
+  std::unordered_map<uint16_t, Trend> before = std::move(trends_);
+  trends_.clear();
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
     if (state.flip_generation == 0) continue;
-    const uint64_t flows = flows_of(service, other(state.active), publisher).live;
-    const auto known = trends_.find(service.id);
-    const bool same_drain = known != trends_.end() && known->second.flip_generation == state.flip_generation;
+    const Colour idle = other(state.active);
+    const uint64_t flows = flows_of(service, idle, publisher).live;
+    auto known = before.extract(service.id);
     if (flows == 0) {
-      if (same_drain) drained_.push_back(service.id);
+      if (!known.empty()) ended_.push_back({service.id, idle, known.mapped().flip_generation, flows});
       continue;
     }
-    Trend trend = same_drain ? std::move(known->second) : Trend{state.flip_generation, {}};
+    Trend trend = known.empty() ? Trend{state.flip_generation, idle} : std::move(known.mapped());
     trend.samples.push_back({now, flows});
     while (trend.samples.front().at + kTrendWindow < now) trend.samples.pop_front();
-    next.emplace(service.id, std::move(trend));
+    trends_.emplace(service.id, std::move(trend));
   }
-  trends_ = std::move(next);
+  for (const auto& [id, gone] : before)
+    ended_.push_back({id, gone.colour, gone.flip_generation, std::nullopt});
 }
 
 std::optional<double> DrainTrends::seconds_to_end(uint16_t service) const {

@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "control/change/change.h"
@@ -49,17 +50,30 @@ struct ColourFlows {
 };
 ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher);
 
-// Follows how many flows are left, by service id. Upkeep samples about once a second.
+struct EndedDrain {
+  uint16_t service = kNoId;
+  Colour colour = Colour::kBlue;  // the idle one
+  uint64_t flip_generation = 0;   // of the flip that began the drain
+  std::optional<uint64_t> flows;  // flows that were left; nothing: the service left the config
+  bool is_drained() const { return flows == uint64_t{0}; }
+};
+
+// Follows each drain from its flip to its end, and how many flows are left. Upkeep samples about once a
+// second.
 class DrainTrends {
  public:
   using Time = Clock::Time;
 
+  // To be called before a flip gives these states to the services: the drains of before end, and new ones
+  // begin.
+  void flip(const std::vector<ServiceState>& states, const Catalogue& catalogue, const Publisher& publisher);
   void sample(const Catalogue& catalogue, const Publisher& publisher, Time now);
   // Estimates when the last flow ends, by the pace of the latest half minute. Nothing: there are not two
   // samples yet, or the flows do not decline.
   std::optional<double> seconds_to_end(uint16_t service) const;
-  // Services whose last flow ended between the latest two samples.
-  const std::vector<uint16_t>& drained() const { return drained_; }
+  // Returns the drains that have ended since the last call. A drain that ended before the first sample is not
+  // among them.
+  std::vector<EndedDrain> take_ended() { return std::exchange(ended_, {}); }
 
  private:
   struct Sample {
@@ -68,10 +82,11 @@ class DrainTrends {
   };
   struct Trend {
     uint64_t flip_generation = 0;
-    std::deque<Sample> samples;
+    Colour colour = Colour::kBlue;
+    std::deque<Sample> samples = {};
   };
-  std::unordered_map<uint16_t, Trend> trends_;
-  std::vector<uint16_t> drained_;
+  std::unordered_map<uint16_t, Trend> trends_;  // by service id
+  std::vector<EndedDrain> ended_;
 };
 
 // Returns the drain of a service; nothing: no live flow of the idle colour is left.

@@ -132,6 +132,11 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   co_return answer(std::move(progress));
 }
 
+// The fields of an event that say who made the change, and why.
+nlohmann::ordered_json who_and_why(const ChangeOptions& options) {
+  return {{"uid", options.uid}, {"user", options.user}, {"reason", options.reason}};
+}
+
 ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions options) {
   Progress progress{.change = std::move(change), .options = std::move(options)};
   progress.began = clock_.now();
@@ -147,10 +152,8 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
   }
   progress.shown = shown_changes(progress.change);
   progress.told = {{"generation", generation}, {"verb", progress.change.verb}};
-  if (progress.change.republish || progress.change.releases_ids)
-    progress.told["reason"] = progress.options.reason;
-  else
-    progress.told["services"] = progress.shown;
+  progress.told.update(who_and_why(progress.options));
+  if (!progress.change.republish && !progress.change.releases_ids) progress.told["services"] = progress.shown;
   progress.result = unchanged(progress.change, progress.options);
   progress.result.generation = generation;
   return progress;
@@ -226,26 +229,33 @@ void ChangeExecutor::apply(const Progress& progress) {
   const Change& change = progress.change;
   if (change.lock) {
     catalogue_.set_lock(change.lock->lock);
-    events_.tell(change.lock->lock ? "locked" : "unlocked",
-                 {{"uid", progress.options.uid}, {"reason", progress.options.reason}});
+    events_.tell(change.lock->lock ? "locked" : "unlocked", who_and_why(progress.options));
     return;
   }
+  if (change.is_flip) flips_(change.services);
   catalogue_.set_states(change.services);
   if (!change.backends.empty()) catalogue_.set_backends(change.backends);
-  if (change.inventory != nullptr) apply_inventory(change);
+  if (change.inventory != nullptr) apply_inventory(progress);
   catalogue_.set_generations(progress.result.generation, progress.result.generation);
   tell(progress, "published");
 }
 
-void ChangeExecutor::apply_inventory(const Change& change) {
+void ChangeExecutor::apply_inventory(const Progress& progress) {
+  const Change& change = progress.change;
+  std::vector<std::string> retired;
   for (const BackendState& backend : change.inventory->backends) {
     const BackendState* before = catalogue_.backend(backend.id);
     if (backend.retired && before != nullptr && !before->retired)
-      events_.tell("retired", {{"address", to_string(before->socket)}});
+      retired.push_back(to_string(before->socket));
+  }
+  if (!retired.empty()) {
+    auto told = who_and_why(progress.options);
+    told.update(counted_list("backends", retired));
+    events_.tell("retired", std::move(told));
   }
   if (change.config != nullptr) {
     catalogue_.replace(Config(*change.config), Inventory(*change.inventory));
-    events_.tell("reloaded");
+    events_.tell("reloaded", who_and_why(progress.options));
     reloaded_(catalogue_.config());
   } else {
     catalogue_.replace(Inventory(*change.inventory));

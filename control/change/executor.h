@@ -82,6 +82,10 @@ class ChangeExecutor {
   void need_hops() const { need_hops_(); }
   // `callback` is called with the new config after a reload.
   void on_reload(std::function<void(const Config&)> callback) { reloaded_ = std::move(callback); }
+  // `callback` is called when a flip is published, before the services get these states.
+  void on_flip(std::function<void(const std::vector<ServiceState>&)> callback) {
+    flips_ = std::move(callback);
+  }
 
   const Catalogue& catalogue() const { return catalogue_; }
   uint64_t generation() const;  // of the latest publication
@@ -104,7 +108,7 @@ class ChangeExecutor {
   Task<bool> publish_ruleset(const Progress& progress);
   Task<void> give_up(Progress& progress, const Refusal& refusal);
   void apply(const Progress& progress);
-  void apply_inventory(const Change& change);
+  void apply_inventory(const Progress& progress);
   Task<void> adopt(Progress& progress);
   Task<void> record_result(Progress& progress);
   Result answer(Progress progress);
@@ -120,6 +124,7 @@ class ChangeExecutor {
   std::optional<Turn> last_turn_;
   std::function<void()> need_hops_ = [] {};
   std::function<void(const Config&)> reloaded_ = [](const Config&) {};
+  std::function<void(const std::vector<ServiceState>&)> flips_ = [](const std::vector<ServiceState>&) {};
   bool save_due_ = false;  // the database has another inventory than the catalogue
 };
 

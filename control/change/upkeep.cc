@@ -11,7 +11,11 @@ namespace teal {
 
 Upkeep::Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events,
                const Clock& clock)
-    : executor_(executor), publisher_(publisher), steering_(steering), events_(events), clock_(clock) {}
+    : executor_(executor), publisher_(publisher), steering_(steering), events_(events), clock_(clock) {
+  executor_.on_flip([this](const std::vector<ServiceState>& states) {
+    trends_.flip(states, executor_.catalogue(), publisher_);
+  });
+}
 
 Task<Upkeep::Followed> Upkeep::follow_segment() {
   const Turn turn = co_await executor_.turn();
@@ -90,11 +94,16 @@ Task<void> Upkeep::tidy() {
 }
 
 void Upkeep::tell_of_ended_drains() {
-  for (const uint16_t id : trends_.drained()) {
-    const ServiceState* service = executor_.catalogue().service(id);
+  for (const EndedDrain& drain : trends_.take_ended()) {
+    const ServiceState* service = executor_.catalogue().service(drain.service);
     if (service == nullptr) continue;
-    events_.tell("drained", {{"service", service->name},
-                             {"colour", kColourNames[static_cast<size_t>(other(service->active))]}});
+    nlohmann::ordered_json told = {
+        {"service", service->name}, {"colour", name_of(drain.colour)}, {"generation", drain.flip_generation}};
+    if (!drain.is_drained()) {
+      if (drain.flows) told["flows"] = *drain.flows;
+      told["by"] = drain.flows ? "flip" : "reload";
+    }
+    events_.tell(drain.is_drained() ? "drained" : "drain_ended", std::move(told));
   }
 }
 
@@ -110,7 +119,7 @@ Task<void> Upkeep::release_retired(const Turn& turn) {
   const ChangeExecutor::Result result =
       co_await executor_.execute(turn, std::move(release->change), std::move(options));
   if (!result && result.error().code != "adoption_timeout") co_return;
-  for (const std::string& address : release->addresses) events_.tell("released", {{"address", address}});
+  if (!release->addresses.empty()) events_.tell("released", counted_list("backends", release->addresses));
 }
 
 void Upkeep::set_local_addresses(const std::vector<IpAddress>& addresses) {

@@ -89,13 +89,21 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
       spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket),
                     hop == Hop::kNone ? "unresolved" : "resolved");
   }
+  tell();
 }
 
 void NextHops::set_state(const BackendState& backend, const HopState& state) {
   const std::optional<HopState> before = states_.of(backend.id);
   states_.set(backend.id, state);
   const bool is_resolved = state.problem == HopProblem::kNone;
-  if (before && (before->problem == HopProblem::kNone) != is_resolved) changed_(backend, is_resolved);
+  if (before && (before->problem == HopProblem::kNone) != is_resolved)
+    told_[is_resolved ? 1 : 0].push_back(to_string(backend.socket));
+}
+
+void NextHops::tell() {
+  for (const bool resolved : {false, true})
+    if (auto addresses = std::exchange(told_[resolved ? 1 : 0], {}); !addresses.empty())
+      changed_(addresses, resolved);
 }
 
 void NextHops::set_client_defaults(SegmentHeader& header) {

@@ -5,8 +5,11 @@
 // after every few backends, so that a pass over 4,096 backends delays no flip.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "control/kernel/hop_states.h"
 #include "control/kernel/kernel_routes.h"
@@ -27,10 +30,10 @@ HopState hop_state(const SegmentHeader& header, const std::optional<Route>& rout
 
 class NextHops {
  public:
-  using Changed = std::function<void(const BackendState&, bool resolved)>;
+  using Changed = std::function<void(const std::vector<std::string>& addresses, bool resolved)>;
 
-  // Keeps `states` up to date. Calls `changed` when a known backend's hop becomes resolved or unresolved. The
-  // first pass over a backend calls nothing.
+  // Keeps `states` up to date. At the end of a pass, calls `changed` with the known backends whose hops became
+  // resolved or unresolved in this pass. The first pass over a backend tells nothing.
   NextHops(Publisher& publisher, KernelRoutes& routes, HopStates& states, const Clock& clock, Changed changed)
       : publisher_(publisher),
         routes_(routes),
@@ -44,12 +47,14 @@ class NextHops {
  private:
   void set_client_defaults(SegmentHeader& header);
   void set_state(const BackendState& backend, const HopState& state);
+  void tell();
 
   Publisher& publisher_;
   KernelRoutes& routes_;
   HopStates& states_;
   const Clock& clock_;
   Changed changed_;
+  std::array<std::vector<std::string>, 2> told_;  // addresses; [1]: became resolved
 };
 
 }  // namespace teal

@@ -5,9 +5,10 @@
 //
 //   intended published adopted done failed       the steps of a change, with its generation
 //   drained                                      the last flow of an idle colour has ended
-//   retired                                      a backend left the config, and flows hold its id
-//   released                                     no flow holds the id of a retired backend any longer
-//   backend                                      a next hop was resolved or lost
+//   drain_ended                                  a flip or a reload ended a drain that had flows left
+//   retired                                      backends left the config, and flows hold their ids
+//   released                                     no flow holds the ids of retired backends any longer
+//   backends                                     next hops were resolved or lost
 //   dataplane_up dataplane_down
 //   locked unlocked reloaded
 #pragma once
@@ -25,16 +26,20 @@
 namespace teal {
 
 struct ToldEvent {
-  uint64_t id = 0;  // counts from 1 within a life of teald
+  // Grows by 1. A life of teald begins with the milliseconds since 1970, so ids grow over restarts, too.
+  uint64_t id = 0;
   std::string type;
   std::string data;  // JSON object: "at" (RFC 3339), then the fields of the type
 };
 
 class Events {
  public:
+  // The latest events are kept, up to this number and size. The latest event is always kept.
   static constexpr size_t kKept = 1024;
+  static constexpr size_t kKeptBytes = 4 << 20;
 
-  explicit Events(const Clock& clock) : clock_(clock) {}
+  explicit Events(const Clock& clock)
+      : clock_(clock), first_(static_cast<uint64_t>(clock.wall_ms())), next_id_(first_) {}
 
   // `fields` is a JSON object; "at" is put before its fields.
   void tell(std::string type, nlohmann::ordered_json fields = nlohmann::ordered_json::object());
@@ -48,12 +53,19 @@ class Events {
   std::vector<ToldEvent> after(uint64_t id) const;
   // The id of the oldest event that after() can return.
   uint64_t oldest() const { return kept_.empty() ? next_id_ : kept_.front().id; }
+  uint64_t first() const { return first_; }  // the id of the first event of this life
 
  private:
   const Clock& clock_;
   std::deque<ToldEvent> kept_;
-  uint64_t next_id_ = 1;
+  size_t kept_bytes_ = 0;
+  const uint64_t first_;
+  uint64_t next_id_;
   std::vector<std::function<void(const ToldEvent&)>> listeners_;
 };
+
+// Returns {"count":200,NAME:["198.18.2.11:8080",...]} with at most 16 names: one event tells of many things, so
+// that it does not push others out.
+nlohmann::ordered_json counted_list(const char* name, const std::vector<std::string>& names);
 
 }  // namespace teal

@@ -7,7 +7,8 @@ namespace teal {
 
 class EventFeed::Subscriber : public EventSource {
  public:
-  Subscriber(EventFeed& feed, uint64_t last) : feed_(feed), last_(last) {}
+  Subscriber(EventFeed& feed, uint64_t last)
+      : feed_(feed), last_(last), greeting_(fmt::format(": teald {}\nid: {}\n\n", TEAL_VERSION, last)) {}
   ~Subscriber() override { feed_.subscribers_.erase(this); }
 
   void on_news(std::function<void()> wake) override { feed_.subscribers_[this] = std::move(wake); }
@@ -32,8 +33,9 @@ class EventFeed::Subscriber : public EventSource {
  private:
   EventFeed& feed_;
   uint64_t last_;
-  std::string greeting_ = fmt::format(
-      ": teald {}\n\n", TEAL_VERSION);  // a first byte, so that the client sees that the stream works
+  // Shows the client that the stream works, and gives it an id to continue from if no event comes before it
+  // is disconnected. (An id without data is no event: WHATWG HTML, section 9.2.6.)
+  std::string greeting_;
 };
 
 EventFeed::EventFeed(Events& events) : events_(events) {
@@ -43,6 +45,7 @@ EventFeed::EventFeed(Events& events) : events_(events) {
 }
 
 std::shared_ptr<EventSource> EventFeed::subscribe(std::optional<uint64_t> id) {
+  if (id == uint64_t{0}) id = events_.first() - 1;
   return std::make_shared<Subscriber>(*this, id.value_or(events_.latest()));
 }
 

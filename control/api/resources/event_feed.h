@@ -22,8 +22,8 @@ class EventFeed {
   EventFeed(const EventFeed&) = delete;
   EventFeed& operator=(const EventFeed&) = delete;
 
-  // Returns a source of the events after `id`, or of new events if no id is given. If teald no longer has all
-  // events after `id`, or `id` is from an earlier teald, the stream begins with the event "lost".
+  // Returns a source of the events after `id`, or of new events if no id is given; 0: of all events of this
+  // life of teald. If teald does not have all events after `id`, the stream begins with the event "lost".
   std::shared_ptr<EventSource> subscribe(std::optional<uint64_t> id);
 
  private:

@@ -20,10 +20,8 @@ std::vector<StreamedEvent> EventParser::feed(std::string_view bytes) {
 
 void EventParser::take_line(std::string_view line, std::vector<StreamedEvent>& events) {
   if (line.empty()) {
-    if (!event_.data.empty()) {
-      event_.data.pop_back();  // the line end of the last line
-      events.push_back(std::move(event_));
-    }
+    if (event_.data.ends_with('\n')) event_.data.pop_back();  // the line end of the last line
+    if (!event_.data.empty() || event_.id) events.push_back(std::move(event_));
     event_ = {};
     return;
   }

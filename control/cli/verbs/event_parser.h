@@ -13,7 +13,7 @@
 namespace teal::cli {
 
 struct StreamedEvent {
-  std::optional<uint64_t> id;
+  std::optional<uint64_t> id;  // alone, it says where to continue, and is not an event
   std::string type;
   std::string data;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints and follows teald's events. Event ids begin at 1 with each start of teald. After a lost connection,
-// the id to continue from depends on whether it is still the same process.
+// Prints and follows teald's events. After a lost connection it continues from the latest id, also when teald
+// was restarted.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -78,7 +78,6 @@ class Follower {
       if (now) {
         const bool another = now->pid != life_.pid || now->uptime < life_.uptime;
         life_ = *now;
-        if (another) last_ = 0;
         if (another || told) say(fmt::format("teald answers again, pid {}", now->pid));
         return another || told || call_.around.pause(kRetry);
       }
@@ -93,11 +92,18 @@ class Follower {
   void say(const std::string& what) { call_.around.err << "teal: " << clean(what) << std::endl; }
 
   void print(const StreamedEvent& event) {
+    if (event.data.empty()) {
+      last_ = event.id;
+      return;
+    }
     json data = json::parse(event.data, nullptr, false);
     if (!data.is_object()) data = {{"text", event.data}};
     if (event.type == "lost") {
       last_ = number(data, "next") - 1;
-      if (!wants_what_is_kept_)
+      if (wants_what_is_kept_) return;
+      if (call_.json)
+        print_as_json(event, data);
+      else
         say(fmt::format("events were lost: the oldest event that teald keeps has id {}",
                         number(data, "next")));
       return;
@@ -105,12 +111,16 @@ class Follower {
     if (event.id) last_ = *event.id;
     ++printed_;
     if (call_.json) {
-      json document = {{"id", event.id.value_or(0)}, {"event", event.type}};
-      document.update(data);
-      call_.print_line(document);
+      print_as_json(event, data);
     } else {
       call_.around.out << line(event.type, data) << std::flush;
     }
+  }
+
+  void print_as_json(const StreamedEvent& event, const json& data) const {
+    json document = {{"id", event.id.value_or(0)}, {"event", event.type}};
+    document.update(data);
+    call_.print_line(document);
   }
 
   // Known fields come first, in words. Other fields are printed as they are: a newer teald may send more.

@@ -196,7 +196,7 @@ size_t lines_of(const std::string& text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-// What is under way or differs from the file, an element for each sentence.
+// Returns the drains, the retired services and the differences from the file, an element for each sentence.
 std::vector<std::string> notes_of(const json& reply, bool named, const Surroundings& around) {
   std::vector<std::string> notes;
   for (const auto& service : reply.at("services"))

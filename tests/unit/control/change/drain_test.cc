@@ -116,12 +116,15 @@ TEST_F(DrainTest, TheLastFlowsEndIsToldOnce) {
   flipped(1s, DrainConfig::Then::kWait);
   set_flows(0, Colour::kBlue, 1);
   trends.sample(*catalogue, publisher, {});
-  EXPECT_TRUE(trends.drained().empty());
+  EXPECT_TRUE(trends.take_ended().empty());
   set_flows(0, Colour::kBlue, 0);
   trends.sample(*catalogue, publisher, {});
-  EXPECT_EQ(trends.drained(), std::vector<uint16_t>{0});
+  const auto ended = trends.take_ended();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_TRUE(ended[0].is_drained());
+  EXPECT_EQ(ended[0].colour, Colour::kBlue);
   trends.sample(*catalogue, publisher, {});
-  EXPECT_TRUE(trends.drained().empty());
+  EXPECT_TRUE(trends.take_ended().empty());
 }
 
 TEST_F(DrainTest, WithoutADataplaneThereIsNoEstimate) {

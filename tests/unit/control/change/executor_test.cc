@@ -70,6 +70,32 @@ TEST_F(Executor, EveryKindOfChangeTakesTheSameSteps) {
   }
 }
 
+TEST_F(Executor, EventsSayWhoAndWhy) {
+  for (const auto& change : {std::function<Result(ChangeOptions)>([&](ChangeOptions options) {
+                               return flip("service-a", Colour::kGreen, std::move(options));
+                             }),
+                             std::function<Result(ChangeOptions)>(
+                                 [&](ChangeOptions options) { return lock(std::move(options)); })}) {
+    ASSERT_TRUE(change({.reason = "release 42", .uid = 0}));
+    EXPECT_EQ(told("uid"), "0");
+    EXPECT_EQ(told("user"), "\"root\"");
+    EXPECT_EQ(told("reason"), "\"release 42\"");
+  }
+}
+
+TEST_F(Executor, OneEventTellsOfAllBackendsThatAReloadRetires) {
+  std::string toml = kShopToml;
+  toml.resize(toml.find("[[service]]\nname = \"service-b\""));
+  std::ofstream(dir.file("teal.toml")) << toml;
+  ASSERT_TRUE(reload());
+  EXPECT_EQ(take_events(), "intended retired reloaded published adopted done");
+  EXPECT_EQ(told("count"), "4") << "both colours of two services";
+  EXPECT_EQ(nlohmann::json::parse(told("backends")).size(), 4u);
+  const auto few = counted_list("backends", std::vector<std::string>(200, "x"));
+  EXPECT_EQ(few["count"], 200);
+  EXPECT_EQ(few["backends"].size(), 16u) << "an event is small";
+}
+
 TEST_F(Executor, EachStepIsMadeBeforeItsEvent) {
   std::map<std::string, std::vector<std::string>> seen;
   on_event = [&](const std::string& type) {

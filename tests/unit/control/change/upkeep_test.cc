@@ -176,6 +176,80 @@ TEST_F(UpkeepOfDrains, TheEndOfADrainIsToldOnce) {
   EXPECT_EQ(take_events(), "");
 }
 
+// --- the ends of drains ---
+
+class EndsOfDrains : public UpkeepTest {
+ protected:
+  EndsOfDrains() {
+    start_dataplane();
+    start_teald();
+    take_events();
+  }
+  // Flips service-a to green in generation 2, with flows of blue.
+  void flip_with_flows(uint32_t flows) {
+    set_flows(0, Colour::kBlue, flows);
+    ASSERT_TRUE(flip("service-a", Colour::kGreen));
+    take_events();
+  }
+};
+
+TEST_F(EndsOfDrains, AFlipWithoutAnyFlowIsDrainedToo) {
+  flip_with_flows(0);
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+  EXPECT_EQ(told("service"), "\"service-a\"");
+  EXPECT_EQ(told("colour"), "\"blue\"");
+  EXPECT_EQ(told("generation"), "2");
+  tidy();
+  EXPECT_EQ(take_events(), "") << "once";
+}
+
+TEST_F(EndsOfDrains, AFlowThatEndsBeforeTheFirstLookIsNotMissed) {
+  flip_with_flows(3);
+  set_flows(0, Colour::kBlue, 0);
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+}
+
+TEST_F(EndsOfDrains, AFlipBackEndsTheDrainOfBefore) {
+  flip_with_flows(3);
+  ASSERT_TRUE(rollback("service-a"));
+  take_events();
+  tidy();
+  EXPECT_EQ(take_events(), "drain_ended drained") << "and green's drain, which has no flows";
+  EXPECT_EQ(told("flows"), "3");
+  EXPECT_EQ(told("by"), "\"flip\"");
+}
+
+TEST_F(EndsOfDrains, AServiceThatLeavesTheConfigEndsItsDrain) {
+  set_flows(5, Colour::kBlue, 1);
+  ASSERT_TRUE(flip("service-c", Colour::kGreen));
+  tidy();
+  std::string toml = kShopToml;
+  const size_t begin = toml.find("[[service]]\nname = \"service-c\""), end = toml.find("[[group]]");
+  write_with(toml.substr(begin, end - begin), "");
+  ASSERT_TRUE(reload());
+  take_events();
+  tidy();
+  EXPECT_EQ(take_events(), "drain_ended");
+  EXPECT_EQ(told("service"), "\"service-c\"");
+  EXPECT_EQ(told("by"), "\"reload\"");
+}
+
+TEST_F(EndsOfDrains, AStartTellsOfDrainsThatEndLater) {
+  flip_with_flows(3);
+  start_teald();
+  take_events();
+  tidy();
+  set_flows(0, Colour::kBlue, 0);
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+  start_teald();
+  take_events();
+  tidy();
+  EXPECT_EQ(take_events(), "") << "it had ended before the start";
+}
+
 // --- retired ids ---
 
 class UpkeepOfRetired : public UpkeepTest {
@@ -207,7 +281,8 @@ TEST_F(UpkeepOfRetired, AnIdIsReleasedAfterTwoLooksAndForgottenAfterAGracePeriod
   dataplane->step();
   tidy();
   EXPECT_FALSE(in_database());
-  EXPECT_EQ(told("address"), "\"198.18.2.12:8080\"");
+  EXPECT_EQ(told("backends"), R"(["198.18.2.12:8080"])");
+  EXPECT_EQ(told("count"), "1");
 }
 
 TEST_F(UpkeepOfRetired, AFlowHoldsAnId) {

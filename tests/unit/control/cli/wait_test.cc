@@ -272,6 +272,18 @@ TEST_F(WaitTest, EventsPrintsWhatIsKeptAndEnds) {
   EXPECT_TRUE(contains(refused.err, "not in the test's table")) << refused.err;
 }
 
+TEST_F(WaitTest, EventsContinuesFromTheIdThatItGotBeforeAnyEvent) {
+  daemon_->answer("GET /v1/events",
+                  Answer{.body = ": teald 0.1.0\nid: 6\n\n", .way = Answer::Way::kStreamEnds});
+  daemon_->answer("GET /v1/events?since=6",
+                  Answer{.body = sse(7, "done", flip_event(13)), .way = Answer::Way::kStreamEnds});
+  pauses_ = 2;
+  const auto result = teal({"events", "-f"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "done")) << "told during the pause: " << result.out;
+  EXPECT_FALSE(contains(result.out, "text"));
+}
+
 TEST_F(WaitTest, EventsFollowsWithTheLastIdWhileItIsTheSameDaemon) {
   daemon_->answer("GET /v1/events",
                   Answer{.body = sse(7, "published", flip_event(13)), .way = Answer::Way::kStreamEnds});
@@ -285,7 +297,7 @@ TEST_F(WaitTest, EventsFollowsWithTheLastIdWhileItIsTheSameDaemon) {
   EXPECT_EQ(result.err, "") << "a connection that was closed is no news";
 }
 
-TEST_F(WaitTest, EventsSaysWhenTealdIsGoneAndBackAndBeginsANewLifeAtItsStart) {
+TEST_F(WaitTest, EventsSaysWhenTealdIsGoneAndBackAndContinues) {
   daemon_->answer("GET /v1/events?since=5",
                   Answer{.body = sse(7, "published", flip_event(13)), .way = Answer::Way::kStreamEnds});
   at_pause_ = [this, made = 0]() mutable {
@@ -294,8 +306,8 @@ TEST_F(WaitTest, EventsSaysWhenTealdIsGoneAndBackAndBeginsANewLifeAtItsStart) {
       ::unlink(socket_.c_str());
       daemon_ = std::make_unique<FakeDaemon>(socket_);
       daemon_->answer("GET /v1/version", {{"version", "0.1.0"}, {"pid", 8}, {"uptime_seconds", 0.2}});
-      daemon_->answer("GET /v1/events?since=0",
-                      Answer{.body = sse(1, "dataplane_up", {{"at", "2026-11-23T05:40:00.000Z"}}),
+      daemon_->answer("GET /v1/events?since=7",
+                      Answer{.body = sse(2000, "dataplane_up", {{"at", "2026-11-23T05:40:00.000Z"}}),
                              .way = Answer::Way::kStreamEnds});
     }
   };
@@ -317,6 +329,9 @@ TEST_F(WaitTest, EventsSaysWhenSomeWereLost) {
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.err, "teal: events were lost: the oldest event that teald keeps has id 2000\n");
   EXPECT_EQ(teal({"events"}).err, "") << "it asks for no more than is kept";
+  const auto as_json = teal({"events", "--since", "5", "-o", "json"});
+  EXPECT_EQ(as_json.err, "");
+  EXPECT_EQ(json::parse(as_json.out.substr(0, as_json.out.find('\n')))["event"], "lost");
 }
 
 }  // namespace

@@ -10,12 +10,14 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "control/api/http/server.h"
 #include "tests/unit/control/api/http/raw_client.h"
+#include "tests/unit/control/stepped_clock.h"
 #include "tests/unit/control/temp_dir.h"
 
 namespace teal {
@@ -34,8 +36,10 @@ class EventFeedTest : public testing::Test {
     return text;
   }
   void tell(int from, int to) {
-    for (int id = from; id <= to; ++id) events.tell("drained", {{"n", id}});
+    for (int n = from; n <= to; ++n) events.tell("drained", {{"n", n}});
   }
+  uint64_t id(uint64_t n) const { return events.first() + n - 1; }  // of the nth event
+  std::string id_line(uint64_t n) const { return fmt::format("id: {}\n", id(n)); }
 
   static Task<Response> answer(EventFeed& feed) {
     Response response;
@@ -69,30 +73,65 @@ TEST_F(EventFeedTest, WithoutAnIdAStreamBeginsNow) {
   EXPECT_EQ(take(*source), "");
   tell(4, 4);
   const std::string text = take(*source);
-  EXPECT_TRUE(text.starts_with("id: 4\nevent: drained\ndata: {\"at\":\"20")) << text;
+  EXPECT_TRUE(text.starts_with(id_line(4) + "event: drained\ndata: {\"at\":\"20")) << text;
   EXPECT_TRUE(text.ends_with("\"n\":4}\n\n")) << text;
   EXPECT_EQ(take(*source), "") << "once";
 }
 
 TEST_F(EventFeedTest, AfterAnIdEachEventComesOnce) {
   tell(1, 5);
-  const auto source = feed.subscribe(3);
+  const auto source = feed.subscribe(id(3));
   const std::string text = take(*source);
-  EXPECT_TRUE(text.starts_with("id: 4\n")) << text;
-  EXPECT_NE(text.find("\n\nid: 5\n"), std::string::npos) << text;
-  EXPECT_EQ(take(*feed.subscribe(0)).find("id: 1\n"), 0u);
+  EXPECT_TRUE(text.starts_with(id_line(4))) << text;
+  EXPECT_NE(text.find("\n\n" + id_line(5)), std::string::npos) << text;
+  EXPECT_EQ(take(*feed.subscribe(0)).find(id_line(1)), 0u) << "0: everything since teald started";
+}
+
+TEST_F(EventFeedTest, IdsGrowOverARestart) {
+  tell(1, 5);
+  SteppedClock later;
+  later.advance(std::chrono::milliseconds(clock.wall_ms() - later.wall_ms() + 1000));
+  Events next_life{later};
+  EXPECT_GT(next_life.first(), events.latest());
+}
+
+TEST_F(EventFeedTest, AStreamBeginsWithAnIdToContinueFrom) {
+  tell(1, 3);
+  const auto source = feed.subscribe({});
+  std::string text;
+  const auto run = [](EventSource& from, std::string& to) -> Task<void> { to = co_await from.take(); };
+  asio::co_spawn(io, run(*source, text), asio::detached);
+  io.run();
+  EXPECT_EQ(text, ": teald " TEAL_VERSION "\n" + id_line(3) + "\n");
+}
+
+TEST_F(EventFeedTest, KeepsABoundedNumberOfBytes) {
+  for (int i = 0; i < 100; ++i)
+    events.tell("published", {{"text", std::string(Events::kKeptBytes / 10, 'x')}});
+  EXPECT_GE(events.oldest(), id(90));
+  events.tell("published", {{"text", std::string(2 * Events::kKeptBytes, 'x')}});
+  EXPECT_EQ(events.oldest(), events.latest()) << "the latest is always kept";
 }
 
 TEST_F(EventFeedTest, ReportsEventsThatAreGone) {
   tell(1, static_cast<int>(Events::kKept) + 10);
-  const auto source = feed.subscribe(4);
-  EXPECT_TRUE(take(*source).starts_with("event: lost\ndata: {\"after\":4,\"next\":11}\n\nid: 11\n"));
+  for (const uint64_t since : {uint64_t{0}, id(4)}) {
+    const std::string text = take(*feed.subscribe(since));
+    EXPECT_TRUE(text.starts_with(fmt::format("event: lost\ndata: {{\"after\":{},\"next\":{}}}\n\n",
+                                             since == 0 ? id(0) : since, id(11)) +
+                                 id_line(11)))
+        << text.substr(0, 200);
+  }
 }
 
-TEST_F(EventFeedTest, ReportsAnIdOfAnEarlierTeald) {
+TEST_F(EventFeedTest, ReportsAnIdOfAnEarlierTealdAndAnIdOfTheFuture) {
   tell(1, 2);
-  EXPECT_TRUE(
-      take(*feed.subscribe(700)).starts_with("event: lost\ndata: {\"after\":700,\"next\":1}\n\nid: 1\n"));
+  for (const uint64_t since : {uint64_t{700}, id(100)}) {
+    const std::string text = take(*feed.subscribe(since));
+    EXPECT_TRUE(text.starts_with(
+        fmt::format("event: lost\ndata: {{\"after\":{},\"next\":{}}}\n\n", since, id(1)) + id_line(1)))
+        << text;
+  }
 }
 
 TEST_F(EventFeedTest, SendsPiecesOfBoundedSize) {
