@@ -32,8 +32,8 @@ class NextHops {
  public:
   using Changed = std::function<void(const std::vector<std::string>& addresses, bool resolved)>;
 
-  // Keeps `states` up to date. At the end of a pass, calls `changed` with the known backends whose hops became
-  // resolved or unresolved in this pass. The first pass over a backend tells nothing.
+  // Keeps `states` up to date. At the end of a pass, calls `changed` with the known backends whose hops
+  // became resolved or unresolved in this pass. The first pass over a backend tells nothing.
   NextHops(Publisher& publisher, KernelRoutes& routes, HopStates& states, const Clock& clock, Changed changed)
       : publisher_(publisher),
         routes_(routes),

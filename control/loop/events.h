@@ -64,8 +64,8 @@ class Events {
   std::vector<std::function<void(const ToldEvent&)>> listeners_;
 };
 
-// Returns {"count":200,NAME:["198.18.2.11:8080",...]} with at most 16 names: one event tells of many things, so
-// that it does not push others out.
+// Returns {"count":200,NAME:["198.18.2.11:8080",...]} with at most 16 names. One event that tells of many
+// things does not push other events out.
 nlohmann::ordered_json counted_list(const char* name, const std::vector<std::string>& names);
 
 }  // namespace teal

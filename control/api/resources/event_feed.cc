@@ -34,7 +34,7 @@ class EventFeed::Subscriber : public EventSource {
   EventFeed& feed_;
   uint64_t last_;
   // Shows the client that the stream works, and gives it an id to continue from if no event comes before it
-  // is disconnected. (An id without data is no event: WHATWG HTML, section 9.2.6.)
+  // is disconnected. (A client does not take an id without data for an event: WHATWG HTML, section 9.2.6.)
   std::string greeting_;
 };
 

@@ -31,7 +31,8 @@ class MortalDaemon {
                            word};
     char* argv[std::size(words) + 1] = {};
     for (size_t i = 0; i < std::size(words); ++i) argv[i] = words[i].data();
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv, environ), 0);
+    over_ = posix_spawn(&pid_, argv[0], nullptr, nullptr, argv, environ) != 0;  // then no pid is set
+    EXPECT_FALSE(over_) << TEAL_MORTAL_TEALD;
     EXPECT_TRUE(FakeDataplane::wait_for([&] { return home.get("/v1/version").status == 200 || is_over(); }));
   }
   ~MortalDaemon() { kill_now(); }

@@ -57,25 +57,26 @@ INSTANTIATE_TEST_SUITE_P(Shells, Completion, testing::Values("bash", "zsh", "fis
                          [](const auto& shell) { return shell.param; });
 
 TEST_P(Completion, OffersVerbsOptionsAndValues) {
-  expect_offers({{"teal fl", "flip flows"},
-                 {"teal xyz", ""},
-                 {"teal xyz ", ""},
-                 {"teal backend ", "list set"},
-                 {"teal --so", "--socket"},
-                 {"teal flip --",
-                  "--dry-run --group --help --if-generation --output --reason --socket --timeout --to "
-                  "--wait"},
-                 {"teal flip --to ", "blue green"},
-                 {"teal flip service-a -t g", "green"},
-                 {"teal -o ", "json table"},
-                 {"teal wait x --for ", "drained healthy settled"},
-                 {"teal -o json wait x --f", "--for"},
-                 {"teal drain x --then r", "reset"},
-                 {"teal drain x --timeout ", ""},
-                 {"teal completion ", "bash fish zsh"},
-                 {"teal completion bash ", ""},
-                 {"teal help dr", "drain"},
-                 {"teal list ", ""}});
+  expect_offers(
+      {{"teal fl", "flip flows"},
+       {"teal xyz", ""},
+       {"teal xyz ", ""},
+       {"teal backend ", "list set"},
+       {"teal --so", "--socket"},
+       {"teal flip --",
+        "--dry-run --force --group --help --if-generation --output --reason --socket --timeout --to "
+        "--wait"},
+       {"teal flip --to ", "blue green"},
+       {"teal flip service-a -t g", "green"},
+       {"teal -o ", "json table"},
+       {"teal wait x --for ", "drained healthy settled"},
+       {"teal -o json wait x --f", "--for"},
+       {"teal drain x --then r", "reset"},
+       {"teal drain x --timeout ", ""},
+       {"teal completion ", "bash fish zsh"},
+       {"teal completion bash ", ""},
+       {"teal help dr", "drain"},
+       {"teal list ", ""}});
 }
 
 TEST_P(Completion, OffersNamesThatTheDaemonKnows) {
