@@ -86,6 +86,7 @@ Task<void> Daemon::Parts::begin() {
     spawn(resolve_next_hops());
     spawn(refresh_routes());
   }
+  co_await executor.keep_copy();
   (void)co_await journal.flush();
   // The segment is complete before teald accepts the first request.
   (void)co_await upkeep.follow_segment();
@@ -139,7 +140,13 @@ Task<void> Daemon::Parts::recover_again() {
   recovery_due = false;
   journal.begin_with(std::move(recovered->to_record));
   executor.replace(turn, std::move(recovered->inventory));
+  co_await executor.keep_copy();
   upkeep.publish_again();
+}
+
+Task<void> Daemon::Parts::record_what_is_missing() {
+  const ChangeExecutor::Turn turn = co_await executor.turn();
+  co_await executor.record_what_is_missing(turn);
 }
 
 // The name is not worth a wait before a change, so it is looked up and recorded afterwards.

@@ -25,6 +25,7 @@
 #include "control/service_manager.h"
 #include "control/state/journal.h"
 #include "control/state/recorder.h"
+#include "control/state/state_copy.h"
 #include "control/state/user_names.h"
 #include "dataplane/shm/process_lock.h"
 
@@ -53,6 +54,7 @@ struct Daemon::Parts {
   Task<void> reload();
   Task<void> stay_alive();
   Task<void> recover_again();
+  Task<void> record_what_is_missing();
   Task<void> name_actor(int64_t intent, uint32_t uid);
   Task<void> end(ExitCode code);
   void on_signal();
@@ -67,6 +69,7 @@ struct Daemon::Parts {
   Journal journal{recorder};
   asio::thread_pool lookups{1};
   UserNames users{lookups};
+  StateCopy state_copy{options.run_dir};
   std::unique_ptr<Publisher> publisher;
   const Clock& clock = *options.clock;
   Events events{clock};

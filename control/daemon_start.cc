@@ -45,6 +45,10 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);
   journal.begin_with(std::move(recovered.to_record));
+  executor.on_change([this](const Catalogue& catalogue) {
+    return state_copy.save(catalogue.inventory(), catalogue.config().text);
+  });
+  journal.on_landed_late([this] { spawn(record_what_is_missing()); });
   journal.on_recorded([this](int64_t id, const Intent& intent) {
     if (intent.actor.user.empty()) spawn(name_actor(id, intent.actor.uid));
   });
@@ -53,6 +57,7 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
 Daemon::Parts::~Parts() {
   disk->pool.join();
   lookups.join();
+  state_copy.join();
   executor.abandon();
 }
 
@@ -84,8 +89,12 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
       if (disk->recorder.hangs_since()) (void)disk.release();  // its thread cannot be joined
       return tl::unexpected(failure(kExitError, stored.error()));
     }
-    spdlog::critical("starting with the state that the segment has: {}", stored.error());
-    stored = Recorder::Stored();
+    spdlog::critical("starting without the database: {}", stored.error());
+    stored = StateCopy::read(options.run_dir);
+    if (!stored) {
+      spdlog::critical("starting with the state that the segment has: {}", stored.error());
+      stored = Recorder::Stored();
+    }
   }
   ConfigErrors file_errors;
   if (!config) {  // an edit of the file must not take the control plane away

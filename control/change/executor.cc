@@ -125,6 +125,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
     }
   }
   apply(progress);
+  co_await keep_copy();
   if (!progress.change.lock) {
     co_await adopt(progress);
     co_await record_result(progress);

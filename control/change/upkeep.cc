@@ -46,6 +46,7 @@ Task<void> Upkeep::publish_everything(const Turn& turn, std::string why) {
   everything_due_ = false;
   if (!publisher_.attached()) co_return;
   executor_.learn_from_segment(turn);
+  co_await executor_.keep_copy();
   if (segment_has_everything()) {
     co_await executor_.acknowledge_present(turn);
     co_return;

@@ -34,6 +34,7 @@ void Journal::landed_late(const Intent& intent, int64_t row) {
     change.finish->outcome = Outcome::kDone;
   }
   queue_.push_back(std::move(change));
+  late_();
 }
 
 Task<State::Done> Journal::record(Unrecorded change) {

@@ -46,6 +46,9 @@ class Journal {
   // Why the latest attempt failed; "" if the queue is empty.
   const std::string& why() const { return why_; }
 
+  // `callback` is called when an intent has landed that had been given up. A flush() makes it good; a start
+  // that comes before would take it for a change that was made.
+  void on_landed_late(std::function<void()> callback) { late_ = std::move(callback); }
   // `callback` is called with each intent that was recorded, and its id.
   void on_recorded(std::function<void(int64_t id, const Intent& intent)> callback) {
     recorded_ = std::move(callback);
@@ -59,6 +62,7 @@ class Journal {
   Recorder& recorder_;
   std::deque<Unrecorded> queue_;
   std::string why_;
+  std::function<void()> late_ = [] {};
   std::function<void(int64_t, const Intent&)> recorded_ = [](int64_t, const Intent&) {};
 };
 

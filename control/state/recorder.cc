@@ -19,7 +19,9 @@ struct Call {
   std::optional<Result> result;
 };
 
-Recorder::Recorded<Recorder::Stored> read_all(State& state) {
+}  // namespace
+
+Recorder::Recorded<Recorder::Stored> read_stored(State& state) {
   auto inventory = state.load();
   if (!inventory) return tl::unexpected(inventory.error());
   auto intents = state.open_intents();
@@ -28,8 +30,6 @@ Recorder::Recorded<Recorder::Stored> read_all(State& state) {
   if (!config) return tl::unexpected(config.error());
   return Recorder::Stored{std::move(*inventory), std::move(*intents), std::move(*config)};
 }
-
-}  // namespace
 
 // The timer ends the wait: by its expiry, or because the call's result cancels it.
 template <typename Work, typename Result>
@@ -68,13 +68,13 @@ Task<Result> Recorder::within(SteadyClock::duration limit, Work work, std::funct
 Recorder::Opening Recorder::open_on_disk() {
   auto opened = State::open(state_dir_);
   if (opened) {
-    Recorded<Stored> stored = read_all(*opened);
+    Recorded<Stored> stored = read_stored(*opened);
     if (stored) state_.emplace(std::move(*opened));
     return {stored, stored ? "" : stored.error()};
   }
   auto readable = State::open_to_read(state_dir_);
   if (!readable) return {tl::unexpected(opened.error()), opened.error()};
-  return {read_all(*readable), opened.error()};
+  return {read_stored(*readable), opened.error()};
 }
 
 Recorder::Recorded<Recorder::Stored> Recorder::took(Opening opening) {
@@ -107,6 +107,10 @@ Task<Recorder::Recorded<Recorder::Stored>> Recorder::reopen() {
   Recorded<Stored> stored = took(std::move(*opening));
   if (!open_) co_return tl::unexpected(why_closed_);
   co_return stored;
+}
+
+std::string Recorder::trouble() const {
+  return hangs_since_ ? no_answer(state_dir_, SteadyClock::now() - *hangs_since_) : why_closed_;
 }
 
 Task<Recorder::Recorded<int64_t>> Recorder::intend(Intent intent, std::shared_ptr<const Inventory> whole,

@@ -52,6 +52,8 @@ class Recorder {
   Task<Recorded<Stored>> reopen();
   bool is_open() const { return open_; }
   const std::string& why_closed() const { return why_closed_; }
+  // Says why calls fail at present; "" if they do not.
+  std::string trouble() const;
   // Since when a call has not returned. Then the pool cannot be joined.
   std::optional<std::chrono::steady_clock::time_point> hangs_since() const { return hangs_since_; }
 
@@ -94,5 +96,7 @@ class Recorder {
   std::optional<std::chrono::steady_clock::time_point> hangs_since_;
   std::future<Opening> opening_;  // of an open() that was given up
 };
+
+Recorder::Recorded<Recorder::Stored> read_stored(State& state);
 
 }  // namespace teal

@@ -165,9 +165,9 @@ Json view_lock(const Api& api) {
 
 Json view_storage(const Api& api) {
   const size_t missing = api.journal.unrecorded().size();
-  std::string why = api.recorder.is_open() ? api.journal.why() : api.recorder.why_closed();
-  const bool works = missing == 0 && api.recorder.is_open();
-  return {{"unrecorded", missing}, {"error", works ? Json(nullptr) : Json(std::move(why))}};
+  std::string why = api.recorder.trouble();
+  if (why.empty() && missing != 0) why = api.journal.why().empty() ? "being recorded" : api.journal.why();
+  return {{"unrecorded", missing}, {"error", why.empty() ? Json(nullptr) : Json(std::move(why))}};
 }
 
 Json view_config(const Api& api) {

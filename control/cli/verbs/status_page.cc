@@ -51,9 +51,13 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
     lines += warning_line(lock_text(lock) + "; see teal unlock", around);
   if (const auto& storage = part(reply, "storage"); !storage.is_null())
     if (const auto error = text_or(storage, "error"); !error.empty())
-      lines += warning_line(fmt::format("{} not on disk, every change but a rollback is refused: {}",
-                                        counted(number(storage, "unrecorded"), "change"), error),
-                            around);
+      lines +=
+          warning_line(fmt::format("{}every change but a rollback is refused: {}",
+                                   number(storage, "unrecorded") == 0
+                                       ? ""
+                                       : counted(number(storage, "unrecorded"), "change") + " not on disk, ",
+                                   error),
+                       around);
   if (const auto errors = texts(part(reply, "config"), "file_errors"); !errors.empty())
     lines += warning_line(
         fmt::format(

@@ -54,6 +54,65 @@ TEST_F(DaemonFaults, AStartWithABadDiskIsMadeGoodLater) {
   EXPECT_EQ(home.get("/v1/history?limit=2").body["changes"][1]["verb"], "rollback");
 }
 
+// Neither reads nor writes come back. So only the segment and the copy in the run directory say what is in
+// force.
+TEST_F(DaemonFaults, AStartWithADiskThatHangsKnowsTheWayBackAndTheStatesOfBackends) {
+  static const FaultyDisk disk;
+  const std::string control_file = home.dir().file("disk");
+  FaultyDisk::use(control_file);
+  FakeDataplane dataplane(home.run_dir());
+  {
+    RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+    ASSERT_EQ(home.flip("service-b", "green").status, 200u);
+    ASSERT_EQ(home.post("/v1/rollback", R"({"services":["service-b"]})").status, 200u);
+    ASSERT_EQ(
+        home.post("/v1/backend",
+                  R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"maint"})")
+            .status,
+        200u);
+  }
+  const uint64_t before = dataplane.generation();
+  FaultyDisk::set(control_file, "hangs");
+  home.write_config("this is not TOML");
+  {
+    RunningDaemon daemon(home);
+    EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null()) << "it is told";
+    EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "maint");
+    EXPECT_EQ(dataplane.generation(), before) << "nothing differs, so nothing is published";
+    const ApiReply rollback = home.post("/v1/rollback", R"({"services":["service-a","service-b"]})");
+    EXPECT_EQ(rollback.status, 200u) << rollback.body;
+    EXPECT_EQ(home.service("service-a")["active"], "blue");
+    EXPECT_EQ(home.service("service-b")["active"], "blue") << "its flip is undone already";
+    FaultyDisk::set(control_file, "works");
+    ASSERT_TRUE(
+        FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+    EXPECT_EQ(home.service("service-a")["active"], "blue");
+    EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "maint");
+    EXPECT_EQ(home.get("/v1/history?limit=1").body["changes"][0]["verb"], "rollback");
+  }
+}
+
+TEST_F(DaemonFaults, AStartWithADiskThatHangsKnowsTheLock) {
+  static const FaultyDisk disk;
+  const std::string control_file = home.dir().file("disk");
+  FaultyDisk::use(control_file);
+  FakeDataplane dataplane(home.run_dir());
+  {
+    RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+    ASSERT_EQ(home.post("/v1/lock", R"({"reason":"audit"})").status, 200u);
+  }
+  FaultyDisk::set(control_file, "hangs");
+  {
+    RunningDaemon daemon(home);
+    EXPECT_EQ(code(home.post("/v1/rollback", R"({"services":["service-a"]})")), "locked");
+    FaultyDisk::set(control_file, "works");
+    EXPECT_TRUE(
+        FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+  }
+}
+
 TEST_F(DaemonFaults, ARefusedSegmentRefusesEveryChange) {
   std::ofstream(home.run_dir() + "/segment") << "not a segment";
   RunningDaemon daemon(home);

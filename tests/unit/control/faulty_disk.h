@@ -6,7 +6,8 @@
 namespace teal {
 
 // A disk for SQLite that can be full, fail or hang. From its construction on, it is under every database that
-// this process opens. Its behaviour is the word in a control file, so that another process can change it:
+// this process opens, except the copy in the run directory, which is in memory. Its behaviour is the word in
+// a control file, so that another process can change it:
 //   works   as the real disk (the default, also without a file)
 //   full    each write fails with SQLITE_FULL
 //   fails   each write fails with SQLITE_IOERR

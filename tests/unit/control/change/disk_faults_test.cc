@@ -130,8 +130,11 @@ TEST_F(HungDisk, ACommitThatLandsTooLateIsFollowedByItsResult) {
   set_disk("hangs");
   EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "storage");
   EXPECT_EQ(code(lock()), "storage") << "at once, as the disk does not answer";
+  EXPECT_TRUE(teald->journal.unrecorded().empty());
+  EXPECT_NE(teald->recorder.trouble().find("has not answered"), std::string::npos) << "told all the same";
   set_disk("works");
   ASSERT_TRUE(recorded());
+  EXPECT_EQ(teald->recorder.trouble(), "");
   EXPECT_EQ(latest().verb, "flip");
   EXPECT_EQ(latest().result, "not_published");
   EXPECT_TRUE(teald->state().open_intents()->empty());

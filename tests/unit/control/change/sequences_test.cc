@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random sequences of commands, reloads, kills and restarts, compared with a model of a few lines. After each
-// step:
+// Random sequences of commands, reloads, kills, restarts and disk errors, compared with a model of a few
+// lines. From time to time the disk is full, fails or hangs until it is repaired. Meanwhile every change but a
+// rollback is refused.
+// After each step:
 //   - the generation has not gone down
 //   - a change that was answered as done is in the segment and acknowledged
 //   - no active pool is empty
@@ -17,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/control/change/mortal_daemon.h"
+#include "tests/unit/control/faulty_disk.h"
 
 namespace teal {
 namespace {
@@ -86,7 +89,10 @@ class Sequence {
 
   void run() {
     for (uint64_t steps = 6 + random_() % 10; steps > 0 && !testing::Test::HasFailure(); --steps) {
-      switch (random_() % 10) {
+      switch (random_() % 11) {
+        case 10:
+          change_disk();
+          break;
         case 0:
           kill_and_restart();
           break;
@@ -188,6 +194,22 @@ class Sequence {
     return step;
   }
 
+  // A change that the disk must record first.
+  bool is_stopped_by_disk(const Step& step) const {
+    const bool changes =
+        *step.after != model_ || step.file.value_or(file_) != file_ || step.path.ends_with("lock");
+    return disk_ != "works" && changes && step.path != "/v1/rollback";
+  }
+
+  void change_disk() {
+    static const char* const kErrors[] = {"full", "fails", "hangs"};
+    disk_ = disk_ == "works" ? kErrors[random_() % 3] : "works";
+    trace_ += "the disk " + disk_ + "\n";
+    FaultyDisk::set(home_.dir().file("disk"), disk_);
+    const auto is_made_good = [&] { return home_.get("/v1/services").body["storage"]["error"].is_null(); };
+    ASSERT_TRUE(disk_ != "works" || FakeDataplane::wait_for(is_made_good)) << trace_;
+  }
+
   void write_file(const Step& step) {
     if (step.file) home_.write_config(toml_of(*step.file));
   }
@@ -205,6 +227,8 @@ class Sequence {
     if (step.after && reply.status == 504) {  // the machine gave the workers no time: published, not undone
       ASSERT_EQ(reply.body["error"]["code"], "adoption_timeout") << trace_;
       took(step);
+    } else if (step.after && is_stopped_by_disk(step)) {
+      ASSERT_EQ(reply.status, 503u) << reply.body << "\n" << trace_;
     } else if (step.after) {
       ASSERT_EQ(reply.status, 200u) << reply.body << "\n" << trace_;
       took(step);
@@ -308,6 +332,7 @@ class Sequence {
   Model model_ = first_model();
   File file_ = File::kPlain;
   bool locked_ = false;
+  std::string disk_ = "works";
   uint64_t generation_ = 0;
   std::string trace_;
 };

@@ -72,7 +72,7 @@ TEST_F(PublisherTest, OnlyTheLastPublicationsAreLogged) {
   EXPECT_EQ(publisher.was_published(0), false);
   publish_first(5);
   for (uint64_t generation = 7; generation < 7 + 2 * kPublishedLog; generation += 2)
-    ASSERT_TRUE(publisher.publish_splits(generation, kToGreen));
+    ASSERT_TRUE(FakeDataplane::wait_for([&] { return publisher.publish_splits(generation, kToGreen); }));
   const uint64_t present = publisher.generation();
   EXPECT_EQ(publisher.was_published(present), true);
   EXPECT_EQ(publisher.was_published(present + 1), false);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/state/state_copy.h"
+
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace teal {
+
+Task<void> StateCopy::save(Inventory inventory, std::string config) {
+  Unrecorded whole{.inventory = std::make_shared<const Inventory>(std::move(inventory)),
+                   .config = std::make_shared<const std::string>(std::move(config))};
+  auto work = [this, whole = std::move(whole)] { return write(whole); };
+  const State::Done written = co_await run_on(thread_, std::move(work));
+  if (!written) spdlog::warn("cannot keep a copy of the state: {}", written.error());
+}
+
+State::Done StateCopy::write(const Unrecorded& whole) {
+  if (!state_) {
+    auto opened = State::open(dir_);
+    if (!opened) return tl::unexpected(opened.error());
+    state_.emplace(std::move(*opened));
+  }
+  const auto written = state_->record({whole});
+  if (!written) return tl::unexpected(written.error());
+  return {};
+}
+
+Recorder::Recorded<Recorder::Stored> StateCopy::read(const std::string& run_dir) {
+  auto state = State::open_to_read(dir_in(run_dir));
+  if (!state) return tl::unexpected(state.error());
+  return read_stored(*state);
+}
+
+}  // namespace teal

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A copy of the state in the run directory, which is in memory. A start that cannot read the database takes
+// from it what the segment does not have: how flips are undone, the states of backends, the lock, and the
+// config. The copy has the form of the database, without its history.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "control/loop/coroutine.h"
+#include "control/state/recorder.h"
+
+namespace teal {
+
+class StateCopy {
+ public:
+  explicit StateCopy(const std::string& run_dir) : dir_(dir_in(run_dir)) {}
+
+  // Writes the copy on a thread. An error is logged: nothing depends on the copy while the database works.
+  Task<void> save(Inventory inventory, std::string config);
+  // To be called before the io_context of the callers is destroyed.
+  void join() { thread_.join(); }
+
+  static Recorder::Recorded<Recorder::Stored> read(const std::string& run_dir);
+
+ private:
+  static std::string dir_in(const std::string& run_dir) { return run_dir + "/state"; }
+  State::Done write(const Unrecorded& whole);
+
+  const std::string dir_;
+  std::optional<State> state_;  // used on the thread only
+  asio::thread_pool thread_{1};
+};
+
+}  // namespace teal
