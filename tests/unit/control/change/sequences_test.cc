@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Random sequences of commands, reloads, kills, restarts and disk errors, compared with a model of a few
-// lines. From time to time the disk is full, fails or hangs until it is repaired. Meanwhile every change but a
-// rollback is refused.
+// lines. From time to time the disk is full, fails or hangs until it is repaired. Meanwhile every change but
+// a rollback is refused.
 // After each step:
 //   - the generation has not gone down
 //   - a change that was answered as done is in the segment and acknowledged
