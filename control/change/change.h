@@ -71,6 +71,7 @@ struct Change {
   bool is_reset = false;      // flows of the services' idle colour are reset
   bool releases_ids = false;  // the database keeps the released ids for another grace period
   bool despite_disk = false;  // is published first and then recorded, so no disk can hold it up
+  bool is_retry = false;      // an attempt before has failed: another failure is not recorded
   bool despite_lock = false;  // goes ahead when changes are locked: upkeep, and unlock itself
 
   bool empty() const {

@@ -220,6 +220,7 @@ Task<bool> ChangeExecutor::publish_ruleset(const Progress& progress) {
 
 Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
   spdlog::error("{}: {}", progress.change.verb, refusal.message);
+  if (progress.change.is_retry) co_return;
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
   save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
   progress.told["result"] = "not_published";

@@ -19,7 +19,7 @@ Upkeep::Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steerin
 
 Task<Upkeep::Followed> Upkeep::follow_segment() {
   const Turn turn = co_await executor_.turn();
-  Followed followed = co_await follow_segment(turn);
+  Followed followed = co_await follow(turn, false);
   if (followed) {
     executor_.acknowledge_if_adopted(turn);
     co_await reset_overdue(turn);
@@ -28,18 +28,36 @@ Task<Upkeep::Followed> Upkeep::follow_segment() {
 }
 
 Task<Upkeep::Followed> Upkeep::follow_segment(const Turn& turn) {
+  co_return co_await follow(turn, true);
+}
+
+Task<Upkeep::Followed> Upkeep::follow(const Turn& turn, bool at_once) {
   const tl::expected<Publisher::News, std::string> news = publisher_.refresh();
   if (!news) co_return tl::unexpected(news.error());
-  const bool everything_due = news->new_segment || everything_due_;
-  if (everything_due) {
+  if (news->new_segment || news->dataplane_started)
+    for (Backoff* retry : {&publishing_, &resetting_, &releasing_}) retry->reset();
+  everything_due_ = everything_due_ || news->new_segment;
+  const bool publishes = everything_due_ && (at_once || publishing_.is_due());
+  if (publishes) {
     std::string why = news->new_segment ? "a new segment" : "a start of teald";
     co_await publish_everything(turn, std::move(why));
   }
-  if (everything_due || news->dataplane_started) {
+  if (publishes || news->dataplane_started) {
     if (publisher_.is_steered()) steering_.add();
     executor_.need_hops();
   }
   co_return Followed();
+}
+
+// Carries out a change of upkeep. The executor logs a failure.
+Task<ChangeExecutor::Result> Upkeep::attempt(const Turn& turn, Change change, std::string reason,
+                                             Backoff& retry) {
+  change.is_retry = retry.is_failing();
+  ChangeOptions options{.reason = std::move(reason), .uid = getuid()};
+  ChangeExecutor::Result result = co_await executor_.execute(turn, std::move(change), std::move(options));
+  const bool published = result || result.error().code == "adoption_timeout";
+  published ? retry.reset() : retry.failed();
+  co_return result;
 }
 
 Task<void> Upkeep::publish_everything(const Turn& turn, std::string why) {
@@ -48,15 +66,14 @@ Task<void> Upkeep::publish_everything(const Turn& turn, std::string why) {
   executor_.learn_from_segment(turn);
   co_await executor_.keep_copy();
   if (segment_has_everything()) {
+    publishing_.reset();
     co_await executor_.acknowledge_present(turn);
     co_return;
   }
   Change change{.verb = "publish"};
   change.republish = true;
   change.despite_disk = change.despite_lock = true;
-  ChangeOptions options{.reason = std::move(why), .uid = getuid()};
-  const ChangeExecutor::Result result =
-      co_await executor_.execute(turn, std::move(change), std::move(options));
+  const auto result = co_await attempt(turn, std::move(change), std::move(why), publishing_);
   if (result || result.error().code != "no_free_slot") co_return;
   spdlog::warn("the segment does not have everything yet; trying again");
   everything_due_ = true;
@@ -73,13 +90,13 @@ bool Upkeep::segment_has_everything() const {
   return same_splits(catalogue.inventory(), *splits, *publisher_.splits());
 }
 
-// The executor logs a failure, and the next call tries again.
 Task<void> Upkeep::reset_overdue(const Turn& turn) {
   if (!publisher_.attached() || !publisher_.dataplane_running()) co_return;
   Change change = plan_overdue_resets(executor_.catalogue(), publisher_, clock_.tick());
-  if (change.empty()) co_return;
-  ChangeOptions options{.reason = "the deadline of the drain is over", .uid = getuid()};
-  (void)co_await executor_.execute(turn, std::move(change), std::move(options));
+  if (change.empty()) co_return resetting_.reset();
+  if (!resetting_.is_due()) co_return;
+  std::string why = "the deadline of the drain is over";
+  (void)co_await attempt(turn, std::move(change), std::move(why), resetting_);
 }
 
 Task<void> Upkeep::tidy() {
@@ -111,14 +128,13 @@ void Upkeep::tell_of_ended_drains() {
 // While the dataplane is down, the flow counts are not exact: a worker that was killed may have left one too
 // low. Without a segment no flow exists.
 Task<void> Upkeep::release_retired(const Turn& turn) {
-  if (!executor_.catalogue().inventory().has_retired()) co_return;
+  if (!executor_.catalogue().inventory().has_retired() || !releasing_.is_due()) co_return;
   if (publisher_.attached() && !publisher_.dataplane_running()) co_return;
   auto release = retired_.look(executor_.catalogue().inventory(),
                                [this](uint16_t backend) { return publisher_.holds_flows(backend); });
   if (!release) co_return;
-  ChangeOptions options{.reason = "retired backends gone", .uid = getuid()};
-  const ChangeExecutor::Result result =
-      co_await executor_.execute(turn, std::move(release->change), std::move(options));
+  std::string why = "retired backends gone";
+  const auto result = co_await attempt(turn, std::move(release->change), std::move(why), releasing_);
   if (!result && result.error().code != "adoption_timeout") co_return;
   if (!release->addresses.empty()) events_.tell("released", counted_list("backends", release->addresses));
 }

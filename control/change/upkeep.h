@@ -15,6 +15,7 @@
 #include "control/change/executor.h"
 #include "control/change/retired.h"
 #include "control/kernel/steering.h"
+#include "control/loop/backoff.h"
 #include "control/loop/clock.h"
 #include "control/loop/events.h"
 #include "control/publish/publisher.h"
@@ -31,10 +32,12 @@ class Upkeep {
          const Clock& clock);
 
   // Attaches to the segment, publishes everything into a segment that lacks it, and begins the resets of
-  // overdue drains. To be called about ten times a second. The error: there is a segment, but it is refused.
+  // overdue drains. To be called about ten times a second. A change that fails is tried again more and more
+  // seldom (backoff.h), and the history has one row about it. The error: there is a segment, but it is
+  // refused.
   Task<Followed> follow_segment();
-  // The same within the caller's turn and without the resets. A change calls it first, so that a segment that
-  // was made just now has everything before the change.
+  // The same within the caller's turn, at once and without the resets. A change calls it first, so that a
+  // segment that was made just now has everything before the change.
   Task<Followed> follow_segment(const Turn& turn);
 
   // Does what waits for a grace period: cleans up the steering maps, saves the ids, releases retired ids.
@@ -42,13 +45,18 @@ class Upkeep {
   Task<void> tidy();
 
   // Lets the next follow_segment() compare the segment with the state, and publish what differs.
-  void publish_again() { everything_due_ = true; }
+  void publish_again() {
+    everything_due_ = true;
+    publishing_.reset();
+  }
 
   void set_local_addresses(const std::vector<IpAddress>& addresses);
 
   const DrainTrends& trends() const { return trends_; }
 
  private:
+  Task<Followed> follow(const Turn& turn, bool at_once);
+  Task<ChangeExecutor::Result> attempt(const Turn& turn, Change change, std::string reason, Backoff& retry);
   Task<void> publish_everything(const Turn& turn, std::string why);
   bool segment_has_everything() const;
   Task<void> reset_overdue(const Turn& turn);
@@ -64,6 +72,7 @@ class Upkeep {
   RetiredBackends retired_;
   // The segment may lack something: teald has just started, or the attempt to publish everything failed.
   bool everything_due_ = true;
+  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_};
 };
 
 }  // namespace teal

@@ -86,8 +86,60 @@ TEST_F(UpkeepTest, WithoutAFreeSlotItTriesAgain) {
   dataplane->step();
   clock.on_sleep = [this] { dataplane->step(); };
   ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events(), "") << "not at once";
+  clock.advance(1s);
+  ASSERT_TRUE(follow());
   EXPECT_EQ(take_events(), "published adopted done");
   EXPECT_NE((*dataplane)->ruleset().find_backend(tcp("198.18.2.33:8080")), kNoId);
+}
+
+// Calls `attempt` ten times a second for five minutes. Returns how many rows the history got.
+class UpkeepThatFails : public UpkeepTest {
+ protected:
+  size_t rows() { return teald->state().history({.service = {}, .limit = 1000, .before = {}})->size(); }
+  size_t rows_of_five_minutes(const std::function<void()>& attempt) {
+    const size_t before = rows();
+    for (const Clock::Time end = clock.now() + 5min; clock.now() < end; clock.advance(100ms)) attempt();
+    return rows() - before;
+  }
+  // The worker stalls, and a new teald does not know whether it has passed a grace period: no slot is free.
+  void stall() {
+    clock.on_sleep = [] {};
+    start_teald();
+  }
+  uint64_t given() { return teald->executor.catalogue().inventory().given_generation; }
+};
+
+TEST_F(UpkeepThatFails, TriesAPublicationSeldomAndRecordsOneFailure) {
+  start_dataplane();
+  start_teald();
+  write_with("198.18.2.13:8080", "198.18.2.33:8080");
+  stall();
+  const uint64_t before = given();
+  EXPECT_EQ(rows_of_five_minutes([this] { (void)follow(); }), 0u) << "the start has recorded it";
+  EXPECT_GE(given() - before, 6u);
+  EXPECT_LE(given() - before, 12u) << "1, 2, 4, ... 60 s apart";
+  EXPECT_EQ(published(), 1u);
+  dataplane->step();
+  clock.on_sleep = [this] { dataplane->step(); };
+  clock.advance(60s);
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(latest().result, "done");
+}
+
+TEST_F(UpkeepThatFails, TriesAResetSeldomAndRecordsOneFailure) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  set_flows(0, Colour::kBlue, 2);
+  ASSERT_TRUE(set_drain(60s, DrainConfig::Then::kReset));
+  stall();
+  clock.advance(61s);
+  const uint64_t before = given();
+  EXPECT_EQ(rows_of_five_minutes([this] { (void)follow(); }), 1u);
+  EXPECT_LE(given() - before, 12u);
+  EXPECT_EQ(latest().verb, "reset");
+  EXPECT_EQ(latest().result, "not_published");
 }
 
 TEST_F(UpkeepTest, WithoutADiskTheSegmentGetsEverythingAllTheSame) {
