@@ -19,6 +19,7 @@
 
 #include "bpf/steer_loader.h"
 #include "dataplane/config/host_devices.h"
+#include "dataplane/config/running_config.h"
 #include "dataplane/eal.h"
 #include "dataplane/port_monitor.h"
 #include "dataplane/resume.h"
@@ -201,6 +202,8 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
 
   header.worker_count.store(options.workers, std::memory_order_relaxed);
   header.dataplane_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
+  if (const auto saved = save_running_config(arguments.run_dir, options.text); !saved)
+    spdlog::warn("teald cannot tell which settings need a restart: {}", saved.error());
   // Pairs with teald's acquire load: the port rows are written.
   header.dataplane_epoch.fetch_add(1, std::memory_order_release);
   WorkerContext shared{.segment = segment,

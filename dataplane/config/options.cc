@@ -238,6 +238,7 @@ tl::expected<DataplaneOptions, std::vector<std::string>> options_of(
     const tl::expected<ConfigDocument, ConfigDocument::Errors>& document) {
   if (!document) return tl::unexpected(document.error());
   DataplaneOptions options;
+  options.text = document->text();
   read_dataplane(document->root(), options);
   read_ports(document->root(), options);
   if (auto errors = document->errors(); !errors.empty()) return tl::unexpected(std::move(errors));

@@ -36,6 +36,7 @@ enum class Idle : uint8_t { kAdaptive, kSpin };
 inline constexpr uint32_t kMaxWorkers = 16;
 
 struct DataplaneOptions {
+  std::string text;            // what was read
   uint32_t workers = 1;        // 1 .. kMaxWorkers
   std::vector<uint32_t> cpus;  // one per worker; empty: workers are not pinned
   uint64_t flow_capacity = 1'000'000;
