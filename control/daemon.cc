@@ -83,6 +83,11 @@ Task<void> Daemon::Parts::begin() {
     }
     routes = std::move(*opened);
     upkeep.set_local_addresses(routes->local_addresses());
+    verbs.look_for_hops_with([this](const IpAddress& address) {
+      const std::shared_ptr<Segment> segment = publisher->segment();  // without one, nothing is known
+      if (segment == nullptr || !publisher->dataplane_running()) return std::string();
+      return problem_text(hop_state(segment->header(), routes->lookup(address), clock.now()));
+    });
     spawn(resolve_next_hops());
     spawn(refresh_routes());
   }
@@ -99,6 +104,9 @@ Task<void> Daemon::Parts::begin() {
     if (servers == nullptr) return;
     if (const auto applied = servers->apply(config.api); !applied)
       spdlog::error("[api] is not applied: {}", applied.error());
+  });
+  verbs.check_api_with([this](const Config& wanted) {
+    return servers == nullptr ? ConfigErrors() : servers->problems(wanted);
   });
   spawn(watch_segment());
   spawn(tidy());
@@ -164,6 +172,8 @@ Task<void> Daemon::Parts::reload() {
   const Verbs::Result result = co_await verbs.reload(std::move(how));
   if (result) {
     spdlog::info("reloaded: generation {}", result->generation);
+    for (const std::string& warning : result->warnings) spdlog::warn("{}", warning);
+    for (const std::string& line : verbs.restart_lines()) spdlog::warn("not in force: {}", line);
   } else {
     spdlog::error("the reload changed nothing: {}", result.error().message);
     for (const std::string& line : result.error().details) spdlog::error("{}", line);

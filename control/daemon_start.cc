@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "control/change/start_config.h"
+
 namespace teal {
 
 namespace {
@@ -14,11 +16,20 @@ std::string instance_of(const std::string& run_dir) {
   return (std::filesystem::path(run_dir) / "").parent_path().filename().string();
 }
 
-// Adds what the parser does not check.
-tl::expected<Config, ConfigErrors> checked(tl::expected<Config, ConfigErrors> config) {
-  if (config)
-    if (const std::string why = too_large(*config); !why.empty()) return tl::unexpected(ConfigErrors{why});
-  return config;
+tl::expected<ConfigFile, ConfigErrors> read_file(const std::string& path) {
+  auto file = read_config_file(path);
+  if (file)  // the parser does not check this
+    if (const std::string why = too_large(file->config); !why.empty())
+      return tl::unexpected(ConfigErrors{why});
+  return file;
+}
+
+void tell_of_file_set_aside(const StartConfig& start) {
+  for (const std::string& error : start.file_errors) spdlog::critical("the config file is bad: {}", error);
+  if (!start.held_back.empty())
+    spdlog::critical("the config file has changed and is not taken over: {}", start.held_back);
+  if (!start.held_back.empty() || !start.file_errors.empty())
+    spdlog::critical("starting with the latest good config");
 }
 
 StartFailure failure(ExitCode code, std::string message) {
@@ -62,9 +73,9 @@ Daemon::Parts::~Parts() {
 }
 
 tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions options) {
-  tl::expected<Config, ConfigErrors> config = checked(read_config(options.config_path));
-  if (!config && !std::filesystem::exists(options.state_dir + "/teal.db"))  // the very first start
-    return tl::unexpected(StartFailure{kExitUsage, config.error()});
+  auto file = read_file(options.config_path);
+  if (!file && !std::filesystem::exists(options.state_dir + "/teal.db"))  // the very first start
+    return tl::unexpected(StartFailure{kExitUsage, file.error()});
   std::error_code error;
   std::filesystem::create_directories(options.run_dir, error);
   if (error)
@@ -96,17 +107,14 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
       stored = Recorder::Stored();
     }
   }
-  ConfigErrors file_errors;
-  if (!config) {  // an edit of the file must not take the control plane away
-    if (!stored->config) return tl::unexpected(StartFailure{kExitUsage, config.error()});
-    file_errors = std::move(config.error());
-    for (const std::string& error : file_errors) spdlog::critical("the config file is bad: {}", error);
-    spdlog::critical("starting with the latest good config");
-    config = checked(parse_config(*stored->config, options.config_path));
-    if (!config) return tl::unexpected(StartFailure{kExitUsage, file_errors});
-  }
-  tl::expected<Recovered, std::string> recovered =
-      recover(std::move(*stored), *publisher, *config, *options.clock);
+  const std::optional<std::string> good = std::move(stored->config);
+  Known known = learn(std::move(*stored), *publisher, *options.clock);
+  const auto check_api = [&](const Config& wanted) { return api_problems(wanted, {}, options.run_dir); };
+  auto start =
+      choose_config(std::move(file), options.config_path, good, known.inventory, *publisher, check_api);
+  if (!start) return tl::unexpected(StartFailure{kExitUsage, start.error()});
+  tell_of_file_set_aside(*start);
+  tl::expected<Recovered, std::string> recovered = bring_in_line(std::move(known), *publisher, start->config);
   if (!recovered) return tl::unexpected(failure(kExitError, recovered.error()));
   if (!disk->recorder.is_open()) {
     spdlog::critical("the disk takes no writes; every change but a rollback is refused: {}",
@@ -114,9 +122,9 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
     recovered->to_record.clear();  // recover_again() records everything
   }
 
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*config), std::move(*recovered),
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(start->config), std::move(*recovered),
                                        std::move(*lock), std::move(disk), std::move(publisher));
-  parts->verbs.set_file_errors(std::move(file_errors));
+  parts->verbs.set_aside(std::move(start->file_errors), std::move(start->held_back));
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }
 

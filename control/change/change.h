@@ -62,7 +62,9 @@ struct Change {
   // states, an inventory or a config need a new ruleset.
   std::vector<ServiceState> services;
   std::vector<BackendState> backends;
-  std::shared_ptr<const Config> config;        // of a reload, with its inventory
+  std::shared_ptr<const Config> config;  // of a reload, with its inventory
+  // A reload's config with another text that forwards alike. The text is kept, and nothing is published.
+  std::shared_ptr<const Config> reworded;
   std::shared_ptr<const Inventory> inventory;  // of a reload, or without the retired ids that are released
   std::optional<LockChange> lock;              // publishes nothing
   bool republish = false;                      // sets nothing; the segment gets everything

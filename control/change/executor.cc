@@ -9,6 +9,7 @@
 #include "control/change/change_lock.h"
 #include "control/change/executor_refusals.h"
 #include "control/change/published_form.h"
+#include "control/change/retired.h"
 
 namespace teal {
 
@@ -19,6 +20,11 @@ using Json = nlohmann::ordered_json;
 std::string adoption_text(const Adoption& adoption) {
   return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f} us", adoption.adopted,
                      adoption.live, adoption.asleep, adoption.slowest_us);
+}
+
+void say_not_recorded(const std::string& why, ChangeResult& result) {
+  result.recorded = false;
+  result.warnings.push_back("the change is in force, but not recorded yet: " + why);
 }
 
 }  // namespace
@@ -69,7 +75,11 @@ Task<ChangeExecutor::Result> ChangeExecutor::execute(const Turn&, Change change,
   if (std::optional<Refusal> refusal = refused_by_gates(change, options))
     co_return tl::unexpected(std::move(*refusal));
   if (options.dry_run) co_return unchanged(change, options);
-  if (change.empty()) co_return co_await confirm(change, options);
+  if (change.empty()) {
+    Result result = co_await confirm(change, options);
+    if (result && change.reworded != nullptr) co_await keep(*change.reworded, *result);
+    co_return result;
+  }
   co_return co_await carry_out(std::move(change), std::move(options));
 }
 
@@ -93,6 +103,14 @@ Task<ChangeExecutor::Result> ChangeExecutor::confirm(const Change& change, const
       co_return tl::unexpected(not_adopted(generation(), watch.adoption, change.way_back));
   }
   co_return unchanged(change, options);
+}
+
+Task<void> ChangeExecutor::keep(const Config& config, ChangeResult& result) {
+  catalogue_.replace(Config(config), Inventory(catalogue_.inventory()));
+  co_await keep_copy();
+  Unrecorded kept{.config = std::make_shared<const std::string>(config.text)};
+  const State::Done done = co_await journal_.record(std::move(kept));
+  if (!done) say_not_recorded(done.error(), result);
 }
 
 ChangeResult ChangeExecutor::unchanged(const Change& change, const ChangeOptions& options) const {
@@ -244,16 +262,12 @@ void ChangeExecutor::apply(const Progress& progress) {
 
 void ChangeExecutor::apply_inventory(const Progress& progress) {
   const Change& change = progress.change;
-  std::vector<std::string> retired;
-  for (const BackendState& backend : change.inventory->backends) {
-    const BackendState* before = catalogue_.backend(backend.id);
-    if (backend.retired && before != nullptr && !before->retired)
-      retired.push_back(to_string(before->socket));
-  }
-  if (!retired.empty()) {
+  const GoneBackends gone = gone_backends(catalogue_.inventory(), *change.inventory);
+  for (const auto& [event, backends] : {std::pair("retired", gone.retired), {"moved", gone.moved}}) {
+    if (backends.empty()) continue;
     auto told = who_and_why(progress.options);
-    told.update(counted_list("backends", retired));
-    events_.tell("retired", std::move(told));
+    told.update(counted_list("backends", backends));
+    events_.tell(event, std::move(told));
   }
   if (change.config != nullptr) {
     catalogue_.replace(Config(*change.config), Inventory(*change.inventory));
@@ -286,8 +300,7 @@ Task<void> ChangeExecutor::record_result(Progress& progress) {
   const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
   if (!done) {
     spdlog::error("{}: {}", progress.change.verb, done.error());
-    progress.result.recorded = false;
-    progress.result.warnings.push_back("the change is in force, but not recorded yet: " + done.error());
+    say_not_recorded(done.error(), progress.result);
   }
   const bool is_done = progress.outcome == Outcome::kDone;
   progress.told["result"] = is_done ? "done" : "adoption_timeout";

@@ -101,6 +101,7 @@ class ChangeExecutor {
   std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
   ChangeResult unchanged(const Change& change, const ChangeOptions& options) const;
 
+  Task<void> keep(const Config& config, ChangeResult& result);
   Task<Result> confirm(const Change& change, const ChangeOptions& options);
   Task<Watch> acknowledge();
   Task<Result> carry_out(Change change, ChangeOptions options);

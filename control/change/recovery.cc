@@ -100,8 +100,7 @@ std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
 
 }  // namespace
 
-tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
-                                             const Config& config, const Clock& clock) {
+Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& clock) {
   const bool refused = !publisher.refused().empty();
   Inventory& inventory = stored.inventory;
   apply_records(stored.intents, publisher, inventory);
@@ -112,18 +111,30 @@ tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publ
   // Without a segment, only the reserve tells which numbers were given to changes that were not recorded.
   if (!publisher.attached())
     inventory.given_generation = std::max(inventory.given_generation, inventory.reserved_generation);
-  tl::expected<Renumbered, std::string> renumbered = renumber(inventory, config);
+  Known known{std::move(inventory), {}};
+  if (refused) return known;
+  for (const OpenIntent& intent : stored.intents) known.to_record.push_back(closed(intent, publisher, clock));
+  for (Unrecorded& rollback : rollbacks_of(learnt, stored.intents, clock))
+    known.to_record.push_back(std::move(rollback));
+  return known;
+}
+
+tl::expected<Recovered, std::string> bring_in_line(Known known, const Publisher& publisher,
+                                                   const Config& config) {
+  tl::expected<Renumbered, std::string> renumbered = renumber(known.inventory, config);
   if (!renumbered) return tl::unexpected(renumbered.error());
   for (const std::string& note : renumbered->notes) spdlog::info("{}", note);
-  Recovered recovered{std::move(renumbered->inventory), {}};
-  if (refused) return recovered;
-  recovered.to_record.push_back({.inventory = std::make_shared<const Inventory>(recovered.inventory),
-                                 .config = std::make_shared<const std::string>(config.text)});
-  for (const OpenIntent& intent : stored.intents)
-    recovered.to_record.push_back(closed(intent, publisher, clock));
-  for (Unrecorded& rollback : rollbacks_of(learnt, stored.intents, clock))
-    recovered.to_record.push_back(std::move(rollback));
+  Recovered recovered{std::move(renumbered->inventory), std::move(known.to_record)};
+  if (!publisher.refused().empty()) return recovered;
+  Unrecorded whole{.inventory = std::make_shared<const Inventory>(recovered.inventory),
+                   .config = std::make_shared<const std::string>(config.text)};
+  recovered.to_record.insert(recovered.to_record.begin(), std::move(whole));
   return recovered;
+}
+
+tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
+                                             const Config& config, const Clock& clock) {
+  return bring_in_line(learn(std::move(stored), publisher, clock), publisher, config);
 }
 
 std::string too_large(const Config& config) {

@@ -16,6 +16,12 @@
 
 namespace teal {
 
+// What the database and the segment say, without a config.
+struct Known {
+  Inventory inventory;
+  std::vector<Unrecorded> to_record;  // the results of the intents that were open
+};
+
 struct Recovered {
   Inventory inventory;                // in line with the segment and with the config
   std::vector<Unrecorded> to_record;  // the inventory, and the results of the intents that were open
@@ -24,7 +30,13 @@ struct Recovered {
 // Open intents are done if the segment's log has their generation, else interrupted. `publisher` must have
 // looked for the segment already. If it refused the segment, nothing is known about flows and intents:
 // nothing retired is dropped, no intent is closed, and nothing is to be recorded.
-// The error: no id is free.
+Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& clock);
+
+// Brings what is known in line with the config. The error: no id is free.
+tl::expected<Recovered, std::string> bring_in_line(Known known, const Publisher& publisher,
+                                                   const Config& config);
+
+// Both.
 tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
                                              const Config& config, const Clock& clock);
 

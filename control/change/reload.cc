@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/reload.h"
 
+#include <algorithm>
+
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "control/change/recovery.h"
@@ -10,9 +14,9 @@ namespace teal {
 
 namespace {
 
-Refusal bad_config(const std::string& path, std::vector<std::string> errors) {
+Refusal refused_file(const std::string& path, std::vector<std::string> errors, std::string hint) {
   const std::string count = errors.size() == 1 ? "1 error" : fmt::format("{} errors", errors.size());
-  return {422, "bad_config", fmt::format("{}: {}; nothing was changed", path, count), "teal check " + path,
+  return {422, "bad_config", fmt::format("{}: {}; nothing was changed", path, count), std::move(hint),
           std::move(errors)};
 }
 
@@ -36,7 +40,42 @@ Refusal empty_pool(const std::string& service, const char* colour) {
       {}};
 }
 
+// The settings that commands gave to backends which leave their pool, one line each.
+std::vector<std::string> forgotten(const Catalogue& now, const Inventory& after) {
+  std::vector<std::string> lines;
+  for (const CatalogueService& service : now.services()) {
+    for (size_t colour = 0; colour < kColours; ++colour) {
+      for (const PoolMember& member : service.pools[colour]) {
+        const Membership set{member.admin, member.set_weight};
+        if (set == Membership{}) continue;
+        const auto keeps = [&](const BackendState& backend) {
+          return backend.id == member.id && backend.members[colour] == set;
+        };
+        if (std::any_of(after.backends.begin(), after.backends.end(), keeps)) continue;
+        lines.push_back(
+            fmt::format("{}/{}/{} leaves its pool: what commands set for it is forgotten ({}{}), "
+                        "and it has the file's values if it comes back",
+                        service.config->name, kColourNames[colour], to_string(member.socket),
+                        kAdminStateNames[static_cast<size_t>(set.admin)],
+                        set.weight ? fmt::format(", weight {}", *set.weight) : ""));
+      }
+    }
+  }
+  return lines;
+}
+
 }  // namespace
+
+Refusal bad_config(const std::string& path, std::vector<std::string> errors) {
+  std::string hint = is_unreadable(path, errors)
+                         ? fmt::format("let teald read the file: teald runs as uid {}", geteuid())
+                         : "teal check " + path;
+  return refused_file(path, std::move(errors), std::move(hint));
+}
+
+Refusal bad_api(const std::string& path, std::vector<std::string> errors) {
+  return refused_file(path, std::move(errors), "free the address or give teald the right, or edit [api]");
+}
 
 tl::expected<Change, Refusal> plan_reload(const tl::expected<ConfigFile, ConfigErrors>& file,
                                           const Catalogue& catalogue, const Publisher& publisher) {
@@ -61,12 +100,14 @@ tl::expected<Change, Refusal> plan_reload(const tl::expected<ConfigFile, ConfigE
   };
   nlohmann::ordered_json plan =
       reload_plan(catalogue.config(), catalogue.inventory(), file->config, renumbered->inventory, flows);
-  if (publisher.attached() && publisher.dataplane_running())
-    plan["restart"] = wants_restart(file->options, publisher.segment()->header());
   Change change{.verb = "reload"};
   change.way_back = "teal reload with the former file";
-  if (!changes_nothing(plan)) {
-    change.config = std::make_shared<const Config>(file->config);
+  change.warnings = forgotten(catalogue, renumbered->inventory);
+  auto config = std::make_shared<const Config>(file->config);
+  if (changes_nothing(plan)) {
+    if (config->text != catalogue.config().text) change.reworded = std::move(config);
+  } else {
+    change.config = std::move(config);
     change.inventory = std::make_shared<const Inventory>(std::move(renumbered->inventory));
   }
   change.fields = {{"plan", std::move(plan)}};

@@ -13,6 +13,11 @@
 
 namespace teal {
 
+// Refuses a file that has these errors.
+Refusal bad_config(const std::string& path, std::vector<std::string> errors);
+// Refuses an [api] whose sockets cannot be opened.
+Refusal bad_api(const std::string& path, std::vector<std::string> errors);
+
 // Plans a reload of `file`, as read_config_file() returned it. A bad file is refused whole, with all its
 // errors.
 tl::expected<Change, Refusal> plan_reload(const tl::expected<ConfigFile, ConfigErrors>& file,

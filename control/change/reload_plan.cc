@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/reload_plan.h"
 
-#include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -44,46 +44,155 @@ Weights weights_of(const std::vector<BackendConfig>& pool) {
   return weights;
 }
 
-void compare_pools(const ServiceConfig& before, const ServiceConfig& after, PlanLists& plan) {
+using ServicesByVip = std::unordered_map<Socket, const ServiceState*, SocketHash>;
+
+ServicesByVip services_by_vip(const Inventory& inventory) {
+  ServicesByVip services;
+  for (const ServiceState& service : inventory.services)
+    if (!service.retired) services.emplace(service.vip, &service);
+  return services;
+}
+
+// The sockets that belong to one service before a reload and to another one after it. Flows cannot follow: an
+// entry belongs to its service.
+class Moves {
+ public:
+  Moves(const Inventory& held, const Inventory& renumbered)
+      : held_(held), old_vips_(services_by_vip(held)), new_vips_(services_by_vip(renumbered)) {
+    const BackendsBySocket present = backends_by_socket(renumbered);
+    for (const auto& [socket, backend] : backends_by_socket(held)) {
+      const auto now = present.find(socket);
+      if (now != present.end() && now->second->service != backend->service) moved_.emplace(socket, backend);
+    }
+  }
+
+  // The backend as it was in its former service; null: it did not move.
+  const BackendState* moved(const Socket& socket) const {
+    const auto found = moved_.find(socket);
+    return found == moved_.end() ? nullptr : found->second;
+  }
+  std::string former_service(const BackendState& moved) const { return held_.service(moved.service)->name; }
+  // Return the other service that had this VIP before, or that has it now; null: no service.
+  const ServiceState* vip_was_of(const ServiceState& service) const { return another(old_vips_, service); }
+  const ServiceState* vip_taken_by(const ServiceState& service) const { return another(new_vips_, service); }
+
+  // The flows of the backends that a service had, without those that moved.
+  uint64_t flows_of(uint16_t service, const FlowsOfBackend& flows) const {
+    uint64_t sum = 0;
+    for (const BackendState& backend : held_.backends)
+      if (backend.service == service && (backend.retired || moved(backend.socket) == nullptr))
+        sum += flows(backend.id);
+    return sum;
+  }
+
+ private:
+  static const ServiceState* another(const ServicesByVip& services, const ServiceState& service) {
+    const auto found = services.find(service.vip);
+    return found == services.end() || found->second->id == service.id ? nullptr : found->second;
+  }
+
+  const Inventory& held_;
+  ServicesByVip old_vips_, new_vips_;
+  BackendsBySocket moved_;
+};
+
+Json backend_entry(const std::string& service, size_t colour, const std::string& address,
+                   std::string detail) {
+  return {{"kind", "backend"},
+          {"service", service},
+          {"colour", kColourNames[colour]},
+          {"address", address},
+          {"detail", std::move(detail)}};
+}
+
+void compare_pools(const ServiceConfig& before, const ServiceConfig& after, const Moves& moves,
+                   PlanLists& plan) {
   for (size_t colour = 0; colour < kColours; ++colour) {
-    const auto entry = [&](const std::string& address, std::string detail) {
-      return Json{{"kind", "backend"},
-                  {"service", after.name},
-                  {"colour", kColourNames[colour]},
-                  {"address", address},
-                  {"detail", std::move(detail)}};
-    };
     const Weights old_weights = weights_of(before.pools[colour]), weights = weights_of(after.pools[colour]);
     const Weights elsewhere = weights_of(after.pools[1 - colour]);
-    for (const auto& [address, weight] : weights) {
+    for (const BackendConfig& backend : after.pools[colour]) {
+      const std::string address = to_string(backend.socket);
       const auto known = old_weights.find(address);
       if (known == old_weights.end()) {
-        plan.add("added", entry(address, fmt::format("weight {}", weight)));
-      } else if (known->second != weight) {
-        plan.add("changed", entry(address, fmt::format("weight {} -> {}", known->second, weight)));
+        if (moves.moved(backend.socket) == nullptr)
+          plan.add("added",
+                   backend_entry(after.name, colour, address, fmt::format("weight {}", backend.weight)));
+      } else if (known->second != backend.weight) {
+        plan.add("changed", backend_entry(after.name, colour, address,
+                                          fmt::format("weight {} -> {}", known->second, backend.weight)));
       }
     }
     for (const auto& [address, weight] : old_weights) {
       if (!weights.contains(address) && elsewhere.contains(address))
-        plan.add("changed", entry(address, fmt::format("leaves {}, stays in {}", kColourNames[colour],
-                                                       kColourNames[1 - colour])));
+        plan.add("changed", backend_entry(after.name, colour, address,
+                                          fmt::format("leaves {}, stays in {}", kColourNames[colour],
+                                                      kColourNames[1 - colour])));
     }
   }
 }
 
-void compare_services(const ServiceConfig& before, const ServiceConfig& after, PlanLists& plan) {
+// Backends that come from another service, with the flows that they lose there.
+void tell_moved_backends(const ServiceConfig& after, const Moves& moves, const FlowsOfBackend& flows,
+                         PlanLists& plan) {
+  std::unordered_set<Socket, SocketHash> told;  // a backend of both colours has one cost
+  for (size_t colour = 0; colour < kColours; ++colour) {
+    for (const BackendConfig& backend : after.pools[colour]) {
+      const BackendState* moved = moves.moved(backend.socket);
+      if (moved == nullptr) continue;
+      Json entry = backend_entry(
+          after.name, colour, to_string(backend.socket),
+          fmt::format("moves here from {}, weight {}", moves.former_service(*moved), backend.weight));
+      if (told.insert(backend.socket).second) entry["breaks"] = flows(moved->id);
+      plan.add("changed", std::move(entry));
+    }
+  }
+}
+
+std::string vip_text(const Socket& vip, bool with_protocol) {
+  const char* protocol = !with_protocol ? "" : vip.protocol == kProtocolTcp ? "/tcp" : "/udp";
+  return to_string(vip) + protocol;
+}
+
+std::string vip_change(const Socket& from, const Socket& to) {
+  const bool other = from.protocol != to.protocol;
+  return fmt::format("VIP {} -> {}", vip_text(from, other), vip_text(to, other));
+}
+
+void compare_services(const ServiceConfig& before, const ServiceConfig& after, const ServiceState& state,
+                      const Moves& moves, const FlowsOfBackend& flows, PlanLists& plan) {
   const auto changed = [&](const std::string& detail) {
     plan.add("changed", {{"kind", "service"}, {"service", after.name}, {"detail", detail}});
   };
   if (before.name != after.name) changed(fmt::format("renamed, was {}", before.name));
-  if (before.vip != after.vip)
-    changed(fmt::format("VIP {} -> {}: flows to the old address end", to_string(before.vip),
-                        to_string(after.vip)));
+  if (before.vip != after.vip) {
+    const ServiceState* owner = moves.vip_was_of(state);
+    plan.add("changed", {{"kind", "service"},
+                         {"service", after.name},
+                         {"detail", vip_change(before.vip, after.vip) +
+                                        (owner == nullptr ? "" : ", which was that of " + owner->name)},
+                         {"breaks", moves.flows_of(state.id, flows)}});
+  }
   if (before.affinity_client != after.affinity_client)
     changed(after.affinity_client ? "affinity flow -> client" : "affinity client -> flow");
   if (!(before.drain == after.drain))
     changed(fmt::format("drain {} -> {}", drain_text(before.drain), drain_text(after.drain)));
-  compare_pools(before, after, plan);
+  compare_pools(before, after, moves, plan);
+}
+
+std::string pools_text(const ServiceConfig& service) {
+  return fmt::format("{}, {}, {}", to_string(service.vip), counted(service.pools[0].size(), "blue"),
+                     counted(service.pools[1].size(), "green"));
+}
+
+// The flows of a retired service continue, unless its VIP belongs to another service now.
+void tell_retired_service(const ServiceConfig& before, const ServiceState& held, const Moves& moves,
+                          const FlowsOfBackend& flows, PlanLists& plan) {
+  const ServiceState* taker = moves.vip_taken_by(held);
+  plan.add("retired", {{"kind", "service"},
+                       {"service", held.name},
+                       {"detail", pools_text(before) +
+                                      (taker == nullptr ? "" : "; " + taker->name + " takes over the VIP")},
+                       {taker == nullptr ? "flows" : "breaks", moves.flows_of(held.id, flows)}});
 }
 
 void compare_groups(const Config& before, const Config& after, PlanLists& plan) {
@@ -106,101 +215,74 @@ void compare_groups(const Config& before, const Config& after, PlanLists& plan) 
   for (const auto& [name, services] : old_groups) plan.add("retired", entry(name, listed(services)));
 }
 
+std::string changed_keys(const ApiConfig& before, const ApiConfig& after) {
+  std::vector<std::string> keys;
+  if (!(before.control == after.control)) keys.emplace_back("control");
+  if (!(before.status == after.status)) keys.emplace_back("status");
+  if (before.listen != after.listen) keys.emplace_back("listen");
+  return listed(keys);
+}
+
 }  // namespace
 
 Json reload_plan(const Config& before, const Inventory& held, const Config& after,
                  const Inventory& renumbered, const FlowsOfBackend& flows) {
   PlanLists plan;
-  std::unordered_map<uint16_t, const ServiceConfig*> old_by_id;
+  const Moves moves(held, renumbered);
+  std::unordered_map<uint16_t, const ServiceState*> old_by_id;
   std::unordered_map<std::string, const ServiceConfig*> old_by_name, new_by_name;
   for (const ServiceConfig& service : before.services) old_by_name.emplace(service.name, &service);
   for (const ServiceConfig& service : after.services) new_by_name.emplace(service.name, &service);
   for (const ServiceState& state : held.services)
-    if (!state.retired) old_by_id.emplace(state.id, old_by_name.at(state.name));
+    if (!state.retired) old_by_id.emplace(state.id, &state);
 
+  std::unordered_set<uint16_t> counted_services;  // whose flows are told with the service
   for (const ServiceState& state : renumbered.services) {
     const auto known = old_by_id.find(state.id);
     const bool was_there = known != old_by_id.end();
-    if (!state.retired && was_there) compare_services(*known->second, *new_by_name.at(state.name), plan);
-    if (!state.retired && !was_there) {
-      const ServiceConfig& service = *new_by_name.at(state.name);
-      plan.add("added", {{"kind", "service"},
-                         {"service", service.name},
-                         {"detail", fmt::format("{}, {}, {}", to_string(service.vip),
-                                                counted(service.pools[0].size(), "blue"),
-                                                counted(service.pools[1].size(), "green"))}});
+    if (state.retired && !was_there) continue;
+    if (was_there && (state.retired || state.vip != known->second->vip)) counted_services.insert(state.id);
+    if (state.retired) {
+      tell_retired_service(*old_by_name.at(state.name), *known->second, moves, flows, plan);
+      continue;
     }
-    if (state.retired && was_there) {
-      uint64_t held_flows = 0;
-      for (const BackendState& backend : held.backends)
-        if (backend.service == state.id) held_flows += flows(backend.id);
-      plan.add("retired", {{"kind", "service"},
-                           {"service", state.name},
-                           {"detail", to_string(known->second->vip)},
-                           {"flows", held_flows}});
+    const ServiceConfig& service = *new_by_name.at(state.name);
+    if (was_there) {
+      compare_services(*old_by_name.at(known->second->name), service, state, moves, flows, plan);
+    } else {
+      plan.add("added", {{"kind", "service"}, {"service", service.name}, {"detail", pools_text(service)}});
     }
+    tell_moved_backends(service, moves, flows, plan);
   }
   std::unordered_map<uint16_t, const BackendState*> old_backends;
   for (const BackendState& backend : held.backends)
     if (!backend.retired) old_backends.emplace(backend.id, &backend);
   for (const BackendState& backend : renumbered.backends) {
     const auto known = old_backends.find(backend.id);
-    if (!backend.retired || known == old_backends.end()) continue;
+    if (!backend.retired || known == old_backends.end() || moves.moved(known->second->socket) != nullptr)
+      continue;
     const ServiceState* service = renumbered.service(backend.service);
-    plan.add("retired", {{"kind", "backend"},
-                         {"service", service == nullptr ? "" : service->name},
-                         {"address", to_string(known->second->socket)},
-                         {"flows", flows(backend.id)}});
+    if (service != nullptr && service->retired) continue;  // told with the service
+    Json entry = {{"kind", "backend"},
+                  {"service", service == nullptr ? "" : service->name},
+                  {"address", to_string(known->second->socket)}};
+    if (!counted_services.contains(backend.service)) entry["flows"] = flows(backend.id);
+    plan.add("retired", std::move(entry));
   }
   compare_groups(before, after, plan);
-  const auto changed = [&](const char* kind, const char* detail) {
+  const auto changed = [&](const char* kind, const std::string& detail) {
     plan.add("changed", {{"kind", kind}, {"detail", detail}});
   };
   if (std::memcmp(&before.timeouts, &after.timeouts, sizeof(Timeouts)) != 0)
     changed("timeouts", "all flows follow the new ones at once");
   if (before.reset_rate != after.reset_rate) changed("drain", "reset_rate");
-  if (!(before.api == after.api)) changed("api", "the sockets are opened again");
+  if (const std::string keys = changed_keys(before.api, after.api); !keys.empty())
+    changed("api", keys + ": takes effect at once, without a restart");
   return plan.take();
 }
 
 bool changes_nothing(const Json& plan) {
   return plan.at("added").empty() && plan.at("changed").empty() && plan.at("retired").empty();
-}
-
-std::vector<std::string> wants_restart(const DataplaneOptions& file, const SegmentHeader& running) {
-  std::vector<std::string> lines;
-  const auto differs = [&](const char* field, const auto& wanted, const auto& runs) {
-    lines.push_back(
-        fmt::format("{}: the file says {}, the running teal-dataplane has {}: restart it to change this",
-                    field, wanted, runs));
-  };
-  const uint32_t workers = running.worker_count.load(std::memory_order_relaxed);
-  if (file.workers != workers) differs("[dataplane] workers", file.workers, workers);
-  if (file.flow_capacity != running.flow_capacity)
-    lines.push_back(
-        fmt::format("[dataplane] flow_capacity: the file says {}, the flow table has {}: a restart "
-                    "makes a new table, without the flows",
-                    file.flow_capacity, running.flow_capacity));
-  for (const PortOptions& port : file.ports) {
-    const auto row =
-        std::find_if(std::begin(running.ports), std::end(running.ports),
-                     [&](const PortRow& row) { return row.present != 0 && port.name == row.name; });
-    if (row == std::end(running.ports)) {
-      lines.push_back(
-          fmt::format("[[port]] {}: new in the file: restart teal-dataplane to open it", port.name));
-    } else if (row->side != port.side) {
-      lines.push_back(
-          fmt::format("[[port]] {}: another side: restart teal-dataplane to change it", port.name));
-    }
-  }
-  for (const PortRow& row : running.ports) {
-    const bool wanted = std::any_of(file.ports.begin(), file.ports.end(),
-                                    [&](const PortOptions& port) { return port.name == row.name; });
-    if (row.present != 0 && !wanted)
-      lines.push_back(
-          fmt::format("[[port]] {}: no longer in the file: restart teal-dataplane to close it", row.name));
-  }
-  return lines;
 }
 
 std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state) {

@@ -13,22 +13,18 @@
 #include "control/config/config.h"
 #include "control/state/catalogue.h"
 #include "control/state/inventory.h"
-#include "dataplane/config/options.h"
-#include "dataplane/shm/segment.h"
 
 namespace teal {
 
 using FlowsOfBackend = std::function<uint64_t(uint16_t backend)>;  // live and closing, of both colours
 
 // Returns {"added":[...],"changed":[...],"retired":[...],"restart":[...]}. An entry has, as far as they
-// apply, the fields kind, service, colour, address, detail and flows.
+// apply, the fields kind, service, colour, address, detail, flows and breaks. "flows" counts flows that
+// continue until they end, "breaks" counts flows whose packets no longer reach the other end. Each flow is
+// counted once. "restart" is empty: pending_restart.h has its lines.
 nlohmann::ordered_json reload_plan(const Config& before, const Inventory& held, const Config& after,
                                    const Inventory& renumbered, const FlowsOfBackend& flows);
 bool changes_nothing(const nlohmann::ordered_json& plan);
-
-// Returns how [dataplane] and [[port]] of the file differ from the running dataplane, one line each. Only a
-// restart of the dataplane brings them into force.
-std::vector<std::string> wants_restart(const DataplaneOptions& file, const SegmentHeader& running);
 
 // Returns how the state in force differs from the file, one line each, without the service's name.
 std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state);

@@ -13,6 +13,21 @@ bool contains(const std::vector<uint16_t>& ids, uint16_t id) {
 
 }  // namespace
 
+GoneBackends gone_backends(const Inventory& before, const Inventory& after) {
+  GoneBackends gone;
+  const BackendsBySocket present = backends_by_socket(after);
+  for (const BackendState& backend : before.backends) {
+    if (backend.retired) continue;
+    const auto now = present.find(backend.socket);
+    const std::string address = to_string(backend.socket);
+    if (now == present.end())
+      gone.retired.push_back(address);
+    else if (now->second->service != backend.service)
+      gone.moved.push_back(address + " to " + after.service(now->second->service)->name);
+  }
+  return gone;
+}
+
 std::optional<RetiredBackends::Release> RetiredBackends::look(
     const Inventory& inventory, const std::function<bool(uint16_t backend)>& holds_flows) {
   std::vector<uint16_t> idle_before = std::move(idle_);

@@ -19,6 +19,13 @@
 
 namespace teal {
 
+// The backends that a change retires, by address.
+struct GoneBackends {
+  std::vector<std::string> retired;
+  std::vector<std::string> moved;  // to another service: "198.18.2.12:8080 to web"
+};
+GoneBackends gone_backends(const Inventory& before, const Inventory& after);
+
 class RetiredBackends {
  public:
   struct Release {

@@ -20,8 +20,21 @@ Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publi
       users_(users),
       lookups_(lookups),
       clock_(clock),
-      stamp_(FileStamp::of(executor.catalogue().config().path)),
-      loaded_at_ms_(clock.wall_ms()) {}
+      file_(executor.catalogue().config().path),
+      loaded_at_ms_(clock.wall_ms()),
+      restart_(publisher) {
+  const Config& config = executor.catalogue().config();
+  if (auto options = parse_options(config.text, config.path)) options_ = std::move(*options);
+}
+
+void Verbs::set_aside(ConfigErrors errors, std::string held_back) {
+  file_errors_ = std::move(errors);
+  held_back_ = std::move(held_back);
+}
+
+std::vector<std::string> Verbs::restart_lines() {
+  return options_ ? restart_.lines(*options_) : std::vector<std::string>();
+}
 
 Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
   options.user = users_.known(options.uid);
@@ -56,6 +69,9 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   }
   Change change = change_of(*plan, request.verb, catalogue);
   if (auto refusal = judge_reach(*plan, request, change.warnings)) co_return tl::unexpected(*refusal);
+  if (request.verb == RolloutRequest::Verb::kFlip && file_differs())
+    change.warnings.push_back(catalogue.config().path +
+                              " was edited and not reloaded; teal reload --dry-run shows the differences");
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
   if (request.verb == RolloutRequest::Verb::kFlip || request.to_generation) co_return change;
   auto nothing = nlohmann::ordered_json::array();
@@ -128,23 +144,74 @@ Task<Verbs::Result> Verbs::set_backend(BackendRequest request, ChangeOptions opt
   co_return co_await change(std::move(options), std::move(plan));
 }
 
-// The file is read before the turn: a file system that hangs holds up no other change.
+// The file is read, and new backends get time to answer the kernel, before the turn: neither holds up another
+// change.
 Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
   const bool dry_run = options.dry_run;
   const std::string path = executor_.catalogue().config().path;
-  FileStamp stamp = FileStamp::of(path);  // taken before the file is read: a later edit is a difference
   auto read = [path] { return read_config_file(path); };
   const auto file = co_await run_on(lookups_, std::move(read));
-  Planner plan = [this, &file]() -> Task<Planned> {
-    co_return plan_reload(file, executor_.catalogue(), publisher_);
+  std::vector<std::string> warnings;
+  if (file) warnings = co_await new_without_hop(file->config);
+  Planner plan = [this, &file, &warnings]() -> Task<Planned> {
+    co_return plan_reload_of(file, std::move(warnings));
   };
   Result result = co_await change(std::move(options), std::move(plan));
-  if (result && !dry_run) {
-    stamp_ = std::move(stamp);
-    file_errors_.clear();
+  // Also after a reload that timed out: it is in force.
+  if (!dry_run && file && executor_.catalogue().config().text == file->config.text) {
+    set_aside({}, "");
+    options_ = file->options;
     loaded_at_ms_ = clock_.wall_ms();
   }
   co_return result;
+}
+
+Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,
+                                     std::vector<std::string> warnings) {
+  const Catalogue& catalogue = executor_.catalogue();
+  Planned change = plan_reload(file, catalogue, publisher_);
+  if (!change) return change;
+  if (ConfigErrors errors = check_api_(file->config); !errors.empty())
+    return tl::unexpected(bad_api(catalogue.config().path, std::move(errors)));
+  change->fields["plan"]["restart"] = restart_.lines(file->options);
+  change->warnings.insert(change->warnings.end(), warnings.begin(), warnings.end());
+  return change;
+}
+
+// Warns of new backends that have no next hop after a second.
+Task<std::vector<std::string>> Verbs::new_without_hop(const Config& config) const {
+  constexpr std::chrono::milliseconds kPatience(1000), kPause(100);
+  constexpr size_t kLookupsAtOnce = 16;  // then other tasks of the event loop run
+  struct NewBackend {
+    std::string name;
+    IpAddress address;
+    std::string problem;
+  };
+  const BackendsBySocket known = backends_by_socket(executor_.catalogue().inventory());
+  std::vector<NewBackend> backends;
+  for (const ServiceConfig& service : config.services)
+    for (size_t colour = 0; colour < kColours; ++colour)
+      for (const BackendConfig& backend : service.pools[colour])
+        if (!known.contains(backend.socket))
+          backends.push_back(
+              {fmt::format("{}/{}/{}", service.name, kColourNames[colour], to_string(backend.socket)),
+               backend.socket.address, ""});
+  const Clock::Time deadline = clock_.now() + kPatience;
+  for (;;) {
+    for (size_t i = 0; i < backends.size(); ++i) {
+      backends[i].problem = hop_problem_(backends[i].address);
+      if (i % kLookupsAtOnce == kLookupsAtOnce - 1) co_await yield_to_loop();
+    }
+    std::erase_if(backends, [](const NewBackend& backend) { return backend.problem.empty(); });
+    if (backends.empty() || clock_.now() >= deadline) break;
+    co_await clock_.sleep(kPause);
+  }
+  std::vector<std::string> warnings;
+  warnings.reserve(backends.size());
+  for (const NewBackend& backend : backends)
+    warnings.push_back(fmt::format("{} is new and has no next hop ({}): no flow begins there", backend.name,
+                                   backend.problem));
+  co_return warnings;
 }
 
 Task<Verbs::Result> Verbs::lock(ChangeOptions options) {

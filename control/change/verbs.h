@@ -3,10 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "control/change/backend_change.h"
 #include "control/change/drain.h"
 #include "control/change/executor.h"
+#include "control/change/pending_restart.h"
 #include "control/change/rollout.h"
 #include "control/change/upkeep.h"
 #include "control/config/config_file.h"
@@ -37,12 +41,23 @@ class Verbs {
   Task<Result> unlock(ChangeOptions options);
 
   int64_t loaded_at_ms() const { return loaded_at_ms_; }  // when the config in force was read
-  // The errors of the file, if it is bad and teald started with an older config in its place.
+  // Why teald started with an older config in place of the file: the errors of a bad file, or why a good one
+  // was held back.
   const ConfigErrors& file_errors() const { return file_errors_; }
-  void set_file_errors(ConfigErrors errors) { file_errors_ = std::move(errors); }
-  // Returns whether the config file has changed since. Reads the file only if its inode, size or time
-  // changed.
-  bool file_differs() { return stamp_.differs(); }
+  const std::string& held_back() const { return held_back_; }
+  void set_aside(ConfigErrors errors, std::string held_back);
+  // Returns whether the config file has another content than the config in force. Reads the file only if its
+  // inode, size or time changed.
+  bool file_differs() { return file_.differs_from(executor_.catalogue().config().text); }
+  // Returns the settings of the config in force that wait for a restart of teal-dataplane, one line each.
+  std::vector<std::string> restart_lines();
+
+  // `check` returns the errors of the sockets in [api] that cannot be opened.
+  void check_api_with(std::function<ConfigErrors(const Config&)> check) { check_api_ = std::move(check); }
+  // `problem` returns why an address has no next hop now, and makes the kernel look for one; "": it has one.
+  void look_for_hops_with(std::function<std::string(const IpAddress&)> problem) {
+    hop_problem_ = std::move(problem);
+  }
 
  private:
   using Planned = tl::expected<Change, Refusal>;
@@ -53,6 +68,9 @@ class Verbs {
   void judge_flips_back(Colour to, RolloutView& view) const;
   std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                      std::vector<std::string>& warnings) const;
+  Planned plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,
+                         std::vector<std::string> warnings);
+  Task<std::vector<std::string>> new_without_hop(const Config& config) const;
   std::string flipper(const ServiceState& service) const;
   Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
 
@@ -64,9 +82,14 @@ class Verbs {
   const UserNames& users_;
   asio::thread_pool& lookups_;
   const Clock& clock_;
-  FileStamp stamp_;
+  FileWatch file_;
   int64_t loaded_at_ms_;
   ConfigErrors file_errors_;
+  std::string held_back_;
+  PendingRestart restart_;
+  std::optional<DataplaneOptions> options_;  // of the config in force
+  std::function<ConfigErrors(const Config&)> check_api_ = [](const Config&) { return ConfigErrors(); };
+  std::function<std::string(const IpAddress&)> hop_problem_ = [](const IpAddress&) { return std::string(); };
 };
 
 }  // namespace teal

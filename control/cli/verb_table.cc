@@ -247,7 +247,8 @@ constexpr Verb kVerbs[] = {
      .description =
          "Adds, changes and removes services, backends, weights and VIPs. Existing flows stay on their "
          "backends. A service or backend that leaves the file while it has flows is retired: it takes no "
-         "new flows, and it is removed when its last flow has ended. --dry-run shows what would change.\n"
+         "new flows, and it is removed when its last flow has ended. Flows of a VIP that changes, or of a "
+         "backend that moves to another service, break. --dry-run shows what would change, and counts them.\n"
          "Active colours, and states and weights of backends that were set at run time, stay. Changes of "
          "[dataplane] and [[port]] need a restart of teal-dataplane.",
      .theme = Theme::kChange,

@@ -95,7 +95,7 @@ tl::expected<Config, ConfigErrors> config_of(const tl::expected<ConfigDocument, 
   config.path = path;
   config.text = document->text();
   config.timeouts = read_timeouts(root);
-  config.api = read_api(root);
+  config.api = read_api(root, config.api_lines);
   const DrainDefaults defaults = read_drain_defaults(root);
   config.reset_rate = defaults.reset_rate;
   FirstLines service_names;

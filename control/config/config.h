@@ -82,10 +82,16 @@ struct ApiConfig {
   friend bool operator==(const ApiConfig&, const ApiConfig&) = default;
 };
 
+// Lines of the file, for errors that only the opening of a socket shows; 0: the file does not have the key.
+struct ApiLines {
+  uint32_t control = 0, status = 0, listen = 0;
+};
+
 struct Config {
   std::string path;
   std::string text;  // what was read from there
   ApiConfig api;
+  ApiLines api_lines;
   uint32_t reset_rate = 10'000;         // [drain] reset_rate: flows per second, all services together
   Timeouts timeouts;                    // in ticks
   std::vector<ServiceConfig> services;  // in the file's order

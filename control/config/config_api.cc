@@ -79,11 +79,11 @@ std::optional<uint32_t> read_mode(const ConfigNode& node) {
   return mode;
 }
 
-void read_access(const ConfigNode& api, std::string_view key, SocketAccess& access) {
+void read_access(const ConfigNode& api, std::string_view key, SocketAccess& access, uint32_t& line) {
   const auto table = api.find(key);
-  if (!table ||
-      !table->expect_table("a table such as { owner = \"root\", group = \"teal\", mode = \"0660\" }"))
-    return;
+  if (!table) return;
+  line = table->line();
+  if (!table->expect_table("a table such as { owner = \"root\", group = \"teal\", mode = \"0660\" }")) return;
   table->allow_only({"owner", "group", "mode"});
   if (const auto node = table->find("owner")) access.owner = read_id<UserLookup>(*node);
   if (const auto node = table->find("group")) access.group = read_id<GroupLookup>(*node);
@@ -92,15 +92,18 @@ void read_access(const ConfigNode& api, std::string_view key, SocketAccess& acce
 
 }  // namespace
 
-ApiConfig read_api(const ConfigNode& root) {
+ApiConfig read_api(const ConfigNode& root, ApiLines& lines) {
   ApiConfig api;
   const auto table = root.find("api");
   if (!table || !table->expect_table("a table [api]")) return api;
   table->allow_only({"control", "status", "listen"});
-  read_access(*table, "control", api.control);
-  read_access(*table, "status", api.status);
+  read_access(*table, "control", api.control, lines.control);
+  read_access(*table, "status", api.status, lines.status);
   // The listener cannot collide with a VIP: read_socket() refuses loopback addresses.
-  if (const auto node = table->find("listen")) api.listen = read_loopback_socket(*node);
+  if (const auto node = table->find("listen")) {
+    lines.listen = node->line();
+    api.listen = read_loopback_socket(*node);
+  }
   if (api.listen) api.listen->protocol = kProtocolTcp;
   return api;
 }

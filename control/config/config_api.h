@@ -9,6 +9,6 @@
 namespace teal {
 
 // Looks users and groups up on this host.
-ApiConfig read_api(const ConfigNode& root);
+ApiConfig read_api(const ConfigNode& root, ApiLines& lines);
 
 }  // namespace teal

@@ -24,30 +24,23 @@ tl::expected<ConfigFile, ConfigErrors> read_config_file(const std::string& path)
   return tl::unexpected(std::move(errors));
 }
 
-FileStamp FileStamp::of(const std::string& path) {
-  FileStamp stamp;
-  stamp.path_ = path;
-  stamp.look_ = look(path);
-  stamp.hash_ = content_hash(path);
-  return stamp;
+bool is_unreadable(const std::string& path, const ConfigErrors& errors) {
+  return errors.size() == 1 && errors.front().starts_with(path + ": cannot be read: ");
 }
 
-bool FileStamp::differs() {
-  const Look now = look(path_);
-  if (now == look_) return differs_;
-  look_ = now;
-  return differs_ = content_hash(path_) != hash_;
+bool FileWatch::differs_from(const std::string& text) {
+  if (const Look now = look(); now != seen_) {
+    seen_ = now;
+    std::ifstream file(path_, std::ios::binary);
+    hash_ = std::hash<std::string>()(std::string(std::istreambuf_iterator<char>(file), {}));
+  }
+  return hash_ != std::hash<std::string>()(text);
 }
 
-FileStamp::Look FileStamp::look(const std::string& path) {
+FileWatch::Look FileWatch::look() const {
   struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return {};
+  if (::stat(path_.c_str(), &found) != 0) return {};
   return {found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
-}
-
-size_t FileStamp::content_hash(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::hash<std::string>()(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 }  // namespace teal

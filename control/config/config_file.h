@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include <tl/expected.hpp>
 
@@ -21,12 +23,15 @@ struct ConfigFile {
 // Returns the errors of both readers. An error that both readers report appears once.
 tl::expected<ConfigFile, ConfigErrors> read_config_file(const std::string& path);
 
-// Remembers the content of a file and tells whether the content has changed since.
-class FileStamp {
+// Returns whether the only error is that the file cannot be read.
+bool is_unreadable(const std::string& path, const ConfigErrors& errors);
+
+// Tells whether a file has another content than a text. Reads the file only if its inode, size or
+// modification time have changed since the last call.
+class FileWatch {
  public:
-  static FileStamp of(const std::string& path);
-  // Reads the file only if inode, size or modification time have changed since the last call.
-  bool differs();
+  explicit FileWatch(std::string path) : path_(std::move(path)) {}
+  bool differs_from(const std::string& text);
 
  private:
   struct Look {
@@ -35,13 +40,11 @@ class FileStamp {
     int64_t changed_s = 0, changed_ns = 0;
     friend bool operator==(const Look&, const Look&) = default;
   };
-  static Look look(const std::string& path);
-  static size_t content_hash(const std::string& path);
+  Look look() const;
 
   std::string path_;
-  Look look_;
-  size_t hash_ = 0;
-  bool differs_ = false;
+  Look seen_;
+  size_t hash_ = std::hash<std::string>()("");  // of the content that was seen
 };
 
 }  // namespace teal

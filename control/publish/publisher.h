@@ -37,6 +37,7 @@ class Publisher {
   // dataplane may use it, so nothing may be changed.
   const std::string& refused() const { return refused_; }
 
+  const std::string& run_dir() const { return run_dir_; }
   bool attached() const { return segment_ != nullptr; }
   // For readers that suspend: the mapping lives as long as they hold the pointer.
   std::shared_ptr<Segment> segment() const { return segment_; }

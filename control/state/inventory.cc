@@ -95,7 +95,7 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
     } else if (service.name != wanted.name) {
       out.notes.push_back(fmt::format("service \"{}\" is now called \"{}\"", service.name, wanted.name));
     } else if (service.vip != wanted.vip) {
-      out.notes.push_back(fmt::format("service \"{}\" moved from {} to {}: flows to the old address end",
+      out.notes.push_back(fmt::format("service \"{}\" moved from {} to {}: flows to the old address break",
                                       wanted.name, to_string(service.vip), to_string(wanted.vip)));
     }
     service.name = wanted.name;
@@ -163,13 +163,14 @@ tl::expected<void, std::string> number_backends(const Inventory& stored, const C
   for (const BackendState& backend : stored.backends) {
     if (std::binary_search(kept.begin(), kept.end(), &backend)) continue;
     BackendState retired = backend;
+    const bool moved = placed.contains(retired.socket);
     if (!retired.retired)
-      out.notes.push_back(fmt::format("backend {} left the config", to_string(retired.socket)));
+      out.notes.push_back(
+          fmt::format("backend {} {}", to_string(retired.socket),
+                      moved ? "moved to another service: its flows there break" : "left the config"));
     retired.retired = true;
     retired.members = {};
-    if (placed.contains(retired.socket)) {
-      out.notes.push_back(
-          fmt::format("backend {} moved to another service: its old flows end", to_string(retired.socket)));
+    if (moved) {
       retired.socket = standin_socket(retired.id, retired.socket);
     }
     out.inventory.backends.push_back(retired);
@@ -193,6 +194,13 @@ const ServiceState* Inventory::service(const std::string& name) const {
   for (const ServiceState& service : services)
     if (!service.retired && service.name == name) return &service;
   return nullptr;
+}
+
+BackendsBySocket backends_by_socket(const Inventory& inventory) {
+  BackendsBySocket backends;
+  for (const BackendState& backend : inventory.backends)
+    if (!backend.retired) backends.emplace(backend.socket, &backend);
+  return backends;
 }
 
 bool Inventory::has_retired() const {

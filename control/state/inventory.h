@@ -20,6 +20,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <tl/expected.hpp>
@@ -122,6 +123,10 @@ struct Inventory {
   const ServiceState* service(const std::string& name) const;  // one that is not retired
   bool has_retired() const;
 };
+
+// Returns the backends that are not retired. They belong to `inventory`.
+using BackendsBySocket = std::unordered_map<Socket, const BackendState*, SocketHash>;
+BackendsBySocket backends_by_socket(const Inventory& inventory);
 
 struct Renumbered {
   Inventory inventory;

@@ -1,9 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api/resources/servers.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 namespace teal {
+
+ConfigErrors api_problems(const Config& wanted, const ApiConfig& applied, const std::string& run_dir) {
+  ConfigErrors errors;
+  const auto expect = [&](const tl::expected<Listener, std::string>& opened, const char* key, uint32_t line) {
+    if (!opened)
+      errors.push_back(
+          fmt::format("{}:{}: api.{}: cannot be opened: {}", wanted.path, line, key, opened.error()));
+  };
+  const auto try_access = [&](const SocketAccess& access, const SocketAccess& before, const char* key,
+                              uint32_t line) {
+    if (!(access == before)) expect(Listener::on_path(run_dir + "/probe.sock", access), key, line);
+  };
+  try_access(wanted.api.control, applied.control, "control", wanted.api_lines.control);
+  try_access(wanted.api.status, applied.status, "status", wanted.api_lines.status);
+  if (wanted.api.listen && wanted.api.listen != applied.listen)
+    expect(Listener::on_loopback(*wanted.api.listen), "listen", wanted.api_lines.listen);
+  return errors;
+}
 
 ApiServers::ApiServers(asio::io_context& io, std::string run_dir, Api& api, ServerLimits limits)
     : io_(io), run_dir_(std::move(run_dir)), api_(api), limits_(limits) {}

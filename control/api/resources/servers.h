@@ -13,6 +13,10 @@
 
 namespace teal {
 
+// Returns the sockets of [api] that cannot be opened as the config wants them. Each has a line in the form of
+// the config's errors. Tries only those that differ from `applied`, at other paths, and closes them again.
+ConfigErrors api_problems(const Config& wanted, const ApiConfig& applied, const std::string& run_dir);
+
 class ApiServers {
  public:
   // `api` must outlive this object and the servers' coroutines that are left in `io`.
@@ -23,6 +27,9 @@ class ApiServers {
   // the start and after each reload. If a step fails, its socket stays as before and the error has the
   // reason; the other steps are done.
   tl::expected<void, std::string> apply(const ApiConfig& config);
+
+  // The same for the sockets that are open now.
+  ConfigErrors problems(const Config& wanted) const { return api_problems(wanted, applied_, run_dir_); }
 
   // The address of the loopback listener, with its actual port.
   std::optional<Socket> loopback() const;

@@ -171,10 +171,13 @@ Json view_storage(const Api& api) {
 }
 
 Json view_config(const Api& api) {
+  const std::string& held_back = api.verbs.held_back();
   return {{"path", api.executor.catalogue().config().path},
           {"loaded_at", rfc3339(api.verbs.loaded_at_ms())},
           {"file_differs", api.verbs.file_differs()},
-          {"file_errors", api.verbs.file_errors()}};
+          {"file_errors", api.verbs.file_errors()},
+          {"held_back", held_back.empty() ? Json(nullptr) : Json(held_back)},
+          {"restart", api.verbs.restart_lines()}};
 }
 
 Json view_retired_services(const Api& api) {

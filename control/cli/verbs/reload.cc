@@ -28,12 +28,13 @@ std::string plan_lines(const json& plan, const Surroundings& around) {
   Table table{
       .columns = {{"PLAN"}, {"KIND"}, {"NAME", kLeft, true}, {"DETAIL", kLeft, true}, {"FLOWS", kRight}},
       .rows = {}};
-  uint64_t held = 0;
+  uint64_t held = 0, broken = 0;
   for (const char* list : kLists) {
     for (const auto& entry : part(plan, list)) {
-      const auto& flows = part(entry, "flows");
+      const bool breaks = part(entry, "breaks").is_number();
+      const auto& flows = part(entry, breaks ? "breaks" : "flows");
       const std::string_view kind(list);
-      if (kind == "retired" && flows.is_number()) held += flows.get<uint64_t>();
+      if (flows.is_number()) (breaks ? broken : held) += flows.get<uint64_t>();
       table.rows.push_back({{list, kind == "retired" ? Style::kWarning : Style::kPlain},
                             text_or(entry, "kind"),
                             plan_subject(entry),
@@ -47,6 +48,10 @@ std::string plan_lines(const json& plan, const Surroundings& around) {
     lines += filled(
         fmt::format("retired: takes no new flows; its {} continue until they end", counted(held, "flow")), 2,
         around.columns);
+  if (broken != 0)
+    lines += filled(fmt::format("moved: {} break, because their packets no longer reach the other end",
+                                counted(broken, "flow")),
+                    2, around.columns);
   for (const auto& line : texts(plan, "restart")) lines += filled("restart: " + line, 2, around.columns);
   return lines;
 }

@@ -44,6 +44,28 @@ std::string summary_line(const json& reply) {
                             number(dataplane, "flow_capacity"));
 }
 
+std::string config_warnings(const json& config, const Surroundings& around) {
+  std::string lines;
+  const auto errors = texts(config, "file_errors");
+  if (const auto held_back = text_or(config, "held_back"); !held_back.empty()) {
+    lines += warning_line(
+        "the start did not take over the config file, and teald runs on the latest good config: " +
+            held_back + "; see teal reload --dry-run",
+        around);
+  } else if (!errors.empty()) {
+    lines += warning_line(
+        fmt::format(
+            "the config file is bad ({}), and teald runs on the latest good config: {}; see teal check",
+            counted(errors.size(), "error"), errors.front()),
+        around);
+  } else if (flag(config, "file_differs")) {
+    lines +=
+        warning_line("the config file has changed since it was loaded; see teal reload --dry-run", around);
+  }
+  for (const auto& line : texts(config, "restart")) lines += warning_line("not in force: " + line, around);
+  return lines;
+}
+
 // Facts that an operator must know first.
 std::string warnings_of(const json& reply, const Surroundings& around) {
   std::string lines;
@@ -58,15 +80,7 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
                                        : counted(number(storage, "unrecorded"), "change") + " not on disk, ",
                                    error),
                        around);
-  if (const auto errors = texts(part(reply, "config"), "file_errors"); !errors.empty())
-    lines += warning_line(
-        fmt::format(
-            "the config file is bad ({}), and teald runs on the latest good config: {}; see teal check",
-            counted(errors.size(), "error"), errors.front()),
-        around);
-  if (const auto& config = part(reply, "config"); !config.is_null() && flag(config, "file_differs"))
-    lines +=
-        warning_line("the config file has changed since it was loaded; see teal reload --dry-run", around);
+  if (const auto& config = part(reply, "config"); !config.is_null()) lines += config_warnings(config, around);
   for (const auto& port : part(reply.at("dataplane"), "ports")) {
     if (text_or(port, "link") == "down")
       lines += warning_line(fmt::format("port {}: link down", text_or(port, "name")), around);

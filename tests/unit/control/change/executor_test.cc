@@ -48,7 +48,7 @@ TEST_F(Executor, EveryKindOfChangeTakesTheSameSteps) {
        "intended published adopted done"},
       {"reload",
        [&] {
-         write_with("\"198.18.2.12:8080\"", "\"198.18.2.14:8080\"");
+         write_with("\"198.18.2.11:8080\"", "\"198.18.2.14:8080\"");
          return reload();
        },
        "intended retired reloaded published adopted done"},

@@ -24,7 +24,9 @@ class ReloadPlan : public testing::Test {
         for (const char* field : {"kind", "service", "colour", "address"})
           if (entry.contains(field)) line += " " + entry[field].get<std::string>();
         if (entry.contains("detail")) line += " (" + entry["detail"].get<std::string>() + ")";
-        if (entry.contains("flows")) line += " flows " + std::to_string(entry["flows"].get<int>());
+        for (const char* field : {"flows", "breaks"})
+          if (entry.contains(field))
+            line += std::string(" ") + field + " " + std::to_string(entry[field].get<int>());
         lines.push_back(line);
       }
     }
@@ -64,15 +66,55 @@ TEST_F(ReloadPlan, ServicesComeGoMoveAndAreRenamed) {
   after.services[2] =
       service_config("service-d", "198.18.0.12:80", pool({"198.18.2.30:80"}), pool({"198.18.2.31:80"}));
   after.groups = {{"shop", {"front", "service-b"}}, {"all", {"front"}}};
+  EXPECT_EQ(plan(after),
+            (Lines{"added service service-d (198.18.0.12:80, 1 blue backend, 1 green backend)",
+                   "added group all (front)", "changed service front (renamed, was service-a)",
+                   "changed service service-b (VIP [fd18::10]:80 -> [fd18::11]:80) breaks 207",
+                   "changed group shop (service-a, service-b -> front, service-b)",
+                   "retired service service-c (198.18.0.11:80, 1 blue backend, 1 green backend) flows 211"}))
+      << "each flow is counted once";
+}
+
+TEST_F(ReloadPlan, ABackendThatMovesToAnotherServiceIsOneEntryWithItsCost) {
+  after.services[0].pools[0] = pool({"198.18.2.11:8080"});
+  after.services[2].pools[0].push_back(before.services[0].pools[0][1]);
+  EXPECT_EQ(plan(after),
+            Lines{"changed backend service-c blue 198.18.2.12:8080 (moves here from service-a, weight 1) "
+                  "breaks 101"});
+}
+
+TEST_F(ReloadPlan, ABackendMovesFromAServiceThatLeavesToOneThatIsNew) {
+  after.services[0] =
+      service_config("service-d", "198.18.0.12:80", pool({"198.18.2.12:8080"}), pool({"198.18.2.31:80"}));
+  after.groups.clear();
+  before.groups.clear();
   EXPECT_EQ(
       plan(after),
       (Lines{"added service service-d (198.18.0.12:80, 1 blue backend, 1 green backend)",
-             "added group all (front)", "changed service front (renamed, was service-a)",
-             "changed service service-b (VIP [fd18::10]:80 -> [fd18::11]:80: flows to the old address end)",
-             "changed group shop (service-a, service-b -> front, service-b)",
-             "retired service service-c (198.18.0.11:80) flows 211",
-             "retired backend service-c 198.18.2.13:8080 flows 105",
-             "retired backend service-c 198.18.2.23:8080 flows 106"}));
+             "changed backend service-d blue 198.18.2.12:8080 (moves here from service-a, weight 1) "
+             "breaks 101",
+             "retired service service-a (198.18.0.10:80, 2 blue backends, 1 green backend) flows 202"}));
+}
+
+TEST_F(ReloadPlan, AVipThatMovesToAnotherServiceIsToldOnBothSides) {
+  after.services[0].vip = tcp("198.18.0.12:80");
+  after.services[2].vip = before.services[0].vip;
+  EXPECT_EQ(plan(after),
+            (Lines{"changed service service-a (VIP 198.18.0.10:80 -> 198.18.0.12:80) breaks 303",
+                   "changed service service-c (VIP 198.18.0.11:80 -> 198.18.0.10:80, which was that of "
+                   "service-a) breaks 211"}));
+}
+
+TEST_F(ReloadPlan, TheFlowsOfAServiceWhoseVipIsTakenOverDoNotContinue) {
+  after.services[2].vip = before.services[0].vip;
+  after.services.erase(after.services.begin());
+  after.groups.clear();
+  before.groups.clear();
+  EXPECT_EQ(plan(after),
+            (Lines{"changed service service-c (VIP 198.18.0.11:80 -> 198.18.0.10:80, which was that of "
+                   "service-a) breaks 211",
+                   "retired service service-a (198.18.0.10:80, 2 blue backends, 1 green backend; service-c "
+                   "takes over the VIP) breaks 303"}));
 }
 
 TEST_F(ReloadPlan, DrainTimeoutsGroupsAndSocketsAreTold) {
@@ -85,7 +127,8 @@ TEST_F(ReloadPlan, DrainTimeoutsGroupsAndSocketsAreTold) {
       plan(after),
       (Lines{"changed service service-a (drain 300 s, then wait, udp stick -> 120 s, then reset, udp cut)",
              "changed timeouts (all flows follow the new ones at once)", "changed drain (reset_rate)",
-             "changed api (the sockets are opened again)", "retired group shop (service-a, service-b)"}));
+             "changed api (control: takes effect at once, without a restart)",
+             "retired group shop (service-a, service-b)"}));
 }
 
 TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {

@@ -209,6 +209,23 @@ TEST_F(CliTest, ReloadShowsItsPlan) {
       "  restart of it\n");
   EXPECT_EQ(daemon_->last_body(), json({{"reason", "release 42"}}));
 
+  const json moves = {
+      {"added", json::array()},
+      {"changed",
+       {{{"kind", "service"}, {"service", "web"}, {"detail", "VIP a -> b"}, {"breaks", 3}},
+        {{"kind", "backend"}, {"service", "api"}, {"detail", "moves here from web"}, {"breaks", 4}}}},
+      {"retired", {{{"kind", "service"}, {"service", "old"}, {"flows", 5}}}},
+      {"restart", json::array()}};
+  daemon_->answer("POST /v1/reload", change_answer({{"plan", moves}}));
+  EXPECT_TRUE(contains(teal({"reload"}).out,
+                       "PLAN     KIND     NAME  DETAIL               FLOWS\n"
+                       "changed  service  web   VIP a -> b               3\n"
+                       "changed  backend  api   moves here from web      4\n"
+                       "retired  service  old                            5\n"
+                       "retired: takes no new flows; its 5 flows continue until they end\n"
+                       "moved: 7 flows break, because their packets no longer reach the other end\n"))
+      << teal({"reload"}).out;
+
   const json nothing = {{"added", json::array()},
                         {"changed", json::array()},
                         {"retired", json::array()},

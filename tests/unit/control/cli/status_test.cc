@@ -47,6 +47,23 @@ TEST_F(StatusTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
   EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
 }
 
+TEST_F(StatusTest, StatusSaysWhyTheFileIsNotInForceAndWhatWaitsForARestart) {
+  auto answer = services_answer();
+  answer["config"]["file_differs"] = true;
+  answer["config"]["held_back"] = "alice locked all changes";
+  answer["config"]["restart"] = {
+      "[dataplane] idle: configured spin, running adaptive: restart teal-dataplane"};
+  daemon_->answer("GET /v1/services", answer);
+  EXPECT_TRUE(contains(teal({"status"}).out,
+                       "flow entries\n"
+                       "the start did not take over the config file, and teald runs on the latest good\n"
+                       "  config: alice locked all changes; see teal reload --dry-run\n"
+                       "not in force: [dataplane] idle: configured spin, running adaptive: restart\n"
+                       "  teal-dataplane\n"
+                       "draining: service-a"))
+      << teal({"status"}).out;
+}
+
 TEST_F(StatusTest, StatusShowsWhatIsRetiredAndWhatOperatorsSet) {
   auto answer = services_answer();
   auto& backends = answer["services"][0]["colours"]["blue"]["backends"];
