@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iostream>
 
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <cxxopts.hpp>
 
 #include "control/daemon.h"
+#include "dataplane/log/log.h"
 
 namespace {
 
@@ -25,7 +25,7 @@ int serve(teal::DaemonOptions options) {
   options.open_kernel_routes = teal::KernelRoutes::open;
   auto daemon = teal::Daemon::start(std::move(options));
   if (!daemon) {
-    for (const std::string& message : daemon.error().messages) std::cerr << message << "\n";
+    for (const std::string& message : daemon.error().messages) spdlog::critical("{}", message);
     return daemon.error().code;
   }
   return (*daemon)->run();
@@ -34,8 +34,7 @@ int serve(teal::DaemonOptions options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  spdlog::set_default_logger(spdlog::stderr_logger_st("teald"));
-  spdlog::flush_on(spdlog::level::trace);
+  teal::open_log("teald");
 
   teal::DaemonOptions options;
   cxxopts::Options usage("teald", "Teal's control daemon: config, API, publication of flips.");

@@ -13,7 +13,6 @@
 #include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <cxxopts.hpp>
 
@@ -21,6 +20,7 @@
 #include "dataplane/config/host_devices.h"
 #include "dataplane/config/running_config.h"
 #include "dataplane/eal.h"
+#include "dataplane/log/log.h"
 #include "dataplane/port_monitor.h"
 #include "dataplane/resume.h"
 #include "dataplane/shm/process_lock.h"
@@ -270,7 +270,7 @@ int main_of(int argc, char** argv) {
 }  // namespace teal
 
 int main(int argc, char** argv) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("teal-dataplane"));
+  teal::open_log("teal-dataplane");
   try {
     return teal::main_of(argc, argv);
   } catch (const cxxopts::exceptions::exception& error) {

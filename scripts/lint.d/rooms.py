@@ -12,9 +12,9 @@ import re
 from violations import report
 
 # A room may include itself and the rooms of its row. docs/architecture.md has the picture.
-# Both processes read the same config and share a segment, so they share these rooms.
-PACKET, SHM, OPTIONS = "dataplane/packet", "dataplane/shm", "dataplane/config"
-BOTH_PROCESSES = (PACKET, SHM, OPTIONS)
+# Both processes read the same config, share a segment and log alike, so they share these rooms.
+PACKET, SHM, OPTIONS, LOG = "dataplane/packet", "dataplane/shm", "dataplane/config", "dataplane/log"
+BOTH_PROCESSES = (PACKET, SHM, OPTIONS, LOG)
 # The rooms of teald. Each may include the rooms before it.
 CONTROL = (
     "control/loop",
@@ -41,6 +41,7 @@ ROOMS = {
     PACKET: (),
     SHM: (PACKET,),
     OPTIONS: (PACKET, SHM),
+    LOG: (),
     "dataplane/pipeline": BOTH_PROCESSES,
     "dataplane": (*BOTH_PROCESSES, "dataplane/pipeline", "bpf"),
     **{room: (*BOTH_PROCESSES, "bpf", *CONTROL[:place]) for place, room in enumerate(CONTROL)},
