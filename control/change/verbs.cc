@@ -30,6 +30,7 @@ Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publi
 void Verbs::set_aside(ConfigErrors errors, std::string held_back) {
   file_errors_ = std::move(errors);
   held_back_ = std::move(held_back);
+  last_reload_.done = file_errors_.empty() && held_back_.empty();
 }
 
 std::vector<std::string> Verbs::restart_lines() {
@@ -157,6 +158,7 @@ Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
     co_return plan_reload_of(file, std::move(warnings));
   };
   Result result = co_await change(std::move(options), std::move(plan));
+  if (!dry_run) last_reload_ = {result.has_value(), clock_.wall_ms()};
   // Also after a reload that timed out: it is in force.
   if (!dry_run && file && executor_.catalogue().config().text == file->config.text) {
     set_aside({}, "");

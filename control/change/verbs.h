@@ -41,6 +41,12 @@ class Verbs {
   Task<Result> unlock(ChangeOptions options);
 
   int64_t loaded_at_ms() const { return loaded_at_ms_; }  // when the config in force was read
+  // The latest attempt to read the config file, by the start or by a reload. A dry run is not an attempt.
+  struct Reload {
+    bool done = true;
+    int64_t at_ms = 0;
+  };
+  const Reload& last_reload() const { return last_reload_; }
   // Why teald started with an older config in place of the file: the errors of a bad file, or why a good one
   // was held back.
   const ConfigErrors& file_errors() const { return file_errors_; }
@@ -84,6 +90,7 @@ class Verbs {
   const Clock& clock_;
   FileWatch file_;
   int64_t loaded_at_ms_;
+  Reload last_reload_{true, loaded_at_ms_};
   ConfigErrors file_errors_;
   std::string held_back_;
   PendingRestart restart_;

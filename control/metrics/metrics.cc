@@ -4,49 +4,28 @@
 #include <sstream>
 #include <vector>
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "control/change/drain.h"
+#include "control/metrics/backend_metrics.h"
+#include "control/metrics/family.h"
 #include "control/metrics/ports.h"
+#include "control/metrics/state_metrics.h"
 #include "control/metrics/traffic.h"
 
 namespace teal {
 
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
 constexpr std::array<const char*, 2> kDirectionNames = {"to_backend", "to_client"};  // by Direction
 constexpr std::array<Colour, kColours> kBoth = {Colour::kBlue, Colour::kGreen};
+// Results of flips, as events tell them.
+constexpr std::array<const char*, 3> kFlipResults = {"done", "adoption_timeout", "not_published"};
 
 // In seconds: from 100 us, the time of a usual flip, to 10 s.
 const prometheus::Histogram::BucketBoundaries kDurations = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
-
-class Family {
- public:
-  Family(const char* name, const char* help, MetricType type) : family_{name, help, type, {}} {}
-
-  void add(Labels labels, double value) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
-    family_.metric.push_back(std::move(metric));
-  }
-  void add(Labels labels, uint64_t value) { add(std::move(labels), static_cast<double>(value)); }
-  void add(ClientMetric metric) { family_.metric.push_back(std::move(metric)); }
-  void reserve(size_t metrics) { family_.metric.reserve(metrics); }
-
-  void write(std::ostream& out) const { prometheus::TextSerializer().Serialize(out, {family_}); }
-
- private:
-  MetricFamily family_;
-};
 
 // Sums over workers and backends, taken at one moment. `services` is indexed by service id.
 struct Sums {
@@ -139,12 +118,6 @@ void write_named(std::ostream& out, Family family, const char* label,
   family.write(out);
 }
 
-void write_one(std::ostream& out, const char* name, const char* help, MetricType type, uint64_t value) {
-  Family family(name, help, type);
-  family.add({}, value);
-  family.write(out);
-}
-
 std::string of_port(std::string_view counter) {
   return "teal_port_" + std::string(counter) + "_total";
 }
@@ -187,6 +160,29 @@ void write_steering(std::ostream& out, const Metrics::Source& source) {
   family.write(out);
 }
 
+void write_workers(std::ostream& out, const Metrics::Source& source, bool running) {
+  Family busy("teal_worker_busy_seconds_total",
+              "Time that a worker spent on bursts with packets since teal-dataplane started.",
+              MetricType::Counter);
+  Family total("teal_worker_seconds_total", "Time of a worker since teal-dataplane started.",
+               MetricType::Counter);
+  Family ratio("teal_worker_busy_ratio",
+               "Deprecated, use teal_worker_busy_seconds_total: share of the last second that a worker spent "
+               "on bursts with packets.",
+               MetricType::Gauge);
+  if (running) {
+    const std::shared_ptr<Segment> segment = source.publisher.segment();
+    const auto hz = static_cast<double>(std::max<uint64_t>(segment->header().tsc_hz, 1));
+    source.publisher.for_each_worker([&](uint32_t index, const WorkerBlock& worker) {
+      const Labels labels = {{"worker", std::to_string(index)}};
+      busy.add(labels, static_cast<double>(worker.status.busy_tsc.read()) / hz);
+      total.add(labels, static_cast<double>(worker.status.total_tsc.read()) / hz);
+      ratio.add(labels, source.busy.of(index));
+    });
+  }
+  for (const Family* family : {&busy, &total, &ratio}) family->write(out);
+}
+
 void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sums& sums) {
   const std::shared_ptr<Segment> segment = source.publisher.segment();
   const bool running = segment != nullptr && source.publisher.dataplane_running();
@@ -203,14 +199,7 @@ void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sum
             MetricType::Gauge, sums.entries);
   write_one(out, "teal_flow_table_capacity", "Number of flows that the flow table can hold.",
             MetricType::Gauge, segment == nullptr ? 0 : segment->header().flow_capacity);
-  Family busy("teal_worker_busy_ratio",
-              "Share of the last second that a worker spent on bursts with packets.", MetricType::Gauge);
-  if (running) {
-    source.publisher.for_each_worker([&](uint32_t index, const WorkerBlock&) {
-      busy.add({{"worker", std::to_string(index)}}, source.busy.of(index));
-    });
-  }
-  busy.write(out);
+  write_workers(out, source, running);
   write_one(out, "teal_dataplane_running", "1 if teal-dataplane runs, otherwise 0.", MetricType::Gauge,
             uint64_t{running});
   write_one(out, "teal_generation", "The latest published generation.", MetricType::Gauge,
@@ -241,27 +230,30 @@ void Metrics::count(const std::string& data) {
   durations_.Observe(static_cast<double>(told.value("duration_us", int64_t{0})) / 1e6);
 }
 
+// rate() would miss the first flip of a series that begins with this flip, so each series begins with 0.
+Task<void> Metrics::write_flips(std::ostream& out, const Catalogue& catalogue) const {
+  LongFamily family(out, "teal_flips_total",
+                    "Flips and rollbacks since teald started, by service, new colour and result.",
+                    MetricType::Counter);
+  for (const std::string& service : catalogue.names()) {  // a copy: a reload may replace the services
+    for (const Colour colour : kBoth) {
+      for (const char* result : kFlipResults) {
+        const auto counted = flips_.find({service, name_of(colour), result});
+        family.add(fmt::format(R"(service="{}",to="{}",result="{}")", service, name_of(colour), result),
+                   counted == flips_.end() ? 0 : counted->second);
+      }
+    }
+    if (family.slice_is_over()) co_await yield_to_loop();
+  }
+}
+
 Task<std::string> Metrics::scrape(Source source) const {
   std::ostringstream out;
   const auto catalogue = [&]() -> const Catalogue& { return source.executor.catalogue(); };
   const Sums sums(catalogue(), source.publisher);
   co_await yield_to_loop();
 
-  // rate() would miss the first flip of a series that begins with this flip, so each series begins with 0.
-  Family flips("teal_flips_total",
-               "Flips and rollbacks since teald started, by service, new colour and result.",
-               MetricType::Counter);
-  for (const CatalogueService& service : catalogue().services())
-    for (const Colour colour : kBoth)
-      if (!flips_.contains({service.config->name, name_of(colour), "done"}))
-        flips.add({{"service", service.config->name}, {"to", name_of(colour)}, {"result", "done"}},
-                  uint64_t{0});
-  for (const auto& [flip, count] : flips_) {
-    const auto& [service, to, result] = flip;
-    if (catalogue().find(service) == nullptr) continue;  // it has left the config
-    flips.add({{"service", service}, {"to", to}, {"result", result}}, count);
-  }
-  flips.write(out);
+  co_await write_flips(out, catalogue());
   Family durations(
       "teal_flip_duration_seconds",
       "Duration of flips and rollbacks since teald started, from the check to the recorded result.",
@@ -293,6 +285,9 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await yield_to_loop();
   write_ports(out, source.publisher);
   write_steering(out, source);
+  co_await yield_to_loop();
+  co_await write_backends(out, source.executor, source.publisher);
+  write_state(out, source.executor, source.recorder, source.journal, source.verbs);
   co_await yield_to_loop();
   write_dataplane(out, source, sums);
   co_return std::move(out).str();

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // teald's metrics in Prometheus' text format. The number and duration of flips come from teald's events
-// (loop/events.h) and start at 0 with teald. All other values are read from the segment at each scrape and
-// start at 0 with the segment.
+// (loop/events.h) and start at 0 with teald. All other values are read at each scrape. Most counters are in
+// the segment and start at 0 with it.
 //
 // Labels have few values: services of the config, colours, directions, workers, and names of counters
-// (shm/counters.h).
+// (shm/counters.h). Backends are the exception: each one, up to 4,096, has four series for each colour.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <iosfwd>
 #include <map>
 #include <string>
 #include <tuple>
@@ -18,11 +19,14 @@
 
 #include "control/change/drain.h"
 #include "control/change/executor.h"
+#include "control/change/verbs.h"
 #include "control/kernel/steering.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
 #include "control/metrics/busy.h"
 #include "control/publish/publisher.h"
+#include "control/state/journal.h"
+#include "control/state/recorder.h"
 
 namespace teal {
 
@@ -34,6 +38,9 @@ class Metrics {
     const Publisher& publisher;
     const Steering& steering;
     const BusyRatios& busy;
+    const Recorder& recorder;
+    const Journal& journal;
+    Verbs& verbs;
     const Clock& clock;
   };
 
@@ -49,6 +56,7 @@ class Metrics {
   using Flip = std::tuple<std::string, std::string, std::string>;  // service, to, result
 
   void count(const std::string& data);
+  Task<void> write_flips(std::ostream& out, const Catalogue& catalogue) const;
 
   std::map<Flip, uint64_t> flips_;
   prometheus::Histogram durations_;

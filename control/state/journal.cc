@@ -17,7 +17,10 @@ Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
     if (row) landed_late(*told, *row);
   };
   const auto row = co_await recorder_.intend(std::move(intent), std::move(whole), std::move(late));
-  if (row) recorded_(*row, *told);
+  if (row)
+    recorded_(*row, *told);
+  else
+    ++errors_;
   co_return row;
 }
 
@@ -70,6 +73,7 @@ void Journal::took(const std::vector<Unrecorded>& changes, const std::vector<int
 void Journal::failed(const std::string& why) {
   if (why_.empty()) spdlog::error("{} changes are not recorded: {}", queue_.size(), why);
   why_ = why;
+  ++errors_;
 }
 
 void Journal::begin_with(std::vector<Unrecorded> changes) {

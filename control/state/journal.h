@@ -43,6 +43,8 @@ class Journal {
   void begin_with(std::vector<Unrecorded> changes);
 
   const std::deque<Unrecorded>& unrecorded() const { return queue_; }
+  // How many attempts to record something have failed.
+  uint64_t errors() const { return errors_; }
   // Why the latest attempt failed; "" if the queue is empty.
   const std::string& why() const { return why_; }
 
@@ -63,6 +65,7 @@ class Journal {
   std::deque<Unrecorded> queue_;
   std::string why_;
   std::function<void()> late_ = [] {};
+  uint64_t errors_ = 0;
   std::function<void(int64_t, const Intent&)> recorded_ = [](int64_t, const Intent&) {};
 };
 

@@ -11,6 +11,7 @@
 #include "tests/unit/control/api/http/raw_client.h"
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/state/databases.h"
 
 namespace teal {
 namespace {
@@ -163,6 +164,109 @@ TEST_F(MetricsTest, AServiceThatLeftTheConfigHasNoSeries) {
   home.write_config(toml);
   ASSERT_EQ(home.post("/v1/reload", "{}").status, 200u);
   EXPECT_EQ(scrape().find("service-c"), std::string::npos);
+}
+
+TEST_F(MetricsTest, EachBackendHasItsFlowsItsNextHopAndItsState) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  dataplane.segment().worker(0).flows[1][0].live = 3;
+  dataplane.segment().worker(1).flows[1][0].live = 4;
+  dataplane.segment().header().next_hops[0].store(uint64_t{1} << 32);
+  const auto of = [&](const std::string& name, const std::string& address, const std::string& more = "") {
+    return value(scrape(),
+                 name + R"({service="service-a",colour="blue",backend=")" + address + "\"" + more + "}");
+  };
+  const std::string first = "198.18.2.11:8080", second = "198.18.2.12:8080";
+  EXPECT_EQ(of("teal_backend_flows", first), "0");
+  EXPECT_EQ(of("teal_backend_flows", second), "7");
+  EXPECT_EQ(of("teal_backend_next_hop_up", first), "1");
+  EXPECT_EQ(of("teal_backend_next_hop_up", second), "0");
+  EXPECT_EQ(of("teal_backend_weight", second), "1");
+  EXPECT_EQ(of("teal_backend_admin_state", second, R"(,state="ready")"), "1");
+  const std::string drain =
+      R"({"service":"service-a","colour":"blue","address":")" + second + R"(","state":"drain"})";
+  ASSERT_EQ(home.post("/v1/backend", drain).status, 200u);
+  EXPECT_EQ(of("teal_backend_weight", second), "0");
+  EXPECT_EQ(of("teal_backend_admin_state", second, R"(,state="drain")"), "1");
+  EXPECT_EQ(of("teal_backend_admin_state", second, R"(,state="ready")"), "none")
+      << "one series for each backend";
+  EXPECT_EQ(
+      value(scrape(), R"(teal_backend_flows{service="service-b",colour="blue",backend="[fd18:2::11]:8080"})"),
+      "0");
+}
+
+TEST_F(MetricsTest, ADiskThatTakesNoWritesIsSeen) {
+  RunningDaemon daemon(home);
+  ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  EXPECT_EQ(value(scrape(), "teal_storage_up"), "1");
+  EXPECT_EQ(value(scrape(), "teal_storage_errors_total"), "0");
+  EXPECT_EQ(value(scrape(), "teal_unrecorded_changes"), "0");
+  run_sql(home.dir().file("state/teal.db"), "ALTER TABLE history RENAME TO hidden");
+  EXPECT_EQ(home.flip("service-b", "green").status, 503u);
+  EXPECT_EQ(value(scrape(), "teal_storage_errors_total"), "1");
+  EXPECT_EQ(home.post("/v1/rollback", R"({"services":["service-a"]})").status, 200u);
+  EXPECT_EQ(value(scrape(), "teal_storage_up"), "0");
+  EXPECT_EQ(value(scrape(), "teal_unrecorded_changes"), "1");
+}
+
+TEST_F(MetricsTest, TheLockTheFileAndTheDriftAreSeen) {
+  RunningDaemon daemon(home);
+  std::string text = scrape();
+  EXPECT_EQ(value(text, "teal_change_lock"), "0");
+  EXPECT_EQ(value(text, "teal_config_file_differs"), "0");
+  EXPECT_EQ(value(text, R"(teal_service_drift{service="service-a"})"), "0");
+  EXPECT_EQ(value(text, "teal_config_last_reload_successful"), "1") << "the start has read it";
+  home.flip("service-a", "green");
+  home.post("/v1/lock", R"({"reason":"audit"})");
+  home.write_config("nonsense");
+  text = scrape();
+  EXPECT_EQ(value(text, "teal_change_lock"), "1");
+  EXPECT_EQ(value(text, "teal_config_file_differs"), "1");
+  EXPECT_EQ(value(text, R"(teal_service_drift{service="service-a"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_service_drift{service="service-b"})"), "0");
+}
+
+TEST_F(MetricsTest, TheLastReloadHasAResultAndATime) {
+  RunningDaemon daemon(home);
+  const auto time = [&] { return std::stod(value(scrape(), "teal_config_last_reload_timestamp_seconds")); };
+  home.clock().skip(std::chrono::hours(1));
+  home.write_config("nonsense");
+  EXPECT_EQ(home.post("/v1/reload", R"({"dry_run":true})").status, 422u);
+  EXPECT_EQ(value(scrape(), "teal_config_last_reload_successful"), "1") << "a dry run is no reload";
+  EXPECT_EQ(home.post("/v1/reload", "{}").status, 422u);
+  EXPECT_EQ(value(scrape(), "teal_config_last_reload_successful"), "0");
+  EXPECT_NEAR(time(), static_cast<double>(home.clock().wall_ms()) / 1e3, 10);
+  home.clock().skip(std::chrono::hours(1));
+  home.write_config(kShopToml);
+  EXPECT_EQ(home.post("/v1/reload", "{}").status, 200u);
+  EXPECT_EQ(value(scrape(), "teal_config_last_reload_successful"), "1");
+  EXPECT_NEAR(time(), static_cast<double>(home.clock().wall_ms()) / 1e3, 10);
+}
+
+TEST_F(MetricsTest, BusySecondsOfWorkersAreCounters) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  const uint64_t hz = dataplane.segment().header().tsc_hz;
+  dataplane.segment().worker(1).status.busy_tsc.add(3 * hz);
+  dataplane.segment().worker(1).status.total_tsc.add(60 * hz);
+  const std::string text = scrape();
+  EXPECT_NEAR(std::stod(value(text, R"(teal_worker_busy_seconds_total{worker="1"})")), 3, 0.001);
+  EXPECT_NEAR(std::stod(value(text, R"(teal_worker_seconds_total{worker="1"})")), 60, 0.001);
+  EXPECT_NE(text.find("# TYPE teal_worker_busy_seconds_total counter"), std::string::npos);
+}
+
+// An alert on increase() would miss the first failure of a series that begins with this failure.
+TEST_F(MetricsTest, FailuresOfFlipsHaveSeriesBeforeTheFirstOne) {
+  RunningDaemon daemon(home);
+  home.flip("service-a", "green");
+  const std::string text = scrape();
+  for (const char* service : {"service-a", "service-b", "service-c"})
+    for (const char* to : {"blue", "green"})
+      for (const char* result : {"adoption_timeout", "not_published"})
+        EXPECT_EQ(value(text, std::string("teal_flips_total{service=\"") + service + "\",to=\"" + to +
+                                  "\",result=\"" + result + "\"}"),
+                  "0");
+  EXPECT_EQ(value(text, R"(teal_flips_total{service="service-a",to="green",result="done"})"), "1");
 }
 
 // promtool is in Debian's package prometheus.

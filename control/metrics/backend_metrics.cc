@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/metrics/backend_metrics.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "control/metrics/family.h"
+
+namespace teal {
+
+namespace {
+
+constexpr size_t kRowsPerSlice = 128;
+
+// The values of a backend in one colour of a service. A backend that has left the pool has only flows.
+struct BackendRow {
+  std::string labels;
+  uint64_t flows = 0;
+  bool is_member = true;
+  bool has_next_hop = false;
+  uint32_t weight = 0;
+  AdminState admin = AdminState::kReady;
+};
+
+void add_colour(std::vector<BackendRow>& rows, const CatalogueService& service, Colour colour,
+                const Publisher& publisher, const Segment* segment) {
+  const auto row = [&](const PoolMember& member) {
+    return BackendRow{.labels = fmt::format(R"(service="{}",colour="{}",backend="{}")", service.config->name,
+                                            name_of(colour), to_string(member.socket)),
+                      .flows = publisher.flows(member.id, colour).live};
+  };
+  const auto add_former = [&](const PoolMember& member) {
+    if (publisher.flows(member.id, colour).live == 0) return;
+    rows.push_back(row(member));
+    rows.back().is_member = false;
+  };
+  const std::vector<PoolMember>& members = service.pools[static_cast<size_t>(colour)];
+  std::vector<uint16_t> ids;
+  for (const PoolMember& member : members) {
+    BackendRow present = row(member);
+    present.has_next_hop = segment != nullptr && segment->header().next_hops[member.id].load(
+                                                     std::memory_order_relaxed) != Hop::kNone;
+    present.weight = member.weight;
+    present.admin = member.admin;
+    rows.push_back(std::move(present));
+    ids.push_back(member.id);
+  }
+  std::sort(ids.begin(), ids.end());
+  for (const PoolMember& there : service.pools[static_cast<size_t>(other(colour))])
+    if (!std::binary_search(ids.begin(), ids.end(), there.id)) add_former(there);
+  for (const PoolMember& member : service.retired) add_former(member);
+}
+
+Task<std::vector<BackendRow>> collect_rows(const ChangeExecutor& executor, const Publisher& publisher) {
+  const std::shared_ptr<Segment> segment = publisher.segment();
+  std::vector<BackendRow> rows;
+  size_t sliced = 0;
+  for (const std::string& name : executor.catalogue().names()) {  // a copy: a reload may replace the services
+    const CatalogueService* service = executor.catalogue().find(name);
+    if (service == nullptr) continue;
+    for (const Colour colour : {Colour::kBlue, Colour::kGreen})
+      add_colour(rows, *service, colour, publisher, segment.get());
+    if (rows.size() < sliced + kRowsPerSlice) continue;
+    sliced = rows.size();
+    co_await yield_to_loop();
+  }
+  co_return rows;
+}
+
+}  // namespace
+
+Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher) {
+  const std::vector<BackendRow> rows = co_await collect_rows(executor, publisher);
+  const auto write = [&](LongFamily& family, bool of_members, auto add) -> Task<void> {
+    for (const BackendRow& row : rows) {
+      if (row.is_member || !of_members) add(family, row);
+      if (family.slice_is_over()) co_await yield_to_loop();
+    }
+  };
+  LongFamily flows(out, "teal_backend_flows", "Live flows of the backend.", MetricType::Gauge);
+  co_await write(flows, false, [](LongFamily& to, const BackendRow& row) { to.add(row.labels, row.flows); });
+  LongFamily hops(out, "teal_backend_next_hop_up",
+                  "1 if the dataplane knows where to send packets of the backend, otherwise 0.",
+                  MetricType::Gauge);
+  co_await write(hops, true,
+                 [](LongFamily& to, const BackendRow& row) { to.add(row.labels, row.has_next_hop ? 1 : 0); });
+  LongFamily weights(out, "teal_backend_weight",
+                     "Weight of the backend that is in force; 0 if it takes no new flows.",
+                     MetricType::Gauge);
+  co_await write(weights, true,
+                 [](LongFamily& to, const BackendRow& row) { to.add(row.labels, row.weight); });
+  LongFamily states(out, "teal_backend_admin_state",
+                    "Always 1; the label has the admin state: ready, drain or maint.", MetricType::Gauge);
+  co_await write(states, true, [](LongFamily& to, const BackendRow& row) {
+    to.add(fmt::format(R"({},state="{}")", row.labels, kAdminStateNames[static_cast<size_t>(row.admin)]), 1);
+  });
+}
+
+}  // namespace teal

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <iosfwd>
+
+#include "control/change/executor.h"
+#include "control/loop/coroutine.h"
+#include "control/publish/publisher.h"
+
+namespace teal {
+
+// Writes the metrics of each backend, and yields to the event loop in between.
+Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher);
+
+}  // namespace teal
