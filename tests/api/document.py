@@ -103,8 +103,9 @@ class Client:
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
             self.document.validate(body, schema, f"{method} {url}: the request")
         connection = connection or UnixConnection(self.run_dir / name)
+        sent = {"Content-Type": "application/json"} if method == "POST" else {}
         connection.request(
-            method, url, body=None if body is None else json.dumps(body), headers=headers or {}
+            method, url, body=None if body is None else json.dumps(body), headers=sent | (headers or {})
         )
         answer = connection.getresponse()
         what = f"{method} {url} {'' if body is None else json.dumps(body)}"

@@ -250,7 +250,7 @@ def check_events(ask, document, run_dir):
             key, _, value = line.partition(": ")
             event[key] = value
             continue
-        if event:
+        if "data" in event:  # a greeting has an id only
             check(
                 set(event) == {"id", "event", "data"} and event["id"].isdigit(), f"an event's form: {event}"
             )
@@ -287,6 +287,8 @@ def check_faults(ask, document, state_dir, dataplane, port):
         return answer.status, body["error"]["code"]
 
     check(raw("GET", "/v2") == (404, "unknown_path"), "an unknown path")
+    check(raw("POST", "/v1/unlock", body="{}") == (415, "unsupported_media_type"), "a POST without its type")
+    check(raw("GET", "/v1", headers={"Origin": "http://evil.example"}) == (403, "cross_origin"), "a web page")
     check(raw("PUT", "/v1/flip") == (405, "method_not_allowed"), "a method that is not taken")
     check(raw("POST", "/v1/flip", body="x" * 200_000) == (413, "bad_request"), "a body that is too large")
     loopback = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

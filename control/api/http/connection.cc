@@ -64,6 +64,18 @@ Refusal too_late(const ServerLimits& limits) {
           fmt::format("the request was not complete {} ms after its first byte", limits.request.count()), ""};
 }
 
+// The type without its parameters is what counts: "application/json; charset=utf-8" is JSON.
+std::optional<Refusal> refused_type(const http::request<http::string_body>& message) {
+  const auto value = message[http::field::content_type];
+  const std::string given(value.data(), value.size());
+  const std::string type = given.substr(0, given.find_first_of("; \t"));
+  if (message.count(http::field::content_type) == 1 && boost::beast::iequals(type, "application/json"))
+    return std::nullopt;
+  return Refusal{415, "unsupported_media_type",
+                 fmt::format("the header Content-Type is \"{}\", expected application/json", given),
+                 "curl: -H 'Content-Type: application/json'"};
+}
+
 Refusal too_many(std::string message) {
   return {503, "too_many_connections", std::move(message), "try again in a second"};
 }
@@ -85,9 +97,11 @@ struct Connection::Incoming {
 
   const http::request<http::string_body>& message() const { return parser.get(); }
   std::string method() const { return std::string(message().method_string()); }
+  std::string target() const { return {message().target().data(), message().target().size()}; }
   bool expects_continue() const {
     return message().version() >= 11 && boost::beast::iequals(message()[http::field::expect], "100-continue");
   }
+  bool is_post() const { return message().method() == http::verb::post; }
   bool is_read() const {
     return message().method() == http::verb::get || message().method() == http::verb::head;
   }
@@ -172,8 +186,10 @@ Task<tl::expected<bool, Refusal>> Connection::read(Incoming& incoming) {
   close_after(core_->limits.request, as_last_answer(too_late(core_->limits)));
   co_await http::async_read_header(socket_, buffer_, incoming.parser, into(error));
   if (!error) {
-    if (std::optional<Refusal> refusal = header_refusal(incoming))
+    if (std::optional<Refusal> refusal = header_refusal(incoming)) {
+      core_->on_refused(uid_, incoming.method() + " " + incoming.target(), *refusal);
       co_return tl::unexpected(std::move(*refusal));
+    }
     if (incoming.expects_continue()) {
       const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!told) co_return false;
@@ -189,6 +205,12 @@ Task<tl::expected<bool, Refusal>> Connection::read(Incoming& incoming) {
 // Returns a refusal if the header shows that this server does not accept the request.
 std::optional<Refusal> Connection::header_refusal(const Incoming& incoming) const {
   const auto& message = incoming.message();
+  // Browsers name the origin of a page's request. Nobody else sends this header.
+  if (message.count(http::field::origin) != 0)
+    return Refusal{403, "cross_origin",
+                   fmt::format("the request has the header Origin, \"{}\": teald answers no web pages",
+                               std::string(message[http::field::origin])),
+                   ""};
   if (core_->is_loopback) {
     const std::string host(message[http::field::host]);
     if (message.count(http::field::host) != 1 || !is_loopback_host(host))
@@ -201,7 +223,8 @@ std::optional<Refusal> Connection::header_refusal(const Incoming& incoming) cons
         403, "read_only",
         fmt::format("{} is read-only: it accepts GET and HEAD, not {}", core_->name, incoming.method()),
         "send changes to " + core_->changes_at};
-  return std::nullopt;
+  // A web page can make a browser send a POST of some other types without asking teald first.
+  return incoming.is_post() ? refused_type(message) : std::nullopt;
 }
 
 // Answers the request. Returns whether another request may follow.
@@ -212,14 +235,14 @@ Task<bool> Connection::answer(const Incoming& incoming) {
   request.method = is_head ? "GET" : incoming.method();
   request.body = message.body();
   request.uid = uid_;
+  request.is_of_operator = !core_->read_only;
   request.client_is_gone = [this] { return client_is_gone(); };
   if (const auto at = message.find("Last-Event-ID"); at != message.end())
     request.last_event_id = std::string(at->value());
 
   core_->slots.begin_serving();
   Response response;
-  if (const auto parsed = parse_request_target({message.target().data(), message.target().size()}, request);
-      !parsed) {
+  if (const auto parsed = parse_request_target(incoming.target(), request); !parsed) {
     response = refused(parsed.error());
   } else if (core_->slots.only_reserved_left() && request.method == "GET") {
     response = refused(too_many("the remaining connections are reserved for changes"));

@@ -32,6 +32,7 @@ struct ServerCore {
   std::string changes_at;  // path of the socket that accepts changes, for hints
   ServerLimits limits;
   std::function<Task<Response>(const Request&)> handler;
+  OnRefused on_refused;
   ConnectionSlots slots;
 };
 

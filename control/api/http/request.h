@@ -22,10 +22,16 @@ struct Request {
   std::string body;
   std::optional<std::string> last_event_id;  // the header Last-Event-ID
   std::optional<uint32_t> uid;               // the peer's, from the kernel (SO_PEERCRED); nullopt over TCP
+  bool is_of_operator = false;               // it came by a server that accepts changes
   // Returns whether the client has closed its connection, so that nobody reads the answer. Over a unix socket
   // only.
   std::function<bool()> client_is_gone = [] { return false; };
 };
+
+// Called for a request that is refused for its header alone, with the peer's uid, "METHOD TARGET" and the
+// answer.
+using OnRefused =
+    std::function<void(const std::optional<uint32_t>& uid, const std::string& what, const Refusal&)>;
 
 // Splits and decodes a request target such as "/v1/flows?service=a&backend=%5Bfd18%3A%3A1%5D%3A80". Refuses
 // invalid escapes and targets without a path. OPTIONS also accepts "*" (RFC 9110, 9.3.7).

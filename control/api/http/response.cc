@@ -29,6 +29,8 @@ std::string_view reason_of(unsigned status) {
       return "Conflict";
     case 413:
       return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
     case 421:
       return "Misdirected Request";
     case 422:

@@ -87,6 +87,7 @@ class StreamServer : public Server {
                 .changes_at = std::move(options.changes_at),
                 .limits = options.limits,
                 .handler = std::move(handler),
+                .on_refused = std::move(options.on_refused),
                 .slots = ConnectionSlots(io.get_executor(), clock, options.limits, !options.read_only)}),
             {}})) {
     asio::co_spawn(io, accept(accept_loop_), report_failure);

@@ -28,6 +28,7 @@ class Server {
     bool read_only = false;  // refuses all methods but GET and HEAD
     std::string changes_at;  // path of the socket that accepts changes, for the hint
     ServerLimits limits;
+    OnRefused on_refused = [](const auto&, const auto&, const auto&) {};
   };
 
   static std::unique_ptr<Server> start(boost::asio::io_context& io, const Clock& clock, Listener listener,

@@ -28,6 +28,7 @@ ApiReply exchange(UnixStream::socket& socket, const std::string& method, const s
   http::request<http::string_body> request(http::string_to_verb(method), target, 11);
   if (request.method() == http::verb::unknown) request.method_string(method);
   request.set(http::field::host, "teal");
+  if (method == "POST") request.set(http::field::content_type, "application/json");
   request.body() = body;
   request.prepare_payload();
   boost::system::error_code error;

@@ -15,8 +15,10 @@ TEST_F(ServerTest, RefusesLargeHeadersAndBodies) {
   const std::string large(2000, 'x');
   EXPECT_TRUE(ask("GET / HTTP/1.1\r\nX: " + large + "\r\n\r\n").starts_with("HTTP/1.1 413"));
   EXPECT_TRUE(ask("POST / HTTP/1.1\r\nContent-Length: 2000\r\n\r\n" + large).starts_with("HTTP/1.1 413"));
-  EXPECT_TRUE(ask("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + large + "\r\n0\r\n\r\n")
-                  .starts_with("HTTP/1.1 413"));
+  EXPECT_TRUE(
+      ask("POST / HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" +
+          large + "\r\n0\r\n\r\n")
+          .starts_with("HTTP/1.1 413"));
   EXPECT_EQ(handled, 0);
 }
 
@@ -47,7 +49,7 @@ TEST_F(ServerTest, ASlowRequestHasTheTimeLimitOfOneRequest) {
 TEST_F(ServerTest, AMissingBodyIsATimeout) {
   start({.idle = 10min, .request = 60s});
   RawClient client(path);
-  client.send("POST /a HTTP/1.1\r\nContent-Length: 10\r\n\r\nxyz");
+  client.send("POST /a HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\nxyz");
   ASSERT_TRUE(clock.is_waited_for(60s));
   clock.skip(60s);
   EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 408"));
@@ -112,7 +114,9 @@ TEST_F(ServerTest, OneThousandSilentConnectionsKeepNobodyOut) {
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return handled == 1; }));
   std::list<RawClient> silent;
   for (int i = 0; i < 1000; ++i) silent.emplace_back(path);
-  const std::string reply = ask("POST /flip HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  const std::string reply =
+      ask("POST /flip HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 0\r\nConnection: "
+          "close\r\n\r\n");
   EXPECT_TRUE(reply.starts_with("HTTP/1.1 200")) << reply;
   release();
   EXPECT_NE(served.read_until("uid").find("GET /slow"), std::string::npos) << served.received();
@@ -182,7 +186,8 @@ TEST_F(ServerTest, TheLastSlotsAreReservedForChanges) {
   for (int i = 0; i < 4; ++i) reads.emplace_back(path).get("/slow");
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return handled == 4; }));
   EXPECT_TRUE(get("/a").starts_with("HTTP/1.1 503"));
-  EXPECT_TRUE(ask("POST /flip HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+  EXPECT_TRUE(ask("POST /flip HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 0\r\nConnection: "
+                  "close\r\n\r\n")
                   .starts_with("HTTP/1.1 200"));
 }
 

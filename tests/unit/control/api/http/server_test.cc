@@ -14,7 +14,7 @@ TEST_F(ServerTest, AnswersAndKeepsTheConnection) {
   client.get("/a");
   EXPECT_NE(client.read_until("uid").find("GET /a  uid"), std::string::npos) << client.received();
   client.forget();
-  client.send("POST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nxyz");
+  client.send("POST /b HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\nxyz");
   EXPECT_NE(client.read_until("uid").find("POST /b xyz uid " + std::to_string(::getuid())), std::string::npos)
       << client.received();
   EXPECT_NE(client.received().find("Connection: keep-alive"), std::string::npos);
@@ -67,6 +67,41 @@ TEST_F(ServerTest, AReadOnlyServerAcceptsGetAndHead) {
   EXPECT_EQ(handled, 2);
 }
 
+// A page in a browser can send a POST with a type of a form to any address without asking that address.
+TEST_F(ServerTest, APostMustHaveTheTypeOfJson) {
+  start({});
+  const auto post = [&](const std::string& header) {
+    return ask("POST /a HTTP/1.1\r\nConnection: close\r\n" + header + "Content-Length: 2\r\n\r\n{}");
+  };
+  for (const char* header : {"Content-Type: application/json\r\n", "content-type: Application/JSON\r\n",
+                             "Content-Type: application/json; charset=utf-8\r\n"})
+    EXPECT_TRUE(post(header).starts_with("HTTP/1.1 200")) << header;
+  EXPECT_EQ(handled, 3);
+  for (const char* header :
+       {"", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n",
+        "Content-Type: application/jsonx\r\n", "Content-Type: text/plain; application/json\r\n",
+        "Content-Type: application/json\r\nContent-Type: text/plain\r\n"}) {
+    const std::string reply = post(header);
+    EXPECT_TRUE(reply.starts_with("HTTP/1.1 415 Unsupported Media Type\r\n")) << header << reply;
+    EXPECT_NE(reply.find("unsupported_media_type"), std::string::npos) << reply;
+    EXPECT_NE(reply.find("application/json"), std::string::npos) << "what is expected";
+  }
+  EXPECT_EQ(handled, 3);
+}
+
+TEST_F(ServerTest, ARequestOfAWebPageIsRefused) {
+  start({});
+  for (const char* method : {"GET", "HEAD", "POST", "OPTIONS"}) {
+    for (const char* origin : {"http://evil.example", "null", "http://localhost", ""}) {
+      const std::string reply = ask(std::string(method) + " /a HTTP/1.1\r\nOrigin: " + origin +
+                                    "\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n");
+      EXPECT_TRUE(reply.starts_with("HTTP/1.1 403 Forbidden\r\n")) << method << " " << origin << reply;
+      EXPECT_NE(reply.find("cross_origin"), std::string::npos) << reply;
+    }
+  }
+  EXPECT_EQ(handled, 0);
+}
+
 TEST_F(ServerTest, ALoopbackServerHasNoUidAndChecksTheHost) {
   const Socket endpoint = start_on_loopback();
   const auto host = [&](const std::string& line) {
@@ -87,7 +122,9 @@ TEST_F(ServerTest, ALoopbackServerHasNoUidAndChecksTheHost) {
 TEST_F(ServerTest, AnswersExpect100Continue) {
   start({});
   RawClient client(path);
-  client.send("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  client.send(
+      "POST /a HTTP/1.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: "
+      "3\r\n\r\n");
   EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 100 Continue\r\n\r\n"));
   client.send("xyz");
   EXPECT_NE(client.read_until("uid").find("POST /a xyz"), std::string::npos);
