@@ -36,9 +36,9 @@ ExitCode Daemon::run() {
   parts.on_signal();
   parts.spawn(parts.begin());
   parts.io.run();
-  if (parts.recorder.hangs_since()) {
+  if (parts.recorder.hangs_since() || parts.operators.history.hangs() || parts.readers.history.hangs()) {
     spdlog::critical("ending without the disk: it does not answer");
-    std::_Exit(parts.exit_code);  // the disk's thread cannot be joined
+    std::_Exit(parts.exit_code);  // a thread that waits for the disk cannot be joined
   }
   return parts.exit_code;
 }
@@ -227,6 +227,7 @@ Task<void> Daemon::Parts::tidy() {
     co_await clock.sleep(kTidyEvery);
     co_await upkeep.tidy();
     busy.sample(*publisher);
+    refusals.end_windows();
     tell_service_manager();
   }
 }

@@ -11,10 +11,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "control/api/resources/lane.h"
 #include "control/api/resources/router.h"
 #include "control/api/resources/servers.h"
 #include "control/change/executor.h"
 #include "control/change/recovery.h"
+#include "control/change/refusal_log.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
 #include "control/daemon.h"
@@ -39,8 +41,8 @@ struct Disk {
 };
 
 // The order of the members is the reverse order of their destruction. The destructor first ends the threads
-// of the disk and of the lookups, which post to `io`. It then calls abandon() on the objects that coroutines
-// in `io` refer to, as `io` destroys these coroutines before the objects themselves end.
+// of the disk, of the lanes and of the lookups, which post to `io`. It then calls abandon() on the objects
+// that coroutines in `io` refer to, as `io` destroys these coroutines before the objects themselves end.
 struct Daemon::Parts {
   Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
         std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found);
@@ -72,6 +74,9 @@ struct Daemon::Parts {
   StateCopy state_copy{options.run_dir};
   std::unique_ptr<Publisher> publisher;
   const Clock& clock = *options.clock;
+  RefusalLog refusals{users, clock};
+  Lane operators{recorder, options.state_dir, options.disk_limits};
+  Lane readers{recorder, options.state_dir, options.disk_limits};
   Events events{clock};
   Steering steering;
   HopStates hop_states;

@@ -50,8 +50,8 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
                clock),
       upkeep(executor, *publisher, steering, events, clock),
       verbs(executor, upkeep, recorder, *publisher, hop_states, users, lookups, clock),
-      api{executor, upkeep, verbs,   *publisher, hop_states, steering,   recorder,
-          journal,  events, metrics, busy,       clock,      clock.now()},
+      api{executor, upkeep,  verbs, *publisher, hop_states, steering, recorder, journal,
+          events,   metrics, busy,  refusals,   operators,  readers,  clock,    clock.now()},
       recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);
@@ -70,6 +70,10 @@ Daemon::Parts::~Parts() {
   lookups.join();
   state_copy.join();
   executor.abandon();
+  for (Lane* lane : {&operators, &readers}) {
+    lane->history.join();
+    lane->abandon();
+  }
 }
 
 tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions options) {

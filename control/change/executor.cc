@@ -10,6 +10,7 @@
 #include "control/change/executor_refusals.h"
 #include "control/change/published_form.h"
 #include "control/change/retired.h"
+#include "control/state/change_line.h"
 
 namespace teal {
 
@@ -129,7 +130,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   if (progress.change.needs_ruleset() && publisher_.attached()) {
     auto built = ruleset_after(progress.change, catalogue_);
     if (!built) {
-      spdlog::error("{}: cannot build the ruleset: {}", progress.change.verb, built.error());
+      spdlog::error("{}", change_line(intent_of(progress), "cannot build the ruleset: " + built.error()));
       co_return tl::unexpected(Refusal(422, "refused", "nothing was changed: " + built.error()));
     }
     progress.ruleset = std::move(*built);
@@ -197,10 +198,7 @@ Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
   // Not a conditional expression in the call: GCC 12 destroys such a temporary of a co_await twice.
   std::shared_ptr<const Inventory> saved = change.inventory;
   const auto intended = co_await journal_.intend(intent_of(progress), std::move(saved));
-  if (!intended) {
-    spdlog::error("{}: {}", change.verb, intended.error());
-    co_return not_recorded(intended.error());
-  }
+  if (!intended) co_return not_recorded(intended.error());
   progress.intent = *intended;
   tell(progress, "intended");
   co_return std::nullopt;
@@ -237,7 +235,7 @@ Task<bool> ChangeExecutor::publish_ruleset(const Progress& progress) {
 }
 
 Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
-  spdlog::error("{}: {}", progress.change.verb, refusal.message);
+  spdlog::error("{}", change_line(intent_of(progress), refusal.message));
   if (progress.change.is_retry) co_return;
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
   save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
@@ -299,7 +297,7 @@ Task<void> ChangeExecutor::record_result(Progress& progress) {
   ChangeRecord record = record_of(progress.change);
   const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
   if (!done) {
-    spdlog::error("{}: {}", progress.change.verb, done.error());
+    spdlog::error("{}", change_line(intent_of(progress), "in force, but not recorded yet: " + done.error()));
     say_not_recorded(done.error(), progress.result);
   }
   const bool is_done = progress.outcome == Outcome::kDone;
@@ -325,11 +323,12 @@ Task<State::Done> ChangeExecutor::finish(Progress& progress, Outcome outcome, st
 
 ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
   const Change& change = progress.change;
-  constexpr size_t kLoggedBytes = 500;
-  spdlog::info("{} {}: generation {}{}{}{}{}", change.verb, progress.shown.dump().substr(0, kLoggedBytes),
-               progress.result.generation, change.lock ? "" : ", ", change.lock ? "" : progress.detail,
-               progress.options.reason.empty() ? "" : "; reason: ", progress.options.reason);
-  if (progress.outcome == Outcome::kAdoptionTimeout)
+  const bool is_adopted = progress.outcome != Outcome::kAdoptionTimeout;
+  const std::string result =
+      change.lock ? "done" : fmt::format("{}, {}", is_adopted ? "done" : "adoption_timeout", progress.detail);
+  spdlog::log(is_adopted ? spdlog::level::info : spdlog::level::warn, "{}",
+              change_line(intent_of(progress), result));
+  if (!is_adopted)
     return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption, change.way_back));
   if (!change.lock && !progress.result.dataplane_running)
     progress.result.warnings.emplace_back(

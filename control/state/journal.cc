@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "control/state/change_line.h"
+
 namespace teal {
 
 namespace {
@@ -26,7 +28,7 @@ Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
 
 // A lock is in force on the disk as soon as its intent is recorded, so it is taken back by another change.
 void Journal::landed_late(const Intent& intent, int64_t row) {
-  spdlog::warn("{} of generation {}: {}", intent.verb, intent.generation, kTooLate);
+  spdlog::warn("{}", change_line(intent, kTooLate));
   Unrecorded change{.row = row, .intent = intent};
   change.finish = Finish{.outcome = Outcome::kNotPublished, .at_ms = intent.at_ms, .detail = kTooLate};
   if (intent.lock) {

@@ -56,12 +56,12 @@ Task<RemainingFlows> count_remaining_flows(Api& api, uint16_t service, Colour co
 
 // A flow entry has the generation in which the flow began, but no time. The flow is older than the next
 // generation.
-Task<Json> view_oldest(Api& api, const RemainingFlows& remaining, uint64_t generation) {
+Task<Json> view_oldest(HistoryReader& history, const RemainingFlows& remaining, uint64_t generation) {
   if (!remaining.oldest) co_return nullptr;
   const uint64_t born =
       generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - *remaining.oldest);
   Json before = nullptr;
-  const auto at = co_await api.recorder.superseded_at_ms(born);
+  const auto at = co_await history.superseded_at_ms(born);
   if (at && *at) before = rfc3339(**at);
   co_return Json{{"born_generation", born}, {"born_before", std::move(before)}};
 }
@@ -138,7 +138,7 @@ Task<Answer> show_drain(Api& api, const Request& request) {
     const uint64_t generation = api.executor.generation();
     const RemainingFlows remaining = co_await count_remaining_flows(api, state.id, drain->colour, generation);
     Json draining = to_json(*drain);
-    Json oldest = co_await view_oldest(api, remaining, generation);
+    Json oldest = co_await view_oldest(api.lane_of(request).history, remaining, generation);
     draining["oldest"] = std::move(oldest);
     draining["backends"] = view_backends(api.executor.catalogue(), remaining);
     draining["clients"] = view_clients(remaining);

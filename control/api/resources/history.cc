@@ -59,7 +59,7 @@ Task<Answer> show_history(Api& api, const Request& request) {
   while (!truncated) {
     query->limit =
         std::min(kRowsAtOnce, limit - shown + 1);  // one row more shows whether the answer is truncated
-    const auto rows = co_await api.recorder.history(*query);
+    const auto rows = co_await api.lane_of(request).history.history(*query);
     if (!rows) co_return tl::unexpected(Refusal{503, "storage", rows.error(), ""});
     for (const HistoryRow& row : *rows) {
       truncated = shown == limit || text.size() > kMaxAnswerBytes;

@@ -22,7 +22,7 @@ struct Endpoint {
   Task<Answer> (*handle)(Api&, const Request&);
   std::string_view text;
   std::array<std::string_view, 5> query = {};  // the known parameters
-  bool is_long = false;                        // needs a scan or megabytes, so only a few run at once
+  bool is_long = false;                        // needs a scan or megabytes
 
   std::span<const std::string_view> parameters() const {
     return {query.begin(), std::find(query.begin(), query.end(), std::string_view())};
@@ -154,12 +154,15 @@ Task<Response> answer(Api& api, const Request& request) {
   }
   if (const auto checked = check_query(request, route->parameters()); !checked)
     co_return refused(checked.error());
-  std::optional<Semaphore::Permit> permit;
-  if (route->is_long) {
-    Semaphore::Permit acquired = co_await api.long_answers.acquire();
-    permit.emplace(std::move(acquired));
+  const bool is_read = request.method == "GET";
+  std::optional<Semaphore::Permit> place;
+  if (is_read) {
+    Semaphore::Permit taken = co_await api.lane_of(request).enter(route->is_long);
+    place.emplace(std::move(taken));
   }
   Answer answer = co_await route->handle(api, request);
+  if (!answer && !is_read)
+    api.refusals.note(request.uid, request.path.substr(request.path.rfind('/') + 1), answer.error());
   if (!answer) co_return refused(answer.error());
   co_return std::move(*answer);
 }

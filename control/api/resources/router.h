@@ -10,7 +10,9 @@
 #include "control/api/http/request.h"
 #include "control/api/http/response.h"
 #include "control/api/resources/event_feed.h"
+#include "control/api/resources/lane.h"
 #include "control/change/executor.h"
+#include "control/change/refusal_log.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
 #include "control/kernel/hop_states.h"
@@ -18,7 +20,6 @@
 #include "control/loop/clock.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
-#include "control/loop/semaphore.h"
 #include "control/metrics/busy.h"
 #include "control/metrics/metrics.h"
 #include "control/publish/publisher.h"
@@ -43,13 +44,15 @@ struct Api {
   Events& events;
   const Metrics& metrics;
   const BusyRatios& busy;
+  RefusalLog& refusals;
+  Lane& operators;
+  Lane& readers;
   const Clock& clock;
   Clock::Time started;
 
   EventFeed feed{events};
-  // Answers that scan the flow table or take megabytes are made four at a time: 100 at once would take 100
-  // times the memory and be ready no sooner.
-  Semaphore long_answers{4};
+
+  Lane& lane_of(const Request& request) const { return request.is_of_operator ? operators : readers; }
 };
 
 Task<Response> answer(Api& api, const Request& request);

@@ -27,10 +27,6 @@ ConfigErrors api_problems(const Config& wanted, const ApiConfig& applied, const 
 ApiServers::ApiServers(asio::io_context& io, std::string run_dir, Api& api, ServerLimits limits)
     : io_(io), run_dir_(std::move(run_dir)), api_(api), limits_(limits) {}
 
-ApiServers::~ApiServers() {
-  api_.long_answers.abandon();
-}
-
 tl::expected<void, std::string> ApiServers::apply(const ApiConfig& config) {
   // control.sock comes last: a client that finds it also finds the other sockets.
   Applied first = apply_access(status_, "status.sock", config.status, applied_.status, true);
@@ -68,9 +64,14 @@ tl::expected<void, std::string> ApiServers::apply_listen(const std::optional<Soc
 }
 
 std::unique_ptr<Server> ApiServers::start(Listener listener, bool read_only) {
-  return Server::start(io_, api_.clock, std::move(listener),
-                       {.read_only = read_only, .changes_at = run_dir_ + "/control.sock", .limits = limits_},
-                       [api = &api_](const Request& request) { return answer(*api, request); });
+  return Server::start(
+      io_, api_.clock, std::move(listener),
+      {.read_only = read_only,
+       .changes_at = run_dir_ + "/control.sock",
+       .limits = limits_,
+       .on_refused = [api = &api_](const auto& uid, const auto& what,
+                                   const auto& refusal) { api->refusals.note(uid, what, refusal); }},
+      [api = &api_](const Request& request) { return answer(*api, request); });
 }
 
 std::optional<Socket> ApiServers::loopback() const {

@@ -21,7 +21,6 @@ class ApiServers {
  public:
   // `api` must outlive this object and the servers' coroutines that are left in `io`.
   ApiServers(asio::io_context& io, std::string run_dir, Api& api, ServerLimits limits = {});
-  ~ApiServers();
 
   // Opens missing sockets, sets access rights, and closes sockets that the config no longer has. Call it at
   // the start and after each reload. If a step fails, its socket stays as before and the error has the

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/state/change_line.h"
+
+#include <fmt/format.h>
+
+namespace teal {
+
+namespace {
+constexpr size_t kShownChangesBytes = 500;  // a flip of 1,024 services has 60 KB
+}
+
+std::string change_line(const Intent& intent, std::string_view result) {
+  std::string line =
+      fmt::format("{} {}: {}; generation {}; {}", intent.verb, intent.changes.substr(0, kShownChangesBytes),
+                  result, intent.generation, user_text(intent.actor.uid, intent.actor.user));
+  if (!intent.reason.empty()) line += "; reason: " + intent.reason;
+  return line;
+}
+
+std::string user_text(uint32_t uid, const std::string& user) {
+  return user.empty() ? fmt::format("uid {}", uid) : fmt::format("uid {} ({})", uid, user);
+}
+
+}  // namespace teal
