@@ -3,8 +3,6 @@
 
 #include <cstdlib>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
@@ -143,9 +141,12 @@ Task<void> Daemon::Parts::recover_again() {
     if (!change.finish || !was_published(change.finish->outcome)) continue;
     apply(change.finish->record, recovered->inventory);
     describe_flips(change.finish->record, recovered->inventory);
+    recovered->inventory.revision =
+        std::max(recovered->inventory.revision, change.intent.revision.value_or(0));
   }
   spdlog::warn("the database is read: teald has its whole state again");
   recovery_due = false;
+  executor.know(recovered->requests);
   journal.begin_with(std::move(recovered->to_record));
   executor.replace(turn, std::move(recovered->inventory));
   co_await executor.keep_copy();
@@ -168,7 +169,7 @@ Task<void> Daemon::Parts::name_actor(int64_t intent, uint32_t uid) {
 Task<void> Daemon::Parts::reload() {
   if (ending) co_return;
   manager.reloading();
-  ChangeOptions how{.reason = "SIGHUP", .uid = getuid()};
+  ChangeOptions how{.reason = "SIGHUP", .actor = Actor::teald()};  // a signal does not say who sent it
   const Verbs::Result result = co_await verbs.reload(std::move(how));
   if (result) {
     spdlog::info("reloaded: generation {}", result->generation);

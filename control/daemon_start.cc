@@ -55,6 +55,7 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
       recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);
+  executor.know(recovered.requests);
   journal.begin_with(std::move(recovered.to_record));
   executor.on_change([this](const Catalogue& catalogue) {
     return state_copy.save(catalogue.inventory(), catalogue.config().text);

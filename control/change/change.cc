@@ -24,4 +24,26 @@ nlohmann::ordered_json shown_changes(const Change& change) {
   return changes;
 }
 
+nlohmann::ordered_json answer_json(const ChangeResult& result) {
+  using Json = nlohmann::ordered_json;
+  if (!result.first_answer.is_null()) {
+    Json repeated = result.first_answer;
+    repeated["repeated"] = true;
+    return repeated;
+  }
+  Json answer = {
+      {"generation", result.generation}, {"revision", result.revision}, {"dry_run", result.dry_run}};
+  answer.update(result.fields);
+  if (!result.dry_run) {  // a dry run publishes nothing that workers could adopt
+    const Adoption& adoption = result.adoption;
+    answer["workers"] = {{"live", adoption.live}, {"adopted", adoption.adopted}, {"asleep", adoption.asleep}};
+    answer["slowest_us"] = adoption.slowest_us > 0 ? Json(adoption.slowest_us) : Json(nullptr);
+  }
+  answer["dataplane_running"] = result.dataplane_running;
+  answer["recorded"] = result.recorded;
+  answer["repeated"] = false;
+  answer["warnings"] = result.warnings;
+  return answer;
+}
+
 }  // namespace teal

@@ -23,15 +23,22 @@
 
 namespace teal {
 
+// A request that its sender may repeat.
+struct RequestId {
+  std::string id;
+  uint64_t content = 0;  // a hash of what it asks, without its preconditions
+};
+
 // The options that every verb takes.
 struct ChangeOptions {
   std::optional<uint64_t> if_generation;  // refused (conflict) unless this is the present generation
+  std::optional<uint64_t> if_revision;    // the same for the revision
   std::string reason;                     // for the history
   bool dry_run = false;                   // answers what the change would do, and does nothing
-  uint32_t uid = 0;                       // the user who asks
+  Actor actor = {};                       // who asks
+  std::optional<RequestId> request = {};  // nothing: a repetition makes the change again
   // Asked when the change's turn has come: a change that nobody waits for any more is not made.
   std::function<bool()> client_is_gone = [] { return false; };
-  std::string user;  // the user's name; "": not known yet
 };
 
 // Either services by name, or a group, or all services.
@@ -43,12 +50,15 @@ struct Selection {
 
 struct ChangeResult {
   uint64_t generation = 0;
+  uint64_t revision = 0;
   bool dry_run = false;
   nlohmann::ordered_json fields = nlohmann::ordered_json::object();  // the verb's own: "changed", "plan", ...
   Adoption adoption;
   bool dataplane_running = false;
   bool recorded = true;  // false: the change is made, and the disk does not have it yet
   std::vector<std::string> warnings;
+  // The answer to the first request, if this one repeats it. Then the other fields do not count.
+  nlohmann::ordered_json first_answer = nullptr;
 };
 
 struct Change {
@@ -72,6 +82,7 @@ struct Change {
   bool is_flip = false;       // the flips of the services get the generation of this publication
   bool is_reset = false;      // flows of the services' idle colour are reset
   bool releases_ids = false;  // the database keeps the released ids for another grace period
+  bool is_upkeep = false;     // nobody asked for it: it raises no revision
   bool despite_disk = false;  // is published first and then recorded, so no disk can hold it up
   bool is_retry = false;      // an attempt before has failed: another failure is not recorded
   bool despite_lock = false;  // goes ahead when changes are locked: upkeep, and unlock itself
@@ -92,5 +103,8 @@ ChangeRecord record_of(const Change& change);
 // Returns the list that the history and the events show: the entries of "changed", or the entries of a
 // reload's plan, each with the name of its list under "what".
 nlohmann::ordered_json shown_changes(const Change& change);
+
+// The answer to the request, as the API sends it and as the database keeps it for repetitions.
+nlohmann::ordered_json answer_json(const ChangeResult& result);
 
 }  // namespace teal

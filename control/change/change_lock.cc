@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "control/loop/wall_clock.h"
+#include "control/state/actor.h"
 
 namespace teal {
 
@@ -24,15 +25,18 @@ Change plan_unlock(const std::optional<ChangeLock>& present) {
 }
 
 std::string lock_text(const ChangeLock& lock) {
-  return fmt::format("{} (uid {}) locked all changes at {}{}{}",
-                     lock.user.empty() ? "an unknown user" : lock.user, lock.uid, rfc3339(lock.at_ms),
+  const Actor actor{lock.uid, lock.user, lock.by_root ? Actor::Kind::kLogin : Actor::Kind::kUser};
+  return fmt::format("{} locked all changes at {}{}{}", text_of(actor), rfc3339(lock.at_ms),
                      lock.reason.empty() ? "" : ": ", lock.reason);
 }
 
 nlohmann::ordered_json lock_json(const std::optional<ChangeLock>& lock) {
   if (!lock) return nullptr;
-  return {
-      {"uid", lock->uid}, {"user", lock->user}, {"reason", lock->reason}, {"since", rfc3339(lock->at_ms)}};
+  return {{"uid", lock->uid},
+          {"user", lock->user},
+          {"by_root", lock->by_root},
+          {"reason", lock->reason},
+          {"since", rfc3339(lock->at_ms)}};
 }
 
 }  // namespace teal

@@ -17,7 +17,7 @@ namespace teal {
 tl::expected<Change, Refusal> plan_lock(ChangeLock wanted, const std::optional<ChangeLock>& present);
 Change plan_unlock(const std::optional<ChangeLock>& present);
 
-// "operator (uid 1000) locked all changes at 2026-11-23T05:30:00.123Z: audit"
+// "alice (as root) locked all changes at 2026-11-23T05:30:00.123Z: audit"
 std::string lock_text(const ChangeLock& lock);
 nlohmann::ordered_json lock_json(const std::optional<ChangeLock>& lock);  // null: changes are not locked
 

@@ -19,13 +19,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string adoption_text(const Adoption& adoption) {
-  return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f} us", adoption.adopted,
+  return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f}us", adoption.adopted,
                      adoption.live, adoption.asleep, adoption.slowest_us);
-}
-
-void say_not_recorded(const std::string& why, ChangeResult& result) {
-  result.recorded = false;
-  result.warnings.push_back("the change is in force, but not recorded yet: " + why);
 }
 
 }  // namespace
@@ -39,6 +34,7 @@ struct ChangeExecutor::Progress {
   Json told;   // the data of the events
   Clock::Time began;
   int64_t began_at_ms = 0;
+  std::optional<uint64_t> revision;        // that it makes; nothing: it is upkeep
   std::optional<int64_t> intent;           // the id of its row; nothing: not recorded so far
   std::shared_ptr<const Ruleset> ruleset;  // null: the ruleset stays
   Outcome outcome = Outcome::kDone;
@@ -78,7 +74,8 @@ Task<ChangeExecutor::Result> ChangeExecutor::execute(const Turn&, Change change,
   if (options.dry_run) co_return unchanged(change, options);
   if (change.empty()) {
     Result result = co_await confirm(change, options);
-    if (result && change.reworded != nullptr) co_await keep(*change.reworded, *result);
+    if (result && change.reworded != nullptr) co_await keep(*change.reworded, options, *result);
+    if (result) co_await remember_nothing(*result, options);
     co_return result;
   }
   co_return co_await carry_out(std::move(change), std::move(options));
@@ -88,34 +85,21 @@ std::optional<Refusal> ChangeExecutor::refused_by_gates(const Change& change,
                                                         const ChangeOptions& options) const {
   if (!publisher_.refused().empty()) return segment_refused(publisher_.refused());
   if (options.if_generation && *options.if_generation != generation())
-    return conflict(*options.if_generation, generation());
+    return conflict("generation", *options.if_generation, generation());
+  const uint64_t revision = catalogue_.inventory().revision;
+  if (options.if_revision && *options.if_revision != revision)
+    return conflict("revision", *options.if_revision, revision);
   const std::optional<ChangeLock>& lock = catalogue_.inventory().lock;
   if (lock && !change.despite_lock)
     return Refusal{423, "locked", lock_text(*lock), "ask the user who locked, or run teal unlock", {}};
   return std::nullopt;
 }
 
-// There is nothing to do. But the present publication may be one that a worker has not adopted, and this the
-// repetition of its request.
-Task<ChangeExecutor::Result> ChangeExecutor::confirm(const Change& change, const ChangeOptions& options) {
-  if (publisher_.attached() && publisher_.acknowledged() < publisher_.generation()) {
-    const Watch watch = co_await acknowledge();
-    if (!watch.adoption.complete())
-      co_return tl::unexpected(not_adopted(generation(), watch.adoption, change.way_back));
-  }
-  co_return unchanged(change, options);
-}
-
-Task<void> ChangeExecutor::keep(const Config& config, ChangeResult& result) {
-  catalogue_.replace(Config(config), Inventory(catalogue_.inventory()));
-  co_await keep_copy();
-  Unrecorded kept{.config = std::make_shared<const std::string>(config.text)};
-  const State::Done done = co_await journal_.record(std::move(kept));
-  if (!done) say_not_recorded(done.error(), result);
-}
-
 ChangeResult ChangeExecutor::unchanged(const Change& change, const ChangeOptions& options) const {
-  ChangeResult result{.generation = generation(), .fields = change.fields, .warnings = change.warnings};
+  ChangeResult result{.generation = generation(),
+                      .revision = catalogue_.inventory().revision,
+                      .fields = change.fields,
+                      .warnings = change.warnings};
   result.dry_run = options.dry_run;
   result.dataplane_running = publisher_.attached() && publisher_.dataplane_running();
   if (publisher_.attached()) result.adoption = publisher_.adoption(result.dataplane_running);
@@ -145,7 +129,9 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   }
   apply(progress);
   co_await keep_copy();
-  if (!progress.change.lock) {
+  if (progress.change.lock) {
+    know(progress.result, progress.options, progress.began_at_ms, true, true);
+  } else {
     co_await adopt(progress);
     co_await record_result(progress);
   }
@@ -154,19 +140,26 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
 
 // The fields of an event that say who made the change, and why.
 nlohmann::ordered_json who_and_why(const ChangeOptions& options) {
-  return {{"uid", options.uid}, {"user", options.user}, {"reason", options.reason}};
+  const Actor& actor = options.actor;
+  return {{"uid", actor.is_teald() ? Json(nullptr) : Json(actor.uid)},
+          {"user", actor.user},
+          {"by_root", actor.by_root()},
+          {"reason", options.reason}};
 }
 
 ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions options) {
   Progress progress{.change = std::move(change), .options = std::move(options)};
   progress.began = clock_.now();
   progress.began_at_ms = clock_.wall_ms();
-  const uint64_t generation = progress.change.lock ? this->generation() : next_generation();
+  // A lock publishes nothing, so its number is a revision only.
+  const uint64_t number = next_generation();
+  const uint64_t generation = progress.change.lock ? this->generation() : number;
+  if (!progress.change.is_upkeep) progress.revision = number;
   if (progress.change.is_flip) {
     for (ServiceState& state : progress.change.services) {
       state.flip_generation = generation;
       state.flipped_at_ms = clock_.wall_ms();
-      state.flipped_by->uid = progress.options.uid;
+      state.flipped_by->uid = progress.options.actor.uid;
       if (state.undo) state.undo->generation = generation;
     }
   }
@@ -176,17 +169,20 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
   if (!progress.change.republish && !progress.change.releases_ids) progress.told["services"] = progress.shown;
   progress.result = unchanged(progress.change, progress.options);
   progress.result.generation = generation;
+  if (progress.revision) progress.result.revision = *progress.revision;
   return progress;
 }
 
-Intent ChangeExecutor::intent_of(const Progress& progress) const {
+Intent ChangeExecutor::intent_of(const Progress& progress, bool is_adopted) const {
   const Change& change = progress.change;
   Intent intent{
       .generation = progress.result.generation, .verb = change.verb, .changes = progress.shown.dump()};
   intent.reason = progress.options.reason;
-  intent.actor = {progress.options.uid, progress.options.user};
+  intent.actor = progress.options.actor;
   intent.at_ms = progress.began_at_ms;
   intent.record = record_of(change);
+  intent.revision = progress.revision;
+  intent.request = carried_out(progress.result, progress.options, is_adopted);
   intent.lock = change.lock;
   if (intent.lock) intent.lock->before = catalogue_.inventory().lock;
   return intent;
@@ -197,7 +193,8 @@ Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
   if (change.despite_disk) co_return std::nullopt;
   // Not a conditional expression in the call: GCC 12 destroys such a temporary of a co_await twice.
   std::shared_ptr<const Inventory> saved = change.inventory;
-  const auto intended = co_await journal_.intend(intent_of(progress), std::move(saved));
+  Intent intent = intent_of(progress, change.lock.has_value());
+  const auto intended = co_await journal_.intend(std::move(intent), std::move(saved));
   if (!intended) co_return not_recorded(intended.error());
   progress.intent = *intended;
   tell(progress, "intended");
@@ -247,6 +244,7 @@ void ChangeExecutor::apply(const Progress& progress) {
   const Change& change = progress.change;
   if (change.lock) {
     catalogue_.set_lock(change.lock->lock);
+    catalogue_.set_revision(progress.result.revision);
     events_.tell(change.lock->lock ? "locked" : "unlocked", who_and_why(progress.options));
     return;
   }
@@ -255,6 +253,7 @@ void ChangeExecutor::apply(const Progress& progress) {
   if (!change.backends.empty()) catalogue_.set_backends(change.backends);
   if (change.inventory != nullptr) apply_inventory(progress);
   catalogue_.set_generations(progress.result.generation, progress.result.generation);
+  catalogue_.set_revision(progress.result.revision);
   tell(progress, "published");
 }
 
@@ -294,13 +293,18 @@ Task<void> ChangeExecutor::adopt(Progress& progress) {
 }
 
 Task<void> ChangeExecutor::record_result(Progress& progress) {
+  const bool is_done = progress.outcome == Outcome::kDone;
+  if (is_done && !progress.result.dataplane_running)
+    progress.result.warnings.push_back(
+        "no dataplane is running: new flows follow this change when one starts, and Teal does not know which "
+        "backends it will reach");
   ChangeRecord record = record_of(progress.change);
   const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
   if (!done) {
     spdlog::error("{}", change_line(intent_of(progress), "in force, but not recorded yet: " + done.error()));
-    say_not_recorded(done.error(), progress.result);
+    say_not_recorded(done.error(), progress.options, progress.result);
   }
-  const bool is_done = progress.outcome == Outcome::kDone;
+  know(progress.result, progress.options, progress.began_at_ms, is_done, done.has_value());
   progress.told["result"] = is_done ? "done" : "adoption_timeout";
   progress.told["recorded"] = progress.result.recorded;
   tell(progress, is_done ? "done" : "failed");
@@ -312,12 +316,13 @@ Task<State::Done> ChangeExecutor::finish(Progress& progress, Outcome outcome, st
   progress.told["duration_us"] = duration_us;
   Unrecorded change{.row = progress.intent};
   if (!progress.intent) {
-    change.intent = intent_of(progress);
+    change.intent = intent_of(progress, outcome == Outcome::kDone);
     if (!progress.change.releases_ids) change.inventory = progress.change.inventory;
   }
   if (progress.change.config != nullptr && was_published(outcome))
     change.config = std::make_shared<const std::string>(progress.change.config->text);
   change.finish = Finish{outcome, clock_.wall_ms(), duration_us, std::move(detail), std::move(record)};
+  change.finish->request = carried_out(progress.result, progress.options, outcome == Outcome::kDone);
   co_return co_await journal_.record(std::move(change));
 }
 
@@ -330,10 +335,6 @@ ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
               change_line(intent_of(progress), result));
   if (!is_adopted)
     return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption, change.way_back));
-  if (!change.lock && !progress.result.dataplane_running)
-    progress.result.warnings.emplace_back(
-        "no dataplane is running: new flows follow this change when one starts, and Teal does not know which "
-        "backends it will reach");
   return std::move(progress.result);
 }
 
@@ -343,17 +344,6 @@ void ChangeExecutor::tell(const Progress& progress, const char* event) const {
 }
 
 // --- beside the changes ---
-
-Task<Watch> ChangeExecutor::acknowledge_present(const Turn&) {
-  co_return co_await acknowledge();
-}
-
-void ChangeExecutor::acknowledge_if_adopted(const Turn&) {
-  if (!publisher_.attached() || publisher_.acknowledged() >= publisher_.generation()) return;
-  if (!publisher_.dataplane_running() || !publisher_.adoption(true).complete()) return;
-  publisher_.acknowledge(publisher_.generation());
-  spdlog::info("generation {} is adopted now", publisher_.generation());
-}
 
 Task<Watch> ChangeExecutor::acknowledge() {
   const Watch watch = co_await watch_adoption(publisher_, clock_);
@@ -368,6 +358,8 @@ void ChangeExecutor::learn_from_segment(const Turn&) {
   const std::vector<uint16_t> learned =
       learn_splits(inventory, publisher_.generation(), *publisher_.splits(), clock_.tick(), clock_.wall_ms());
   if (learned.empty()) return;
+  for (const uint16_t id : learned)
+    inventory.revision = std::max(inventory.revision, inventory.service(id)->flip_generation);
   catalogue_.replace(std::move(inventory));
   save_due_ = true;
 }

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "control/change/change.h"
+#include "control/change/requests.h"
 #include "control/kernel/steering.h"
 #include "control/loop/clock.h"
 #include "control/loop/events.h"
@@ -48,6 +49,12 @@ class ChangeExecutor {
                  Steering& steering, Events& events, const Clock& clock);
 
   Task<Turn> turn() { return turns_.acquire(); }
+
+  // Returns the answer to a request that repeats an earlier one, as soon as the workers have adopted the
+  // change; nothing: the request is a first one.
+  Task<std::optional<Result>> repeated(const Turn& turn, const ChangeOptions& options);
+  // Takes over the requests that a start has read.
+  void know(const std::vector<KnownRequest>& requests) { requests_.know(requests); }
 
   // Carries the change out, unless a gate refuses it, it is empty, or it is a dry run.
   Task<Result> execute(const Turn& turn, Change change, ChangeOptions options);
@@ -101,12 +108,18 @@ class ChangeExecutor {
   std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
   ChangeResult unchanged(const Change& change, const ChangeOptions& options) const;
 
-  Task<void> keep(const Config& config, ChangeResult& result);
+  Task<void> keep(const Config& config, const ChangeOptions& options, ChangeResult& result);
   Task<Result> confirm(const Change& change, const ChangeOptions& options);
+  Task<std::optional<Refusal>> not_adopted_yet(std::string way_back);
+  static std::optional<CarriedOut> carried_out(const ChangeResult& result, const ChangeOptions& options,
+                                               bool is_adopted);
+  void know(const ChangeResult& result, const ChangeOptions& options, int64_t at_ms, bool is_adopted,
+            bool is_on_disk);
+  Task<void> remember_nothing(ChangeResult& result, const ChangeOptions& options);
   Task<Watch> acknowledge();
   Task<Result> carry_out(Change change, ChangeOptions options);
   Progress begin(Change change, ChangeOptions options);
-  Intent intent_of(const Progress& progress) const;
+  Intent intent_of(const Progress& progress, bool is_adopted) const;
   Task<State::Done> finish(Progress& progress, Outcome outcome, std::string detail, ChangeRecord record);
   Task<std::optional<Refusal>> intend(Progress& progress);
   Task<std::optional<Refusal>> publish(Progress& progress);
@@ -125,6 +138,7 @@ class ChangeExecutor {
   Steering& steering_;
   Events& events_;
   const Clock& clock_;
+  Requests requests_;
   Semaphore turns_{1};
   std::optional<Turn> last_turn_;
   std::function<void()> need_hops_ = [] {};

@@ -5,11 +5,30 @@
 
 namespace teal {
 
-Refusal conflict(uint64_t expected, uint64_t present) {
+Refusal conflict(std::string_view what, uint64_t expected, uint64_t present) {
+  return {
+      409,
+      "conflict",
+      fmt::format("the {} is {}, not {}: another change was made since", what, present, expected),
+      fmt::format("look at `teal history`, then repeat the command with the present {}, or leave it", what),
+      {}};
+}
+
+Refusal id_of_another_request(const std::string& id) {
   return {409,
           "conflict",
-          fmt::format("the generation is {}, not {}: another change was made since", present, expected),
-          "look at `teal list`, then repeat the command with the present generation, or leave it",
+          fmt::format("nothing was changed: the request id \"{}\" belongs to an earlier request, which asked "
+                      "for something else",
+                      id),
+          "send another change with another request id",
+          {}};
+}
+
+Refusal answer_is_lost(const std::string& why) {
+  return {503,
+          "storage",
+          "an earlier request with this id was carried out, but its answer cannot be read: " + why,
+          "teal history shows the change",
           {}};
 }
 
@@ -32,7 +51,7 @@ Refusal segment_refused(const std::string& why) {
 Refusal no_free_slot() {
   return {503,
           "no_free_slot",
-          "nothing was changed: no slot of the segment became free within 2 s, because a worker is stalled",
+          "nothing was changed: no slot of the segment became free within 2s, because a worker is stalled",
           "look at teal status and at teal-dataplane's log",
           {}};
 }
@@ -41,10 +60,17 @@ Refusal not_adopted(uint64_t generation, const Adoption& adoption, const std::st
   return {504,
           "adoption_timeout",
           fmt::format("generation {} was published and stays in force, but only {} of {} workers adopted it "
-                      "within 2 s",
+                      "within 2s",
                       generation, adoption.adopted, adoption.live),
           "teal status shows the workers" + (way_back.empty() ? "" : "; " + way_back + " undoes the change"),
           {}};
+}
+
+void say_not_recorded(const std::string& why, const ChangeOptions& options, ChangeResult& result) {
+  result.recorded = false;
+  result.warnings.push_back(fmt::format("the change{} is in force, but not recorded yet: {}",
+                                        options.request ? " (with its request id, which is in memory)" : "",
+                                        why));
 }
 
 }  // namespace teal

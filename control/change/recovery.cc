@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <map>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <nlohmann/json.hpp>
@@ -32,12 +30,14 @@ std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& pu
         "the database has no services, but the segment has {} with {} backends: took their ids from the "
         "segment",
         inventory.services.size(), inventory.backends.size());
+    inventory.revision = publisher.generation();  // above every flip; what else was changed is not known
   }
   for (const uint16_t id :
        learn_splits(inventory, publisher.generation(), *publisher.splits(), clock.tick(), clock.wall_ms())) {
     const ServiceState& service = *inventory.service(id);
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
                  service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
+    inventory.revision = std::max(inventory.revision, service.flip_generation);
     learnt.push_back({service.flip_generation, service.name, service.active});
   }
   inventory.given_generation = std::max(inventory.given_generation, publisher.generation());
@@ -60,8 +60,21 @@ void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publ
   const uint64_t recorded = inventory.published_generation;
   for (const OpenIntent& intent : intents) {
     if (!intent.record || intent.generation <= recorded) continue;
-    if (publisher.was_published(intent.generation) == true) apply(*intent.record, inventory);
+    if (publisher.was_published(intent.generation) != true) continue;
+    apply(*intent.record, inventory);
+    inventory.revision = std::max(inventory.revision, intent.revision.value_or(0));
   }
+}
+
+// An intent that was not published was not carried out, so a repetition of its request makes the change.
+std::vector<KnownRequest> carried_out(std::vector<KnownRequest> requests,
+                                      const std::vector<OpenIntent>& intents, const Publisher& publisher) {
+  std::erase_if(requests, [&](const KnownRequest& request) {
+    return std::any_of(intents.begin(), intents.end(), [&](const OpenIntent& intent) {
+      return request.intent == intent.id && publisher.was_published(intent.generation) != true;
+    });
+  });
+  return requests;
 }
 
 Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Clock& clock) {
@@ -89,8 +102,8 @@ std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
   std::vector<Unrecorded> rollbacks;
   for (const auto& [generation, changes] : by_generation) {
     Unrecorded change;
-    change.intent = {generation, "rollback", changes.dump(), "", {}};
-    change.intent.actor.uid = getuid();
+    change.intent = {generation, "rollback", changes.dump(), "", Actor::teald()};
+    change.intent.revision = generation;
     change.intent.at_ms = clock.wall_ms();
     change.finish = Finish{.at_ms = clock.wall_ms(), .detail = "taken from the segment: it was not recorded"};
     rollbacks.push_back(std::move(change));
@@ -111,7 +124,7 @@ Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& cl
   // Without a segment, only the reserve tells which numbers were given to changes that were not recorded.
   if (!publisher.attached())
     inventory.given_generation = std::max(inventory.given_generation, inventory.reserved_generation);
-  Known known{std::move(inventory), {}};
+  Known known{std::move(inventory), carried_out(std::move(stored.requests), stored.intents, publisher), {}};
   if (refused) return known;
   for (const OpenIntent& intent : stored.intents) known.to_record.push_back(closed(intent, publisher, clock));
   for (Unrecorded& rollback : rollbacks_of(learnt, stored.intents, clock))
@@ -124,7 +137,8 @@ tl::expected<Recovered, std::string> bring_in_line(Known known, const Publisher&
   tl::expected<Renumbered, std::string> renumbered = renumber(known.inventory, config);
   if (!renumbered) return tl::unexpected(renumbered.error());
   for (const std::string& note : renumbered->notes) spdlog::info("{}", note);
-  Recovered recovered{std::move(renumbered->inventory), std::move(known.to_record)};
+  Recovered recovered{std::move(renumbered->inventory), std::move(known.requests),
+                      std::move(known.to_record)};
   if (!publisher.refused().empty()) return recovered;
   Unrecorded whole{.inventory = std::make_shared<const Inventory>(recovered.inventory),
                    .config = std::make_shared<const std::string>(config.text)};

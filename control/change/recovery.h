@@ -19,12 +19,14 @@ namespace teal {
 // What the database and the segment say, without a config.
 struct Known {
   Inventory inventory;
-  std::vector<Unrecorded> to_record;  // the results of the intents that were open
+  std::vector<KnownRequest> requests;  // that were carried out
+  std::vector<Unrecorded> to_record;   // the results of the intents that were open
 };
 
 struct Recovered {
-  Inventory inventory;                // in line with the segment and with the config
-  std::vector<Unrecorded> to_record;  // the inventory, and the results of the intents that were open
+  Inventory inventory;                 // in line with the segment and with the config
+  std::vector<KnownRequest> requests;  // that were carried out
+  std::vector<Unrecorded> to_record;   // the inventory, and the results of the intents that were open
 };
 
 // Open intents are done if the segment's log has their generation, else interrupted. `publisher` must have

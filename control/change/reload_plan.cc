@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "control/change/drain.h"
+#include "dataplane/config/config_reader.h"
 
 namespace teal {
 
@@ -32,8 +33,8 @@ std::string counted(size_t count, const char* what) {
 }
 
 std::string drain_text(const DrainConfig& drain) {
-  return fmt::format("{} s, then {}, udp {}", static_cast<double>(drain.timeout.count()) / 1e3,
-                     then_name(drain.then), drain.udp == DrainConfig::Udp::kCut ? "cut" : "stick");
+  return fmt::format("{}, then {}, udp {}", duration_text(drain.timeout), then_name(drain.then),
+                     drain.udp == DrainConfig::Udp::kCut ? "cut" : "stick");
 }
 
 using Weights = std::map<std::string, uint32_t>;  // by socket
@@ -285,26 +286,22 @@ bool changes_nothing(const Json& plan) {
   return plan.at("added").empty() && plan.at("changed").empty() && plan.at("retired").empty();
 }
 
-std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state) {
+std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state, bool is_draining) {
   const ServiceConfig& file = *service.config;
   std::vector<std::string> lines;
-  if (state.active != file.active)
-    lines.push_back(fmt::format("active is {}, the file says {}",
-                                kColourNames[static_cast<size_t>(state.active)],
-                                kColourNames[static_cast<size_t>(file.active)]));
   const DrainConfig drain = effective_drain(file, state);
-  if (!(drain == file.drain))
+  if (is_draining && !(drain == file.drain))
     lines.push_back(
         fmt::format("this drain is {}, the file says {}", drain_text(drain), drain_text(file.drain)));
   for (size_t colour = 0; colour < kColours; ++colour) {
     for (const PoolMember& member : service.pools[colour]) {
       const std::string name = fmt::format("{} {}", kColourNames[colour], to_string(member.socket));
-      if (member.admin != AdminState::kReady)
-        lines.push_back(
-            fmt::format("{} is in {}", name, kAdminStateNames[static_cast<size_t>(member.admin)]));
+      if (member.admin != AdminState::kReady && member.file_weight != 0)
+        lines.push_back(fmt::format("{} is in {}, so its weight is 0, the file says {}", name,
+                                    kAdminStateNames[static_cast<size_t>(member.admin)], member.file_weight));
       if (member.set_weight && *member.set_weight != member.file_weight)
         lines.push_back(
-            fmt::format("{}: weight is {}, the file says {}", name, *member.set_weight, member.file_weight));
+            fmt::format("{} has weight {}, the file says {}", name, *member.set_weight, member.file_weight));
     }
   }
   return lines;

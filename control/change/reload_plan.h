@@ -26,7 +26,9 @@ nlohmann::ordered_json reload_plan(const Config& before, const Inventory& held, 
                                    const Inventory& renumbered, const FlowsOfBackend& flows);
 bool changes_nothing(const nlohmann::ordered_json& plan);
 
-// Returns how the state in force differs from the file, one line each, without the service's name.
-std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state);
+// Returns how the state in force differs from what the file governs, one line each, without the service's
+// name. The file's colour does not count, as it is for new services only. The settings of a drain count
+// while the drain lasts.
+std::vector<std::string> drift(const CatalogueService& service, const ServiceState& state, bool is_draining);
 
 }  // namespace teal

@@ -60,10 +60,6 @@ void leave(const RolloutService& service, const RolloutRequest& request, Rollout
   }
 }
 
-std::string user_text(const std::string& user, uint32_t uid) {
-  return user.empty() ? fmt::format("uid {}", uid) : user;
-}
-
 // The command that undoes the plan, for a hint.
 std::string way_back(const RolloutPlan& plan) {
   constexpr size_t kNamed = 10;
@@ -229,7 +225,7 @@ std::string flip_text(const ServiceState& service, const std::string& user) {
   text += fmt::format(" since generation {}", service.flip_generation);
   if (const auto& by = service.flipped_by)
     text +=
-        fmt::format(", a {} by {}", kFlipVerbNames[static_cast<size_t>(by->verb)], user_text(user, by->uid));
+        fmt::format(", a {} by {}", kFlipVerbNames[static_cast<size_t>(by->verb)], text_of({by->uid, user}));
   return text;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/upkeep.h"
 
-#include <unistd.h>
-
 #include <spdlog/spdlog.h>
 
 #include "control/change/published_form.h"
@@ -52,8 +50,9 @@ Task<Upkeep::Followed> Upkeep::follow(const Turn& turn, bool at_once) {
 // Carries out a change of upkeep. The executor logs a failure.
 Task<ChangeExecutor::Result> Upkeep::attempt(const Turn& turn, Change change, std::string reason,
                                              Backoff& retry) {
+  change.is_upkeep = true;
   change.is_retry = retry.is_failing();
-  ChangeOptions options{.reason = std::move(reason), .uid = getuid()};
+  ChangeOptions options{.reason = std::move(reason), .actor = Actor::teald()};
   ChangeExecutor::Result result = co_await executor_.execute(turn, std::move(change), std::move(options));
   const bool published = result || result.error().code == "adoption_timeout";
   published ? retry.reset() : retry.failed();

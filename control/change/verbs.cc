@@ -38,12 +38,14 @@ std::vector<std::string> Verbs::restart_lines() {
 }
 
 Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
-  options.user = users_.known(options.uid);
+  if (options.actor.user.empty()) options.actor.user = users_.known(options.actor.uid);
   const ChangeExecutor::Turn turn = co_await executor_.turn();
   if (options.client_is_gone())
     co_return tl::unexpected(Refusal(
         503, "client_gone", "nothing was changed: the client closed its connection before its turn came"));
   (void)co_await upkeep_.follow_segment(turn);
+  std::optional<Result> repeated = co_await executor_.repeated(turn, options);
+  if (repeated) co_return std::move(*repeated);
   Planned planned = co_await plan();
   if (!planned) co_return tl::unexpected(planned.error());
   co_return co_await executor_.execute(turn, std::move(*planned), std::move(options));
@@ -217,7 +219,8 @@ Task<std::vector<std::string>> Verbs::new_without_hop(const Config& config) cons
 }
 
 Task<Verbs::Result> Verbs::lock(ChangeOptions options) {
-  const ChangeLock wanted{options.uid, users_.known(options.uid), options.reason, clock_.wall_ms()};
+  const ChangeLock wanted{options.actor.uid, users_.known(options.actor.uid), options.reason,
+                          clock_.wall_ms(), options.actor.by_root()};
   Planner plan = [this, wanted]() -> Task<Planned> {
     co_return plan_lock(wanted, executor_.catalogue().inventory().lock);
   };

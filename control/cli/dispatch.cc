@@ -43,7 +43,8 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
     if (!given) return tl::unexpected(given.error());
     timeout = given->value_or(kDefaultTimeout);
   }
-  const Client daemon(arguments->value("socket").value_or(around.socket), timeout);
+  Client daemon(arguments->value("socket").value_or(around.socket), timeout);
+  daemon.set_login_uid(around.login_uid);
   const Invocation call{verb, verbs(), *arguments, daemon, around, arguments->value("output") == "json"};
   if (arguments->has("help")) return print_help(call, help_text(verb));
   return verb.run(call);

@@ -21,7 +21,7 @@ constexpr std::array<std::pair<Theme, std::string_view>, 3> kThemes = {{{Theme::
                                                                         {Theme::kChange, "verbs that change"},
                                                                         {Theme::kOther, "other verbs"}}};
 
-constexpr std::array<std::pair<int, std::string_view>, 8> kExitCodes = {{
+constexpr std::array<std::pair<int, std::string_view>, 9> kExitCodes = {{
     {kDone, "done"},
     {kError, "error: the message says what failed and what to do"},
     {kUsage, "wrong usage"},
@@ -31,7 +31,10 @@ constexpr std::array<std::pair<int, std::string_view>, 8> kExitCodes = {{
      "timeout"},
     {kConflict, "conflict: another change came first; nothing was changed"},
     {kRolledBack, "another operator changed the active colour during --wait"},
-    {kUnreachable, "teald cannot be reached or did not answer; a change may have been published"},
+    {kUnreachable, "teald cannot be reached, or does not answer a question; nothing was changed"},
+    {kLostAnswer,
+     "a change was sent and its answer is lost: the change may have been made; the same command with the "
+     "--request-id that the hint names makes it at most once"},
 }};
 
 std::string describe_options(std::span<const OptionSpec> options) {

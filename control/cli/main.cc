@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <iostream>
 #include <string_view>
 #include <thread>
@@ -20,6 +21,15 @@ namespace {
 std::string environment(const char* name, const char* otherwise) {
   const char* const value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+// The kernel knows who logged in, also behind sudo. A service of the system has no login.
+std::optional<uint32_t> login_uid() {
+  constexpr uint32_t kUnset = UINT32_MAX;
+  std::ifstream file("/proc/self/loginuid");
+  uint32_t uid = kUnset;
+  if (!(file >> uid) || uid == kUnset) return std::nullopt;
+  return uid;
 }
 
 void measure_terminal(teal::cli::Surroundings& around) {
@@ -44,6 +54,7 @@ int main(int argc, char** argv) {
       .utf8 =
           teal::cli::is_utf8(environment("LC_ALL", ""), environment("LC_CTYPE", ""), environment("LANG", "")),
       .socket = environment("TEAL_SOCKET", "/run/teal/control.sock"),
+      .login_uid = login_uid(),
       .pause =
           [](std::chrono::milliseconds time) {
             std::this_thread::sleep_for(time);

@@ -92,6 +92,10 @@ void Catalogue::set_generations(uint64_t given, uint64_t published) {
   inventory_.published_generation = std::max(inventory_.published_generation, published);
 }
 
+void Catalogue::set_revision(uint64_t revision) {
+  inventory_.revision = std::max(inventory_.revision, revision);
+}
+
 void Catalogue::set_backends(const std::vector<BackendState>& backends) {
   for (const BackendState& backend : backends) inventory_.backends[index_of_backend_[backend.id]] = backend;
   index();

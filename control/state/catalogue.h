@@ -53,6 +53,7 @@ class Catalogue {
   // Replaces the states of services that are in the inventory.
   void set_states(const std::vector<ServiceState>& states);
   void set_generations(uint64_t given, uint64_t published);
+  void set_revision(uint64_t revision);
   void set_backends(const std::vector<BackendState>& backends);  // other admin states or weights
   void set_lock(std::optional<ChangeLock> lock) { inventory_.lock = std::move(lock); }
   void replace(Inventory inventory);

@@ -6,13 +6,21 @@
 namespace teal {
 
 namespace {
+
 constexpr size_t kShownChangesBytes = 500;  // a flip of 1,024 services has 60 KB
+
+std::string who_text(const Actor& actor) {
+  if (actor.is_teald()) return actor.user;
+  return user_text(actor.uid, actor.user) + (actor.by_root() ? " as root" : "");
 }
+
+}  // namespace
 
 std::string change_line(const Intent& intent, std::string_view result) {
   std::string line =
       fmt::format("{} {}: {}; generation {}; {}", intent.verb, intent.changes.substr(0, kShownChangesBytes),
-                  result, intent.generation, user_text(intent.actor.uid, intent.actor.user));
+                  result, intent.generation, who_text(intent.actor));
+  if (intent.revision) line += fmt::format("; revision {}", *intent.revision);
   if (!intent.reason.empty()) line += "; reason: " + intent.reason;
   return line;
 }

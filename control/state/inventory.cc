@@ -213,6 +213,7 @@ tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Co
   Renumbered out;
   out.inventory.given_generation = stored.given_generation;
   out.inventory.published_generation = stored.published_generation;
+  out.inventory.revision = stored.revision;
   out.inventory.lock = stored.lock;
   if (auto done = number_services(stored, config, out); !done) return tl::unexpected(done.error());
   if (auto done = number_backends(stored, config, out); !done) return tl::unexpected(done.error());

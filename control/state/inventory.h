@@ -56,7 +56,8 @@ struct ChangeLock {
   uint32_t uid = 0;
   std::string user;
   std::string reason;
-  int64_t at_ms = 0;  // since 1970, UTC
+  int64_t at_ms = 0;     // since 1970, UTC
+  bool by_root = false;  // the user logged in and became root
 
   friend bool operator==(const ChangeLock&, const ChangeLock&) = default;
 };
@@ -116,6 +117,9 @@ struct Inventory {
   uint64_t given_generation = 0;      // the highest that was ever given to a change, published or not
   uint64_t reserved_generation = 0;   // the highest that may have been given to a change that is not recorded
   uint64_t published_generation = 0;  // the highest that is known to have been published
+  // The number of the latest change that an operator made: its generation; of a lock, a number between
+  // generations. 0: none.
+  uint64_t revision = 0;
   std::optional<ChangeLock> lock;
 
   ServiceState* service(uint16_t id);

@@ -33,8 +33,11 @@ void Journal::landed_late(const Intent& intent, int64_t row) {
   change.finish = Finish{.outcome = Outcome::kNotPublished, .at_ms = intent.at_ms, .detail = kTooLate};
   if (intent.lock) {
     change.row.reset();
+    change.takes_back = row;
     change.intent.verb = intent.lock->lock ? "unlock" : "lock";
     change.intent.reason = kTooLate;
+    change.intent.actor = Actor::teald();
+    change.intent.request.reset();
     change.intent.lock = LockChange{intent.lock->before, intent.lock->lock};
     change.finish->outcome = Outcome::kDone;
   }

@@ -39,6 +39,14 @@ class Journal {
   // Tries again to record what is in the queue.
   Task<State::Done> flush();
 
+  // For requests that had nothing to change, and for repetitions of requests: see state.h.
+  Task<State::Done> remember(CarriedOut request, int64_t at_ms) {
+    return recorder_.remember(std::move(request), at_ms);
+  }
+  Task<Recorder::Recorded<std::optional<std::string>>> answer(std::string request) {
+    return recorder_.answer(std::move(request));
+  }
+
   // Puts the changes that a start records first into the queue.
   void begin_with(std::vector<Unrecorded> changes);
 

@@ -8,7 +8,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 std::string no_answer(std::string_view state_dir, SteadyClock::duration since) {
-  return fmt::format("{}: the disk has not answered for {:.1f} s", state_dir,
+  return fmt::format("{}: the disk has not answered for {:.1f}s", state_dir,
                      std::chrono::duration<double>(since).count());
 }
 
@@ -26,9 +26,12 @@ Recorder::Recorded<Recorder::Stored> read_stored(State& state) {
   if (!inventory) return tl::unexpected(inventory.error());
   auto intents = state.open_intents();
   if (!intents) return tl::unexpected(intents.error());
+  auto requests = state.requests();
+  if (!requests) return tl::unexpected(requests.error());
   auto config = state.good_config();
   if (!config) return tl::unexpected(config.error());
-  return Recorder::Stored{std::move(*inventory), std::move(*intents), std::move(*config)};
+  return Recorder::Stored{std::move(*inventory), std::move(*intents), std::move(*requests),
+                          std::move(*config)};
 }
 
 // The timer ends the wait: by its expiry, or because the call's result cancels it.
@@ -136,6 +139,16 @@ Task<State::Done> Recorder::release_reserve() {
 Task<State::Done> Recorder::name_actor(int64_t intent, std::string user) {
   auto work = [intent, user = std::move(user)](State& state) { return state.name_actor(intent, user); };
   co_return co_await within(limits_.commit, std::move(work));
+}
+
+Task<State::Done> Recorder::remember(CarriedOut request, int64_t at_ms) {
+  auto work = [request = std::move(request), at_ms](State& state) { return state.remember(request, at_ms); };
+  co_return co_await within(limits_.commit, std::move(work));
+}
+
+Task<Recorder::Recorded<std::optional<std::string>>> Recorder::answer(std::string request) {
+  auto work = [request = std::move(request)](State& state) { return state.answer(request); };
+  co_return co_await within(limits_.query, std::move(work));
 }
 
 Task<Recorder::Recorded<std::vector<HistoryRow>>> Recorder::history(HistoryQuery query) {

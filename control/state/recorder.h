@@ -36,6 +36,7 @@ class Recorder {
   struct Stored {
     Inventory inventory;
     std::vector<OpenIntent> intents;
+    std::vector<KnownRequest> requests;
     std::optional<std::string> config;  // the text of the latest one that was in force
   };
 
@@ -64,6 +65,8 @@ class Recorder {
                                               std::function<void(Recorded<std::vector<int64_t>>)> late);
   Task<State::Done> release_reserve();
   Task<State::Done> name_actor(int64_t intent, std::string user);
+  Task<State::Done> remember(CarriedOut request, int64_t at_ms);
+  Task<Recorded<std::optional<std::string>>> answer(std::string request);
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);
   Task<Recorded<std::optional<int64_t>>> superseded_at_ms(uint64_t generation);
   // The changes of the flips and rollbacks since `generation`, newest first, as the history shows them.

@@ -31,6 +31,7 @@
 
 #include <tl/expected.hpp>
 
+#include "control/state/actor.h"
 #include "control/state/change_record.h"
 #include "control/state/inventory.h"
 
@@ -38,15 +39,25 @@ namespace teal {
 
 class Database;
 
-struct Actor {
-  uint32_t uid = 0;
-  std::string user;
-};
-
 // The lock is set, or (nothing) taken off.
 struct LockChange {
   std::optional<ChangeLock> lock;
   std::optional<ChangeLock> before = {};
+};
+
+// A request with an id that was carried out. A repetition makes no change and gets the same answer.
+struct CarriedOut {
+  std::string id;
+  uint64_t content = 0;  // a hash of what it asks
+  std::string answer;    // JSON
+};
+
+// The same, as a start reads it.
+struct KnownRequest {
+  std::string id;
+  uint64_t content = 0;
+  int64_t at_ms = 0;
+  std::optional<int64_t> intent;  // nothing: it had nothing to change
 };
 
 struct Intent {
@@ -61,6 +72,8 @@ struct Intent {
   // Such a change publishes nothing: `generation` is the present one, and the intent is done when it is
   // committed.
   std::optional<LockChange> lock = {};
+  std::optional<uint64_t> revision = {};   // of an operator's change: the state has it from then on
+  std::optional<CarriedOut> request = {};  // if the request has an id
 };
 
 // An intent that has no result so far.
@@ -70,6 +83,7 @@ struct OpenIntent {
   std::string verb;
   std::string changes;                 // as in the Intent
   std::optional<ChangeRecord> record;  // nothing: an intent of schema 2 or older
+  std::optional<uint64_t> revision;    // nothing: not an operator's change
 };
 
 // How an intent ended. kDone and kAdoptionTimeout were published.
@@ -84,7 +98,8 @@ struct Finish {
   int64_t at_ms = 0;
   int64_t duration_us = 0;
   std::string detail;
-  ChangeRecord record;  // becomes the state if the change was published
+  ChangeRecord record;                     // becomes the state if the change was published
+  std::optional<CarriedOut> request = {};  // with the final answer
 };
 
 // Something that the database lacks: the end of a change, or an inventory, or both.
@@ -94,6 +109,7 @@ struct Unrecorded {
   std::optional<int64_t> row;                  // of the intent; nothing: the intent is not recorded either
   Intent intent;                               // used without a row
   std::optional<Finish> finish;                // nothing: only the inventory is saved
+  std::optional<int64_t> takes_back;  // the row of a lock that landed too late: its request is forgotten
 };
 
 // A change with its result, as the API shows it.
@@ -101,9 +117,9 @@ struct HistoryRow {
   int64_t id = 0;  // grows with each change, not by 1
   uint64_t generation = 0;
   std::string verb, changes, reason;
-  uint32_t uid = 0;
-  std::string user;
-  int64_t at_ms = 0;           // when it was intended
+  Actor actor;
+  std::optional<uint64_t> revision;  // that the change made; nothing: it made none
+  int64_t at_ms = 0;                 // when it was intended
   std::string result;          // done, adoption_timeout, interrupted, not_published; pending: none so far
   int64_t finished_at_ms = 0;  // 0: pending
   int64_t duration_us = 0;     // of the publication, until it was adopted
@@ -118,10 +134,11 @@ struct HistoryQuery {
 
 class State {
  public:
-  static constexpr int kSchema = 4;
+  static constexpr int kSchema = 5;
   // Generation numbers are reserved on disk in blocks. A number of the block may have been given to a change
   // that could not be recorded.
   static constexpr uint64_t kReservedGenerations = 100;
+  static constexpr int64_t kRequestsKeptMs = int64_t{24} * 3600 * 1000;
 
   // Creates the directory (0700) and the database (0600) where needed, and migrates an older schema. Refuses
   // a database of a newer schema, and a damaged one.
@@ -153,6 +170,12 @@ class State {
   Done release_reserve();
   // Adds the name of the user who made a change. Nothing changes if the user has a name already.
   Done name_actor(int64_t intent, const std::string& user);
+
+  // Keeps a request that had nothing to change.
+  Done remember(const CarriedOut& request, int64_t at_ms);
+  tl::expected<std::vector<KnownRequest>, std::string> requests();  // oldest first
+  // Returns the answer to a request; nothing: it is not known.
+  tl::expected<std::optional<std::string>, std::string> answer(const std::string& request);
 
   tl::expected<std::vector<OpenIntent>, std::string> open_intents();                      // oldest first
   tl::expected<std::vector<HistoryRow>, std::string> history(const HistoryQuery& query);  // newest first

@@ -50,21 +50,24 @@ constexpr std::string_view kNoLock =
 std::string select_changes(std::string_view conditions) {
   return fmt::format(
       "SELECT i.id, i.event, i.generation, i.verb, json_valid(i.changes), i.changes, i.reason, i.uid, "
-      "COALESCE(a.user, i.user), "
+      "COALESCE(a.user, i.user), i.actor, i.revision, "
       "i.at_ms, r.event, r.at_ms, r.duration_us, r.detail {} {}",
       kIntents, conditions);
 }
 
 int64_t add_intent(SQLite::Database& sqlite, const Intent& intent) {
-  SQLite::Statement add(
-      sqlite,
-      "INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user, record) "
-      "VALUES (?, ?, 'intended', ?, ?, ?, ?, ?, ?)");
+  SQLite::Statement add(sqlite,
+                        "INSERT INTO history (at_ms, generation, event, verb, changes, reason, uid, user, "
+                        "record, actor, revision) "
+                        "VALUES (?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)");
+  std::optional<int64_t> revision;
+  if (intent.revision) revision = generation_in_range(*intent.revision);
   run(add, in_range(intent.at_ms, kMaxTimeMs), generation_in_range(intent.generation), intent.verb,
       intent.changes.empty() ? "[]" : intent.changes, intent.reason, intent.actor.uid, intent.actor.user,
-      to_text(intent.record));
+      to_text(intent.record), static_cast<int64_t>(intent.actor.kind), revision);
   const int64_t row = sqlite.getLastInsertRowid();
-  raise_given(sqlite, intent.generation);
+  raise_given(sqlite, std::max(intent.generation, intent.revision.value_or(0)));
+  if (intent.request) write_request(sqlite, *intent.request, row, intent.at_ms);
   return row;
 }
 
@@ -80,13 +83,19 @@ void add_result(SQLite::Database& sqlite, int64_t intent, Outcome outcome, int64
 
 void add_finish(SQLite::Database& sqlite, int64_t row, const Intent& intent, const Finish& finish) {
   add_result(sqlite, row, finish.outcome, finish.at_ms, finish.duration_us, finish.detail);
-  if (!was_published(finish.outcome)) return;
+  if (!was_published(finish.outcome)) return forget_request(sqlite, row);
+  if (finish.request) write_request(sqlite, *finish.request, row, finish.at_ms);
   write_record(sqlite, finish.record);
   if (intent.lock) write_lock(sqlite, intent.lock->lock);
   SQLite::Statement raise(sqlite,
                           "UPDATE meta SET value = max(value, (SELECT generation FROM history WHERE id = ?)) "
                           "WHERE key = 'published_generation'");
   run(raise, row);
+  SQLite::Statement raise_revision(
+      sqlite,
+      "UPDATE meta SET value = max(value, COALESCE((SELECT revision FROM history WHERE id = ?), 0)) "
+      "WHERE key = 'revision'");
+  run(raise_revision, row);
 }
 
 HistoryRow read_row(Row& row) {
@@ -100,13 +109,18 @@ HistoryRow read_row(Row& row) {
   change.changes = row.prose("changes");
   row.expect(is_json, "changes", "JSON");
   change.reason = row.prose("reason");
-  change.uid = static_cast<uint32_t>(row.integer("uid", 0, UINT32_MAX));
-  change.user = row.prose("user");
+  change.actor.uid = static_cast<uint32_t>(row.integer("uid", 0, UINT32_MAX));
+  change.actor.user = row.prose("user");
+  change.actor.kind =
+      static_cast<Actor::Kind>(row.integer("actor", 0, static_cast<int64_t>(Actor::Kind::kTeald)));
+  const auto revision = row.integer_or_null("revision", 0, kMaxGeneration);
   change.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
   const std::optional<std::string> result = row.text_or_null("event of the result");
   change.result = result.value_or("pending");
   if (!result) return change;
   row.expect(is_outcome(*result), "event of the result", "an outcome such as \"done\"");
+  if (revision && (*result == name_of(Outcome::kDone) || *result == name_of(Outcome::kAdoptionTimeout)))
+    change.revision = static_cast<uint64_t>(*revision);
   change.finished_at_ms = row.integer("at_ms of the result", 0, kMaxTimeMs);
   change.duration_us = row.integer("duration_us of the result", 0, INT64_MAX);
   change.detail = row.prose("detail of the result");
@@ -137,6 +151,8 @@ OpenIntent read_open_intent(Row& row) {
   intent.verb = row.prose("verb");
   intent.changes = row.prose("changes");
   const std::optional<std::string> text = row.text_or_null("record");
+  if (const auto revision = row.integer_or_null("revision", 0, kMaxGeneration))
+    intent.revision = static_cast<uint64_t>(*revision);
   if (!text) return intent;
   auto record = parse_change_record(*text);
   if (!record) throw Damage(fmt::format("table history, row {}: record: {}", intent.id, record.error()));
@@ -169,6 +185,7 @@ tl::expected<std::vector<int64_t>, std::string> State::record(const std::vector<
     for (const Unrecorded& change : changes) {
       if (change.inventory != nullptr) write_inventory(sqlite, *change.inventory);
       if (change.config != nullptr) write_good_config(sqlite, *change.config);
+      if (change.takes_back) forget_request(sqlite, *change.takes_back);
       rows.push_back(0);
       if (!change.finish) continue;
       rows.back() = change.row ? *change.row : add_intent(sqlite, change.intent);
@@ -199,9 +216,10 @@ State::Done State::name_actor(int64_t intent, const std::string& user) {
 
 tl::expected<std::vector<OpenIntent>, std::string> State::open_intents() {
   return db_->attempt("read the open intents", [&](SQLite::Database& sqlite) {
-    SQLite::Statement select(sqlite, fmt::format("SELECT i.id, i.generation, i.verb, i.changes, i.record {} "
-                                                 "AND r.id IS NULL ORDER BY i.id",
-                                                 kIntents));
+    SQLite::Statement select(
+        sqlite, fmt::format("SELECT i.id, i.generation, i.verb, i.changes, i.record, i.revision {} "
+                            "AND r.id IS NULL ORDER BY i.id",
+                            kIntents));
     std::vector<OpenIntent> intents;
     while (select.executeStep()) {
       Row row(select, "history");

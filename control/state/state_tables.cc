@@ -9,7 +9,6 @@
 
 #include "control/config/config_name.h"
 #include "control/state/limits.h"
-#include "control/state/state.h"
 #include "dataplane/shm/counters.h"
 
 namespace teal {
@@ -127,7 +126,7 @@ void read_memberships(SQLite::Database& sqlite, Inventory& inventory) {
 }
 
 void read_lock(SQLite::Database& sqlite, Inventory& inventory) {
-  SQLite::Statement select(sqlite, "SELECT id, uid, user, reason, at_ms FROM lock");
+  SQLite::Statement select(sqlite, "SELECT id, uid, user, reason, at_ms, by_root FROM lock");
   while (select.executeStep()) {
     Row row(select, "lock");
     row.integer("id", 0, 0);
@@ -137,6 +136,7 @@ void read_lock(SQLite::Database& sqlite, Inventory& inventory) {
     lock.user = row.prose("user");
     lock.reason = row.prose("reason");
     lock.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
+    lock.by_root = row.integer("by_root", 0, 1) != 0;
     inventory.lock = std::move(lock);
   }
 }
@@ -205,6 +205,7 @@ Inventory read_inventory(SQLite::Database& sqlite) {
   inventory.given_generation = read_generation(sqlite, "given_generation");
   inventory.reserved_generation = read_generation(sqlite, "reserved_generation");
   inventory.published_generation = read_generation(sqlite, "published_generation");
+  inventory.revision = read_generation(sqlite, "revision");
   return inventory;
 }
 
@@ -231,6 +232,7 @@ void write_inventory(SQLite::Database& sqlite, const Inventory& inventory) {
   write_lock(sqlite, inventory.lock);
   raise_given(sqlite, inventory.given_generation);
   raise_generation(sqlite, "published_generation", inventory.published_generation);
+  raise_generation(sqlite, "revision", inventory.revision);
 }
 
 void write_record(SQLite::Database& sqlite, const ChangeRecord& record) {
@@ -241,8 +243,9 @@ void write_record(SQLite::Database& sqlite, const ChangeRecord& record) {
 void write_lock(SQLite::Database& sqlite, const std::optional<ChangeLock>& lock) {
   sqlite.exec("DELETE FROM lock");
   if (!lock) return;
-  SQLite::Statement add(sqlite, "INSERT INTO lock (id, uid, user, reason, at_ms) VALUES (0, ?, ?, ?, ?)");
-  run(add, lock->uid, lock->user, lock->reason, in_range(lock->at_ms, kMaxTimeMs));
+  SQLite::Statement add(sqlite,
+                        "INSERT INTO lock (id, uid, user, reason, at_ms, by_root) VALUES (0, ?, ?, ?, ?, ?)");
+  run(add, lock->uid, lock->user, lock->reason, in_range(lock->at_ms, kMaxTimeMs), lock->by_root);
 }
 
 std::optional<std::string> read_good_config(SQLite::Database& sqlite) {

@@ -11,6 +11,7 @@
 #include "control/state/change_record.h"
 #include "control/state/database.h"
 #include "control/state/inventory.h"
+#include "control/state/state.h"
 
 namespace teal {
 
@@ -22,6 +23,11 @@ void write_lock(SQLite::Database& sqlite, const std::optional<ChangeLock>& lock)
 // The text of the latest config that was in force; nothing: none was recorded.
 std::optional<std::string> read_good_config(SQLite::Database& sqlite);
 void write_good_config(SQLite::Database& sqlite, const std::string& text);
+// `intent`: the id of its row; nothing: the request had nothing to change. Requests that are older than a day
+// are forgotten.
+void write_request(SQLite::Database& sqlite, const CarriedOut& request, std::optional<int64_t> intent,
+                   int64_t at_ms);
+void forget_request(SQLite::Database& sqlite, int64_t intent);
 // Raises the highest generation that was given, and reserves a block above it where needed.
 void raise_given(SQLite::Database& sqlite, uint64_t generation);
 void raise_generation(SQLite::Database& sqlite, const std::string& which, uint64_t generation);

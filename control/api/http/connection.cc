@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "control/api/http/event_stream.h"
+#include "dataplane/config/config_reader.h"
 
 namespace teal {
 
@@ -61,7 +62,8 @@ std::optional<Refusal> unreadable(const error_code& error, const ServerLimits& l
 
 Refusal too_late(const ServerLimits& limits) {
   return {408, "request_timeout",
-          fmt::format("the request was not complete {} ms after its first byte", limits.request.count()), ""};
+          fmt::format("the request was not complete {} after its first byte", duration_text(limits.request)),
+          ""};
 }
 
 // The type without its parameters is what counts: "application/json; charset=utf-8" is JSON.
@@ -239,6 +241,8 @@ Task<bool> Connection::answer(const Incoming& incoming) {
   request.client_is_gone = [this] { return client_is_gone(); };
   if (const auto at = message.find("Last-Event-ID"); at != message.end())
     request.last_event_id = std::string(at->value());
+  if (const auto at = message.find("Teal-Login-Uid"); at != message.end())
+    request.login_uid = std::string(at->value());
 
   core_->slots.begin_serving();
   Response response;

@@ -21,6 +21,7 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in the order of the request
   std::string body;
   std::optional<std::string> last_event_id;  // the header Last-Event-ID
+  std::optional<std::string> login_uid;      // the header Teal-Login-Uid: what the client says
   std::optional<uint32_t> uid;               // the peer's, from the kernel (SO_PEERCRED); nullopt over TCP
   bool is_of_operator = false;               // it came by a server that accepts changes
   // Returns whether the client has closed its connection, so that nobody reads the answer. Over a unix socket

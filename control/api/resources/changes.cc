@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api/resources/changes.h"
 
+#include <algorithm>
+#include <charconv>
 #include <vector>
 
 #include <fmt/format.h>
@@ -8,27 +10,71 @@
 namespace teal {
 
 namespace {
+
 constexpr size_t kMaxReasonBytes = 1024;
+constexpr size_t kMaxRequestIdBytes = 128;
+
+// Returns who asks. A login uid counts only beside root: it is not checked, and root may name anybody.
+tl::expected<Actor, Refusal> read_actor(const Request& request) {
+  Actor actor{.uid = *request.uid};
+  if (actor.uid != 0 || !request.login_uid) return actor;
+  const std::string& text = *request.login_uid;
+  uint32_t login = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), login);
+  if (error != std::errc() || stop != text.data() + text.size())
+    return tl::unexpected(
+        Refusal::bad_request(fmt::format("header Teal-Login-Uid: expected a uid, got \"{}\"", text)));
+  if (login == 0) return actor;
+  actor.uid = login;
+  actor.kind = Actor::Kind::kLogin;
+  return actor;
 }
+
+bool is_request_id(const std::string& id) {
+  const auto is_visible = [](unsigned char c) { return c > ' ' && c < 0x7f; };
+  return !id.empty() && id.size() <= kMaxRequestIdBytes && std::all_of(id.begin(), id.end(), is_visible);
+}
+
+// FNV-1a. It only has to tell two requests of one sender apart, and it must stay the same over restarts.
+uint64_t hash_of(std::string_view path, std::string_view content) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const std::string_view part : {path, content})
+    for (const unsigned char c : part) hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
 
 tl::expected<ChangeBody, Refusal> read_change(const Request& request,
                                               std::initializer_list<std::string_view> own) {
   // The history records the user of each change. Only a unix socket tells the user.
   if (!request.uid)
     return tl::unexpected(Refusal{403, "read_only", "changes are accepted on a unix socket only", ""});
+  auto actor = read_actor(request);
+  if (!actor) return tl::unexpected(actor.error());
   std::vector<std::string_view> known = own;
-  known.insert(known.end(), {"if_generation", "reason", "dry_run"});
+  known.insert(known.end(), {"if_generation", "if_revision", "reason", "dry_run", "request_id"});
   auto fields = BodyFields::parse(request.body, known);
   if (!fields) return tl::unexpected(fields.error());
-  ChangeBody change{std::move(*fields), {.uid = *request.uid}};
-  change.options.client_is_gone = request.client_is_gone;
-  change.options.if_generation = change.fields.number("if_generation");
-  change.options.reason = change.fields.text("reason").value_or("");
-  change.options.dry_run = change.fields.flag("dry_run").value_or(false);
-  if (change.options.reason.size() > kMaxReasonBytes)
-    return tl::unexpected(
-        Refusal::bad_request(fmt::format("field \"reason\": expected at most {} bytes, got {}",
-                                         kMaxReasonBytes, change.options.reason.size())));
+  ChangeBody change{std::move(*fields), {.actor = std::move(*actor)}};
+  ChangeOptions& options = change.options;
+  options.client_is_gone = request.client_is_gone;
+  options.if_generation = change.fields.number("if_generation");
+  options.if_revision = change.fields.number("if_revision");
+  options.reason = change.fields.text("reason").value_or("");
+  options.dry_run = change.fields.flag("dry_run").value_or(false);
+  if (options.reason.size() > kMaxReasonBytes)
+    return tl::unexpected(Refusal::bad_request(fmt::format(
+        "field \"reason\": expected at most {} bytes, got {}", kMaxReasonBytes, options.reason.size())));
+  if (const auto id = change.fields.text("request_id")) {
+    if (!is_request_id(*id))
+      change.fields.refuse("request_id",
+                           fmt::format("1 to {} ASCII characters without a space", kMaxRequestIdBytes));
+    // A repetition may name another revision than the first request: the change that it repeats raised it.
+    const std::string content =
+        change.fields.text_without({"request_id", "if_generation", "if_revision", "seen_generation"});
+    options.request = RequestId{*id, hash_of(request.path, content)};
+  }
   return change;
 }
 
@@ -41,17 +87,7 @@ Selection read_selection(BodyFields& fields) {
 
 Answer to_answer(const ChangeExecutor::Result& result) {
   if (!result) return tl::unexpected(result.error());
-  Json answer = {{"generation", result->generation}, {"dry_run", result->dry_run}};
-  answer.update(result->fields);
-  if (!result->dry_run) {  // a dry run publishes nothing that workers could adopt
-    const Adoption& adoption = result->adoption;
-    answer["workers"] = {{"live", adoption.live}, {"adopted", adoption.adopted}, {"asleep", adoption.asleep}};
-    answer["slowest_us"] = adoption.slowest_us > 0 ? Json(adoption.slowest_us) : Json(nullptr);
-  }
-  answer["dataplane_running"] = result->dataplane_running;
-  answer["recorded"] = result->recorded;
-  answer["warnings"] = result->warnings;
-  return as_json(answer);
+  return as_json(answer_json(*result));
 }
 
 }  // namespace teal

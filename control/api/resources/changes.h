@@ -18,14 +18,15 @@ struct ChangeBody {
   ChangeOptions options;
 };
 
-// Reads if_generation, reason and dry_run, and takes the uid of the peer. `own` lists the verb's own fields.
+// Reads the fields that all changes have in common, and takes the user from the connection. `own` lists the
+// verb's own fields.
 tl::expected<ChangeBody, Refusal> read_change(const Request& request,
                                               std::initializer_list<std::string_view> own);
 
 // Reads the fields "services" and "group".
 Selection read_selection(BodyFields& fields);
 
-// The answer has generation and dry_run, the verb's own fields, and the result of the adoption.
+// The answer has generation, revision and dry_run, the verb's own fields, and the result of the adoption.
 Answer to_answer(const ChangeExecutor::Result& result);
 
 }  // namespace teal

@@ -70,6 +70,12 @@ std::optional<std::string> BodyFields::text(const char* name) {
   return std::nullopt;
 }
 
+std::string BodyFields::text_without(std::initializer_list<const char*> names) const {
+  nlohmann::json rest = object_;
+  for (const char* name : names) rest.erase(name);
+  return rest.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::optional<std::vector<std::string>> BodyFields::texts(const char* name) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return std::nullopt;

@@ -4,6 +4,7 @@
 // ignored.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +32,8 @@ class BodyFields {
   std::optional<uint64_t> number(const char* name);
   std::optional<bool> flag(const char* name);
   bool is_text(const char* name) const;
+  // The body as JSON without these fields. Bodies with the same fields have the same text.
+  std::string text_without(std::initializer_list<const char*> names) const;
 
   // Returns the index of the field's value in `values`; nullopt if the field is missing. Another value is an
   // error.

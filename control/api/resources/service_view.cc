@@ -110,6 +110,7 @@ const char* protocol_name(const Socket& vip) {
 Json view_service(const Api& api, const CatalogueService& service) {
   const ServiceState& state = api.executor.catalogue().state(service);
   const DrainConfig drain = effective_drain(*service.config, state);
+  Json draining = view_draining(api, service);
   return {{"name", state.name},
           {"id", state.id},
           {"vip", to_string(state.vip)},
@@ -120,7 +121,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"generation_of_flip", state.flip_generation},
           {"flipped_at", time_or_null(state.flipped_at_ms)},
           {"file_active", name_of(service.config->active)},
-          {"drift", drift(service, state)},
+          {"drift", drift(service, state, !draining.is_null())},
           {"drain",
            {{"timeout_seconds", std::chrono::duration<double>(drain.timeout).count()},
             {"then", then_name(drain.then)},
@@ -128,7 +129,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"colours",
            {{"blue", view_colour(api, service, Colour::kBlue)},
             {"green", view_colour(api, service, Colour::kGreen)}}},
-          {"draining", view_draining(api, service)}};
+          {"draining", std::move(draining)}};
 }
 
 Json view_dataplane(const Api& api) {

@@ -21,8 +21,9 @@ constexpr size_t kServiceBytes = 2048;
 std::string summarize(const Api& api) {
   const Catalogue& catalogue = api.executor.catalogue();
   std::string text =
-      fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"services\":[",
-                  api.executor.generation(), to_text(view_dataplane(api)), to_text(view_lock(api)));
+      fmt::format("{{\"generation\":{},\"revision\":{},\"dataplane\":{},\"lock\":{},\"services\":[",
+                  api.executor.generation(), catalogue.inventory().revision, to_text(view_dataplane(api)),
+                  to_text(view_lock(api)));
   bool first = true;
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
@@ -40,10 +41,10 @@ std::string summarize(const Api& api) {
 Task<std::string> describe(Api& api) {
   // Services are found by name: a reload may rebuild the catalogue while this coroutine yields.
   const std::vector<std::string> names = api.executor.catalogue().names();
-  std::string head =
-      fmt::format("{{\"generation\":{},\"dataplane\":{},\"lock\":{},\"storage\":{},\"config\":{},",
-                  api.executor.generation(), to_text(view_dataplane(api)), to_text(view_lock(api)),
-                  to_text(view_storage(api)), to_text(view_config(api)));
+  std::string head = fmt::format(
+      "{{\"generation\":{},\"revision\":{},\"dataplane\":{},\"lock\":{},\"storage\":{},\"config\":{},",
+      api.executor.generation(), api.executor.catalogue().inventory().revision, to_text(view_dataplane(api)),
+      to_text(view_lock(api)), to_text(view_storage(api)), to_text(view_config(api)));
   std::string services;
   services.reserve(names.size() * kServiceBytes);
   size_t in_slice = 0;

@@ -15,6 +15,7 @@ Task<Answer> show_version(Api& api, const Request&) {
                      {"pid", getpid()},
                      {"uptime_seconds", uptime.count()},
                      {"generation", api.executor.generation()},
+                     {"revision", api.executor.catalogue().inventory().revision},
                      {"config", std::filesystem::absolute(api.executor.catalogue().config().path).string()}});
 }
 

@@ -18,6 +18,20 @@ constexpr size_t kNamesListed = 8;
 
 constexpr uint64_t kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
 
+constexpr std::string_view kTimeShape = "0000-00-00T00:00:00.000Z";  // 0: any digit
+
+bool is_time(std::string_view text) {
+  const auto fits = [](char c, char shape) { return shape == '0' ? c >= '0' && c <= '9' : c == shape; };
+  return std::equal(text.begin(), text.end(), kTimeShape.begin(), kTimeShape.end(), fits);
+}
+
+// "3.1", "50", "420"
+std::string short_number(double number) {
+  std::string text = fmt::format("{:.{}f}", number, number < 99.95 ? 1 : 0);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text;
+}
+
 }  // namespace
 
 std::string clean(std::string_view text) {
@@ -88,23 +102,48 @@ std::string counted(uint64_t count, std::string_view noun) {
 
 std::string span_text(double seconds) {
   if (!(seconds > 0)) return "0s";
-  if (seconds < 9.95) return fmt::format("{:.1f}s", seconds);
+  if (seconds < 0.001) return short_number(seconds * 1e6) + "us";
+  if (seconds < 0.9995) return short_number(seconds * 1e3) + "ms";
+  if (seconds < 9.95) return short_number(seconds) + "s";
   if (seconds > 1e9) return "years";
   const auto whole = static_cast<uint64_t>(std::llround(seconds));
+  const auto two = [whole](uint64_t large, char name, uint64_t small, char rest_name) {
+    const uint64_t rest = whole % large / small;
+    return fmt::format("{}{}", whole / large, name) + (rest == 0 ? "" : fmt::format("{}{}", rest, rest_name));
+  };
   if (whole < kMinute) return fmt::format("{}s", whole);
-  if (whole < kHour) return fmt::format("{}m{:02}s", whole / kMinute, whole % kMinute);
-  if (whole < kDay) return fmt::format("{}h{:02}m", whole / kHour, whole % kHour / kMinute);
-  return fmt::format("{}d{:02}h", whole / kDay, whole % kDay / kHour);
-}
-
-std::string setting_text(double seconds) {
-  return duration_text(std::chrono::milliseconds(std::llround(std::clamp(seconds, 0.0, 1e9) * 1000)));
+  if (whole < kHour) return two(kMinute, 'm', 1, 's');
+  if (whole < kDay) return two(kHour, 'h', kMinute, 'm');
+  return two(kDay, 'd', kHour, 'h');
 }
 
 std::string time_text(std::string_view rfc3339) {
-  constexpr std::string_view kShape = "2026-11-23T05:30:00";
-  if (rfc3339.size() <= kShape.size() || rfc3339[10] != 'T' || rfc3339.back() != 'Z') return clean(rfc3339);
-  return clean(fmt::format("{} {}Z", rfc3339.substr(0, 10), rfc3339.substr(11, 8)));
+  return with_times(clean(rfc3339));
+}
+
+std::string time_text(time_t at) {
+  tm utc{};
+  gmtime_r(&at, &utc);
+  char text[32];
+  return {text, std::strftime(text, sizeof(text), "%F %TZ", &utc)};
+}
+
+std::string with_times(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const std::string_view here = text.substr(0, kTimeShape.size());
+    const bool found = is_time(here);
+    result += found ? fmt::format("{} {}Z", here.substr(0, 10), here.substr(11, 8)) : std::string(1, text[0]);
+    text.remove_prefix(found ? kTimeShape.size() : 1);
+  }
+  return result;
+}
+
+std::string who_text(const nlohmann::json& object) {
+  const auto& uid = part(object, "uid");
+  std::string name = text_or(object, "user");
+  if (name.empty()) name = uid == 0 ? "root" : "user " + uid.dump();
+  return flag(object, "by_root") ? name + " (as root)" : name;
 }
 
 std::string names_or_count(const std::vector<std::string>& names) {
@@ -113,7 +152,7 @@ std::string names_or_count(const std::vector<std::string>& names) {
 }
 
 std::string lock_text(const nlohmann::json& lock) {
-  return fmt::format("locked by {} since {}: {}", text(lock, "user"), time_text(text(lock, "since")),
+  return fmt::format("locked by {} since {}: {}", who_text(lock), time_text(text(lock, "since")),
                      text(lock, "reason"));
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,14 +33,18 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
 // "1 flow", "2 flows"
 std::string counted(uint64_t count, std::string_view noun);
 
-// A measured time: "0.4s", "33s", "4m12s", "2h05m", "3d04h".
+// A duration: "3.1us", "12.3ms", "400ms", "1.5s", "33s", "4m12s", "2h5m", "3d4h".
 std::string span_text(double seconds);
 
-// A configured time, as in the config file: "2m", "1m30s", "500ms".
-std::string setting_text(double seconds);
-
-// "2026-11-23T05:30:00.123Z" becomes "2026-11-23 05:30:00Z". Other texts are only cleaned.
+// A time: "2026-11-23 05:30:00Z". The API has "2026-11-23T05:30:00.123Z". Other texts are only cleaned.
 std::string time_text(std::string_view rfc3339);
+std::string time_text(time_t at);
+// Returns the text with each time of the API in it as time_text() shows it.
+std::string with_times(std::string_view text);
+
+// Names the user by the fields "uid", "user" and "by_root": "alice", "alice (as root)", "user 59990",
+// "teald".
+std::string who_text(const nlohmann::json& object);
 
 // "a, b"; for more than 8 names their number: "9 services".
 std::string names_or_count(const std::vector<std::string>& names);

@@ -2,6 +2,7 @@
 #include "control/cli/invocation/change.h"
 
 #include <limits>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -15,9 +16,15 @@ namespace teal::cli {
 namespace {
 
 constexpr size_t kPredicatesListed = 8;
+constexpr int kRepetitions = 4;
+constexpr std::chrono::milliseconds kBeforeARepetition(500);  // teald is back a second after its end
 
 constexpr OptionSpec kChangeOptions[] = {
-    {0, "if-generation", "N", "change only if the generation is still N; otherwise exit code 5"},
+    {0, "if-revision", "N",
+     "change only if no operator has changed anything since revision N; otherwise exit code 5"},
+    {0, "if-generation", "N", "the same for the generation, which Teal itself raises too; will be removed"},
+    {0, "request-id", "ID",
+     "a change that is sent twice with the same ID is made once (default: a random one)"},
     {'r', "reason", "TEXT", "kept in the history"},
     {0, "dry-run", "", "show what would change, and change nothing"},
 };
@@ -29,6 +36,30 @@ std::string arrow(const nlohmann::json& step, bool colour) {
     return styled(shown, style_of(shown), colour);
   };
   return word("from") + " -> " + word("to");
+}
+
+std::string random_id() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 4; ++i) id += fmt::format("{:08x}", random());
+  return id;
+}
+
+// A change whose answer is lost is sent again. Its id keeps it from being made twice.
+tl::expected<nlohmann::json, Failure> post_until_answered(const Invocation& call, const std::string& target,
+                                                          const nlohmann::json& request) {
+  const auto deadline = call.around.now() + call.daemon.timeout();
+  auto reply = call.daemon.post(target, request);
+  if (reply || reply.error().exit_code != kLostAnswer || !request.contains("request_id")) return reply;
+  Failure lost = std::move(reply.error());
+  lost.hint += fmt::format("; or repeat the command with --request-id {}, which makes it at most once",
+                           request["request_id"].get<std::string>());
+  for (int i = 0; i < kRepetitions && call.around.now() < deadline; ++i) {
+    if (!call.around.pause(kBeforeARepetition)) break;
+    reply = call.daemon.post(target, request);
+    if (reply || (reply.error().exit_code != kLostAnswer && !may_pass(reply.error()))) return reply;
+  }
+  return tl::unexpected(std::move(lost));
 }
 
 // "service-a" and "blue -> green".
@@ -57,7 +88,7 @@ Described describe(const nlohmann::json& entry, bool colour) {
   if (const auto deadline = text_or(entry, "deadline"); !deadline.empty())
     add("until " + time_text(deadline));
   else if (const auto& timeout = part(entry, "timeout_seconds"); timeout.is_number())
-    add(fmt::format("for {}", setting_text(timeout.get<double>())));
+    add("for " + span_text(timeout.get<double>()));
   if (const auto then = text_or(entry, "then"); !then.empty()) add("then " + then);
   const auto detail = text_or(entry, "detail"), what = text_or(entry, "what");
   if (what == "changed" && !detail.empty()) {
@@ -69,6 +100,7 @@ Described describe(const nlohmann::json& entry, bool colour) {
 }
 
 std::string adoption(const nlohmann::json& reply) {
+  if (flag(reply, "repeated")) return "an earlier request with this id made the change";
   if (!reply.value("dataplane_running", true)) return "no dataplane is running";
   const auto& workers = reply.at("workers");
   std::string text = fmt::format("adopted by {} of {}", number(workers, "adopted"),
@@ -77,7 +109,7 @@ std::string adoption(const nlohmann::json& reply) {
     text += fmt::format(" ({} asleep)", asleep);
   // A worker that is asleep has no adoption time: it adopts the latest generation when it wakes.
   if (const auto& slowest = part(reply, "slowest_us"); slowest.is_number() && slowest > 0)
-    text += fmt::format(", slowest {:.1f} us", slowest.get<double>());
+    text += ", slowest " + span_text(slowest.get<double>() / 1e6);
   return text;
 }
 
@@ -106,12 +138,19 @@ tl::expected<nlohmann::json, Failure> selection(const Invocation& call) {
 
 tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const std::string& target,
                                                   nlohmann::json request) {
-  const auto if_generation = call.arguments.number("if-generation", 0, std::numeric_limits<int64_t>::max());
-  if (!if_generation) return tl::unexpected(if_generation.error());
-  if (*if_generation) request["if_generation"] = **if_generation;
+  for (const auto& [option, field] :
+       {std::pair("if-revision", "if_revision"), std::pair("if-generation", "if_generation")}) {
+    const auto number = call.arguments.number(option, 0, std::numeric_limits<int64_t>::max());
+    if (!number) return tl::unexpected(number.error());
+    if (*number) request[field] = **number;
+  }
   if (const auto reason = call.arguments.value("reason")) request["reason"] = *reason;
-  if (call.arguments.has("dry-run")) request["dry_run"] = true;
-  return call.daemon.post(target, request);
+  if (call.arguments.has("dry-run")) {
+    request["dry_run"] = true;
+  } else {
+    request["request_id"] = call.arguments.value("request-id").value_or(random_id());
+  }
+  return post_until_answered(call, target, request);
 }
 
 std::string change_sentence(const nlohmann::json& reply, const ChangeWords& words) {
@@ -128,7 +167,8 @@ std::string change_sentence(const nlohmann::json& reply, const ChangeWords& word
 
 void print_change(const Invocation& call, const nlohmann::json& reply, const ChangeWords& words) {
   call.around.out << change_sentence(reply, words) << words.lines << std::flush;
-  for (const auto& warning : texts(reply, "warnings")) call.around.err << "warning: " << warning << '\n';
+  for (const auto& warning : texts(reply, "warnings"))
+    call.around.err << "warning: " << with_times(warning) << '\n';
   if (!words.hint.empty()) call.around.err << "hint: " << words.hint << '\n';
 }
 

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/unreachable.h"
 
 namespace teal::cli {
@@ -28,25 +29,34 @@ using boost::system::error_code;
 constexpr uint64_t kLargestAnswer = 256u << 20;  // a million flows
 constexpr size_t kLongestPath = 107;             // sockaddr_un::sun_path without the final 0
 
-Failure no_answer(const std::string& socket, bool is_post, const std::string& what) {
-  Failure failure{.exit_code = kUnreachable, .code = "unreachable"};
-  failure.message = fmt::format("teald on {} {}", socket, what);
-  if (is_post) failure.message += "; it is not known whether the change was published";
-  failure.hint = is_post ? "before you repeat the change, see teal history and teal status"
-                         : "check teald: systemctl status teald";
+// A request is a question or a change. A change that was not sent completely is not made.
+enum class Sent { kQuestion, kPartOfChange, kChange };
+
+Failure no_answer(const std::string& socket, Sent sent, const std::string& what) {
+  Failure failure{.exit_code = kUnreachable,
+                  .code = "unreachable",
+                  .message = fmt::format("teald on {} {}", socket, what),
+                  .hint = "check teald: systemctl status teald"};
+  if (sent == Sent::kPartOfChange) failure.message += "; nothing was changed";
+  if (sent != Sent::kChange) return failure;
+  failure.exit_code = kLostAnswer;
+  failure.code = "answer_lost";
+  failure.message += "; it is not known whether the change was made";
+  failure.hint = "teal history says whether the change was made";
   return failure;
 }
 
-Failure no_answer(const std::string& socket, bool is_post, const error_code& error,
+Failure no_answer(const std::string& socket, Sent sent, const error_code& error,
                   std::chrono::milliseconds timeout) {
   if (error == asio::error::timed_out)
-    return no_answer(socket, is_post,
-                     fmt::format("did not answer within {} ms (--timeout)", timeout.count()));
+    return no_answer(socket, sent,
+                     fmt::format("did not answer within {} (--timeout)",
+                                 span_text(std::chrono::duration<double>(timeout).count())));
   if (error == http::error::end_of_stream || error == http::error::partial_message ||
       error == boost::system::errc::connection_reset || error == boost::system::errc::broken_pipe) {
-    return no_answer(socket, is_post, "closed the connection before the end of its answer");
+    return no_answer(socket, sent, "closed the connection before the end of its answer");
   }
-  return no_answer(socket, is_post, fmt::format("did not answer in HTTP: {}", error.message()));
+  return no_answer(socket, sent, fmt::format("did not answer in HTTP: {}", error.message()));
 }
 
 // Runs one asynchronous operation until it ends or the deadline passes. `start` begins it with the given
@@ -97,21 +107,24 @@ std::optional<Failure> connect(asio::io_context& io, Protocol::socket& socket, D
 }  // namespace
 
 tl::expected<nlohmann::json, Failure> Client::get(const std::string& target) const {
-  return exchange(false, target, {});
+  return exchange(Kind::kQuestion, target, {});
 }
 
 tl::expected<nlohmann::json, Failure> Client::post(const std::string& target,
                                                    const nlohmann::json& body) const {
-  return exchange(true, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const Kind kind = body.value("dry_run", false) ? Kind::kDryRun : Kind::kChange;
+  return exchange(kind, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::string& target,
+tl::expected<nlohmann::json, Failure> Client::exchange(Kind kind, const std::string& target,
                                                        std::string body) const {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
+  const bool is_post = kind != Kind::kQuestion;
   // After a timeout the io_context still holds the operation, which refers to these objects. They are
   // declared first, so they outlive it.
   auto request = make_request(is_post ? http::verb::post : http::verb::get, target);
   if (is_post) request.set(http::field::content_type, "application/json");
+  if (is_post && login_uid_) request.set("Teal-Login-Uid", std::to_string(*login_uid_));
   request.body() = std::move(body);
   request.prepare_payload();
   boost::beast::flat_buffer buffer;
@@ -120,8 +133,10 @@ tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::
 
   asio::io_context io(1);
   Protocol::socket socket(io);
-  if (auto failure = connect(io, socket, deadline, socket_, !is_post))
+  if (auto failure = connect(io, socket, deadline, socket_, !is_post)) {
+    if (is_post && failure->exit_code == kUnreachable) failure->message += "; nothing was sent";
     return tl::unexpected(std::move(*failure));
+  }
   // A daemon with too many clients answers before it reads the request, and writing fails. Its answer is read
   // all the same.
   const auto unsent =
@@ -129,7 +144,10 @@ tl::expected<nlohmann::json, Failure> Client::exchange(bool is_post, const std::
   auto error = unsent == asio::error::timed_out ? unsent : run_until(io, deadline, [&](auto handler) {
     http::async_read(socket, buffer, parser, handler);
   });
-  if (error) return tl::unexpected(no_answer(socket_, is_post, unsent ? unsent : error, timeout_));
+  if (error) {
+    const Sent sent = kind != Kind::kChange ? Sent::kQuestion : unsent ? Sent::kPartOfChange : Sent::kChange;
+    return tl::unexpected(no_answer(socket_, sent, unsent ? unsent : error, timeout_));
+  }
 
   const auto& response = parser.get();
   auto json = nlohmann::json::parse(response.body(), nullptr, false);
@@ -161,7 +179,7 @@ tl::expected<Client::StreamEnd, Failure> Client::stream(
     error = run_until(io, deadline,
                       [&](auto handler) { http::async_read_header(socket, buffer, parser, handler); });
   }
-  if (error) return tl::unexpected(no_answer(socket_, false, error, timeout_));
+  if (error) return tl::unexpected(no_answer(socket_, Sent::kQuestion, error, timeout_));
 
   const bool good = parser.get().result() == http::status::ok;
   std::string refusal;

@@ -24,9 +24,13 @@ class Client {
       : socket_(std::move(socket)), timeout_(timeout) {}
 
   const std::string& socket() const { return socket_; }
+  std::chrono::milliseconds timeout() const { return timeout_; }
   void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
+  // Tells teald who logged in, for changes of a process of root.
+  void set_login_uid(std::optional<uint32_t> uid) { login_uid_ = uid; }
 
-  // Returns the body of an answer with status 2xx. Any other answer, and no answer, is a Failure.
+  // Return the body of an answer with status 2xx. Any other answer, and no answer, is a Failure. After
+  // kUnreachable, teald has not got the whole request of a post(); after kLostAnswer it may have.
   tl::expected<nlohmann::json, Failure> get(const std::string& target) const;
   tl::expected<nlohmann::json, Failure> post(const std::string& target, const nlohmann::json& body) const;
 
@@ -39,11 +43,13 @@ class Client {
                                           const std::function<bool(std::string_view)>& take) const;
 
  private:
-  tl::expected<nlohmann::json, Failure> exchange(bool is_post, const std::string& target,
+  enum class Kind { kQuestion, kDryRun, kChange };
+  tl::expected<nlohmann::json, Failure> exchange(Kind kind, const std::string& target,
                                                  std::string body) const;
 
   std::string socket_;
   std::chrono::milliseconds timeout_;
+  std::optional<uint32_t> login_uid_;
 };
 
 // Encodes a value for a query or a path (RFC 3986, section 2.1).

@@ -90,7 +90,8 @@ nlohmann::json to_json(const Failure& failure) {
 
 void print_failure(const Failure& failure, std::ostream& stream) {
   for (const auto& line : failure.details) stream << clean(line) << '\n';
-  stream << (failure.message.starts_with("teal ") ? "" : "teal: ") << clean(failure.message) << '\n';
+  stream << (failure.message.starts_with("teal ") ? "" : "teal: ") << with_times(clean(failure.message))
+         << '\n';
   if (!failure.hint.empty()) stream << "hint: " << clean(failure.hint) << '\n';
 }
 

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <span>
 #include <string>
@@ -32,6 +33,7 @@ struct Surroundings {
   unsigned columns = 80;                                 // of the terminal; tables are not wider
   unsigned rows = 24;                                    // of the terminal
   std::string socket;                                    // used if the command line has no --socket
+  std::optional<uint32_t> login_uid = {};                // of the user who logged in; nothing: not known
   std::function<bool(std::chrono::milliseconds)> pause;  // sleeps; false ends a watch or a wait
   std::function<void(Surroundings&)> measure = {};       // updates columns and rows; may be empty
   std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;

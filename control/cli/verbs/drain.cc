@@ -80,7 +80,7 @@ std::string drain_page(const json& reply, const Surroundings& around) {
 std::string drain_end_text(const json& drain, bool dry_run, bool dataplane_running) {
   const auto flows = number(drain, "flows");
   const double seconds_left = drain.at("seconds_left").get<double>();
-  const std::string deadline = text(drain, "deadline");
+  const std::string deadline = time_text(text(drain, "deadline"));
   const bool is_over = seconds_left <= 0;
   std::string line =
       fmt::format("{}: {} of {} ", text(drain, "service"), counted(flows, "flow"), text(drain, "colour"));

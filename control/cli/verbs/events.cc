@@ -137,22 +137,21 @@ class Follower {
         what += (what.empty() ? "" : " ") + changes;
     }
     add(what);
+    if (data.contains("uid")) add("by " + who_text(data));
     for (const auto& [key, value] : data.items()) {
-      static constexpr std::array<std::string_view, 5> kTold = {"at", "generation", "verb", "services",
-                                                                "changes"};
+      static constexpr std::array<std::string_view, 8> kTold = {"at",      "generation", "verb", "services",
+                                                                "changes", "uid",        "user", "by_root"};
       if (std::find(kTold.begin(), kTold.end(), key) != kTold.end() || value.is_null() || value == "")
         continue;
       if (key == "result" && value == type) continue;
       if (key == "duration_us" && value.is_number()) {
-        add(fmt::format("{:.1f}ms", value.get<double>() / 1000));
+        add(span_text(value.get<double>() / 1e6));
       } else {
         add(fmt::format("{} {}", clean(key),
                         clean(value.is_string() ? value.get<std::string>() : value.dump())));
       }
     }
-    std::string at = text_or(data, "at");
-    if (at.size() > 10 && at[10] == 'T') at[10] = ' ';
-    std::string result = fmt::format("{}  {:<14}  {}", at, clean(type), rest);
+    std::string result = fmt::format("{}  {:<14}  {}", time_text(text_or(data, "at")), clean(type), rest);
     result.resize(result.find_last_not_of(' ') + 1);
     return result + "\n";
   }

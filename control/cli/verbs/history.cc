@@ -42,12 +42,7 @@ Cell result_cell(const json& change) {
     return {result == "adoption_timeout" ? "not adopted in time" : result, Style::kWarning};
   const auto& duration = part(change, "duration_us");
   if (!duration.is_number() || duration.get<double>() <= 0) return result;
-  return fmt::format("done, {:.1f}ms", duration.get<double>() / 1000);
-}
-
-std::string who(const json& change) {
-  const auto user = text_or(change, "user");
-  return user.empty() ? fmt::format("uid {}", number(change, "uid")) : user;
+  return "done, " + span_text(duration.get<double>() / 1e6);
 }
 
 }  // namespace
@@ -68,6 +63,7 @@ Outcome run_history(const Invocation& call) {
     return {};
   }
   Table table{.columns = {{"GEN", kRight},
+                          {"REV", kRight},
                           {"WHEN"},
                           {"WHO", kLeft, true},
                           {"RESULT", kLeft, true},
@@ -75,8 +71,10 @@ Outcome run_history(const Invocation& call) {
               .rows = {}};
   for (const auto& change : changes) {
     const auto generation = number_or_0(change, "generation");
-    table.rows.push_back({generation == 0 ? "" : std::to_string(generation), time_text(text(change, "at")),
-                          who(change), result_cell(change), what_text(change, false)});
+    const auto revision = number_or_0(change, "revision");
+    table.rows.push_back({generation == 0 ? "" : std::to_string(generation),
+                          revision == 0 ? "" : std::to_string(revision), time_text(text(change, "at")),
+                          who_text(change), result_cell(change), what_text(change, false)});
   }
   out << table.text(call.around.columns, call.around.colour);
   if (flag(*reply, "truncated"))

@@ -17,7 +17,7 @@ constexpr size_t kMaxServiceLines = 8;
 std::string nothing_to_undo_lines(const nlohmann::json& services) {
   std::string lines;
   for (size_t i = 0; i < services.size() && i < kMaxServiceLines; ++i)
-    lines += fmt::format("{}: {}\n", text(services[i], "service"), text(services[i], "text"));
+    lines += fmt::format("{}: {}\n", text(services[i], "service"), with_times(text(services[i], "text")));
   if (services.size() > kMaxServiceLines)
     lines +=
         fmt::format("{} more: nothing to undo\n", counted(services.size() - kMaxServiceLines, "service"));

@@ -52,11 +52,8 @@ tl::expected<json, Failure> get_status(const Invocation& call) {
 }
 
 std::string clock_line(std::chrono::milliseconds interval) {
-  const time_t now = time(nullptr);
-  tm local{};
-  localtime_r(&now, &local);
-  return fmt::format("{:02}:{:02}:{:02}, every {}\n", local.tm_hour, local.tm_min, local.tm_sec,
-                     setting_text(std::chrono::duration<double>(interval).count()));
+  return fmt::format("{}, every {}\n", time_text(time(nullptr)),
+                     span_text(std::chrono::duration<double>(interval).count()));
 }
 
 // The first lines of a text.

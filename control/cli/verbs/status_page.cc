@@ -32,7 +32,10 @@ std::string warning_line(const std::string& line, const Surroundings& around) {
 std::string summary_line(const json& reply) {
   const auto generation = number(reply, "generation");
   const auto& dataplane = reply.at("dataplane");
-  std::string line = fmt::format("generation {}; ", generation);
+  std::string line = fmt::format("generation {}", generation);
+  if (const auto& revision = part(reply, "revision"); !revision.is_null())
+    line += ", revision " + revision.dump();
+  line += "; ";
   if (const auto refused = text_or(dataplane, "segment_refused"); !refused.empty())
     return line + "teald cannot use the dataplane's segment: " + refused;
   if (!dataplane.at("running").get<bool>()) return line + "the dataplane is not running";
@@ -158,7 +161,7 @@ std::string detail_lines(const json& service, const Surroundings& around) {
   }
   if (const auto& drain = part(service, "drain"); !drain.is_null()) {
     lines += fmt::format("  drains for {}, then {}; udp {}\n",
-                         setting_text(drain.at("timeout_seconds").get<double>()), text(drain, "then"),
+                         span_text(drain.at("timeout_seconds").get<double>()), text(drain, "then"),
                          text(drain, "udp"));
   }
   return lines;

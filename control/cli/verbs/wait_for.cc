@@ -168,7 +168,7 @@ tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& 
       Failure{.exit_code = kTimeout,
               .code = "timeout",
               .message = fmt::format("not {} within {}", wanted.condition,
-                                     setting_text(std::chrono::duration<double>(wanted.timeout).count())),
+                                     span_text(std::chrono::duration<double>(wanted.timeout).count())),
               .hint = hint_for(wanted, *left),
               .details = std::move(*left)});
 }

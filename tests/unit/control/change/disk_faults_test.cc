@@ -76,6 +76,31 @@ TEST_P(DiskFaults, AFlipIsRefusedAndARollbackIsMadeAndRecordedLater) {
   EXPECT_EQ(std::count_if(written.begin(), written.end(), is_rollback), 1);
 }
 
+TEST_P(DiskFaults, RevisionsAndRequestIdsNeedNoDisk) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  set_disk(GetParam());
+  ChangeOptions options;
+  options.request = RequestId{"deploy-42", 1};
+  options.if_revision = 2;
+  const Result back = rollback("service-a", options);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->revision, 3u);
+  EXPECT_NE(back->warnings.back().find("with its request id, which is in memory"), std::string::npos);
+  const Result again = rollback("service-a", options);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->first_answer["revision"], 3);
+  options.request->id = "deploy-43";
+  options.if_revision = 3;
+  const Result nothing = rollback("service-a", options);
+  ASSERT_TRUE(nothing);
+  EXPECT_NE(nothing->warnings.back().find("the request id is kept in memory only"), std::string::npos);
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  start_teald();
+  EXPECT_EQ(teald->executor.catalogue().inventory().revision, 3u);
+  EXPECT_TRUE(*teald->state().answer("deploy-42"));
+}
+
 TEST_P(DiskFaults, AResultIsRecordedWhenTheDiskWorksAgain) {
   on_event = [&](const std::string& type) {
     if (type == "published") set_disk(GetParam());
@@ -143,10 +168,14 @@ TEST_F(HungDisk, ACommitThatLandsTooLateIsFollowedByItsResult) {
 
 TEST_F(HungDisk, ALockThatLandsTooLateIsTakenBack) {
   set_disk("hangs");
-  EXPECT_EQ(code(lock()), "storage");
+  ChangeOptions options;
+  options.request = RequestId{"deploy-42", 1};
+  EXPECT_EQ(code(lock(options)), "storage");
   set_disk("works");
   ASSERT_TRUE(recorded());
   EXPECT_FALSE(teald->state().load()->lock);
+  EXPECT_FALSE(*teald->state().answer("deploy-42")) << "the lock was refused";
+  EXPECT_EQ(text_of(latest().actor), "teald");
   EXPECT_EQ(latest().verb, "unlock");
   start_teald();
   EXPECT_TRUE(flip("service-a", Colour::kGreen));

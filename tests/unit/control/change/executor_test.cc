@@ -76,7 +76,7 @@ TEST_F(Executor, EventsSayWhoAndWhy) {
                              }),
                              std::function<Result(ChangeOptions)>(
                                  [&](ChangeOptions options) { return lock(std::move(options)); })}) {
-    ASSERT_TRUE(change({.reason = "release 42", .uid = 0}));
+    ASSERT_TRUE(change({.reason = "release 42"}));
     EXPECT_EQ(told("uid"), "0");
     EXPECT_EQ(told("user"), "\"root\"");
     EXPECT_EQ(told("reason"), "\"release 42\"");
@@ -158,7 +158,7 @@ TEST_F(Executor, AnotherGenerationThanExpectedIsAConflict) {
 TEST_F(Executor, ALockRefusesChangesAndUnlockEndsIt) {
   ChangeOptions options;
   options.reason = "audit";
-  options.uid = getuid();
+  options.actor.uid = getuid();
   const Result locked = lock(options);
   ASSERT_TRUE(locked);
   EXPECT_EQ(locked->fields["lock"]["reason"], "audit");
@@ -175,6 +175,28 @@ TEST_F(Executor, ALockRefusesChangesAndUnlockEndsIt) {
   EXPECT_TRUE(again->fields["removed"].is_null());
   EXPECT_TRUE(flip("service-a", Colour::kGreen));
   EXPECT_EQ(take_events(), "locked unlocked intended published adopted done");
+}
+
+TEST_F(Executor, AnotherRevisionThanExpectedIsAConflictAndUpkeepRaisesNone) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));  // generation 2
+  ChangeOptions options;
+  options.if_revision = 2;
+  set_flows(0, Colour::kBlue, 2);
+  ASSERT_TRUE(set_drain(1s, DrainConfig::Then::kReset, options));  // 3
+  clock.advance(2s);
+  ASSERT_TRUE(follow());  // 4: the reset
+  EXPECT_EQ(latest().verb, "reset");
+  EXPECT_EQ(text_of(latest().actor), "teald");
+  EXPECT_FALSE(latest().revision);
+  EXPECT_EQ(told("user"), "\"teald\"");
+  EXPECT_EQ(code(lock(options)), "conflict");
+  options.if_revision = 3;
+  const Result locked = lock(options);
+  ASSERT_TRUE(locked);
+  EXPECT_EQ(locked->revision, 5u);
+  EXPECT_EQ(locked->generation, 4u);
+  options.if_revision = 5;
+  EXPECT_TRUE(unlock(options));
 }
 
 // --- a disk that fails ---
@@ -235,6 +257,21 @@ TEST_F(Executor, ARepetitionAfterAnAdoptionTimeoutWaitsAgainAndTellsTheTruth) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->generation, 2u) << "nothing was published again";
   EXPECT_EQ(dataplane->acknowledged(), 2u);
+}
+
+TEST_F(Executor, ARepeatedRequestWaitsForTheWorkersToo) {
+  ChangeOptions options;
+  options.request = RequestId{"deploy-42", 1};
+  clock.on_sleep = [] {};
+  ASSERT_EQ(code(flip("service-a", Colour::kGreen, options)), "adoption_timeout");
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen, options)), "adoption_timeout");
+  clock.on_sleep = [this] { dataplane->step(); };
+  const Result again = flip("service-a", Colour::kGreen, options);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->first_answer["generation"], 2);
+  EXPECT_FALSE(again->first_answer.contains("workers")) << "the first request did not see them adopt it";
+  options.request->content = 2;
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen, options)), "conflict");
 }
 
 TEST_F(Executor, AWorkerThatDoesNotAdoptTimesOutAndTheChangeStands) {

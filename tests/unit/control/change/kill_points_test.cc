@@ -58,6 +58,10 @@ const Asked kChanges[] = {
 
 class KillPoints : public testing::TestWithParam<std::tuple<Asked, KillPoint>> {};
 
+std::string with_request_id(const std::string& body) {
+  return body.substr(0, body.size() - 1) + R"(,"request_id":"deploy-42"})";
+}
+
 // Each change with each point that it passes: a rollback has no intent.
 std::vector<std::tuple<Asked, KillPoint>> points_of_changes() {
   std::vector<std::tuple<Asked, KillPoint>> points;
@@ -81,9 +85,10 @@ TEST_P(KillPoints, TheChangeIsWholeOrNotAtAll) {
     ASSERT_FALSE(change.in_force(home));
   }
   const uint64_t before = dataplane.generation();
+  const std::string body = with_request_id(change.body);
   {
     MortalDaemon teald(home, point.event);
-    EXPECT_EQ(home.post(change.path, change.body).status, 0u) << "no answer: it was killed";
+    EXPECT_EQ(home.post(change.path, body).status, 0u) << "no answer: it was killed";
     ASSERT_TRUE(teald.dies());
     EXPECT_TRUE(teald.was_killed());
   }
@@ -95,7 +100,10 @@ TEST_P(KillPoints, TheChangeIsWholeOrNotAtAll) {
   EXPECT_EQ(row["verb"], change.verb);
   EXPECT_EQ(row["generation"], before + 1);
   EXPECT_EQ(row["result"], point.in_force ? "done" : "interrupted");
-  const nlohmann::json again = home.post(change.path, change.body).body;
+  EXPECT_EQ(home.get("/v1/version").body["revision"], point.in_force ? before + 1 : before);
+  const nlohmann::json again = home.post(change.path, body).body;
+  const bool is_known = change.verb != std::string("rollback") || point.event == std::string("done");
+  EXPECT_EQ(again["repeated"], point.in_force && is_known);
   EXPECT_EQ(again["generation"], point.in_force ? before + 1 : before + 2)
       << again
       << ": asked again, it is there already, or it is done now, under a generation never given before";
@@ -131,11 +139,15 @@ TEST_P(DiskPoints, AnAnsweredChangeStandsAndARefusedOneDoesNot) {
       dataplane->segment().worker(0).flows[blue["id"].get<size_t>()][0].live = 1;  // so that service-c drains
   }
   ApiReply reply;
-  uint64_t generation = 0;
+  uint64_t generation = 0, revision = 0;
+  const std::string body = with_request_id(change.body);
   {
     MortalDaemon teald(home, point.event, 1, point.disk);
-    reply = home.post(change.path, change.body);
+    reply = home.post(change.path, body);
     generation = home.get("/v1/services").body["generation"];
+    revision = home.get("/v1/services").body["revision"];
+    EXPECT_EQ(home.post(change.path, body).body.value("repeated", false), reply.status == 200)
+        << "from memory";
     if (reply.status == 200) {
       EXPECT_EQ(reply.body["recorded"], false) << reply.body;
       EXPECT_TRUE(change.in_force(home));
@@ -150,6 +162,7 @@ TEST_P(DiskPoints, AnAnsweredChangeStandsAndARefusedOneDoesNot) {
   if (point.segment) {
     EXPECT_EQ(change.in_force(home), reply.status == 200) << services.dump(1);
     EXPECT_EQ(services["generation"], generation);
+    EXPECT_EQ(services["revision"], revision);
   } else {
     EXPECT_GE(home.flip("service-a", "green").body["generation"], generation + 1) << "given once";
   }

@@ -42,7 +42,7 @@ class RecoveryTest : public testing::Test {
     return state->intend(intent);
   }
 
-  Recorder::Stored stored() { return {*state->load(), *state->open_intents()}; }
+  Recorder::Stored stored() { return {*state->load(), *state->open_intents(), *state->requests()}; }
 
   Inventory recovered() {
     auto start = recover(stored(), publisher, config, clock);
@@ -68,6 +68,33 @@ TEST_F(RecoveryTest, KilledBeforeThePublicationTheIntentIsInterrupted) {
   EXPECT_EQ(after.published_generation, 5u);
   EXPECT_EQ(state->history({.service = {}, .limit = 1, .before = {}})->front().result, "interrupted");
   EXPECT_TRUE(state->open_intents()->empty());
+}
+
+// A request is known if its change was made.
+TEST_F(RecoveryTest, TheRevisionAndTheRequestsFollowWhatWasPublished) {
+  for (const uint64_t generation : {6, 7}) {
+    Intent intent{generation, "backend", "[]", "", {}};
+    intent.revision = generation;
+    intent.request = CarriedOut{std::to_string(generation), 1, "{}"};
+    intent.at_ms = clock.wall_ms();
+    ASSERT_TRUE(state->intend(intent));
+    if (generation == 6) publish_flip(6);
+    const auto start = recover(stored(), publisher, config, clock);
+    ASSERT_TRUE(start);
+    EXPECT_EQ(start->inventory.revision, 6u) << generation;
+    EXPECT_EQ(start->requests.size(), 1u) << generation;
+    ASSERT_TRUE(state->record(start->to_record));
+    EXPECT_EQ(state->load()->revision, 6u) << generation;
+    EXPECT_EQ(state->requests()->size(), 1u) << generation;
+    EXPECT_FALSE(*state->answer("7"));
+  }
+}
+
+TEST_F(RecoveryTest, ARollbackThatTheDiskMissedHasARevision) {
+  publish_flip(6);
+  EXPECT_EQ(recovered().revision, 6u);
+  EXPECT_EQ(state->history({.service = {}, .limit = 1, .before = {}})->front().actor.kind,
+            Actor::Kind::kTeald);
 }
 
 TEST_F(RecoveryTest, KilledAfterThePublicationTheIntentIsDone) {

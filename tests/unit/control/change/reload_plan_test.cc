@@ -123,12 +123,11 @@ TEST_F(ReloadPlan, DrainTimeoutsGroupsAndSocketsAreTold) {
   after.reset_rate = 9;
   after.api.control.mode = 0600;
   after.groups.clear();
-  EXPECT_EQ(
-      plan(after),
-      (Lines{"changed service service-a (drain 300 s, then wait, udp stick -> 120 s, then reset, udp cut)",
-             "changed timeouts (all flows follow the new ones at once)", "changed drain (reset_rate)",
-             "changed api (control: takes effect at once, without a restart)",
-             "retired group shop (service-a, service-b)"}));
+  EXPECT_EQ(plan(after),
+            (Lines{"changed service service-a (drain 5m, then wait, udp stick -> 2m, then reset, udp cut)",
+                   "changed timeouts (all flows follow the new ones at once)", "changed drain (reset_rate)",
+                   "changed api (control: takes effect at once, without a restart)",
+                   "retired group shop (service-a, service-b)"}));
 }
 
 TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {
@@ -136,18 +135,18 @@ TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {
   Inventory inventory = renumber({}, config)->inventory;
   {
     const Catalogue catalogue(config, inventory);
-    EXPECT_TRUE(drift(catalogue.services()[0], catalogue.state(catalogue.services()[0])).empty());
+    EXPECT_TRUE(drift(catalogue.services()[0], catalogue.state(catalogue.services()[0]), true).empty());
   }
   inventory.services[0].active = Colour::kGreen;
   inventory.services[0].drain_then = DrainConfig::Then::kReset;
   inventory.backends[0].members[0] = {AdminState::kMaint, 7};
   inventory.backends[1].members[0] = {AdminState::kReady, 1};  // as the file says
   const Catalogue catalogue(config, inventory);
-  EXPECT_EQ(drift(catalogue.services()[0], catalogue.state(catalogue.services()[0])),
+  EXPECT_EQ(drift(catalogue.services()[0], catalogue.state(catalogue.services()[0]), true),
             (std::vector<std::string>{
-                "active is green, the file says blue",
-                "this drain is 300 s, then reset, udp stick, the file says 300 s, then wait, udp stick",
-                "blue 198.18.2.11:8080 is in maint", "blue 198.18.2.11:8080: weight is 7, the file says 1"}));
+                "this drain is 5m, then reset, udp stick, the file says 5m, then wait, udp stick",
+                "blue 198.18.2.11:8080 is in maint, so its weight is 0, the file says 1",
+                "blue 198.18.2.11:8080 has weight 7, the file says 1"}));
   EXPECT_EQ(catalogue.services()[0].pools[0][0].weight, 0u) << "in maint";
   EXPECT_EQ(catalogue.services()[0].pools[0][1].weight, 1u);
 }

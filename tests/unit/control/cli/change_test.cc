@@ -19,7 +19,7 @@ TEST_F(CliTest, FlipSendsTheRequestAndTellsTheAnswer) {
       {"flip", "service-a", "service-b", "--to", "green", "--if-generation", "12", "--reason", "release 42"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "generation 13: service-a, service-b blue -> green; adopted by 2 of 2 workers, slowest 3.1 us\n");
+            "generation 13: service-a, service-b blue -> green; adopted by 2 of 2 workers, slowest 3.1us\n");
   EXPECT_EQ(daemon_->last_request(), "POST /v1/flip");
   EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a", "service-b"}},
                                         {"to", "green"},
@@ -77,7 +77,7 @@ TEST_F(CliTest, RollbackSaysWhichFlipsItUndidAndWhereNoneWasLeft) {
   EXPECT_EQ(
       teal({"rollback", "--group", "shop"}).out,
       "generation 13: service-a green -> blue, undoes generation 12; adopted by 2 of 2 workers, slowest "
-      "3.1 us\nservice-b: " +
+      "3.1us\nservice-b: " +
           std::string(why) + "\n");
   answer["changed"] = json::array();
   daemon_->answer("POST /v1/rollback", answer);
@@ -198,7 +198,7 @@ TEST_F(CliTest, ReloadShowsItsPlan) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(
       result.out,
-      "generation 13: reloaded, 1 added, 1 changed, 1 retired; adopted by 2 of 2 workers, slowest 3.1 us\n"
+      "generation 13: reloaded, 1 added, 1 changed, 1 retired; adopted by 2 of 2 workers, slowest 3.1us\n"
       "PLAN     KIND      NAME                        DETAIL                      FLOWS\n"
       "added    backend   web/green/198.18.2.23:8080  weight 1\n"
       "changed  timeouts                              flows go by the new ones\n"

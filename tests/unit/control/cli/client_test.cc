@@ -46,8 +46,9 @@ TEST_F(CliTest, WhoMayNotUseTheSocketIsToldWhoseItIs) {
   const AsNobody nobody;
   const auto result = teal({"flip", "service-a", "--to", "green"});
   EXPECT_EQ(result.exit_code, 7);
-  EXPECT_TRUE(
-      contains(result.err, "permission denied; its owner is root:root, its mode 0600, and you are nobody\n"))
+  EXPECT_TRUE(contains(
+      result.err,
+      "permission denied; its owner is root:root, its mode 0600, and you are nobody; nothing was sent\n"))
       << result.err;
   EXPECT_TRUE(contains(result.err,
                        "hint: use sudo teal ..., or give a group access in the config: [api] control = {"))
@@ -90,11 +91,10 @@ TEST_F(CliTest, NoAnswerEndsWithTheTimeoutAndSaysWhatIsNotKnown) {
   daemon_->answer("POST /v1/flip", Answer{.way = Answer::Way::kNever});
   const auto start = std::chrono::steady_clock::now();
   const auto result = teal({"flip", "service-a", "--to", "green", "--timeout", "100ms"});
-  EXPECT_EQ(result.exit_code, 7);
-  EXPECT_TRUE(
-      contains(result.err,
-               "did not answer within 100 ms (--timeout); it is not known whether the change was published"));
-  EXPECT_TRUE(contains(result.err, "hint: before you repeat the change, see teal history"));
+  EXPECT_EQ(result.exit_code, 8);
+  EXPECT_TRUE(contains(
+      result.err, "did not answer within 100ms (--timeout); it is not known whether the change was made"));
+  EXPECT_TRUE(contains(result.err, "hint: teal history says whether the change was made; or repeat"));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 

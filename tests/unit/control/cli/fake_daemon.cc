@@ -34,7 +34,7 @@ class FakeDaemon::Server {
   std::mutex mutex_;
   std::map<std::string, std::deque<Answer>> answers_;
   std::vector<std::string> requests_;
-  std::string last_body_, last_event_id_;
+  std::string last_body_, last_event_id_, last_login_uid_;
 
  private:
   void serve() {
@@ -51,6 +51,7 @@ class FakeDaemon::Server {
     requests_.push_back(std::string(request.method_string()) + " " + std::string(request.target()));
     last_body_ = request.body();
     last_event_id_ = std::string(request["Last-Event-ID"]);
+    last_login_uid_ = std::string(request["Teal-Login-Uid"]);
     const auto found = answers_.find(requests_.back());
     if (found == answers_.end())
       return {.status = 404,
@@ -133,9 +134,26 @@ std::string FakeDaemon::last_request() {
   return all.empty() ? std::string() : all.back();
 }
 
+void FakeDaemon::answer_in_turn(const std::string& request, const std::vector<Answer>& answers) {
+  const std::lock_guard lock(server_->mutex_);
+  server_->answers_[request] = {answers.begin(), answers.end()};
+}
+
 nlohmann::json FakeDaemon::last_body() {
   const std::lock_guard lock(server_->mutex_);
-  return nlohmann::json::parse(server_->last_body_);
+  auto body = nlohmann::json::parse(server_->last_body_);
+  body.erase("request_id");
+  return body;
+}
+
+std::string FakeDaemon::last_request_id() {
+  const std::lock_guard lock(server_->mutex_);
+  return nlohmann::json::parse(server_->last_body_).value("request_id", "");
+}
+
+std::string FakeDaemon::last_login_uid() {
+  const std::lock_guard lock(server_->mutex_);
+  return server_->last_login_uid_;
 }
 
 std::string FakeDaemon::last_event_id() {

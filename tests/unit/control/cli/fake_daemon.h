@@ -34,10 +34,13 @@ class FakeDaemon {
   void answer(const std::string& request, const nlohmann::json& body, unsigned status = 200);
   // One answer for each request; the last one is repeated.
   void answers(const std::string& request, std::vector<nlohmann::json> bodies);
+  void answer_in_turn(const std::string& request, const std::vector<Answer>& answers);
 
   std::string last_request();
-  nlohmann::json last_body();
-  std::string last_event_id();  // the header of the last request
+  nlohmann::json last_body();     // without request_id
+  std::string last_request_id();  // "" if the last body has none
+  std::string last_login_uid();   // the header of the last request
+  std::string last_event_id();    // the header of the last request
   std::vector<std::string> requests();
 
  private:

@@ -172,6 +172,7 @@ Result CliTest::run_in(Surroundings around, const std::vector<std::string>& word
                     .terminal = around.terminal,
                     .utf8 = around.utf8,
                     .socket = socket_,
+                    .login_uid = login_uid_,
                     .pause =
                         [this](auto time) {
                           paused_ += time;

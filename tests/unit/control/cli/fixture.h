@@ -52,6 +52,7 @@ class CliTest : public testing::Test {
   int pauses_ = 1;                       // the number of pauses until a watch or a wait is ended
   std::chrono::milliseconds paused_{0};  // a pause passes at once
   std::function<void()> at_pause_ = [] {};
+  std::optional<uint32_t> login_uid_;
 
  private:
   Result run_in(Surroundings around, const std::vector<std::string>& words);

@@ -104,11 +104,11 @@ TEST_F(CliTest, HistorySaysWhoWhenWhatWhyAndHowItEnded) {
   const auto result = teal({"history", "service-a", "-n", "2", "--before", "40"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "GEN  WHEN                  WHO       RESULT       WHAT\n"
-            " 13  2026-11-23 05:30:00Z  root      done, 4.9ms  flip service-a blue -> green\n"
-            "                                                  \"release 42\"\n"
-            " 12  2026-11-23 05:29:00Z  uid 1000  interrupted  flip service-a green -> blue;\n"
-            "                                                  teald was killed\n"
+            "GEN  REV  WHEN                  WHO        RESULT       WHAT\n"
+            " 13       2026-11-23 05:30:00Z  root       done, 4.9ms  flip service-a blue ->\n"
+            "                                                        green \"release 42\"\n"
+            " 12       2026-11-23 05:29:00Z  user 1000  interrupted  flip service-a green ->\n"
+            "                                                        blue; teald was killed\n"
             "older changes: --limit N, or --before 30\n");
   daemon_->answer("GET /v1/history?limit=20", {{"changes", json::array()}, {"truncated", false}});
   EXPECT_EQ(teal({"history"}).out, "no changes\n");
@@ -215,7 +215,7 @@ TEST_F(CliTest, StatsShowsLinksNicCountersAndTheSteeringProgram) {
 
 TEST_F(CliTest, VersionWorksWithoutADaemon) {
   EXPECT_EQ(teal({"version"}).out,
-            "teal " TEAL_VERSION "\nteald 0.1.0 (pid 7, up 1m01s) on " + socket_ + "\n");
+            "teal " TEAL_VERSION "\nteald 0.1.0 (pid 7, up 1m1s) on " + socket_ + "\n");
   EXPECT_EQ(teal({"--version"}).exit_code, 0);
   daemon_.reset();
   const auto alone = teal({"version"});

@@ -257,9 +257,9 @@ TEST_F(WaitTest, EventsPrintsWhatIsKeptAndEnds) {
   const auto result = teal({"events"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "2026-11-23 05:30:00.123Z  published       generation 13, flip service-a blue -> green\n"
-            "2026-11-23 05:30:00.123Z  done            generation 13, flip service-a blue -> green, 4.9ms\n"
-            "2026-11-23 05:31:00.000Z  drained         colour blue, service service-a\n");
+            "2026-11-23 05:30:00Z  published       generation 13, flip service-a blue -> green\n"
+            "2026-11-23 05:30:00Z  done            generation 13, flip service-a blue -> green, 4.9ms\n"
+            "2026-11-23 05:31:00Z  drained         colour blue, service service-a\n");
   std::istringstream lines(teal({"events", "-o", "json"}).out);
   std::string line;
   ASSERT_TRUE(std::getline(lines, line));

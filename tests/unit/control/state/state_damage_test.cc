@@ -63,8 +63,8 @@ constexpr char kTwoBackendsOfOneId[] =
     "CREATE TABLE copy AS SELECT * FROM backends; DROP TABLE backends; ALTER TABLE copy RENAME TO backends;"
     "UPDATE backends SET id = 4095";
 constexpr char kTwoLocks[] =
-    "DROP TABLE lock; CREATE TABLE lock (id, uid, user, reason, at_ms);"
-    "INSERT INTO lock VALUES (0, 0, 'a', '', 1), (0, 0, 'b', '', 1)";
+    "DROP TABLE lock; CREATE TABLE lock (id, uid, user, reason, at_ms, by_root);"
+    "INSERT INTO lock VALUES (0, 0, 'a', '', 1, 0), (0, 0, 'b', '', 1, 0)";
 
 constexpr Damage kDamages[] = {
     {"ServiceIdBeyondLimit", "UPDATE services SET id = 1024 WHERE id = 5",
@@ -125,8 +125,8 @@ constexpr Damage kDamages[] = {
      "weight is 1001, expected an integer from 0 to 1000"},
     {"WeightNegative", "INSERT INTO memberships VALUES (0, 0, 0, -1)", "weight is -1"},
     {"TwoLocks", kTwoLocks, "table lock, row 0: id is 0, expected one row at most"},
-    {"LockByNobody", "INSERT INTO lock VALUES (0, -1, 'a', '', 1)", "uid is -1"},
-    {"LockFromBefore1970", "INSERT INTO lock VALUES (0, 0, 'a', '', -5)", "at_ms is -5"},
+    {"LockByNobody", "INSERT INTO lock VALUES (0, -1, 'a', '', 1, 0)", "uid is -1"},
+    {"LockFromBefore1970", "INSERT INTO lock VALUES (0, 0, 'a', '', -5, 0)", "at_ms is -5"},
     {"GenerationNegative", "UPDATE meta SET value = -1 WHERE key = 'given_generation'",
      "table meta, row \"given_generation\": value is -1"},
     {"GenerationBeyondTheWord", "UPDATE meta SET value = 1 << 56 WHERE key = 'published_generation'",
@@ -239,7 +239,7 @@ TEST(DamagedState, GivesProseAsUtf8) {
   const auto history = State::open(dir.path())->history({});
   ASSERT_TRUE(history) << history.error();
   EXPECT_EQ(history->front().reason, "\xc3\xbc ? ????");
-  EXPECT_EQ(history->front().user, "?");
+  EXPECT_EQ(history->front().actor.user, "?");
 }
 
 void expect_refused(const std::string& dir, std::initializer_list<const char*> says) {

@@ -83,8 +83,8 @@ TEST_F(History, AnIntentIsOpenUntilItsResult) {
   EXPECT_EQ(row.verb, "flip");
   EXPECT_EQ(row.changes, changes);
   EXPECT_EQ(row.reason, "release 42");
-  EXPECT_EQ(row.user, "operator");
-  EXPECT_EQ(row.uid, 1000u);
+  EXPECT_EQ(row.actor.user, "operator");
+  EXPECT_EQ(row.actor.uid, 1000u);
   EXPECT_EQ(row.result, "done");
   EXPECT_EQ(row.duration_us, 1234);
   EXPECT_EQ(row.detail, "1 of 1 workers");

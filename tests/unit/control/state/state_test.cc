@@ -170,6 +170,10 @@ TEST(State, MigratesADatabaseOfSchema1) {
   EXPECT_EQ((*history)[1].result, "done");
   EXPECT_EQ((*history)[1].reason, "release 7");
   EXPECT_EQ((*history)[1].duration_us, 31);
+  EXPECT_EQ(text_of((*history)[0].actor), "teald") << "a publication";
+  EXPECT_EQ(text_of((*history)[1].actor), "operator");
+  EXPECT_EQ((*history)[1].revision, 7u);
+  EXPECT_EQ(loaded->revision, 7u) << "the latest change of an operator that was published";
   ASSERT_EQ(state->open_intents()->size(), 1u);
 
   // It is a database of the present schema like any other.

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the executor answers requests that change nothing: there is nothing to do, or an earlier request with
+// the same id has made the change (requests.h). And how it treats workers that adopt a change late.
+#include <spdlog/spdlog.h>
+
+#include "control/change/executor.h"
+#include "control/change/executor_refusals.h"
+
+namespace teal {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dumped(const Json& answer) {
+  return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+// There is nothing to do. But the present publication may be one that a worker has not adopted, and this the
+// repetition of its request.
+Task<ChangeExecutor::Result> ChangeExecutor::confirm(const Change& change, const ChangeOptions& options) {
+  std::string way_back = change.way_back;
+  std::optional<Refusal> late = co_await not_adopted_yet(std::move(way_back));
+  if (late) co_return tl::unexpected(std::move(*late));
+  co_return unchanged(change, options);
+}
+
+Task<Watch> ChangeExecutor::acknowledge_present(const Turn&) {
+  co_return co_await acknowledge();
+}
+
+void ChangeExecutor::acknowledge_if_adopted(const Turn&) {
+  if (!publisher_.attached() || publisher_.acknowledged() >= publisher_.generation()) return;
+  if (!publisher_.dataplane_running() || !publisher_.adoption(true).complete()) return;
+  publisher_.acknowledge(publisher_.generation());
+  spdlog::info("generation {} is adopted now", publisher_.generation());
+}
+
+// Waits for the workers, unless they have adopted the present publication.
+Task<std::optional<Refusal>> ChangeExecutor::not_adopted_yet(std::string way_back) {
+  if (!publisher_.attached() || publisher_.acknowledged() >= publisher_.generation()) co_return std::nullopt;
+  const Watch watch = co_await acknowledge();
+  if (watch.adoption.complete()) co_return std::nullopt;
+  co_return not_adopted(generation(), watch.adoption, way_back);
+}
+
+Task<std::optional<ChangeExecutor::Result>> ChangeExecutor::repeated(const Turn&,
+                                                                     const ChangeOptions& options) {
+  std::optional<Result> result;
+  if (!options.request || options.dry_run) co_return result;
+  const Requests::Known* found = requests_.find(options.request->id, clock_.wall_ms());
+  if (found == nullptr) co_return result;
+  const Requests::Known known = *found;  // a copy, as others may come meanwhile
+  if (known.content != options.request->content) {
+    result.emplace(tl::unexpected(id_of_another_request(options.request->id)));
+    co_return result;
+  }
+  // The first request may have ended because a worker had not adopted its change.
+  std::string no_way_back;
+  const std::optional<Refusal> late = co_await not_adopted_yet(std::move(no_way_back));
+  if (late) {
+    result.emplace(tl::unexpected(*late));
+    co_return result;
+  }
+  std::string text = known.answer;
+  if (text.empty()) {
+    std::string id = options.request->id;
+    const auto stored = co_await journal_.answer(std::move(id));
+    if (!stored || !*stored) {
+      result.emplace(tl::unexpected(answer_is_lost(stored ? "it is gone" : stored.error())));
+      co_return result;
+    }
+    text = **stored;
+  }
+  ChangeResult answer;
+  answer.first_answer = Json::parse(text, nullptr, false);
+  result.emplace(std::move(answer));
+  co_return result;
+}
+
+// Leaves out which workers have adopted the change, if that is not known: at the intent, and after a timeout.
+std::optional<CarriedOut> ChangeExecutor::carried_out(const ChangeResult& result,
+                                                      const ChangeOptions& options, bool is_adopted) {
+  if (!options.request) return std::nullopt;
+  Json answer = answer_json(result);
+  if (!is_adopted) {
+    answer.erase("workers");
+    answer.erase("slowest_us");
+  }
+  return CarriedOut{options.request->id, options.request->content, dumped(answer)};
+}
+
+void ChangeExecutor::know(const ChangeResult& result, const ChangeOptions& options, int64_t at_ms,
+                          bool is_adopted, bool is_on_disk) {
+  if (std::optional<CarriedOut> request = carried_out(result, options, is_adopted))
+    requests_.add(request->id, {request->content, at_ms, is_on_disk ? "" : std::move(request->answer)});
+}
+
+// Takes over a config that changes nothing, for the comparison with the file.
+Task<void> ChangeExecutor::keep(const Config& config, const ChangeOptions& options, ChangeResult& result) {
+  catalogue_.replace(Config(config), Inventory(catalogue_.inventory()));
+  co_await keep_copy();
+  Unrecorded kept{.config = std::make_shared<const std::string>(config.text)};
+  const State::Done done = co_await journal_.record(std::move(kept));
+  if (!done) say_not_recorded(done.error(), options, result);
+}
+
+// A change of nothing is kept, too: otherwise a late repetition could make a change.
+Task<void> ChangeExecutor::remember_nothing(ChangeResult& result, const ChangeOptions& options) {
+  std::optional<CarriedOut> request = carried_out(result, options, true);
+  if (!request) co_return;
+  const int64_t at_ms = clock_.wall_ms();
+  CarriedOut kept = std::move(*request);
+  const State::Done done = co_await journal_.remember(std::move(kept), at_ms);
+  if (!done)
+    result.warnings.push_back("the request id is kept in memory only, until teald ends: " + done.error());
+  know(result, options, at_ms, true, done.has_value());
+}
+
+}  // namespace teal
