@@ -20,6 +20,7 @@ constexpr auto kTidyEvery = 1s;
 constexpr auto kRefreshEvery = 5s;
 constexpr auto kLastAnswers = 20ms;  // for the answers to the last requests
 constexpr auto kRecoverEvery = 1s;
+constexpr auto kForgetEvery = 24h;
 // How long the segment of a running dataplane may have another ABI before teald ends: an upgrade replaces one
 // process after the other.
 constexpr auto kRefusedFor = 10s;
@@ -108,6 +109,7 @@ Task<void> Daemon::Parts::begin() {
   });
   spawn(watch_segment());
   spawn(tidy());
+  spawn(forget_old_changes());
   spdlog::info("ready: {} services, generation {}, {}", executor.catalogue().services().size(),
                executor.generation(), publisher->attached() ? "the segment is attached" : "no segment yet");
   tell_service_manager();
@@ -220,6 +222,14 @@ Task<void> Daemon::Parts::watch_segment() {
     if (clock.now() < refused_since + kRefusedFor) continue;
     spdlog::critical("the running dataplane's segment is refused: {}", followed.error());
     co_return co_await end(kExitSegmentRefused);
+  }
+}
+
+// Upkeep has no turn for this: it changes nothing that is in force.
+Task<void> Daemon::Parts::forget_old_changes() {
+  for (;;) {
+    (void)co_await recorder.forget_old(clock.wall_ms());
+    co_await clock.sleep(kForgetEvery);
   }
 }
 

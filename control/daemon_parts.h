@@ -51,6 +51,7 @@ struct Daemon::Parts {
   Task<void> begin();
   Task<void> watch_segment();
   Task<void> tidy();
+  Task<void> forget_old_changes();
   Task<void> resolve_next_hops();
   Task<void> refresh_routes();
   Task<void> reload();

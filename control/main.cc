@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
 #include <iostream>
 
 #include <spdlog/spdlog.h>
 #include <cxxopts.hpp>
 
 #include "control/daemon.h"
+#include "control/state/state.h"
 #include "dataplane/log/log.h"
 
 namespace {
@@ -31,6 +34,17 @@ int serve(teal::DaemonOptions options) {
   return (*daemon)->run();
 }
 
+// Copies the database to `file`, beside a running teald or without one.
+int back_up(const std::string& state_dir, const std::string& file) {
+  ::umask(077);
+  if (const auto done = teal::State::back_up(state_dir, file); !done) {
+    std::cerr << "teald: " << done.error() << "\n";
+    return teal::kExitError;
+  }
+  std::cout << "the state of " << state_dir << " is in " << file << "\n";
+  return teal::kExitStopped;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -45,8 +59,9 @@ int main(int argc, char** argv) {
                "DIR")("state-dir", "where the database is",
                       cxxopts::value(options.state_dir)->default_value(options.state_dir),
                       "DIR")("log-level", "trace, debug, info, warning, error, critical or off",
-                             cxxopts::value<std::string>()->default_value("info"),
-                             "L")("version", "print the version")("help", "print this");
+                             cxxopts::value<std::string>()->default_value("info"), "L")(
+          "backup", "copy the database into a new FILE, and exit", cxxopts::value<std::string>(), "FILE")(
+          "version", "print the version")("help", "print this");
   try {
     const cxxopts::ParseResult given = usage.parse(argc, argv);
     if (given.count("help") != 0) {
@@ -63,6 +78,7 @@ int main(int argc, char** argv) {
     const auto level = parse_level(level_name);
     if (!level) return usage_error("--log-level: unknown level \"" + level_name + "\"");
     spdlog::set_level(*level);
+    if (given.count("backup") != 0) return back_up(options.state_dir, given["backup"].as<std::string>());
   } catch (const cxxopts::exceptions::exception& error) {
     return usage_error(error.what());
   }

@@ -114,7 +114,8 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   if (progress.change.needs_ruleset() && publisher_.attached()) {
     auto built = ruleset_after(progress.change, catalogue_);
     if (!built) {
-      spdlog::error("{}", change_line(intent_of(progress), "cannot build the ruleset: " + built.error()));
+      spdlog::error("{}",
+                    change_line(intent_of(progress, false), "cannot build the ruleset: " + built.error()));
       co_return tl::unexpected(Refusal(422, "refused", "nothing was changed: " + built.error()));
     }
     progress.ruleset = std::move(*built);
@@ -232,7 +233,7 @@ Task<bool> ChangeExecutor::publish_ruleset(const Progress& progress) {
 }
 
 Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
-  spdlog::error("{}", change_line(intent_of(progress), refusal.message));
+  spdlog::error("{}", change_line(intent_of(progress, false), refusal.message));
   if (progress.change.is_retry) co_return;
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
   save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
@@ -301,7 +302,8 @@ Task<void> ChangeExecutor::record_result(Progress& progress) {
   ChangeRecord record = record_of(progress.change);
   const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
   if (!done) {
-    spdlog::error("{}", change_line(intent_of(progress), "in force, but not recorded yet: " + done.error()));
+    spdlog::error("{}",
+                  change_line(intent_of(progress, false), "in force, but not recorded yet: " + done.error()));
     say_not_recorded(done.error(), progress.options, progress.result);
   }
   know(progress.result, progress.options, progress.began_at_ms, is_done, done.has_value());
@@ -332,7 +334,7 @@ ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
   const std::string result =
       change.lock ? "done" : fmt::format("{}, {}", is_adopted ? "done" : "adoption_timeout", progress.detail);
   spdlog::log(is_adopted ? spdlog::level::info : spdlog::level::warn, "{}",
-              change_line(intent_of(progress), result));
+              change_line(intent_of(progress, false), result));
   if (!is_adopted)
     return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption, change.way_back));
   return std::move(progress.result);

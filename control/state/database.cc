@@ -148,6 +148,19 @@ Database::Expected<std::unique_ptr<Database>> Database::opened(const std::string
   return database;
 }
 
+Database::Expected<void> Database::copy(const std::string& path, const std::string& to) {
+  try {
+    SQLite::Database source(path, SQLite::OPEN_READONLY, kBusyTimeoutMs);
+    SQLite::Statement copy(source, "VACUUM INTO ?");
+    run(copy, to);
+  } catch (const SQLite::Exception& error) {
+    return tl::unexpected(one_line(
+        fmt::format("cannot copy {} to {}: {}; the copy must be a new file, in a directory that exists", path,
+                    to, error.what())));
+  }
+  return {};
+}
+
 void Database::configure(bool to_write) {
   sqlite_.setBusyTimeout(kBusyTimeoutMs);  // another program may be reading the file
   // A damaged file must not make SQLite do more than it was asked for.

@@ -37,6 +37,9 @@ class Database {
   // other program can read the file.
   static Expected<std::unique_ptr<Database>> open_to_read(const std::string& path);
 
+  // Copies the file into a new one, as of one moment. Another program may use the file meanwhile.
+  static Expected<void> copy(const std::string& path, const std::string& to);
+
   // Calls work(SQLite::Database&) and returns its result, or the error of SQLite or of a damaged row. `what`
   // completes "PATH: cannot ...".
   template <typename Work, typename T = std::invoke_result_t<Work&, SQLite::Database&>>

@@ -151,6 +151,11 @@ Task<Recorder::Recorded<std::optional<std::string>>> Recorder::answer(std::strin
   co_return co_await within(limits_.query, std::move(work));
 }
 
+Task<State::Done> Recorder::forget_old(int64_t now_ms) {
+  auto work = [now_ms](State& state) { return state.forget_old(now_ms, State::KeptChanges()); };
+  co_return co_await within(limits_.query, std::move(work));
+}
+
 Task<Recorder::Recorded<std::vector<HistoryRow>>> Recorder::history(HistoryQuery query) {
   auto work = [query = std::move(query)](State& state) { return state.history(query); };
   co_return co_await within(limits_.query, std::move(work));

@@ -65,6 +65,7 @@ class Recorder {
                                               std::function<void(Recorded<std::vector<int64_t>>)> late);
   Task<State::Done> release_reserve();
   Task<State::Done> name_actor(int64_t intent, std::string user);
+  Task<State::Done> forget_old(int64_t now_ms);
   Task<State::Done> remember(CarriedOut request, int64_t at_ms);
   Task<Recorded<std::optional<std::string>>> answer(std::string request);
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);

@@ -78,7 +78,8 @@ CREATE TABLE good_config (id INTEGER PRIMARY KEY CHECK (id = 0), text TEXT NOT N
 CREATE TABLE actors (intent INTEGER PRIMARY KEY REFERENCES history (id), user TEXT NOT NULL);
 PRAGMA user_version = 4;
 )",
-    // actor: Actor::Kind. A revision is the number of the latest change of an operator.
+    // actor: Actor::Kind. A revision is the number of the latest change of an operator. Changes older than
+    // history_from, the id of an intent, may be forgotten.
     R"(
 ALTER TABLE history ADD COLUMN actor INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN revision INTEGER;
@@ -96,6 +97,11 @@ CREATE TABLE requests (
   answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX requests_at ON requests (at_ms);
 CREATE INDEX requests_intent ON requests (intent);
+INSERT INTO meta VALUES ('history_from', 0);
+DROP TRIGGER history_keeps;
+CREATE TRIGGER history_keeps BEFORE DELETE ON history
+  WHEN COALESCE(OLD.intent, OLD.id) >= (SELECT value FROM meta WHERE key = 'history_from') BEGIN
+  SELECT RAISE(ABORT, 'the history is append-only'); END;
 PRAGMA user_version = 5;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
@@ -157,6 +163,10 @@ tl::expected<State, std::string> State::open_to_read(const std::string& dir) {
   auto database = Database::open_to_read(dir + "/teal.db");
   if (!database) return tl::unexpected(database.error());
   return State(std::move(*database));
+}
+
+State::Done State::back_up(const std::string& dir, const std::string& file) {
+  return Database::copy(dir + "/teal.db", file);
 }
 
 tl::expected<Inventory, std::string> State::load() {

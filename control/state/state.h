@@ -139,12 +139,21 @@ class State {
   // that could not be recorded.
   static constexpr uint64_t kReservedGenerations = 100;
   static constexpr int64_t kRequestsKeptMs = int64_t{24} * 3600 * 1000;
+  // The history has the changes of the last 400 days: at least the latest 1,000, and at most 100,000.
+  static constexpr int64_t kHistoryKeptMs = int64_t{400} * 24 * 3600 * 1000;
+  struct KeptChanges {
+    int64_t least = 1'000;  // a clock may have been wrong
+    int64_t most = 100'000;
+  };
 
   // Creates the directory (0700) and the database (0600) where needed, and migrates an older schema. Refuses
   // a database of a newer schema, and a damaged one.
   static tl::expected<State, std::string> open(const std::string& dir);
   // Opens an existing database of this schema to read it, for a start with a disk that takes no writes.
   static tl::expected<State, std::string> open_to_read(const std::string& dir);
+
+  // Copies the database, whether a teald uses it or not. The file must not exist.
+  static tl::expected<void, std::string> back_up(const std::string& dir, const std::string& file);
 
   State(State&&) noexcept;
   State& operator=(State&&) noexcept;
@@ -170,6 +179,9 @@ class State {
   Done release_reserve();
   // Adds the name of the user who made a change. Nothing changes if the user has a name already.
   Done name_actor(int64_t intent, const std::string& user);
+
+  // Forgets the changes that the history no longer keeps, except those without a result and what came later.
+  Done forget_old(int64_t now_ms, KeptChanges kept);
 
   // Keeps a request that had nothing to change.
   Done remember(const CarriedOut& request, int64_t at_ms);

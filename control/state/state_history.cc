@@ -241,6 +241,26 @@ tl::expected<std::vector<HistoryRow>, std::string> State::history(const HistoryQ
   return read_changes(*db_, conditions, before, "\"" + *query.service + "\"", *query.service, query.limit);
 }
 
+State::Done State::forget_old(int64_t now_ms, KeptChanges kept) {
+  return db_->commit("forget old changes", [&](SQLite::Database& sqlite) {
+    const std::string nth_latest =
+        "COALESCE((SELECT id FROM history WHERE intent IS NULL ORDER BY id DESC LIMIT 1 OFFSET {}), 0)";
+    const std::string first_young =
+        "COALESCE((SELECT id FROM history WHERE intent IS NULL AND at_ms >= {} ORDER BY id LIMIT 1), 0)";
+    const std::string first_open =
+        "COALESCE((SELECT min(id) FROM history AS i WHERE intent IS NULL AND NOT EXISTS "
+        "(SELECT 1 FROM history AS r WHERE r.intent = i.id)), 9223372036854775807)";
+    sqlite.exec(fmt::format(
+        fmt::runtime("UPDATE meta SET value = max(value, min(" + nth_latest + ", " + first_open + ", max(" +
+                     first_young + ", " + nth_latest + "))) WHERE key = 'history_from'"),
+        kept.least - 1, in_range(now_ms - kHistoryKeptMs, kMaxTimeMs), kept.most - 1));
+    const std::string from = "(SELECT value FROM meta WHERE key = 'history_from')";
+    for (const char* table : {"actors", "requests", "history"})
+      sqlite.exec(fmt::format("DELETE FROM {} WHERE intent < {}", table, from));
+    sqlite.exec(fmt::format("DELETE FROM history WHERE intent IS NULL AND id < {}", from));
+  });
+}
+
 tl::expected<std::vector<HistoryRow>, std::string> State::published_since(uint64_t generation) {
   return read_changes(*db_,
                       fmt::format("AND i.generation > ? AND {} AND i.verb IN ('flip', 'rollback') "

@@ -3,6 +3,9 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+
+#include <SQLiteCpp/SQLiteCpp.h>
 
 #include "control/state/state.h"
 #include "tests/unit/control/state/databases.h"
@@ -299,6 +302,78 @@ TEST_F(History, StaysFastOverTheYears) {
   EXPECT_LT(open_ms, 10'000);  // far above what it takes: a sanitizer build on a busy machine passes
   EXPECT_LT(latest_ms, 1'000);
   EXPECT_LT(born_ms, 1'000);
+}
+
+class Retention : public History {
+ protected:
+  static constexpr int64_t kDay = int64_t{24} * 3600 * 1000;
+  static constexpr int64_t kNow = 2'000'000'000'000;
+
+  void record_at(uint64_t generation, int64_t at_ms, bool with_result = true) {
+    Intent intent{generation, "flip", "[]", "", {}};
+    intent.at_ms = at_ms;
+    const auto id = state_->intend(intent);
+    ASSERT_TRUE(id) << id.error();
+    ASSERT_TRUE(!with_result || state_->finish(*id, Outcome::kDone, at_ms + 5, 5, "", {}));
+  }
+  std::vector<uint64_t> kept() {
+    return generations(state_->history({.service = {}, .limit = 100, .before = {}}));
+  }
+};
+
+TEST_F(Retention, ForgetsWhatIsOlderThan400DaysButKeepsTheLatest) {
+  for (uint64_t generation = 1; generation <= 6; ++generation)
+    record_at(generation, kNow - static_cast<int64_t>(500 - 40 * generation) * kDay);  // 460 to 260 days old
+  ASSERT_TRUE(state_->forget_old(kNow, {.least = 1, .most = 100}));
+  EXPECT_EQ(kept(), (std::vector<uint64_t>{6, 5, 4, 3}));
+  EXPECT_FALSE(*state_->knows_generation(2));
+  ASSERT_TRUE(state_->forget_old(kNow + 1000 * kDay, {.least = 3, .most = 100}));
+  EXPECT_EQ(kept(), (std::vector<uint64_t>{6, 5, 4, 3})) << "nothing is young: the clock may be wrong";
+  record_at(7, kNow + 1000 * kDay);
+  ASSERT_TRUE(state_->forget_old(kNow + 1000 * kDay, {.least = 3, .most = 100}));
+  EXPECT_EQ(kept(), (std::vector<uint64_t>{7, 6, 5}));
+}
+
+TEST_F(Retention, KeepsAtMostSoManyChanges) {
+  for (uint64_t generation = 1; generation <= 6; ++generation) record_at(generation, kNow);
+  ASSERT_TRUE(state_->forget_old(kNow, {.least = 1, .most = 4}));
+  EXPECT_EQ(kept(), (std::vector<uint64_t>{6, 5, 4, 3}));
+}
+
+TEST_F(Retention, KeepsAChangeWithoutAResultAndWhatCameLater) {
+  record_at(1, kNow - 500 * kDay);
+  record_at(2, kNow - 500 * kDay, false);
+  for (uint64_t generation = 3; generation <= 6; ++generation) record_at(generation, kNow - 450 * kDay);
+  record_at(7, kNow);
+  ASSERT_TRUE(state_->forget_old(kNow, {.least = 1, .most = 100}));
+  EXPECT_EQ(kept(), (std::vector<uint64_t>{7, 6, 5, 4, 3, 2}));
+  EXPECT_EQ(state_->open_intents()->size(), 1u);
+}
+
+TEST_F(Retention, EverythingElseStaysAppendOnly) {
+  record_at(1, kNow);
+  record_at(2, kNow);
+  ASSERT_TRUE(state_->forget_old(kNow, {.least = 1, .most = 1}));
+  EXPECT_EQ(kept(), std::vector<uint64_t>{2});
+  SQLite::Database sqlite(dir_.file("teal.db"), SQLite::OPEN_READWRITE);
+  EXPECT_THROW(sqlite.exec("DELETE FROM history"), SQLite::Exception);
+}
+
+TEST_F(History, ABackupIsACopyOfOneMomentBesideARunningTeald) {
+  record(10);
+  const std::string file = dir_.file("copy/teal.db");
+  EXPECT_FALSE(State::back_up(dir_.path(), file)) << "its directory does not exist";
+  std::filesystem::create_directories(dir_.file("copy"));
+  const auto copied = State::back_up(dir_.path(), file);
+  ASSERT_TRUE(copied) << copied.error();
+  record(11);
+  auto copy = State::open(dir_.file("copy"));
+  ASSERT_TRUE(copy) << copy.error();
+  EXPECT_EQ(generations(copy->history({.service = {}, .limit = 9, .before = {}})), std::vector<uint64_t>{10});
+  EXPECT_EQ(copy->load()->services.size(), some_inventory().services.size());
+  const auto again = State::back_up(dir_.path(), file);
+  ASSERT_FALSE(again);
+  EXPECT_NE(again.error().find("the copy must be a new file"), std::string::npos) << again.error();
 }
 
 }  // namespace
