@@ -287,7 +287,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   write_steering(out, source);
   co_await yield_to_loop();
   co_await write_backends(out, source.executor, source.publisher);
-  write_state(out, source.executor, source.recorder, source.journal, source.verbs);
+  write_state(out, source.executor, source.publisher, source.recorder, source.journal, source.verbs);
   co_await yield_to_loop();
   write_dataplane(out, source, sums);
   co_return std::move(out).str();

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/metrics/state_metrics.h"
 
+#include "control/change/drain.h"
 #include "control/change/reload_plan.h"
 #include "control/metrics/family.h"
 
 namespace teal {
 
-void write_state(std::ostream& out, const ChangeExecutor& executor, const Recorder& recorder,
-                 const Journal& journal, Verbs& verbs) {
+void write_state(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher,
+                 const Recorder& recorder, const Journal& journal, Verbs& verbs) {
   const size_t unrecorded = journal.unrecorded().size();
-  const bool works = recorder.is_open() && !recorder.hangs_since() && unrecorded == 0;
+  const bool works = recorder.trouble().empty() && unrecorded == 0;
   write_one(out, "teal_storage_up", "1 if the disk takes what teald records, otherwise 0.", MetricType::Gauge,
             uint64_t{works});
   write_one(out, "teal_storage_errors_total", "Attempts to record something that failed since teald started.",
@@ -34,9 +35,11 @@ void write_state(std::ostream& out, const ChangeExecutor& executor, const Record
                 "Number of ways in which the service in force differs from the loaded config.",
                 MetricType::Gauge);
   drifts.reserve(executor.catalogue().services().size());
-  for (const CatalogueService& service : executor.catalogue().services())
-    drifts.add({{"service", service.config->name}},
-               uint64_t{drift(service, executor.catalogue().state(service)).size()});
+  for (const CatalogueService& service : executor.catalogue().services()) {
+    const ServiceState& state = executor.catalogue().state(service);
+    const bool is_draining = flows_of(service, other(state.active), publisher).live != 0;
+    drifts.add({{"service", service.config->name}}, uint64_t{drift(service, state, is_draining).size()});
+  }
   drifts.write(out);
 }
 

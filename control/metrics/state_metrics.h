@@ -11,7 +11,7 @@
 namespace teal {
 
 // Writes the metrics of what teald keeps: the disk, the lock, the config file and the drift.
-void write_state(std::ostream& out, const ChangeExecutor& executor, const Recorder& recorder,
-                 const Journal& journal, Verbs& verbs);
+void write_state(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher,
+                 const Recorder& recorder, const Journal& journal, Verbs& verbs);
 
 }  // namespace teal
