@@ -11,8 +11,8 @@ namespace teal {
 
 // Returns the log's line about a change: its verb and what it changes, the result, who wanted it, and why.
 //
-//   flip [{"service":"web",...}]: done, 2 of 2 workers adopted it; generation 13; uid 1000 (alice); revision 13;
-//   reason: x
+//   flip [{"service":"web",...}]: done, 2 of 2 workers adopted it; generation 13; uid 1000 (alice);
+//   revision 13; reason: x
 std::string change_line(const Intent& intent, std::string_view result);
 
 // "uid 1000 (alice)", or "uid 1000" if the name is not known.

@@ -274,10 +274,10 @@ def check_faults(ask, document, state_dir, dataplane, port):
     a = {"services": ["service-a"]}
     database = sqlite3.connect(state_dir / "teal.db", isolation_level=None)
     database.execute("BEGIN IMMEDIATE")  # blocks other writers
-    ask("POST", "/v1/flip", {**a, "to": "green"}, expect=503, code="storage")
+    ask("POST", "/v1/flip", {**a, "to": "green", "force": True}, expect=503, code="storage")
     database.execute("ROLLBACK")
     dataplane("hold")
-    ask("POST", "/v1/flip", {**a, "to": "green"}, expect=504, code="adoption_timeout")
+    ask("POST", "/v1/flip", {**a, "to": "green", "force": True}, expect=504, code="adoption_timeout")
     dataplane("go on")
 
     def raw(method, url, **more):

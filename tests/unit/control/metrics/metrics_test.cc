@@ -216,7 +216,11 @@ TEST_F(MetricsTest, TheLockTheFileAndTheDriftAreSeen) {
   EXPECT_EQ(value(text, "teal_config_file_differs"), "0");
   EXPECT_EQ(value(text, R"(teal_service_drift{service="service-a"})"), "0");
   EXPECT_EQ(value(text, "teal_config_last_reload_successful"), "1") << "the start has read it";
-  home.flip("service-a", "green");
+  ASSERT_EQ(
+      home.post("/v1/backend",
+                R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain"})")
+          .status,
+      200u);
   home.post("/v1/lock", R"({"reason":"audit"})");
   home.write_config("nonsense");
   text = scrape();

@@ -26,6 +26,7 @@ class Who : public testing::Test {
         fmt::format(R"({{"services":["service-a"],"to":"{}"}})", flips_++ % 2 ? "blue" : "green");
     const std::string reply =
         send_raw(home.socket(), fmt::format("POST /v1/flip HTTP/1.1\r\nHost: teal\r\n{}Connection: close\r\n"
+                                            "Content-Type: application/json\r\n"
                                             "Content-Length: {}\r\n\r\n{}",
                                             header, body.size(), body));
     EXPECT_TRUE(reply.starts_with("HTTP/1.1 200")) << reply;
