@@ -31,7 +31,7 @@ class PendingRestart {
 
  private:
   const Publisher& publisher_;
-  // The copy that was read last, and the pid and epoch of its dataplane. Nothing: there was no copy.
+  // The copy that was read last, and the pid and epoch of its dataplane. Zeros: none was read.
   std::pair<uint32_t, uint64_t> read_from_{};
   std::optional<DataplaneOptions> started_with_;
 };

@@ -16,7 +16,7 @@
 
 namespace teal {
 
-// What the database and the segment say, without a config.
+// The state by the database and the segment, without a config.
 struct Known {
   Inventory inventory;
   std::vector<KnownRequest> requests;  // that were carried out

@@ -73,7 +73,7 @@ class Moves {
     return found == moved_.end() ? nullptr : found->second;
   }
   std::string former_service(const BackendState& moved) const { return held_.service(moved.service)->name; }
-  // Return the other service that had this VIP before, or that has it now; null: no service.
+  // Return the other service that had this VIP before, or that has it now; null without one.
   const ServiceState* vip_was_of(const ServiceState& service) const { return another(old_vips_, service); }
   const ServiceState* vip_taken_by(const ServiceState& service) const { return another(new_vips_, service); }
 

@@ -25,8 +25,8 @@ struct StartConfig {
 };
 
 // `good` is the text of the latest config that was in force. `inventory` is what database and segment say.
-// `check_api` returns the sockets of [api] that cannot be opened. The error: the file is bad, and there is no
-// good config.
+// `check_api` returns the sockets of [api] that cannot be opened. The error: the file is bad, and a good
+// config is missing.
 tl::expected<StartConfig, ConfigErrors> choose_config(
     tl::expected<ConfigFile, ConfigErrors> file, const std::string& path,
     const std::optional<std::string>& good, const Inventory& inventory, const Publisher& publisher,

@@ -41,7 +41,8 @@ class Verbs {
   Task<Result> unlock(ChangeOptions options);
 
   int64_t loaded_at_ms() const { return loaded_at_ms_; }  // when the config in force was read
-  // The latest attempt to read the config file, by the start or by a reload. A dry run is not an attempt.
+  // Describes the latest attempt to read the config file, by the start or by a reload. A dry run does not
+  // count.
   struct Reload {
     bool done = true;
     int64_t at_ms = 0;

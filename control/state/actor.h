@@ -6,7 +6,7 @@
 
 namespace teal {
 
-// Who makes a change.
+// The user or program that makes a change.
 struct Actor {
   enum class Kind : uint8_t {
     kUser,   // the user of the process that asked

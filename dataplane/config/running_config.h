@@ -17,7 +17,7 @@ namespace teal {
 // Replaces the copy. The file belongs to the run directory's group, which may read it, whatever the umask is.
 tl::expected<void, std::string> save_running_config(const std::string& run_dir, const std::string& text);
 
-// Returns nothing if there is no copy, or none that this version can read.
+// Returns nothing without a copy, or if this version cannot read it.
 std::optional<DataplaneOptions> read_running_config(const std::string& run_dir);
 
 }  // namespace teal

@@ -33,7 +33,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
 // "1 flow", "2 flows"
 std::string counted(uint64_t count, std::string_view noun);
 
-// A duration: "3.1us", "12.3ms", "400ms", "1.5s", "33s", "4m12s", "2h5m", "3d4h".
+// Returns a duration: "3.1us", "12.3ms", "400ms", "1.5s", "33s", "4m12s", "2h5m", "3d4h".
 std::string span_text(double seconds);
 
 // A time: "2026-11-23 05:30:00Z". The API has "2026-11-23T05:30:00.123Z". Other texts are only cleaned.

@@ -128,7 +128,7 @@ Table ports_table(const json& ports) {
   return table;
 }
 
-// The counters of the NICs, then those of the steering program.
+// Shows the counters of the NICs, then the counters of the steering program.
 Table port_counters(const json& ports, const json& steering, bool all) {
   Table table{.columns = {{"PORT"}, {"COUNTER"}, {"TOTAL", kRight}, {"MEANING", kLeft, true}}, .rows = {}};
   const auto add = [&](const json& counters, const std::string& of, std::span<const Meaning> meanings) {

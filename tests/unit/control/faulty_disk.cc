@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A VFS of SQLite (https://www.sqlite.org/vfs.html) over the default one. A file is the file of the real VFS
-// with another table of methods in front of it.
+// behind another table of methods.
 #include "tests/unit/control/faulty_disk.h"
 
 #include <chrono>

@@ -12,7 +12,7 @@ struct rte_ring;
 
 namespace teal::test {
 
-// An EAL without huge pages, PCI or files; one pool of mbufs; and ethdevs that are made of rings. All are
+// Makes an EAL without huge pages, PCI or files, one pool of mbufs, and ethdevs of rings. All are
 // started once per process, because an EAL cannot be started twice. A test finds the rings empty and leaves
 // them empty.
 class RingPorts {

@@ -176,7 +176,7 @@ std::vector<std::tuple<Asked, DiskPoint>> disk_points() {
       const bool passes = (change.verb != std::string("rollback") || event != std::string("intended"));
       for (const char* disk : {"full", "fails", "hangs"}) {
         if (passes) points.emplace_back(change, DiskPoint{event, disk, true});
-        // Without a segment there are no flows, so nothing drains.
+        // Without a segment Teal has no flows, so nothing drains.
         if (passes && event == std::string("published") && change.verb != std::string("drain"))
           points.emplace_back(change, DiskPoint{event, disk, false});
       }

@@ -82,7 +82,7 @@ TEST_F(HalfOpen, OnlyASynIsChosenAgain) {
   EXPECT_EQ(send_from_client(of_udp), echo) << "udp = \"stick\"";
 }
 
-// A RST and data make the flow embryonic again. Its backend has answered all the same.
+// After a RST and data the flow is embryonic again. Its backend has answered all the same.
 TEST_F(HalfOpen, AnsweredFlowStaysOnItsBackendAfterARstAndDataOfItsClient) {
   start();
   const Client who = client(kWeb);

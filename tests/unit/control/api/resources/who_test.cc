@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The user and the revision of a change, and drift.
+// Tests the user and the revision of a change, and drift.
 #include <gtest/gtest.h>
 
 #include <sys/stat.h>
