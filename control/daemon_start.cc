@@ -57,8 +57,11 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
   metrics.listen(events);
   executor.know(recovered.requests);
   journal.begin_with(std::move(recovered.to_record));
-  executor.on_change([this](const Catalogue& catalogue) {
-    return state_copy.save(catalogue.inventory(), catalogue.config().text);
+  executor.on_change([this](const Catalogue& catalogue, const Change* change) {
+    const bool sets_values_only =
+        change != nullptr && change->config == nullptr && change->inventory == nullptr;
+    return sets_values_only ? state_copy.save_change(record_of(*change), catalogue.inventory())
+                            : state_copy.save(catalogue.inventory(), catalogue.config().text);
   });
   journal.on_landed_late([this] { spawn(record_what_is_missing()); });
   journal.on_recorded([this](int64_t id, const Intent& intent) {

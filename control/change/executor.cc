@@ -129,7 +129,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
     }
   }
   apply(progress);
-  co_await keep_copy();
+  co_await keep_copy_(catalogue_, &progress.change);
   if (progress.change.lock) {
     know(progress.result, progress.options, progress.began_at_ms, true, true);
   } else {

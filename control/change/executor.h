@@ -94,9 +94,12 @@ class ChangeExecutor {
     flips_ = std::move(callback);
   }
 
-  // `callback` keeps a copy of each state that is in force. A change is answered after it has returned.
-  void on_change(std::function<Task<void>(const Catalogue&)> callback) { keep_copy_ = std::move(callback); }
-  Task<void> keep_copy() const { return keep_copy_(catalogue_); }
+  // `callback` keeps a copy of each state that is in force: what this change has set, or everything if it is
+  // null. A change is answered after it has returned.
+  void on_change(std::function<Task<void>(const Catalogue&, const Change*)> callback) {
+    keep_copy_ = std::move(callback);
+  }
+  Task<void> keep_copy() const { return keep_copy_(catalogue_, nullptr); }
 
   const Catalogue& catalogue() const { return catalogue_; }
   uint64_t generation() const;  // of the latest publication
@@ -144,7 +147,8 @@ class ChangeExecutor {
   std::function<void()> need_hops_ = [] {};
   std::function<void(const Config&)> reloaded_ = [](const Config&) {};
   std::function<void(const std::vector<ServiceState>&)> flips_ = [](const std::vector<ServiceState>&) {};
-  std::function<Task<void>(const Catalogue&)> keep_copy_ = [](const Catalogue&) -> Task<void> { co_return; };
+  std::function<Task<void>(const Catalogue&, const Change*)> keep_copy_ =
+      [](const Catalogue&, const Change*) -> Task<void> { co_return; };
   bool save_due_ = false;  // the database has another inventory than the catalogue
 };
 

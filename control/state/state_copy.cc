@@ -10,7 +10,23 @@ namespace teal {
 Task<void> StateCopy::save(Inventory inventory, std::string config) {
   Unrecorded whole{.inventory = std::make_shared<const Inventory>(std::move(inventory)),
                    .config = std::make_shared<const std::string>(std::move(config))};
-  auto work = [this, whole = std::move(whole)] { return write(whole); };
+  std::function<State::Done()> work = [this, whole = std::move(whole)] { return write(whole); };
+  co_await on_thread(std::move(work));
+}
+
+Task<void> StateCopy::save_change(ChangeRecord record, const Inventory& inventory) {
+  Inventory rest;
+  rest.lock = inventory.lock;
+  rest.given_generation = inventory.given_generation;
+  rest.published_generation = inventory.published_generation;
+  rest.revision = inventory.revision;
+  std::function<State::Done()> work = [this, record = std::move(record), rest = std::move(rest)] {
+    return state_ ? state_->save_change(record, rest) : State::Done(tl::unexpect, "it was never written");
+  };
+  co_await on_thread(std::move(work));
+}
+
+Task<void> StateCopy::on_thread(std::function<State::Done()> work) {
   const State::Done written = co_await run_on(thread_, std::move(work));
   if (!written) spdlog::warn("cannot keep a copy of the state: {}", written.error());
 }

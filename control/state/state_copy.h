@@ -5,6 +5,7 @@
 // config. The copy has the form of the database, without its history.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -17,8 +18,10 @@ class StateCopy {
  public:
   explicit StateCopy(const std::string& run_dir) : dir_(dir_in(run_dir)) {}
 
-  // Writes the copy on a thread. An error is logged: nothing depends on the copy while the database works.
+  // Write the copy on a thread: everything, or what a change without new ids sets, which takes a tenth of the
+  // time. An error is logged: nothing depends on the copy while the database works.
   Task<void> save(Inventory inventory, std::string config);
+  Task<void> save_change(ChangeRecord record, const Inventory& inventory);
   // To be called before the io_context of the callers is destroyed.
   void join() { thread_.join(); }
 
@@ -27,6 +30,7 @@ class StateCopy {
  private:
   static std::string dir_in(const std::string& run_dir) { return run_dir + "/state"; }
   State::Done write(const Unrecorded& whole);
+  Task<void> on_thread(std::function<State::Done()> work);
 
   const std::string dir_;
   std::optional<State> state_;  // used on the thread only

@@ -228,11 +228,15 @@ void write_inventory(SQLite::Database& sqlite, const Inventory& inventory) {
         backend.retired);
     record.backends.push_back(record_of(backend));
   }
+  write_change(sqlite, record, inventory);
+}
+
+void write_change(SQLite::Database& sqlite, const ChangeRecord& record, const Inventory& rest) {
   write_record(sqlite, record);
-  write_lock(sqlite, inventory.lock);
-  raise_given(sqlite, inventory.given_generation);
-  raise_generation(sqlite, "published_generation", inventory.published_generation);
-  raise_generation(sqlite, "revision", inventory.revision);
+  write_lock(sqlite, rest.lock);
+  raise_given(sqlite, rest.given_generation);
+  raise_generation(sqlite, "published_generation", rest.published_generation);
+  raise_generation(sqlite, "revision", rest.revision);
 }
 
 void write_record(SQLite::Database& sqlite, const ChangeRecord& record) {

@@ -18,6 +18,8 @@ namespace teal {
 Inventory read_inventory(SQLite::Database& sqlite);
 
 void write_inventory(SQLite::Database& sqlite, const Inventory& inventory);  // replaces all of it
+// Writes the values of the record, and of `rest` the lock and the numbers.
+void write_change(SQLite::Database& sqlite, const ChangeRecord& record, const Inventory& rest);
 void write_record(SQLite::Database& sqlite, const ChangeRecord& record);
 void write_lock(SQLite::Database& sqlite, const std::optional<ChangeLock>& lock);
 // The text of the latest config that was in force; nothing: none was recorded.

@@ -22,11 +22,23 @@ class DaemonFaults : public testing::Test {
   DaemonHome home;
 };
 
-TEST_F(DaemonFaults, AStartWithABadDiskIsMadeGoodLater) {
-  static const FaultyDisk disk;
+class DiskOfADaemon : public DaemonFaults {
+ protected:
+  DiskOfADaemon() {
+    static const FaultyDisk disk;
+    FaultyDisk::use(control_file);
+  }
+  void set_disk(const std::string& word) { FaultyDisk::set(control_file, word); }
+  bool is_made_good() {
+    return FakeDataplane::wait_for(
+        [&] { return home.get("/v1/services").body["storage"]["error"].is_null(); });
+  }
+
   const std::string control_file = home.dir().file("disk");
-  FaultyDisk::use(control_file);
-  FakeDataplane dataplane(home.run_dir());
+  FakeDataplane dataplane{home.run_dir()};
+};
+
+TEST_F(DiskOfADaemon, AStartWithABadDiskIsMadeGoodLater) {
   {
     RunningDaemon daemon(home);
     ASSERT_EQ(home.flip("service-a", "green").status, 200u);
@@ -36,7 +48,7 @@ TEST_F(DaemonFaults, AStartWithABadDiskIsMadeGoodLater) {
             .status,
         200u);
   }
-  FaultyDisk::set(control_file, "full");
+  set_disk("full");
   RunningDaemon daemon(home);
   EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null()) << "it is told";
   EXPECT_EQ(home.service("service-a")["active"], "green");
@@ -45,9 +57,8 @@ TEST_F(DaemonFaults, AStartWithABadDiskIsMadeGoodLater) {
   EXPECT_EQ(rollback.status, 200u) << rollback.body;
   EXPECT_EQ(rollback.body["recorded"], false);
 
-  FaultyDisk::set(control_file, "works");
-  ASSERT_TRUE(
-      FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+  set_disk("works");
+  ASSERT_TRUE(is_made_good());
   EXPECT_EQ(home.service("service-a")["active"], "blue");
   EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "drain");
   EXPECT_EQ(home.flip("service-b", "green").status, 200u);
@@ -56,11 +67,7 @@ TEST_F(DaemonFaults, AStartWithABadDiskIsMadeGoodLater) {
 
 // Neither reads nor writes come back. So only the segment and the copy in the run directory say what is in
 // force.
-TEST_F(DaemonFaults, AStartWithADiskThatHangsKnowsTheWayBackAndTheStatesOfBackends) {
-  static const FaultyDisk disk;
-  const std::string control_file = home.dir().file("disk");
-  FaultyDisk::use(control_file);
-  FakeDataplane dataplane(home.run_dir());
+TEST_F(DiskOfADaemon, AStartWithADiskThatHangsKnowsTheWayBackAndTheStatesOfBackends) {
   {
     RunningDaemon daemon(home);
     ASSERT_EQ(home.flip("service-a", "green").status, 200u);
@@ -73,7 +80,7 @@ TEST_F(DaemonFaults, AStartWithADiskThatHangsKnowsTheWayBackAndTheStatesOfBacken
         200u);
   }
   const uint64_t before = dataplane.generation();
-  FaultyDisk::set(control_file, "hangs");
+  set_disk("hangs");
   home.write_config("this is not TOML");
   {
     RunningDaemon daemon(home);
@@ -84,32 +91,26 @@ TEST_F(DaemonFaults, AStartWithADiskThatHangsKnowsTheWayBackAndTheStatesOfBacken
     EXPECT_EQ(rollback.status, 200u) << rollback.body;
     EXPECT_EQ(home.service("service-a")["active"], "blue");
     EXPECT_EQ(home.service("service-b")["active"], "blue") << "its flip is undone already";
-    FaultyDisk::set(control_file, "works");
-    ASSERT_TRUE(
-        FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+    set_disk("works");
+    ASSERT_TRUE(is_made_good());
     EXPECT_EQ(home.service("service-a")["active"], "blue");
     EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "maint");
     EXPECT_EQ(home.get("/v1/history?limit=1").body["changes"][0]["verb"], "rollback");
   }
 }
 
-TEST_F(DaemonFaults, AStartWithADiskThatHangsKnowsTheLock) {
-  static const FaultyDisk disk;
-  const std::string control_file = home.dir().file("disk");
-  FaultyDisk::use(control_file);
-  FakeDataplane dataplane(home.run_dir());
+TEST_F(DiskOfADaemon, AStartWithADiskThatHangsKnowsTheLock) {
   {
     RunningDaemon daemon(home);
     ASSERT_EQ(home.flip("service-a", "green").status, 200u);
     ASSERT_EQ(home.post("/v1/lock", R"({"reason":"audit"})").status, 200u);
   }
-  FaultyDisk::set(control_file, "hangs");
+  set_disk("hangs");
   {
     RunningDaemon daemon(home);
     EXPECT_EQ(code(home.post("/v1/rollback", R"({"services":["service-a"]})")), "locked");
-    FaultyDisk::set(control_file, "works");
-    EXPECT_TRUE(
-        FakeDataplane::wait_for([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+    set_disk("works");
+    EXPECT_TRUE(is_made_good());
   }
 }
 
