@@ -91,7 +91,7 @@ Task<void> Daemon::Parts::begin() {
     spawn(refresh_routes());
   }
   co_await executor.keep_copy();
-  (void)co_await journal.flush();
+  co_await record_what_is_missing();
   // The segment is complete before teald accepts the first request.
   (void)co_await upkeep.follow_segment();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
@@ -146,6 +146,19 @@ Task<void> Daemon::Parts::recover_again() {
     recovered->inventory.revision =
         std::max(recovered->inventory.revision, change.intent.revision.value_or(0));
   }
+  // The journal has a rollback that was made meanwhile; the segment has it, too.
+  const auto is_in_journal = [&](const Unrecorded& change) {
+    return !change.row && change.finish &&
+           std::any_of(journal.unrecorded().begin(), journal.unrecorded().end(),
+                       [&](const Unrecorded& known) {
+                         return known.finish && known.intent.generation == change.intent.generation;
+                       });
+  };
+  std::erase_if(recovered->to_record, is_in_journal);
+  const Inventory& present = executor.catalogue().inventory();
+  recovered->inventory.revision = std::max(recovered->inventory.revision, present.revision);
+  recovered->inventory.given_generation =
+      std::max(recovered->inventory.given_generation, present.given_generation);
   spdlog::warn("the database is read: teald has its whole state again");
   recovery_due = false;
   executor.know(recovered->requests);

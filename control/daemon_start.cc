@@ -36,6 +36,21 @@ StartFailure failure(ExitCode code, std::string message) {
   return {code, {std::move(message)}};
 }
 
+// Reads the database, or else the copy in the run directory. Without both, the segment has what is in force.
+// Without a segment, too, nothing says which colours are active: that is the error. A database without
+// services, beside a segment that has some, was lost.
+Recorder::Recorded<Recorder::Stored> what_is_stored(Recorder& recorder, const std::string& run_dir,
+                                                    const Publisher& publisher) {
+  Recorder::Recorded<Recorder::Stored> stored = recorder.open();
+  const bool has_segment = publisher.generation() != 0;
+  if (stored && (!stored->inventory.services.empty() || !has_segment)) return stored;
+  if (!stored) spdlog::critical("starting without the database: {}", stored.error());
+  if (auto copy = StateCopy::read(run_dir)) return copy;
+  if (stored || !has_segment) return stored;
+  spdlog::critical("starting with the state that the segment has");
+  return Recorder::Stored();
+}
+
 }  // namespace
 
 Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
@@ -58,8 +73,8 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
   executor.know(recovered.requests);
   journal.begin_with(std::move(recovered.to_record));
   executor.on_change([this](const Catalogue& catalogue, const Change* change) {
-    const bool sets_values_only =
-        change != nullptr && change->config == nullptr && change->inventory == nullptr;
+    const bool sets_values_only = state_copy.is_whole() && change != nullptr && change->config == nullptr &&
+                                  change->inventory == nullptr;
     return sets_values_only ? state_copy.save_change(record_of(*change), catalogue.inventory())
                             : state_copy.save(catalogue.inventory(), catalogue.config().text);
   });
@@ -82,7 +97,9 @@ Daemon::Parts::~Parts() {
 
 tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions options) {
   auto file = read_file(options.config_path);
-  if (!file && !std::filesystem::exists(options.state_dir + "/teal.db"))  // the very first start
+  // Whether this is the very first start. The run directory is asked first: a disk may hang.
+  if (!file && !StateCopy::exists(options.run_dir) &&
+      !std::filesystem::exists(options.state_dir + "/teal.db"))
     return tl::unexpected(StartFailure{kExitUsage, file.error()});
   std::error_code error;
   std::filesystem::create_directories(options.run_dir, error);
@@ -101,29 +118,21 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   if (const auto found = publisher->refresh(); !found)
     spdlog::warn("the segment is refused: {}", found.error());
   auto disk = std::make_unique<Disk>(options.state_dir, options.disk_limits);
-  Recorder::Recorded<Recorder::Stored> stored = disk->recorder.open();
-  if (!stored) {
-    // The segment has what is in force. Without a segment, nothing says which colours are active.
-    if (publisher->generation() == 0) {
-      if (disk->recorder.hangs_since()) (void)disk.release();  // its thread cannot be joined
-      return tl::unexpected(failure(kExitError, stored.error()));
-    }
-    spdlog::critical("starting without the database: {}", stored.error());
-    stored = StateCopy::read(options.run_dir);
-    if (!stored) {
-      spdlog::critical("starting with the state that the segment has: {}", stored.error());
-      stored = Recorder::Stored();
-    }
-  }
+  const auto refuse = [&](StartFailure why) {
+    if (disk->recorder.hangs_since()) (void)disk.release();  // its thread cannot be joined
+    return tl::unexpected(std::move(why));
+  };
+  Recorder::Recorded<Recorder::Stored> stored = what_is_stored(disk->recorder, options.run_dir, *publisher);
+  if (!stored) return refuse(failure(kExitError, stored.error()));
   const std::optional<std::string> good = std::move(stored->config);
   Known known = learn(std::move(*stored), *publisher, *options.clock);
   const auto check_api = [&](const Config& wanted) { return api_problems(wanted, {}, options.run_dir); };
   auto start =
       choose_config(std::move(file), options.config_path, good, known.inventory, *publisher, check_api);
-  if (!start) return tl::unexpected(StartFailure{kExitUsage, start.error()});
+  if (!start) return refuse({kExitUsage, start.error()});
   tell_of_file_set_aside(*start);
   tl::expected<Recovered, std::string> recovered = bring_in_line(std::move(known), *publisher, start->config);
-  if (!recovered) return tl::unexpected(failure(kExitError, recovered.error()));
+  if (!recovered) return refuse(failure(kExitError, recovered.error()));
   if (!disk->recorder.is_open()) {
     spdlog::critical("the disk takes no writes; every change but a rollback is refused: {}",
                      disk->recorder.why_closed());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include <spdlog/spdlog.h>
@@ -31,7 +32,9 @@ int serve(teal::DaemonOptions options) {
     for (const std::string& message : daemon.error().messages) spdlog::critical("{}", message);
     return daemon.error().code;
   }
-  return (*daemon)->run();
+  const int code = (*daemon)->run();
+  spdlog::shutdown();
+  std::_Exit(code);  // not by destructors: threads that wait for a disk or a user directory cannot be joined
 }
 
 // Copies the database to `file`, beside a running teald or without one.

@@ -19,8 +19,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string adoption_text(const Adoption& adoption) {
-  return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f}us", adoption.adopted,
-                     adoption.live, adoption.asleep, adoption.slowest_us);
+  const bool is_long = adoption.slowest_us >= 1000;
+  return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f}{}", adoption.adopted,
+                     adoption.live, adoption.asleep,
+                     is_long ? adoption.slowest_us / 1000 : adoption.slowest_us, is_long ? "ms" : "us");
 }
 
 }  // namespace
@@ -54,6 +56,7 @@ ChangeExecutor::ChangeExecutor(Config config, Inventory inventory, Journal& jour
       events_(events),
       clock_(clock) {
   steering_.want(catalogue_.inventory());
+  journal_.take_inventory_from([this] { return std::make_shared<const Inventory>(catalogue_.inventory()); });
 }
 
 uint64_t ChangeExecutor::generation() const {
@@ -71,7 +74,14 @@ uint64_t ChangeExecutor::next_generation() {
 Task<ChangeExecutor::Result> ChangeExecutor::execute(const Turn&, Change change, ChangeOptions options) {
   if (std::optional<Refusal> refusal = refused_by_gates(change, options))
     co_return tl::unexpected(std::move(*refusal));
-  if (options.dry_run) co_return unchanged(change, options);
+  if (options.dry_run) {
+    if (const std::string trouble = journal_.trouble();
+        !trouble.empty() && !change.empty() && !change.despite_disk)
+      co_return tl::unexpected(not_recorded(trouble));
+    ChangeResult result = unchanged(change, options);
+    warn_without_dataplane(change, result);
+    co_return result;
+  }
   if (change.empty()) {
     Result result = co_await confirm(change, options);
     if (result && change.reworded != nullptr) co_await keep(*change.reworded, options, *result);
@@ -295,10 +305,7 @@ Task<void> ChangeExecutor::adopt(Progress& progress) {
 
 Task<void> ChangeExecutor::record_result(Progress& progress) {
   const bool is_done = progress.outcome == Outcome::kDone;
-  if (is_done && !progress.result.dataplane_running)
-    progress.result.warnings.push_back(
-        "no dataplane is running: new flows follow this change when one starts, and Teal does not know which "
-        "backends it will reach");
+  if (is_done) warn_without_dataplane(progress.change, progress.result);
   ChangeRecord record = record_of(progress.change);
   const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
   if (!done) {

@@ -73,4 +73,11 @@ void say_not_recorded(const std::string& why, const ChangeOptions& options, Chan
                                         why));
 }
 
+void warn_without_dataplane(const Change& change, ChangeResult& result) {
+  if (result.dataplane_running || change.lock) return;
+  result.warnings.emplace_back(
+      "no dataplane is running: new flows follow this change when one starts, and Teal does not know which "
+      "backends it will reach");
+}
+
 }  // namespace teal

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The executor's answers when it does not carry a change out, or not to its end.
+// The executor's answers when it does not carry a change out, or not to its end, and its warnings.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,8 @@ Refusal not_adopted(uint64_t generation, const Adoption& adoption, const std::st
 
 // Says in the answer that the change is in force, but not on disk yet.
 void say_not_recorded(const std::string& why, const ChangeOptions& options, ChangeResult& result);
+
+// Adds a warning if no dataplane is running, unless the change is a lock.
+void warn_without_dataplane(const Change& change, ChangeResult& result);
 
 }  // namespace teal

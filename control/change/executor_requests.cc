@@ -25,7 +25,9 @@ Task<ChangeExecutor::Result> ChangeExecutor::confirm(const Change& change, const
   std::string way_back = change.way_back;
   std::optional<Refusal> late = co_await not_adopted_yet(std::move(way_back));
   if (late) co_return tl::unexpected(std::move(*late));
-  co_return unchanged(change, options);
+  ChangeResult result = unchanged(change, options);
+  warn_without_dataplane(change, result);
+  co_return result;
 }
 
 Task<Watch> ChangeExecutor::acknowledge_present(const Turn&) {

@@ -13,7 +13,7 @@ constexpr size_t kMaxDetails = 20;
 void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const HopStates& states,
              Clock::Time now, Reach& reach) {
   const std::string colour = name_of(change.to);
-  size_t takers = 0, unreachable = 0;
+  size_t takers = 0, unreachable = 0, silent = 0;
   std::vector<std::string> without_hop;
   for (const PoolMember& member : pool) {
     if (member.weight == 0) continue;
@@ -21,13 +21,17 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
     const std::optional<HopState>& state = states.of(member.id);
     const std::string problem = problem_text(state);
     if (problem.empty()) continue;
-    if (is_unreachable(state, now)) ++unreachable;
+    if (is_unreachable(state, now))
+      ++unreachable;
+    else if (state->problem == HopProblem::kNoAnswer)
+      ++silent;
     const std::string address = to_string(member.socket);
     without_hop.push_back(fmt::format("{} ({})", address, problem));
     reach.backends.push_back(fmt::format("{}/{}/{}: {}", change.name, colour, address, problem));
   }
   if (without_hop.empty()) return;
   if (unreachable == takers) reach.dead.push_back(change.name);
+  reach.is_undecided = reach.is_undecided || (silent != 0 && silent + unreachable == takers);
   reach.warnings.push_back(fmt::format("{}: {} of {} {} backends {} no next hop: {}", change.name,
                                        without_hop.size(), takers, colour,
                                        without_hop.size() == 1 ? "has" : "have", listed(without_hop)));

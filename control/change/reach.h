@@ -16,6 +16,7 @@ namespace teal {
 
 struct Reach {
   std::vector<std::string> dead;      // services none of whose backends of the new colour can be reached
+  bool is_undecided = false;          // a service is dead unless a neighbour answers in time
   std::vector<std::string> backends;  // those without a next hop: "web/green/198.18.2.21:8080: no route"
   std::vector<std::string> warnings;  // one for each service with such a backend
 };

@@ -24,7 +24,8 @@ struct Learnt {
 std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& publisher, const Clock& clock) {
   std::vector<Learnt> learnt;
   if (publisher.splits() == nullptr) return learnt;
-  if (inventory.services.empty()) {
+  const bool is_lost = inventory.services.empty();  // then nothing is known about the flips
+  if (is_lost) {
     inventory = inventory_of(*publisher.ruleset(), *publisher.splits());
     spdlog::warn(
         "the database has no services, but the segment has {} with {} backends: took their ids from the "
@@ -38,7 +39,7 @@ std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& pu
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
                  service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
     inventory.revision = std::max(inventory.revision, service.flip_generation);
-    learnt.push_back({service.flip_generation, service.name, service.active});
+    if (!is_lost) learnt.push_back({service.flip_generation, service.name, service.active});
   }
   inventory.given_generation = std::max(inventory.given_generation, publisher.generation());
   inventory.published_generation = std::max(inventory.published_generation, publisher.generation());

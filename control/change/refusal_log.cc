@@ -17,12 +17,14 @@ constexpr size_t kLoggedBytes = 500;  // of a message and of a target
 
 // Codes that an administrator wants to see: somebody tried what the lock, a gate or the socket forbids, or
 // what the state of the disk or of the dataplane prevents.
-constexpr std::array<std::string_view, 7> kWarnings = {
-    "locked", "refused", "read_only", "cross_origin", "storage", "segment_refused", "no_free_slot"};
+constexpr std::array<std::string_view, 8> kWarnings = {"locked",       "refused",   "read_only",
+                                                       "cross_origin", "storage",   "segment_refused",
+                                                       "no_free_slot", "bad_config"};
 
 }  // namespace
 
-void RefusalLog::note(const std::optional<uint32_t>& uid, std::string_view what, const Refusal& refusal) {
+void RefusalLog::note(const std::optional<Actor>& actor, std::string_view what, const std::string& reason,
+                      const Refusal& refusal) {
   // Such a change was published, and its own line says so.
   if (refusal.code == "adoption_timeout") return;
   end_windows();
@@ -30,9 +32,13 @@ void RefusalLog::note(const std::optional<uint32_t>& uid, std::string_view what,
       windows_.try_emplace(std::string(refusal.code), Window{.until = clock_.now() + kWindow}).first;
   if (++window->second.attempts > kLogged) return;
   const bool warns = std::find(kWarnings.begin(), kWarnings.end(), refusal.code) != kWarnings.end();
-  spdlog::log(warns ? spdlog::level::warn : spdlog::level::info, "{} was refused ({}): {}; {}",
+  std::string who = "the user is not known";
+  if (actor) who = actor_text({actor->uid, users_.known(actor->uid), actor->kind});
+  spdlog::log(warns ? spdlog::level::warn : spdlog::level::info, "{} was refused ({}): {}{}{}; {}{}{}",
               what.substr(0, kLoggedBytes), refusal.code, refusal.message.substr(0, kLoggedBytes),
-              uid ? user_text(*uid, users_.known(*uid)) : "the user is not known");
+              refusal.details.empty() ? "" : ": ",
+              refusal.details.empty() ? "" : refusal.details.front().substr(0, kLoggedBytes), who,
+              reason.empty() ? "" : "; reason: ", reason.substr(0, kLoggedBytes));
 }
 
 void RefusalLog::end_windows() {

@@ -9,6 +9,7 @@
 
 #include "control/change/refusal.h"
 #include "control/loop/clock.h"
+#include "control/state/actor.h"
 #include "control/state/user_names.h"
 
 namespace teal {
@@ -22,8 +23,10 @@ class RefusalLog {
 
   RefusalLog(const UserNames& users, const Clock& clock) : users_(users), clock_(clock) {}
 
-  // `what` is the verb, or the method and target of a request that is none.
-  void note(const std::optional<uint32_t>& uid, std::string_view what, const Refusal& refusal);
+  // `what` is the verb, or the method and target of a request that is none. `actor`: nothing if the socket does
+  // not say who asks.
+  void note(const std::optional<Actor>& actor, std::string_view what, const std::string& reason,
+            const Refusal& refusal);
   // Logs what is left of windows that are over. To be called about once a second.
   void end_windows();
 

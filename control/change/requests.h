@@ -17,7 +17,7 @@ namespace teal {
 
 class Requests {
  public:
-  static constexpr size_t kMost = 100'000;  // then the oldest is forgotten earlier
+  static constexpr size_t kMost = State::kRequestsKept;  // then the oldest is forgotten earlier
 
   struct Known {
     uint64_t content = 0;

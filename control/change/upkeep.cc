@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/upkeep.h"
 
+#include <map>
+#include <string_view>
+#include <tuple>
+
 #include <spdlog/spdlog.h>
 
 #include "control/change/published_form.h"
@@ -110,17 +114,28 @@ Task<void> Upkeep::tidy() {
   co_await release_retired(turn);
 }
 
+// One event tells of all drains that one flip began and that ended in the same way.
 void Upkeep::tell_of_ended_drains() {
+  struct Together {
+    std::vector<std::string> services;
+    uint64_t flows = 0;
+  };
+  std::map<std::tuple<uint64_t, Colour, std::string_view>, Together> ended;  // by flip, colour, and by what
   for (const EndedDrain& drain : trends_.take_ended()) {
     const ServiceState* service = executor_.catalogue().service(drain.service);
     if (service == nullptr) continue;
-    nlohmann::ordered_json told = {
-        {"service", service->name}, {"colour", name_of(drain.colour)}, {"generation", drain.flip_generation}};
-    if (!drain.is_drained()) {
-      if (drain.flows) told["flows"] = *drain.flows;
-      told["by"] = drain.flows ? "flip" : "reload";
-    }
-    events_.tell(drain.is_drained() ? "drained" : "drain_ended", std::move(told));
+    const std::string_view by = drain.is_drained() ? "" : drain.flows ? "flip" : "reload";
+    Together& together = ended[{drain.flip_generation, drain.colour, by}];
+    together.services.push_back(service->name);
+    together.flows += drain.flows.value_or(0);
+  }
+  for (const auto& [key, together] : ended) {
+    const auto& [generation, colour, by] = key;
+    nlohmann::ordered_json told = {{"colour", name_of(colour)}, {"generation", generation}};
+    told.update(counted_list("drains", together.services));
+    if (by == "flip") told["flows"] = together.flows;
+    if (!by.empty()) told["by"] = by;
+    events_.tell(by.empty() ? "drained" : "drain_ended", std::move(told));
   }
 }
 

@@ -37,12 +37,20 @@ std::vector<std::string> Verbs::restart_lines() {
   return options_ ? restart_.lines(*options_) : std::vector<std::string>();
 }
 
+// Nobody expects a change any more that was asked for longer ago.
+constexpr std::chrono::seconds kLongestQueue(30);
+
 Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
   if (options.actor.user.empty()) options.actor.user = users_.known(options.actor.uid);
+  const Clock::Time asked = clock_.now();
   const ChangeExecutor::Turn turn = co_await executor_.turn();
   if (options.client_is_gone())
     co_return tl::unexpected(Refusal(
         503, "client_gone", "nothing was changed: the client closed its connection before its turn came"));
+  if (clock_.now() - asked > kLongestQueue)
+    co_return tl::unexpected(Refusal(
+        503, "queued_too_long", "nothing was changed: other changes took more than 30s before its turn came",
+        "look at `teal status`, then repeat the command"));
   (void)co_await upkeep_.follow_segment(turn);
   std::optional<Result> repeated = co_await executor_.repeated(turn, options);
   if (repeated) co_return std::move(*repeated);
@@ -51,7 +59,20 @@ Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
   co_return co_await executor_.execute(turn, std::move(*planned), std::move(options));
 }
 
+// Gives silent neighbours of a new colour the time after which their silence is certain, such as those of
+// backends that a reload has just added. This is before the flip's turn: no other change waits for it.
+Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
+  const Clock::Time until = clock_.now() + kLongestSilence;
+  while (clock_.now() < until && publisher_.dataplane_running()) {
+    const Catalogue& catalogue = executor_.catalogue();
+    const auto plan = plan_rollout(request, view_of(catalogue));
+    if (!plan || !reach_of(*plan, catalogue, hop_states_, clock_.now()).is_undecided) co_return;
+    co_await clock_.sleep(std::chrono::milliseconds(100));
+  }
+}
+
 Task<Verbs::Result> Verbs::roll(RolloutRequest request, ChangeOptions options) {
+  if (request.verb == RolloutRequest::Verb::kFlip && !request.force) co_await wait_for_answers(request);
   Planner plan = [this, request = std::move(request)] { return plan_roll(request); };
   co_return co_await change(std::move(options), std::move(plan));
 }
@@ -157,6 +178,10 @@ Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
   std::vector<std::string> warnings;
   if (file) warnings = co_await new_without_hop(file->config);
   Planner plan = [this, &file, &warnings]() -> Task<Planned> {
+    if (file && file_.differs_from(file->config.text))  // another reload may have taken over the later text
+      co_return tl::unexpected(Refusal(409, "conflict",
+                                       "nothing was changed: the config file was edited after it was read",
+                                       "look at `teal reload --dry-run`, then repeat the command"));
     co_return plan_reload_of(file, std::move(warnings));
   };
   Result result = co_await change(std::move(options), std::move(plan));

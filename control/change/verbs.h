@@ -71,6 +71,7 @@ class Verbs {
   using Planner = std::function<Task<Planned>()>;
 
   Task<Result> change(ChangeOptions options, Planner plan);
+  Task<void> wait_for_answers(const RolloutRequest& request);
   Task<Planned> plan_roll(RolloutRequest request);
   void judge_flips_back(Colour to, RolloutView& view) const;
   std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,

@@ -9,8 +9,6 @@ namespace teal {
 
 namespace {
 
-constexpr std::chrono::seconds kCertainAfter(2);
-
 std::string interface_name(uint32_t ifindex) {
   char name[IF_NAMESIZE];
   return if_indextoname(ifindex, name) == nullptr ? fmt::format("interface {}", ifindex) : name;
@@ -25,8 +23,9 @@ void HopStates::set(uint16_t backend, HopState state) {
 }
 
 bool is_unreachable(const std::optional<HopState>& state, Clock::Time now) {
-  if (!state || state->problem == HopProblem::kNone) return false;
-  return state->problem == HopProblem::kNoRoute || now - state->since >= kCertainAfter;
+  if (!state) return false;
+  return state->problem == HopProblem::kNoRoute ||
+         (state->problem == HopProblem::kNoAnswer && now - state->since >= kLongestSilence);
 }
 
 std::string problem_text(const std::optional<HopState>& state) {

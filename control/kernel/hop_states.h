@@ -22,6 +22,9 @@ enum class HopProblem : uint8_t {
   kNoAnswer,  // the neighbour does not answer ARP or neighbour discovery
 };
 
+// The silence of a neighbour is certain after this time.
+inline constexpr std::chrono::seconds kLongestSilence(2);
+
 struct HopState {
   HopProblem problem = HopProblem::kNone;
   uint32_t ifindex = 0;  // of the route, if there is one
@@ -42,8 +45,8 @@ class HopStates {
   std::array<std::optional<HopState>, kMaxBackends> states_;
 };
 
-// Returns whether the backend certainly gets no packets. An unanswered request for a MAC address, or a port
-// that the dataplane has not opened yet, is certain after 2 s.
+// Returns whether the backend certainly gets no packets. Silence of the neighbour is certain after 2 s. A port
+// that is missing is not: a dataplane that starts opens its ports one after the other.
 bool is_unreachable(const std::optional<HopState>& state, Clock::Time now);
 
 // Returns "no route", "no answer from 198.18.2.21 on eth2", or "" without a problem.

@@ -149,14 +149,21 @@ Database::Expected<std::unique_ptr<Database>> Database::opened(const std::string
 }
 
 Database::Expected<void> Database::copy(const std::string& path, const std::string& to) {
+  if (to.empty()) return tl::unexpected<std::string>("the name of the copy is empty");
+  std::optional<SQLite::Database> source;
   try {
-    SQLite::Database source(path, SQLite::OPEN_READONLY, kBusyTimeoutMs);
-    SQLite::Statement copy(source, "VACUUM INTO ?");
+    source.emplace(path, SQLite::OPEN_READONLY, kBusyTimeoutMs);
+  } catch (const SQLite::Exception& error) {
+    return tl::unexpected(one_line(fmt::format("{}: cannot open the state: {}", path, error.what())));
+  }
+  try {
+    SQLite::Statement copy(*source, "VACUUM INTO ?");
     run(copy, to);
   } catch (const SQLite::Exception& error) {
-    return tl::unexpected(one_line(
-        fmt::format("cannot copy {} to {}: {}; the copy must be a new file, in a directory that exists", path,
-                    to, error.what())));
+    return tl::unexpected(
+        one_line(fmt::format("cannot copy {} to {}: {}; the copy must be a new file, in a directory that "
+                             "exists, on a disk with room",
+                             path, to, error.what())));
   }
   return {};
 }

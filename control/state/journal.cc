@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/state/journal.h"
 
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
 #include "control/state/change_line.h"
@@ -15,8 +17,9 @@ Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
                                                          std::shared_ptr<const Inventory> whole) {
   if (const State::Done flushed = co_await flush(); !flushed) co_return tl::unexpected(flushed.error());
   const auto told = std::make_shared<const Intent>(intent);
-  std::function<void(tl::expected<int64_t, std::string>)> late = [this, told](auto row) {
-    if (row) landed_late(*told, *row);
+  const bool with_inventory = whole != nullptr;
+  std::function<void(tl::expected<int64_t, std::string>)> late = [this, told, with_inventory](auto row) {
+    if (row) landed_late(*told, *row, with_inventory);
   };
   const auto row = co_await recorder_.intend(std::move(intent), std::move(whole), std::move(late));
   if (row)
@@ -26,11 +29,13 @@ Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
   co_return row;
 }
 
-// A lock is in force on the disk as soon as its intent is recorded, so it is taken back by another change.
-void Journal::landed_late(const Intent& intent, int64_t row) {
+// A lock, and the inventory of a reload, are on the disk with their intent. A lock is taken back by another
+// change, and the inventory is replaced by the one in force.
+void Journal::landed_late(const Intent& intent, int64_t row, bool with_inventory) {
   spdlog::warn("{}", change_line(intent, kTooLate));
   Unrecorded change{.row = row, .intent = intent};
   change.finish = Finish{.outcome = Outcome::kNotPublished, .at_ms = intent.at_ms, .detail = kTooLate};
+  if (with_inventory) change.inventory = inventory_();
   if (intent.lock) {
     change.row.reset();
     change.takes_back = row;
@@ -66,7 +71,8 @@ Task<State::Done> Journal::flush() {
 }
 
 void Journal::took(const std::vector<Unrecorded>& changes, const std::vector<int64_t>& rows) {
-  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(changes.size()));
+  const size_t taken = std::min(changes.size(), queue_.size());
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(taken));
   if (queue_.empty() && !why_.empty()) {
     spdlog::warn("the disk works again: every change is recorded");
     why_.clear();
@@ -76,7 +82,9 @@ void Journal::took(const std::vector<Unrecorded>& changes, const std::vector<int
 }
 
 void Journal::failed(const std::string& why) {
-  if (why_.empty()) spdlog::error("{} changes are not recorded: {}", queue_.size(), why);
+  if (why_.empty())
+    spdlog::error("{} {} not recorded: {}", queue_.size(), queue_.size() == 1 ? "change is" : "changes are",
+                  why);
   why_ = why;
   ++errors_;
 }

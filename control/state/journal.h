@@ -55,17 +55,23 @@ class Journal {
   uint64_t errors() const { return errors_; }
   // Why the latest attempt failed; "" if the queue is empty.
   const std::string& why() const { return why_; }
+  // Says why an intent would fail now; "": the disk works, as far as it is known.
+  std::string trouble() const { return why_.empty() ? recorder_.trouble() : why_; }
 
   // `callback` is called when an intent has landed that had been given up. A flush() makes it good; a start
   // that comes before would take it for a change that was made.
   void on_landed_late(std::function<void()> callback) { late_ = std::move(callback); }
+  // `callback` returns the inventory that is in force.
+  void take_inventory_from(std::function<std::shared_ptr<const Inventory>()> callback) {
+    inventory_ = std::move(callback);
+  }
   // `callback` is called with each intent that was recorded, and its id.
   void on_recorded(std::function<void(int64_t id, const Intent& intent)> callback) {
     recorded_ = std::move(callback);
   }
 
  private:
-  void landed_late(const Intent& intent, int64_t row);
+  void landed_late(const Intent& intent, int64_t row, bool with_inventory);
   void took(const std::vector<Unrecorded>& changes, const std::vector<int64_t>& rows);
   void failed(const std::string& why);
 
@@ -73,6 +79,7 @@ class Journal {
   std::deque<Unrecorded> queue_;
   std::string why_;
   std::function<void()> late_ = [] {};
+  std::function<std::shared_ptr<const Inventory>()> inventory_ = [] { return nullptr; };
   uint64_t errors_ = 0;
   std::function<void(int64_t, const Intent&)> recorded_ = [](int64_t, const Intent&) {};
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/state/recorder.h"
 
+#include "control/loop/wall_clock.h"
+
 namespace teal {
 
 namespace {
@@ -8,8 +10,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 std::string no_answer(std::string_view state_dir, SteadyClock::duration since) {
-  return fmt::format("{}: the disk has not answered for {:.1f}s", state_dir,
-                     std::chrono::duration<double>(since).count());
+  return fmt::format("{}: the disk has not answered since {}", state_dir,
+                     rfc3339(wall_clock_ms() - since / std::chrono::milliseconds(1)));
 }
 
 // The coroutine that waits for a call, and the call's result. Both are used on the event loop's thread only.

@@ -125,12 +125,16 @@ tl::expected<void, std::string> make_private_directory(const std::string& dir) {
                   dir, std::strerror(failure)));
 }
 
-Done prepare_schema(Database& database) {
-  const auto version = database.attempt("read the schema's version", [](SQLite::Database& sqlite) {
+tl::expected<int64_t, std::string> schema_of(Database& database) {
+  return database.attempt("read the schema's version", [](SQLite::Database& sqlite) {
     SQLite::Statement statement(sqlite, "PRAGMA user_version");
     statement.executeStep();
     return Row(statement, "user_version").integer("the schema's version", 0, INT32_MAX);
   });
+}
+
+Done prepare_schema(Database& database) {
+  const auto version = schema_of(database);
   if (!version) return tl::unexpected(version.error());
   if (*version > State::kSchema) {
     return tl::unexpected(fmt::format(
@@ -162,6 +166,11 @@ tl::expected<State, std::string> State::open(const std::string& dir) {
 tl::expected<State, std::string> State::open_to_read(const std::string& dir) {
   auto database = Database::open_to_read(dir + "/teal.db");
   if (!database) return tl::unexpected(database.error());
+  const auto version = schema_of(**database);
+  if (!version) return tl::unexpected(version.error());
+  if (*version != kSchema)
+    return tl::unexpected(fmt::format("{}: it has schema version {}, and only version {} can be read",
+                                      (*database)->path(), *version, kSchema));
   return State(std::move(*database));
 }
 

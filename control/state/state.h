@@ -139,6 +139,7 @@ class State {
   // that could not be recorded.
   static constexpr uint64_t kReservedGenerations = 100;
   static constexpr int64_t kRequestsKeptMs = int64_t{24} * 3600 * 1000;
+  static constexpr int64_t kRequestsKept = 10'000;  // the oldest are forgotten earlier
   // The history has the changes of the last 400 days: at least the latest 1,000, and at most 100,000.
   static constexpr int64_t kHistoryKeptMs = int64_t{400} * 24 * 3600 * 1000;
   struct KeptChanges {

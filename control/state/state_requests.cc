@@ -12,6 +12,10 @@ void write_request(SQLite::Database& sqlite, const CarriedOut& request, std::opt
                    int64_t at_ms) {
   SQLite::Statement forget(sqlite, "DELETE FROM requests WHERE at_ms < ?");
   run(forget, in_range(at_ms - State::kRequestsKeptMs, kMaxTimeMs));
+  SQLite::Statement bound(sqlite,
+                          "DELETE FROM requests WHERE at_ms <= (SELECT at_ms FROM requests ORDER BY at_ms "
+                          "DESC LIMIT 1 OFFSET ?)");
+  run(bound, State::kRequestsKept - 1);
   SQLite::Statement add(
       sqlite, "INSERT OR REPLACE INTO requests (id, intent, content, at_ms, answer) VALUES (?, ?, ?, ?, ?)");
   run(add, request.id, intent, static_cast<int64_t>(request.content), in_range(at_ms, kMaxTimeMs),

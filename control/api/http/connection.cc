@@ -74,7 +74,9 @@ std::optional<Refusal> refused_type(const http::request<http::string_body>& mess
   if (message.count(http::field::content_type) == 1 && boost::beast::iequals(type, "application/json"))
     return std::nullopt;
   return Refusal{415, "unsupported_media_type",
-                 fmt::format("the header Content-Type is \"{}\", expected application/json", given),
+                 given.empty()
+                     ? std::string("the header Content-Type is missing, expected application/json")
+                     : fmt::format("the header Content-Type is \"{}\", expected application/json", given),
                  "curl: -H 'Content-Type: application/json'"};
 }
 

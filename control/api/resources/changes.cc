@@ -79,6 +79,15 @@ tl::expected<ChangeBody, Refusal> read_change(const Request& request,
   return change;
 }
 
+void note_refusal(Api& api, const Request& request, const Refusal& refusal) {
+  std::optional<Actor> actor;
+  if (request.uid) actor = read_actor(request).value_or(Actor{.uid = *request.uid});
+  const Json body = Json::parse(request.body, nullptr, false);
+  const auto reason = body.is_object() ? body.find("reason") : body.end();
+  api.refusals.note(actor, request.path.substr(request.path.rfind('/') + 1),
+                    reason != body.end() && reason->is_string() ? reason->get<std::string>() : "", refusal);
+}
+
 Selection read_selection(BodyFields& fields) {
   Selection selection;
   selection.services = fields.texts("services").value_or(std::vector<std::string>());

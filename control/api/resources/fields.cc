@@ -20,20 +20,31 @@ bool is_known(std::string_view name, std::span<const std::string_view> known) {
   return std::find(known.begin(), known.end(), name) != known.end();
 }
 
+constexpr int kDeepest = 8;
+
 }  // namespace
 
 tl::expected<BodyFields, Refusal> BodyFields::parse(const std::string& body,
                                                     std::span<const std::string_view> known) {
   BodyFields fields;
   fields.object_ = nlohmann::json::object();
+  // To copy or print a nested value takes stack for each level.
+  bool is_too_deep = false;
+  const auto limit_depth = [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+    is_too_deep = is_too_deep || depth > kDeepest;
+    return !is_too_deep;
+  };
   try {
-    if (!body.empty()) fields.object_ = nlohmann::json::parse(body);
+    if (!body.empty()) fields.object_ = nlohmann::json::parse(body, limit_depth);
   } catch (const nlohmann::json::parse_error& error) {
     return tl::unexpected(Refusal::bad_request(
         fmt::format("the body is not valid JSON at byte {}", error.byte), "send a JSON object"));
   } catch (const nlohmann::json::out_of_range&) {
     return tl::unexpected(Refusal::bad_request("the body has a number out of range"));
   }
+  if (is_too_deep)
+    return tl::unexpected(
+        Refusal::bad_request(fmt::format("the body has values in more than {} levels", kDeepest)));
   if (!fields.object_.is_object())
     return tl::unexpected(Refusal::bad_request(
         fmt::format("the body is a JSON {}, expected an object", fields.object_.type_name())));

@@ -161,8 +161,7 @@ Task<Response> answer(Api& api, const Request& request) {
     place.emplace(std::move(taken));
   }
   Answer answer = co_await route->handle(api, request);
-  if (!answer && !is_read)
-    api.refusals.note(request.uid, request.path.substr(request.path.rfind('/') + 1), answer.error());
+  if (!answer && !is_read) note_refusal(api, request, answer.error());
   if (!answer) co_return refused(answer.error());
   co_return std::move(*answer);
 }

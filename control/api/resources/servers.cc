@@ -69,8 +69,12 @@ std::unique_ptr<Server> ApiServers::start(Listener listener, bool read_only) {
       {.read_only = read_only,
        .changes_at = run_dir_ + "/control.sock",
        .limits = limits_,
-       .on_refused = [api = &api_](const auto& uid, const auto& what,
-                                   const auto& refusal) { api->refusals.note(uid, what, refusal); }},
+       .on_refused =
+           [api = &api_](const std::optional<uint32_t>& uid, const auto& what, const auto& refusal) {
+             std::optional<Actor> actor;
+             if (uid) actor = Actor{.uid = *uid};
+             api->refusals.note(actor, what, "", refusal);
+           }},
       [api = &api_](const Request& request) { return answer(*api, request); });
 }
 

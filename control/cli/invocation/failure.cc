@@ -89,10 +89,10 @@ nlohmann::json to_json(const Failure& failure) {
 }
 
 void print_failure(const Failure& failure, std::ostream& stream) {
-  for (const auto& line : failure.details) stream << clean(line) << '\n';
+  for (const auto& line : failure.details) stream << with_times(clean(line)) << '\n';
   stream << (failure.message.starts_with("teal ") ? "" : "teal: ") << with_times(clean(failure.message))
          << '\n';
-  if (!failure.hint.empty()) stream << "hint: " << clean(failure.hint) << '\n';
+  if (!failure.hint.empty()) stream << "hint: " << with_times(clean(failure.hint)) << '\n';
 }
 
 }  // namespace teal::cli

@@ -30,6 +30,7 @@ Outcome run_backend_list(const Invocation& call) {
   const auto services = get_services(call.daemon, call.arguments.positional);
   if (!services) return tl::unexpected(services.error());
   nlohmann::json backends = nlohmann::json::array();
+  std::string problems;  // why next hops are unresolved, a line each
   Table table{.columns = {{"BACKEND", kLeft, true},
                           {"STATE"},
                           {"WEIGHT", kRight},
@@ -44,22 +45,22 @@ Outcome run_backend_list(const Invocation& call) {
         entry.update(backend);
         backends.push_back(std::move(entry));
         const bool resolved = text(backend, "next_hop") == "resolved";
-        const auto problem = text_or(backend, "next_hop_problem");
-        table.rows.push_back(
-            {fmt::format("{}/{}/{}", text(service, "name"), colour, text(backend, "address")),
-             state_cell(backend),
-             weight_text(backend),
-             {problem.empty() ? text(backend, "next_hop") : problem,
-              resolved ? Style::kPlain : Style::kWarning},
-             std::to_string(number(backend, "flows")),
-             std::to_string(number(backend, "closing"))});
+        const auto name = fmt::format("{}/{}/{}", text(service, "name"), colour, text(backend, "address"));
+        if (const auto problem = text_or(backend, "next_hop_problem"); !problem.empty())
+          problems += fmt::format("{}: {}\n", name, problem);
+        table.rows.push_back({name,
+                              state_cell(backend),
+                              weight_text(backend),
+                              {text(backend, "next_hop"), resolved ? Style::kPlain : Style::kWarning},
+                              std::to_string(number(backend, "flows")),
+                              std::to_string(number(backend, "closing"))});
       }
     }
   }
   if (call.json) {
     call.print({{"backends", backends}});
   } else {
-    call.around.out << table.text(call.around.columns, call.around.colour);
+    call.around.out << table.text(call.around.columns, call.around.colour) << problems;
   }
   return {};
 }

@@ -35,7 +35,7 @@ std::string deadline_text(const json& draining, bool dataplane_running) {
 }
 
 std::string oldest_text(const json& oldest) {
-  std::string line = fmt::format("born in generation {}", number(oldest, "born_generation"));
+  std::string line = fmt::format("began in generation {}", number(oldest, "born_generation"));
   if (const auto before = text_or(oldest, "born_before"); !before.empty())
     line += ", before " + time_text(before);
   return line;

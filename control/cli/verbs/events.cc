@@ -123,6 +123,14 @@ class Follower {
     call_.print_line(document);
   }
 
+  static std::string value_text(const json& value) {
+    if (value.is_string()) return clean(value.get<std::string>());
+    if (!value.is_array()) return clean(value.dump());
+    std::string names;
+    for (const auto& name : value) names += (names.empty() ? "" : " ") + value_text(name);
+    return names;
+  }
+
   // Known fields come first, in words. Other fields are printed as they are: a newer teald may send more.
   static std::string line(const std::string& type, const json& data) {
     std::string rest;
@@ -143,12 +151,11 @@ class Follower {
                                                                 "changes", "uid",        "user", "by_root"};
       if (std::find(kTold.begin(), kTold.end(), key) != kTold.end() || value.is_null() || value == "")
         continue;
-      if (key == "result" && value == type) continue;
+      if ((key == "result" && value == type) || (key == "recorded" && value == true)) continue;
       if (key == "duration_us" && value.is_number()) {
         add(span_text(value.get<double>() / 1e6));
       } else {
-        add(fmt::format("{} {}", clean(key),
-                        clean(value.is_string() ? value.get<std::string>() : value.dump())));
+        add(fmt::format("{} {}", clean(key), value_text(value)));
       }
     }
     std::string result = fmt::format("{}  {:<14}  {}", time_text(text_or(data, "at")), clean(type), rest);

@@ -70,7 +70,7 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
     const auto took = wait_for(call, wanted);
     if (!took) {
       Failure failure = took.error();
-      failure.message += "; the change itself stays in force";
+      if (!reply->at("changed").empty()) failure.message += "; the change itself stays in force";
       if (failure.exit_code == kRolledBack) failure.message = took.error().message;
       failure.done = std::make_shared<const nlohmann::json>(std::move(*reply));
       return tl::unexpected(std::move(failure));

@@ -24,7 +24,7 @@ std::string wrapped(const std::string& line, const Surroundings& around) {
 }
 
 std::string warning_line(const std::string& line, const Surroundings& around) {
-  std::string text = wrapped(line, around);
+  std::string text = wrapped(with_times(line), around);
   text.pop_back();
   return styled(text, Style::kWarning, around.colour) + "\n";
 }
@@ -47,13 +47,15 @@ std::string summary_line(const json& reply) {
                             number(dataplane, "flow_capacity"));
 }
 
-std::string config_warnings(const json& config, const Surroundings& around) {
+std::string config_warnings(const json& config, bool is_locked, const Surroundings& around) {
   std::string lines;
   const auto errors = texts(config, "file_errors");
   if (const auto held_back = text_or(config, "held_back"); !held_back.empty()) {
     lines += warning_line(
         "the start did not take over the config file, and teald runs on the latest good config: " +
-            held_back + "; see teal reload --dry-run",
+            held_back +
+            (is_locked ? "; to see what it changes: teal unlock, then teal reload --dry-run"
+                       : "; see teal reload --dry-run"),
         around);
   } else if (!errors.empty()) {
     lines += warning_line(
@@ -83,7 +85,8 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
                                        : counted(number(storage, "unrecorded"), "change") + " not on disk, ",
                                    error),
                        around);
-  if (const auto& config = part(reply, "config"); !config.is_null()) lines += config_warnings(config, around);
+  if (const auto& config = part(reply, "config"); !config.is_null())
+    lines += config_warnings(config, !part(reply, "lock").is_null(), around);
   for (const auto& port : part(reply.at("dataplane"), "ports")) {
     if (text_or(port, "link") == "down")
       lines += warning_line(fmt::format("port {}: link down", text_or(port, "name")), around);

@@ -118,6 +118,24 @@ TEST_F(DaemonTest, AQueuedChangeWhoseClientHasGoneIsNotMade) {
   EXPECT_EQ(home.service("service-b")["active"], "blue");
 }
 
+TEST_F(DaemonTest, AChangeThatWasQueuedForTooLongIsNotMade) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  dataplane.hold_still(true);
+  auto first = std::async(std::launch::async, [&] { return home.flip("service-a", "green"); });
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() == 2; }));
+  auto second = std::async(std::launch::async, [&] { return home.flip("service-b", "green"); });
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return home.get("/v1/version").status == 200; }));
+  std::this_thread::yield();
+  home.clock().skip(31s);
+  EXPECT_EQ(first.get().status, 504u);
+  const ApiReply late = second.get();
+  EXPECT_EQ(late.status, 503u) << late.body;
+  EXPECT_EQ(late.body["error"]["code"], "queued_too_long");
+  EXPECT_EQ(home.service("service-b")["active"], "blue");
+  dataplane.hold_still(false);
+}
+
 TEST_F(DaemonTest, AStalledWorkerTimesOutAndTheFlipStands) {
   FakeDataplane dataplane(home.run_dir());
   RunningDaemon daemon(home);

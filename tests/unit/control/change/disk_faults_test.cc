@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Changes while the disk is full, fails or hangs.
+#include <fstream>
 #include <thread>
 
 #include "tests/unit/control/change/change_fixture.h"
@@ -155,6 +156,7 @@ TEST_F(HungDisk, ACommitThatLandsTooLateIsFollowedByItsResult) {
   set_disk("hangs");
   EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "storage");
   EXPECT_EQ(code(lock()), "storage") << "at once, as the disk does not answer";
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen, {.dry_run = true})), "storage") << "as the flip itself";
   EXPECT_TRUE(teald->journal.unrecorded().empty());
   EXPECT_NE(teald->recorder.trouble().find("has not answered"), std::string::npos) << "told all the same";
   set_disk("works");
@@ -164,6 +166,22 @@ TEST_F(HungDisk, ACommitThatLandsTooLateIsFollowedByItsResult) {
   EXPECT_EQ(latest().result, "not_published");
   EXPECT_TRUE(teald->state().open_intents()->empty());
   EXPECT_EQ((*dataplane)->generation(), 1u);
+}
+
+TEST_F(HungDisk, AReloadThatLandsTooLateLeavesTheStatesOfBackends) {
+  ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kMaint));
+  set_disk("hangs");
+  write_with(", \"198.18.2.12:8080\"", "");
+  EXPECT_EQ(code(reload()), "storage");
+  std::ofstream(dir.file("teal.toml")) << kShopToml;
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  start_teald();
+  for (const BackendState& backend : teald->executor.catalogue().inventory().backends)
+    if (to_string(backend.socket) == "198.18.2.12:8080") {
+      EXPECT_FALSE(backend.retired);
+      EXPECT_EQ(backend.members[0].admin, AdminState::kMaint);
+    }
 }
 
 TEST_F(HungDisk, ALockThatLandsTooLateIsTakenBack) {

@@ -223,7 +223,7 @@ TEST_F(UpkeepOfDrains, TheEndOfADrainIsToldOnce) {
   set_flows(0, Colour::kBlue, 0);
   tidy();
   EXPECT_EQ(take_events(), "drained");
-  EXPECT_EQ(told("service"), "\"service-a\"");
+  EXPECT_EQ(told("drains"), R"(["service-a"])");
   tidy();
   EXPECT_EQ(take_events(), "");
 }
@@ -249,11 +249,21 @@ TEST_F(EndsOfDrains, AFlipWithoutAnyFlowIsDrainedToo) {
   flip_with_flows(0);
   tidy();
   EXPECT_EQ(take_events(), "drained");
-  EXPECT_EQ(told("service"), "\"service-a\"");
+  EXPECT_EQ(told("drains"), R"(["service-a"])");
   EXPECT_EQ(told("colour"), "\"blue\"");
   EXPECT_EQ(told("generation"), "2");
   tidy();
   EXPECT_EQ(take_events(), "") << "once";
+}
+
+TEST_F(EndsOfDrains, OneEventTellsOfAllDrainsOfAFlip) {
+  RolloutRequest shop{.verb = RolloutRequest::Verb::kFlip, .what = {{}, "shop"}, .to = Colour::kGreen};
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(shop), {})));
+  take_events();
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+  EXPECT_EQ(told("drains"), R"(["service-a","service-b"])");
+  EXPECT_EQ(told("count"), "2");
 }
 
 TEST_F(EndsOfDrains, AFlowThatEndsBeforeTheFirstLookIsNotMissed) {
@@ -284,7 +294,7 @@ TEST_F(EndsOfDrains, AServiceThatLeavesTheConfigEndsItsDrain) {
   take_events();
   tidy();
   EXPECT_EQ(take_events(), "drain_ended");
-  EXPECT_EQ(told("service"), "\"service-c\"");
+  EXPECT_EQ(told("drains"), R"(["service-c"])");
   EXPECT_EQ(told("by"), "\"reload\"");
 }
 

@@ -219,8 +219,10 @@ TEST_F(Verbs, ADrainThatEndsWithResetDoesSoByAPublicationAtItsDeadline) {
   ASSERT_TRUE(home.comes_true([&] { return dataplane->splits().services[0].reset_before != 0; }));
   EXPECT_EQ(dataplane->splits().services[0].reset_before, dataplane->generation());
   EXPECT_EQ(home.service("service-a")["draining"]["state"], "resetting");
-  const nlohmann::json row = home.get("/v1/history?limit=1").body["changes"][0];
-  EXPECT_EQ(row["verb"], "reset");
+  const auto is_recorded = [&] {  // with its result, after the publication
+    return home.get("/v1/history?limit=1").body["changes"][0]["verb"] == "reset";
+  };
+  EXPECT_TRUE(FakeDataplane::wait_for(is_recorded));
   home.flip("service-a", "blue");
   EXPECT_EQ(dataplane->splits().services[0].reset_before, 0u) << "a flip back stops it";
 }

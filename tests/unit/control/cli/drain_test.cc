@@ -35,7 +35,7 @@ TEST_F(CliTest, DrainWithoutOptionsShowsWhoHoldsMost) {
             "  flows     198 left, 3 closing\n"
             "  deadline  2026-11-23 05:35:00Z, in 4m12s; then reset\n"
             "  estimate  done in about 33s\n"
-            "  oldest    born in generation 9, before 2026-11-23 04:00:00Z\n"
+            "  oldest    began in generation 9, before 2026-11-23 04:00:00Z\n"
             "\n"
             "BACKEND           FLOWS\n"
             "198.18.2.11:8080    100\n"

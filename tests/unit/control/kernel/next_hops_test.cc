@@ -71,6 +71,8 @@ TEST(HopStates, AreCertainAboutSilenceAfterTwoSeconds) {
   EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(2000)));
   states.set(3, {.problem = HopProblem::kNoAnswer, .since = start + milliseconds(3000)});
   EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(4000))) << "it answered in between";
+  states.set(5, {.problem = HopProblem::kNoPort, .since = start});
+  EXPECT_FALSE(is_unreachable(states.of(5), start + std::chrono::hours(1))) << "a dataplane may open it";
   states.set(4, {.problem = HopProblem::kNoRoute, .since = start});
   EXPECT_TRUE(is_unreachable(states.of(4), start)) << "the kernel has decided";
   states.forget(4);

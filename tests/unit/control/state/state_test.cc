@@ -222,6 +222,7 @@ TEST(State, RefusesANewerSchema) {
   ASSERT_FALSE(state);
   EXPECT_NE(state.error().find("schema version 99"), std::string::npos) << state.error();
   EXPECT_NE(state.error().find("install the newer one"), std::string::npos) << state.error();
+  EXPECT_FALSE(State::open_to_read(dir.path())) << "nor is it read";
 }
 
 }  // namespace

@@ -105,5 +105,14 @@ TEST(HostHeader, OnlyLoopbackNamesAreAccepted) {
     EXPECT_FALSE(is_loopback_host(host)) << host;
 }
 
+TEST(BodyFields, RefuseDeepBodies) {
+  const std::vector<std::string_view> known = {"reason", "request_id"};
+  const std::string deep =
+      R"({"request_id":"a","reason":)" + std::string(60'000, '[') + std::string(60'000, ']') + "}";
+  const auto refused = BodyFields::parse(deep, known);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "the body has values in more than 8 levels");
+}
+
 }  // namespace
 }  // namespace teal

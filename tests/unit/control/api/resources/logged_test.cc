@@ -36,8 +36,9 @@ TEST_F(LoggedTest, AChangeHasItsUserReasonAndGeneration) {
 }
 
 TEST_F(LoggedTest, ARefusedAttemptHasItsUserVerbAndReason) {
-  home.post("/v1/flip", R"({"services":["nope"],"to":"green"})");
+  home.post("/v1/flip", R"({"services":["nope"],"to":"green","reason":"release 42"})");
   const std::string unknown = log.line_with("unknown_service");
+  EXPECT_TRUE(unknown.ends_with("; reason: release 42")) << unknown;
   EXPECT_TRUE(unknown.starts_with("info: flip was refused (unknown_service): ")) << unknown;
   EXPECT_NE(unknown.find(uid), std::string::npos) << unknown;
   home.post("/v1/lock", R"({"reason":"audit"})");
