@@ -23,8 +23,8 @@ class RefusalLog {
 
   RefusalLog(const UserNames& users, const Clock& clock) : users_(users), clock_(clock) {}
 
-  // `what` is the verb, or the method and target of a request that is none. `actor`: nothing if the socket does
-  // not say who asks.
+  // `what` is the verb, or the method and target of a request that is none. `actor`: nothing if the socket
+  // does not say who asks.
   void note(const std::optional<Actor>& actor, std::string_view what, const std::string& reason,
             const Refusal& refusal);
   // Logs what is left of windows that are over. To be called about once a second.

@@ -45,8 +45,8 @@ class HopStates {
   std::array<std::optional<HopState>, kMaxBackends> states_;
 };
 
-// Returns whether the backend certainly gets no packets. Silence of the neighbour is certain after 2 s. A port
-// that is missing is not: a dataplane that starts opens its ports one after the other.
+// Returns whether the backend certainly gets no packets. Silence of the neighbour is certain after 2 s. A
+// missing port is not certain: a dataplane that starts opens its ports one after the other.
 bool is_unreachable(const std::optional<HopState>& state, Clock::Time now);
 
 // Returns "no route", "no answer from 198.18.2.21 on eth2", or "" without a problem.

@@ -15,8 +15,8 @@ namespace teal {
 //   revision 13; reason: x
 std::string change_line(const Intent& intent, std::string_view result);
 
-// Returns "uid 1000 (alice)", "uid 1000" if the name is not known, "uid 1000 (alice) as root" for a login behind
-// sudo, or "teald".
+// Returns "uid 1000 (alice)", "uid 1000" if the name is not known, "uid 1000 (alice) as root" for a login
+// behind sudo, or "teald".
 std::string actor_text(const Actor& actor);
 
 }  // namespace teal

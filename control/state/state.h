@@ -164,7 +164,8 @@ class State {
 
   tl::expected<Inventory, std::string> load();
   Done save(const Inventory& inventory);  // replaces the whole inventory, in one transaction
-  // Saves what a change without new ids sets: the values of its record, and of `rest` the lock and the numbers.
+  // Saves what a change without new ids sets: the values of its record, and of `rest` the lock and the
+  // numbers.
   Done save_change(const ChangeRecord& record, const Inventory& rest);
 
   // Records an intent, and saves the inventory `whole` (unless it is null) in the same transaction. Returns
