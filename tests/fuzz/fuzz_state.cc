@@ -309,7 +309,7 @@ void check_inventory(const Inventory& inventory) {
 void check_history(const std::vector<teal::HistoryRow>& rows) {
   for (const teal::HistoryRow& row : rows) {
     require(nlohmann::json::accept(row.changes), "changes are JSON", row.changes);
-    (void)nlohmann::json(row.verb + row.reason + row.user + row.result + row.detail).dump();
+    (void)nlohmann::json(row.verb + row.reason + row.actor.user + row.result + row.detail).dump();
     require(row.at_ms >= 0 && row.finished_at_ms >= 0 && row.duration_us >= 0, "times are times");
   }
 }
