@@ -166,9 +166,10 @@ std::string loose_file(const Directory& directory, const std::string& intact) {
     Sql sql(directory.database());
     sql.must("PRAGMA foreign_keys = OFF; DROP TRIGGER history_keeps; DROP TRIGGER history_stays");
     for (const std::string_view table : kTables) {
-      const std::string name(table);
-      sql.must("CREATE TABLE copy AS SELECT * FROM " + name + "; DROP TABLE " + name +
-               "; ALTER TABLE copy RENAME TO " + name);
+      std::string loosen = "CREATE TABLE copy AS SELECT * FROM ";
+      loosen.append(table).append("; DROP TABLE ").append(table);
+      loosen.append("; ALTER TABLE copy RENAME TO ").append(table);
+      sql.must(loosen);
     }
     sql.must("PRAGMA wal_checkpoint(TRUNCATE)");
   }
