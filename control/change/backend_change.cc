@@ -13,6 +13,7 @@ namespace {
 
 Refusal unknown_backend(const BackendRequest& request, const std::vector<PoolMember>& pool) {
   std::vector<std::string> sockets;
+  sockets.reserve(pool.size());
   for (const PoolMember& member : pool) sockets.push_back(to_string(member.socket));
   return {404,
           "unknown_backend",
@@ -89,7 +90,7 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
   if (weight == 0 && !others_take_flows)
     change.warnings.push_back(fmt::format("no {} backend takes new flows now, so Teal refuses a flip to {}",
                                           kColourNames[colour], kColourNames[colour]));
-  change.backends.push_back(std::move(state));
+  change.backends.push_back(state);
   return change;
 }
 

@@ -149,8 +149,9 @@ class Follower {
     for (const auto& [key, value] : data.items()) {
       static constexpr std::array<std::string_view, 8> kTold = {"at",      "generation", "verb", "services",
                                                                 "changes", "uid",        "user", "by_root"};
-      if (std::find(kTold.begin(), kTold.end(), key) != kTold.end() || value.is_null() || value == "")
-        continue;
+      const bool is_empty =
+          value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty());
+      if (std::find(kTold.begin(), kTold.end(), key) != kTold.end() || is_empty) continue;
       if ((key == "result" && value == type) || (key == "recorded" && value == true)) continue;
       if (key == "duration_us" && value.is_number()) {
         add(span_text(value.get<double>() / 1e6));
