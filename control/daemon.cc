@@ -139,32 +139,13 @@ Task<void> Daemon::Parts::recover_again() {
     spdlog::error("cannot take over the database: {}", recovered.error());
     co_return;
   }
-  for (const Unrecorded& change : journal.unrecorded()) {
-    if (!change.finish || !was_published(change.finish->outcome)) continue;
-    apply(change.finish->record, recovered->inventory);
-    describe_flips(change.finish->record, recovered->inventory);
-    recovered->inventory.revision =
-        std::max(recovered->inventory.revision, change.intent.revision.value_or(0));
-  }
-  // The journal has a rollback that was made meanwhile; the segment has it, too.
-  const auto is_in_journal = [&](const Unrecorded& change) {
-    return !change.row && change.finish &&
-           std::any_of(journal.unrecorded().begin(), journal.unrecorded().end(),
-                       [&](const Unrecorded& known) {
-                         return known.finish && known.intent.generation == change.intent.generation;
-                       });
-  };
-  std::erase_if(recovered->to_record, is_in_journal);
-  const Inventory& present = executor.catalogue().inventory();
-  recovered->inventory.revision = std::max(recovered->inventory.revision, present.revision);
-  recovered->inventory.given_generation =
-      std::max(recovered->inventory.given_generation, present.given_generation);
+  add_unrecorded(journal.unrecorded(), executor.catalogue().inventory(), *recovered);
   spdlog::warn("the database is read: teald has its whole state again");
   recovery_due = false;
   executor.know(recovered->requests);
   journal.begin_with(std::move(recovered->to_record));
-  executor.replace(turn, std::move(recovered->inventory));
-  co_await executor.keep_copy();
+  Inventory inventory = std::move(recovered->inventory);
+  co_await executor.replace(turn, std::move(inventory));
   upkeep.publish_again();
 }
 

@@ -18,8 +18,7 @@ Refusal unknown_backend(const BackendRequest& request, const std::vector<PoolMem
   return {404,
           "unknown_backend",
           fmt::format("service \"{2}\" has no {0} backend {1}; the {0} backends are: {3}",
-                      kColourNames[static_cast<size_t>(request.colour)], to_string(request.address),
-                      request.service, listed(sockets)),
+                      name_of(request.colour), to_string(request.address), request.service, listed(sockets)),
           fmt::format("teal backend list {}", request.service),
           {}};
 }

@@ -186,7 +186,7 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
     after.then = request.then.value_or(before.then);
     const Deadline deadline = deadline_of(split, after.timeout, now_tick, clock.wall_ms());
     drains.push_back({{"service", named->name},
-                      {"colour", kColourNames[static_cast<size_t>(idle)]},
+                      {"colour", name_of(idle)},
                       {"flows", flows},
                       {"deadline", rfc3339(deadline.at_ms)},
                       {"seconds_left", deadline.seconds_left},
@@ -227,9 +227,8 @@ Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publishe
       continue;
     const ColourFlows left = flows_of(service, other(state.active), publisher);
     if (left.live == 0) continue;
-    changed.push_back({{"service", state.name},
-                       {"colour", kColourNames[static_cast<size_t>(other(state.active))]},
-                       {"flows", left.live}});
+    changed.push_back(
+        {{"service", state.name}, {"colour", name_of(other(state.active))}, {"flows", left.live}});
     change.services.push_back(state);
   }
   change.fields = {{"changed", std::move(changed)}};

@@ -78,9 +78,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::execute(const Turn&, Change change,
     if (const std::string trouble = journal_.trouble();
         !trouble.empty() && !change.empty() && !change.despite_disk)
       co_return tl::unexpected(not_recorded(trouble));
-    ChangeResult result = unchanged(change, options);
-    warn_without_dataplane(change, result);
-    co_return result;
+    co_return answer_without_change(change, options);
   }
   if (change.empty()) {
     Result result = co_await confirm(change, options);
@@ -361,16 +359,17 @@ Task<Watch> ChangeExecutor::acknowledge() {
   co_return watch;
 }
 
-void ChangeExecutor::learn_from_segment(const Turn&) {
-  if (publisher_.splits() == nullptr) return;
+Task<void> ChangeExecutor::learn_from_segment(const Turn&) {
+  if (publisher_.splits() == nullptr) co_return;
   Inventory inventory = catalogue_.inventory();
   const std::vector<uint16_t> learned =
       learn_splits(inventory, publisher_.generation(), *publisher_.splits(), clock_.tick(), clock_.wall_ms());
-  if (learned.empty()) return;
+  if (learned.empty()) co_return;
   for (const uint16_t id : learned)
     inventory.revision = std::max(inventory.revision, inventory.service(id)->flip_generation);
   catalogue_.replace(std::move(inventory));
   save_due_ = true;
+  co_await keep_copy();
 }
 
 Task<void> ChangeExecutor::save_if_due(const Turn&) {
@@ -384,10 +383,11 @@ Task<void> ChangeExecutor::record_what_is_missing(const Turn&) {
   (void)co_await journal_.flush();
 }
 
-void ChangeExecutor::replace(const Turn&, Inventory inventory) {
+Task<void> ChangeExecutor::replace(const Turn&, Inventory inventory) {
   catalogue_.replace(std::move(inventory));
   steering_.want(catalogue_.inventory());
   need_hops_();
+  co_await keep_copy();
 }
 
 void ChangeExecutor::name_lock(uint32_t uid, const std::string& user) {

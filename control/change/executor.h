@@ -66,7 +66,7 @@ class ChangeExecutor {
 
   // Takes over flips that the segment knows and the catalogue does not: the disk failed, or another teald
   // wrote the segment.
-  void learn_from_segment(const Turn& turn);
+  Task<void> learn_from_segment(const Turn& turn);
 
   // Saves the inventory if the database lags behind it. Call this after a grace period: ids that were
   // released must stay in the database until no worker can hold them.
@@ -75,7 +75,7 @@ class ChangeExecutor {
   Task<void> record_what_is_missing(const Turn& turn);
 
   // Replaces the inventory by one that was recovered later than the start.
-  void replace(const Turn& turn, Inventory inventory);
+  Task<void> replace(const Turn& turn, Inventory inventory);
   // Adds the name of the user who locked, if it was not known yet.
   void name_lock(uint32_t uid, const std::string& user);
 
@@ -110,6 +110,7 @@ class ChangeExecutor {
   uint64_t next_generation();
   std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
   ChangeResult unchanged(const Change& change, const ChangeOptions& options) const;
+  ChangeResult answer_without_change(const Change& change, const ChangeOptions& options) const;
 
   Task<void> keep(const Config& config, const ChangeOptions& options, ChangeResult& result);
   Task<Result> confirm(const Change& change, const ChangeOptions& options);

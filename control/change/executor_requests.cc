@@ -25,9 +25,13 @@ Task<ChangeExecutor::Result> ChangeExecutor::confirm(const Change& change, const
   std::string way_back = change.way_back;
   std::optional<Refusal> late = co_await not_adopted_yet(std::move(way_back));
   if (late) co_return tl::unexpected(std::move(*late));
+  co_return answer_without_change(change, options);
+}
+
+ChangeResult ChangeExecutor::answer_without_change(const Change& change, const ChangeOptions& options) const {
   ChangeResult result = unchanged(change, options);
   warn_without_dataplane(change, result);
-  co_return result;
+  return result;
 }
 
 Task<Watch> ChangeExecutor::acknowledge_present(const Turn&) {

@@ -37,7 +37,7 @@ std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& pu
        learn_splits(inventory, publisher.generation(), *publisher.splits(), clock.tick(), clock.wall_ms())) {
     const ServiceState& service = *inventory.service(id);
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
-                 service.name, kColourNames[static_cast<size_t>(service.active)], service.flip_generation);
+                 service.name, name_of(service.active), service.flip_generation);
     inventory.revision = std::max(inventory.revision, service.flip_generation);
     if (!is_lost) learnt.push_back({service.flip_generation, service.name, service.active});
   }
@@ -96,9 +96,8 @@ std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
                                      const std::vector<OpenIntent>& intents, const Clock& clock) {
   std::map<uint64_t, nlohmann::ordered_json> by_generation;
   for (const Learnt& flip : learnt)
-    by_generation[flip.generation].push_back({{"service", flip.service},
-                                              {"from", kColourNames[static_cast<size_t>(other(flip.to))]},
-                                              {"to", kColourNames[static_cast<size_t>(flip.to)]}});
+    by_generation[flip.generation].push_back(
+        {{"service", flip.service}, {"from", name_of(other(flip.to))}, {"to", name_of(flip.to)}});
   for (const OpenIntent& intent : intents) by_generation.erase(intent.generation);
   std::vector<Unrecorded> rollbacks;
   for (const auto& [generation, changes] : by_generation) {
@@ -150,6 +149,25 @@ tl::expected<Recovered, std::string> bring_in_line(Known known, const Publisher&
 tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
                                              const Config& config, const Clock& clock) {
   return bring_in_line(learn(std::move(stored), publisher, clock), publisher, config);
+}
+
+void add_unrecorded(const std::deque<Unrecorded>& changes, const Inventory& present, Recovered& recovered) {
+  Inventory& inventory = recovered.inventory;
+  inventory.revision = std::max(inventory.revision, present.revision);
+  inventory.given_generation = std::max(inventory.given_generation, present.given_generation);
+  for (const Unrecorded& change : changes) {
+    if (!change.finish || !was_published(change.finish->outcome)) continue;
+    apply(change.finish->record, inventory);
+    describe_flips(change.finish->record, inventory);
+    inventory.revision = std::max(inventory.revision, change.intent.revision.value_or(0));
+  }
+  // The segment told of such a rollback, too.
+  std::erase_if(recovered.to_record, [&](const Unrecorded& learnt) {
+    return !learnt.row && learnt.finish &&
+           std::any_of(changes.begin(), changes.end(), [&](const Unrecorded& change) {
+             return change.finish && change.intent.generation == learnt.intent.generation;
+           });
+  });
 }
 
 std::string too_large(const Config& config) {

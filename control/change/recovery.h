@@ -3,6 +3,7 @@
 // The first work of a start: bring the database, the segment that lived on, and the config file in line.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@
 
 namespace teal {
 
-// The state by the database and the segment, without a config.
+// The state that the database and the segment have, without a config.
 struct Known {
   Inventory inventory;
   std::vector<KnownRequest> requests;  // that were carried out
@@ -41,6 +42,10 @@ tl::expected<Recovered, std::string> bring_in_line(Known known, const Publisher&
 // Both.
 tl::expected<Recovered, std::string> recover(Recorder::Stored stored, const Publisher& publisher,
                                              const Config& config, const Clock& clock);
+
+// For a recovery later than the start: adds the changes that were made meanwhile, whose results are not on
+// the disk. `present` is the inventory that they were made in.
+void add_unrecorded(const std::deque<Unrecorded>& changes, const Inventory& present, Recovered& recovered);
 
 // Returns "" if the Maglev tables of all pools fit into a ruleset, else the error.
 std::string too_large(const Config& config);

@@ -71,7 +71,7 @@ std::string way_back(const RolloutPlan& plan) {
   const Colour from = plan.changes.front().from;
   const auto is_same = [&](const ColourChange& change) { return change.from == from; };
   return std::all_of(plan.changes.begin(), plan.changes.end(), is_same)
-             ? fmt::format("teal flip{} --to {}", names, kColourNames[static_cast<size_t>(from)])
+             ? fmt::format("teal flip{} --to {}", names, name_of(from))
              : "teal flip SERVICE --to COLOUR";
 }
 
@@ -209,9 +209,7 @@ Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catal
     if (colour.is_release) state.undo = Undo{.to = colour.from};
     state.flipped_by = FlippedBy{.verb = is_rollback ? FlipVerb::kRollback : FlipVerb::kFlip};
     change.services.push_back(std::move(state));
-    changed.push_back({{"service", colour.name},
-                       {"from", kColourNames[static_cast<size_t>(colour.from)]},
-                       {"to", kColourNames[static_cast<size_t>(colour.to)]}});
+    changed.push_back({{"service", colour.name}, {"from", name_of(colour.from)}, {"to", name_of(colour.to)}});
     if (colour.undoes) changed.back()["undoes"] = {*colour.undoes};
   }
   change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
@@ -220,7 +218,7 @@ Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catal
 }
 
 std::string flip_text(const ServiceState& service, const std::string& user) {
-  std::string text = fmt::format("{} is active", kColourNames[static_cast<size_t>(service.active)]);
+  std::string text = fmt::format("{} is active", name_of(service.active));
   if (service.flip_generation == 0) return text + ", and the service was never flipped";
   text += fmt::format(" since generation {}", service.flip_generation);
   if (const auto& by = service.flipped_by)
@@ -231,7 +229,7 @@ std::string flip_text(const ServiceState& service, const std::string& user) {
 
 nlohmann::ordered_json nothing_to_undo_json(const ServiceState& service, const std::string& user) {
   nlohmann::ordered_json json = {{"service", service.name},
-                                 {"active", kColourNames[static_cast<size_t>(service.active)]},
+                                 {"active", name_of(service.active)},
                                  {"generation", service.flip_generation},
                                  {"verb", nullptr},
                                  {"uid", nullptr},

@@ -66,8 +66,7 @@ Task<ChangeExecutor::Result> Upkeep::attempt(const Turn& turn, Change change, st
 Task<void> Upkeep::publish_everything(const Turn& turn, std::string why) {
   everything_due_ = false;
   if (!publisher_.attached()) co_return;
-  executor_.learn_from_segment(turn);
-  co_await executor_.keep_copy();
+  co_await executor_.learn_from_segment(turn);
   if (segment_has_everything()) {
     publishing_.reset();
     co_await executor_.acknowledge_present(turn);

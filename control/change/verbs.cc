@@ -59,8 +59,8 @@ Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
   co_return co_await executor_.execute(turn, std::move(*planned), std::move(options));
 }
 
-// Gives silent neighbours of a new colour the time after which their silence is certain, such as those of
-// backends that a reload has just added. This is before the flip's turn: no other change waits for it.
+// Gives silent neighbours of a new colour the time after which their silence is certain: a reload may have
+// just added these backends. The wait is before the flip's turn, so no other change waits.
 Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
   const Clock::Time until = clock_.now() + kLongestSilence;
   while (clock_.now() < until && publisher_.dataplane_running()) {

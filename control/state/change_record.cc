@@ -28,8 +28,7 @@ Json name_or_null(const Names& names, const std::optional<Value>& value) {
 
 Json to_json(const std::optional<Undo>& undo) {
   if (!undo) return nullptr;
-  return {{"to", kColourNames[static_cast<size_t>(undo->to)]},
-          {"generation", generation_in_range(undo->generation)}};
+  return {{"to", name_of(undo->to)}, {"generation", generation_in_range(undo->generation)}};
 }
 
 Json to_json(const std::optional<FlippedBy>& by) {
@@ -41,7 +40,7 @@ Json to_json(const RecordedService& service) {
   Json timeout = nullptr;
   if (service.drain_timeout) timeout = in_range(service.drain_timeout->count(), kMaxDurationMs);
   return {{"id", service.id},
-          {"active", kColourNames[static_cast<size_t>(service.active)]},
+          {"active", name_of(service.active)},
           {"previous", name_or_null(kColourNames, service.previous)},
           {"flip_generation", generation_in_range(service.flip_generation)},
           {"flipped_at_ms", in_range(service.flipped_at_ms, kMaxTimeMs)},

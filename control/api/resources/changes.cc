@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxReasonBytes = 1024;
 constexpr size_t kMaxRequestIdBytes = 128;
 
-// Returns the user who asks. A login uid counts only beside root: it is not checked, and root may name
+// Returns the user of the request. A login uid counts only beside root: it is not checked, and root may name
 // anybody.
 tl::expected<Actor, Refusal> read_actor(const Request& request) {
   Actor actor{.uid = *request.uid};

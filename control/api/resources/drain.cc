@@ -86,7 +86,7 @@ Json view_clients(const RemainingFlows& remaining) {
 }
 
 Json to_json(const DrainView& drain) {
-  return {{"colour", kColourNames[static_cast<size_t>(drain.colour)]},
+  return {{"colour", name_of(drain.colour)},
           {"state", drain_state_name(drain.state)},
           {"flows", drain.flows},
           {"closing", drain.closing},
@@ -131,7 +131,7 @@ Task<Answer> show_drain(Api& api, const Request& request) {
   const std::optional<DrainView> drain =
       drain_of(**service, catalogue, api.publisher, api.upkeep.trends(), api.clock);
   Json answer = {{"service", state.name},
-                 {"active", kColourNames[static_cast<size_t>(state.active)]},
+                 {"active", name_of(state.active)},
                  {"dataplane_running", api.publisher.attached() && api.publisher.dataplane_running()},
                  {"draining", nullptr}};
   if (drain) {

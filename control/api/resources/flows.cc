@@ -59,7 +59,7 @@ Json to_json(const Flow& flow, const Api& api, uint32_t now) {
   return {{"service", service == nullptr ? Json(nullptr) : Json(service->name)},
           {"client", to_string(Socket{flow.client, flow.client_port, 0})},
           {"backend", backend == nullptr ? Json(nullptr) : Json(to_string(backend->socket))},
-          {"colour", kColourNames[static_cast<size_t>(flow.state.colour())]},
+          {"colour", name_of(flow.state.colour())},
           {"state", flow_phase_name(flow.state.phase)},
           {"birth_generation",
            generation - static_cast<uint32_t>(static_cast<uint32_t>(generation) - flow.birth_generation)},

@@ -31,8 +31,7 @@ std::string summarize(const Api& api) {
                    "{}{{\"name\":\"{}\",\"vip\":\"{}\",\"protocol\":\"{}\",\"active\":\"{}\","
                    "\"backends\":{{\"blue\":{},\"green\":{}}}}}",
                    first ? "" : ",", state.name, to_string(state.vip), protocol_name(state.vip),
-                   kColourNames[static_cast<size_t>(state.active)], service.pools[0].size(),
-                   service.pools[1].size());
+                   name_of(state.active), service.pools[0].size(), service.pools[1].size());
     first = false;
   }
   return text + "],\"groups\":" + to_text(view_groups(api)) + "}\n";

@@ -99,6 +99,10 @@ size_t width_of(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
 }
 
+size_t lines_of(std::string_view text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
 std::string filled(std::string_view text, size_t indent, size_t width) {
   std::string result;
   size_t column = indent;

@@ -25,6 +25,9 @@ Style style_of(std::string_view colour_name);
 // The number of columns that the text takes on the screen.
 size_t width_of(std::string_view text);
 
+// The number of lines, each of which has its line end.
+size_t lines_of(std::string_view text);
+
 // Splits `text` at spaces into lines of at most `width` columns, each with its line end. The second and later
 // lines begin with `indent` spaces. The first line does not, but is shorter by as many columns: the caller
 // prints it behind other text.

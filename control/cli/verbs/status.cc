@@ -69,11 +69,9 @@ std::string watch_page(const json& reply, bool named, Bars& bars, const Surround
   if (!around.terminal || named) return status_page(reply, {.named = named}, around) + "\n" + drawn;
   constexpr size_t kOtherLines = 3;  // the clock, an empty line, and the line of the cursor
   const size_t rows = std::max<size_t>(around.rows, 2 * kOtherLines) - kOtherLines;
-  const auto lines = [](const std::string& text) {
-    return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-  };
-  const std::string page = status_page(reply, {.max_lines = rows - std::min(lines(drawn), rows / 3)}, around);
-  return page + "\n" + head_of(drawn, rows - std::min(rows, lines(page)));
+  const std::string page =
+      status_page(reply, {.max_lines = rows - std::min(lines_of(drawn), rows / 3)}, around);
+  return page + "\n" + head_of(drawn, rows - std::min(rows, lines_of(page)));
 }
 
 // The page, to be written over the one before with a single write. The screen is not cleared first, so it

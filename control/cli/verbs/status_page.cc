@@ -216,10 +216,6 @@ int trouble_of(const json& service) {
   return is_notable ? 3 : 4;
 }
 
-size_t lines_of(const std::string& text) {
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
 // Returns the drains, the retired services and the differences from the file, an element for each sentence.
 std::vector<std::string> notes_of(const json& reply, bool named, const Surroundings& around) {
   std::vector<std::string> notes;
