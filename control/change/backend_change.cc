@@ -23,6 +23,21 @@ Refusal unknown_backend(const BackendRequest& request, const std::vector<PoolMem
           {}};
 }
 
+// The backend is the last one of a colour that gets new flows.
+Refusal last_backend(const BackendRequest& request, const PoolMember& member, bool is_active) {
+  const char* colour = name_of(request.colour);
+  const std::string way_out = is_active ? fmt::format("flip the service first (teal flip {} --to {})",
+                                                      request.service, name_of(other(request.colour)))
+                                        : fmt::format("end the ramp first (teal abort {})", request.service);
+  return {422,
+          "refused",
+          fmt::format("{} is the last backend that takes new flows of {}, {} of service \"{}\"",
+                      to_string(member.socket), colour, is_active ? "the active colour" : "the colour of a ramp",
+                      request.service),
+          way_out + ", or set another backend ready",
+          {}};
+}
+
 nlohmann::ordered_json weight_json(const std::optional<uint32_t>& weight) {
   return weight ? nlohmann::ordered_json(*weight) : nlohmann::ordered_json("file");
 }
@@ -60,16 +75,10 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
   const bool others_take_flows = std::any_of(pool.begin(), pool.end(), [&](const PoolMember& candidate) {
     return candidate.id != member->id && candidate.weight > 0;
   });
-  const bool is_active = catalogue.state(*service).active == request.colour;
-  if (weight == 0 && !others_take_flows && is_active) {
-    return tl::unexpected(Refusal{
-        422,
-        "refused",
-        fmt::format("{} is the last backend that takes new flows of {}, the active colour of service \"{}\"",
-                    to_string(member->socket), kColourNames[colour], request.service),
-        fmt::format("flip the service first (teal flip {} --to {}), or set another backend ready",
-                    request.service, kColourNames[1 - colour]),
-        {}});
+  if (weight == 0 && !others_take_flows) {
+    const ServiceState& now = catalogue.state(*service);
+    const bool is_active = now.active == request.colour;
+    if (is_active || now.ramp) return tl::unexpected(last_backend(request, *member, is_active));
   }
 
   const auto name = [](AdminState admin) { return kAdminStateNames[static_cast<size_t>(admin)]; };

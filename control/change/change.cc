@@ -3,6 +3,28 @@
 
 namespace teal {
 
+static bool is_flip(const Change& change, const ServiceState& state) {
+  return std::find(change.flips.begin(), change.flips.end(), state.id) != change.flips.end();
+}
+
+void number_states(Change& change, uint64_t generation, uint32_t uid, int64_t now_ms) {
+  for (ServiceState& state : change.services) {
+    if (state.ramp && state.ramp->id == 0) state.ramp->id = generation;
+    if (!is_flip(change, state)) continue;
+    state.flip_generation = generation;
+    state.flipped_at_ms = now_ms;
+    state.flipped_by->uid = uid;
+    if (state.undo) state.undo->generation = generation;
+  }
+}
+
+std::vector<ServiceState> flipped(const Change& change) {
+  std::vector<ServiceState> states;
+  for (const ServiceState& state : change.services)
+    if (is_flip(change, state)) states.push_back(state);
+  return states;
+}
+
 ChangeRecord record_of(const Change& change) {
   ChangeRecord record;
   for (const ServiceState& service : change.services) record.services.push_back(record_of(service));

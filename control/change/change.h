@@ -79,7 +79,7 @@ struct Change {
   std::optional<LockChange> lock;              // publishes nothing
   bool republish = false;                      // sets nothing; the segment gets everything
 
-  bool is_flip = false;       // the flips of the services get the generation of this publication
+  std::vector<uint16_t> flips;  // ids of services whose flip or abort this publication is
   bool is_reset = false;      // flows of the services' idle colour are reset
   bool releases_ids = false;  // the database keeps the released ids for another grace period
   bool is_upkeep = false;     // nobody asked for it: it raises no revision
@@ -95,6 +95,11 @@ struct Change {
     return !backends.empty() || config != nullptr || inventory != nullptr || republish;
   }
 };
+
+// Gives the flips and the new ramps of the change their generation.
+void number_states(Change& change, uint64_t generation, uint32_t uid, int64_t now_ms);
+// Returns the states of the services that the change flips.
+std::vector<ServiceState> flipped(const Change& change);
 
 // The values of a change that recovery applies if teald does not live to record the result. A reload has
 // none: its inventory is saved with the intent, and a start reads the config file anyway.

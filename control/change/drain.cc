@@ -103,7 +103,7 @@ void DrainTrends::sample(const Catalogue& catalogue, const Publisher& publisher,
     const Colour idle = other(state.active);
     const uint64_t flows = flows_of(service, idle, publisher).live;
     auto known = before.extract(service.id);
-    if (flows == 0) {
+    if (flows == 0 || state.ramp) {
       if (!known.empty()) ended_.push_back({service.id, idle, known.mapped().flip_generation, flows});
       continue;
     }
@@ -128,6 +128,7 @@ std::optional<double> DrainTrends::seconds_to_end(uint16_t service) const {
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
                                   const Publisher& publisher, const DrainTrends& trends, const Clock& clock) {
   const ServiceState& state = catalogue.state(service);
+  if (state.ramp) return std::nullopt;  // the idle colour takes new flows
   DrainView view;
   view.colour = other(state.active);
   const ColourFlows left = flows_of(service, view.colour, publisher);
@@ -173,7 +174,7 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
     ServiceState state = catalogue.state(service);
     const Colour idle = other(state.active);
     const uint64_t flows = flows_of(service, idle, publisher).live;
-    if (state.flip_generation == 0 || flows == 0 || publisher.splits() == nullptr) {
+    if (state.flip_generation == 0 || flows == 0 || state.ramp || publisher.splits() == nullptr) {
       unchanged.push_back(named->name);
       nothing_drains.push_back(named->name);
       continue;
@@ -222,7 +223,7 @@ Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publishe
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
     const TrafficSplit& split = publisher.splits()->services[service.id];
-    if (state.flip_generation == 0 || split.reset_before != 0 || is_draining(split, now_tick) ||
+    if (state.flip_generation == 0 || state.ramp || split.reset_before != 0 || is_draining(split, now_tick) ||
         effective_drain(*service.config, state).then != DrainConfig::Then::kReset)
       continue;
     const ColourFlows left = flows_of(service, other(state.active), publisher);

@@ -164,14 +164,7 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
   const uint64_t number = next_generation();
   const uint64_t generation = progress.change.lock ? this->generation() : number;
   if (!progress.change.is_upkeep) progress.revision = number;
-  if (progress.change.is_flip) {
-    for (ServiceState& state : progress.change.services) {
-      state.flip_generation = generation;
-      state.flipped_at_ms = clock_.wall_ms();
-      state.flipped_by->uid = progress.options.actor.uid;
-      if (state.undo) state.undo->generation = generation;
-    }
-  }
+  number_states(progress.change, generation, progress.options.actor.uid, clock_.wall_ms());
   progress.shown = shown_changes(progress.change);
   progress.told = {{"generation", generation}, {"verb", progress.change.verb}};
   progress.told.update(who_and_why(progress.options));
@@ -257,7 +250,7 @@ void ChangeExecutor::apply(const Progress& progress) {
     events_.tell(change.lock->lock ? "locked" : "unlocked", who_and_why(progress.options));
     return;
   }
-  if (change.is_flip) flips_(change.services);
+  if (!change.flips.empty()) flips_(flipped(change));
   catalogue_.set_states(change.services);
   if (!change.backends.empty()) catalogue_.set_backends(change.backends);
   if (change.inventory != nullptr) apply_inventory(progress);

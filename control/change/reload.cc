@@ -28,15 +28,15 @@ Refusal no_free_id(const std::string& error) {
           {}};
 }
 
-Refusal empty_pool(const std::string& service, const char* colour) {
+Refusal empty_pool(const std::string& service, const char* colour, bool is_active) {
   return {
       422,
       "refused",
       fmt::format("the file leaves service \"{}\" without a {} backend that takes new flows (ready, with a "
-                  "weight above 0), and {} is its active colour",
-                  service, colour, colour),
-      fmt::format("set a {} backend ready (teal backend list {}), or flip the service first", colour,
-                  service),
+                  "weight above 0), and {} is {}",
+                  service, colour, colour, is_active ? "its active colour" : "the colour of its ramp"),
+      fmt::format("set a {} backend ready (teal backend list {}), or {} first", colour, service,
+                  is_active ? "flip the service" : "end the ramp"),
       {}};
 }
 
@@ -88,9 +88,12 @@ tl::expected<Change, Refusal> plan_reload(const tl::expected<ConfigFile, ConfigE
 
   const Catalogue after(file->config, renumbered->inventory);
   for (const CatalogueService& service : after.services()) {
-    const auto active = static_cast<size_t>(after.state(service).active);
-    if (!takes_flows(service.pools[active]))
-      return tl::unexpected(empty_pool(service.config->name, kColourNames[active]));
+    const ServiceState& state = after.state(service);
+    for (const Colour colour : {state.active, other(state.active)}) {
+      const bool is_active = colour == state.active;
+      if ((is_active || state.ramp) && !takes_flows(service.pools[static_cast<size_t>(colour)]))
+        return tl::unexpected(empty_pool(service.config->name, name_of(colour), is_active));
+    }
   }
 
   const auto flows = [&](uint16_t backend) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "control/config/config_rollout.h"
 #include "control/loop/wall_clock.h"
 
 namespace teal {
@@ -29,30 +30,100 @@ bool is_newer(const RolloutService& service, uint64_t generation) {
   return service.added_after >= generation;
 }
 
-// Returns the service's new colour; nothing: it keeps its colour.
-std::optional<Colour> destination(const RolloutRequest& request, const RolloutService& service) {
-  Colour to = service.active;
-  if (request.verb == RolloutRequest::Verb::kFlip) {
-    to = request.to;
-  } else if (request.to_generation) {
-    if (!is_newer(service, *request.to_generation)) to = service.back_then.value_or(service.active);
-  } else if (service.undo) {
-    to = service.undo->to;
-  }
-  return to == service.active ? std::nullopt : std::optional(to);
+using Verb = RolloutRequest::Verb;
+using Kind = ColourChange::Kind;
+
+ColourChange change_to(Colour to, Kind kind, const RolloutService& service) {
+  ColourChange change{.kind = kind, .service = service.id, .name = service.name, .from = other(to), .to = to};
+  change.share_before = service.ramp ? service.ramp->share() : 0;
+  return change;
 }
 
-ColourChange change_to(Colour to, const RolloutRequest& request, const RolloutService& service) {
-  ColourChange change{service.id, service.name, service.active, to, std::nullopt};
-  const bool is_flip = request.verb == RolloutRequest::Verb::kFlip;
-  if (service.undo && (!is_flip || service.flip_back_undoes)) change.undoes = service.undo->generation;
-  change.is_release = is_flip && !change.undoes;
+ColourChange flip_to(Colour to, bool may_be_release, const RolloutService& service) {
+  ColourChange change = change_to(to, Kind::kFlip, service);
+  if (service.undo && (!may_be_release || service.flip_back_undoes)) change.undoes = service.undo->generation;
+  change.is_release = may_be_release && !change.undoes;
   return change;
+}
+
+ColourChange ramp_to(Colour to, Ramp ramp, const RolloutService& service) {
+  ColourChange change = change_to(to, Kind::kShare, service);
+  change.ramp = std::move(ramp);
+  return change;
+}
+
+std::optional<ColourChange> abort_of(const RolloutService& service) {
+  if (!service.ramp) return std::nullopt;
+  return change_to(service.active, Kind::kAbort, service);
+}
+
+std::optional<ColourChange> next_step(const RolloutService& service) {
+  if (!service.ramp) return std::nullopt;
+  if (service.ramp->next_is_flip()) return flip_to(other(service.active), true, service);
+  Ramp ramp = *service.ramp;
+  ++ramp.step;
+  ramp.paused.reset();
+  return ramp_to(other(service.active), std::move(ramp), service);
+}
+
+std::optional<ColourChange> flip_of(const RolloutRequest& request, const RolloutService& service) {
+  if (request.to == service.active) return abort_of(service);
+  ColourChange flip = flip_to(request.to, true, service);
+  if (request.now || service.ramp || !service.rollout || !flip.is_release) return flip;
+  return ramp_to(request.to, Ramp{.plan = *service.rollout}, service);
+}
+
+std::optional<ColourChange> rollback_of(const RolloutRequest& request, const RolloutService& service) {
+  Colour to = service.active;
+  if (request.to_generation) {
+    if (!is_newer(service, *request.to_generation)) to = service.back_then.value_or(service.active);
+  } else if (service.undo && !service.ramp) {
+    to = service.undo->to;
+  }
+  if (to == service.active) return abort_of(service);
+  return flip_to(to, false, service);
+}
+
+Refusal ramp_under_way(const RolloutService& service) {
+  return {409, "conflict",
+          fmt::format("service \"{}\" has a ramp to {} since generation {}, now at {}; nothing was changed",
+                      service.name, name_of(other(service.active)), service.ramp->id,
+                      share_text(service.ramp->share())),
+          fmt::format("teal next {0} goes on with it, teal abort {0} ends it", service.name)};
+}
+
+Refusal no_steps(const RolloutService& service) {
+  return Refusal::bad_request(
+      fmt::format("the ramp has no steps: neither the request names them (\"steps\") nor the config, in "
+                  "[service.rollout] of \"{}\"",
+                  service.name));
+}
+
+// Returns what the request does to the service; nothing: it stays as it is.
+tl::expected<std::optional<ColourChange>, Refusal> change_of_service(const RolloutRequest& request,
+                                                                     const RolloutService& service) {
+  switch (request.verb) {
+    case Verb::kFlip:
+      return flip_of(request, service);
+    case Verb::kRollback:
+      return rollback_of(request, service);
+    case Verb::kNext:
+      return next_step(service);
+    case Verb::kAbort:
+      return abort_of(service);
+    case Verb::kRamp:
+      break;
+  }
+  if (service.ramp) return tl::unexpected(ramp_under_way(service));
+  if (request.to == service.active) return std::nullopt;
+  const RampPlan plan = request.ramp.steps.empty() ? service.rollout.value_or(RampPlan()) : request.ramp;
+  if (plan.steps.empty()) return tl::unexpected(no_steps(service));
+  return ramp_to(request.to, Ramp{.plan = plan}, service);
 }
 
 void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
   plan.unchanged.push_back(service.name);
-  if (request.verb == RolloutRequest::Verb::kFlip) return;
+  if (request.verb != Verb::kRollback) return;
   if (!request.to_generation) {
     plan.nothing_to_undo.push_back(service.name);
   } else if (is_newer(service, *request.to_generation)) {
@@ -66,6 +137,10 @@ std::string way_back(const RolloutPlan& plan) {
   std::string names;
   for (const ColourChange& change : plan.changes) names += " " + change.name;
   if (plan.changes.size() > kNamed) names = " SERVICE...";
+  if (plan.has_ramps()) return "teal abort" + names;
+  const auto is_abort = [](const ColourChange& change) { return change.kind == ColourChange::Kind::kAbort; };
+  if (std::all_of(plan.changes.begin(), plan.changes.end(), is_abort))
+    return fmt::format("teal ramp{} --to {}", names, name_of(plan.changes.front().from));
   const auto is_release = [](const ColourChange& change) { return change.is_release; };
   if (std::all_of(plan.changes.begin(), plan.changes.end(), is_release)) return "teal rollback" + names;
   const Colour from = plan.changes.front().from;
@@ -157,6 +232,8 @@ RolloutView view_of(const Catalogue& catalogue) {
                              .flip_generation = state.flip_generation,
                              .added_after = state.added_after,
                              .takes_flows = {takes_flows(service.pools[0]), takes_flows(service.pools[1])},
+                             .ramp = state.ramp,
+                             .rollout = service.config->rollout,
                              .back_then = std::nullopt});
   }
   return view;
@@ -173,12 +250,13 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   if (!chosen) return tl::unexpected(chosen.error());
   RolloutPlan plan;
   for (const RolloutService* service : *chosen) {
-    const std::optional<Colour> to = destination(request, *service);
-    if (!to) {
+    auto change = change_of_service(request, *service);
+    if (!change) return tl::unexpected(std::move(change.error()));
+    if (!*change) {
       leave(*service, request, plan);
       continue;
     }
-    const auto colour = static_cast<size_t>(*to);
+    const auto colour = static_cast<size_t>((*change)->to);
     if (!service->takes_flows[colour]) {
       return tl::unexpected(Refusal{
           422, "refused",
@@ -188,29 +266,78 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
     }
     if (request.seen_generation && service->flip_generation > *request.seen_generation)
       plan.flipped_later = service->name;
-    plan.changes.push_back(change_to(*to, request, *service));
+    plan.changes.push_back(std::move(**change));
   }
   return plan;
 }
 
+bool RolloutPlan::has_ramps() const {
+  return std::any_of(changes.begin(), changes.end(),
+                     [](const ColourChange& change) { return change.kind == Kind::kShare; });
+}
+
+namespace {
+
+struct VerbWords {
+  const char* name;  // in the history
+  FlipVerb flips;    // who made the present colour active
+};
+
+VerbWords words_of(Verb verb) {
+  switch (verb) {
+    case Verb::kFlip:
+      return {"flip", FlipVerb::kFlip};
+    case Verb::kRollback:
+      return {"rollback", FlipVerb::kRollback};
+    case Verb::kRamp:
+      return {"ramp", FlipVerb::kRamp};
+    case Verb::kNext:
+      return {"next", FlipVerb::kRamp};
+    case Verb::kAbort:
+      break;
+  }
+  return {"abort", FlipVerb::kAbort};
+}
+
+ServiceState state_after(const ColourChange& change, FlipVerb verb, ServiceState state) {
+  state.ramp = change.ramp;
+  state.undo.reset();
+  if (change.kind == Kind::kShare) return state;
+  state.active = change.to;
+  // After an abort, the active colour is the one that most packets without an entry belong to.
+  state.previous = change.kind == Kind::kAbort ? change.to : change.from;
+  state.drain_timeout.reset();
+  state.drain_then.reset();
+  if (change.is_release) state.undo = Undo{.to = change.from};
+  state.flipped_by = FlippedBy{.verb = verb};
+  return state;
+}
+
+// A change of the share alone has no "from": the service keeps its active colour.
+nlohmann::ordered_json entry_of(const ColourChange& change) {
+  nlohmann::ordered_json entry = {{"service", change.name}};
+  if (change.kind == Kind::kFlip) entry["from"] = name_of(change.from);
+  if (change.kind != Kind::kShare) entry["to"] = name_of(change.to);
+  if (change.kind == Kind::kShare || change.share_before != 0) {
+    entry["colour"] = name_of(change.kind == Kind::kAbort ? change.from : change.to);
+    const uint16_t after = change.ramp ? change.ramp->share() : change.kind == Kind::kFlip ? kShareOne : 0;
+    entry["share"] = {{"from", share_text(change.share_before)}, {"to", share_text(after)}};
+  }
+  if (change.undoes) entry["undoes"] = {*change.undoes};
+  return entry;
+}
+
+}  // namespace
+
 Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue) {
-  const bool is_rollback = verb == RolloutRequest::Verb::kRollback;
-  Change change{.verb = is_rollback ? "rollback" : "flip"};
-  change.is_flip = true;
-  change.despite_disk = is_rollback;
+  const VerbWords words = words_of(verb);
+  Change change{.verb = words.name};
+  change.despite_disk = !goes_forward(verb);
   nlohmann::ordered_json changed = nlohmann::ordered_json::array();
   for (const ColourChange& colour : plan.changes) {
-    ServiceState state = *catalogue.service(colour.service);
-    state.active = colour.to;
-    state.previous = colour.from;
-    state.drain_timeout.reset();
-    state.drain_then.reset();
-    state.undo.reset();
-    if (colour.is_release) state.undo = Undo{.to = colour.from};
-    state.flipped_by = FlippedBy{.verb = is_rollback ? FlipVerb::kRollback : FlipVerb::kFlip};
-    change.services.push_back(std::move(state));
-    changed.push_back({{"service", colour.name}, {"from", name_of(colour.from)}, {"to", name_of(colour.to)}});
-    if (colour.undoes) changed.back()["undoes"] = {*colour.undoes};
+    change.services.push_back(state_after(colour, words.flips, *catalogue.service(colour.service)));
+    if (colour.kind != Kind::kShare) change.flips.push_back(colour.service);
+    changed.push_back(entry_of(colour));
   }
   change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
   if (!plan.changes.empty()) change.way_back = way_back(plan);
@@ -222,8 +349,8 @@ std::string flip_text(const ServiceState& service, const std::string& user) {
   if (service.flip_generation == 0) return text + ", and the service was never flipped";
   text += fmt::format(" since generation {}", service.flip_generation);
   if (const auto& by = service.flipped_by)
-    text +=
-        fmt::format(", a {} by {}", kFlipVerbNames[static_cast<size_t>(by->verb)], text_of({by->uid, user}));
+    text += fmt::format(", {} {} by {}", by->verb == FlipVerb::kAbort ? "an" : "a",
+                        kFlipVerbNames[static_cast<size_t>(by->verb)], text_of({by->uid, user}));
   return text;
 }
 

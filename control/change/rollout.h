@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plans of flips and rollbacks: pure functions of the request and of the services' colours. The
+// The plans of flips, rollbacks and ramps: pure functions of the request and of the services' colours. The
 // plans use no clock, no disk and no segment.
 //
 // A rollback undoes the latest flip of a service, unless it is undone already. So a second rollback changes
@@ -13,6 +13,18 @@
 //
 // A flip back by hand undoes a flip, too, if the flip is not settled yet (flip_back_undoes()). Later, it is a
 // release like any other, and a rollback undoes it.
+//
+// A ramp gives the idle colour a growing share of the new flows. Its last step is a flip, which a rollback
+// undoes. Before that, a rollback is an abort: it takes the share back. A ramp forgets the flip before it, as
+// it brings something new into the idle colour: nobody may return there by a second rollback.
+//
+//   request                        active   share of the other   to undo
+//   ramp to green, 5%, 100%        blue     5%                   nothing
+//   abort, or rollback             blue     0                    nothing
+//   ramp to green, 5%, 100%        blue     5%                   nothing
+//   next, or the step's time ends  green    0                    the flip, back to blue
+//
+// A flip to the ramp's colour completes the ramp at once, and a flip to the active colour aborts it.
 //
 // A request is carried out whole or not at all. It is refused if it names a service that does not exist, or
 // if one of its services cannot take the colour. A service that already has its colour is listed as
@@ -38,11 +50,13 @@
 namespace teal {
 
 struct RolloutRequest {
-  enum class Verb { kFlip, kRollback };
+  enum class Verb { kFlip, kRollback, kRamp, kNext, kAbort };
   Verb verb = Verb::kFlip;
   Selection what;                           // all services: only a rollback to a generation
-  Colour to = Colour::kBlue;                // of a flip
-  bool force = false;                       // of a flip: although no backend of the colour can be reached
+  Colour to = Colour::kBlue;                // of a flip or ramp
+  bool force = false;                       // forwards although no backend of the colour can be reached
+  bool now = false;                         // a flip at once, where the config has a ramp for it
+  RampPlan ramp = {};                       // of a ramp
   std::optional<uint64_t> to_generation;    // of a rollback: the colours go back to those of this generation
   std::optional<uint64_t> seen_generation;  // of a rollback: it undoes no flip that is later than this
 };
@@ -57,6 +71,8 @@ struct RolloutService {
   uint64_t added_after = 0;                               // it did not exist in this generation
   std::array<bool, kColours> takes_flows = {true, true};  // by Colour: a backend is ready and has a weight
   bool flip_back_undoes = false;                          // a flip to undo->to undoes the latest flip
+  std::optional<Ramp> ramp;                               // under way
+  std::optional<RampPlan> rollout;                        // of the config
   std::optional<Colour> back_then;  // its active colour at to_generation; nothing: as now
 };
 
@@ -65,18 +81,29 @@ struct RolloutView {
   std::span<const GroupConfig> groups;
 };
 
+// What a plan does to the colours of one service.
 struct ColourChange {
+  enum class Kind {
+    kFlip,   // `to` becomes active
+    kShare,  // `to`, the idle colour, gets another share: a ramp begins or goes on
+    kAbort,  // `to`, the active colour, takes the share back
+  };
+  Kind kind = Kind::kFlip;
   uint16_t service = kNoId;
   std::string name;
-  Colour from = Colour::kBlue;
+  Colour from = Colour::kBlue;  // the other colour
   Colour to = Colour::kBlue;
   std::optional<uint64_t> undoes;  // the generation of the flip that this change undoes
   bool is_release = false;         // a rollback undoes this change
+  uint16_t share_before = 0;       // of the idle colour
+  std::optional<Ramp> ramp;        // as it shall be; nothing: none
 };
 
 struct RolloutPlan {
   std::vector<ColourChange> changes;
   std::vector<std::string> unchanged;  // names
+
+  bool has_ramps() const;  // the change begins ramps, or goes on with them
 
   // The names of these services are in `unchanged`, too.
   std::vector<std::string> nothing_to_undo;
@@ -94,6 +121,12 @@ bool flip_back_undoes(const ServiceState& service, bool has_flows, int64_t now_m
 tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, const RolloutView& view);
 
 Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue);
+
+// Returns whether the verb gives new flows to another colour, so that its gates can refuse it. The ways back
+// are never refused for what Teal knows about the colour.
+constexpr bool goes_forward(RolloutRequest::Verb verb) {
+  return verb != RolloutRequest::Verb::kRollback && verb != RolloutRequest::Verb::kAbort;
+}
 
 // Describes how the service got its active colour: "green is active since generation 13, a flip by alice".
 // `user` is the name of the user, or "".

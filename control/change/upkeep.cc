@@ -24,6 +24,7 @@ Task<Upkeep::Followed> Upkeep::follow_segment() {
   Followed followed = co_await follow(turn, false);
   if (followed) {
     executor_.acknowledge_if_adopted(turn);
+    co_await advance_ramps(turn);
     co_await reset_overdue(turn);
   }
   co_return followed;
@@ -37,7 +38,7 @@ Task<Upkeep::Followed> Upkeep::follow(const Turn& turn, bool at_once) {
   const tl::expected<Publisher::News, std::string> news = publisher_.refresh();
   if (!news) co_return tl::unexpected(news.error());
   if (news->new_segment || news->dataplane_started)
-    for (Backoff* retry : {&publishing_, &resetting_, &releasing_}) retry->reset();
+    for (Backoff* retry : {&publishing_, &resetting_, &releasing_, &stepping_}) retry->reset();
   everything_due_ = everything_due_ || news->new_segment;
   const bool publishes = everything_due_ && (at_once || publishing_.is_due());
   if (publishes) {
@@ -99,6 +100,25 @@ Task<void> Upkeep::reset_overdue(const Turn& turn) {
   if (!resetting_.is_due()) co_return;
   std::string why = "the deadline of the drain is over";
   (void)co_await attempt(turn, std::move(change), std::move(why), resetting_);
+}
+
+// Steps wait while nobody can see them: without a dataplane, or under a lock. A step that a gate refuses pauses
+// the ramp.
+Task<void> Upkeep::advance_ramps(const Turn& turn) {
+  const Catalogue& catalogue = executor_.catalogue();
+  if (!publisher_.dataplane_running() || catalogue.inventory().lock) co_return ramps_.begin_again();
+  const std::vector<std::string> services = ramps_.due(catalogue, clock_.now());
+  if (services.empty() || !stepping_.is_due()) co_return;
+  tl::expected<Change, Refusal> change = plan_step_(services);
+  std::string why = "the time of the step is over";
+  if (!change) {
+    why = change.error().message;
+    change = plan_pause({.services = services}, why, view_of(catalogue), catalogue);
+    change->despite_disk = true;
+  } else {
+    change->verb = "step";
+  }
+  (void)co_await attempt(turn, std::move(*change), std::move(why), stepping_);
 }
 
 Task<void> Upkeep::tidy() {

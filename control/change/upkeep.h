@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Upkeep makes the changes that follow from the state and not from a request. Upkeep follows the segment and
-// gives a new one everything, resets drains at their deadline, and releases the ids of retired backends. It
-// only plans: the ChangeExecutor carries out its changes as it does for an operator.
+// gives a new one everything, goes on with ramps, resets drains at their deadline, and releases the ids of
+// retired backends. It only plans: the ChangeExecutor carries out its changes as it does for an operator.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 
 #include "control/change/drain.h"
 #include "control/change/executor.h"
+#include "control/change/ramp.h"
 #include "control/change/retired.h"
 #include "control/kernel/steering.h"
 #include "control/loop/backoff.h"
@@ -31,8 +33,8 @@ class Upkeep {
   Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events,
          const Clock& clock);
 
-  // Attaches to the segment, publishes everything into a segment that lacks it, and begins the resets of
-  // overdue drains. To be called about ten times a second. A change that fails is tried again more and more
+  // Attaches to the segment, publishes everything into a segment that lacks it, begins the next steps of
+  // ramps, and begins the resets of overdue drains. To be called about ten times a second. A change that fails is tried again more and more
   // seldom (backoff.h), and the history has one row about it. The error: there is a segment, but it is
   // refused.
   Task<Followed> follow_segment();
@@ -53,6 +55,12 @@ class Upkeep {
   void set_local_addresses(const std::vector<IpAddress>& addresses);
 
   const DrainTrends& trends() const { return trends_; }
+  const RampTimers& ramps() const { return ramps_; }
+
+  // `plan` plans the next step of these services, as an operator's `next` does.
+  void go_on_with(std::function<tl::expected<Change, Refusal>(const std::vector<std::string>&)> plan) {
+    plan_step_ = std::move(plan);
+  }
 
  private:
   Task<Followed> follow(const Turn& turn, bool at_once);
@@ -60,6 +68,7 @@ class Upkeep {
   Task<void> publish_everything(const Turn& turn, std::string why);
   bool segment_has_everything() const;
   Task<void> reset_overdue(const Turn& turn);
+  Task<void> advance_ramps(const Turn& turn);
   Task<void> release_retired(const Turn& turn);
   void tell_of_ended_drains();
 
@@ -69,10 +78,13 @@ class Upkeep {
   Events& events_;
   const Clock& clock_;
   DrainTrends trends_;
+  RampTimers ramps_;
+  std::function<tl::expected<Change, Refusal>(const std::vector<std::string>&)> plan_step_;
   RetiredBackends retired_;
   // The segment may lack something: teald has just started, or the attempt to publish everything failed.
   bool everything_due_ = true;
-  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_};
+  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_},
+      stepping_{clock_};
 };
 
 }  // namespace teal

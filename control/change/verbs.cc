@@ -25,6 +25,7 @@ Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publi
       restart_(publisher) {
   const Config& config = executor.catalogue().config();
   if (auto options = parse_options(config.text, config.path)) options_ = std::move(*options);
+  upkeep_.go_on_with([this](const std::vector<std::string>& services) { return plan_next(services); });
 }
 
 void Verbs::set_aside(ConfigErrors errors, std::string held_back) {
@@ -72,7 +73,7 @@ Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
 }
 
 Task<Verbs::Result> Verbs::roll(RolloutRequest request, ChangeOptions options) {
-  if (request.verb == RolloutRequest::Verb::kFlip && !request.force) co_await wait_for_answers(request);
+  if (goes_forward(request.verb) && !request.force) co_await wait_for_answers(request);
   Planner plan = [this, request = std::move(request)] { return plan_roll(request); };
   co_return co_await change(std::move(options), std::move(plan));
 }
@@ -93,11 +94,11 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   }
   Change change = change_of(*plan, request.verb, catalogue);
   if (auto refusal = judge_reach(*plan, request, change.warnings)) co_return tl::unexpected(*refusal);
-  if (request.verb == RolloutRequest::Verb::kFlip && file_differs())
+  if (goes_forward(request.verb) && file_differs())
     change.warnings.push_back(catalogue.config().path +
                               " was edited and not reloaded; teal reload --dry-run shows the differences");
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
-  if (request.verb == RolloutRequest::Verb::kFlip || request.to_generation) co_return change;
+  if (request.verb != RolloutRequest::Verb::kRollback || request.to_generation) co_return change;
   auto nothing = nlohmann::ordered_json::array();
   for (const std::string& name : plan->nothing_to_undo) {
     const ServiceState& service = catalogue.state(*catalogue.find(name));
@@ -105,6 +106,32 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   }
   change.fields["nothing_to_undo"] = std::move(nothing);
   co_return change;
+}
+
+Verbs::Planned Verbs::plan_next(const std::vector<std::string>& services) const {
+  const RolloutRequest request{.verb = RolloutRequest::Verb::kNext, .what = {.services = services}};
+  const Catalogue& catalogue = executor_.catalogue();
+  const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view_of(catalogue));
+  if (!plan) return tl::unexpected(plan.error());
+  Change change = change_of(*plan, request.verb, catalogue);
+  if (auto refusal = judge_reach(*plan, request, change.warnings)) return tl::unexpected(*refusal);
+  return change;
+}
+
+Task<Verbs::Result> Verbs::pause(Selection what, ChangeOptions options) {
+  Planner plan = [this, what = std::move(what), reason = options.reason]() -> Task<Planned> {
+    const Catalogue& catalogue = executor_.catalogue();
+    co_return plan_pause(what, reason, view_of(catalogue), catalogue);
+  };
+  co_return co_await change(std::move(options), std::move(plan));
+}
+
+Task<Verbs::Result> Verbs::resume(Selection what, ChangeOptions options) {
+  Planner plan = [this, what = std::move(what)]() -> Task<Planned> {
+    const Catalogue& catalogue = executor_.catalogue();
+    co_return plan_resume(what, view_of(catalogue), catalogue);
+  };
+  co_return co_await change(std::move(options), std::move(plan));
 }
 
 // Says which services a flip to `to` would take back.
@@ -124,8 +151,8 @@ std::optional<Refusal> Verbs::judge_reach(const RolloutPlan& plan, const Rollout
                                           std::vector<std::string>& warnings) const {
   if (plan.changes.empty() || !publisher_.dataplane_running()) return std::nullopt;  // nothing is known
   const Reach reach = reach_of(plan, executor_.catalogue(), hop_states_, clock_.now());
-  const bool may_refuse = request.verb == RolloutRequest::Verb::kFlip && !request.force;
-  if (may_refuse && !reach.dead.empty()) return cannot_serve(reach, request.to);
+  if (goes_forward(request.verb) && !request.force && !reach.dead.empty())
+    return cannot_serve(reach, plan.changes.front().to);
   warnings.insert(warnings.end(), reach.warnings.begin(), reach.warnings.end());
   return std::nullopt;
 }

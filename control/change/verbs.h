@@ -33,7 +33,9 @@ class Verbs {
   Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
         const HopStates& hop_states, const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
 
-  Task<Result> roll(RolloutRequest request, ChangeOptions options);  // a flip or a rollback
+  Task<Result> roll(RolloutRequest request, ChangeOptions options);  // flip, rollback, ramp, next, abort
+  Task<Result> pause(Selection what, ChangeOptions options);
+  Task<Result> resume(Selection what, ChangeOptions options);
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
   Task<Result> set_backend(BackendRequest request, ChangeOptions options);
   Task<Result> reload(ChangeOptions options);  // reads the config file again; all or nothing
@@ -73,6 +75,7 @@ class Verbs {
   Task<Result> change(ChangeOptions options, Planner plan);
   Task<void> wait_for_answers(const RolloutRequest& request);
   Task<Planned> plan_roll(RolloutRequest request);
+  Planned plan_next(const std::vector<std::string>& services) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
   std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                      std::vector<std::string>& warnings) const;

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kAny = std::numeric_limits<size_t>::max();
 
 constexpr OptionSpec kGroup = {'g', "group", "GROUP", "all services of this group, instead of SERVICE..."};
+constexpr OptionSpec kForce = {'f', "force", "", "although no backend of the colour can be reached"};
 constexpr OptionSpec kWait = {'w', "wait", "",
                               "wait until the idle colour is drained, at most --timeout TIME (default: 10m)"};
 constexpr OptionSpec kWaitTimeout = {
@@ -63,7 +64,7 @@ constexpr std::string_view kWaitExamples[] = {
 
 constexpr std::array kFlipOptions = {
     OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"}, kGroup,
-    OptionSpec{'f', "force", "", "flip although no backend of the colour can be reached"}, kWait,
+    kForce, OptionSpec{0, "now", "", "at once, although the config has a ramp for the service"}, kWait,
     kWaitTimeout};
 constexpr std::string_view kFlipExamples[] = {
     "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
@@ -73,6 +74,20 @@ constexpr std::array kRollbackOptions = {
     OptionSpec{'a', "all", "", "with --to-generation: all services"}, kWait, kWaitTimeout};
 constexpr std::string_view kRollbackExamples[] = {"teal rollback --group shop",
                                                   "teal rollback --to-generation 12 --all --dry-run"};
+
+constexpr std::array kRampOptions = {
+    OptionSpec{'t', "to", "COLOUR", "the colour that gets the growing share: blue or green"},
+    kGroup,
+    OptionSpec{0, "steps", "SHARE,...",
+               "the shares, such as 1%,5%,25%,50%,100% (default: those of the config)"},
+    OptionSpec{0, "every", "TIME", "the time of each step but the last (default: 1m)"},
+    OptionSpec{0, "manual", "", "only teal next begins another step"},
+    kForce};
+constexpr std::string_view kRampExamples[] = {
+    "teal ramp web --to green --steps 1%,5%,25%,100% --every 2m --reason \"v42\"",
+    "teal ramp --group shop --to green --steps 10%,100% --manual --dry-run"};
+constexpr std::array kNextOptions = {kGroup, kForce};
+constexpr std::array kGroupOptions = {kGroup};
 
 constexpr std::array kDrainOptions = {
     kGroup,
@@ -175,7 +190,7 @@ constexpr Verb kVerbs[] = {
      .run = run_backend_list},
 
     {.name = "flip",
-     .usage = "SERVICE... | --group GROUP --to COLOUR [--force] [--wait [--timeout TIME]]",
+     .usage = "SERVICE... | --group GROUP --to COLOUR [--force] [--now] [--wait [--timeout TIME]]",
      .summary = "send new flows to the other colour; existing flows stay",
      .description =
          "All named services are flipped in one publication: every packet sees either all of the flips or "
@@ -183,6 +198,8 @@ constexpr Verb kVerbs[] = {
          "A flip is refused with exit code 3 if no backend of the colour can be reached: the kernel has no "
          "route "
          "to any of them, or no neighbour has answered for 2 s. --force flips all the same.\n"
+         "Where the config has a ramp for the service ([service.rollout]), a flip begins that ramp; --now "
+         "flips at once. A flip to the colour of a ramp that is under way ends it with all new flows there.\n"
          "With --wait, teal returns when they have ended. If another operator changes the active colour "
          "meanwhile, the exit code is 6.",
      .options = kFlipOptions,
@@ -209,6 +226,60 @@ constexpr Verb kVerbs[] = {
      .changes = true,
      .examples = kRollbackExamples,
      .run = run_rollback},
+    {.name = "ramp",
+     .usage = "SERVICE... | --group GROUP --to COLOUR [--steps SHARE,...] [--every TIME] [--manual]",
+     .summary = "send a growing share of the new flows to the other colour",
+     .description =
+         "At each step the idle colour gets a larger share of the new flows, and the last step is a flip. A "
+         "larger share moves no existing flow. With affinity = \"client\", the share is one of clients, and a "
+         "client that reached the new colour stays there.\n"
+         "The next step comes when the time of the step is over, or by `teal next`. `teal pause` stops at the "
+         "present share, and `teal abort` takes the share back, as fast as a flip; so does `teal rollback` "
+         "before the last step. A step that cannot reach the colour pauses the ramp. While changes are locked, "
+         "or no dataplane runs, no step begins. After a restart of teald a step has its whole time again.\n"
+         "With [service.rollout] in the config, a plain `teal flip` is such a ramp.",
+     .options = kRampOptions,
+     .positional = {0, kAny, "SERVICE"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .examples = kRampExamples,
+     .run = run_ramp},
+    {.name = "next",
+     .usage = "SERVICE... | --group GROUP [--force]",
+     .summary = "begin the next step of a ramp now",
+     .description = "A ramp that is paused goes on.",
+     .options = kNextOptions,
+     .positional = {0, kAny, "SERVICE"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .run = run_next},
+    {.name = "pause",
+     .usage = "SERVICE... | --group GROUP",
+     .summary = "stop a ramp at its present share",
+     .options = kGroupOptions,
+     .positional = {0, kAny, "SERVICE"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .run = run_pause},
+    {.name = "resume",
+     .usage = "SERVICE... | --group GROUP",
+     .summary = "go on with a paused ramp",
+     .description = "The present step has its whole time again.",
+     .options = kGroupOptions,
+     .positional = {0, kAny, "SERVICE"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .run = run_resume},
+    {.name = "abort",
+     .usage = "SERVICE... | --group GROUP",
+     .summary = "end a ramp: all new flows go to the active colour again",
+     .description = "It is as fast as a flip, and it works when the disk fails. Existing flows stay and "
+                    "drain. Half-open connections, and UDP flows with udp = \"cut\", go back at once.",
+     .options = kGroupOptions,
+     .positional = {0, kAny, "SERVICE"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .run = run_abort},
     {.name = "drain",
      .usage = "SERVICE... | --group GROUP [--timeout TIME [--from-now]] [--then wait|reset]",
      .summary = "show a drain in detail, or change its deadline",

@@ -51,6 +51,17 @@ struct DrainConfig {
   friend bool operator==(const DrainConfig&, const DrainConfig&) = default;
 };
 
+// The steps of a ramp. `[service.rollout]` has those that a plain flip of the service follows.
+struct RampPlan {
+  static constexpr size_t kMaxSteps = 32;
+
+  std::vector<uint16_t> steps;  // shares of new flows, in 1/kShareOne: they rise, and the last is kShareOne
+  std::chrono::milliseconds every = std::chrono::minutes(1);  // the time of a step
+  bool manual = false;                                        // only an operator begins the next step
+
+  friend bool operator==(const RampPlan&, const RampPlan&) = default;
+};
+
 struct ServiceConfig {
   std::string name;
   Socket vip;
@@ -58,6 +69,7 @@ struct ServiceConfig {
   Colour active = Colour::kBlue;                           // used at the first start only
   bool affinity_client = false;
   DrainConfig drain;
+  std::optional<RampPlan> rollout;  // nothing: a flip moves all new flows at once
 };
 
 struct GroupConfig {

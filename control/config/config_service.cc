@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "control/config/config_drain.h"
+#include "control/config/config_rollout.h"
 #include "control/config/config_socket.h"
 
 namespace teal {
@@ -41,7 +42,7 @@ class ServiceReader {
 
  private:
   ServiceConfig read_service(const ConfigNode& table) {
-    table.allow_only({"name", "vip", "protocol", "blue", "green", "active", "affinity", "drain"});
+    table.allow_only({"name", "vip", "protocol", "blue", "green", "active", "affinity", "drain", "rollout"});
     ServiceConfig service;
     service.name = read_name(table, "service", names_);
     std::optional<uint8_t> protocol;
@@ -70,6 +71,7 @@ class ServiceReader {
     }
     service.drain = drain_;
     if (const auto node = table.find("drain")) read_service_drain(*node, service.drain);
+    if (const auto node = table.find("rollout")) service.rollout = read_rollout(*node);
     return service;
   }
 

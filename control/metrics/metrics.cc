@@ -83,6 +83,21 @@ void write_by_direction(std::ostream& out, const Catalogue& catalogue, const Sum
   family.write(out);
 }
 
+void write_shares(std::ostream& out, const Catalogue& catalogue) {
+  Family family("teal_service_share_ratio", "Share of the new flows that the colour of the service gets.",
+                MetricType::Gauge);
+  family.reserve(kColours * catalogue.services().size());
+  for (const CatalogueService& service : catalogue.services()) {
+    const ServiceState& state = catalogue.state(service);
+    for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
+      const uint32_t share = colour == state.active ? kShareOne - state.share() : state.share();
+      family.add({{"service", service.config->name}, {"colour", name_of(colour)}},
+                 static_cast<double>(share) / kShareOne);
+    }
+  }
+  family.write(out);
+}
+
 void write_active(std::ostream& out, const Catalogue& catalogue) {
   Family family("teal_service_active", "1 for the active colour of the service, 0 for the idle one.",
                 MetricType::Gauge);
@@ -263,6 +278,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await yield_to_loop();
 
   write_active(out, catalogue());
+  write_shares(out, catalogue());
   write_by_colour(out, catalogue(), sums,
                   Family("teal_flows", "Live flows, by service and colour.", MetricType::Gauge),
                   [](const OfColour& of) { return of.flows; });

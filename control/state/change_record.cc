@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <bitset>
-#include <span>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "control/state/limits.h"
+#include "control/state/object_reader.h"
 
 namespace teal {
 
@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array<const char*, 2> kThenNames = {"wait", "reset"};  // by DrainConfig::Then
-constexpr int64_t kFirstVersionWithUndo = 2;
+constexpr int64_t kFirstVersionWithUndo = 2, kFirstVersionWithRamp = 3;
 
 // --- writing ---
 
@@ -47,7 +47,8 @@ Json to_json(const RecordedService& service) {
           {"drain_timeout_ms", std::move(timeout)},
           {"drain_then", name_or_null(kThenNames, service.drain_then)},
           {"undo", to_json(service.undo)},
-          {"flipped_by", to_json(service.flipped_by)}};
+          {"flipped_by", to_json(service.flipped_by)},
+          {"ramp", service.ramp ? to_json(*service.ramp) : Json(nullptr)}};
 }
 
 Json to_json(const RecordedBackend& backend) {
@@ -61,109 +62,6 @@ Json to_json(const RecordedBackend& backend) {
 }
 
 // --- reading ---
-
-// Only scalars are shown: to print a nested value takes stack for each level of a damaged text.
-std::string shown(const Json& value) {
-  constexpr size_t kShownBytes = 40;
-  if (value.is_array()) return fmt::format("an array of {}", value.size());
-  if (value.is_object()) return "an object";
-  const std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  return text.size() <= kShownBytes ? text : text.substr(0, kShownBytes) + "...";
-}
-
-// Reads the fields of one JSON object. The first value that is not as expected is kept as the error; values
-// that are read after that one must not be used.
-class ObjectReader {
- public:
-  ObjectReader(const Json& object, std::string name, std::string& error)
-      : object_(object), name_(std::move(name)), error_(error) {
-    if (!object_.is_object()) refuse("", object_, "an object");
-  }
-
-  bool fine() const { return error_.empty(); }
-
-  int64_t integer(const char* field, int64_t least, int64_t most) {
-    const Json& value = find(field);
-    if (value.is_number_integer()) {
-      const bool fits = !value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{INT64_MAX};
-      const int64_t number = fits ? value.get<int64_t>() : most;
-      if (fits && number >= least && number <= most) return number;
-    }
-    refuse(field, value, fmt::format("an integer from {} to {}", least, most));
-    return least;
-  }
-  std::optional<int64_t> integer_or_null(const char* field, int64_t least, int64_t most) {
-    if (find(field).is_null()) return std::nullopt;
-    return integer(field, least, most);
-  }
-
-  // The index of the value in `names`.
-  size_t one_of(const char* field, std::span<const char* const> names) {
-    const Json& value = find(field);
-    for (size_t i = 0; i < names.size(); ++i)
-      if (value.is_string() && value.get_ref<const std::string&>() == names[i]) return i;
-    refuse(field, value, fmt::format("\"{}\"", fmt::join(names, "\" or \"")));
-    return 0;
-  }
-  std::optional<size_t> one_of_or_null(const char* field, std::span<const char* const> names) {
-    if (find(field).is_null()) return std::nullopt;
-    return one_of(field, names);
-  }
-
-  // Calls read(ObjectReader&) with the object.
-  template <typename Read>
-  void object_or_null(const char* field, Read read) {
-    const Json& value = find(field);
-    if (value.is_null()) return;
-    if (!value.is_object()) return refuse(field, value, "an object");
-    ObjectReader object(value, path(field), error_);
-    read(object);
-  }
-
-  // Calls read(ObjectReader&) with each element of an array of objects.
-  template <typename Read>
-  void each(const char* field, size_t least, size_t most, Read read) {
-    const Json& list = find(field);
-    if (!list.is_array() || list.size() < least || list.size() > most)
-      return refuse(field, list,
-                    fmt::format("an array of {} objects",
-                                least == most ? std::to_string(most) : fmt::format("at most {}", most)));
-    for (size_t i = 0; i < list.size() && fine(); ++i) {
-      ObjectReader element(list[i], fmt::format("{}[{}]", path(field), i), error_);
-      if (element.fine()) read(element);
-    }
-  }
-
-  // An id that no other object of the list has.
-  template <size_t kCount>
-  uint16_t new_id(std::bitset<kCount>& seen) {
-    const auto id = static_cast<uint16_t>(integer("id", 0, kCount - 1));
-    if (fine() && seen[id]) refuse("id", object_.at("id"), "another one in each object");
-    seen.set(id);
-    return id;
-  }
-
- private:
-  const Json& find(const char* field) const {
-    static const Json kMissing(Json::value_t::discarded);
-    if (!object_.is_object()) return kMissing;
-    const auto found = object_.find(field);
-    return found == object_.end() ? kMissing : *found;
-  }
-  std::string path(const char* field) const {
-    return name_.empty() || *field == '\0' ? name_ + field : name_ + "." + field;
-  }
-  void refuse(const char* field, const Json& value, const std::string& expected) {
-    if (!fine()) return;
-    const std::string where = path(field);
-    error_ = fmt::format("{}{}, expected {}", where.empty() ? "it" : where,
-                         value.is_discarded() ? " is missing" : " is " + shown(value), expected);
-  }
-
-  const Json& object_;
-  std::string name_;
-  std::string& error_;
-};
 
 Undo read_undo(ObjectReader& object) {
   Undo undo;
@@ -194,6 +92,8 @@ RecordedService read_service(ObjectReader& object, int64_t version, std::bitset<
   if (version < kFirstVersionWithUndo) return service;
   object.object_or_null("undo", [&](ObjectReader& undo) { service.undo = read_undo(undo); });
   object.object_or_null("flipped_by", [&](ObjectReader& by) { service.flipped_by = read_flipped_by(by); });
+  if (version < kFirstVersionWithRamp) return service;
+  object.object_or_null("ramp", [&](ObjectReader& ramp) { service.ramp = read_ramp(ramp); });
   return service;
 }
 
@@ -221,7 +121,8 @@ RecordedService record_of(const ServiceState& service) {
           service.drain_timeout,
           service.drain_then,
           service.undo,
-          service.flipped_by};
+          service.flipped_by,
+          service.ramp};
 }
 
 RecordedBackend record_of(const BackendState& backend) {
@@ -234,6 +135,7 @@ void apply(const ChangeRecord& record, Inventory& inventory) {
     if (service == nullptr) continue;
     service->drain_timeout = set.drain_timeout;
     service->drain_then = set.drain_then;
+    service->ramp = set.ramp;
   }
   for (const RecordedBackend& set : record.backends)
     for (BackendState& backend : inventory.backends)

@@ -6,12 +6,14 @@
 //
 // The text is JSON with a version. A record names services and backends by id, and each value is checked when
 // it is read:
-//   {"version":2,
+//   {"version":3,
 //    "services":[{"id":0,"active":"green","previous":"blue","flip_generation":12,
 //                 "flipped_at_ms":1700000000123,"drain_timeout_ms":null,"drain_then":"reset",
-//                 "undo":{"to":"blue","generation":12},"flipped_by":{"verb":"flip","uid":1000}}],
+//                 "undo":{"to":"blue","generation":12},"flipped_by":{"verb":"flip","uid":1000},
+//                 "ramp":null}],
 //    "backends":[{"id":1,"pools":[{"admin":"drain","weight":3},{"admin":"ready","weight":null}]}]}
-// Version 1, of schema 3, has neither "undo" nor "flipped_by".
+// Version 1, of schema 3, has neither "undo" nor "flipped_by". Version 2, of schemas 4 and 5, has no "ramp"
+// (ramp.h).
 #pragma once
 
 #include <array>
@@ -38,6 +40,7 @@ struct RecordedService {
   std::optional<DrainConfig::Then> drain_then;
   std::optional<Undo> undo;
   std::optional<FlippedBy> flipped_by;
+  std::optional<Ramp> ramp;
 
   friend bool operator==(const RecordedService&, const RecordedService&) = default;
 };
@@ -50,7 +53,7 @@ struct RecordedBackend {
 };
 
 struct ChangeRecord {
-  static constexpr int64_t kVersion = 2;
+  static constexpr int64_t kVersion = 3;
 
   std::vector<RecordedService> services;
   std::vector<RecordedBackend> backends;
@@ -61,8 +64,8 @@ struct ChangeRecord {
 RecordedService record_of(const ServiceState& service);
 RecordedBackend record_of(const BackendState& backend);
 
-// Sets the drains and memberships that the record has. Which flips are in force, the segment says
-// (learn_splits()). Services and backends that the inventory does not have are left out: their ids were
+// Sets the drains, ramps and memberships that the record has. Which flips and shares are in force, the
+// segment says (learn_splits()). Services and backends that the inventory does not have are left out: their ids were
 // released.
 void apply(const ChangeRecord& record, Inventory& inventory);
 

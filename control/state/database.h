@@ -97,6 +97,9 @@ inline void bind_value(SQLite::Statement& statement, int index, const std::strin
 inline void bind_value(SQLite::Statement& statement, int index, const std::optional<int64_t>& value) {
   value ? statement.bind(index, *value) : statement.bind(index);
 }
+inline void bind_value(SQLite::Statement& statement, int index, const std::optional<std::string>& value) {
+  value ? statement.bind(index, *value) : statement.bind(index);
+}
 
 // Binds the values in order.
 template <typename... Values>

@@ -239,22 +239,42 @@ Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits) {
   return inventory;
 }
 
+// Gives the service the share that is in force. A ramp that does not know the share is paused there.
+static void learn_share(ServiceState& service, uint16_t share) {
+  if (service.share() == share) return;
+  if (share == 0) return service.ramp.reset();
+  if (share >= kShareOne) return;  // no teald publishes it: the segment is damaged
+  Ramp ramp = service.ramp.value_or(Ramp());
+  std::vector<uint16_t>& steps = ramp.plan.steps;
+  auto step = std::find(steps.begin(), steps.end(), share);
+  if (step == steps.end()) {
+    steps = {share, kShareOne};
+    step = steps.begin();
+  }
+  ramp.step = static_cast<uint32_t>(step - steps.begin());
+  ramp.paused = "teald found this share in force when it started";
+  service.ramp = std::move(ramp);
+}
+
 std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
                                    const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms) {
   std::vector<uint16_t> learned;
   for (ServiceState& service : inventory.services) {
     const TrafficSplit& split = splits.services[service.id];
-    if (split.drain_ticks == 0) continue;  // never flipped
-    const uint64_t flip_generation = full_generation(split.flip_generation, published_generation);
-    if (flip_generation <= service.flip_generation) continue;
-    service.active = split.active;
-    service.previous = split.previous;
-    service.undo.reset();
-    service.flipped_by.reset();
-    service.flip_generation = flip_generation;
-    service.flipped_at_ms = now_ms - static_cast<int64_t>(now_tick - split.flipped_at_tick) *
-                                         static_cast<int64_t>(kTickNs / 1'000'000);
-    learned.push_back(service.id);
+    const uint64_t flip_generation =
+        split.drain_ticks == 0 ? 0 : full_generation(split.flip_generation, published_generation);
+    if (flip_generation > service.flip_generation) {
+      service.active = split.active;
+      service.previous = split.previous;
+      service.undo.reset();
+      service.flipped_by.reset();
+      service.ramp.reset();
+      service.flip_generation = flip_generation;
+      service.flipped_at_ms = now_ms - static_cast<int64_t>(now_tick - split.flipped_at_tick) *
+                                           static_cast<int64_t>(kTickNs / 1'000'000);
+      learned.push_back(service.id);
+    }
+    if (flip_generation == service.flip_generation) learn_share(service, split.other_share);
   }
   return learned;
 }
@@ -312,13 +332,16 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
   TrafficSplit split{};
   split.active = service.active;
   split.previous = service.previous.value_or(service.active);
+  split.other_share = service.share();
   if (service.flip_generation == 0) return split;
   split.flip_generation = static_cast<uint32_t>(service.flip_generation);
   split.drain_ticks = drain_ticks(drain.timeout);
   if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == split.flip_generation) {
     split.flipped_at_tick = present->flipped_at_tick;
     const bool over = ticks_since(split.flipped_at_tick, now_tick) >= split.drain_ticks;
-    if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
+    // During a ramp, the idle colour takes new flows and is not drained.
+    if (over && drain.then == DrainConfig::Then::kReset && !service.ramp)
+      split.reset_before = present->reset_before;
     return split;
   }
   // Ticks of another boot mean nothing here, so the wall clock decides. A flip that is older than its drain

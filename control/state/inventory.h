@@ -27,6 +27,7 @@
 
 #include "control/config/config.h"
 #include "control/publish/ruleset_builder.h"
+#include "control/state/ramp.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
@@ -70,8 +71,8 @@ struct Undo {
   friend bool operator==(const Undo&, const Undo&) = default;
 };
 
-enum class FlipVerb : uint8_t { kFlip, kRollback };
-inline constexpr std::array<const char*, 2> kFlipVerbNames = {"flip", "rollback"};
+enum class FlipVerb : uint8_t { kFlip, kRollback, kRamp, kAbort };
+inline constexpr std::array<const char*, 4> kFlipVerbNames = {"flip", "rollback", "ramp", "abort"};
 
 // Describes the request that made the present colour active.
 struct FlippedBy {
@@ -97,7 +98,9 @@ struct ServiceState {
   std::optional<Undo> undo;             // nothing: the latest flip is undone, or there was none
   std::optional<FlippedBy> flipped_by;  // nothing: never flipped, or unknown
   uint64_t added_after = 0;             // the generation in force when it was added: it did not exist then
+  std::optional<Ramp> ramp;             // to the idle colour; nothing: all new flows go to the active colour
 
+  uint16_t share() const { return ramp ? ramp->share() : 0; }  // of the idle colour, in 1/kShareOne
   friend bool operator==(const ServiceState&, const ServiceState&) = default;
 };
 
@@ -147,8 +150,9 @@ Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits);
 
 // Takes over each flip that is later in the segment than in the inventory: teald was killed before it
 // recorded the result, or the disk failed. A flip is recorded before it is published, so one without a record
-// is a rollback, and nothing is left to undo. Returns the ids of the services that changed. `now_tick` and
-// `now_ms` are the same moment.
+// is a rollback or an abort, and nothing is left to undo. Takes over the shares of the segment, too: a ramp
+// with another share is paused. Returns the ids of the services that were flipped. `now_tick` and `now_ms`
+// are the same moment.
 std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
                                    const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms);
 

@@ -103,6 +103,10 @@ CREATE TRIGGER history_keeps BEFORE DELETE ON history
   WHEN COALESCE(OLD.intent, OLD.id) >= (SELECT value FROM meta WHERE key = 'history_from') BEGIN
   SELECT RAISE(ABORT, 'the history is append-only'); END;
 PRAGMA user_version = 5;
+)",
+    R"(
+ALTER TABLE services ADD COLUMN ramp TEXT;
+PRAGMA user_version = 6;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
 

@@ -50,12 +50,20 @@ std::optional<FlippedBy> read_flipped_by(Row& row) {
   return FlippedBy{static_cast<FlipVerb>(*verb), static_cast<uint32_t>(*uid)};
 }
 
+std::optional<Ramp> read_ramp(Row& row) {
+  const std::optional<std::string> text = row.text_or_null("ramp");
+  if (!text) return std::nullopt;
+  const auto ramp = parse_ramp(*text);
+  row.expect(ramp.has_value(), "ramp", ramp ? "" : "the text of a ramp: " + ramp.error());
+  return *ramp;
+}
+
 void read_services(SQLite::Database& sqlite, Inventory& inventory) {
   SQLite::Statement select(
       sqlite,
       "SELECT id, name, protocol, vip, affinity_client, retired, active, previous, flip_generation, "
       "flipped_at_ms, drain_timeout_ms, drain_then, undo_to, undo_generation, flipped_by_verb, "
-      "flipped_by_uid, added_after FROM services ORDER BY id");
+      "flipped_by_uid, added_after, ramp FROM services ORDER BY id");
   std::bitset<kMaxServices> ids;
   std::unordered_set<std::string> names;
   Sockets vips;
@@ -82,6 +90,7 @@ void read_services(SQLite::Database& sqlite, Inventory& inventory) {
     service.undo = read_undo(row);
     service.flipped_by = read_flipped_by(row);
     service.added_after = static_cast<uint64_t>(row.integer("added_after", 0, kMaxGeneration));
+    service.ramp = read_ramp(row);
     ids.set(service.id);
     inventory.services.push_back(std::move(service));
   }
@@ -159,10 +168,12 @@ void write_services(SQLite::Database& sqlite, std::span<const RecordedService> s
       sqlite,
       "UPDATE services SET active = ?, previous = ?, flip_generation = ?, flipped_at_ms = ?, "
       "drain_timeout_ms = ?, drain_then = ?, undo_to = ?, undo_generation = ?, flipped_by_verb = ?, "
-      "flipped_by_uid = ? WHERE id = ?");
+      "flipped_by_uid = ?, ramp = ? WHERE id = ?");
   for (const RecordedService& service : services) {
     std::optional<int64_t> timeout;
     if (service.drain_timeout) timeout = in_range(service.drain_timeout->count(), kMaxDurationMs);
+    std::optional<std::string> ramp;
+    if (service.ramp) ramp = to_text(*service.ramp);
     std::optional<int64_t> undo_to, undo_generation, verb, uid;
     if (service.undo) {
       undo_to = static_cast<int64_t>(service.undo->to);
@@ -174,7 +185,7 @@ void write_services(SQLite::Database& sqlite, std::span<const RecordedService> s
     }
     run(set, static_cast<int64_t>(service.active), number(service.previous),
         generation_in_range(service.flip_generation), in_range(service.flipped_at_ms, kMaxTimeMs), timeout,
-        number(service.drain_then), undo_to, undo_generation, verb, uid, service.id);
+        number(service.drain_then), undo_to, undo_generation, verb, uid, ramp, service.id);
   }
 }
 

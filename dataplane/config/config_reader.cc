@@ -207,6 +207,12 @@ std::optional<std::string> ConfigNode::text(std::string_view expected) const {
   return std::nullopt;
 }
 
+std::optional<bool> ConfigNode::flag() const {
+  if (const auto* value = as_node(node_).as_boolean()) return value->get();
+  wrong_type("true or false");
+  return std::nullopt;
+}
+
 std::optional<int64_t> ConfigNode::integer(int64_t least, int64_t most) const {
   const std::string expected =
       most == INT64_MAX ? "an integer of at least " + std::to_string(least)

@@ -63,6 +63,7 @@ class ConfigNode {
   // `expected` completes the error "is an integer, expected ...".
   std::optional<std::string> text(std::string_view expected) const;
   std::optional<int64_t> integer(int64_t least, int64_t most) const;
+  std::optional<bool> flag() const;  // true or false
   std::optional<std::chrono::milliseconds> duration(std::chrono::milliseconds least,
                                                     std::chrono::milliseconds most) const;
   std::optional<std::vector<ConfigNode>> elements(std::string_view expected) const;  // of an array

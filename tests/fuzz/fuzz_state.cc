@@ -121,6 +121,7 @@ Inventory some_inventory() {
     if (id > 2) service.undo = teal::Undo{teal::Colour::kGreen, id};
     if (id > 1) service.flipped_by = teal::FlippedBy{teal::FlipVerb::kRollback, 1000};
     service.added_after = id;
+    if (id == 1) service.ramp = teal::Ramp{3, {.steps = {100, 2500, 10'000}}, 1, "a look at the logs"};
     inventory.services.push_back(service);
     teal::BackendState backend{id, id, tcp(("[fd18:2::1" + digit + "]:8080").c_str()), id == 3};
     if (id > 0) backend.members[id & 1] = {teal::AdminState::kDrain, id * 10u};
@@ -196,6 +197,7 @@ constexpr const char* kColumns[][2] = {
     {"services", "flipped_by_verb"},
     {"services", "flipped_by_uid"},
     {"services", "added_after"},
+    {"services", "ramp"},
     {"backends", "id"},
     {"backends", "service"},
     {"backends", "socket"},

@@ -68,6 +68,10 @@ void BodyFields::refuse(const char* name, const std::string& expected) {
       fmt::format("field \"{}\": expected {}, got {}", name, expected, value->dump().substr(0, 100)));
 }
 
+void BodyFields::report(const char* name, const std::string& problem) {
+  if (!error_) error_ = Refusal::bad_request(fmt::format("field \"{}\" {}", name, problem));
+}
+
 void BodyFields::require(const char* name, const std::string& expected) {
   if (!error_ && find(name) == nullptr)
     error_ = Refusal::bad_request(fmt::format("field \"{}\" is missing, expected {}", name, expected));

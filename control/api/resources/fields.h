@@ -41,6 +41,8 @@ class BodyFields {
 
   // Reports a field whose value the caller cannot use.
   void refuse(const char* name, const std::string& expected);
+  // Reports a field; `problem` says what is wrong, and what was expected: "has 3 steps, expected ...".
+  void report(const char* name, const std::string& problem);
   // Reports a field that is missing.
   void require(const char* name, const std::string& expected);
 

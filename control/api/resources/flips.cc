@@ -16,6 +16,7 @@ tl::expected<RolloutRequest, Refusal> read_flip(BodyFields& fields) {
   if (!colour) return tl::unexpected(colour.error());
   wanted.to = *colour;
   wanted.force = fields.flag("force").value_or(false);
+  wanted.now = fields.flag("now").value_or(false);
   if (fields.error()) return tl::unexpected(*fields.error());
   return wanted;
 }
@@ -32,7 +33,7 @@ tl::expected<RolloutRequest, Refusal> read_rollback(BodyFields& fields) {
 }  // namespace
 
 Task<Answer> flip(Api& api, const Request& request) {
-  auto body = read_change(request, {"services", "group", "to", "force"});
+  auto body = read_change(request, {"services", "group", "to", "force", "now"});
   if (!body) co_return tl::unexpected(body.error());
   auto wanted = read_flip(body->fields);
   if (!wanted) co_return tl::unexpected(wanted.error());

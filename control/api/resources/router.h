@@ -72,6 +72,12 @@ Task<Answer> set_drain(Api& api, const Request& request);
 // flips.cc
 Task<Answer> flip(Api& api, const Request& request);
 Task<Answer> roll_back(Api& api, const Request& request);
+// ramps.cc
+Task<Answer> begin_ramp(Api& api, const Request& request);
+Task<Answer> next_step(Api& api, const Request& request);
+Task<Answer> abort_ramp(Api& api, const Request& request);
+Task<Answer> pause_ramp(Api& api, const Request& request);
+Task<Answer> resume_ramp(Api& api, const Request& request);
 // backends.cc
 Task<Answer> set_backend(Api& api, const Request& request);
 // reload.cc

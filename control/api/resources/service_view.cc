@@ -83,6 +83,31 @@ Json view_undo(const ServiceState& state) {
   return {{"to", name_of(state.undo->to)}, {"generation", state.undo->generation}};
 }
 
+// The share of new flows in percent. A share of 1/10,000 is 0.01.
+double percent(uint16_t share) {
+  return static_cast<double>(share) * 100 / kShareOne;
+}
+
+Json view_ramp(const Api& api, const ServiceState& state) {
+  if (!state.ramp) return nullptr;
+  const Ramp& ramp = *state.ramp;
+  Json steps = Json::array();
+  for (const uint16_t share : ramp.plan.steps) steps.push_back(percent(share));
+  const auto left = api.upkeep.ramps().left(state, api.clock.now());
+  const std::optional<ChangeLock>& lock = api.executor.catalogue().inventory().lock;
+  return {{"id", ramp.id},
+          {"to", name_of(other(state.active))},
+          {"phase", ramp.paused || lock ? "paused" : "ramping"},
+          {"share_percent", percent(ramp.share())},
+          {"step", ramp.step + 1},
+          {"steps_percent", std::move(steps)},
+          {"next_percent", percent(ramp.next_share())},
+          {"seconds_to_next", left && !lock ? Json(std::chrono::duration<double>(*left).count()) : Json(nullptr)},
+          {"every_seconds", std::chrono::duration<double>(ramp.plan.every).count()},
+          {"manual", ramp.plan.manual},
+          {"paused", ramp.paused ? Json(*ramp.paused) : lock ? Json("changes are locked") : Json(nullptr)}};
+}
+
 Json view_draining(const Api& api, const CatalogueService& service) {
   const std::optional<DrainView> drain =
       drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends(), api.clock);
@@ -129,6 +154,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"colours",
            {{"blue", view_colour(api, service, Colour::kBlue)},
             {"green", view_colour(api, service, Colour::kGreen)}}},
+          {"ramp", view_ramp(api, state)},
           {"draining", std::move(draining)}};
 }
 

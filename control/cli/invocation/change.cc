@@ -81,7 +81,13 @@ Described describe(const nlohmann::json& entry, bool colour) {
   if (!entry.is_object()) return {clean(entry.is_string() ? entry.get<std::string>() : entry.dump()), ""};
   std::string predicate;
   const auto add = [&](const std::string& what) { predicate += (predicate.empty() ? "" : ", ") + what; };
-  if (!part(entry, "from").is_null()) add(arrow(entry, colour));
+  if (const auto& share = part(entry, "share"); share.is_object()) {
+    add(arrow(share, colour));
+  } else if (!part(entry, "from").is_null()) {
+    add(arrow(entry, colour));
+  }
+  if (const auto& paused = part(entry, "paused"); paused.is_boolean())
+    add(paused.get<bool>() ? "is paused" : "goes on");
   for (const auto& generation : part(entry, "undoes")) add("undoes generation " + generation.dump());
   if (const auto& state = part(entry, "state"); state.is_object()) add(arrow(state, colour));
   if (const auto& weight = part(entry, "weight"); weight.is_object()) add("weight " + arrow(weight, colour));

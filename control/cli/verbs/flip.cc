@@ -18,6 +18,7 @@ Outcome run_flip(const Invocation& call) {
         usage_failure("teal flip: --to COLOUR is missing; expected blue or green", "teal flip --help"));
   (*request)["to"] = **to;
   if (call.arguments.has("force")) (*request)["force"] = true;
+  if (call.arguments.has("now")) (*request)["now"] = true;
   return roll(call, "/v1/flip", std::move(*request), "flip");
 }
 

@@ -95,6 +95,11 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
 }
 
 Cell state_of_colour(const json& service, const std::string& colour) {
+  const auto& ramp = part(service, "ramp");
+  if (!ramp.is_null()) {
+    const double share = ramp.at("share_percent").get<double>();
+    return {fmt::format("{:g}% of new flows", ramp.at("to") == colour ? share : 100 - share), Style::kWarning};
+  }
   if (service.at("active") == colour) return "active";
   const auto& draining = service.at("draining");
   if (draining.is_null() || draining.at("colour") != colour) return "";
@@ -170,6 +175,26 @@ std::string detail_lines(const json& service, const Surroundings& around) {
   return lines;
 }
 
+// "ramp: web to green, 5% of new flows (step 2 of 4); 25% in 42s"
+std::string ramp_line(const json& service, const Surroundings& around) {
+  const auto& ramp = part(service, "ramp");
+  if (ramp.is_null()) return {};
+  const auto percent = [&](const char* key) { return fmt::format("{:g}%", ramp.at(key).get<double>()); };
+  std::string line = fmt::format("ramp: {} to {}, {} of new flows (step {} of {}); ", text(service, "name"),
+                                 text(ramp, "to"), percent("share_percent"), number(ramp, "step"),
+                                 ramp.at("steps_percent").size());
+  if (const auto& paused = part(ramp, "paused"); !paused.is_null()) {
+    const std::string why = text(ramp, "paused");
+    line += why.empty() ? "paused" : "paused: " + why;
+    line += fmt::format("; teal resume {} goes on", text(service, "name"));
+  } else if (const auto& left = part(ramp, "seconds_to_next"); left.is_number()) {
+    line += fmt::format("{} in {}", percent("next_percent"), span_text(left.get<double>()));
+  } else {
+    line += fmt::format("{} at teal next {}", percent("next_percent"), text(service, "name"));
+  }
+  return wrapped(line, around);
+}
+
 std::string draining_line(const json& service, const Surroundings& around) {
   const auto& draining = service.at("draining");
   if (draining.is_null()) return {};
@@ -212,13 +237,15 @@ int trouble_of(const json& service) {
       is_notable = is_notable || state_of_backend(backend).style == Style::kWarning;
     }
   }
-  if (drains) return 2;
+  if (drains || !part(service, "ramp").is_null()) return 2;
   return is_notable ? 3 : 4;
 }
 
 // Returns the drains, the retired services and the differences from the file, an element for each sentence.
 std::vector<std::string> notes_of(const json& reply, bool named, const Surroundings& around) {
   std::vector<std::string> notes;
+  for (const auto& service : reply.at("services"))
+    if (auto line = ramp_line(service, around); !line.empty()) notes.push_back(std::move(line));
   for (const auto& service : reply.at("services"))
     if (auto line = draining_line(service, around); !line.empty()) notes.push_back(std::move(line));
   if (!named)

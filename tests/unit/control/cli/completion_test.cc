@@ -64,7 +64,7 @@ TEST_P(Completion, OffersVerbsOptionsAndValues) {
        {"teal backend ", "list set"},
        {"teal --so", "--socket"},
        {"teal flip --",
-        "--dry-run --force --group --help --if-generation --if-revision --output --reason --request-id "
+        "--dry-run --force --group --help --if-generation --if-revision --now --output --reason --request-id "
         "--socket --timeout --to --wait"},
        {"teal flip --to ", "blue green"},
        {"teal flip service-a -t g", "green"},

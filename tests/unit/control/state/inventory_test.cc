@@ -151,6 +151,45 @@ TEST(Inventory, LearnsALaterFlipFromTheSegmentAndNoEarlierOne) {
   EXPECT_EQ(inventory.services[1].active, Colour::kGreen);
 }
 
+Inventory with_a_ramp() {
+  Inventory inventory = numbered({}, shop_config());
+  inventory.services[0].ramp = Ramp{7, {.steps = {500, 2500, kShareOne}}, 1, {}};
+  return inventory;
+}
+
+uint16_t share_learnt(Inventory& inventory, uint16_t share) {
+  TrafficSplits splits{};
+  splits.services[0] = {Colour::kBlue, Colour::kBlue, share};
+  EXPECT_TRUE(learn_splits(inventory, 40, splits, 1000, 50'000).empty());
+  return inventory.services[0].share();
+}
+
+TEST(Inventory, ASplitHasTheShareOfTheRamp) {
+  const Inventory inventory = with_a_ramp();
+  EXPECT_EQ(make_splits(inventory, shop_config(), nullptr, 1000, 1).services[0].other_share, 2500);
+  EXPECT_EQ(make_splits(inventory, shop_config(), nullptr, 1000, 1).services[1].other_share, 0);
+}
+
+TEST(Inventory, TheShareOfTheSegmentWinsAndPausesTheRamp) {
+  Inventory same = with_a_ramp(), lower = with_a_ramp(), none = with_a_ramp(), other = with_a_ramp();
+  EXPECT_EQ(share_learnt(same, 2500), 2500);
+  EXPECT_FALSE(same.services[0].ramp->paused);
+  EXPECT_EQ(share_learnt(lower, 500), 500);
+  EXPECT_EQ(lower.services[0].ramp->step, 0u);
+  EXPECT_TRUE(lower.services[0].ramp->paused);
+  EXPECT_EQ(share_learnt(none, 0), 0);
+  EXPECT_FALSE(none.services[0].ramp);
+  EXPECT_EQ(share_learnt(other, 700), 700);
+  EXPECT_EQ(other.services[0].ramp->plan.steps, (std::vector<uint16_t>{700, kShareOne}));
+  EXPECT_TRUE(other.services[0].ramp->paused);
+}
+
+TEST(Inventory, AShareIsLearntWithoutADatabase) {
+  Inventory lost = numbered({}, shop_config());
+  EXPECT_EQ(share_learnt(lost, 2500), 2500);
+  EXPECT_TRUE(lost.services[0].ramp->paused);
+}
+
 TEST(Inventory, GenerationsAbove32BitsAreLearntWhole) {
   Inventory inventory = numbered({}, shop_config());
   TrafficSplits splits{};

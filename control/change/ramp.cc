@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/change/ramp.h"
+
+#include <algorithm>
+
+namespace teal {
+
+namespace {
+
+// Gives the ramps of the services a pause, or none.
+tl::expected<Change, Refusal> plan_paused(const char* verb, const Selection& what,
+                                          const std::optional<std::string>& paused, const RolloutView& view,
+                                          const Catalogue& catalogue) {
+  const auto chosen = select_services(what, view);
+  if (!chosen) return tl::unexpected(chosen.error());
+  Change change{.verb = verb};
+  auto changed = nlohmann::ordered_json::array(), unchanged = changed;
+  for (const RolloutService* service : *chosen) {
+    if (!service->ramp || service->ramp->paused.has_value() == paused.has_value()) {
+      unchanged.push_back(service->name);
+      continue;
+    }
+    ServiceState state = *catalogue.service(service->id);
+    state.ramp->paused = paused;
+    changed.push_back({{"service", service->name}, {"paused", paused.has_value()}});
+    change.services.push_back(std::move(state));
+  }
+  change.fields = {{"changed", std::move(changed)}, {"unchanged", std::move(unchanged)}};
+  return change;
+}
+
+}  // namespace
+
+tl::expected<Change, Refusal> plan_pause(const Selection& what, const std::string& reason,
+                                         const RolloutView& view, const Catalogue& catalogue) {
+  return plan_paused("pause", what, reason, view, catalogue);
+}
+
+tl::expected<Change, Refusal> plan_resume(const Selection& what, const RolloutView& view,
+                                          const Catalogue& catalogue) {
+  return plan_paused("resume", what, std::nullopt, view, catalogue);
+}
+
+std::vector<std::string> RampTimers::due(const Catalogue& catalogue, Clock::Time now) {
+  std::unordered_map<uint16_t, Step> seen;
+  std::vector<std::string> over;
+  for (const CatalogueService& service : catalogue.services()) {
+    const std::optional<Ramp>& ramp = catalogue.state(service).ramp;
+    if (!ramp || !ramp->goes_on()) continue;
+    const auto known = steps_.find(service.id);
+    const bool is_same =
+        known != steps_.end() && known->second.ramp == ramp->id && known->second.step == ramp->step;
+    const Step step = is_same ? known->second : Step{ramp->id, ramp->step, now};
+    if (now - step.began >= ramp->plan.every) over.push_back(service.config->name);
+    seen.emplace(service.id, step);
+  }
+  steps_ = std::move(seen);
+  return over;
+}
+
+std::optional<Clock::Time::duration> RampTimers::left(const ServiceState& service, Clock::Time now) const {
+  if (!service.ramp || !service.ramp->goes_on()) return std::nullopt;
+  const auto known = steps_.find(service.id);
+  const Clock::Time::duration spent = known == steps_.end() || known->second.step != service.ramp->step
+                                    ? Clock::Time::duration(0)
+                                    : now - known->second.began;
+  return std::max(Clock::Time::duration(service.ramp->plan.every) - spent, Clock::Time::duration(0));
+}
+
+}  // namespace teal

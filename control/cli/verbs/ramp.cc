@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// teal ramp, next, abort, pause, resume
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/cli/invocation/answer.h"
+#include "control/cli/invocation/change.h"
+#include "control/cli/verbs/verbs.h"
+
+namespace teal::cli {
+namespace {
+
+// Sends a request about ramps and prints the answer. `nothing` says why a service stays as it is.
+Outcome change_ramps(const Invocation& call, const std::string& target, nlohmann::json request,
+                     std::string_view nothing, std::string hint) {
+  const auto reply = post_change(call, target, std::move(request));
+  if (!reply) return tl::unexpected(reply.error());
+  if (call.json) {
+    call.print(*reply);
+    return {};
+  }
+  ChangeWords words{.done = changes_text(reply->at("changed"), call.around.colour)};
+  words.would = fmt::format("{} {}", call.verb.name, words.done);
+  words.nothing = unchanged_text(*reply, nothing);
+  if (const auto unchanged = texts(*reply, "unchanged"); !words.done.empty() && !unchanged.empty())
+    words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
+  if (!words.done.empty()) words.hint = std::move(hint);
+  print_change(call, *reply, words);
+  return {};
+}
+
+Outcome change_ramps(const Invocation& call, const std::string& target, std::string_view nothing) {
+  auto request = selection(call);
+  if (!request) return tl::unexpected(request.error());
+  if (call.arguments.has("force")) (*request)["force"] = true;
+  return change_ramps(call, target, std::move(*request), nothing, "");
+}
+
+}  // namespace
+
+Outcome run_ramp(const Invocation& call) {
+  const auto to = call.arguments.colour("to");
+  if (!to) return tl::unexpected(to.error());
+  auto request = selection(call);
+  if (!request) return tl::unexpected(request.error());
+  if (!*to)
+    return tl::unexpected(
+        usage_failure("teal ramp: --to COLOUR is missing; expected blue or green", "teal ramp --help"));
+  (*request)["to"] = **to;
+  const auto every = call.arguments.duration("every");
+  if (!every) return tl::unexpected(every.error());
+  if (*every) (*request)["every"] = *call.arguments.value("every");
+  if (const auto steps = call.arguments.value("steps")) {
+    auto& list = (*request)["steps"] = nlohmann::json::array();
+    for (const auto step : split(*steps, ',')) list.push_back(step);
+  }
+  if (call.arguments.has("manual")) (*request)["manual"] = true;
+  if (call.arguments.has("force")) (*request)["force"] = true;
+  return change_ramps(call, "/v1/ramp", std::move(*request), "already there",
+                      "teal status SERVICE shows the ramp; teal abort SERVICE takes the share back at once");
+}
+
+Outcome run_next(const Invocation& call) {
+  return change_ramps(call, "/v1/next", "without a ramp");
+}
+
+Outcome run_abort(const Invocation& call) {
+  return change_ramps(call, "/v1/abort", "without a ramp");
+}
+
+Outcome run_pause(const Invocation& call) {
+  return change_ramps(call, "/v1/pause", "without a ramp that goes on");
+}
+
+Outcome run_resume(const Invocation& call) {
+  return change_ramps(call, "/v1/resume", "without a paused ramp");
+}
+
+}  // namespace teal::cli

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/config/config_rollout.h"
+
+#include <charconv>
+
+namespace teal {
+
+namespace {
+
+constexpr char kStepsForm[] = "shares that rise to 100%, such as [\"1%\", \"25%\", \"100%\"]";
+
+// Reads decimal digits only, the whole text. Returns nothing for an empty text.
+std::optional<uint32_t> parse_digits(std::string_view text) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || text.front() == '-') return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<uint16_t> parse_share(std::string_view text) {
+  if (text.size() < 2 || text.size() > 7 || text.back() != '%') return std::nullopt;
+  text.remove_suffix(1);
+  const size_t point = text.find('.');
+  const auto percent = parse_digits(text.substr(0, point));
+  std::optional<uint32_t> hundredths = 0;
+  if (point != std::string_view::npos) {
+    const std::string_view digits = text.substr(point + 1);
+    if (digits.size() > 2) return std::nullopt;
+    hundredths = digits.empty() ? std::nullopt : parse_digits(digits);
+    if (hundredths && digits.size() == 1) *hundredths *= 10;
+  }
+  if (!percent || !hundredths || *percent * 100 + *hundredths > kShareOne) return std::nullopt;
+  return static_cast<uint16_t>(*percent * 100 + *hundredths);
+}
+
+std::string share_text(uint16_t share) {
+  std::string text = std::to_string(share / 100);
+  if (const uint16_t hundredths = share % 100; hundredths != 0) {
+    text += hundredths < 10 ? ".0" : ".";
+    text += std::to_string(hundredths % 10 == 0 ? hundredths / 10 : hundredths);
+  }
+  return text + "%";
+}
+
+tl::expected<std::vector<uint16_t>, std::string> parse_steps(const std::vector<std::string>& texts) {
+  if (texts.size() < 2 || texts.size() > RampPlan::kMaxSteps)
+    return tl::unexpected("has " + std::to_string(texts.size()) + (texts.size() == 1 ? " step" : " steps") +
+                          ", expected 2 to " + std::to_string(RampPlan::kMaxSteps) + ": " + kStepsForm);
+  std::vector<uint16_t> steps;
+  for (const std::string& text : texts) {
+    const auto share = parse_share(text);
+    if (!share || *share == 0)
+      return tl::unexpected("has the step " + in_quotes(text) +
+                            ", expected more than 0% and at most 100%, with at most two digits behind the point");
+    if (!steps.empty() && *share <= steps.back())
+      return tl::unexpected("has " + share_text(*share) + " after " + share_text(steps.back()) + ", expected " +
+                            kStepsForm);
+    steps.push_back(*share);
+  }
+  if (steps.back() != kShareOne)
+    return tl::unexpected("ends with " + share_text(steps.back()) + ", expected " + kStepsForm);
+  return steps;
+}
+
+std::optional<RampPlan> read_rollout(const ConfigNode& table) {
+  if (!table.expect_table("a table [service.rollout]")) return std::nullopt;
+  table.allow_only({"steps", "every", "manual"});
+  RampPlan plan;
+  if (const auto node = table.require("steps", kStepsForm)) {
+    std::vector<std::string> texts;
+    bool are_texts = true;
+    for (const ConfigNode& element : node->elements(kStepsForm).value_or(std::vector<ConfigNode>())) {
+      const auto text = element.text("a share such as \"25%\"");
+      are_texts = are_texts && text;
+      texts.push_back(text.value_or(""));
+    }
+    if (are_texts) {
+      auto steps = parse_steps(texts);
+      if (!steps) node->error(steps.error());
+      if (steps) plan.steps = std::move(*steps);
+    }
+  }
+  if (const auto node = table.find("every"))
+    plan.every = node->duration(kMinStepTime, kMaxStepTime).value_or(plan.every);
+  if (const auto node = table.find("manual"))
+    plan.manual = node->flag().value_or(false);
+  if (plan.steps.empty()) return std::nullopt;  // reported above
+  return plan;
+}
+
+}  // namespace teal

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A ramp: its steps, its ways back, and what is left of it after a restart.
+#include "control/change/ramp.h"
+
+#include <random>
+
+#include "tests/unit/control/change/change_fixture.h"
+
+namespace teal {
+namespace {
+
+using namespace std::chrono_literals;
+
+class RampTest : public ChangeFixture {
+ protected:
+  using enum Colour;
+  using Verb = RolloutRequest::Verb;
+
+  RampTest() {
+    start_dataplane();
+    start_teald();
+    take_events();
+  }
+
+  Result roll(Verb verb, Selection what = {{"service-a"}, {}}, RampPlan plan = {}, ChangeOptions options = {}) {
+    RolloutRequest request{.verb = verb, .what = std::move(what), .to = kGreen};
+    request.ramp = std::move(plan);
+    return teald->run(teald->verbs.roll(std::move(request), std::move(options)));
+  }
+  Result ramp(Selection what = {{"service-a"}, {}}) {
+    return roll(Verb::kRamp, std::move(what), {.steps = {500, 2500, kShareOne}, .every = 10s});
+  }
+  // Time passes, and upkeep looks ten times a second.
+  void pass(std::chrono::seconds time) {
+    for (auto i = 0ms; i < time; i += 100ms) {
+      clock.advance(100ms);
+      ASSERT_TRUE(follow());
+    }
+  }
+  Result pause(const std::string& reason) {
+    return teald->run(teald->verbs.pause({{"service-a"}, {}}, {.reason = reason}));
+  }
+  Result resume() { return teald->run(teald->verbs.resume({{"service-a"}, {}}, {})); }
+
+  const TrafficSplit& split(uint16_t id = 0) { return (*dataplane)->splits().services[id]; }
+  uint16_t share(uint16_t id = 0) { return split(id).other_share; }
+  std::string changed(const Result& result) { return result->fields["changed"].dump(); }
+};
+
+TEST_F(RampTest, EachStepRaisesTheShareAndTheLastOneIsAFlip) {
+  const Result begun = ramp();
+  ASSERT_TRUE(begun);
+  EXPECT_EQ(changed(begun), R"([{"service":"service-a","colour":"green","share":{"from":"0%","to":"5%"}}])");
+  EXPECT_EQ(share(), 500);
+  EXPECT_EQ(split().active, kBlue);
+  EXPECT_EQ(service("service-a").ramp->id, begun->generation);
+  pass(9s);
+  EXPECT_EQ(share(), 500);
+  pass(2s);  // the time counts from upkeep's first look
+  EXPECT_EQ(share(), 2500);
+  EXPECT_EQ(latest().verb, "step");
+  EXPECT_TRUE(latest().actor.is_teald());
+  EXPECT_EQ(split().drain_ticks, 0u) << "no flip yet";
+  pass(11s);
+  EXPECT_EQ(split().active, kGreen);
+  EXPECT_EQ(share(), 0);
+  EXPECT_EQ(latest().changes,
+            R"([{"service":"service-a","from":"blue","to":"green","colour":"green",)"
+            R"("share":{"from":"25%","to":"100%"}}])");
+  EXPECT_FALSE(service("service-a").ramp);
+  EXPECT_EQ(service("service-a").undo, (Undo{kBlue, service("service-a").flip_generation}));
+}
+
+TEST_F(RampTest, AnAbortTakesTheShareBackAndBeginsADrain) {
+  ASSERT_TRUE(ramp());
+  set_flows(2, kGreen, 4);  // the green backend
+  const Result aborted = roll(Verb::kAbort);
+  ASSERT_TRUE(aborted);
+  EXPECT_EQ(changed(aborted),
+            R"([{"service":"service-a","to":"blue","colour":"green","share":{"from":"5%","to":"0%"}}])");
+  EXPECT_EQ(share(), 0);
+  EXPECT_EQ(split().active, kBlue);
+  EXPECT_EQ(split().previous, kBlue) << "packets without an entry belong to blue";
+  EXPECT_EQ(split().flip_generation, aborted->generation) << "older green flows drain, or are cut";
+  EXPECT_EQ(service("service-a").undo, std::nullopt);
+  const Result again = roll(Verb::kAbort);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->fields["unchanged"].dump(), R"(["service-a"])");
+}
+
+TEST_F(RampTest, ARollbackDuringARampIsAnAbort) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  ASSERT_TRUE(rollback("service-a"));
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(rollback("service-a"));
+  EXPECT_EQ(share(), 0);
+  EXPECT_EQ(split().active, kBlue);
+  ASSERT_TRUE(rollback("service-a"));
+  EXPECT_EQ(split().active, kBlue) << "a second one does nothing";
+}
+
+// A release to green was rolled out an hour ago; the next one goes to blue, step by step, and fails.
+TEST_F(RampTest, ARollbackAfterAnAbortDoesNotReturnToTheAbandonedColour) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  clock.advance(2h);
+  RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = kBlue};
+  request.ramp = {.steps = {500, kShareOne}, .every = 10s};
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
+  ASSERT_TRUE(roll(Verb::kAbort));
+  const Result back = rollback("service-a");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(split().active, kGreen);
+  EXPECT_EQ(share(), 0);
+}
+
+TEST_F(RampTest, AFlipToItsColourCompletesItAndAFlipToTheActiveColourAbortsIt) {
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(flip("service-a", kBlue));
+  EXPECT_EQ(share(), 0);
+  EXPECT_EQ(split().active, kBlue);
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(flip("service-a", kGreen));
+  EXPECT_EQ(share(), 0);
+  EXPECT_EQ(split().active, kGreen);
+  ASSERT_TRUE(rollback("service-a"));
+  EXPECT_EQ(split().active, kBlue);
+}
+
+TEST_F(RampTest, ASecondRampIsAConflict) {
+  const Result first = ramp();
+  const Result second = ramp();
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, "conflict");
+  EXPECT_EQ(second.error().message,
+            "service \"service-a\" has a ramp to green since generation 2, now at 5%; nothing was changed");
+}
+
+TEST_F(RampTest, APauseKeepsTheShareAndAResumeGivesTheStepItsWholeTimeAgain) {
+  ASSERT_TRUE(ramp());
+  pass(9s);
+  ASSERT_TRUE(pause("a look at the logs"));
+  EXPECT_EQ(service("service-a").ramp->paused, "a look at the logs");
+  pass(30s);
+  EXPECT_EQ(share(), 500);
+  ASSERT_TRUE(resume());
+  pass(9s);
+  EXPECT_EQ(share(), 500);
+  pass(2s);
+  EXPECT_EQ(share(), 2500);
+}
+
+TEST_F(RampTest, NextBeginsTheNextStepAndEndsAPause) {
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(pause(""));
+  ASSERT_TRUE(roll(Verb::kNext));
+  EXPECT_EQ(share(), 2500);
+  EXPECT_EQ(service("service-a").ramp->paused, std::nullopt);
+  ASSERT_TRUE(roll(Verb::kNext));
+  EXPECT_EQ(split().active, kGreen);
+  const Result none = roll(Verb::kNext);
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->fields["unchanged"].dump(), R"(["service-a"])");
+}
+
+TEST_F(RampTest, AManualRampWaitsForNext) {
+  ASSERT_TRUE(roll(Verb::kRamp, {{"service-a"}, {}}, {.steps = {500, kShareOne}, .every = 1s, .manual = true}));
+  pass(60s);
+  EXPECT_EQ(share(), 500);
+}
+
+TEST_F(RampTest, TheMembersOfAGroupTakeEachStepInOnePublication) {
+  ASSERT_TRUE(ramp({{}, "shop"}));
+  take_events();
+  pass(11s);
+  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(share(0), 2500);
+  EXPECT_EQ(share(1), 2500);
+}
+
+TEST_F(RampTest, ALockHoldsItsStepsAndUnlockGivesThemTheirWholeTime) {
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(lock({.reason = "freeze"}));
+  pass(30s);
+  EXPECT_EQ(share(), 500);
+  ASSERT_TRUE(unlock());
+  pass(9s);
+  EXPECT_EQ(share(), 500);
+  pass(2s);
+  EXPECT_EQ(share(), 2500);
+}
+
+TEST_F(RampTest, StepsWaitForADataplane) {
+  ASSERT_TRUE(ramp());
+  dataplane->die();
+  pass(30s);
+  EXPECT_EQ(service("service-a").ramp->step, 0u);
+}
+
+TEST_F(RampTest, AStepNeedsTheDiskAndAnAbortDoesNot) {
+  ASSERT_TRUE(ramp());
+  break_disk();
+  pass(11s);
+  EXPECT_EQ(share(), 500);
+  const Result aborted = roll(Verb::kAbort);
+  ASSERT_TRUE(aborted);
+  EXPECT_FALSE(aborted->recorded);
+  EXPECT_EQ(share(), 0);
+  repair_disk();
+  tidy();
+  start_teald();
+  EXPECT_FALSE(service("service-a").ramp);
+  EXPECT_EQ(share(), 0);
+}
+
+TEST_F(RampTest, ARestartKeepsTheShareAndGivesTheStepItsWholeTimeAgain) {
+  ASSERT_TRUE(ramp());
+  pass(11s);
+  ASSERT_EQ(share(), 2500);
+  pass(9s);
+  start_teald();
+  EXPECT_EQ(share(), 2500);
+  pass(9s);
+  EXPECT_EQ(share(), 2500);
+  EXPECT_EQ(split().active, kBlue);
+  pass(2s);
+  EXPECT_EQ(split().active, kGreen);
+}
+
+TEST_F(RampTest, AnAbortThatIsNotOnDiskIsInForceAfterARestart) {
+  ASSERT_TRUE(ramp());
+  break_disk();
+  ASSERT_TRUE(roll(Verb::kAbort));
+  repair_disk();
+  teald.reset();  // as after a kill: the journal is gone
+  start_teald();
+  EXPECT_EQ(share(), 0);
+  EXPECT_FALSE(service("service-a").ramp);
+}
+
+TEST_F(RampTest, TheLastBackendOfItsColourCannotBeTakenOut) {
+  ASSERT_TRUE(ramp());
+  BackendRequest request{.service = "service-a", .colour = kGreen, .address = tcp("198.18.2.21:8080")};
+  request.state = AdminState::kDrain;
+  const Result refused = teald->run(teald->verbs.set_backend(std::move(request), {}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "198.18.2.21:8080 is the last backend that takes new flows of green, the colour of a ramp of "
+            "service \"service-a\"");
+}
+
+TEST_F(RampTest, AFlipFollowsTheStepsOfTheConfigUnlessItGoesBack) {
+  write_with("green = [\"198.18.2.21:8080\"]\n",
+             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"], every = \"5s\" }\n");
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(flip("service-a", kGreen));
+  EXPECT_EQ(share(), 1000);
+  pass(6s);
+  EXPECT_EQ(split().active, kGreen);
+  ASSERT_TRUE(flip("service-a", kBlue));
+  EXPECT_EQ(split().active, kBlue) << "at once: it undoes the release";
+  RolloutRequest now{.verb = Verb::kFlip, .what = {{"service-a"}, {}}, .to = kGreen};
+  now.now = true;
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(now), {})));
+  EXPECT_EQ(split().active, kGreen);
+}
+
+TEST_F(RampTest, NoDrainIsSeenWhileTheIdleColourTakesNewFlows) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  set_flows(0, kBlue, 3);
+  tidy();
+  RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = kBlue};
+  request.ramp = {.steps = {500, kShareOne}, .every = 10s};
+  const auto drain = [&] {
+    const Catalogue& catalogue = teald->executor.catalogue();
+    return drain_of(*catalogue.find("service-a"), catalogue, teald->publisher, teald->upkeep.trends(), clock);
+  };
+  EXPECT_TRUE(drain());
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
+  EXPECT_FALSE(drain());
+}
+
+// --- random sequences against the plainest version ---
+
+struct PlainRamp {
+  Colour active = Colour::kBlue;
+  std::optional<Colour> undo;
+  int step = -1;  // -1: no ramp
+  bool paused = false;
+  static constexpr int kSteps = 3;
+};
+
+TEST_F(RampTest, RandomSequencesFollowThePlainestVersion) {
+  const RampPlan plan{.steps = {500, 2500, kShareOne}, .every = 10s};
+  const uint16_t shares[] = {500, 2500};
+  for (uint64_t seed = 1; seed <= 20 && !HasFailure(); ++seed) {
+    std::mt19937_64 random(seed);
+    (void)roll(Verb::kAbort);
+    PlainRamp model{.active = service("service-a").active, .undo = {}};
+    if (const auto& undo = service("service-a").undo) model.undo = undo->to;
+    std::string trace = "seed " + std::to_string(seed) + ":";
+    for (int i = 0; i < 25 && !HasFailure(); ++i) {
+      const auto complete = [&] {
+        model.undo = model.active;
+        model.active = other(model.active);
+        model.step = -1;
+      };
+      const auto advance = [&] {
+        model.paused = false;
+        if (++model.step == PlainRamp::kSteps - 1) complete();
+      };
+      switch (random() % 8) {
+        case 0: {
+          trace += " ramp";
+          RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = other(model.active)};
+          request.ramp = plan;
+          EXPECT_EQ(teald->run(teald->verbs.roll(std::move(request), {})).has_value(), model.step < 0);
+          if (model.step < 0) model = {.active = model.active, .undo = {}, .step = 0, .paused = false};
+          break;
+        }
+        case 1:
+          trace += " next";
+          ASSERT_TRUE(roll(Verb::kNext));
+          if (model.step >= 0) advance();
+          break;
+        case 2:
+          trace += " abort";
+          ASSERT_TRUE(roll(Verb::kAbort));
+          model.step = -1;
+          break;
+        case 3:
+          trace += " rollback";
+          ASSERT_TRUE(rollback("service-a"));
+          if (model.step < 0 && model.undo) model.active = *model.undo;
+          if (model.step < 0) model.undo.reset();
+          model.step = -1;
+          break;
+        case 4:
+          trace += " pause";
+          ASSERT_TRUE(pause("x"));
+          model.paused = model.step >= 0;
+          break;
+        case 5:
+          trace += " resume";
+          ASSERT_TRUE(resume());
+          model.paused = false;
+          break;
+        case 6:
+          trace += " restart";
+          start_teald();
+          break;
+        default:
+          trace += " time";
+          pass(11s);
+          if (model.step >= 0 && !model.paused) advance();
+      }
+      EXPECT_EQ(split().active, model.active) << trace;
+      EXPECT_EQ(share(), model.step < 0 ? 0 : shares[model.step]) << trace;
+      EXPECT_EQ(service("service-a").undo.has_value(), model.undo.has_value()) << trace;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace teal
