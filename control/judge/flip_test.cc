@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 #include "control/judge/capital.h"
 #include "control/judge/log_sum.h"

@@ -3,9 +3,9 @@
 // The words and figures of a judgement: what is counted, what a test found, and one line of text about it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "dataplane/shm/ruleset.h"
 

@@ -5,8 +5,9 @@
 #pragma once
 
 #include <array>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <random>
 #include <vector>
 
