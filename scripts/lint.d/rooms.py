@@ -17,6 +17,7 @@ PACKET, SHM, OPTIONS, LOG = "dataplane/packet", "dataplane/shm", "dataplane/conf
 BOTH_PROCESSES = (PACKET, SHM, OPTIONS, LOG)
 # The rooms of teald. Each may include the rooms before it.
 CONTROL = (
+    "control/judge",
     "control/loop",
     "control/config",
     "control/publish",

@@ -67,7 +67,10 @@ show_failures() { grep -v -E '^\[ +(OK|RUN|-+) +\]|^ +[0-9]+/[0-9]+ .* OK ' "$1"
 
 run_unit() {
   meson_tests "normal build" "$repo/build" -- unit shm bpf install
-  if [[ -n $sequences ]]; then run_sequences; fi
+  if [[ -n $sequences ]]; then
+    run_sequences
+    run_rollouts
+  fi
 }
 
 run_sanitizers() {
@@ -88,5 +91,17 @@ run_sequences() {
     record "$sequences sequences" 1 0 0 "$SECONDS"
   else
     record "$sequences sequences" 0 1 0 "$SECONDS"
+  fi
+}
+
+# Simulates more rollouts (tests/unit/control/judge), as many as there are sequences. The figures are printed.
+run_rollouts() {
+  step "normal build: $sequences simulated rollouts"
+  SECONDS=0
+  if TEAL_ROLLOUTS=$sequences TEAL_RUNS=200 \
+    "$repo/build/tests/unit/control/judge_test" --gtest_filter='Rollouts.*:Musts.*' --gtest_brief=1; then
+    record "$sequences simulated rollouts" 1 0 0 "$SECONDS"
+  else
+    record "$sequences simulated rollouts" 0 1 0 "$SECONDS"
   fi
 }
