@@ -95,6 +95,10 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
 
 Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue);
 
+// Returns the warning of a flip that takes back another one: after it, a rollback has nothing to undo
+// (decision 16). Returns "" for any other change.
+std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb);
+
 // Describes how the service got its active colour: "green is active since generation 13, a flip by alice".
 // `user` is the name of the user, or "".
 std::string flip_text(const ServiceState& service, const std::string& user);
