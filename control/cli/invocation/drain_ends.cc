@@ -61,7 +61,7 @@ std::string drain_end_lines(const json& reply, unsigned columns) {
         2, columns);
   }
   if (drains.size() > kMaxDrainLines)
-    lines += fmt::format("and {} more, of {}\n", counted(drains.size() - kMaxDrainLines, "drain"),
+    lines += fmt::format("and {}, of {}\n", counted(drains.size() - kMaxDrainLines, "more drain"),
                          counted(flows_left_out, "flow"));
   return lines;
 }

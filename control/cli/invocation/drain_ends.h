@@ -7,8 +7,8 @@
 
 namespace teal::cli {
 
-// The lines about an answer's `drains`: when the flows of the draining colour are reset, and how many. Returns
-// "" if the change begins no drain.
+// The lines about an answer's `drains`: when the flows of the draining colour are reset, and how many.
+// Returns "" if the change begins no drain.
 std::string drain_end_lines(const nlohmann::json& reply, unsigned columns);
 
 }  // namespace teal::cli
