@@ -13,9 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
 
-constexpr Colour kBlue = Colour::kBlue;
-constexpr Colour kGreen = Colour::kGreen;
-constexpr const char* kVip = "vip = \"198.18.0.10:80\"\n";
+constexpr const char* kVipOfA = "vip = \"198.18.0.10:80\"\n";
 
 // The blue backends of service-a are 0 and 1, its green one is 2. Its drains reset after 2 minutes.
 class DrainEnds : public ChangeFixture {
@@ -26,8 +24,8 @@ class DrainEnds : public ChangeFixture {
     start_teald();
   }
   void drain_is(const std::string& timeout, const std::string& then) {
-    write_with(kVip,
-               std::string(kVip) + "drain = { timeout = \"" + timeout + "\", then = \"" + then + "\" }\n");
+    write_with(kVipOfA,
+               std::string(kVipOfA) + "drain = { timeout = \"" + timeout + "\", then = \"" + then + "\" }\n");
   }
   static Json drains(const Result& result) {
     EXPECT_TRUE(result) << result.error().message;
@@ -43,8 +41,8 @@ class DrainEnds : public ChangeFixture {
 };
 
 TEST_F(DrainEnds, AFlipAndItsDryRunGiveTheDeadlineAndTheFlowsThatAreReset) {
-  set_flows(0, kBlue, 5);
-  set_flows(1, kBlue, 2);
+  set_flows(0, Colour::kBlue, 5);
+  set_flows(1, Colour::kBlue, 2);
   const Json expected = {{{"service", "service-a"},
                           {"colour", "blue"},
                           {"flows", 7},
@@ -52,18 +50,18 @@ TEST_F(DrainEnds, AFlipAndItsDryRunGiveTheDeadlineAndTheFlowsThatAreReset) {
                           {"seconds_left", 120.0},
                           {"then", "reset"},
                           {"resets", 7}}};
-  EXPECT_EQ(drains(flip("service-a", kGreen, {.dry_run = true})).dump(), expected.dump());
-  EXPECT_EQ(drains(flip("service-a", kGreen)).dump(), expected.dump());
-  EXPECT_EQ(drains(flip("service-a", kGreen)).dump(), "[]") << "it begins no drain";
+  EXPECT_EQ(drains(flip("service-a", Colour::kGreen, {.dry_run = true})).dump(), expected.dump());
+  EXPECT_EQ(drains(flip("service-a", Colour::kGreen)).dump(), expected.dump());
+  EXPECT_EQ(drains(flip("service-a", Colour::kGreen)).dump(), "[]") << "it begins no drain";
 }
 
 // A commit takes time, and the deadline counts from the publication.
 TEST_F(DrainEnds, TheDeadlineOfTheAnswerIsTheOneInForce) {
-  set_flows(0, kBlue, 5);
+  set_flows(0, Colour::kBlue, 5);
   on_event = [this](const std::string& type) {
     if (type == "intended") clock.advance(700ms);
   };
-  const Json told = drains(flip("service-a", kGreen));
+  const Json told = drains(flip("service-a", Colour::kGreen));
   const Catalogue& catalogue = teald->executor.catalogue();
   const auto in_force =
       drain_of(catalogue.services()[0], catalogue, teald->publisher, teald->upkeep.trends(), clock);
@@ -72,13 +70,13 @@ TEST_F(DrainEnds, TheDeadlineOfTheAnswerIsTheOneInForce) {
 }
 
 TEST_F(DrainEnds, ARollbackAndAFlipOfAGroupGiveThemForEachServiceThatHasFlows) {
-  set_flows(0, kBlue, 5);
-  RolloutRequest shop{.verb = RolloutRequest::Verb::kFlip, .what = {{}, "shop"}, .to = kGreen};
+  set_flows(0, Colour::kBlue, 5);
+  RolloutRequest shop{.verb = RolloutRequest::Verb::kFlip, .what = {{}, "shop"}, .to = Colour::kGreen};
   const Json begun = drains(teald->run(teald->verbs.roll(shop, {})));
   ASSERT_EQ(begun.size(), 1u) << "service-b has no flows";
   EXPECT_EQ(begun[0]["service"], "service-a");
 
-  set_flows(2, kGreen, 3);
+  set_flows(2, Colour::kGreen, 3);
   for (const bool dry_run : {true, false}) {
     const Json back = drains(rollback("service-a", {.dry_run = dry_run}));
     ASSERT_EQ(back.size(), 1u);
@@ -90,26 +88,26 @@ TEST_F(DrainEnds, ARollbackAndAFlipOfAGroupGiveThemForEachServiceThatHasFlows) {
 TEST_F(DrainEnds, WhereFlowsMayStayNoneIsReset) {
   drain_is("2m", "wait");
   ASSERT_TRUE(reload());
-  set_flows(0, kBlue, 5);
-  const Json begun = drains(flip("service-a", kGreen));
+  set_flows(0, Colour::kBlue, 5);
+  const Json begun = drains(flip("service-a", Colour::kGreen));
   EXPECT_EQ(begun[0]["then"], "wait");
   EXPECT_EQ(begun[0]["flows"], 5);
   EXPECT_EQ(begun[0]["resets"], 0);
 }
 
 TEST_F(DrainEnds, AFlipForgetsWhatACommandSetForTheDrainBefore) {
-  set_flows(0, kBlue, 5);
-  set_flows(2, kGreen, 3);
-  ASSERT_TRUE(flip("service-a", kGreen));
+  set_flows(0, Colour::kBlue, 5);
+  set_flows(2, Colour::kGreen, 3);
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
   ASSERT_TRUE(set_drain(1h, DrainConfig::Then::kWait));
-  const Json back = drains(flip("service-a", kBlue, {.dry_run = true}));
+  const Json back = drains(flip("service-a", Colour::kBlue, {.dry_run = true}));
   EXPECT_EQ(back[0]["then"], "reset");
   EXPECT_EQ(back[0]["seconds_left"], 120.0);
 }
 
 TEST_F(DrainEnds, AReloadGivesThemForTheDrainsThatItTouches) {
-  set_flows(0, kBlue, 5);
-  ASSERT_TRUE(flip("service-a", kGreen));
+  set_flows(0, Colour::kBlue, 5);
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
   clock.advance(90s);
   drain_is("1m", "reset");
   for (const bool dry_run : {true, false}) {
@@ -122,8 +120,8 @@ TEST_F(DrainEnds, AReloadGivesThemForTheDrainsThatItTouches) {
 }
 
 TEST_F(DrainEnds, AReloadThatRetiresADrainingBackendSaysWhenItsFlowsAreReset) {
-  set_flows(1, kBlue, 5);
-  ASSERT_TRUE(flip("service-a", kGreen));
+  set_flows(1, Colour::kBlue, 5);
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
   write_with("\"198.18.2.11:8080\", \"198.18.2.12:8080\"",
              "\"198.18.2.11:8080\"]\ndrain = { timeout = \"2m\", then = \"reset\" }\n# [");
   const Json left = drains(reload({.dry_run = true}));
@@ -134,20 +132,20 @@ TEST_F(DrainEnds, AReloadThatRetiresADrainingBackendSaysWhenItsFlowsAreReset) {
 // --- decision 16 ---
 
 TEST_F(DrainEnds, AFlipThatTakesBackAnotherOneWarnsThatNothingIsLeftToUndo) {
-  ASSERT_TRUE(flip("service-a", kGreen));  // generation 2
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));  // generation 2
   clock.advance(10min);
   const char* const warning =
       "this flip takes back the flip of generation 2 in service-a, so no rollback undoes it\n";
-  EXPECT_EQ(warnings(flip("service-a", kBlue, {.dry_run = true})), warning);
-  EXPECT_EQ(warnings(flip("service-a", kBlue)), warning);
+  EXPECT_EQ(warnings(flip("service-a", Colour::kBlue, {.dry_run = true})), warning);
+  EXPECT_EQ(warnings(flip("service-a", Colour::kBlue)), warning);
   EXPECT_EQ(rollback("service-a")->fields["nothing_to_undo"].size(), 1u) << "as it said";
 }
 
 TEST_F(DrainEnds, AReleaseAndARollbackDoNotWarnOfIt) {
-  EXPECT_EQ(warnings(flip("service-a", kGreen)), "");
+  EXPECT_EQ(warnings(flip("service-a", Colour::kGreen)), "");
   EXPECT_EQ(warnings(rollback("service-a", {.dry_run = true})), "");
   clock.advance(72h);
-  EXPECT_EQ(warnings(flip("service-a", kBlue)), "") << "a release of its own";
+  EXPECT_EQ(warnings(flip("service-a", Colour::kBlue)), "") << "a release of its own";
 }
 
 // --- a refused file ---
@@ -155,7 +153,7 @@ TEST_F(DrainEnds, AReleaseAndARollbackDoNotWarnOfIt) {
 TEST_F(DrainEnds, ARefusedFileIsKnownUntilAReloadTakesAFile) {
   const auto refused = [this] { return teald->verbs.refused_file(); };
   EXPECT_FALSE(refused());
-  write_with(kVip, "vip = \"nowhere\"\n");
+  write_with(kVipOfA, "vip = \"nowhere\"\n");
   ASSERT_FALSE(reload({.dry_run = true}));
   EXPECT_FALSE(refused()) << "a dry run changes nothing";
   ASSERT_FALSE(reload());
