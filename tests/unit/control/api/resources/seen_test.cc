@@ -81,7 +81,8 @@ TEST_F(Seen, ARunDirectoryThatOutlivesARebootIsWarnedOfOnce) {
   struct statfs system {};
   ASSERT_EQ(statfs(home.run_dir().c_str(), &system), 0);
   EXPECT_EQ(is_in_memory(home.run_dir()), system.f_type == TMPFS_MAGIC);
-  if (statfs("/dev/shm", &system) == 0 && system.f_type == TMPFS_MAGIC) EXPECT_TRUE(is_in_memory("/dev/shm"));
+  const bool has_tmpfs = statfs("/dev/shm", &system) == 0 && system.f_type == TMPFS_MAGIC;
+  EXPECT_EQ(is_in_memory("/dev/shm"), has_tmpfs);
   const RunningDaemon daemon(home);
   const auto lines = log.lines_with("is not on a tmpfs");
   EXPECT_EQ(lines.size(), is_in_memory(home.run_dir()) ? 0u : 1u);
