@@ -162,6 +162,12 @@ Task<void> Daemon::Parts::name_actor(int64_t intent, uint32_t uid) {
   (void)co_await recorder.name_actor(intent, user);
 }
 
+// The first line about a user waits for the name, and the answer does not.
+Task<void> Daemon::Parts::log_with_name(int level, Intent intent, std::string result) {
+  intent.actor.user = co_await users.soon(intent.actor.uid, clock);
+  log_change(level, intent, result);
+}
+
 Task<void> Daemon::Parts::reload() {
   if (ending) co_return;
   manager.reloading();
@@ -232,6 +238,7 @@ Task<void> Daemon::Parts::tidy() {
     co_await clock.sleep(kTidyEvery);
     co_await upkeep.tidy();
     busy.sample(*publisher);
+    losses.sample(*publisher, clock.now());
     refusals.end_windows();
     tell_service_manager();
   }

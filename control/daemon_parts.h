@@ -58,6 +58,7 @@ struct Daemon::Parts {
   Task<void> stay_alive();
   Task<void> recover_again();
   Task<void> record_what_is_missing();
+  Task<void> log_with_name(int level, Intent intent, std::string result);
   Task<void> name_actor(int64_t intent, uint32_t uid);
   Task<void> end(ExitCode code);
   void on_signal();
@@ -85,6 +86,7 @@ struct Daemon::Parts {
   Upkeep upkeep;
   Verbs verbs;
   BusyRatios busy;
+  NicLosses losses;
   Metrics metrics;
   Api api;
   // The start could not read the database, or refused the segment.

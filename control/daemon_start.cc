@@ -65,8 +65,8 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
                clock),
       upkeep(executor, *publisher, steering, events, clock),
       verbs(executor, upkeep, recorder, *publisher, hop_states, users, lookups, clock),
-      api{executor, upkeep,  verbs, *publisher, hop_states, steering, recorder, journal,
-          events,   metrics, busy,  refusals,   operators,  readers,  clock,    clock.now()},
+      api{executor, upkeep, verbs,  *publisher, hop_states, steering, recorder, journal,    events,
+          metrics,  busy,   losses, refusals,   operators,  readers,  clock,    clock.now()},
       recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);
@@ -77,6 +77,13 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
                                   change->inventory == nullptr;
     return sets_values_only ? state_copy.save_change(record_of(*change), catalogue.inventory())
                             : state_copy.save(catalogue.inventory(), catalogue.config().text);
+  });
+  executor.on_log([this](int level, Intent intent, std::string result) {
+    const Actor& actor = intent.actor;
+    if (actor.user.empty() && !users.is_looked_up(actor.uid))
+      return spawn(log_with_name(level, std::move(intent), std::move(result)));
+    if (actor.user.empty()) intent.actor.user = users.known(actor.uid);
+    log_change(level, intent, result);
   });
   journal.on_landed_late([this] { spawn(record_what_is_missing()); });
   journal.on_recorded([this](int64_t id, const Intent& intent) {
@@ -106,6 +113,11 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   if (error)
     return tl::unexpected(failure(
         kExitError, fmt::format("{}: cannot create the directory: {}", options.run_dir, error.message())));
+  if (!is_in_memory(options.run_dir))
+    spdlog::warn(
+        "{} is not on a tmpfs: what lies there outlives a reboot, and its times are then wrong; "
+        "use a directory in /run",
+        options.run_dir);
   const std::string lock_path = options.run_dir + "/daemon.lock";
   tl::expected<ProcessLock, std::string> lock = ProcessLock::acquire(lock_path);
   if (!lock) {

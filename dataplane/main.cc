@@ -111,7 +111,7 @@ int run_worker(void* argument) {
 // Waits for SIGTERM or SIGINT, and looks after the ports meanwhile. If systemd's watchdog is on, notifies it
 // twice in its period as long as no worker has stalled. Without notifications systemd kills this process and
 // starts it again.
-int await_signal(const sigset_t& signals, Watchdog watchdog, const PortMonitor& ports) {
+int await_signal(const sigset_t& signals, Watchdog watchdog, PortMonitor ports) {
   using Clock = std::chrono::steady_clock;
   uint64_t patience_us = 0;
   const bool watched = sd_watchdog_enabled(0, &patience_us) > 0;

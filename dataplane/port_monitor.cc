@@ -39,6 +39,12 @@ NicCounters counters_of(const Port& port) {
   return sums;
 }
 
+LossLog::Losses losses_of(const NicCounters& counters) {
+  LossLog::Losses losses{};
+  for (size_t i = 0; i < losses.size(); ++i) losses[i] = counters[static_cast<size_t>(kNicLosses[i])];
+  return losses;
+}
+
 struct Link {
   LinkState state = LinkState::kUnknown;
   uint32_t speed_mbps = 0;
@@ -69,8 +75,10 @@ void link_changed(const Port& port, const Link& link) {
 
 }  // namespace
 
-void PortMonitor::look() const {
-  for (const Port& port : ports_) {
+void PortMonitor::look() {
+  const auto now = std::chrono::steady_clock::now();
+  for (size_t at = 0; at < ports_.size(); ++at) {
+    const Port& port = ports_[at];
     PortRow& row = header_.ports[port.id];
     const Link link = link_of(port);
     row.speed_mbps.store(link.speed_mbps, std::memory_order_relaxed);
@@ -78,6 +86,8 @@ void PortMonitor::look() const {
     const NicCounters counters = counters_of(port);
     for (size_t i = 0; i < counters.size(); ++i)
       row.counters[i].store(counters[i], std::memory_order_relaxed);
+    if (const std::string lost = loss_logs_[at].look(losses_of(counters), now); !lost.empty())
+      spdlog::warn("port {}: {}", port.name, lost);
   }
 }
 

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
+#include "dataplane/loss_log.h"
 #include "dataplane/port.h"
 #include "dataplane/shm/segment.h"
 
@@ -13,16 +15,18 @@ namespace teal {
 class PortMonitor {
  public:
   // Both must outlive this object.
-  PortMonitor(std::span<const Port> ports, SegmentHeader& header) : ports_(ports), header_(header) {}
+  PortMonitor(std::span<const Port> ports, SegmentHeader& header)
+      : ports_(ports), header_(header), loss_logs_(ports.size()) {}
 
   // Writes the link and the counters of each port into its row. Logs a link that has changed, and passes it
-  // on to the port's TAP, so that the kernel's routes and neighbours follow the NIC. main() calls it a few
-  // times a second.
-  void look() const;
+  // on to the port's TAP, so that the kernel's routes and neighbours follow the NIC. Logs packets that the
+  // NIC lost. main() calls it a few times a second.
+  void look();
 
  private:
   std::span<const Port> ports_;
   SegmentHeader& header_;
+  std::vector<LossLog> loss_logs_;  // as ports_
 };
 
 }  // namespace teal

@@ -65,6 +65,8 @@ struct Change {
   std::string verb;  // as in the history
   // The verb's own fields of the answer. The history shows "changed", or "plan" of a reload.
   nlohmann::ordered_json fields = nlohmann::ordered_json::object();
+  // Completes the fields once the change is published: deadlines count from then.
+  std::function<void(nlohmann::ordered_json& fields)> complete = [](nlohmann::ordered_json&) {};
   std::vector<std::string> warnings;
   std::string way_back;  // the command that undoes it: "teal rollback web"
 

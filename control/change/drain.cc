@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "control/change/drain_end.h"
 #include "control/loop/wall_clock.h"
 #include "dataplane/config/config_reader.h"
 
@@ -15,23 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTrendWindow = 30s;
-constexpr int64_t kTickMs = static_cast<int64_t>(kTickNs / 1'000'000);
-
-std::chrono::milliseconds age_of_flip(const TrafficSplit& split, uint32_t now_tick) {
-  return std::chrono::milliseconds(ticks_since(split.flipped_at_tick, now_tick) * kTickMs);
-}
-
-struct Deadline {
-  double seconds_left = 0;  // 0: it is over
-  int64_t at_ms = 0;        // since 1970, UTC
-};
-
-// `now_tick` and `now_ms` are the same moment.
-Deadline deadline_of(const TrafficSplit& split, std::chrono::milliseconds timeout, uint32_t now_tick,
-                     int64_t now_ms) {
-  const std::chrono::milliseconds left = timeout - age_of_flip(split, now_tick);
-  return {std::max(std::chrono::duration<double>(left).count(), 0.0), now_ms + left.count()};
-}
 
 Refusal nothing_set() {
   return Refusal::bad_request("the request sets neither \"timeout\" nor \"then\", so it changes nothing");
@@ -141,7 +125,7 @@ std::optional<DrainView> drain_of(const CatalogueService& service, const Catalog
   view.then = drain.then;
 
   const TrafficSplit& split = publisher.splits()->services[service.id];
-  const Deadline deadline = deadline_of(split, drain.timeout, clock.tick(), clock.wall_ms());
+  const Deadline deadline = deadline_of(split, drain.timeout, clock);
   view.seconds_left = deadline.seconds_left;
   view.deadline_ms = deadline.at_ms;
   if (view.seconds_left <= 0)
@@ -168,7 +152,6 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
   Change change{.verb = "drain"};
   auto changed = nlohmann::ordered_json::array(), unchanged = changed, nothing_drains = changed,
        drains = changed;
-  const uint32_t now_tick = clock.tick();
   for (const RolloutService* named : *chosen) {
     const CatalogueService& service = *catalogue.find(named->name);
     ServiceState state = catalogue.state(service);
@@ -183,16 +166,10 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
     const DrainConfig before = effective_drain(*service.config, state);
     DrainConfig after = before;
     if (request.timeout)
-      after.timeout = *request.timeout + (request.from_now ? age_of_flip(split, now_tick) : 0ms);
+      after.timeout = *request.timeout + (request.from_now ? age_of_flip(split, clock.tick()) : 0ms);
     after.then = request.then.value_or(before.then);
-    const Deadline deadline = deadline_of(split, after.timeout, now_tick, clock.wall_ms());
-    drains.push_back({{"service", named->name},
-                      {"colour", name_of(idle)},
-                      {"flows", flows},
-                      {"deadline", rfc3339(deadline.at_ms)},
-                      {"seconds_left", deadline.seconds_left},
-                      {"then", then_name(after.then)},
-                      {"resets", after.then == DrainConfig::Then::kReset ? flows : 0}});
+    const Deadline deadline = deadline_of(split, after.timeout, clock);
+    drains.push_back(drain_end_json(named->name, idle, flows, deadline, after.then));
     if (after == before) {
       unchanged.push_back(named->name);
       continue;

@@ -10,20 +10,12 @@
 #include "control/change/executor_refusals.h"
 #include "control/change/published_form.h"
 #include "control/change/retired.h"
-#include "control/state/change_line.h"
 
 namespace teal {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string adoption_text(const Adoption& adoption) {
-  const bool is_long = adoption.slowest_us >= 1000;
-  return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f}{}", adoption.adopted,
-                     adoption.live, adoption.asleep,
-                     is_long ? adoption.slowest_us / 1000 : adoption.slowest_us, is_long ? "ms" : "us");
-}
 
 }  // namespace
 
@@ -122,8 +114,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   if (progress.change.needs_ruleset() && publisher_.attached()) {
     auto built = ruleset_after(progress.change, catalogue_);
     if (!built) {
-      spdlog::error("{}",
-                    change_line(intent_of(progress, false), "cannot build the ruleset: " + built.error()));
+      log(progress, spdlog::level::err, "cannot build the ruleset: " + built.error());
       co_return tl::unexpected(Refusal(422, "refused", "nothing was changed: " + built.error()));
     }
     progress.ruleset = std::move(*built);
@@ -137,6 +128,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
     }
   }
   apply(progress);
+  progress.change.complete(progress.result.fields);
   co_await keep_copy_(catalogue_, &progress.change);
   if (progress.change.lock) {
     know(progress.result, progress.options, progress.began_at_ms, true, true);
@@ -234,7 +226,7 @@ Task<bool> ChangeExecutor::publish_ruleset(const Progress& progress) {
 }
 
 Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
-  spdlog::error("{}", change_line(intent_of(progress, false), refusal.message));
+  log(progress, spdlog::level::err, refusal.message);
   if (progress.change.is_retry) co_return;
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
   save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
@@ -300,8 +292,7 @@ Task<void> ChangeExecutor::record_result(Progress& progress) {
   ChangeRecord record = record_of(progress.change);
   const State::Done done = co_await finish(progress, progress.outcome, progress.detail, std::move(record));
   if (!done) {
-    spdlog::error("{}",
-                  change_line(intent_of(progress, false), "in force, but not recorded yet: " + done.error()));
+    log(progress, spdlog::level::err, "in force, but not recorded yet: " + done.error());
     say_not_recorded(done.error(), progress.options, progress.result);
   }
   know(progress.result, progress.options, progress.began_at_ms, is_done, done.has_value());
@@ -331,11 +322,14 @@ ChangeExecutor::Result ChangeExecutor::answer(Progress progress) {
   const bool is_adopted = progress.outcome != Outcome::kAdoptionTimeout;
   const std::string result =
       change.lock ? "done" : fmt::format("{}, {}", is_adopted ? "done" : "adoption_timeout", progress.detail);
-  spdlog::log(is_adopted ? spdlog::level::info : spdlog::level::warn, "{}",
-              change_line(intent_of(progress, false), result));
+  log(progress, is_adopted ? spdlog::level::info : spdlog::level::warn, result);
   if (!is_adopted)
     return tl::unexpected(not_adopted(progress.result.generation, progress.result.adoption, change.way_back));
   return std::move(progress.result);
+}
+
+void ChangeExecutor::log(const Progress& progress, int level, std::string result) const {
+  log_(level, intent_of(progress, false), std::move(result));
 }
 
 // A change that publishes nothing has no generation of its own, and so none of the events about a generation.

@@ -35,6 +35,7 @@
 #include "control/publish/adoption.h"
 #include "control/publish/publisher.h"
 #include "control/state/catalogue.h"
+#include "control/state/change_line.h"
 #include "control/state/journal.h"
 
 namespace teal {
@@ -94,6 +95,11 @@ class ChangeExecutor {
     flips_ = std::move(callback);
   }
 
+  // `callback` writes the log's line about a change (change_line.h). `level` is one of spdlog.
+  void on_log(std::function<void(int level, Intent, std::string result)> callback) {
+    log_ = std::move(callback);
+  }
+
   // `callback` keeps a copy of each state that is in force: what this change has set, or everything if it is
   // null. A change is answered after it has returned.
   void on_change(std::function<Task<void>(const Catalogue&, const Change*)> callback) {
@@ -135,6 +141,7 @@ class ChangeExecutor {
   Task<void> record_result(Progress& progress);
   Result answer(Progress progress);
   void tell(const Progress& progress, const char* event) const;
+  void log(const Progress& progress, int level, std::string result) const;
 
   Catalogue catalogue_;
   Journal& journal_;
@@ -148,6 +155,7 @@ class ChangeExecutor {
   std::function<void()> need_hops_ = [] {};
   std::function<void(const Config&)> reloaded_ = [](const Config&) {};
   std::function<void(const std::vector<ServiceState>&)> flips_ = [](const std::vector<ServiceState>&) {};
+  std::function<void(int, Intent, std::string)> log_ = log_change;
   std::function<Task<void>(const Catalogue&, const Change*)> keep_copy_ =
       [](const Catalogue&, const Change*) -> Task<void> { co_return; };
   bool save_due_ = false;  // the database has another inventory than the catalogue

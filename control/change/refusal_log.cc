@@ -41,6 +41,11 @@ void RefusalLog::note(const std::optional<Actor>& actor, std::string_view what, 
               reason.empty() ? "" : "; reason: ", reason.substr(0, kLoggedBytes));
 }
 
+Task<void> RefusalLog::note_with_name(Actor actor, std::string what, std::string reason, Refusal refusal) {
+  (void)co_await users_.soon(actor.uid, clock_);
+  note(actor, what, reason, refusal);
+}
+
 void RefusalLog::end_windows() {
   const Clock::Time now = clock_.now();
   std::erase_if(windows_, [&](const auto& entry) {

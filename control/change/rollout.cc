@@ -2,10 +2,12 @@
 #include "control/change/rollout.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "control/config/config_rollout.h"
@@ -342,6 +344,20 @@ Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catal
   change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
   if (!plan.changes.empty()) change.way_back = way_back(plan);
   return change;
+}
+
+std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb) {
+  if (verb == RolloutRequest::Verb::kRollback) return "";
+  std::vector<std::string> services;
+  std::set<uint64_t> undone;
+  for (const ColourChange& change : plan.changes) {
+    if (!change.undoes) continue;
+    services.push_back(change.name);
+    undone.insert(*change.undoes);
+  }
+  if (services.empty()) return "";
+  return fmt::format("this flip takes back the flip of generation {} in {}, so no rollback undoes it",
+                     fmt::join(undone, ", "), listed(services));
 }
 
 std::string flip_text(const ServiceState& service, const std::string& user) {

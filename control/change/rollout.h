@@ -128,6 +128,10 @@ constexpr bool goes_forward(RolloutRequest::Verb verb) {
   return verb != RolloutRequest::Verb::kRollback && verb != RolloutRequest::Verb::kAbort;
 }
 
+// Returns the warning of a flip that takes back another one: after it, a rollback has nothing to undo
+// (decision 16). Returns "" for any other change.
+std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb);
+
 // Describes how the service got its active colour: "green is active since generation 13, a flip by alice".
 // `user` is the name of the user, or "".
 std::string flip_text(const ServiceState& service, const std::string& user);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "control/change/change_lock.h"
+#include "control/change/drain_end.h"
 #include "control/change/reach.h"
 #include "control/change/reload.h"
 
@@ -97,6 +98,9 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   if (goes_forward(request.verb) && file_differs())
     change.warnings.push_back(catalogue.config().path +
                               " was edited and not reloaded; teal reload --dry-run shows the differences");
+  if (const std::string warning = way_back_is_lost(*plan, request.verb); !warning.empty())
+    change.warnings.push_back(warning);
+  tell_drains(*plan, change);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
   if (request.verb != RolloutRequest::Verb::kRollback || request.to_generation) co_return change;
   auto nothing = nlohmann::ordered_json::array();
@@ -132,6 +136,16 @@ Task<Verbs::Result> Verbs::resume(Selection what, ChangeOptions options) {
     co_return plan_resume(what, view_of(catalogue), catalogue);
   };
   co_return co_await change(std::move(options), std::move(plan));
+}
+
+// Tells the drains as they would begin now. The answer has them as they began.
+void Verbs::tell_drains(const RolloutPlan& plan, Change& change) const {
+  change.fields["drains"] = drains_begun(plan.changes, executor_.catalogue(), publisher_, clock_);
+  std::vector<std::string> services;
+  for (const ColourChange& colour : plan.changes) services.push_back(colour.name);
+  change.complete = [this, services = std::move(services)](nlohmann::ordered_json& fields) {
+    fields["drains"] = drains_in_force(services, executor_.catalogue(), publisher_, clock_);
+  };
 }
 
 // Says which services a flip to `to` would take back.
@@ -195,6 +209,8 @@ Task<Verbs::Result> Verbs::set_backend(BackendRequest request, ChangeOptions opt
   co_return co_await change(std::move(options), std::move(plan));
 }
 
+constexpr unsigned kFileRefused = 422;  // any other refusal is not about the file
+
 // The file is read, and new backends get time to answer the kernel, before the turn: neither holds up another
 // change.
 Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
@@ -213,9 +229,14 @@ Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
   };
   Result result = co_await change(std::move(options), std::move(plan));
   if (!dry_run) last_reload_ = {result.has_value(), clock_.wall_ms()};
+  if (!dry_run && !result && result.error().status == kFileRefused) {
+    const Refusal& why = result.error();
+    refused_file_ = {clock_.wall_ms(), why.details.empty() ? ConfigErrors{why.message} : why.details};
+  }
   // Also after a reload that timed out: it is in force.
   if (!dry_run && file && executor_.catalogue().config().text == file->config.text) {
     set_aside({}, "");
+    refused_file_.reset();
     options_ = file->options;
     loaded_at_ms_ = clock_.wall_ms();
   }
@@ -230,6 +251,7 @@ Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors
   if (ConfigErrors errors = check_api_(file->config); !errors.empty())
     return tl::unexpected(bad_api(catalogue.config().path, std::move(errors)));
   change->fields["plan"]["restart"] = restart_.lines(file->options);
+  change->fields["drains"] = drains_after_reload(*change, catalogue, publisher_, clock_);
   change->warnings.insert(change->warnings.end(), warnings.begin(), warnings.end());
   return change;
 }

@@ -54,6 +54,12 @@ class Verbs {
   // was held back.
   const ConfigErrors& file_errors() const { return file_errors_; }
   const std::string& held_back() const { return held_back_; }
+  // The latest reload refused the file, for these reasons. Nothing: it took the file, or there was none.
+  struct RefusedFile {
+    int64_t at_ms = 0;
+    ConfigErrors errors;
+  };
+  const std::optional<RefusedFile>& refused_file() const { return refused_file_; }
   void set_aside(ConfigErrors errors, std::string held_back);
   // Returns whether the config file has another content than the config in force. Reads the file only if its
   // inode, size or time changed.
@@ -76,6 +82,7 @@ class Verbs {
   Task<void> wait_for_answers(const RolloutRequest& request);
   Task<Planned> plan_roll(RolloutRequest request);
   Planned plan_next(const std::vector<std::string>& services) const;
+  void tell_drains(const RolloutPlan& plan, Change& change) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
   std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                      std::vector<std::string>& warnings) const;
@@ -98,6 +105,7 @@ class Verbs {
   Reload last_reload_{true, loaded_at_ms_};
   ConfigErrors file_errors_;
   std::string held_back_;
+  std::optional<RefusedFile> refused_file_;
   PendingRestart restart_;
   std::optional<DataplaneOptions> options_;  // of the config in force
   std::function<ConfigErrors(const Config&)> check_api_ = [](const Config&) { return ConfigErrors(); };

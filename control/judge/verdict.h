@@ -12,7 +12,7 @@
 namespace teal {
 
 // The chance of a false alarm in a rollout of equal colours is at most kAlpha. The two tests of a rollout
-// share it. FlipTest sees all flows, so the smaller part costs it some milliseconds only.
+// share it. FlipJudge sees all flows, so the smaller part costs it some milliseconds only.
 inline constexpr double kAlpha = 0.001;
 inline constexpr double kRampAlpha = 0.9 * kAlpha;
 inline constexpr double kFlipAlpha = 0.1 * kAlpha;

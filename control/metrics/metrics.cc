@@ -149,12 +149,18 @@ void write_ports(std::ostream& out, const Publisher& publisher) {
               MetricType::Gauge);
   Family up("teal_port_link_up", "1 if the port has a link, otherwise 0.", MetricType::Gauge);
   Family speed("teal_port_link_speed_mbps", "Speed of the link; 0 if it is not known.", MetricType::Gauge);
+  Family queues("teal_port_queues", "Number of the port's queues.", MetricType::Gauge);
+  Family rss("teal_port_rss",
+             "1 if received packets are spread over the queues, or there is one queue; otherwise 0.",
+             MetricType::Gauge);
   for_each_port(publisher, [&](const PortRow& row) {
     info.add({{"port", row.name}, {"interface", row.interface}, {"driver", row.driver}}, uint64_t{1});
     up.add({{"port", row.name}}, uint64_t{row.link.load(std::memory_order_relaxed) == LinkState::kUp});
     speed.add({{"port", row.name}}, uint64_t{row.speed_mbps.load(std::memory_order_relaxed)});
+    queues.add({{"port", row.name}}, uint64_t{row.queues});
+    rss.add({{"port", row.name}}, uint64_t{row.spreads != 0});
   });
-  for (const Family* family : {&info, &up, &speed}) family->write(out);
+  for (const Family* family : {&info, &up, &speed, &queues, &rss}) family->write(out);
   for (size_t i = 0; i < kNicCounterCount; ++i) {
     Family family(of_port(kNicCounterNames[i]).c_str(), kNicCounterHelp[i], MetricType::Counter);
     for_each_port(publisher, [&](const PortRow& row) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include <fmt/format.h>
+
 namespace teal {
 
 namespace {
@@ -49,6 +51,13 @@ Task<bool> with_a_free_slot(std::function<bool()> attempt, const Clock& clock) {
     co_await clock.sleep(kLongestPause);
   }
   co_return true;
+}
+
+std::string adoption_text(const Adoption& adoption) {
+  const bool is_long = adoption.slowest_us >= 1000;
+  return fmt::format("{} of {} workers adopted it, {} of them asleep, slowest {:.1f}{}", adoption.adopted,
+                     adoption.live, adoption.asleep,
+                     is_long ? adoption.slowest_us / 1000 : adoption.slowest_us, is_long ? "ms" : "us");
 }
 
 }  // namespace teal

@@ -2,6 +2,7 @@
 #include "control/state/change_line.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace teal {
 
@@ -18,6 +19,10 @@ std::string change_line(const Intent& intent, std::string_view result) {
   if (intent.revision) line += fmt::format("; revision {}", *intent.revision);
   if (!intent.reason.empty()) line += "; reason: " + intent.reason;
   return line;
+}
+
+void log_change(int level, const Intent& intent, const std::string& result) {
+  spdlog::log(static_cast<spdlog::level::level_enum>(level), "{}", change_line(intent, result));
 }
 
 std::string actor_text(const Actor& actor) {

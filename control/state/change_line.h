@@ -15,6 +15,9 @@ namespace teal {
 //   revision 13; reason: x
 std::string change_line(const Intent& intent, std::string_view result);
 
+// Writes that line to the log. `level` is one of spdlog.
+void log_change(int level, const Intent& intent, const std::string& result);
+
 // Returns "uid 1000 (alice)", "uid 1000" if the name is not known, "uid 1000 (alice) as root" for a login
 // behind sudo, or "teald".
 std::string actor_text(const Actor& actor);

@@ -36,6 +36,14 @@ inline constexpr std::array<std::string_view, kNicCounterCount> kNicCounterNames
 #undef X
 };
 
+// The counters of packets that were lost.
+inline constexpr std::array<NicCounter, 4> kNicLosses = {NicCounter::k_rx_missed, NicCounter::k_rx_no_buffers,
+                                                         NicCounter::k_rx_errors, NicCounter::k_tx_errors};
+
+constexpr std::string_view name_of(NicCounter counter) {
+  return kNicCounterNames[static_cast<size_t>(counter)];
+}
+
 enum class LinkState : uint32_t { kUnknown, kDown, kUp };
 
 // A port. Its id is the index of its row. A name keeps its id for the life of the segment, so stored hops
@@ -56,5 +64,9 @@ struct PortRow {
   std::atomic<uint32_t> speed_mbps;                  // dataplane: rw, control: ro; 0: unknown
   std::atomic<uint64_t> counters[kNicCounterCount];  // dataplane: rw, control: ro; by NicCounter
 };
+
+inline uint64_t counter_of(const PortRow& row, NicCounter counter) {
+  return row.counters[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
+}
 
 }  // namespace teal

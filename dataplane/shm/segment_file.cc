@@ -163,6 +163,12 @@ tl::expected<void, std::string> set_aside(const std::string& path) {
   return {};
 }
 
+bool is_in_memory(const std::string& directory) {
+  struct statfs system {};
+  if (statfs(directory.c_str(), &system) != 0) return true;  // other errors tell of that
+  return system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC;
+}
+
 tl::expected<void, std::string> place_link(const std::string& link, const std::string& path) {
   const std::string temporary = link + ".new";
   unlink(temporary.c_str());  // a killed process may have left it

@@ -62,6 +62,9 @@ class SegmentFile {
   uint64_t bytes_ = 0;
 };
 
+// Returns false if the directory is on a file system that outlives a reboot.
+bool is_in_memory(const std::string& directory);
+
 std::string aside_path(const std::string& path);
 
 // Renames `path` to aside_path(path), over an older file.

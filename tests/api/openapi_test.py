@@ -135,7 +135,8 @@ def check_changes(ask, flows):
     ask(*flip, {**a, "to": "green", "dry_run": True})
     begun = ask("GET", "/v1/services")["generation"]
     flows()
-    ask(*flip, {**shop, "to": "green", "if_generation": begun, "reason": "release 42"})
+    drains = ask(*flip, {**shop, "to": "green", "if_generation": begun, "reason": "release 42"})["drains"]
+    check([(d["flows"], d["resets"]) for d in drains] == [(200, 200)], f"the drain that begins: {drains}")
     ask(*flip, {**a, "to": "green"})
     ask(*flip, {**a, "to": "green", "if_generation": 0}, expect=409, code="conflict")
     ask(*flip, {**a, "to": "green", "if_revision": 0}, expect=409, code="conflict")
@@ -206,6 +207,8 @@ def check_reload(ask, config):
     config.write_text(text + '\n[[service]]\nname = "X"\n')
     refused = ask("POST", "/v1/reload", {}, expect=422, code="bad_config")
     check(len(refused["error"]["details"]) > 1, f"a bad config lists its errors: {refused}")
+    shown = ask("GET", "/v1/services")["config"]["refused"]
+    check(shown["errors"] == refused["error"]["details"], f"a refused file is shown: {shown}")
     changed = text.replace(
         '["198.18.2.11:8080", "198.18.2.12:8080"]', '["198.18.2.12:8080", "198.18.2.13:8080"]'
     )
@@ -218,7 +221,8 @@ def check_reload(ask, config):
     wait_for(lambda: ask("GET", "/v1/services")["config"]["file_differs"], "teald sees that the file differs")
     plan = ask("POST", "/v1/reload", {"dry_run": True})["plan"]
     check(plan["added"] and plan["changed"] and plan["retired"], f"the plan of a reload: {plan}")
-    ask("POST", "/v1/reload", {"reason": "another backend"})
+    drains = ask("POST", "/v1/reload", {"reason": "another backend"})["drains"]
+    check(drains == [], f"nothing drains after the rollback: {drains}")
     retired = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")["colours"]["blue"]["backends"]
     check(
         any(backend.get("retired") for backend in retired),

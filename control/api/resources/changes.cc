@@ -6,6 +6,8 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 
 namespace teal {
 
@@ -79,13 +81,16 @@ tl::expected<ChangeBody, Refusal> read_change(const Request& request,
   return change;
 }
 
-void note_refusal(Api& api, const Request& request, const Refusal& refusal) {
+void note_refusal(Api& api, const asio::any_io_executor& executor, const Request& request,
+                  const Refusal& refusal) {
   std::optional<Actor> actor;
   if (request.uid) actor = read_actor(request).value_or(Actor{.uid = *request.uid});
   const Json body = Json::parse(request.body, nullptr, false);
   const auto reason = body.is_object() ? body.find("reason") : body.end();
-  api.refusals.note(actor, request.path.substr(request.path.rfind('/') + 1),
-                    reason != body.end() && reason->is_string() ? reason->get<std::string>() : "", refusal);
+  const std::string verb = request.path.substr(request.path.rfind('/') + 1),
+                    why = reason != body.end() && reason->is_string() ? reason->get<std::string>() : "";
+  if (!actor || api.refusals.knows_name_of(*actor)) return api.refusals.note(actor, verb, why, refusal);
+  asio::co_spawn(executor, api.refusals.note_with_name(*actor, verb, why, refusal), asio::detached);
 }
 
 Selection read_selection(BodyFields& fields) {

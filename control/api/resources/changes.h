@@ -23,8 +23,9 @@ struct ChangeBody {
 tl::expected<ChangeBody, Refusal> read_change(const Request& request,
                                               std::initializer_list<std::string_view> own);
 
-// Logs that the change was refused: who wanted it, and why.
-void note_refusal(Api& api, const Request& request, const Refusal& refusal);
+// Logs that the change was refused: who wanted it, and why. The answer does not wait for the user's name.
+void note_refusal(Api& api, const asio::any_io_executor& executor, const Request& request,
+                  const Refusal& refusal);
 
 // Reads the fields "services" and "group".
 Selection read_selection(BodyFields& fields);

@@ -166,7 +166,10 @@ Task<Response> answer(Api& api, const Request& request) {
     place.emplace(std::move(taken));
   }
   Answer answer = co_await route->handle(api, request);
-  if (!answer && !is_read) note_refusal(api, request, answer.error());
+  if (!answer && !is_read) {
+    const auto executor = co_await asio::this_coro::executor;
+    note_refusal(api, executor, request, answer.error());
+  }
   if (!answer) co_return refused(answer.error());
   co_return std::move(*answer);
 }

@@ -22,6 +22,7 @@
 #include "control/loop/events.h"
 #include "control/metrics/busy.h"
 #include "control/metrics/metrics.h"
+#include "control/metrics/nic_losses.h"
 #include "control/publish/publisher.h"
 #include "control/state/journal.h"
 #include "control/state/recorder.h"
@@ -44,6 +45,7 @@ struct Api {
   Events& events;
   const Metrics& metrics;
   const BusyRatios& busy;
+  const NicLosses& losses;
   RefusalLog& refusals;
   Lane& operators;
   Lane& readers;

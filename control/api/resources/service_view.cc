@@ -181,7 +181,17 @@ Json view_dataplane(const Api& api) {
   view["workers"] = header.worker_count.load(std::memory_order_relaxed);
   view["adopted_generation"] = api.publisher.adopted_generation(running);
   for_each_port(api.publisher, [&](const PortRow& row) {
-    view["ports"].push_back({{"name", row.name}, {"interface", row.interface}, {"link", link_name(row)}});
+    Json losses = Json::object();
+    for (const NicCounter loss : kNicLosses) losses[std::string(name_of(loss))] = counter_of(row, loss);
+    view["ports"].push_back({{"name", row.name},
+                             {"interface", row.interface},
+                             {"driver", row.driver},
+                             {"link", link_name(row)},
+                             {"speed_mbps", row.speed_mbps.load(std::memory_order_relaxed)},
+                             {"queues", row.queues},
+                             {"spreads", row.spreads != 0},
+                             {"losses", std::move(losses)},
+                             {"lost_last_minute", api.losses.of_last_minute(row.name)}});
   });
   return view;
 }
@@ -199,11 +209,14 @@ Json view_storage(const Api& api) {
 
 Json view_config(const Api& api) {
   const std::string& held_back = api.verbs.held_back();
+  const std::optional<Verbs::RefusedFile>& refused = api.verbs.refused_file();
   return {{"path", api.executor.catalogue().config().path},
           {"loaded_at", rfc3339(api.verbs.loaded_at_ms())},
           {"file_differs", api.verbs.file_differs()},
           {"file_errors", api.verbs.file_errors()},
           {"held_back", held_back.empty() ? Json(nullptr) : Json(held_back)},
+          {"refused",
+           refused ? Json{{"at", rfc3339(refused->at_ms)}, {"errors", refused->errors}} : Json(nullptr)},
           {"restart", api.verbs.restart_lines()}};
 }
 

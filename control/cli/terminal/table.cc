@@ -43,26 +43,48 @@ std::vector<std::string_view> wrap(std::string_view text, size_t width) {
   return lines;
 }
 
-std::vector<size_t> column_widths(const Table& table, size_t screen) {
-  const auto& columns = table.columns;
-  std::vector<size_t> widths;
+size_t longest_word(std::string_view text) {
+  size_t longest = 0;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    longest = std::max(longest, width_of(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return longest;
+}
+
+struct Widths {
+  std::vector<size_t> of_columns;
   size_t total = 0;
+};
+
+// Narrows columns until the table fits the screen, or no column can be narrowed any more. With `keep_words`,
+// words of the columns that want so stay whole.
+Widths column_widths(const Table& table, size_t screen, bool keep_words) {
+  const auto& columns = table.columns;
+  Widths widths;
+  std::vector<size_t> least;
   for (size_t c = 0; c < columns.size(); ++c) {
     size_t width = columns[c].title.size();
-    for (const auto& row : table.rows) width = std::max(width, width_of(row[c].text));
-    widths.push_back(width);
-    total += width + (c == 0 ? 0 : kGap);
+    size_t narrowest = std::max(kNarrowest, width);
+    for (const auto& row : table.rows) {
+      width = std::max(width, width_of(row[c].text));
+      if (columns[c].whole && keep_words) narrowest = std::max(narrowest, longest_word(row[c].text));
+    }
+    widths.of_columns.push_back(width);
+    least.push_back(columns[c].wraps ? narrowest : width);
+    widths.total += width + (c == 0 ? 0 : kGap);
   }
-  while (total > screen) {
+  while (widths.total > screen) {
     size_t widest = columns.size();
     for (size_t c = 0; c < columns.size(); ++c) {
-      const size_t least = std::max(kNarrowest, columns[c].title.size());
-      if (columns[c].wraps && widths[c] > least && (widest == columns.size() || widths[c] > widths[widest]))
+      const bool narrows = widths.of_columns[c] > least[c];
+      if (narrows && (widest == columns.size() || widths.of_columns[c] > widths.of_columns[widest]))
         widest = c;
     }
     if (widest == columns.size()) break;  // as narrow as it gets
-    --widths[widest];
-    --total;
+    --widths.of_columns[widest];
+    --widths.total;
   }
   return widths;
 }
@@ -153,12 +175,40 @@ Style style_of(std::string_view colour_name) {
 }
 
 std::string Table::text(unsigned screen, bool colour) const {
-  const auto widths = column_widths(*this, screen);
   std::vector<Cell> titles;
   for (const auto& column : columns) titles.emplace_back(column.title, Style::kBold);
+  Widths widths = column_widths(*this, screen, true);
+  const auto below =
+      std::find_if(columns.begin(), columns.end(), [](const Column& column) { return column.below; });
+  if (widths.total > screen && below != columns.end())
+    return text_with_below(static_cast<size_t>(below - columns.begin()), titles, screen, colour);
+  if (widths.total > screen) widths = column_widths(*this, screen, false);
   std::string result;
-  append_row(result, columns, widths, titles, colour);
-  for (const auto& row : rows) append_row(result, columns, widths, row, colour);
+  append_row(result, columns, widths.of_columns, titles, colour);
+  for (const auto& row : rows) append_row(result, columns, widths.of_columns, row, colour);
+  return result;
+}
+
+std::string Table::text_with_below(size_t below, const std::vector<Cell>& titles, unsigned screen,
+                                   bool colour) const {
+  const auto without = [below](auto cells) {
+    cells.erase(cells.begin() + static_cast<ptrdiff_t>(below));
+    return cells;
+  };
+  Table above{.columns = without(columns), .rows = {}};
+  for (const auto& row : rows) above.rows.push_back(without(row));
+  Widths widths = column_widths(above, screen, true);
+  if (widths.total > screen) widths = column_widths(above, screen, false);
+  const size_t indent = widths.of_columns.front() + kGap;
+  std::string result;
+  const auto append = [&](const std::vector<Cell>& cells, const Cell& last) {
+    append_row(result, above.columns, widths.of_columns, cells, colour);
+    if (last.text.empty()) return;
+    for (const auto line : wrap(last.text, screen - std::min<size_t>(indent, screen / 2)))
+      result.append(indent, ' ').append(styled(line, last.style, colour)).append("\n");
+  };
+  append(without(titles), titles[below]);
+  for (size_t i = 0; i < rows.size(); ++i) append(above.rows[i], rows[i][below]);
   return result;
 }
 

@@ -2,7 +2,8 @@
 //
 // Tables for people. A column is as wide as its widest cell; columns are two spaces apart. If the table is
 // wider than the screen, the widest columns that may wrap are narrowed, and their cells continue on the next
-// line. Nothing is cut off.
+// line. Nothing is cut off. If the whole words of a table do not fit, the cells of its column `below` stand
+// below their rows.
 //
 // A width is the number of UTF-8 characters, each one column wide. In scripts with wider characters, columns
 // are not aligned exactly.
@@ -37,6 +38,8 @@ struct Column {
   std::string title;
   enum class Align { kLeft, kRight } align = Align::kLeft;
   bool wraps = false;
+  bool whole = false;  // words are split only if the screen is too narrow without `below`, too
+  bool below = false;  // at most one column of a table
 };
 
 struct Cell {
@@ -54,6 +57,10 @@ struct Table {
 
   // The lines, each with its line end and without trailing spaces. `screen` is the maximum width.
   std::string text(unsigned screen, bool colour) const;
+
+ private:
+  std::string text_with_below(size_t below, const std::vector<Cell>& titles, unsigned screen,
+                              bool colour) const;
 };
 
 inline constexpr Column::Align kRight = Column::Align::kRight;

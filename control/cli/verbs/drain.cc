@@ -7,6 +7,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
+#include "control/cli/invocation/drain_ends.h"
 #include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/verbs.h"
@@ -17,8 +18,6 @@ namespace teal::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr size_t kMaxDrainLines = 8;
 
 // Describes the end of a drain whose flows are shown.
 std::string deadline_text(const json& draining, bool dataplane_running) {
@@ -76,30 +75,9 @@ std::string drain_page(const json& reply, const Surroundings& around) {
   return page;
 }
 
-// Says when the deadline of a drain is, and what happens to its flows then.
-std::string drain_end_text(const json& drain, bool dry_run, bool dataplane_running) {
-  const auto flows = number(drain, "flows");
-  const double seconds_left = drain.at("seconds_left").get<double>();
-  const std::string deadline = time_text(text(drain, "deadline"));
-  const bool is_over = seconds_left <= 0;
-  std::string line =
-      fmt::format("{}: {} of {} ", text(drain, "service"), counted(flows, "flow"), text(drain, "colour"));
-  if (text(drain, "then") == "wait") {
-    line += is_over
-                ? fmt::format("may stay: the deadline was {}", deadline)
-                : fmt::format("may stay after the deadline, {}, in {}", deadline, span_text(seconds_left));
-    return line + "\n";
-  }
-  line += dry_run ? "would be reset " : flows == 1 ? "is reset " : "are reset ";
-  line += !is_over ? fmt::format("at {}, in {}", deadline, span_text(seconds_left))
-                   : fmt::format("{}: the deadline was {}",
-                                 dataplane_running ? "now" : "when a dataplane runs", deadline);
-  return line + "\n";
-}
-
-ChangeWords drain_words(const json& reply, bool colour) {
+ChangeWords drain_words(const json& reply, const Surroundings& around) {
   ChangeWords words;
-  if (const auto changes = changes_text(reply.at("changed"), colour); !changes.empty())
+  if (const auto changes = changes_text(reply.at("changed"), around.colour); !changes.empty())
     words.done = words.would = "drain " + changes;
   const auto nothing = texts(reply, "nothing_drains"), unchanged = texts(reply, "unchanged");
   const std::string no_drain =
@@ -112,11 +90,7 @@ ChangeWords drain_words(const json& reply, bool colour) {
   });
   if (!words.done.empty() && !kept.empty())
     words.lines = fmt::format("unchanged: {}\n", names_or_count(kept));
-  const auto& drains = part(reply, "drains");
-  for (size_t i = 0; i < std::min(drains.size(), kMaxDrainLines); ++i)
-    words.lines += drain_end_text(drains[i], flag(reply, "dry_run"), flag(reply, "dataplane_running"));
-  if (drains.size() > kMaxDrainLines)
-    words.lines += fmt::format("and {} more\n", counted(drains.size() - kMaxDrainLines, "drain"));
+  words.lines += drain_end_lines(reply, around.columns);
   if (!nothing.empty() && !(none_drains && words.done.empty())) words.lines += no_drain + "\n";
   return words;
 }
@@ -171,7 +145,7 @@ Outcome run_drain(const Invocation& call) {
     call.print(*reply);
     return {};
   }
-  print_change(call, *reply, drain_words(*reply, call.around.colour));
+  print_change(call, *reply, drain_words(*reply, call.around));
   return {};
 }
 

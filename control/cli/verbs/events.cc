@@ -113,7 +113,7 @@ class Follower {
     if (call_.json) {
       print_as_json(event, data);
     } else {
-      call_.around.out << line(event.type, data) << std::flush;
+      call_.around.out << line(event, data) << std::flush;
     }
   }
 
@@ -132,7 +132,8 @@ class Follower {
   }
 
   // Known fields come first, in words. Other fields are printed as they are: a newer teald may send more.
-  static std::string line(const std::string& type, const json& data) {
+  static std::string line(const StreamedEvent& event, const json& data) {
+    const std::string& type = event.type;
     std::string rest;
     const auto add = [&](const std::string& what) {
       if (!what.empty()) rest += (rest.empty() ? "" : ", ") + what;
@@ -159,7 +160,8 @@ class Follower {
         add(fmt::format("{} {}", clean(key), value_text(value)));
       }
     }
-    std::string result = fmt::format("{}  {:<14}  {}", time_text(text_or(data, "at")), clean(type), rest);
+    std::string result = fmt::format("{:>13}  {}  {:<14}  {}", event.id ? std::to_string(*event.id) : "",
+                                     time_text(text_or(data, "at")), clean(type), rest);
     result.resize(result.find_last_not_of(' ') + 1);
     return result + "\n";
   }

@@ -66,8 +66,8 @@ Outcome run_history(const Invocation& call) {
                           {"REV", kRight},
                           {"WHEN"},
                           {"WHO", kLeft, true},
-                          {"RESULT", kLeft, true},
-                          {"WHAT", kLeft, true}},
+                          {"RESULT"},
+                          {"WHAT", kLeft, true, true, true}},
               .rows = {}};
   for (const auto& change : changes) {
     const auto generation = number_or_0(change, "generation");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -6,6 +7,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
+#include "control/cli/invocation/drain_ends.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/verbs.h"
 
@@ -24,10 +26,20 @@ std::string plan_subject(const json& entry) {
   return name;
 }
 
-std::string plan_lines(const json& plan, const Surroundings& around) {
-  Table table{
-      .columns = {{"PLAN"}, {"KIND"}, {"NAME", kLeft, true}, {"DETAIL", kLeft, true}, {"FLOWS", kRight}},
-      .rows = {}};
+bool resets_some(const json& reply) {
+  const auto& drains = part(reply, "drains");
+  return std::any_of(drains.begin(), drains.end(),
+                     [](const json& drain) { return number(drain, "resets") != 0; });
+}
+
+std::string plan_lines(const json& reply, const Surroundings& around) {
+  const auto& plan = reply.at("plan");
+  Table table{.columns = {{"PLAN"},
+                          {"KIND"},
+                          {"NAME", kLeft, true, true},
+                          {"DETAIL", kLeft, true, true, true},
+                          {"FLOWS", kRight}},
+              .rows = {}};
   uint64_t held = 0, broken = 0;
   for (const char* list : kLists) {
     for (const auto& entry : part(plan, list)) {
@@ -45,9 +57,11 @@ std::string plan_lines(const json& plan, const Surroundings& around) {
   std::string lines;
   if (!table.rows.empty()) lines = table.text(around.columns, around.colour);
   if (held != 0)
-    lines += filled(
-        fmt::format("retired: takes no new flows; its {} continue until they end", counted(held, "flow")), 2,
-        around.columns);
+    lines +=
+        filled(fmt::format("retired: takes no new flows; its {} continue until they end{}",
+                           counted(held, "flow"), resets_some(reply) ? ", or the drain resets them" : ""),
+               2, around.columns);
+  lines += drain_end_lines(reply, around.columns);
   if (broken != 0)
     lines += filled(fmt::format("moved: {} break, because their packets no longer reach the other end",
                                 counted(broken, "flow")),
@@ -75,7 +89,7 @@ Outcome run_reload(const Invocation& call) {
     return {};
   }
   const auto& plan = reply->at("plan");
-  ChangeWords words{.nothing = "the file is in force already", .lines = plan_lines(plan, call.around)};
+  ChangeWords words{.nothing = "the file is in force already", .lines = plan_lines(*reply, call.around)};
   if (const auto changes = counts(plan); !changes.empty()) {
     words.done = "reloaded, " + changes;
     words.would = "reload: " + changes;

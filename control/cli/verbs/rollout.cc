@@ -6,6 +6,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
+#include "control/cli/invocation/drain_ends.h"
 #include "control/cli/verbs/wait_for.h"
 
 namespace teal::cli {
@@ -24,22 +25,23 @@ std::string nothing_to_undo_lines(const nlohmann::json& services) {
   return lines;
 }
 
-ChangeWords words_of(const nlohmann::json& reply, std::string_view would, bool colour) {
-  ChangeWords words{.done = changes_text(reply.at("changed"), colour)};
+ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const Surroundings& around) {
+  ChangeWords words{.done = changes_text(reply.at("changed"), around.colour)};
   words.would = fmt::format("{} {}", would, words.done);
   words.nothing = unchanged_text(reply, "already there");
   const auto& nothing = part(reply, "nothing_to_undo");
   if (!nothing.empty()) {
     words.nothing = "no flip is left to undo";
-    words.lines = nothing_to_undo_lines(nothing);
+    words.lines = drain_end_lines(reply, around.columns) + nothing_to_undo_lines(nothing);
     if (words.done.empty())
       words.hint =
           "for another colour: teal flip SERVICE --to COLOUR, or teal rollback SERVICE --to-generation N";
     return words;
   }
   const auto unchanged = texts(reply, "unchanged"), added = texts(reply, "added_since");
+  words.lines = drain_end_lines(reply, around.columns);
   if (!words.done.empty() && !unchanged.empty())
-    words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
+    words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
   if (!added.empty())
     words.lines += fmt::format("did not exist in that generation: {}\n", names_or_count(added));
   return words;
@@ -62,7 +64,7 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
   if (!timeout) return tl::unexpected(timeout.error());
   auto reply = post_change(call, target, std::move(request));
   if (!reply) return tl::unexpected(reply.error());
-  if (!call.json) print_change(call, *reply, words_of(*reply, would, call.around.colour));
+  if (!call.json) print_change(call, *reply, words_of(*reply, would, call.around));
 
   const bool waits = call.arguments.has("wait") && !flag(*reply, "dry_run");
   if (waits) {

@@ -39,18 +39,27 @@ std::string summary_line(const json& reply) {
   if (const auto refused = text_or(dataplane, "segment_refused"); !refused.empty())
     return line + "teald cannot use the dataplane's segment: " + refused;
   if (!dataplane.at("running").get<bool>()) return line + "the dataplane is not running";
-  line += fmt::format("dataplane {}: {}", dataplane.at("pid").get<int64_t>(),
-                      counted(number(dataplane, "workers"), "worker"));
+  line += counted(number(dataplane, "workers"), "worker");
   if (const auto adopted = number(dataplane, "adopted_generation"); adopted != generation)
     line += fmt::format(" (adopted: generation {})", adopted);
-  return line + fmt::format("; {} of {} flow entries", number(dataplane, "flow_entries"),
+  return line + fmt::format(", {} of {} flow entries", number(dataplane, "flow_entries"),
                             number(dataplane, "flow_capacity"));
 }
 
 std::string config_warnings(const json& config, bool is_locked, const Surroundings& around) {
   std::string lines;
   const auto errors = texts(config, "file_errors");
-  if (const auto held_back = text_or(config, "held_back"); !held_back.empty()) {
+  if (const auto& refused = part(config, "refused"); !refused.is_null()) {
+    const auto reasons = texts(refused, "errors");
+    lines += warning_line(
+        fmt::format(
+            "the config file was refused at {}: {}{}; still in force is the config of {}; see teal "
+            "reload --dry-run",
+            text(refused, "at"), reasons.empty() ? "" : reasons.front(),
+            reasons.size() > 1 ? fmt::format(" (and {})", counted(reasons.size() - 1, "more error")) : "",
+            text_or(config, "loaded_at")),
+        around);
+  } else if (const auto held_back = text_or(config, "held_back"); !held_back.empty()) {
     lines += warning_line(
         "the start did not take over the config file, and teald runs on the latest good config: " +
             held_back +
@@ -90,6 +99,10 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
   for (const auto& port : part(reply.at("dataplane"), "ports")) {
     if (text_or(port, "link") == "down")
       lines += warning_line(fmt::format("port {}: link down", text_or(port, "name")), around);
+    if (const auto lost = number_or_0(port, "lost_last_minute"); lost != 0)
+      lines += warning_line(fmt::format("port {} loses packets: {} in the last minute; see teal stats",
+                                        text_or(port, "name"), lost),
+                            around);
   }
   return lines;
 }
@@ -257,15 +270,64 @@ std::vector<std::string> notes_of(const json& reply, bool named, const Surroundi
   return notes;
 }
 
-// As many notes as fit.
-std::string fitting(const std::vector<std::string>& notes, size_t max_lines) {
+// As many notes as fit, below the line that counts all drains.
+std::string fitting(const std::vector<std::string>& notes, size_t max_lines, const std::string& drains) {
   std::string all;
   for (const std::string& note : notes) all += note;
   if (lines_of(all) <= max_lines) return all;
-  std::string text;
+  std::string text = drains;
   size_t shown = 0;
   for (; shown < notes.size() && lines_of(text + notes[shown]) < max_lines; ++shown) text += notes[shown];
   return text + fmt::format("and {} more of such lines\n", notes.size() - shown);
+}
+
+// "203 services drain, 40194 flows left, 3 drains past the deadline": for a page without room for all drains.
+std::string drains_line(const json& services) {
+  uint64_t drains = 0, flows = 0, late = 0;
+  for (const auto& service : services) {
+    const auto& draining = service.at("draining");
+    if (draining.is_null()) continue;
+    ++drains;
+    flows += number(draining, "flows");
+    if (text_or(draining, "state") != "draining") ++late;
+  }
+  if (drains == 0) return {};
+  return fmt::format(
+      "{}, {} left{}\n", drains == 1 ? "1 service drains" : fmt::format("{} services drain", drains),
+      counted(flows, "flow"), late == 0 ? "" : fmt::format(", {} past the deadline", counted(late, "drain")));
+}
+
+// "1200 rx_missed, 3 rx_no_buffers"
+std::string losses_text(const json& port) {
+  std::vector<std::string> losses;
+  for (const auto& [name, lost] : part(port, "losses").items())
+    if (lost != 0) losses.push_back(fmt::format("{} {}", lost.get<uint64_t>(), clean(name)));
+  return joined(losses, ", ");
+}
+
+// The ports of the dataplane, below the services.
+std::string ports_table(const json& reply, const Surroundings& around) {
+  const auto& ports = part(reply.at("dataplane"), "ports");
+  Table table{.columns = {{"PORT", kLeft, true},
+                          {"LINK"},
+                          {"MBIT/S", kRight},
+                          {"DRIVER", kLeft, true},
+                          {"QUEUES", kRight},
+                          {"LOST", kLeft, true}},
+              .rows = {}};
+  for (const auto& port : ports) {
+    const auto link = text_or(port, "link"), lost = losses_text(port);
+    const auto speed = number_or_0(port, "speed_mbps");
+    table.rows.push_back(
+        {text_or(port, "name"),
+         {link, link == "down" ? Style::kWarning : Style::kPlain},
+         speed == 0 ? "" : std::to_string(speed),
+         text_or(port, "driver"),
+         fmt::format("{}{}", number_or_0(port, "queues"), flag(port, "spreads") ? "" : " (no RSS)"),
+         {lost, number_or_0(port, "lost_last_minute") != 0 ? Style::kWarning : Style::kPlain}});
+  }
+  if (table.rows.empty()) return {};
+  return "\n" + table.text(around.columns, around.colour);
 }
 
 // The table of the first `count` services.
@@ -307,15 +369,21 @@ std::string status_page(const json& reply, const PageForm& form, const Surroundi
   const size_t max_lines =
       form.max_lines == 0 ? SIZE_MAX : form.max_lines - std::min(form.max_lines, lines_of(page) + 1);
   const auto notes = notes_of(reply, form.named, around);
+  std::string ports = form.named ? "" : ports_table(reply, around);
   std::string table = table_of(services, services.size(), with_backends, around);
-  const std::string all = fitting(notes, SIZE_MAX);
-  if (lines_of(all) + lines_of(table) <= max_lines) return page + all + "\n" + table;
-  const std::string urgent = fitting(notes, max_lines / 2);
-  const size_t left = max_lines - std::min(max_lines, lines_of(urgent));
+  const std::string all = fitting(notes, SIZE_MAX, "");
+  if (lines_of(all) + lines_of(table) + lines_of(ports) <= max_lines)
+    return page + all + "\n" + table + ports;
+  if (lines_of(ports) > max_lines / 4)
+    ports = fmt::format("{}; teal stats shows them\n",
+                        counted(part(reply.at("dataplane"), "ports").size(), "port"));
+  const size_t room = max_lines - std::min(max_lines, lines_of(ports));
+  const std::string urgent = fitting(notes, room / 2, drains_line(services));
+  const size_t left = room - std::min(room, lines_of(urgent));
   size_t count = std::min(services.size(), left / 2);
   do table = table_of(services, count, with_backends, around);
   while (lines_of(table) > left && count-- != 0);
-  return page + urgent + "\n" + table;
+  return page + urgent + "\n" + table + ports;
 }
 
 }  // namespace teal::cli

@@ -128,7 +128,7 @@ TEST_F(CliTest, DrainSaysWhenFlowsAreResetAndHowMany) {
   drain["flows"] = 1;
   EXPECT_TRUE(contains(answer_to(nullptr), "1 flow of blue is reset now"));
   drain["then"] = "wait";
-  EXPECT_TRUE(contains(answer_to(nullptr), "1 flow of blue may stay: the deadline was 2026-"));
+  EXPECT_TRUE(contains(answer_to(nullptr), "1 flow of blue stays until it ends; the deadline was 2026-"));
   EXPECT_EQ(teal({"drain", "a", "--then", "reset", "--from-now"}).exit_code, 2);
 
   daemon_->answer("POST /v1/drain", change_answer({{"changed", json::array()},
@@ -137,6 +137,70 @@ TEST_F(CliTest, DrainSaysWhenFlowsAreResetAndHowMany) {
                                                    {"drains", json::array()}}));
   EXPECT_EQ(teal({"drain", "-g", "shop", "--timeout", "2m"}).out,
             "generation 13: nothing to change, a, b have no drain\n");
+}
+
+// --- drains that other changes begin ---
+
+json begun(const char* then, double seconds_left, uint64_t flows) {
+  return {{"service", "service-a"},
+          {"colour", "blue"},
+          {"flows", flows},
+          {"deadline", "2026-11-23T05:35:00.123Z"},
+          {"seconds_left", seconds_left},
+          {"then", then},
+          {"resets", std::string(then) == "reset" ? flows : 0}};
+}
+
+TEST_F(CliTest, AFlipSaysUntilWhenTheDrainLastsAndHowManyFlowsAreReset) {
+  auto answer = flip_answer();
+  const auto said = [&](const json& drain, const char* verb, bool dry_run) {
+    answer["drains"] = json::array({drain});
+    answer["dry_run"] = dry_run;
+    daemon_->answer(std::string("POST /v1/") + verb, answer);
+    std::vector<std::string> words = {verb, "--group", "shop"};
+    if (std::string(verb) == "flip") words.insert(words.end(), {"--to", "green"});
+    if (dry_run) words.emplace_back("--dry-run");
+    const auto result = teal(words);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out.substr(result.out.find('\n') + 1);
+  };
+  for (const char* verb : {"flip", "rollback"}) {
+    EXPECT_EQ(said(begun("reset", 300, 76), verb, false),
+              "service-a: 76 flows of blue are reset at 2026-11-23 05:35:00Z, in 5m\n");
+    EXPECT_EQ(said(begun("reset", 300, 76), verb, true),
+              "service-a: 76 flows of blue would be reset at 2026-11-23 05:35:00Z, in 5m\n");
+    EXPECT_EQ(said(begun("wait", 300, 76), verb, false),
+              "service-a: 76 flows of blue stay until they end; deadline 2026-11-23\n  05:35:00Z, in 5m\n");
+    EXPECT_EQ(
+        said(begun("wait", 300, 1), verb, true),
+        "service-a: 1 flow of blue would stay until it ends; deadline 2026-11-23\n  05:35:00Z, in 5m\n");
+  }
+}
+
+TEST_F(CliTest, AFlipOfManyServicesCountsTheDrainsThatItDoesNotList) {
+  auto answer = flip_answer();
+  answer["drains"] = json::array();
+  for (int i = 0; i < 203; ++i) answer["drains"].push_back(begun("reset", 300, 10));
+  daemon_->answer("POST /v1/flip", answer);
+  const auto text = teal({"flip", "--group", "shop", "--to", "green"}).out;
+  EXPECT_TRUE(text.ends_with("and 195 more drains, of 1950 flows\n")) << text;
+}
+
+TEST_F(CliTest, AReloadSaysWhichDrainsItTouches) {
+  json plan = {
+      {"added", json::array()},
+      {"changed", json::array()},
+      {"retired",
+       {{{"kind", "backend"}, {"service", "service-a"}, {"address", "198.18.2.12:8080"}, {"flows", 16}}}},
+      {"restart", json::array()}};
+  daemon_->answer("POST /v1/reload", change_answer({{"plan", plan}, {"drains", {begun("reset", 0, 16)}}}));
+  EXPECT_TRUE(
+      teal({"reload"})
+          .out.ends_with(
+              "retired: takes no new flows; its 16 flows continue until they end, or the\n  drain resets "
+              "them\n"
+              "service-a: 16 flows of blue are reset now: the deadline was 2026-11-23\n  05:35:00Z\n"))
+      << teal({"reload"}).out;
 }
 
 }  // namespace

@@ -112,6 +112,7 @@ json change_answer(const json& own_fields) {
                  {"workers", {{"live", 2}, {"adopted", 2}, {"asleep", 0}}},
                  {"slowest_us", 3.14},
                  {"dataplane_running", true},
+                 {"drains", json::array()},
                  {"warnings", json::array()}};
   answer.update(own_fields);
   return answer;

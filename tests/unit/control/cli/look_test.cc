@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <sstream>
 
+#include "control/cli/terminal/table.h"
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {
@@ -255,6 +257,38 @@ TEST_F(CliTest, CheckReadsBothPartsAndListsEveryErrorWithoutADaemon) {
   EXPECT_TRUE(contains(teal({"check"}).err, path + ":")) << "without FILE it is the running daemon's";
   daemon_.reset();
   EXPECT_TRUE(contains(teal({"check"}).out + teal({"check"}).err, "/etc/teal/teal.toml"));
+}
+
+TEST_F(CliTest, HistoryAndReloadTearNoKeyOnANarrowTerminal) {
+  const std::string key = "service-a/green/198.18.2.23:8080";
+  const json entry = {{"kind", "backend"},
+                      {"service", "service-a"},
+                      {"colour", "green"},
+                      {"address", "198.18.2.23:8080"},
+                      {"detail", "weight 1, of a text that is longer than what is left of the line"},
+                      {"what", "added"}};
+  daemon_->answer("GET /v1/history?limit=20", {{"changes",
+                                                {{{"id", 2},
+                                                  {"generation", 2},
+                                                  {"verb", "reload"},
+                                                  {"changes", {entry, entry}},
+                                                  {"reason", "release 42"},
+                                                  {"uid", 0},
+                                                  {"user", "root"},
+                                                  {"at", "2026-11-23T05:30:00.123Z"},
+                                                  {"result", "done"},
+                                                  {"duration_us", 17700}}}},
+                                               {"truncated", false}});
+  json plan = {
+      {"added", {entry}}, {"changed", json::array()}, {"retired", json::array()}, {"restart", json::array()}};
+  daemon_->answer("POST /v1/reload", change_answer({{"plan", plan}}));
+  for (const auto& text : {teal({"history"}).out, teal({"reload", "--dry-run"}).out}) {
+    EXPECT_TRUE(contains(text, key)) << text;
+    size_t lines = 0;
+    std::istringstream all(text);
+    for (std::string line; std::getline(all, line); ++lines) EXPECT_LE(width_of(line), 80u) << line;
+    EXPECT_LE(lines, 7u) << text;
+  }
 }
 
 }  // namespace

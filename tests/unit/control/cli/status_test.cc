@@ -17,7 +17,7 @@ TEST_F(StatusTest, StatusShowsFlowsByColourAndBackendAndWhatDrains) {
   const auto result = teal({"status"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "generation 12; dataplane 77: 2 workers; 223 of 1000000 flow entries\n"
+            "generation 12; 2 workers, 223 of 1000000 flow entries\n"
             "draining: service-a blue, 198 flows left on 2 backends; 4m12s to the deadline,\n"
             "  then wait; done in about 33s\n"
             "drift: service-a: active is green, the file says blue\n"
@@ -204,6 +204,119 @@ TEST_F(StatusTest, StatusWithManyBackendsKeepsTheUnwellOnes) {
   const auto text = teal({"status"}).out;
   EXPECT_TRUE(contains(text, "198.18.2.21:8080     20        0         no route\n")) << text;
   EXPECT_FALSE(contains(text, "198.18.2.11:8080"));
+}
+
+TEST_F(StatusTest, TheFirstLineFits80Columns) {
+  auto answer = services_answer();
+  answer["generation"] = 98765;
+  answer["revision"] = 98765;
+  answer["dataplane"]["adopted_generation"] = 98765;
+  answer["dataplane"]["workers"] = 32;
+  answer["dataplane"]["flow_entries"] = 7654321;
+  answer["dataplane"]["flow_capacity"] = 16777216;
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal({"status"}).out;
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "generation 98765, revision 98765; 32 workers, 7654321 of 16777216 flow entries");
+}
+
+// --- ports ---
+
+json port(const char* name, uint64_t missed, uint64_t lost_last_minute) {
+  return {{"name", name},
+          {"interface", name},
+          {"driver", "net_ixgbe"},
+          {"link", "up"},
+          {"speed_mbps", 10000},
+          {"queues", 2},
+          {"spreads", true},
+          {"losses", {{"rx_missed", missed}, {"rx_no_buffers", 0}, {"rx_errors", 0}, {"tx_errors", 0}}},
+          {"lost_last_minute", lost_last_minute}};
+}
+
+TEST_F(StatusTest, StatusShowsWhatAPortIsAndOnlyLossesThatThereAre) {
+  auto answer = services_answer();
+  answer["dataplane"]["ports"] = {port("front", 0, 0), port("back", 1200, 0)};
+  answer["dataplane"]["ports"][0]["spreads"] = false;
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal({"status"}).out;
+  EXPECT_TRUE(
+      text.ends_with("\n\n"
+                     "PORT   LINK  MBIT/S  DRIVER         QUEUES  LOST\n"
+                     "front  up     10000  net_ixgbe  2 (no RSS)\n"
+                     "back   up     10000  net_ixgbe           2  1200 rx_missed\n"))
+      << text;
+  EXPECT_FALSE(contains(text, "loses packets")) << "the losses are old";
+  EXPECT_FALSE(contains(teal({"status", "service-a"}).out, "net_ixgbe")) << "a service has no ports";
+  expect_80_columns(text);
+}
+
+TEST_F(StatusTest, LossesThatStillGrowAreTroubleAndComeFirst) {
+  auto answer = services_answer();
+  answer["dataplane"]["ports"] = {port("front", 0, 0), port("back", 1200, 37)};
+  daemon_->answer("GET /v1/services", answer);
+  for (const auto& words : {std::vector<std::string>{"status"}, {"status", "service-b"}}) {
+    const auto text = teal(words).out;
+    EXPECT_TRUE(
+        contains(text, "flow entries\nport back loses packets: 37 in the last minute; see teal stats\n"))
+        << text;
+  }
+}
+
+TEST_F(StatusTest, PortsFitATerminalWithManyServices) {
+  auto answer = many_services(202);
+  answer["dataplane"]["ports"] = {port("front", 0, 0), port("back", 1200, 37)};
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal_on_terminal({"status"}).out;
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 23) << text;
+  EXPECT_TRUE(contains(text, "net_ixgbe")) << text;
+  EXPECT_TRUE(contains(text, "draining: service-a blue, 198 flows left")) << text;
+  answer["dataplane"]["ports"] = json::array();
+  for (int i = 0; i < 16; ++i) answer["dataplane"]["ports"].push_back(port("port", 0, 0));
+  daemon_->answer("GET /v1/services", answer);
+  const auto many = teal_on_terminal({"status"}).out;
+  EXPECT_LE(std::count(many.begin(), many.end(), '\n'), 23) << many;
+  EXPECT_TRUE(contains(many, "16 ports; teal stats shows them\n")) << many;
+}
+
+// --- many drains ---
+
+TEST_F(StatusTest, ManyDrainsThatDoNotFitATerminalAreCountedAndTheLateOnesShown) {
+  auto answer = services_answer();
+  const auto draining = answer["services"][0];
+  answer["services"] = json::array();
+  for (int i = 0; i < 203; ++i) {
+    answer["services"].push_back(draining);
+    answer["services"].back()["name"] = "service-" + std::to_string(i);
+  }
+  answer["services"][170]["draining"]["state"] = "overdue";
+  daemon_->answer("GET /v1/services", answer);
+  pauses_ = 1;
+  for (const auto& words : {std::vector<std::string>{"status"}, {"status", "--watch"}}) {
+    const auto text = teal_on_terminal(words).out;
+    EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 23) << text;
+    EXPECT_TRUE(contains(text, "203 services drain, 40194 flows left, 1 drain past the deadline")) << text;
+    EXPECT_TRUE(contains(text, "draining: service-170 blue, 198 flows left")) << text;
+  }
+  EXPECT_TRUE(contains(teal({"status"}).out, "draining: service-202 blue")) << "a pipe gets all of them";
+}
+
+// --- the file ---
+
+TEST_F(StatusTest, StatusSaysThatAReloadRefusedTheFileAndWhatIsInForce) {
+  auto answer = services_answer();
+  answer["config"]["file_differs"] = true;
+  answer["config"]["refused"] = {{"at", "2026-11-23T06:00:00.000Z"},
+                                 {"errors", {"teal.toml:12: vip: expected a port", "teal.toml:13: unknown"}}};
+  daemon_->answer("GET /v1/services", answer);
+  const auto text = teal({"status"}).out;
+  EXPECT_TRUE(contains(text,
+                       "flow entries\n"
+                       "the config file was refused at 2026-11-23 06:00:00Z: teal.toml:12: vip:\n"
+                       "  expected a port (and 1 more error); still in force is the config of 2026-11-23\n"
+                       "  05:00:00Z; see teal reload --dry-run\n"
+                       "draining: service-a"))
+      << text;
 }
 
 }  // namespace

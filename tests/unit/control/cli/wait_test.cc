@@ -256,10 +256,13 @@ TEST_F(WaitTest, EventsPrintsWhatIsKeptAndEnds) {
              .way = Answer::Way::kStream});
   const auto result = teal({"events"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(result.out,
-            "2026-11-23 05:30:00Z  published       generation 13, flip service-a blue -> green\n"
-            "2026-11-23 05:30:00Z  done            generation 13, flip service-a blue -> green, 4.9ms\n"
-            "2026-11-23 05:31:00Z  drained         colour blue, service service-a\n");
+  EXPECT_EQ(
+      result.out,
+      "            1  2026-11-23 05:30:00Z  published       generation 13, flip service-a blue -> green\n"
+      "            2  2026-11-23 05:30:00Z  done            generation 13, flip service-a blue -> green, "
+      "4.9ms\n"
+      "            3  2026-11-23 05:31:00Z  drained         colour blue, service service-a\n")
+      << "the ids are for --since";
   std::istringstream lines(teal({"events", "-o", "json"}).out);
   std::string line;
   ASSERT_TRUE(std::getline(lines, line));

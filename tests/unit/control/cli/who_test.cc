@@ -62,7 +62,7 @@ TEST_F(CliTest, TimesHaveOneFormat) {
   daemon_->answer("GET /v1/events?since=0", Answer{.body = "id: 1\nevent: done\ndata: " + data + "\n\n",
                                                    .way = Answer::Way::kStreamEnds});
   EXPECT_EQ(teal({"events"}).out,
-            "2026-11-23 05:30:00Z  done            generation 13, flip, by alice, 3.1ms\n");
+            "            1  2026-11-23 05:30:00Z  done            generation 13, flip, by alice, 3.1ms\n");
   daemon_->answer("POST /v1/flip",
                   error_answer("locked", "alice locked all changes at 2026-11-23T05:30:00.123Z: audit"), 423);
   EXPECT_TRUE(contains(teal({"flip", "service-a", "--to", "green"}).err, "at 2026-11-23 05:30:00Z: audit"));
@@ -100,7 +100,7 @@ TEST_F(CliTest, StatusAndHistoryShowTheRevision) {
   auto services = services_answer();
   services["revision"] = 11;
   daemon_->answer("GET /v1/services", services);
-  EXPECT_TRUE(teal({"status"}).out.starts_with("generation 12, revision 11; dataplane 77: 2 workers"))
+  EXPECT_TRUE(teal({"status"}).out.starts_with("generation 12, revision 11; 2 workers"))
       << teal({"status"}).out;
   auto history = history_of({{"uid", 0}, {"user", "root"}, {"by_root", false}});
   history["changes"].push_back(history["changes"][0]);

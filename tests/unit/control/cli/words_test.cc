@@ -59,6 +59,32 @@ TEST(Table, ColoursOnlyWhereAsked) {
   EXPECT_EQ(table.text(80, true), "\033[1mC\033[0m\n\033[34mblue\033[0m\n");
 }
 
+TEST(Table, WordsOfAKeyStayWholeBelowTheirRowsIfNecessary) {
+  const Table table{
+      .columns = {{"N", kRight}, {"NAME", kLeft, true, true}, {"WHAT", kLeft, true, true, true}},
+      .rows = {{"1", "web/green", "weight 1 -> 2"}, {"2", "web", ""}}};
+  EXPECT_EQ(table.text(22, false),
+            "N  NAME       WHAT\n"
+            "1  web/green  weight 1\n"
+            "              -> 2\n"
+            "2  web\n");
+  EXPECT_EQ(table.text(17, false),
+            "N  NAME\n"
+            "   WHAT\n"
+            "1  web/green\n"
+            "   weight 1 -> 2\n"
+            "2  web\n");
+  EXPECT_EQ(table.text(11, false),
+            "N  NAME\n"
+            "   WHAT\n"
+            "1  web\n"
+            "   /green\n"
+            "   weight 1\n"
+            "   -> 2\n"
+            "2  web\n")
+      << "nothing is cut off";
+}
+
 TEST(Filled, HangsLinesUnderTheFirst) {
   EXPECT_EQ(filled("some words that are long", 2, 14), "some words\n  that are\n  long\n");
   EXPECT_EQ(filled("unbreakable-beyond-any-width", 0, 5), "unbreakable-beyond-any-width\n");

@@ -60,11 +60,11 @@ double seconds_after_flip(const Case& it, uint64_t seed) {
     before.figures[signal].failed =
         traffic.random.binomial(before.figures[signal].begun, healthy_rates(it.healthy)[signal]);
   }
-  std::vector<FlipTest::Baseline> baselines;
+  std::vector<FlipJudge::Baseline> baselines;
   for (size_t service = 0; service < it.services; ++service) {
-    for (const FlipTest::Baseline& baseline : baselines_of(before)) baselines.push_back(baseline);
+    for (const FlipJudge::Baseline& baseline : baselines_of(before)) baselines.push_back(baseline);
   }
-  FlipTest test(baselines, Colour::kGreen, 0);
+  FlipJudge test(baselines, Colour::kGreen, 0);
   while (traffic.seconds() < it.bad_after + 120) {
     const auto begun = traffic.begin(kFlowsPerSecond, 1, 0, rates_at(it, traffic.seconds()));
     add_to(test, 0, begun[1], {}, traffic.end_tick(), traffic.now_ns());
@@ -75,7 +75,7 @@ double seconds_after_flip(const Case& it, uint64_t seed) {
 
 double seconds_in_ramp(const Case& it, uint64_t seed) {
   Traffic traffic(seed, kMustTick, kDelays);
-  RampTest test(streams_of(it.services), Colour::kGreen, 0);
+  RampJudge test(streams_of(it.services), Colour::kGreen, 0);
   std::vector<double> shares = it.good_steps;
   shares.push_back(it.share);
   for (uint32_t step = 0; step < shares.size(); ++step) {

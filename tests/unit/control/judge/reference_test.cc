@@ -25,7 +25,7 @@ long double investment(int n) {
   return 1 / (static_cast<long double>(n) * (n + 1));
 }
 
-// Every investment of RampTest is a bet of its own.
+// Every investment of RampJudge is a bet of its own.
 class PlainRampTest {
  public:
   explicit PlainRampTest(size_t streams) : streams_(streams) {}
@@ -62,11 +62,11 @@ class PlainRampTest {
   std::vector<Bet> bets_;
 };
 
-TEST(Reference, RampTestHasTheValueOfThePlainestVersion) {
+TEST(Reference, RampJudgeHasTheValueOfThePlainestVersion) {
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     Random random(seed);
     const size_t streams = 1 + static_cast<size_t>(random.uniform(0, 5));
-    RampTest test(streams_of(2), Colour::kGreen, 0);
+    RampJudge test(streams_of(2), Colour::kGreen, 0);
     PlainRampTest plain(streams_of(2).size());
     std::vector<double> shares;
     double seconds = 0;
@@ -82,7 +82,7 @@ TEST(Reference, RampTestHasTheValueOfThePlainestVersion) {
       const uint64_t green = random.poisson(0.5), blue = random.poisson(0.5);
       double share = shares[step];
       if (random.happens(0.1)) {
-        step = RampTest::kUnknownStep;
+        step = RampJudge::kUnknownStep;
         share = *std::max_element(shares.begin(), shares.end());
       }
       test.add(stream, step, {Figures{5, blue}, Figures{5, green}}, static_cast<uint64_t>(seconds * 1e9));
@@ -96,7 +96,7 @@ TEST(Reference, RampTestHasTheValueOfThePlainestVersion) {
   }
 }
 
-// A stream of FlipTest without one of the cells (kClientCells: with all cells). Every investment is a bet of
+// A stream of FlipJudge without one of the cells (kClientCells: with all cells). Every investment is a bet of
 // its own.
 class PlainFlipStream {
  public:
@@ -110,7 +110,7 @@ class PlainFlipStream {
     while (restarts_ + 1 <= seconds / 10) invest(0.2L * investment(++restarts_), begun_lately_);
     begun_lately_ = 0;
   }
-  void add(const FlipTest::ByCell& counted) {
+  void add(const FlipJudge::ByCell& counted) {
     for (size_t cell = 0; cell < counted.size(); ++cell) {
       if (cell == without_) continue;
       failures_ += counted[cell].failed;
@@ -147,10 +147,10 @@ class PlainFlipStream {
   std::vector<Bet> bets_;
 };
 
-FlipTest::Baseline random_baseline(Random& random, Signal signal, double usual_cell) {
-  FlipTest::Baseline baseline;
+FlipJudge::Baseline random_baseline(Random& random, Signal signal, double usual_cell) {
+  FlipJudge::Baseline baseline;
   baseline.stream.signal = signal;
-  for (size_t cell = 0; cell < FlipTest::kClientCells; ++cell) {
+  for (size_t cell = 0; cell < FlipJudge::kClientCells; ++cell) {
     const uint64_t begun = random.poisson(cell == 2 ? 2000 * usual_cell : 100);
     baseline.cells[cell] = {begun, random.binomial(begun, 0.01)};
   }
@@ -158,33 +158,33 @@ FlipTest::Baseline random_baseline(Random& random, Signal signal, double usual_c
 }
 
 // Returns the plain streams whose smallest value counts.
-std::vector<PlainFlipStream> plain_streams(const FlipTest::Baseline& baseline) {
+std::vector<PlainFlipStream> plain_streams(const FlipJudge::Baseline& baseline) {
   Figures before;
   for (const Figures& cell : baseline.cells) before += cell;
   const double bound = upper_bound_of(before);
   const double p0 = std::max(2 * bound, bound + 0.005);
   const bool has_restarts = baseline.stream.signal != Signal::kReset;
-  std::vector<PlainFlipStream> streams{{FlipTest::kClientCells, p0, has_restarts}};
-  for (size_t cell = 0; cell < FlipTest::kClientCells; ++cell) {
+  std::vector<PlainFlipStream> streams{{FlipJudge::kClientCells, p0, has_restarts}};
+  for (size_t cell = 0; cell < FlipJudge::kClientCells; ++cell) {
     if (2 * baseline.cells[cell].begun <= before.begun) streams.emplace_back(cell, p0, has_restarts);
   }
   return streams;
 }
 
-TEST(Reference, FlipTestHasTheValueOfThePlainestVersion) {
+TEST(Reference, FlipJudgeHasTheValueOfThePlainestVersion) {
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     Random random(seed);
     const double usual_cell = random.uniform(0, 1.2);
-    const std::vector<FlipTest::Baseline> baselines = {random_baseline(random, Signal::kReset, usual_cell),
+    const std::vector<FlipJudge::Baseline> baselines = {random_baseline(random, Signal::kReset, usual_cell),
                                                        random_baseline(random, Signal::kRefused, usual_cell)};
-    FlipTest test(baselines, Colour::kGreen, 0);
+    FlipJudge test(baselines, Colour::kGreen, 0);
     std::vector plain = {plain_streams(baselines[0]), plain_streams(baselines[1])};
     double seconds = 0;
     for (int poll = 1; poll < 20; ++poll) {
       seconds += random.exponential(5);
       long double expected = 0;
       for (size_t stream = 0; stream < 2; ++stream) {
-        FlipTest::ByCell counted;
+        FlipJudge::ByCell counted;
         for (Figures& cell : counted) {
           cell.begun = random.poisson(5);
           cell.failed = random.binomial(cell.begun, 0.1);

@@ -96,7 +96,7 @@ class Rollout {
     while (traffic_.seconds() < kRampEnds && !result_.in_ramp) tick_of_ramp();
     if (result_.in_ramp) return result_;
     before_.flows_per_second = world_.flows_per_second;
-    FlipTest flip(baselines_of(before_), Colour::kGreen, traffic_.now_ns());
+    FlipJudge flip(baselines_of(before_), Colour::kGreen, traffic_.now_ns());
     while (traffic_.seconds() < kEnd && !result_.in_bake) tick_of_bake(flip);
     return result_;
   }
@@ -130,16 +130,16 @@ class Rollout {
     result_.in_ramp = ramp_.verdict().judgement == Judgement::kBad;
   }
 
-  void tick_of_bake(FlipTest& flip) {
+  void tick_of_bake(FlipJudge& flip) {
     const double seconds = traffic_.seconds();
     const auto begun = traffic_.begin(world_.flows_per_second, 1, steps_ + 1, rates_now())[1];
-    FlipTest::ByCell extra{};
+    FlipJudge::ByCell extra{};
     if (world_.hostile != Hostile::kNobody && seconds >= world_.hostile_begins &&
         seconds < world_.hostile_ends)
       attack(extra);
     add_to(flip, steps_ + 1, begun, extra, traffic_.end_tick(), traffic_.now_ns());
     Judgement judgement = flip.verdict().judgement;
-    const FlipTest::OldColour old = old_colour(judgement == Judgement::kBad);
+    const FlipJudge::OldColour old = old_colour(judgement == Judgement::kBad);
     if (judgement == Judgement::kBad) judgement = flip.verdict(old).judgement;
     result_.in_bake = judgement == Judgement::kBad;
     if (judgement != Judgement::kBothSick) return;
@@ -149,17 +149,17 @@ class Rollout {
 
   // Four backends of the old colour are checked each second, and at once when the test has an answer. The
   // checks meet the outage as flows do. The colour is sick if two checks of one of the last 5 s failed.
-  FlipTest::OldColour old_colour(bool check_now) {
-    if (!world_.old_colour_is_checked) return FlipTest::OldColour::kNotAsked;
+  FlipJudge::OldColour old_colour(bool check_now) {
+    if (!world_.old_colour_is_checked) return FlipJudge::OldColour::kNotAsked;
     const double seconds = traffic_.seconds() - kTick;
     if (seconds >= next_check_ || check_now) {
       if (traffic_.random.binomial(4, world_.outage_at(seconds)) >= 2) sick_until_ = seconds + 5;
       next_check_ = seconds + 1;
     }
-    return seconds < sick_until_ ? FlipTest::OldColour::kSick : FlipTest::OldColour::kGood;
+    return seconds < sick_until_ ? FlipJudge::OldColour::kSick : FlipJudge::OldColour::kGood;
   }
 
-  void attack(FlipTest::ByCell& extra) {
+  void attack(FlipJudge::ByCell& extra) {
     const uint64_t flows = traffic_.random.poisson(world_.hostile_per_second * kTick);
     if (world_.hostile == Hostile::kOneClient) {
       extra[3].begun += flows;
@@ -172,7 +172,7 @@ class Rollout {
 
   World world_;
   Traffic traffic_;
-  RampTest ramp_;
+  RampJudge ramp_;
   Before before_;
   double next_check_ = 0, sick_until_ = 0;
   uint32_t steps_ = 0;
@@ -226,7 +226,7 @@ TEST(Rollouts, WithSeveralCommonOutagesInTheRampRaiseHardlyAnAlarm) {
 }
 
 TEST(Rollouts, OfAGreenThatFailsTwiceAsOftenRaiseHardlyAnAlarm) {
-  // The edge of the hypothesis of RampTest. The bake is left out: FlipTest has another hypothesis.
+  // The edge of the hypothesis of RampJudge. The bake is left out: FlipJudge has another hypothesis.
   const Count count = simulate("green fails twice as often in the ramp", [](Random& random) {
     World world = random_world(random);
     world.green_is_worse = 2;

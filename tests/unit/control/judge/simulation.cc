@@ -58,9 +58,9 @@ void Traffic::fail(uint64_t flows, uint32_t step, Colour colour, const Rates& ra
     chance_left -= rates[signal];
     for (uint64_t flow = 0; flow < failed; ++flow) {
       const auto ticks = static_cast<uint64_t>(std::ceil(delay_of(signal) / tick_seconds_));
-      const size_t client = cell < FlipTest::kClientCells
+      const size_t client = cell < FlipJudge::kClientCells
                                 ? cell
-                                : static_cast<size_t>(random.uniform(0, FlipTest::kClientCells));
+                                : static_cast<size_t>(random.uniform(0, FlipJudge::kClientCells));
       later_[(tick_ + std::min<uint64_t>(ticks, kTicks - 1)) % kTicks].push_back(
           {step, colour, signal, client});
     }
@@ -74,7 +74,7 @@ std::array<uint64_t, kColours> Traffic::begin(double flows_per_second, double sh
     const auto index = static_cast<size_t>(colour);
     const double part = colour == Colour::kGreen ? share : 1 - share;
     begun[index] = random.poisson(flows_per_second * part * tick_seconds_);
-    fail(begun[index], step, colour, rates[index], FlipTest::kClientCells);
+    fail(begun[index], step, colour, rates[index], FlipJudge::kClientCells);
   }
   return begun;
 }
@@ -90,18 +90,18 @@ std::vector<Known> Traffic::end_tick() {
   return known;
 }
 
-void add_to(RampTest& test, uint32_t step, const std::array<uint64_t, kColours>& begun,
+void add_to(RampJudge& test, uint32_t step, const std::array<uint64_t, kColours>& begun,
             const std::vector<Known>& known, uint64_t now_ns) {
   for (size_t signal = 0; signal < kSignals; ++signal) {
     for (uint32_t born = 0; born <= step; ++born) {
-      RampTest::ByColour counted{};
+      RampJudge::ByColour counted{};
       for (const Known& failure : known) {
         if (failure.step == born && failure.signal == signal)
           ++counted[static_cast<size_t>(failure.colour)].failed;
       }
       if (born == step) {
         for (size_t colour = 0; colour < kColours; ++colour) counted[colour].begun = begun[colour];
-      } else if (counted == RampTest::ByColour{}) {
+      } else if (counted == RampJudge::ByColour{}) {
         continue;
       }
       test.add(signal, born, counted, now_ns);
@@ -109,12 +109,12 @@ void add_to(RampTest& test, uint32_t step, const std::array<uint64_t, kColours>&
   }
 }
 
-void add_to(FlipTest& test, uint32_t step, uint64_t begun, const FlipTest::ByCell& extra,
+void add_to(FlipJudge& test, uint32_t step, uint64_t begun, const FlipJudge::ByCell& extra,
             const std::vector<Known>& known, uint64_t now_ns) {
   for (size_t signal = 0; signal < kSignals; ++signal) {
-    FlipTest::ByCell counted = extra;
-    for (size_t cell = 0; cell < FlipTest::kClientCells; ++cell)
-      counted[cell].begun += (begun + cell) / FlipTest::kClientCells;
+    FlipJudge::ByCell counted = extra;
+    for (size_t cell = 0; cell < FlipJudge::kClientCells; ++cell)
+      counted[cell].begun += (begun + cell) / FlipJudge::kClientCells;
     for (const Known& failure : known) {
       if (failure.step == step && failure.colour == Colour::kGreen && failure.signal == signal)
         ++counted[failure.cell].failed;
@@ -123,15 +123,15 @@ void add_to(FlipTest& test, uint32_t step, uint64_t begun, const FlipTest::ByCel
   }
 }
 
-std::vector<FlipTest::Baseline> baselines_of(const Before& before) {
-  std::vector<FlipTest::Baseline> baselines;
+std::vector<FlipJudge::Baseline> baselines_of(const Before& before) {
+  std::vector<FlipJudge::Baseline> baselines;
   for (size_t signal = 0; signal < kSignals; ++signal) {
-    FlipTest::Baseline baseline;
+    FlipJudge::Baseline baseline;
     baseline.stream.signal = kTcpSignals[signal];
     baseline.flows_per_second = before.flows_per_second;
-    for (size_t cell = 0; cell < FlipTest::kClientCells; ++cell) {
-      baseline.cells[cell] = {(before.figures[signal].begun + cell) / FlipTest::kClientCells,
-                              (before.figures[signal].failed + cell) / FlipTest::kClientCells};
+    for (size_t cell = 0; cell < FlipJudge::kClientCells; ++cell) {
+      baseline.cells[cell] = {(before.figures[signal].begun + cell) / FlipJudge::kClientCells,
+                              (before.figures[signal].failed + cell) / FlipJudge::kClientCells};
     }
     baselines.push_back(baseline);
   }

@@ -11,8 +11,8 @@
 #include <random>
 #include <vector>
 
-#include "control/judge/flip_test.h"
-#include "control/judge/ramp_test.h"
+#include "control/judge/flip_judge.h"
+#include "control/judge/ramp_judge.h"
 
 namespace teal::judge_simulation {
 
@@ -83,13 +83,13 @@ class Traffic {
   std::vector<std::vector<Known>> later_;  // by tick
 };
 
-// One service's outcomes of a tick, in the form of RampTest.
-void add_to(RampTest& test, uint32_t step, const std::array<uint64_t, kColours>& begun,
+// One service's outcomes of a tick, in the form of RampJudge.
+void add_to(RampJudge& test, uint32_t step, const std::array<uint64_t, kColours>& begun,
             const std::vector<Known>& known, uint64_t now_ns);
 
-// The flows of green of a tick, in the form of FlipTest. `begun` are spread evenly over the cells, and
+// The flows of green of a tick, in the form of FlipJudge. `begun` are spread evenly over the cells, and
 // `extra` are further flows.
-void add_to(FlipTest& test, uint32_t step, uint64_t begun, const FlipTest::ByCell& extra,
+void add_to(FlipJudge& test, uint32_t step, uint64_t begun, const FlipJudge::ByCell& extra,
             const std::vector<Known>& known, uint64_t now_ns);
 
 // The figures of the old colour's last 5 minutes.
@@ -97,7 +97,7 @@ struct Before {
   std::array<Figures, kSignals> figures;
   double flows_per_second = 0;
 };
-std::vector<FlipTest::Baseline> baselines_of(const Before& before);
+std::vector<FlipJudge::Baseline> baselines_of(const Before& before);
 
 // All streams of one service, and of others without a failure, so that there are `services` in all.
 std::vector<Stream> streams_of(size_t services);

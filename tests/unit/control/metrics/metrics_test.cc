@@ -62,6 +62,8 @@ TEST_F(MetricsTest, HasTheDocumentedNames) {
                            "teal_port_info",
                            "teal_port_link_up",
                            "teal_port_link_speed_mbps",
+                           "teal_port_queues",
+                           "teal_port_rss",
                            "teal_port_rx_missed_total",
                            "teal_port_rx_no_buffers_total",
                            "teal_steering_packets_total"}) {
@@ -81,6 +83,8 @@ TEST_F(MetricsTest, LinksAndNicCountersOfThePorts) {
   const std::string text = scrape();
   EXPECT_EQ(value(text, "teal_port_link_up{port=\"back\"}"), "0");
   EXPECT_EQ(value(text, "teal_port_link_speed_mbps{port=\"back\"}"), "10000");
+  EXPECT_EQ(value(text, "teal_port_queues{port=\"back\"}"), "2");
+  EXPECT_EQ(value(text, "teal_port_rss{port=\"back\"}"), "1");
   EXPECT_EQ(value(text, "teal_port_rx_missed_total{port=\"back\"}"), "7");
   EXPECT_EQ(value(text, "teal_port_info{port=\"back\",interface=\"back\",driver=\"net_virtio\"}"), "1");
 }

@@ -64,7 +64,7 @@
 
 namespace teal {
 
-class RampTest {
+class RampJudge {
  public:
   static constexpr size_t kRatios = 8;  // 4, 8, ... 512
   static constexpr double kFirstRatio = 4;
@@ -78,7 +78,7 @@ class RampTest {
   // `streams` has each signal that can occur, of each service of the rollout; at least one. `alpha` is the
   // greatest chance of a false alarm, above 0 and below 1. Times are in ns of a clock that does not go back;
   // a time before the latest one counts as the latest one.
-  RampTest(std::span<const Stream> streams, Colour tested, uint64_t now_ns, double alpha = kRampAlpha);
+  RampJudge(std::span<const Stream> streams, Colour tested, uint64_t now_ns, double alpha = kRampAlpha);
 
   // Begins a step. `share` is the part of new flows that the tested colour gets, 0 to 1. At 0 and at 1 there
   // is nothing to compare, and the failures of such a step's flows are ignored. Returns the step's number,

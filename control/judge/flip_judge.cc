@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/judge/flip_test.h"
+#include "control/judge/flip_judge.h"
 
 #include <algorithm>
 #include <cassert>
@@ -12,7 +12,7 @@
 namespace teal {
 namespace {
 
-Figures total_of(const FlipTest::ByCell& cells) {
+Figures total_of(const FlipJudge::ByCell& cells) {
   Figures total;
   for (const Figures& cell : cells) total += cell;
   return total;
@@ -29,7 +29,7 @@ double capital_at_start(Signal signal) {
 
 }  // namespace
 
-FlipTest::State FlipTest::state_of(const Baseline& baseline, uint64_t flip_ns) {
+FlipJudge::State FlipJudge::state_of(const Baseline& baseline, uint64_t flip_ns) {
   State state{};
   state.stream = baseline.stream;
   state.before = total_of(baseline.cells);
@@ -48,27 +48,27 @@ FlipTest::State FlipTest::state_of(const Baseline& baseline, uint64_t flip_ns) {
   return state;
 }
 
-FlipTest::FlipTest(std::span<const Baseline> streams, Colour tested, uint64_t flip_ns, double alpha)
+FlipJudge::FlipJudge(std::span<const Baseline> streams, Colour tested, uint64_t flip_ns, double alpha)
     : tested_(tested), log_threshold_(-std::log(alpha)), start_ns_(flip_ns), now_ns_(flip_ns) {
   assert(!streams.empty());
   for (const Baseline& baseline : streams) start(states_.emplace_back(state_of(baseline, flip_ns)));
 }
 
-void FlipTest::start(State& state) const {
+void FlipJudge::start(State& state) const {
   for (LogCapital& log_capital : state.log_capital)
     log_capital.fill(std::log(capital_at_start(state.stream.signal)));
   state.cells = {};
   state.begun_before = {};
 }
 
-void FlipTest::forget(uint64_t now_ns) {
+void FlipJudge::forget(uint64_t now_ns) {
   now_ns_ = std::max(now_ns_, now_ns);
   start_ns_ = now_ns_ + kForgetNs;
   restarts_ = 0;
   for (State& state : states_) start(state);
 }
 
-void FlipTest::advance(uint64_t now_ns) {
+void FlipJudge::advance(uint64_t now_ns) {
   now_ns_ = std::max(now_ns_, now_ns);
   if (now_ns_ < start_ns_) return;
   const uint64_t due = (now_ns_ - start_ns_) / kRestartNs;
@@ -79,7 +79,7 @@ void FlipTest::advance(uint64_t now_ns) {
   restarts_ = due;
 }
 
-void FlipTest::invest(State& state, double capital) const {
+void FlipJudge::invest(State& state, double capital) const {
   std::array<uint64_t, kClientCells> lately;
   uint64_t in_all = 0;
   for (size_t cell = 0; cell < kClientCells; ++cell) {
@@ -96,7 +96,7 @@ void FlipTest::invest(State& state, double capital) const {
   }
 }
 
-void FlipTest::add(size_t stream, const ByCell& counted, uint64_t now_ns) {
+void FlipJudge::add(size_t stream, const ByCell& counted, uint64_t now_ns) {
   advance(now_ns);
   State& state = states_[stream];
   const Figures total = total_of(counted);
@@ -115,7 +115,7 @@ void FlipTest::add(size_t stream, const ByCell& counted, uint64_t now_ns) {
   }
 }
 
-double FlipTest::log_value_of(const State& state) const {
+double FlipJudge::log_value_of(const State& state) const {
   const double log_not_invested =
       is_known_soon(state.stream.signal) ? std::log(kCapitalForTime * part_left(restarts_)) : kLogOfZero;
   const uint64_t failures = total_of(state.cells).failed;
@@ -131,7 +131,7 @@ double FlipTest::log_value_of(const State& state) const {
   return smallest;
 }
 
-Verdict FlipTest::verdict(OldColour old_colour) const {
+Verdict FlipJudge::verdict(OldColour old_colour) const {
   Verdict verdict;
   verdict.tested = tested_;
   double log_sum = kLogOfZero, log_greatest = kLogOfZero;

@@ -58,7 +58,7 @@
 
 namespace teal {
 
-class FlipTest {
+class FlipJudge {
  public:
   static constexpr size_t kRatios = 9;  // 2, 4, ... 512
   static constexpr double kFirstRatio = 2;
@@ -84,7 +84,7 @@ class FlipTest {
 
   // `streams` has at least one row. `alpha` is the greatest chance of a false alarm, above 0 and below 1.
   // Times are in ns of a clock that does not go back; a time before the latest one counts as the latest one.
-  FlipTest(std::span<const Baseline> streams, Colour tested, uint64_t flip_ns, double alpha = kFlipAlpha);
+  FlipJudge(std::span<const Baseline> streams, Colour tested, uint64_t flip_ns, double alpha = kFlipAlpha);
 
   // Adds what has become known since the last call. A flow is added to `begun` at its birth, and to `failed`
   // when the failure is known. `stream` is an index of the constructor's list.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/judge/flip_test.h"
+#include "control/judge/flip_judge.h"
 
 #include <gtest/gtest.h>
 
@@ -11,33 +11,33 @@ namespace {
 constexpr uint64_t kSecond = 1'000'000'000;
 
 // Figures that are spread evenly over the cells.
-FlipTest::ByCell spread(uint64_t begun, uint64_t failed) {
-  FlipTest::ByCell cells;
+FlipJudge::ByCell spread(uint64_t begun, uint64_t failed) {
+  FlipJudge::ByCell cells;
   for (size_t cell = 0; cell < cells.size(); ++cell)
     cells[cell] = {(begun + cell) / cells.size(), (failed + cell) / cells.size()};
   return cells;
 }
 
-FlipTest::ByCell in_cell(size_t cell, Figures figures) {
-  FlipTest::ByCell cells{};
+FlipJudge::ByCell in_cell(size_t cell, Figures figures) {
+  FlipJudge::ByCell cells{};
   cells[cell] = figures;
   return cells;
 }
 
-std::vector<FlipTest::Baseline> baseline(Signal signal, const FlipTest::ByCell& cells,
+std::vector<FlipJudge::Baseline> baseline(Signal signal, const FlipJudge::ByCell& cells,
                                          double flows_per_second = 500) {
   return {{{7, signal}, cells, flows_per_second}};
 }
 
 TEST(FlipJudgement, NormalIsTwiceTheOldBoundOrHalfAPointMore) {
-  const FlipTest good(baseline(Signal::kReset, spread(150'000, 0)), Colour::kGreen, 0);
+  const FlipJudge good(baseline(Signal::kReset, spread(150'000, 0)), Colour::kGreen, 0);
   EXPECT_NEAR(good.normal_rate(0), upper_bound_of({150'000, 0}) + 0.005, 1e-9);
-  const FlipTest poor(baseline(Signal::kReset, spread(150'000, 15'000)), Colour::kGreen, 0);
+  const FlipJudge poor(baseline(Signal::kReset, spread(150'000, 15'000)), Colour::kGreen, 0);
   EXPECT_NEAR(poor.normal_rate(0), 2 * upper_bound_of({150'000, 15'000}), 1e-9);
 }
 
 TEST(FlipJudgement, AGreenThatRefusesIsBad) {
-  FlipTest test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
   EXPECT_EQ(test.verdict().judgement, Judgement::kNotWorse);
   test.add(0, spread(50, 50), kSecond / 10);
   const Verdict verdict = test.verdict();
@@ -48,7 +48,7 @@ TEST(FlipJudgement, AGreenThatRefusesIsBad) {
 }
 
 TEST(FlipJudgement, TheNormalRateIsNotBad) {
-  FlipTest test(baseline(Signal::kReset, spread(150'000, 1500)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kReset, spread(150'000, 1500)), Colour::kGreen, 0);
   for (uint64_t second = 1; second < 600; ++second) {
     test.add(0, spread(500, 10), second * kSecond);
     ASSERT_EQ(test.verdict().judgement, Judgement::kNotWorse) << second;
@@ -57,8 +57,8 @@ TEST(FlipJudgement, TheNormalRateIsNotBad) {
 
 TEST(FlipJudgement, FourFailuresAreTooFew) {
   // With one client all flows are in one cell, and that cell is never left out.
-  const FlipTest::ByCell one_client = in_cell(5, {150'000, 0});
-  FlipTest test(baseline(Signal::kRefused, one_client), Colour::kGreen, 0);
+  const FlipJudge::ByCell one_client = in_cell(5, {150'000, 0});
+  FlipJudge test(baseline(Signal::kRefused, one_client), Colour::kGreen, 0);
   test.add(0, in_cell(5, {4, 4}), 1);
   EXPECT_EQ(test.verdict().judgement, Judgement::kNotWorse);
   test.add(0, in_cell(5, {1, 1}), 2);
@@ -66,7 +66,7 @@ TEST(FlipJudgement, FourFailuresAreTooFew) {
 }
 
 TEST(FlipJudgement, OneClientOfManyCausesNoRollback) {
-  FlipTest test(baseline(Signal::kReset, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kReset, spread(150'000, 150)), Colour::kGreen, 0);
   for (uint64_t second = 1; second < 120; ++second) {
     // The others fail now and then, too.
     test.add(0, spread(500, second % 2), second * kSecond);
@@ -76,7 +76,7 @@ TEST(FlipJudgement, OneClientOfManyCausesNoRollback) {
 }
 
 TEST(FlipJudgement, FailuresOfTwoClientsCount) {
-  FlipTest test(baseline(Signal::kReset, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kReset, spread(150'000, 150)), Colour::kGreen, 0);
   test.add(0, in_cell(3, {10, 10}), 1);
   EXPECT_EQ(test.verdict().judgement, Judgement::kNotWorse);
   test.add(0, in_cell(4, {10, 10}), 2);
@@ -84,15 +84,15 @@ TEST(FlipJudgement, FailuresOfTwoClientsCount) {
 }
 
 TEST(FlipJudgement, TheClientWithMostOfTheOldFlowsIsNotLeftOut) {
-  FlipTest::ByCell old_flows = in_cell(3, {100'000, 0});
+  FlipJudge::ByCell old_flows = in_cell(3, {100'000, 0});
   old_flows[4] = {50'000, 0};
-  FlipTest test(baseline(Signal::kReset, old_flows), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kReset, old_flows), Colour::kGreen, 0);
   test.add(0, in_cell(3, {10, 10}), 1);
   EXPECT_EQ(test.verdict().judgement, Judgement::kBad);
 }
 
 TEST(FlipJudgement, ASynFloodCountsNothingAndALaterBlackHoleCounts) {
-  FlipTest test(baseline(Signal::kUnanswered, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kUnanswered, spread(150'000, 150)), Colour::kGreen, 0);
   uint64_t tick = 0;
   const auto tenth_of_a_second = [&](uint64_t begun, uint64_t failed) {
     test.add(0, spread(begun, failed), ++tick * kSecond / 10);
@@ -110,14 +110,14 @@ TEST(FlipJudgement, ASynFloodCountsNothingAndALaterBlackHoleCounts) {
 }
 
 TEST(FlipJudgement, AFloodDoesNotHideRefusals) {
-  FlipTest test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
   test.add(0, spread(50'000, 50'000), kSecond);
   EXPECT_EQ(test.verdict().judgement, Judgement::kBad);
 }
 
 TEST(FlipJudgement, LateFailuresDoNotCountMoreThanPromptOnes) {
   // Flows fail at the normal rate, and their failures are known 9 s later: after the investments every 10 s.
-  FlipTest test(baseline(Signal::kSlow, spread(150'000, 1500)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kSlow, spread(150'000, 1500)), Colour::kGreen, 0);
   for (uint64_t second = 1; second < 60; ++second) {
     test.add(0, spread(500, second > 9 ? 10 : 0), second * kSecond);
     ASSERT_EQ(test.verdict().judgement, Judgement::kNotWorse) << second;
@@ -125,15 +125,15 @@ TEST(FlipJudgement, LateFailuresDoNotCountMoreThanPromptOnes) {
 }
 
 TEST(FlipJudgement, BothSickIsSaidAndMovesNothing) {
-  FlipTest test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
   test.add(0, spread(500, 500), kSecond);
-  EXPECT_EQ(test.verdict(FlipTest::OldColour::kSick).judgement, Judgement::kBothSick);
-  EXPECT_EQ(test.verdict(FlipTest::OldColour::kGood).judgement, Judgement::kBad);
-  EXPECT_EQ(test.verdict(FlipTest::OldColour::kNotAsked).judgement, Judgement::kBad);
+  EXPECT_EQ(test.verdict(FlipJudge::OldColour::kSick).judgement, Judgement::kBothSick);
+  EXPECT_EQ(test.verdict(FlipJudge::OldColour::kGood).judgement, Judgement::kBad);
+  EXPECT_EQ(test.verdict(FlipJudge::OldColour::kNotAsked).judgement, Judgement::kBad);
 }
 
 TEST(FlipJudgement, ForgottenFailuresDoNotCountAndLaterOnesDo) {
-  FlipTest test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kRefused, spread(150'000, 150)), Colour::kGreen, 0);
   test.add(0, spread(500, 500), kSecond);
   test.forget(kSecond);
   EXPECT_EQ(test.verdict().judgement, Judgement::kNotWorse);
@@ -144,13 +144,13 @@ TEST(FlipJudgement, ForgottenFailuresDoNotCountAndLaterOnesDo) {
 }
 
 TEST(FlipJudgement, WithoutOldFlowsThereIsNoBaseline) {
-  FlipTest test(baseline(Signal::kRefused, {}), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kRefused, {}), Colour::kGreen, 0);
   test.add(0, spread(500, 500), kSecond);
   EXPECT_EQ(test.verdict().judgement, Judgement::kNoBaseline);
 }
 
 TEST(FlipJudgement, FewOldFlowsAreEnoughForAGreenThatRefuses) {
-  FlipTest test(baseline(Signal::kRefused, spread(40, 0), 0.2), Colour::kGreen, 0);
+  FlipJudge test(baseline(Signal::kRefused, spread(40, 0), 0.2), Colour::kGreen, 0);
   test.add(0, spread(40, 40), kSecond);
   EXPECT_EQ(test.verdict().judgement, Judgement::kBad);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/judge/ramp_test.h"
+#include "control/judge/ramp_judge.h"
 
 #include <algorithm>
 
@@ -13,18 +13,18 @@ namespace {
 constexpr uint64_t kSecond = 1'000'000'000;
 const std::vector<Stream> kOneStream = {{0, Signal::kReset}};
 
-RampTest::ByColour counted(Figures blue, Figures green) {
+RampJudge::ByColour counted(Figures blue, Figures green) {
   return {blue, green};
 }
 
 TEST(RampJudgement, NothingKnownIsNotBad) {
-  const RampTest test(kOneStream, Colour::kGreen, 0);
+  const RampJudge test(kOneStream, Colour::kGreen, 0);
   EXPECT_EQ(test.verdict().judgement, Judgement::kNotWorse);
   EXPECT_NEAR(test.verdict().log_value, 0, 1e-12);
 }
 
 TEST(RampJudgement, AGreenThatFailsAloneIsBad) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   test.begin_step(0.25, 0);
   test.add(0, 0, counted({300, 0}, {100, 20}), kSecond);
   const Verdict verdict = test.verdict();
@@ -34,7 +34,7 @@ TEST(RampJudgement, AGreenThatFailsAloneIsBad) {
 }
 
 TEST(RampJudgement, EitherColourMayBeTheTestedOne) {
-  RampTest test(kOneStream, Colour::kBlue, 0);
+  RampJudge test(kOneStream, Colour::kBlue, 0);
   test.begin_step(0.25, 0);
   test.add(0, 0, counted({100, 20}, {300, 0}), kSecond);
   EXPECT_EQ(test.verdict().judgement, Judgement::kBad);
@@ -42,7 +42,7 @@ TEST(RampJudgement, EitherColourMayBeTheTestedOne) {
 }
 
 TEST(RampJudgement, ABetterGreenIsNeverBad) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   test.begin_step(0.5, 0);
   for (uint64_t second = 1; second <= 3600; ++second)
     test.add(0, 0, counted({250, 50}, {250, 1}), second * kSecond);
@@ -51,7 +51,7 @@ TEST(RampJudgement, ABetterGreenIsNeverBad) {
 }
 
 TEST(RampJudgement, ADifferenceOfLessThanHalfAPointIsNotBad) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   test.begin_step(0.5, 0);
   test.add(0, 0, counted({100'000, 10}, {100'000, 500}), kSecond);
   EXPECT_GT(test.verdict().log_value, 100);
@@ -61,7 +61,7 @@ TEST(RampJudgement, ADifferenceOfLessThanHalfAPointIsNotBad) {
 }
 
 TEST(RampJudgement, TheDifferenceIsTakenOverTheLastMinuteAtMost) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   test.begin_step(0.5, 0);
   test.add(0, 0, counted({1'000'000, 0}, {1'000'000, 0}), kSecond);
   test.add(0, 0, counted({1000, 0}, {1000, 100}), 20 * kSecond);
@@ -73,7 +73,7 @@ TEST(RampJudgement, TheDifferenceIsTakenOverTheLastMinuteAtMost) {
 TEST(RampJudgement, ALateFailureIsJudgedByTheShareOfItsBirth) {
   // At 1 %, ten green failures of twenty are far too many. At 50 % they are what is expected.
   for (const bool is_late : {true, false}) {
-    RampTest test(kOneStream, Colour::kGreen, 0);
+    RampJudge test(kOneStream, Colour::kGreen, 0);
     const uint32_t first = test.begin_step(0.01, 0);
     test.add(0, first, counted({990, 0}, {10, 0}), kSecond);
     const uint32_t second = test.begin_step(0.5, 60 * kSecond);
@@ -88,22 +88,22 @@ TEST(RampJudgement, ALateFailureIsJudgedByTheShareOfItsBirth) {
 TEST(RampJudgement, AnUnknownStepNeverAddsEvidence) {
   Random random(1);
   for (int run = 0; run < 1000; ++run) {
-    RampTest known(kOneStream, Colour::kGreen, 0), unknown(kOneStream, Colour::kGreen, 0);
+    RampJudge known(kOneStream, Colour::kGreen, 0), unknown(kOneStream, Colour::kGreen, 0);
     std::vector<double> shares;
     for (int step = 0; step < 3; ++step) {
       shares.push_back(random.log_uniform(0.001, 0.99));
       known.begin_step(shares.back(), 0);
       unknown.begin_step(shares.back(), 0);
     }
-    const RampTest::ByColour failures = {Figures{0, random.poisson(2)}, Figures{0, random.poisson(2)}};
+    const RampJudge::ByColour failures = {Figures{0, random.poisson(2)}, Figures{0, random.poisson(2)}};
     known.add(0, static_cast<uint32_t>(run % 3), failures, kSecond);
-    unknown.add(0, RampTest::kUnknownStep, failures, kSecond);
+    unknown.add(0, RampJudge::kUnknownStep, failures, kSecond);
     EXPECT_LE(unknown.verdict().log_value, known.verdict().log_value + 1e-12);
   }
 }
 
 TEST(RampJudgement, SharesOfNothingAndOfAllCompareNothing) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   for (const double share : {0.0, 1.0}) {
     const uint32_t step = test.begin_step(share, 0);
     test.add(0, step, counted({100, 0}, {100, 100}), kSecond);
@@ -113,14 +113,14 @@ TEST(RampJudgement, SharesOfNothingAndOfAllCompareNothing) {
 }
 
 TEST(RampJudgement, OutcomesBeforeTheFirstStepAreIgnored) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   test.add(0, 0, counted({100, 0}, {100, 100}), kSecond);
-  test.add(0, RampTest::kUnknownStep, counted({100, 0}, {100, 100}), kSecond);
+  test.add(0, RampJudge::kUnknownStep, counted({100, 0}, {100, 100}), kSecond);
   EXPECT_NEAR(test.verdict().log_value, 0, 1e-12);
 }
 
 TEST(RampJudgement, AGreenThatBecomesBadAfterADayIsFound) {
-  RampTest test(kOneStream, Colour::kGreen, 0);
+  RampJudge test(kOneStream, Colour::kGreen, 0);
   test.begin_step(0.5, 0);
   constexpr uint64_t kDay = 24 * 3600;
   for (uint64_t second = 1; second <= kDay; second += 10)
@@ -133,16 +133,16 @@ TEST(RampJudgement, AGreenThatBecomesBadAfterADayIsFound) {
 }
 
 TEST(RampJudgement, ALongPauseIsOneInvestment) {
-  RampTest in_steps(kOneStream, Colour::kGreen, 0), at_once(kOneStream, Colour::kGreen, 0);
-  for (RampTest* test : {&in_steps, &at_once}) test->begin_step(0.1, 0);
+  RampJudge in_steps(kOneStream, Colour::kGreen, 0), at_once(kOneStream, Colour::kGreen, 0);
+  for (RampJudge* test : {&in_steps, &at_once}) test->begin_step(0.1, 0);
   for (uint64_t second = 0; second <= 1'000'000; second += 10) in_steps.add(0, 0, {}, second * kSecond);
-  for (RampTest* test : {&in_steps, &at_once})
+  for (RampJudge* test : {&in_steps, &at_once})
     test->add(0, 0, counted({900, 1}, {100, 3}), 1'000'000 * kSecond);
   EXPECT_NEAR(in_steps.verdict().log_value, at_once.verdict().log_value, 1e-9);
 }
 
 TEST(RampJudgement, AClockThatGoesBackChangesNothing) {
-  RampTest test(kOneStream, Colour::kGreen, 100 * kSecond);
+  RampJudge test(kOneStream, Colour::kGreen, 100 * kSecond);
   test.begin_step(0.5, 200 * kSecond);
   test.add(0, 0, counted({50, 1}, {50, 5}), 150 * kSecond);
   test.add(0, 0, counted({50, 0}, {50, 0}), 0);
@@ -151,7 +151,7 @@ TEST(RampJudgement, AClockThatGoesBackChangesNothing) {
 
 TEST(RampJudgement, OneBadServiceOfManyIsNamed) {
   const std::vector<Stream> streams = streams_of(1000);
-  RampTest test(streams, Colour::kGreen, 0);
+  RampJudge test(streams, Colour::kGreen, 0);
   test.begin_step(0.5, 0);
   for (size_t stream = 0; stream < streams.size(); ++stream)
     test.add(stream, 0, counted({500, 1}, {500, 1}), kSecond);

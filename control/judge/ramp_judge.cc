@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/judge/ramp_test.h"
+#include "control/judge/ramp_judge.h"
 
 #include <algorithm>
 #include <cassert>
@@ -24,7 +24,7 @@ LogFactors log_factors(double ratio, double share) {
 
 }  // namespace
 
-RampTest::RampTest(std::span<const Stream> streams, Colour tested, uint64_t now_ns, double alpha)
+RampJudge::RampJudge(std::span<const Stream> streams, Colour tested, uint64_t now_ns, double alpha)
     : streams_(streams.begin(), streams.end()),
       states_(streams.size()),
       tested_(tested),
@@ -36,17 +36,17 @@ RampTest::RampTest(std::span<const Stream> streams, Colour tested, uint64_t now_
   for (State& state : states_) state.log_capital.fill(kLogOfZero);
 }
 
-void RampTest::invest(double capital) {
+void RampJudge::invest(double capital) {
   for (State& state : states_) {
     for (double& log_capital : state.log_capital) log_capital = log_of_sum(log_capital, std::log(capital));
   }
 }
 
-double RampTest::not_invested() const {
+double RampJudge::not_invested() const {
   return kCapitalForSteps * part_left(shares_.size()) + kCapitalForTime * part_left(restarts_);
 }
 
-void RampTest::advance(uint64_t now_ns) {
+void RampJudge::advance(uint64_t now_ns) {
   now_ns_ = std::max(now_ns_, now_ns);
   if (const uint64_t due = (now_ns_ - start_ns_) / kRestartNs; due > restarts_) {
     invest(kCapitalForTime * part_invested(restarts_, due));
@@ -61,7 +61,7 @@ void RampTest::advance(uint64_t now_ns) {
   }
 }
 
-uint32_t RampTest::begin_step(double share, uint64_t now_ns) {
+uint32_t RampJudge::begin_step(double share, uint64_t now_ns) {
   advance(now_ns);
   for (State& state : states_) state.step = state.window = state.window_before = {};
   window_began_ns_ = now_ns_;
@@ -71,7 +71,7 @@ uint32_t RampTest::begin_step(double share, uint64_t now_ns) {
   return static_cast<uint32_t>(shares_.size() - 1);
 }
 
-void RampTest::add(size_t stream, uint32_t step, const ByColour& counted, uint64_t now_ns) {
+void RampJudge::add(size_t stream, uint32_t step, const ByColour& counted, uint64_t now_ns) {
   advance(now_ns);
   if (shares_.empty()) return;
   State& state = states_[stream];
@@ -94,11 +94,11 @@ void RampTest::add(size_t stream, uint32_t step, const ByColour& counted, uint64
   }
 }
 
-double RampTest::log_value_of(const State& state) const {
+double RampJudge::log_value_of(const State& state) const {
   return log_of_sum(log_of_mean(state.log_capital), std::log(not_invested()));
 }
 
-bool RampTest::differs(const State& state) const {
+bool RampJudge::differs(const State& state) const {
   ByColour recent = state.window;
   for (size_t colour = 0; colour < kColours; ++colour) recent[colour] += state.window_before[colour];
   const Figures &green = recent[static_cast<size_t>(tested_)],
@@ -106,7 +106,7 @@ bool RampTest::differs(const State& state) const {
   return green.begun > 0 && green.rate() - blue.rate() >= kLeastDifference;
 }
 
-Verdict RampTest::verdict() const {
+Verdict RampJudge::verdict() const {
   Verdict verdict;
   verdict.tested = tested_;
   double log_sum = kLogOfZero, log_sum_that_counts = kLogOfZero;
