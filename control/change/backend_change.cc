@@ -32,8 +32,8 @@ Refusal last_backend(const BackendRequest& request, const PoolMember& member, bo
   return {422,
           "refused",
           fmt::format("{} is the last backend that takes new flows of {}, {} of service \"{}\"",
-                      to_string(member.socket), colour, is_active ? "the active colour" : "the colour of a ramp",
-                      request.service),
+                      to_string(member.socket), colour,
+                      is_active ? "the active colour" : "the colour of a ramp", request.service),
           way_out + ", or set another backend ready",
           {}};
 }

@@ -82,12 +82,12 @@ struct Change {
   bool republish = false;                      // sets nothing; the segment gets everything
 
   std::vector<uint16_t> flips;  // ids of services whose flip or abort this publication is
-  bool is_reset = false;      // flows of the services' idle colour are reset
-  bool releases_ids = false;  // the database keeps the released ids for another grace period
-  bool is_upkeep = false;     // nobody asked for it: it raises no revision
-  bool despite_disk = false;  // is published first and then recorded, so no disk can hold it up
-  bool is_retry = false;      // an attempt before has failed: another failure is not recorded
-  bool despite_lock = false;  // goes ahead when changes are locked: upkeep, and unlock itself
+  bool is_reset = false;        // flows of the services' idle colour are reset
+  bool releases_ids = false;    // the database keeps the released ids for another grace period
+  bool is_upkeep = false;       // nobody asked for it: it raises no revision
+  bool despite_disk = false;    // is published first and then recorded, so no disk can hold it up
+  bool is_retry = false;        // an attempt before has failed: another failure is not recorded
+  bool despite_lock = false;    // goes ahead when changes are locked: upkeep, and unlock itself
 
   bool empty() const {
     return services.empty() && backends.empty() && config == nullptr && inventory == nullptr && !lock &&

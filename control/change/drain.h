@@ -89,8 +89,8 @@ class DrainTrends {
   std::vector<EndedDrain> ended_;
 };
 
-// Returns the drain of a service; nothing: no live flow of the idle colour is left, or a ramp gives that colour
-// new ones.
+// Returns the drain of a service; nothing: no live flow of the idle colour is left, or a ramp gives that
+// colour new ones.
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
                                   const Publisher& publisher, const DrainTrends& trends, const Clock& clock);
 

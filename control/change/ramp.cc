@@ -62,8 +62,8 @@ std::optional<Clock::Time::duration> RampTimers::left(const ServiceState& servic
   if (!service.ramp || !service.ramp->goes_on()) return std::nullopt;
   const auto known = steps_.find(service.id);
   const Clock::Time::duration spent = known == steps_.end() || known->second.step != service.ramp->step
-                                    ? Clock::Time::duration(0)
-                                    : now - known->second.began;
+                                          ? Clock::Time::duration(0)
+                                          : now - known->second.began;
   return std::max(Clock::Time::duration(service.ramp->plan.every) - spent, Clock::Time::duration(0));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What happens to a ramp after its begin (rollout.h): its steps follow each other by time, and an operator
-// pauses it and resumes it.
+// The life of a ramp after its begin (rollout.h): its steps follow each other by time, and an operator pauses
+// the ramp and resumes it.
 #pragma once
 
 #include <optional>
@@ -24,8 +24,8 @@ tl::expected<Change, Refusal> plan_pause(const Selection& what, const std::strin
 tl::expected<Change, Refusal> plan_resume(const Selection& what, const RolloutView& view,
                                           const Catalogue& catalogue);
 
-// The time of each ramp's present step. It is not kept on disk: after a restart of teald, or after a pause, a
-// step has its whole time again, and a jump of the wall clock does not move it.
+// Measures the time of each ramp's present step. The time is not kept on disk: after a restart of teald, or
+// after a pause, a step has its whole time again, and a jump of the wall clock does not move it.
 class RampTimers {
  public:
   // Returns the names of the services whose step is over, in the order of the config. The members of a

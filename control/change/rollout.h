@@ -81,7 +81,7 @@ struct RolloutView {
   std::span<const GroupConfig> groups;
 };
 
-// What a plan does to the colours of one service.
+// Describes what a plan does to the colours of one service.
 struct ColourChange {
   enum class Kind {
     kFlip,   // `to` becomes active

@@ -102,8 +102,8 @@ Task<void> Upkeep::reset_overdue(const Turn& turn) {
   (void)co_await attempt(turn, std::move(change), std::move(why), resetting_);
 }
 
-// Steps wait while nobody can see them: without a dataplane, or under a lock. A step that a gate refuses pauses
-// the ramp.
+// Steps wait while nobody can see them: without a dataplane, or under a lock. A step that a gate refuses
+// pauses the ramp.
 Task<void> Upkeep::advance_ramps(const Turn& turn) {
   const Catalogue& catalogue = executor_.catalogue();
   if (!publisher_.dataplane_running() || catalogue.inventory().lock) co_return ramps_.begin_again();

@@ -34,9 +34,9 @@ class Upkeep {
          const Clock& clock);
 
   // Attaches to the segment, publishes everything into a segment that lacks it, begins the next steps of
-  // ramps, and begins the resets of overdue drains. To be called about ten times a second. A change that fails is tried again more and more
-  // seldom (backoff.h), and the history has one row about it. The error: there is a segment, but it is
-  // refused.
+  // ramps, and begins the resets of overdue drains. To be called about ten times a second. A change that
+  // fails is tried again more and more seldom (backoff.h), and the history has one row about it. The error:
+  // there is a segment, but it is refused.
   Task<Followed> follow_segment();
   // The same within the caller's turn, at once and without the resets. A change calls it first, so that a
   // segment that was made just now has everything before the change.
@@ -83,8 +83,7 @@ class Upkeep {
   RetiredBackends retired_;
   // The segment may lack something: teald has just started, or the attempt to publish everything failed.
   bool everything_due_ = true;
-  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_},
-      stepping_{clock_};
+  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_}, stepping_{clock_};
 };
 
 }  // namespace teal

@@ -63,8 +63,11 @@ constexpr std::string_view kWaitExamples[] = {
     "teal wait --group shop --for healthy --colour green --timeout 30s"};
 
 constexpr std::array kFlipOptions = {
-    OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"}, kGroup,
-    kForce, OptionSpec{0, "now", "", "at once, although the config has a ramp for the service"}, kWait,
+    OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"},
+    kGroup,
+    kForce,
+    OptionSpec{0, "now", "", "at once, although the config has a ramp for the service"},
+    kWait,
     kWaitTimeout};
 constexpr std::string_view kFlipExamples[] = {
     "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
@@ -231,11 +234,14 @@ constexpr Verb kVerbs[] = {
      .summary = "send a growing share of the new flows to the other colour",
      .description =
          "At each step the idle colour gets a larger share of the new flows, and the last step is a flip. A "
-         "larger share moves no existing flow. With affinity = \"client\", the share is one of clients, and a "
+         "larger share moves no existing flow. With affinity = \"client\", the share is one of clients, and "
+         "a "
          "client that reached the new colour stays there.\n"
-         "The next step comes when the time of the step is over, or by `teal next`. `teal pause` stops at the "
+         "The next step comes when the time of the step is over, or by `teal next`. `teal pause` stops at "
+         "the "
          "present share, and `teal abort` takes the share back, as fast as a flip; so does `teal rollback` "
-         "before the last step. A step that cannot reach the colour pauses the ramp. While changes are locked, "
+         "before the last step. A step that cannot reach the colour pauses the ramp. While changes are "
+         "locked, "
          "or no dataplane runs, no step begins. After a restart of teald a step has its whole time again.\n"
          "With [service.rollout] in the config, a plain `teal flip` is such a ramp.",
      .options = kRampOptions,

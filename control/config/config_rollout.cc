@@ -52,11 +52,12 @@ tl::expected<std::vector<uint16_t>, std::string> parse_steps(const std::vector<s
   for (const std::string& text : texts) {
     const auto share = parse_share(text);
     if (!share || *share == 0)
-      return tl::unexpected("has the step " + in_quotes(text) +
-                            ", expected more than 0% and at most 100%, with at most two digits behind the point");
+      return tl::unexpected(
+          "has the step " + in_quotes(text) +
+          ", expected more than 0% and at most 100%, with at most two digits behind the point");
     if (!steps.empty() && *share <= steps.back())
-      return tl::unexpected("has " + share_text(*share) + " after " + share_text(steps.back()) + ", expected " +
-                            kStepsForm);
+      return tl::unexpected("has " + share_text(*share) + " after " + share_text(steps.back()) +
+                            ", expected " + kStepsForm);
     steps.push_back(*share);
   }
   if (steps.back() != kShareOne)
@@ -84,8 +85,7 @@ std::optional<RampPlan> read_rollout(const ConfigNode& table) {
   }
   if (const auto node = table.find("every"))
     plan.every = node->duration(kMinStepTime, kMaxStepTime).value_or(plan.every);
-  if (const auto node = table.find("manual"))
-    plan.manual = node->flag().value_or(false);
+  if (const auto node = table.find("manual")) plan.manual = node->flag().value_or(false);
   if (plan.steps.empty()) return std::nullopt;  // reported above
   return plan;
 }

@@ -28,12 +28,14 @@ std::vector<int64_t> ObjectReader::rising(const char* field, size_t at_least, si
     fits = values.back() >= (i == 0 ? least : values[i - 1] + 1);
   }
   if (fits) return values;
-  refuse(field, list,
-         fmt::format("an array of {} to {} integers from {} to {} that rise", at_least, at_most, least, most));
+  refuse(
+      field, list,
+      fmt::format("an array of {} to {} integers from {} to {} that rise", at_least, at_most, least, most));
   return {};
 }
 
-void ObjectReader::refuse(const char* field, const nlohmann::ordered_json& value, const std::string& expected) {
+void ObjectReader::refuse(const char* field, const nlohmann::ordered_json& value,
+                          const std::string& expected) {
   if (!fine()) return;
   const std::string where = path(field);
   error_ = fmt::format("{}{}, expected {}", where.empty() ? "it" : where,

@@ -70,7 +70,8 @@ class ObjectReader {
   }
   // An array of integers, each greater than the one before. Returns less than `at_least` values only if the
   // array was refused.
-  std::vector<int64_t> rising(const char* field, size_t at_least, size_t at_most, int64_t least, int64_t most);
+  std::vector<int64_t> rising(const char* field, size_t at_least, size_t at_most, int64_t least,
+                              int64_t most);
 
   // Reports a field whose value the caller cannot use.
   void refuse(const char* field, const std::string& expected) { refuse(field, find(field), expected); }

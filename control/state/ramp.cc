@@ -21,7 +21,8 @@ Ramp read_ramp(ObjectReader& object) {
     ramp.plan.steps.push_back(static_cast<uint16_t>(share));
   if (!object.fine()) return ramp;
   if (ramp.plan.steps.back() != kShareOne) object.refuse("steps", "an array that ends with 10000");
-  ramp.step = static_cast<uint32_t>(object.integer("step", 0, static_cast<int64_t>(ramp.plan.steps.size()) - 2));
+  ramp.step =
+      static_cast<uint32_t>(object.integer("step", 0, static_cast<int64_t>(ramp.plan.steps.size()) - 2));
   ramp.plan.every = std::chrono::milliseconds(object.integer("every_ms", 0, kMaxDurationMs));
   ramp.plan.manual = object.flag("manual");
   ramp.paused = object.text_or_null("paused");

@@ -22,9 +22,9 @@
 namespace teal {
 
 struct Ramp {
-  uint64_t id = 0;       // the generation that began it; the members of a group's ramp have the same
-  RampPlan plan;         // at least two steps
-  uint32_t step = 0;     // the step in force; never the last one
+  uint64_t id = 0;    // the generation that began it; the members of a group's ramp have the same
+  RampPlan plan;      // at least two steps
+  uint32_t step = 0;  // the step in force; never the last one
   std::optional<std::string> paused;  // why; nothing: the next step comes by itself, unless plan.manual
 
   uint16_t share() const { return plan.steps[step]; }

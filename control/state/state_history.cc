@@ -262,11 +262,12 @@ State::Done State::forget_old(int64_t now_ms, KeptChanges kept) {
 }
 
 tl::expected<std::vector<HistoryRow>, std::string> State::published_since(uint64_t generation) {
-  return read_changes(*db_,
-                      fmt::format("AND i.generation > ? AND {} AND i.verb IN ('flip', 'rollback', 'ramp', 'step', "
-                                  "'next', 'abort') ORDER BY i.generation DESC, i.id DESC",
-                                  kPublished),
-                      generation_in_range(generation));
+  return read_changes(
+      *db_,
+      fmt::format("AND i.generation > ? AND {} AND i.verb IN ('flip', 'rollback', 'ramp', 'step', "
+                  "'next', 'abort') ORDER BY i.generation DESC, i.id DESC",
+                  kPublished),
+      generation_in_range(generation));
 }
 
 // The time of the result counts: between the intent and the adoption, workers still go by the generation

@@ -95,17 +95,20 @@ Json view_ramp(const Api& api, const ServiceState& state) {
   for (const uint16_t share : ramp.plan.steps) steps.push_back(percent(share));
   const auto left = api.upkeep.ramps().left(state, api.clock.now());
   const std::optional<ChangeLock>& lock = api.executor.catalogue().inventory().lock;
-  return {{"id", ramp.id},
-          {"to", name_of(other(state.active))},
-          {"phase", ramp.paused || lock ? "paused" : "ramping"},
-          {"share_percent", percent(ramp.share())},
-          {"step", ramp.step + 1},
-          {"steps_percent", std::move(steps)},
-          {"next_percent", percent(ramp.next_share())},
-          {"seconds_to_next", left && !lock ? Json(std::chrono::duration<double>(*left).count()) : Json(nullptr)},
-          {"every_seconds", std::chrono::duration<double>(ramp.plan.every).count()},
-          {"manual", ramp.plan.manual},
-          {"paused", ramp.paused ? Json(*ramp.paused) : lock ? Json("changes are locked") : Json(nullptr)}};
+  return {
+      {"id", ramp.id},
+      {"to", name_of(other(state.active))},
+      {"phase", ramp.paused || lock ? "paused" : "ramping"},
+      {"share_percent", percent(ramp.share())},
+      {"step", ramp.step + 1},
+      {"steps_percent", std::move(steps)},
+      {"next_percent", percent(ramp.next_share())},
+      {"seconds_to_next", left && !lock ? Json(std::chrono::duration<double>(*left).count()) : Json(nullptr)},
+      {"every_seconds", std::chrono::duration<double>(ramp.plan.every).count()},
+      {"manual", ramp.plan.manual},
+      {"paused", ramp.paused ? Json(*ramp.paused)
+                 : lock      ? Json("changes are locked")
+                             : Json(nullptr)}};
 }
 
 Json view_draining(const Api& api, const CatalogueService& service) {

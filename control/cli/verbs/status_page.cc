@@ -111,7 +111,8 @@ Cell state_of_colour(const json& service, const std::string& colour) {
   const auto& ramp = part(service, "ramp");
   if (!ramp.is_null()) {
     const double share = ramp.at("share_percent").get<double>();
-    return {fmt::format("{:g}% of new flows", ramp.at("to") == colour ? share : 100 - share), Style::kWarning};
+    return {fmt::format("{:g}% of new flows", ramp.at("to") == colour ? share : 100 - share),
+            Style::kWarning};
   }
   if (service.at("active") == colour) return "active";
   const auto& draining = service.at("draining");

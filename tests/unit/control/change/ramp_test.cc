@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A ramp: its steps, its ways back, and what is left of it after a restart.
+// Tests ramps: their steps, their ways back, and what a restart leaves of them.
 #include "control/change/ramp.h"
 
 #include <random>
@@ -23,7 +23,8 @@ class RampTest : public ChangeFixture {
     take_events();
   }
 
-  Result roll(Verb verb, Selection what = {{"service-a"}, {}}, RampPlan plan = {}, ChangeOptions options = {}) {
+  Result roll(Verb verb, Selection what = {{"service-a"}, {}}, RampPlan plan = {},
+              ChangeOptions options = {}) {
     RolloutRequest request{.verb = verb, .what = std::move(what), .to = kGreen};
     request.ramp = std::move(plan);
     return teald->run(teald->verbs.roll(std::move(request), std::move(options)));
@@ -65,9 +66,8 @@ TEST_F(RampTest, EachStepRaisesTheShareAndTheLastOneIsAFlip) {
   pass(11s);
   EXPECT_EQ(split().active, kGreen);
   EXPECT_EQ(share(), 0);
-  EXPECT_EQ(latest().changes,
-            R"([{"service":"service-a","from":"blue","to":"green","colour":"green",)"
-            R"("share":{"from":"25%","to":"100%"}}])");
+  EXPECT_EQ(latest().changes, R"([{"service":"service-a","from":"blue","to":"green","colour":"green",)"
+                              R"("share":{"from":"25%","to":"100%"}}])");
   EXPECT_FALSE(service("service-a").ramp);
   EXPECT_EQ(service("service-a").undo, (Undo{kBlue, service("service-a").flip_generation}));
 }
@@ -164,7 +164,8 @@ TEST_F(RampTest, NextBeginsTheNextStepAndEndsAPause) {
 }
 
 TEST_F(RampTest, AManualRampWaitsForNext) {
-  ASSERT_TRUE(roll(Verb::kRamp, {{"service-a"}, {}}, {.steps = {500, kShareOne}, .every = 1s, .manual = true}));
+  ASSERT_TRUE(
+      roll(Verb::kRamp, {{"service-a"}, {}}, {.steps = {500, kShareOne}, .every = 1s, .manual = true}));
   pass(60s);
   EXPECT_EQ(share(), 500);
 }

@@ -10,7 +10,8 @@ using nlohmann::json;
 
 json ramp_answer(const char* from, const char* to) {
   return change_answer(
-      {{"changed", {{{"service", "service-a"}, {"colour", "green"}, {"share", {{"from", from}, {"to", to}}}}}},
+      {{"changed",
+        {{{"service", "service-a"}, {"colour", "green"}, {"share", {{"from", from}, {"to", to}}}}}},
        {"unchanged", json::array()}});
 }
 
@@ -22,10 +23,9 @@ TEST_F(CliTest, RampSendsItsStepsAndTellsTheShare) {
             "generation 13: service-a/green 0% -> 1%; adopted by 2 of 2 workers, slowest 3.1us\n");
   EXPECT_EQ(result.err,
             "hint: teal status SERVICE shows the ramp; teal abort SERVICE takes the share back at once\n");
-  EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a"}},
-                                        {"to", "green"},
-                                        {"steps", {"1%", "5%", "100%"}},
-                                        {"every", "2m"}}));
+  EXPECT_EQ(
+      daemon_->last_body(),
+      json({{"services", {"service-a"}}, {"to", "green"}, {"steps", {"1%", "5%", "100%"}}, {"every", "2m"}}));
   EXPECT_EQ(teal({"ramp", "-g", "shop", "--to", "green", "--manual", "--force"}).exit_code, 0);
   EXPECT_EQ(daemon_->last_body(),
             json({{"group", "shop"}, {"to", "green"}, {"manual", true}, {"force", true}}));
@@ -53,7 +53,8 @@ TEST_F(CliTest, TheOtherVerbsOfARampTellWhatChanged) {
     EXPECT_TRUE(contains(told.out, pauses ? "service-a is paused" : "service-a goes on")) << told.out;
     EXPECT_TRUE(contains(told.out, "unchanged: service-b\n")) << told.out;
   }
-  daemon_->answer("POST /v1/abort", change_answer({{"changed", json::array()}, {"unchanged", {"service-a"}}}));
+  daemon_->answer("POST /v1/abort",
+                  change_answer({{"changed", json::array()}, {"unchanged", {"service-a"}}}));
   EXPECT_EQ(teal({"abort", "service-a"}).out,
             "generation 13: nothing to change, service-a is without a ramp\n");
 }
@@ -77,7 +78,8 @@ TEST_F(CliTest, StatusShowsARampItsNextStepAndWhyItIsPaused) {
     expect_80_columns(shown.out);
     return shown.out;
   };
-  EXPECT_TRUE(contains(page(), "ramp: service-b to green, 12.5% of new flows (step 2 of 3); 100% in 42s")) << page();
+  EXPECT_TRUE(contains(page(), "ramp: service-b to green, 12.5% of new flows (step 2 of 3); 100% in 42s"))
+      << page();
   EXPECT_TRUE(contains(page(), "87.5% of new flows"));
   ramp["paused"] = "errors";
   EXPECT_TRUE(contains(page(), "paused: errors;\n  teal resume service-b goes on")) << page();

@@ -53,8 +53,8 @@ constexpr Mistake kMistakes[] = {
     {"TimeoutsAsAnArray", "[timeouts]", "[[timeouts]]", 22, "timeouts", "is an array"},
     {"GroupAsATable", "[[group]]", "[group]", 18, "group", "is a table, expected [[group]]"},
     // Ramps
-    {"RolloutWithoutSteps", "active = ", "rollout = { every = \"1m\" }\nactive = ", 7, "service[0].rollout.steps",
-     "is missing"},
+    {"RolloutWithoutSteps", "active = ", "rollout = { every = \"1m\" }\nactive = ", 7,
+     "service[0].rollout.steps", "is missing"},
     {"StepsThatDoNotRise", "active = ", "rollout = { steps = [\"5%\", \"5%\", \"100%\"] }\nactive = ", 7,
      "service[0].rollout.steps", "has 5% after 5%"},
     {"StepsThatDoNotEndAtTheWhole", "active = ", "rollout = { steps = [\"5%\", \"50%\"] }\nactive = ", 7,

@@ -74,21 +74,20 @@ TEST(Config, WithoutDrainAndApiHasTheDefaults) {
 }
 
 TEST(Config, ARampOfAService) {
-  const auto config =
-      parse_config(with(kBase, "active = \"blue\"\n",
-                        "rollout = { steps = [\"0.5%\", \"12.25%\", \"100%\"], every = \"2m\", manual = true }\n"),
-                   kPath);
+  const auto config = parse_config(
+      with(kBase, "active = \"blue\"\n",
+           "rollout = { steps = [\"0.5%\", \"12.25%\", \"100%\"], every = \"2m\", manual = true }\n"),
+      kPath);
   ASSERT_TRUE(config);
-  EXPECT_EQ(config->services[0].rollout,
-            (RampPlan{{50, 1225, kShareOne}, std::chrono::minutes(2), true}));
+  EXPECT_EQ(config->services[0].rollout, (RampPlan{{50, 1225, kShareOne}, std::chrono::minutes(2), true}));
   EXPECT_EQ(config->services[1].rollout, std::nullopt);
 }
 
 TEST(Config, SharesAreReadAsTheyAreShown) {
   for (uint32_t share = 0; share <= kShareOne; ++share)
     ASSERT_EQ(parse_share(share_text(static_cast<uint16_t>(share))), share) << share;
-  for (const char* wrong : {"", "%", "5", "-1%", "100.01%", "1000%", "1.%", ".5%", "1.234%", " 1%", "1e1%", "0x1%",
-                            "99999999999%"})
+  for (const char* wrong : {"", "%", "5", "-1%", "100.01%", "1000%", "1.%", ".5%", "1.234%", " 1%", "1e1%",
+                            "0x1%", "99999999999%"})
     EXPECT_EQ(parse_share(wrong), std::nullopt) << wrong;
 }
 

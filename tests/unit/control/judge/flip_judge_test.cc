@@ -25,7 +25,7 @@ FlipJudge::ByCell in_cell(size_t cell, Figures figures) {
 }
 
 std::vector<FlipJudge::Baseline> baseline(Signal signal, const FlipJudge::ByCell& cells,
-                                         double flows_per_second = 500) {
+                                          double flows_per_second = 500) {
   return {{{7, signal}, cells, flows_per_second}};
 }
 

@@ -175,8 +175,9 @@ TEST(Reference, FlipJudgeHasTheValueOfThePlainestVersion) {
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     Random random(seed);
     const double usual_cell = random.uniform(0, 1.2);
-    const std::vector<FlipJudge::Baseline> baselines = {random_baseline(random, Signal::kReset, usual_cell),
-                                                       random_baseline(random, Signal::kRefused, usual_cell)};
+    const std::vector<FlipJudge::Baseline> baselines = {
+        random_baseline(random, Signal::kReset, usual_cell),
+        random_baseline(random, Signal::kRefused, usual_cell)};
     FlipJudge test(baselines, Colour::kGreen, 0);
     std::vector plain = {plain_streams(baselines[0]), plain_streams(baselines[1])};
     double seconds = 0;
