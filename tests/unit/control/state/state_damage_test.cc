@@ -107,7 +107,6 @@ constexpr Damage kDamages[] = {
      "undo_generation is null, expected null if and only if undo_to is"},
     {"FlippedByNobody", "UPDATE services SET flipped_by_verb = 1, flipped_by_uid = NULL WHERE id = 5",
      "flipped_by_uid is null, expected null if and only if flipped_by_verb is"},
-    {"RampThatIsNoJson", "UPDATE services SET ramp = 'soon' WHERE id = 5", "a ramp: it is not JSON"},
     {"BackendIdBeyondLimit", "UPDATE backends SET id = 4096 WHERE id = 0",
      "table backends, row 4096: id is 4096, expected an integer from 0 to 4095"},
     {"TwoBackendsOfOneId", kTwoBackendsOfOneId, "table backends, row 4095: id is 4095, expected another"},
