@@ -77,9 +77,11 @@ enum FlowFlags : uint8_t {
 struct FlowState {
   uint32_t tick = 0;      // idle since: the timeout counts from this tick
   uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
-  FlowPhase phase : 6 = FlowPhase::kEmbryonic;
-  uint8_t probes : 2 = 0;  // while Teal resets the flow: the probes sent to its ends
-  uint8_t flags = 0;       // FlowFlags
+  FlowPhase phase : 4 = FlowPhase::kEmbryonic;
+  uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
+  uint8_t counted : 1 = 0;  // the flow's first outcome is counted, or is not to be counted (BackendSignals)
+  uint8_t probes : 2 = 0;   // while Teal resets the flow: the probes sent to its ends
+  uint8_t flags = 0;        // FlowFlags
 
   Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
   friend bool operator==(const FlowState&, const FlowState&) = default;
@@ -93,10 +95,11 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
                                               (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
-// Returns true if the flow is established and assured, and Teal does not reset it. A packet without SYN, FIN
-// and RST then only refreshes `tick`. One comparison of the masked word decides.
+// Returns true if the flow is established and assured, and Teal neither resets nor samples it. A packet
+// without SYN, FIN and RST then only refreshes `tick`. One comparison of the masked word decides.
 inline bool is_steady(const FlowState& state) {
-  const FlowState mask{.phase = static_cast<FlowPhase>(0x3f),
+  const FlowState mask{.phase = static_cast<FlowPhase>(0xf),
+                       .sampled = 1,
                        .flags = kFlowUnassured | kFlowClientReset | kFlowBackendReset};
   const FlowState steady{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);

@@ -51,7 +51,8 @@ enum ServiceFlags : uint8_t {
   kServicePresent = 1,
   kServiceRetired = 2,
   kAffinityClient = 4,
-  kUdpCut = 8  // udp = "cut": after a flip, the client's next packet of a UDP flow is chosen again
+  kUdpCut = 8,       // udp = "cut": after a flip, the client's next packet of a UDP flow is chosen again
+  kOnDownReset = 16  // on_down = "reset": Teal resets the flows of a backend that is down
 };
 
 struct ServiceRule {
