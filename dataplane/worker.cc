@@ -202,7 +202,7 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       last_hops_(shared.segment.header()),
       tracker_(shared.segment.header(), block_, flows_, last_hops_),
       resetter_(flows_, last_hops_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
-      sweeper_(flows_, resetter_, burst_, block_, shared.segment.header().tsc_hz),
+      sweeper_(flows_, resetter_, burst_, shared.segment.header(), block_),
       idle_(shared.idle),
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {

@@ -9,9 +9,9 @@ namespace {
 constexpr uint32_t kNever = 1u << 30;  // ticks: 124 days, more than any timeout
 
 // The tick at which the sweep has to look at a flow again if nobody changes it before.
-uint32_t due_tick(const Flow& flow, const Rules& rules, uint32_t now_tick) {
+uint32_t due_tick(const Flow& flow, const Rules& rules, const SegmentHeader& header, uint32_t now_tick) {
   if (flow.state.phase == FlowPhase::kResetting) return flow.state.tick + kProbeTicks;
-  if (is_to_be_reset(flow, rules))
+  if (is_to_be_reset(flow, rules, header))
     return now_tick;  // it waits for the rate, or is closing and may live again
   return flow.state.tick + timeout_ticks(rules.ruleset.timeouts, flow.state);
 }
@@ -25,8 +25,11 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   if (pace == 0) return;
   // A late round is not caught up; it takes longer.
   if (pace > kMaxAtOnce) swept_until_tsc_ = now_tsc - kMaxAtOnce * tsc_per_bucket_;
-  if (rules.generation != generation_) {
+  // Acquire: pairs with the release store in BackendWords::tell_workers(). The round sees the words before it.
+  const uint64_t health_changes = header_.health_changes.load(std::memory_order_acquire);
+  if (rules.generation != generation_ || health_changes != health_changes_) {
     generation_ = rules.generation;
+    health_changes_ = health_changes;
     all_are_due_ = buckets;
   }
   // When probes fill the burst, the next iteration goes on.
@@ -52,7 +55,7 @@ void Sweeper::look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, u
     treat(index, flow, rules, now_tsc, now_tick);
     const auto left = table.read(index);
     if (!left) return;
-    if (const uint32_t tick = due_tick(*left, rules, now_tick); is_before(tick, due)) due = tick;
+    if (const uint32_t tick = due_tick(*left, rules, header_, now_tick); is_before(tick, due)) due = tick;
   });
   table.set_due(bucket, due);
 }
@@ -64,7 +67,7 @@ void Sweeper::treat(FlowIndex index, const Flow& flow, const Rules& rules, uint6
   } else if (ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {
     flows_.end(index, flow, rules);
     block_.count(Event::k_flows_aged);
-  } else if (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules)) {
+  } else if (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules, header_)) {
     resetter_.begin(index, flow, rules, now_tsc, now_tick);
   }
 }

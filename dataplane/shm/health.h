@@ -5,7 +5,7 @@
 // relaxed stores and loads. Zeroed memory means that every backend is up.
 //
 //   held_back[backend]          which part of its new flows a backend leaves to others
-//   next_hops[backend]          Hop::kDownBit while the backend is down, so that the fast path leaves its flows
+//   next_hops[backend]          Hop::kDownBit while the backend is down: the fast path leaves its packets
 //   pool_mode[service][colour]  what a pool does with flows of backends that are held back
 //   health_changes              raised after a change: the sweep looks at all flows once
 #pragma once
@@ -14,8 +14,8 @@
 
 namespace teal {
 
-// A value n of held_back lets the backend take (255 - n)/255 of its new flows. 0: all of them. kDown: none, the
-// backend is down. Values between are slow start. Its other flows go to their second choice
+// A value n of held_back lets the backend take (255 - n)/255 of its new flows. 0: all of them. kDown: none, as
+// the backend is down. Values between are slow start. The other flows go to their second choice
 // (pipeline/choose.h).
 inline constexpr uint8_t kTakesAll = 0;
 inline constexpr uint8_t kDown = 255;

@@ -14,8 +14,9 @@ inline constexpr uint32_t kMaxPorts = 16;
 // the upper 16 bits, the MAC address in the lower 48), so that it is loaded and stored whole while workers
 // forward. The word 0 means "none".
 //
-// The next hop of a backend that is down has kDownBit, too. No port has such a number, so the fast path leaves
-// its packets to the slow path, which takes the bit away (pipeline/hops.h). Last hops never have the bit.
+// The next hop of a backend that is down has kDownBit, too. No port has such a number, so the fast path
+// leaves its packets to the slow path, which takes the bit away (pipeline/hops.h). Last hops never have the
+// bit.
 struct Hop {
   uint16_t port = 0;  // id
   MacAddress mac;

@@ -83,8 +83,8 @@ struct SegmentHeader {
   alignas(64) std::atomic<uint8_t> held_back[kMaxBackends];
   // control: rw, dataplane: ro; health.h. By service id and colour.
   std::atomic<PoolMode> pool_mode[kMaxServices][kColours];
-  // control: rw, dataplane: ro; raised by 1 after a change of held_back or pool_mode. Each worker's sweep then
-  // looks at all of its flows once.
+  // control: rw, dataplane: ro; raised by 1 after a change of held_back or pool_mode. Each worker's sweep
+  // then looks at all of its flows once.
   alignas(64) std::atomic<uint64_t> health_changes;
   // control: rw, dataplane: ro; Hop words; index 0 is IPv4, 1 is IPv6
   alignas(64) std::atomic<uint64_t> client_default_hops[2];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fast path against the slow path: random bursts of all services take both from the same state. Flips,
-// resets, cuts and changes of next hops come in between. Both paths must leave the same frames, verdicts,
+// resets, cuts, changes of next hops and of health come in between. Both paths must leave the same frames, verdicts,
 // flows and counters.
 //
 // How the test forces the slow path: no packet takes the fast path while the MACs of the ports are not known.
@@ -83,7 +83,7 @@ class FastPathTwin : public WorkerTest {
   void change_something() {
     const auto service = static_cast<uint16_t>(below(kServices));
     TrafficSplit& split = splits->services[service];
-    switch (below(4)) {
+    switch (below(6)) {
       case 0:
         point_split(service, other(split.active));
         if (below(4) == 0) split.reset_before = split.flip_generation;
@@ -92,11 +92,17 @@ class FastPathTwin : public WorkerTest {
         ruleset_input.services[service].udp_cut = !ruleset_input.services[service].udp_cut;
         break;
       case 2:
-        header().next_hops[random_backend()].store(Hop::kNone);
+        words().set_hop(random_backend(), Hop::kNone);
         break;
       case 3:
         for (const NumberedBackend& b : ruleset_input.backends)
-          header().next_hops[b.id].store(Hop{kBack, backend_mac(b.id)}.word());
+          words().set_hop(b.id, Hop{kBack, backend_mac(b.id)}.word());
+        break;
+      case 4:
+        words().set_held_back(random_backend(), below(2) == 0 ? kTakesAll : below(2) == 0 ? kDown : 128);
+        break;
+      case 5:
+        words().set_mode(service, split.active, static_cast<PoolMode>(below(3)));
         break;
     }
     publish();

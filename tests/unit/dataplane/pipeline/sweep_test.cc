@@ -33,7 +33,7 @@ class Sweep : public WorkerTest {
     tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_);
     resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, segment(), block(), 1,
                                            RingPorts::get().pool(), probes_);
-    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, probes_, block(), header().tsc_hz);
+    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, probes_, header(), block());
     for (uint16_t wire = 0; wire < kWires; ++wire)
       traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
                                                 wire == kBack ? kBackendSide : kClientSide, false};
@@ -141,7 +141,7 @@ class SweepLateness : public Sweep {
     const uint32_t age = ticks_since(flow.state.tick, now_tick());
     if (flow.state.phase == FlowPhase::kResetting) return age >= kProbeTicks;
     return age >= timeout_ticks(ruleset_input.timeouts, flow.state) ||
-           (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules()));
+           (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules(), header()));
   }
 
   std::mt19937 random_{20261123};
