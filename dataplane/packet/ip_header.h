@@ -15,8 +15,8 @@ namespace teal {
 uint32_t write_ip_header(uint8_t* frame, const IpAddress& source, const IpAddress& destination,
                          uint8_t protocol, uint32_t l4_bytes);
 
-// Returns the unfolded sum over the pseudo header, which the checksums of TCP, UDP and ICMPv6 cover (RFC 9293,
-// 3.1; RFC 8200, 8.1). `frame` has a header of write_ip_header().
+// Returns the unfolded sum over the pseudo header, which the checksums of TCP, UDP and ICMPv6 cover (RFC
+// 9293, 3.1; RFC 8200, 8.1). `frame` has a header of write_ip_header().
 uint32_t pseudo_header_sum(const uint8_t* frame, uint8_t protocol, uint32_t l4_bytes);
 
 }  // namespace teal

@@ -96,6 +96,7 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   }
   const FlowState before = table.state(packet.flow);
   FlowState after = next_state(before, false, packet.shape, now_tick);
+  signals_.client_sent(packet, before, after);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoId) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
@@ -110,7 +111,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   const Choice choice = choose(packet, midstream, rules, now_tick);
   if (!choice.verdict.is_undecided())
     return choice.as == ChosenAs::kRejected ? reject(packet, hop_back, now_tick) : choice.verdict;
-  if (packet.flow != kNoFlow) end_flow(packet, Event::k_flows_replaced);
+  if (packet.flow != kNoFlow) replace_flow(packet);
   packet.backend = choice.backend;
 
   // A RST ends the connection that it is about: there is nothing to remember.
@@ -138,6 +139,8 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     block_.count(Event::k_flows_midstream);
   } else {
     block_.count(Event::k_flows_created);
+    block_.signals[choice.backend][static_cast<int>(choice.colour)].begun.add(1);
+    signals_.samples().flow_began(packet, rules, now_tick);
     // Pairs with PublicationWriter::acknowledge(). This counter proves promise 2.
     if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed))
       block_.count(Event::k_wrong_colour_flows);
@@ -153,14 +156,19 @@ Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as, uint6
 
 // Refuses the client. A half-open flow ends with that; a closing one serves its late packets.
 Verdict ClientPackets::reject(Packet& packet, uint64_t hop_back, uint32_t now_tick) {
-  if (packet.flow != kNoFlow && is_unanswered(flows_.table().state(packet.flow)))
-    end_flow(packet, Event::k_flows_replaced);
+  if (packet.flow != kNoFlow && is_unanswered(flows_.table().state(packet.flow))) replace_flow(packet);
   return rejects_.reject(packet, hop_back, now_tick);
 }
 
 void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick) {
   insert_failures_.note(why, now_tick);
   last_hops_.note_stateless_client(hop_back);
+}
+
+// A SYN ends the flow.
+void ClientPackets::replace_flow(Packet& packet) {
+  signals_.replaced(packet.flow);
+  end_flow(packet, Event::k_flows_replaced);
 }
 
 void ClientPackets::end_flow(Packet& packet, Event why) {

@@ -7,6 +7,7 @@
 #include "dataplane/pipeline/insert_failures.h"
 #include "dataplane/pipeline/reject.h"
 #include "dataplane/pipeline/reset_answer.h"
+#include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/worker_flows.h"
 
 namespace teal {
@@ -16,13 +17,14 @@ namespace teal {
 class ClientPackets {
  public:
   ClientPackets(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-                InsertFailures& insert_failures, ResetAnswers& reset_answers)
+                InsertFailures& insert_failures, ResetAnswers& reset_answers, Signals& signals)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
         insert_failures_(insert_failures),
         reset_answers_(reset_answers),
+        signals_(signals),
         rejects_(block) {}
 
   // `packet.flow` is the packet's flow or kNoFlow, `hop_back` the hop that the packet came by. Sets the
@@ -50,6 +52,7 @@ class ClientPackets {
   Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
   Verdict reject(Packet& packet, uint64_t hop_back, uint32_t now_tick);
   void note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick);
+  void replace_flow(Packet& packet);
   void end_flow(Packet& packet, Event why);
 
   SegmentHeader& header_;
@@ -58,6 +61,7 @@ class ClientPackets {
   LastHops& last_hops_;
   InsertFailures& insert_failures_;
   ResetAnswers& reset_answers_;
+  Signals& signals_;
   Rejects rejects_;
 };
 

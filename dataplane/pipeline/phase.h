@@ -6,6 +6,7 @@
 // backend's answer, as a new flow's does; kFlowUnanswered says whether the backend had ever answered.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -73,6 +74,11 @@ constexpr bool is_unanswered(const FlowState& state) {
   return state.phase == FlowPhase::kEmbryonic && (state.flags & kFlowUnanswered) != 0;
 }
 
+// Whether the flow's first outcome is still to come (BackendSignals). Midstream flows have none.
+constexpr bool awaits_outcome(const FlowState& state) {
+  return is_unanswered(state) && state.counted == 0 && (state.flags & kFlowMidstream) == 0;
+}
+
 // The state of a flow after a packet from one of its ends.
 inline FlowState next_state(const FlowState& before, bool from_backend, const PacketShape& packet,
                             uint32_t now_tick) {
@@ -108,6 +114,13 @@ inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) 
       break;
   }
   return timeouts.tcp_closed;
+}
+
+// The time after FlowState::tick at which the sweep has to look at the flow again: its timeout, or before
+// that the end of the wait for its outcome.
+inline uint32_t next_look_ticks(const Timeouts& timeouts, const FlowState& state) {
+  const uint32_t timeout = timeout_ticks(timeouts, state);
+  return awaits_outcome(state) ? std::min(timeout, kAnswerTicks) : timeout;
 }
 
 }  // namespace teal

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How Teal ends flows at an operator's wish: flows of a drained colour at the deadline, flows of a backend in
-// maint, and with on_down = "reset" flows of a backend that is down. A flow keeps no sequence numbers, and an end ignores a RST without the exact number (RFC
-// 5961, 3.2). So Teal makes the ends tell their numbers:
+// maint, and with on_down = "reset" flows of a backend that is down. A flow keeps no sequence numbers, and an
+// end ignores a RST without the exact number (RFC 5961, 3.2). So Teal makes the ends tell their numbers:
 //
 //   sweep         makes the flow kResetting and sends a probe to each end: an ACK with random numbers
 //   an end        answers a segment outside of its window by an ACK with exact numbers (RFC 9293, 3.10.7.4)
@@ -43,8 +43,8 @@ namespace teal {
 inline constexpr uint32_t kProbeTicks = 61;
 inline constexpr uint8_t kMaxProbes = 3;
 
-// Whether Teal resets the flows of this backend because it is down. While all backends of the pool serve, flows
-// begin on it, so none is reset.
+// Whether Teal resets the flows of this backend because it is down. While all backends of the pool serve,
+// flows begin on it, so none is reset.
 inline bool resets_when_down(const Flow& flow, const BackendRule& backend, const Rules& rules,
                              const SegmentHeader& header) {
   return (rules.ruleset.services[backend.service].flags & kOnDownReset) != 0 &&

@@ -13,7 +13,7 @@ uint32_t due_tick(const Flow& flow, const Rules& rules, const SegmentHeader& hea
   if (flow.state.phase == FlowPhase::kResetting) return flow.state.tick + kProbeTicks;
   if (is_to_be_reset(flow, rules, header))
     return now_tick;  // it waits for the rate, or is closing and may live again
-  return flow.state.tick + timeout_ticks(rules.ruleset.timeouts, flow.state);
+  return flow.state.tick + next_look_ticks(rules.ruleset.timeouts, flow.state);
 }
 
 }  // namespace
@@ -21,11 +21,13 @@ uint32_t due_tick(const Flow& flow, const Rules& rules, const SegmentHeader& hea
 void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   const uint64_t buckets = flows_.end_bucket() - flows_.first_bucket();
   if (buckets == 0) return;
+  signals_.samples().sweep(rules, now_tsc, now_tick);
   const uint64_t pace = (now_tsc - swept_until_tsc_) / tsc_per_bucket_;
   if (pace == 0) return;
   // A late round is not caught up; it takes longer.
   if (pace > kMaxAtOnce) swept_until_tsc_ = now_tsc - kMaxAtOnce * tsc_per_bucket_;
-  // Acquire: pairs with the release store in BackendWords::tell_workers(). The round sees the words before it.
+  // Acquire: pairs with the release store in BackendWords::tell_workers(). The round sees the words before
+  // it.
   const uint64_t health_changes = header_.health_changes.load(std::memory_order_acquire);
   if (rules.generation != generation_ || health_changes != health_changes_) {
     generation_ = rules.generation;
@@ -60,8 +62,8 @@ void Sweeper::look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, u
   table.set_due(bucket, due);
 }
 
-void Sweeper::treat(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc,
-                    uint32_t now_tick) {
+void Sweeper::treat(FlowIndex index, Flow flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
+  flow.state = signals_.waited(index, flow, rules, now_tick);
   if (flow.state.phase == FlowPhase::kResetting) {
     resetter_.go_on(index, flow, rules, now_tick);
   } else if (ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {

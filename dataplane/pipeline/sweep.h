@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A clock hand goes round the worker's buckets at a steady pace, a few buckets per iteration. It ends the
-// flows whose timeout is over, and resets the flows that the rules ask to reset (reset.h). A round takes 1 s,
-// and longer for a table of more than 100,000 buckets.
+// flows whose timeout is over, resets the flows that the rules ask to reset (reset.h), and counts flows whose
+// backend has not answered for 1 s (signals.h). A round takes 1 s, and longer for a table of more
+// than 100,000 buckets.
 //
 // The sweep looks into a bucket only when the bucket is due: at the tick at which one of its flows may have
-// to end or to be probed, as its state stands. Most flows are used again before that, so a round reads little
-// more than one line of each bucket. A change that may end a flow earlier brings its bucket forward
-// (WorkerFlows::change()). After a start, a publication and a change of health, one round looks into all
-// buckets: new rules may shorten a timeout, and both may ask for resets.
+// to end, to be probed or to be counted, as its state stands. Most flows are used again before that, so a
+// round reads little more than one line of each bucket. A change that may end a flow earlier brings its
+// bucket forward (WorkerFlows::change()). After a start, a publication and a change of health, one round
+// looks into all buckets: new rules may shorten a timeout, and both may ask for resets.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/reset.h"
+#include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/worker_flows.h"
 
 namespace teal {
@@ -26,10 +28,11 @@ class Sweeper {
   static constexpr uint32_t kMaxAtOnce = 256;             // buckets an iteration
 
   // `resetter` puts its probes into `probes`.
-  Sweeper(WorkerFlows& flows, Resetter& resetter, const Burst& probes, const SegmentHeader& header,
-          WorkerBlock& block)
+  Sweeper(WorkerFlows& flows, Resetter& resetter, Signals& signals, const Burst& probes,
+          const SegmentHeader& header, WorkerBlock& block)
       : flows_(flows),
         resetter_(resetter),
+        signals_(signals),
         probes_(probes),
         header_(header),
         block_(block),
@@ -43,13 +46,14 @@ class Sweeper {
 
  private:
   void look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
-  void treat(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
+  void treat(FlowIndex index, Flow flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
   bool probes_have_room() const {
     return probes_.count + FlowTable::kSlots * Resetter::kProbesOfAFlow <= Burst::kCapacity;
   }
 
   WorkerFlows& flows_;
   Resetter& resetter_;
+  Signals& signals_;
   const Burst& probes_;
   const SegmentHeader& header_;
   WorkerBlock& block_;

@@ -113,9 +113,9 @@ struct alignas(64) ServiceColourCounters {
 };
 
 // The outcomes of the flows that began on one backend in one colour. Midstream flows and packets without an
-// entry are not counted. Of answered, refused, unanswered and udp_unanswered, each flow counts once at most:
-// the first one that comes true. `begun` minus these four is the number of flows that still wait, or that
-// ended before anything was known. A reset after the answer counts in both answered and reset_by_backend.
+// entry are not counted. Each flow counts at most once in answered, refused, unanswered or udp_unanswered:
+// the first outcome counts. `begun` minus these four is the number of flows that still wait, or that ended
+// before anything was known. A reset after the answer counts in both answered and reset_by_backend.
 struct alignas(64) BackendSignals {
   Counter begun;       // flows that began, by a SYN or a first UDP packet
   Counter answered;    // the backend's first packet was a SYN-ACK, or a UDP packet
@@ -127,8 +127,8 @@ struct alignas(64) BackendSignals {
   Counter slow_answers;      // of sampled flows: the client's first data has waited 1 s for an answer
 };
 
-// A histogram of times. Bucket i counts times of at most 2^i us that are longer than those of bucket i - 1;
-// the last bucket counts longer times. So the bounds are 1 us, 2 us, ... 2^24 us (16.8 s).
+// A histogram of times. Bucket i counts times above 2^(i-1) us, up to 2^i us; bucket 0 counts up to 1 us. The
+// last bucket counts times above all bounds. The bounds are 1 us, 2 us, ... 2^24 us (16.8 s).
 struct TimeHistogram {
   static constexpr uint32_t kBounds = 25;
   Counter buckets[kBounds + 1];

@@ -96,11 +96,10 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
 }
 
 // Returns true if the flow is established and assured, and Teal neither resets nor samples it. A packet
-// without SYN, FIN and RST then only refreshes `tick`. One comparison of the masked word decides.
+// without SYN, FIN and RST then only refreshes `tick`.
 inline bool is_steady(const FlowState& state) {
-  const FlowState mask{.phase = static_cast<FlowPhase>(0xf),
-                       .sampled = 1,
-                       .flags = kFlowUnassured | kFlowClientReset | kFlowBackendReset};
+  constexpr uint8_t kUnsteady = kFlowUnassured | kFlowClientReset | kFlowBackendReset;
+  const FlowState mask{.phase = static_cast<FlowPhase>(0xf), .sampled = 1, .flags = kUnsteady};
   const FlowState steady{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
 }

@@ -14,9 +14,9 @@
 
 namespace teal {
 
-// A value n of held_back lets the backend take (255 - n)/255 of its new flows. 0: all of them. kDown: none, as
-// the backend is down. Values between are slow start. The other flows go to their second choice
-// (pipeline/choose.h).
+// A value n of held_back lets the backend take (255 - n)/255 of its new flows. With 0 it takes all, and with
+// kDown it takes none, as it is down. Values between are slow start. The other flows go to their second
+// choice (pipeline/choose.h).
 inline constexpr uint8_t kTakesAll = 0;
 inline constexpr uint8_t kDown = 255;
 

@@ -79,9 +79,9 @@ struct SegmentHeader {
   // control: rw, dataplane: ro; the prefix length of the backend's on-link subnet, 0 if it is behind a
   // gateway
   std::atomic<uint8_t> on_link_prefix_bits[kMaxBackends];
-  // control: rw, dataplane: ro; health.h. By backend id.
+  // control: rw, dataplane: ro; by backend id; health.h
   alignas(64) std::atomic<uint8_t> held_back[kMaxBackends];
-  // control: rw, dataplane: ro; health.h. By service id and colour.
+  // control: rw, dataplane: ro; by service id and colour; health.h
   std::atomic<PoolMode> pool_mode[kMaxServices][kColours];
   // control: rw, dataplane: ro; raised by 1 after a change of held_back or pool_mode. Each worker's sweep
   // then looks at all of its flows once.

@@ -126,8 +126,8 @@ TEST_F(SecondChoice, OneOfTenBackendsDownMovesItsTenPercentOfTheClientsAndNoneOf
   EXPECT_EQ(backends_of_all_clients(), before) << "and they come back";
 }
 
-// Seven backends have weights 1 to 7, and three of weight 4 are down: 30 % of the clients move. The next row of
-// the table in place of a stride of the flow gave a backend 2.2 % too few.
+// Seven backends have weights 1 to 7, and three of weight 4 are down: 30 % of the clients move. The next row
+// of the table in place of a stride of the flow gave a backend 2.2 % too few.
 TEST_F(SecondChoice, SpreadsTheClientsByWeightWithinHalfAPercentOfAll) {
   build({1, 2, 3, 4, 5, 6, 7, 4, 4, 4});
   for (const uint16_t backend : {7, 8, 9}) hold_back(backend, kDown);
