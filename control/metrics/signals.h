@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What flows tell about their backends (dataplane/shm/counters.h), summed over workers. All values only grow
-// while a segment lives; a new segment begins at 0, and a dataplane that starts with fewer workers leaves the
-// counts of the others out.
+// The signals that flows give about their backends (dataplane/shm/counters.h), summed over workers. All
+// values only grow while a segment lives; a new segment begins at 0, and a dataplane that starts with fewer
+// workers leaves the counts of the others out.
 #pragma once
 
 #include <array>

@@ -6,7 +6,6 @@
 // backend's answer, as a new flow's does; kFlowUnanswered says whether the backend had ever answered.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -114,13 +113,6 @@ inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) 
       break;
   }
   return timeouts.tcp_closed;
-}
-
-// The time after FlowState::tick at which the sweep has to look at the flow again: its timeout, or before
-// that the end of the wait for its outcome.
-inline uint32_t next_look_ticks(const Timeouts& timeouts, const FlowState& state) {
-  const uint32_t timeout = timeout_ticks(timeouts, state);
-  return awaits_outcome(state) ? std::min(timeout, kAnswerTicks) : timeout;
 }
 
 }  // namespace teal

@@ -17,8 +17,8 @@ class Rejects {
   explicit Rejects(WorkerBlock& block) : block_(block) {}
 
   // Gives the packet the role kRejected, for translate(), and counts it. Drops it if the tick's answers are
-  // used up, or if no answer is due: to a RST (RFC 9293, 3.10.7.1), to a source that is not a single host
-  // (RFC 1122, 3.2.2), or to a packet whose mbuf has no room for the error.
+  // used up, or if no answer is due. None is due to a RST (RFC 9293, 3.10.7.1), to a source that is not a
+  // single host (RFC 1122, 3.2.2), and to a packet whose mbuf has no room for the error.
   Verdict reject(Packet& packet, uint64_t hop_back, uint32_t now_tick);
 
  private:

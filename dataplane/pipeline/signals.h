@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a worker's flows tell about their backends, without a probe: BackendSignals and ServiceTimes
-// (shm/counters.h). All of it is noticed on the slow path and by the sweep:
+// A worker counts the signals that its flows give about their backends, without a probe: BackendSignals and
+// ServiceTimes (shm/counters.h). The slow path and the sweep notice them:
 //
 //   begun             client_packet  a SYN or a first UDP packet
 //   unanswered        client_packet  a repeated SYN before the backend's first packet
@@ -12,6 +12,9 @@
 // FlowState::counted says that a flow's first outcome is counted. Midstream flows are never counted: their
 // backend answered before Teal saw them.
 #pragma once
+
+#include <algorithm>
+#include <optional>
 
 #include "dataplane/pipeline/samples.h"
 
@@ -52,18 +55,19 @@ class Signals {
     if (awaits_outcome(state)) of(flows_.table().backend(flow), state).unanswered.add(1);
   }
 
-  // For the sweep. Counts a flow whose outcome has not come for 1 s, or that ends before, and returns its
-  // state.
-  FlowState waited(FlowIndex index, const Flow& flow, const Rules& rules, uint32_t now_tick) {
-    if (!awaits_outcome(flow.state) ||
-        ticks_since(flow.state.tick, now_tick) < next_look_ticks(rules.ruleset.timeouts, flow.state))
-      return flow.state;
-    BackendSignals& counts = of(flow.backend, flow.state);
-    (flow.state.flags & kFlowUdp ? counts.udp_unanswered : counts.unanswered).add(1);
-    FlowState after = flow.state;
+  // The sweep calls it for a slot of FlowTable::young(). Counts a flow as unanswered whose outcome has not
+  // come for 1 s, or until its timeout if that is shorter. Returns true if the sweep need not ask again.
+  bool is_settled(FlowIndex index, const Rules& rules, uint32_t now_tick) {
+    const std::optional<Flow> flow = flows_.table().read(index);
+    if (!flow || !awaits_outcome(flow->state)) return true;
+    const uint32_t longest = std::min(kAnswerTicks, timeout_ticks(rules.ruleset.timeouts, flow->state));
+    if (ticks_since(flow->state.tick, now_tick) < longest) return false;
+    BackendSignals& counts = of(flow->backend, flow->state);
+    (flow->state.flags & kFlowUdp ? counts.udp_unanswered : counts.unanswered).add(1);
+    FlowState after = flow->state;
     after.counted = 1;
-    flows_.change(index, flow.state, after, rules);
-    return after;
+    flows_.change(index, flow->state, after, rules);
+    return true;
   }
 
  private:

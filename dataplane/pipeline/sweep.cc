@@ -13,7 +13,7 @@ uint32_t due_tick(const Flow& flow, const Rules& rules, const SegmentHeader& hea
   if (flow.state.phase == FlowPhase::kResetting) return flow.state.tick + kProbeTicks;
   if (is_to_be_reset(flow, rules, header))
     return now_tick;  // it waits for the rate, or is closing and may live again
-  return flow.state.tick + next_look_ticks(rules.ruleset.timeouts, flow.state);
+  return flow.state.tick + timeout_ticks(rules.ruleset.timeouts, flow.state);
 }
 
 }  // namespace
@@ -40,6 +40,7 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
     const uint64_t bucket = hand_;
     if (++hand_ == flows_.end_bucket()) hand_ = flows_.first_bucket();
     flows_.table().prefetch_tags(hand_);
+    if (flows_.table().young(bucket) != 0) look_at_young(bucket, rules, now_tick);
     if (looks_at_all()) {
       --all_are_due_;
       flows_.table().prefetch_entries(hand_);
@@ -48,6 +49,18 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
       look_into(bucket, rules, now_tsc, now_tick);
     }
   }
+}
+
+void Sweeper::look_at_young(uint64_t bucket, const Rules& rules, uint32_t now_tick) {
+  FlowTable& table = flows_.table();
+  const uint32_t young = table.young(bucket);
+  uint32_t left = young;
+  for (uint32_t slots = young; slots != 0; slots &= slots - 1) {
+    const auto slot = static_cast<uint32_t>(std::countr_zero(slots));
+    if (signals_.is_settled(FlowTable::index_of(bucket, slot), rules, now_tick))
+      left &= ~(uint32_t{1} << slot);
+  }
+  if (left != young) table.set_young(bucket, left);
 }
 
 void Sweeper::look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
@@ -62,8 +75,8 @@ void Sweeper::look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, u
   table.set_due(bucket, due);
 }
 
-void Sweeper::treat(FlowIndex index, Flow flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
-  flow.state = signals_.waited(index, flow, rules, now_tick);
+void Sweeper::treat(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc,
+                    uint32_t now_tick) {
   if (flow.state.phase == FlowPhase::kResetting) {
     resetter_.go_on(index, flow, rules, now_tick);
   } else if (ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {

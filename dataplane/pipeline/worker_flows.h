@@ -34,14 +34,14 @@ class WorkerFlows {
   // Flows that are not assured take a quarter of the worker's slots at most, so that a SYN flood leaves room.
   bool is_embryonic_quota_used_up() const { return ledger_.embryonic() >= embryonic_quota_; }
 
-  // Inserts an embryonic flow that is not in the table. Returns kNoFlow, and changes nothing, if both its
+  // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its
   // buckets are full.
   FlowIndex begin(const FlowTable::Location& location, const FlowKey& key, uint16_t backend,
                   const FlowState& state, const Rules& rules) {
     const FlowIndex flow =
         table_.insert(location, key, backend, static_cast<uint32_t>(rules.generation), state);
     if (flow == kNoFlow) return kNoFlow;
-    table_.bring_forward(flow, state.tick + rules.first_look_ticks);
+    table_.bring_forward(flow, end_tick(state, rules));
     ledger_.added(backend, state);
     return flow;
   }
@@ -51,7 +51,7 @@ class WorkerFlows {
     // This compares the whole word at once. Without a change the line stays clean.
     if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;
     table_.set_state(flow, after);
-    table_.bring_forward(flow, next_look(after, rules));  // it may end earlier than the sweep knows
+    table_.bring_forward(flow, end_tick(after, rules));  // it may end earlier than the sweep knows
     ledger_.moved(table_.backend(flow), before, after);
   }
 
@@ -60,8 +60,8 @@ class WorkerFlows {
   void end(FlowIndex index, const Flow& flow, const Rules& rules);
 
  private:
-  static uint32_t next_look(const FlowState& state, const Rules& rules) {
-    return state.tick + next_look_ticks(rules.ruleset.timeouts, state);
+  static uint32_t end_tick(const FlowState& state, const Rules& rules) {
+    return state.tick + timeout_ticks(rules.ruleset.timeouts, state);
   }
 
   FlowTable table_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
@@ -13,9 +11,6 @@ struct Rules {
   const Ruleset& ruleset;
   const TrafficSplits& splits;
   uint64_t generation;
-  // The time after which the sweep looks at a new flow: at the end of its timeout, or of the wait for its
-  // outcome if that is earlier. Computed once a burst.
-  uint32_t first_look_ticks = std::min(ruleset.timeouts.embryonic, kAnswerTicks);
 
   // Returns the id of a backend's service. FlowTable::find() uses it as `service_of`.
   uint16_t operator[](uint16_t backend) const { return ruleset.backends[backend].service; }

@@ -92,6 +92,7 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(FlowTable::Bucket, displaced))
       .add(offsetof(FlowTable::Bucket, inserts))
       .add(offsetof(FlowTable::Bucket, due))
+      .add(offsetof(FlowTable::Bucket, young))
       .add(offsetof(FlowTable::Bucket, entries));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
   hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, flags));

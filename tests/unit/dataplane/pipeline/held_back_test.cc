@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Flows of a backend that is held back: which of them move, when, and which stay. Nothing is published.
+// A backend is held back without a publication: some of its flows move, and others stay.
 #include <set>
 
 #include "dataplane/pipeline/choose.h"

@@ -55,7 +55,8 @@ class SecondChoice : public testing::Test {
     return backends;
   }
 
-  // The plainest version: all rows in the flow's order, those that take the flow, the first of them.
+  // The plainest version takes all rows in the flow's order, keeps the backends that take the flow, and
+  // returns the first.
   BackendChoice plain_choose(uint64_t choice) const {
     const MaglevTable& pool = ruleset_->services[kService].pools[static_cast<int>(kColour)];
     if (pool.size == 0) return {kNoId, ChosenAs::kFirst};

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What flows tell about their backends: which packets count as which outcome, each flow once.
+// The signals that flows give about their backends: each flow counts once, by the first outcome.
 #include "dataplane/pipeline/signals.h"
+
+#include <bit>
 
 #include "control/metrics/signals.h"
 #include "tests/unit/dataplane/worker_fixture.h"
@@ -182,6 +184,30 @@ TEST_F(BackendSignal, ARestartForgetsNoOutcomeAndCountsNoneAgain) {
   EXPECT_EQ(outcomes(4), (Outcomes{.begun = 3, .answered = 1, .unanswered = 1}));
   wait_for_no_answer();
   EXPECT_EQ(outcomes(4), (Outcomes{.begun = 3, .answered = 1, .unanswered = 2}));
+}
+
+TEST_F(BackendSignal, TheSweepAsksAboutAFlowUntilItsOutcomeIsKnown) {
+  start();
+  const FlowTable table = segment().flow_table();
+  const auto young = [&] {
+    int flows = 0;
+    for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket)
+      flows += std::popcount(table.young(bucket));
+    return flows;
+  };
+  const Client answered = client(kWeb6, 0), silent = client(kWeb6, 1), midstream = client(kWeb6, 2);
+  wait(2 * kTicksPerSecond);  // past the first rounds
+  open_flow(answered);
+  send_from_client(midstream, kAck);
+  EXPECT_EQ(young(), 2);
+  wait(kTicksPerSecond + 1);
+  EXPECT_EQ(young(), 0) << "one is known, the other one has none";
+  send_from_client(silent, kSyn);
+  wait(kTicksPerSecond - 1);
+  EXPECT_EQ(young(), 1);
+  wait(kTicksPerSecond + 1);
+  EXPECT_EQ(young(), 0);
+  EXPECT_EQ(outcomes(4), (Outcomes{.begun = 2, .answered = 1, .unanswered = 1}));
 }
 
 TEST_F(BackendSignal, WorkersAddUp) {
