@@ -44,6 +44,7 @@ class Sweep : public WorkerTest {
     burst_.count = 1;
     burst_.mbufs[0] = make_mbuf(wire, frame);
     const LookAhead lookups(burst_, flows_->table());
+    signals_->samples().set_time(now_tsc_);
     classify(burst_, rules(), traits_, lookups);
     tracker_->track(burst_, rules(), traits_, macs_, lookups, now_tick_);
     rte_pktmbuf_free(burst_.mbufs[0]);
