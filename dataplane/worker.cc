@@ -40,6 +40,7 @@ void Worker::forward(const Rules& rules, uint32_t now_tick) {
 uint32_t Worker::iterate(const Time& now) {
   uint32_t packets = 0;
   timers_.begin(sweeper_.looks_at_all());
+  signals_.samples().set_time(now.tsc);
   for (const PortQueue queue : receive_queues_) {
     receive(queue);
     timers_.received(burst_.count);
@@ -200,9 +201,10 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       publication_(shared.segment, index),
       flows_(shared.segment, block_, index, shared.handover.workers()),
       last_hops_(shared.segment.header()),
-      tracker_(shared.segment.header(), block_, flows_, last_hops_),
+      signals_(flows_, block_, shared.segment.header().tsc_hz),
+      tracker_(shared.segment.header(), block_, flows_, last_hops_, signals_),
       resetter_(flows_, last_hops_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
-      sweeper_(flows_, resetter_, burst_, block_, shared.segment.header().tsc_hz),
+      sweeper_(flows_, resetter_, signals_, burst_, shared.segment.header(), block_),
       idle_(shared.idle),
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {

@@ -15,6 +15,7 @@
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/reset.h"
+#include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/sweep.h"
 #include "dataplane/pipeline/track.h"
 #include "dataplane/pipeline/translate.h"
@@ -75,6 +76,7 @@ class Worker {
   Burst burst_;
   WorkerFlows flows_;
   LastHops last_hops_;
+  Signals signals_;
   Tracker tracker_;
   Resetter resetter_;
   Sweeper sweeper_;

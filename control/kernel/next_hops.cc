@@ -4,6 +4,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "control/kernel/backend_words.h"
 #include "dataplane/config/options.h"
 
 #include <spdlog/spdlog.h>
@@ -80,11 +81,13 @@ Task<void> NextHops::pass(std::vector<BackendState> backends) {
       if (route->second) on_link_bits = route->second->on_link_prefix_bits;
       set_state(*by_id[id], hop_state(header, route->second, clock_.now()));
     }
-    if (header.next_hops[id].load(std::memory_order_relaxed) == hop &&
+    BackendWords words(header);
+    const auto backend = static_cast<uint16_t>(id);
+    if (words.hop(backend) == hop &&
         header.on_link_prefix_bits[id].load(std::memory_order_relaxed) == on_link_bits)
       continue;
     header.on_link_prefix_bits[id].store(on_link_bits, std::memory_order_relaxed);
-    header.next_hops[id].store(hop, std::memory_order_relaxed);
+    words.set_hop(backend, hop);
     if (by_id[id] != nullptr)
       spdlog::debug("next hop of backend {} is {}", to_string(by_id[id]->socket),
                     hop == Hop::kNone ? "unresolved" : "resolved");

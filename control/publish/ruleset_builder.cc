@@ -58,9 +58,10 @@ void put_services(const RulesetInput& plan, Ruleset& out) {
     assert((rule.flags & kServicePresent) == 0 && "service ids are unique");
     assert(out.find_service(service.vip) == kNoId && "VIPs are unique");
     rule.vip = service.vip;
-    rule.flags = static_cast<uint8_t>(kServicePresent | (service.retired ? kServiceRetired : 0) |
-                                      (service.affinity_client ? kAffinityClient : 0) |
-                                      (service.udp_cut ? kUdpCut : 0));
+    rule.flags =
+        static_cast<uint8_t>(kServicePresent | (service.retired ? kServiceRetired : 0) |
+                             (service.affinity_client ? kAffinityClient : 0) |
+                             (service.udp_cut ? kUdpCut : 0) | (service.on_down_reset ? kOnDownReset : 0));
     out.vips.insert(service.vip, service.id);
   }
 }

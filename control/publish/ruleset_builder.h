@@ -20,6 +20,7 @@ struct NumberedService {
   Socket vip;
   bool affinity_client = false;
   bool udp_cut = false;
+  bool on_down_reset = false;  // flows of a backend that is down are reset
   bool retired = false;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TCP segments that Teal builds itself: probes and RSTs, without payload and options. Every other packet that
-// leaves is a rewritten packet that arrived (rewrite.h).
+// TCP segments that Teal builds itself: probes and RSTs, without payload and options.
 #pragma once
 
 #include <cstdint>
@@ -33,5 +32,10 @@ uint32_t write_tcp_segment(uint8_t* frame, const TcpSegment& segment);
 // 3.10.7.1). Returns the frame's length in bytes, at most the packet's. The Ethernet addresses stay as they
 // were.
 uint32_t turn_into_rst(uint8_t* frame, const ParsedPacket& packet);
+
+// Overwrites any TCP packet except a RST by the RST that a closed port sends (RFC 9293, 3.10.7.1). With the
+// ACK flag it is turn_into_rst(). Without the flag the RST has the sequence number 0 and acknowledges the
+// packet. Returns the frame's length in bytes, at most the packet's.
+uint32_t turn_into_refusal(uint8_t* frame, const ParsedPacket& packet);
 
 }  // namespace teal

@@ -23,6 +23,7 @@ enum class Role : uint8_t {
   kIcmpToVip,
   kIcmpFromBackend,
   kOfResetFlow,  // of a flow that Teal resets: goes back to its sender as a RST
+  kRejected,     // its pool refuses new flows: goes back to its client as a RST or an ICMP error
 };
 
 // The stages' view of the port that a packet came in by.
@@ -43,7 +44,7 @@ struct Packet {
   FlowIndex flow;                // look_ahead.h: the candidate slot; then track: the flow
   uint64_t hop;                  // track: the Hop word to leave by
   uint16_t backend;              // classify: where a reply comes from; track: where a client's packet goes
-  Role role;                     // classify; track may change it to kOfResetFlow
+  Role role;                     // classify; track may change it to one of the last two
   Verdict verdict = Verdict::forward();  // every stage may decide
 };
 static_assert(sizeof(Packet) == 96);

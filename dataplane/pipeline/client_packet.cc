@@ -5,8 +5,6 @@
 
 #include <rte_mbuf.h>
 
-#include "dataplane/pipeline/choose.h"
-
 namespace teal {
 namespace {
 
@@ -32,8 +30,7 @@ bool begins_again(const FlowState& state) {
 Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
   if (packet.flow != kNoFlow) {
     const FlowState state = flows_.table().state(packet.flow);
-    if (packet.shape.protocol == kProtocolUdp &&
-        is_cut(flows_.table(), packet.flow, state, packet.key.service, rules)) {
+    if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules, now_tick)) {
       end_flow(packet, Event::k_flows_cut);
     } else if (!begins_tcp(packet.shape) ||
                !(begins_again(state) || is_chosen_again(packet, state, rules, now_tick))) {
@@ -51,13 +48,31 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
   const Colour colour =
       choose_new_colour(rules.splits.services[key.service], choice, midstream, insert_failures_, now_tick);
-  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
+  const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
   if (backend == kNoId) return {Verdict::drop(DropReason::k_no_backend)};
+  if (as == ChosenAs::kRejected) [[unlikely]]
+    return {Verdict::drop(DropReason::k_reject_limit), colour, backend, Hop::kNone, as};
   if (client_is_on_link(header_, key.client, backend, rules))
     return {Verdict::drop(DropReason::k_client_on_backend_link)};
   const uint64_t hop = next_hop(header_, backend);
   if (hop == Hop::kNone) return {Verdict::drop(DropReason::k_no_next_hop)};
-  return {Verdict::undecided(), colour, backend, hop};
+  return {Verdict::undecided(), colour, backend, hop, as};
+}
+
+// Whether the packet's flow is on a backend that is down, and `choice` names another backend or none.
+bool ClientPackets::leaves_down_backend(const Packet& packet, const Choice& choice) const {
+  const uint16_t backend = flows_.table().backend(packet.flow);
+  if (!is_down(header_, backend)) return false;
+  return choice.verdict.is_undecided() ? choice.backend != backend : choice.as == ChosenAs::kRejected;
+}
+
+// Whether the UDP flow of a packet ends here and the packet begins another one.
+bool ClientPackets::is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
+                                        uint32_t now_tick) const {
+  const FlowTable& table = flows_.table();
+  return is_cut(table, packet.flow, state, packet.key.service, rules) ||
+         (is_down(header_, table.backend(packet.flow)) &&
+          leaves_down_backend(packet, choose(packet, false, rules, now_tick)));
 }
 
 // Whether the flow of a SYN gets a new choice: its backend has never answered, and a new flow would not go
@@ -66,6 +81,7 @@ bool ClientPackets::is_chosen_again(const Packet& packet, const FlowState& state
                                     uint32_t now_tick) const {
   if (!is_unanswered(state)) return false;
   const Choice choice = choose(packet, false, rules, now_tick);
+  if (leaves_down_backend(packet, choice)) return true;
   const BackendRule& backend = rules.ruleset.backends[flows_.table().backend(packet.flow)];
   return choice.verdict.is_undecided() &&
          (choice.colour != state.colour() || !takes_new_flows(backend, state.colour()));
@@ -80,6 +96,7 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   }
   const FlowState before = table.state(packet.flow);
   FlowState after = next_state(before, false, packet.shape, now_tick);
+  signals_.client_sent(packet, before, after);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoId) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
@@ -92,8 +109,9 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
   const Choice choice = choose(packet, midstream, rules, now_tick);
-  if (!choice.verdict.is_undecided()) return choice.verdict;
-  if (packet.flow != kNoFlow) end_flow(packet, Event::k_flows_replaced);
+  if (!choice.verdict.is_undecided())
+    return choice.as == ChosenAs::kRejected ? reject(packet, hop_back, now_tick) : choice.verdict;
+  if (packet.flow != kNoFlow) replace_flow(packet);
   packet.backend = choice.backend;
 
   // A RST ends the connection that it is about: there is nothing to remember.
@@ -112,6 +130,8 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     note_insert_failure(Event::k_table_full, hop_back, now_tick);
     return leave_to_backend(packet, active, choice.hop);
   }
+  if (choice.as != ChosenAs::kFirst) [[unlikely]]
+    block_.count(choice.as == ChosenAs::kSecond ? Event::k_second_choice : Event::k_all_held_back);
   ServiceColourCounters& counters = block_.services[key.service][static_cast<int>(choice.colour)];
   counters.new_flows.add(1);
   if (midstream) {
@@ -119,6 +139,8 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     block_.count(Event::k_flows_midstream);
   } else {
     block_.count(Event::k_flows_created);
+    block_.signals[choice.backend][static_cast<int>(choice.colour)].begun.add(1);
+    signals_.samples().flow_began(packet, rules, now_tick);
     // Pairs with PublicationWriter::acknowledge(). This counter proves promise 2.
     if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed))
       block_.count(Event::k_wrong_colour_flows);
@@ -132,9 +154,21 @@ Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as, uint6
   return leave_by(packet, hop);
 }
 
+// Refuses the client. A half-open flow ends with that; a closing one serves its late packets.
+Verdict ClientPackets::reject(Packet& packet, uint64_t hop_back, uint32_t now_tick) {
+  if (packet.flow != kNoFlow && is_unanswered(flows_.table().state(packet.flow))) replace_flow(packet);
+  return rejects_.reject(packet, hop_back, now_tick);
+}
+
 void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick) {
   insert_failures_.note(why, now_tick);
   last_hops_.note_stateless_client(hop_back);
+}
+
+// A SYN ends the flow.
+void ClientPackets::replace_flow(Packet& packet) {
+  signals_.replaced(packet.flow);
+  end_flow(packet, Event::k_flows_replaced);
 }
 
 void ClientPackets::end_flow(Packet& packet, Event why) {

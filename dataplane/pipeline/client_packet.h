@@ -2,9 +2,12 @@
 #pragma once
 
 #include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/choose.h"
 #include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/insert_failures.h"
+#include "dataplane/pipeline/reject.h"
 #include "dataplane/pipeline/reset_answer.h"
+#include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/worker_flows.h"
 
 namespace teal {
@@ -14,13 +17,15 @@ namespace teal {
 class ClientPackets {
  public:
   ClientPackets(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-                InsertFailures& insert_failures, ResetAnswers& reset_answers)
+                InsertFailures& insert_failures, ResetAnswers& reset_answers, Signals& signals)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
         insert_failures_(insert_failures),
-        reset_answers_(reset_answers) {}
+        reset_answers_(reset_answers),
+        signals_(signals),
+        rejects_(block) {}
 
   // `packet.flow` is the packet's flow or kNoFlow, `hop_back` the hop that the packet came by. Sets the
   // packet's flow, backend and hop; or its verdict is a drop.
@@ -33,15 +38,21 @@ class ClientPackets {
     Colour colour = Colour::kBlue;
     uint16_t backend = kNoId;
     uint64_t hop = Hop::kNone;  // the backend's next hop
+    ChosenAs as = ChosenAs::kFirst;
   };
 
   Choice choose(const Packet& packet, bool midstream, const Rules& rules, uint32_t now_tick) const;
   bool is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
                        uint32_t now_tick) const;
+  bool leaves_down_backend(const Packet& packet, const Choice& choice) const;
+  bool is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
+                           uint32_t now_tick) const;
   Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
+  Verdict reject(Packet& packet, uint64_t hop_back, uint32_t now_tick);
   void note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick);
+  void replace_flow(Packet& packet);
   void end_flow(Packet& packet, Event why);
 
   SegmentHeader& header_;
@@ -50,6 +61,8 @@ class ClientPackets {
   LastHops& last_hops_;
   InsertFailures& insert_failures_;
   ResetAnswers& reset_answers_;
+  Signals& signals_;
+  Rejects rejects_;
 };
 
 }  // namespace teal

@@ -19,9 +19,14 @@ inline uint64_t arrival_hop(const PortTraits& port, const uint8_t* frame) {
   return port.hop_prefix | from_last_words >> 16;
 }
 
-// Hop::kNone while the kernel does not know the backend's neighbour.
+// The hop to a backend, also to one that is down. Hop::kNone while the kernel does not know the backend's
+// neighbour.
 inline uint64_t next_hop(const SegmentHeader& header, uint16_t backend) {
-  return header.next_hops[backend].load(std::memory_order_relaxed);
+  return header.next_hops[backend].load(std::memory_order_relaxed) & ~Hop::kDownBit;
+}
+
+inline bool is_down(const SegmentHeader& header, uint16_t backend) {
+  return header.held_back[backend].load(std::memory_order_relaxed) == kDown;
 }
 
 // Sets the hop that a packet leaves by. Returns undecided, for translate(), or a drop for Hop::kNone.

@@ -73,6 +73,11 @@ constexpr bool is_unanswered(const FlowState& state) {
   return state.phase == FlowPhase::kEmbryonic && (state.flags & kFlowUnanswered) != 0;
 }
 
+// Whether the flow's first outcome is still to come (BackendSignals). Midstream flows have none.
+constexpr bool awaits_outcome(const FlowState& state) {
+  return is_unanswered(state) && state.counted == 0 && (state.flags & kFlowMidstream) == 0;
+}
+
 // The state of a flow after a packet from one of its ends.
 inline FlowState next_state(const FlowState& before, bool from_backend, const PacketShape& packet,
                             uint32_t now_tick) {

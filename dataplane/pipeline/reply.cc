@@ -18,7 +18,9 @@ Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
       if ((packet.shape.tcp_flags & kTcpRst) == 0) return verdict;
     }
     const FlowState before = table.state(flow);
-    flows_.change(flow, before, next_state(before, true, packet.shape, now_tick), rules);
+    FlowState after = next_state(before, true, packet.shape, now_tick);
+    signals_.backend_sent(packet, before, after);
+    flows_.change(flow, before, after, rules);
   } else if (packet.shape.protocol == kProtocolTcp) {
     return Verdict::drop(DropReason::k_stale_backend);
   }

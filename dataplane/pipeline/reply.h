@@ -4,6 +4,7 @@
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/reset_answer.h"
+#include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/stateless.h"
 #include "dataplane/pipeline/worker_flows.h"
 
@@ -13,13 +14,14 @@ namespace teal {
 class Replies {
  public:
   Replies(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-          Stateless& stateless, ResetAnswers& reset_answers)
+          Stateless& stateless, ResetAnswers& reset_answers, Signals& signals)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
         stateless_(stateless),
-        reset_answers_(reset_answers) {}
+        reset_answers_(reset_answers),
+        signals_(signals) {}
 
   // `packet.flow` is the packet's flow or kNoFlow. Sets the packet's hop; or decides: a packet of no flow of
   // Teal is punted, TCP of a backend that does not have the flow is dropped.
@@ -32,6 +34,7 @@ class Replies {
   LastHops& last_hops_;
   Stateless& stateless_;
   ResetAnswers& reset_answers_;
+  Signals& signals_;
 };
 
 }  // namespace teal

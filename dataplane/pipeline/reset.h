@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How Teal ends flows at an operator's wish: flows of a drained colour at the deadline, and flows of a
-// backend in maint. A flow keeps no sequence numbers, and an end ignores a RST without the exact number (RFC
-// 5961, 3.2). So Teal makes the ends tell their numbers:
+// How Teal ends flows at an operator's wish: flows of a drained colour at the deadline, flows of a backend in
+// maint, and with on_down = "reset" flows of a backend that is down. A flow keeps no sequence numbers, and an
+// end ignores a RST without the exact number (RFC 5961, 3.2). So Teal makes the ends tell their numbers:
 //
 //   sweep         makes the flow kResetting and sends a probe to each end: an ACK with random numbers
 //   an end        answers a segment outside of its window by an ACK with exact numbers (RFC 9293, 3.10.7.4)
@@ -43,10 +43,21 @@ namespace teal {
 inline constexpr uint32_t kProbeTicks = 61;
 inline constexpr uint8_t kMaxProbes = 3;
 
-// Whether the rules ask for the reset of this live flow.
-inline bool is_to_be_reset(const Flow& flow, const Rules& rules) {
+// Whether Teal resets the flows of this backend because it is down. While all backends of the pool serve,
+// flows begin on it, so none is reset.
+inline bool resets_when_down(const Flow& flow, const BackendRule& backend, const Rules& rules,
+                             const SegmentHeader& header) {
+  return (rules.ruleset.services[backend.service].flags & kOnDownReset) != 0 &&
+         is_down(header, flow.backend) &&
+         header.pool_mode[backend.service][static_cast<int>(flow.state.colour())].load(
+             std::memory_order_relaxed) != PoolMode::kAllServe;
+}
+
+// Whether the rules or the backend's health ask for the reset of this live flow.
+inline bool is_to_be_reset(const Flow& flow, const Rules& rules, const SegmentHeader& header) {
   const BackendRule& backend = rules.ruleset.backends[flow.backend];
   const Colour colour = flow.state.colour();
+  if (resets_when_down(flow, backend, rules, header)) return true;
   if (backend.flags & (colour == Colour::kBlue ? kBackendResetBlue : kBackendResetGreen)) return true;
   const TrafficSplit& split = rules.splits.services[backend.service];
   return split.reset_before != 0 && colour != split.active &&

@@ -13,6 +13,7 @@ Verdict SlowPath::track(Packet& packet, const Rules& rules, uint64_t hop_back, u
     case Role::kIcmpFromBackend:
       return icmp_errors_.track(packet, rules, now_tick);
     case Role::kOfResetFlow:  // ResetAnswers alone gives this role
+    case Role::kRejected:     // Rejects alone gives this role
       break;
   }
   return packet.verdict;

@@ -21,12 +21,13 @@ namespace teal {
 
 class SlowPath {
  public:
-  SlowPath(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops)
+  SlowPath(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
+           Signals& signals)
       : insert_failures_(block),
         stateless_(header, block, flows, last_hops, insert_failures_),
         reset_answers_(block, flows),
-        client_packets_(header, block, flows, last_hops, insert_failures_, reset_answers_),
-        replies_(header, block, flows, last_hops, stateless_, reset_answers_),
+        client_packets_(header, block, flows, last_hops, insert_failures_, reset_answers_, signals),
+        replies_(header, block, flows, last_hops, stateless_, reset_answers_, signals),
         icmp_errors_(header, block, flows, last_hops, stateless_) {}
   SlowPath(const SlowPath&) = delete;  // the rooms refer to each other
   SlowPath& operator=(const SlowPath&) = delete;

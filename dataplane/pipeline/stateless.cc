@@ -14,10 +14,15 @@ Verdict Stateless::forward_reply(Packet& packet, const Rules& rules, uint32_t no
 bool Stateless::may_be_of_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
   if (!may_be_stateless(packet.shape.protocol, rules, now_tick)) return false;
   const uint16_t backend = packet.backend;
-  const ServiceRule& service = rules.ruleset.services[packet.key.service];
+  const Ruleset& ruleset = rules.ruleset;
+  const uint16_t service = packet.key.service;
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
-  return (choose_backend(rules.ruleset, service, Colour::kBlue, choice) == backend ||
-          choose_backend(rules.ruleset, service, Colour::kGreen, choice) == backend) &&
+  // The first choice counts, too: it may have gone down since the client's packet.
+  const auto may_be_chosen = [&](Colour colour) {
+    return first_choice(ruleset, ruleset.services[service], colour, choice) == backend ||
+           choose_backend(header_, ruleset, service, colour, choice).backend == backend;
+  };
+  return (may_be_chosen(Colour::kBlue) || may_be_chosen(Colour::kGreen)) &&
          !client_is_on_link(header_, packet.key.client, backend, rules);
 }
 
@@ -28,8 +33,11 @@ uint16_t Stateless::backend_of_client(const Packet& packet, const Rules& rules, 
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
   const Colour colour = choose_new_colour(rules.splits.services[key.service], choice,
                                           protocol == kProtocolTcp, insert_failures_, now_tick);
-  const uint16_t backend = choose_backend(rules.ruleset, rules.ruleset.services[key.service], colour, choice);
-  return backend == kNoId || client_is_on_link(header_, key.client, backend, rules) ? kNoId : backend;
+  const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
+  return backend == kNoId || as == ChosenAs::kRejected ||
+                 client_is_on_link(header_, key.client, backend, rules)
+             ? kNoId
+             : backend;
 }
 
 // Whether this worker may still have flows without an entry. Such a flow is over, at the latest, when an

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A clock hand goes round the worker's buckets at a steady pace, a few buckets per iteration. It ends the
-// flows whose timeout is over, and resets the flows that the rules ask to reset (reset.h). A round takes 1 s,
-// and longer for a table of more than 100,000 buckets.
+// flows whose timeout is over, resets the flows that the rules ask to reset (reset.h), and counts flows whose
+// backend has not answered for 1 s (signals.h). A round takes 1 s, and longer for a table of more
+// than 100,000 buckets.
 //
 // The sweep looks into a bucket only when the bucket is due: at the tick at which one of its flows may have
 // to end or to be probed, as its state stands. Most flows are used again before that, so a round reads little
 // more than one line of each bucket. A change that may end a flow earlier brings its bucket forward
-// (WorkerFlows::change()). After a start and after each publication one round looks into all buckets: new
-// rules may shorten a timeout or ask for resets.
+// (WorkerFlows::change()). After a start, a publication and a change of health, one round looks into all
+// buckets: new rules may shorten a timeout, and both may ask for resets.
+//
+// Flows that began lately are marked beside the tags (FlowTable::young()). Each round looks at these flows
+// alone, until their outcome is known. Looking into a whole bucket takes some 1,000 cycles.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +20,7 @@
 
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/reset.h"
+#include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/worker_flows.h"
 
 namespace teal {
@@ -26,19 +31,24 @@ class Sweeper {
   static constexpr uint32_t kMaxAtOnce = 256;             // buckets an iteration
 
   // `resetter` puts its probes into `probes`.
-  Sweeper(WorkerFlows& flows, Resetter& resetter, const Burst& probes, WorkerBlock& block, uint64_t tsc_hz)
+  Sweeper(WorkerFlows& flows, Resetter& resetter, Signals& signals, const Burst& probes,
+          const SegmentHeader& header, WorkerBlock& block)
       : flows_(flows),
         resetter_(resetter),
+        signals_(signals),
         probes_(probes),
+        header_(header),
         block_(block),
         hand_(flows.first_bucket()),
-        tsc_per_bucket_(tsc_hz / std::clamp<uint64_t>(flows.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
+        tsc_per_bucket_(header.tsc_hz /
+                        std::clamp<uint64_t>(flows.end_bucket() - hand_, 1, kBucketsPerSecond)) {}
 
   void sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
-  // Whether this is the round after a start or a publication.
+  // Whether this is the round after a start, a publication or a change of health.
   bool looks_at_all() const { return all_are_due_ > 0; }
 
  private:
+  void look_at_young(uint64_t bucket, const Rules& rules, uint32_t now_tick);
   void look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
   void treat(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
   bool probes_have_room() const {
@@ -47,13 +57,16 @@ class Sweeper {
 
   WorkerFlows& flows_;
   Resetter& resetter_;
+  Signals& signals_;
   const Burst& probes_;
+  const SegmentHeader& header_;
   WorkerBlock& block_;
   uint64_t hand_;  // bucket
   uint64_t tsc_per_bucket_;
   uint64_t swept_until_tsc_ = 0;
   uint64_t generation_ = ~uint64_t{0};
-  uint64_t all_are_due_ = 0;  // so many further buckets: the generation is new
+  uint64_t health_changes_ = 0;
+  uint64_t all_are_due_ = 0;  // so many further buckets: the generation or the health is new
 };
 
 }  // namespace teal

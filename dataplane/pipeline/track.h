@@ -22,12 +22,13 @@ namespace teal {
 
 class Tracker {
  public:
-  Tracker(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops)
+  Tracker(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
+          Signals& signals)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
-        slow_path_(header, block, flows, last_hops) {}
+        slow_path_(header, block, flows, last_hops, signals) {}
 
   // Decides about each undecided packet, or gives it a backend and a hop. Returns how many packets are left
   // undecided, for translate(). `ports` as for classify(), `macs` as for translate().

@@ -3,6 +3,7 @@
 
 #include <rte_mbuf.h>
 
+#include "dataplane/packet/port_unreachable.h"
 #include "dataplane/packet/tcp_segment.h"
 
 namespace teal {
@@ -11,6 +12,20 @@ namespace {
 void become_rst(const Packet& packet) {
   const uint32_t bytes = turn_into_rst(packet.frame, parse(packet.frame, rte_pktmbuf_data_len(packet.mbuf)));
   rte_pktmbuf_trim(packet.mbuf, static_cast<uint16_t>(rte_pktmbuf_data_len(packet.mbuf) - bytes));
+}
+
+// Rejects::reject() has checked that the mbuf has the room.
+void become_rejection(const Packet& packet) {
+  rte_mbuf* mbuf = packet.mbuf;
+  const uint16_t before = rte_pktmbuf_data_len(mbuf);
+  const ParsedPacket parsed = parse(packet.frame, before);
+  const auto bytes = static_cast<uint16_t>(packet.shape.protocol == kProtocolTcp
+                                               ? turn_into_refusal(packet.frame, parsed)
+                                               : turn_into_port_unreachable(packet.frame, parsed));
+  if (bytes > before)
+    rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes - before));
+  else
+    rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(before - bytes));
 }
 
 Verdict translate_one(Packet& packet, const Rules& rules, const PortMacs& macs) {
@@ -36,6 +51,9 @@ Verdict translate_one(Packet& packet, const Rules& rules, const PortMacs& macs) 
       break;
     case Role::kOfResetFlow:
       become_rst(packet);
+      break;
+    case Role::kRejected:
+      become_rejection(packet);
       break;
   }
   write_ethernet_addresses(packet.frame, packet.hop & Hop::kMacMask, mac);

@@ -34,8 +34,8 @@ class WorkerFlows {
   // Flows that are not assured take a quarter of the worker's slots at most, so that a SYN flood leaves room.
   bool is_embryonic_quota_used_up() const { return ledger_.embryonic() >= embryonic_quota_; }
 
-  // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its buckets are
-  // full.
+  // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its
+  // buckets are full.
   FlowIndex begin(const FlowTable::Location& location, const FlowKey& key, uint16_t backend,
                   const FlowState& state, const Rules& rules) {
     const FlowIndex flow =

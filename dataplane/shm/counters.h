@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <string_view>
 
@@ -28,6 +29,7 @@ inline constexpr uint32_t kColours = 2;
   X(no_backend, "the service has no backend that can be chosen")                         \
   X(no_next_hop, "no resolved next hop towards the backend or the client")               \
   X(icmp_without_flow, "an ICMP error that belongs to no known flow")                    \
+  X(reject_limit, "empty = \"reject\": past the rate of answers, or not to be answered") \
   X(tx_full, "the transmit queue was full")                                              \
   X(flow_reset, "a packet of a flow that Teal resets, which needs no RST as answer")     \
   X(punt_full, "the TAP port to the kernel was full")
@@ -43,8 +45,11 @@ inline constexpr uint32_t kColours = 2;
   X(flows_midstream, "midstream flows: they began with a TCP packet other than a SYN")      \
   X(flows_aged, "flows that ended by their timeout")                                        \
   X(flows_replaced, "flows replaced by a SYN: after a RST or both FINs, or never answered") \
-  X(flows_reset, "flows that Teal reset: at a drain's deadline, or for a backend in maint") \
+  X(flows_reset, "flows that Teal reset: a drain's deadline, a backend in maint or down")   \
   X(flows_cut, "UDP flows ended so that the next packet is chosen again")                   \
+  X(second_choice, "flows that began on another backend, as theirs is held back")           \
+  X(all_held_back, "flows that began on a held back backend, as no other was up")           \
+  X(rejected, "packets of new flows that Teal answered by a RST or an ICMP error")          \
   X(reset_probes, "probes to an end of a flow that Teal resets")                            \
   X(resets_sent, "RSTs sent to an end of a flow that Teal resets")                          \
   X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
@@ -107,6 +112,44 @@ struct alignas(64) ServiceColourCounters {
   }
 };
 
+// The outcomes of the flows that began on one backend in one colour. Midstream flows and packets without an
+// entry are not counted. Each flow counts at most once in answered, refused, unanswered or udp_unanswered:
+// the first outcome counts. `begun` minus these four is the number of flows that still wait, or that ended
+// before anything was known. A reset after the answer counts in both answered and reset_by_backend.
+struct alignas(64) BackendSignals {
+  Counter begun;       // flows that began, by a SYN or a first UDP packet
+  Counter answered;    // the backend's first packet was a SYN-ACK, or a UDP packet
+  Counter refused;     // TCP: the backend's first packet was a RST
+  Counter unanswered;  // TCP: the client repeated its SYN, or 1 s passed, before any packet of the backend
+  Counter reset_by_backend;  // TCP: the backend sent a RST on an established flow
+  Counter udp_unanswered;    // UDP: 1 s passed before any packet of the backend
+  Counter prompt_answers;    // of sampled flows: the client's first data was answered within 1 s
+  Counter slow_answers;      // of sampled flows: the client's first data has waited 1 s for an answer
+};
+
+// A histogram of times. Bucket i counts times above 2^(i-1) us, up to 2^i us; bucket 0 counts up to 1 us. The
+// last bucket counts times above all bounds. The bounds are 1 us, 2 us, ... 2^24 us (16.8 s).
+struct TimeHistogram {
+  static constexpr uint32_t kBounds = 25;
+  Counter buckets[kBounds + 1];
+  Counter sum_us;
+
+  static constexpr uint32_t bucket_of(uint64_t us) {
+    const uint32_t bucket = us <= 1 ? 0 : static_cast<uint32_t>(std::bit_width(us - 1));
+    return bucket < kBounds ? bucket : kBounds;
+  }
+  void count(uint64_t us) {
+    buckets[bucket_of(us)].add(1);
+    sum_us.add(us);
+  }
+};
+
+// The times of a sample of a service's flows in one colour.
+struct ServiceTimes {
+  TimeHistogram handshake;     // TCP: from the first SYN to the SYN-ACK
+  TimeHistogram first_answer;  // TCP: from the client's first data to the backend's next data
+};
+
 // The number of a worker's flows with one backend and colour. It is exact: each start recounts, then
 // FlowLedger follows each change.
 struct FlowCount {
@@ -133,6 +176,8 @@ struct alignas(64) WorkerBlock {
   Counter drops[kDropReasonCount];
   ServiceColourCounters services[kMaxServices][kColours];  // by service id, colour
   FlowCount flows[kMaxBackends][kColours];                 // by backend id
+  BackendSignals signals[kMaxBackends][kColours];          // by backend id, colour
+  ServiceTimes times[kMaxServices][kColours];              // by service id, colour
 
   void count(Event event, uint64_t n = 1) { events[static_cast<uint32_t>(event)].add(n); }
   void count(DropReason reason, uint64_t n = 1) { drops[static_cast<uint32_t>(reason)].add(n); }

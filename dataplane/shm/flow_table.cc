@@ -35,6 +35,7 @@ FlowIndex FlowTable::insert(const Location& location, const FlowKey& key, uint16
   } else {
     state.flags &= static_cast<uint8_t>(~kFlowDisplaced);
   }
+  set_young(bucket, young(bucket) | uint32_t{1} << slot);
   // Each release store below pairs with the acquire load of the same word in read().
   auto& inserts = buckets_[bucket].inserts;
   inserts.store(inserts.load(std::memory_order_relaxed) + 1, std::memory_order_release);

@@ -44,72 +44,10 @@
 #include <emmintrin.h>
 
 #include "dataplane/packet/flow_key.h"
+#include "dataplane/shm/flow_state.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
-
-enum class FlowPhase : uint8_t {
-  kEmbryonic,  // the backend has not answered yet
-  kEstablished,
-  kClientFin,   // half closed
-  kBackendFin,  // half closed
-  kClosed,      // both FINs
-  kReset,
-  kResetting,  // live, but Teal resets it (pipeline/reset.h)
-  kCount
-};
-constexpr bool is_closing(FlowPhase phase) {
-  return phase == FlowPhase::kClosed || phase == FlowPhase::kReset;
-}
-
-enum FlowFlags : uint8_t {
-  kFlowGreen = 1,      // the flow's colour; unset: blue
-  kFlowDisplaced = 2,  // the flow is in its second bucket
-  kFlowMidstream = 4,  // the flow began with a TCP packet other than a SYN
-  kFlowUdp = 8,
-  kFlowUnassured = 16,     // not assured: not both ends have shown that they talk
-  kFlowClientReset = 32,   // Teal resets the flow: the client was sent a RST, or sent one
-  kFlowBackendReset = 64,  // the same for the backend
-  kFlowUnanswered = 128,   // no packet of the backend has come yet
-};
-
-// This is the mutable word of an entry. It is loaded and stored whole.
-struct FlowState {
-  uint32_t tick = 0;      // idle since: the timeout counts from this tick
-  uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
-  FlowPhase phase : 6 = FlowPhase::kEmbryonic;
-  uint8_t probes : 2 = 0;  // while Teal resets the flow: the probes sent to its ends
-  uint8_t flags = 0;       // FlowFlags
-
-  Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
-  friend bool operator==(const FlowState&, const FlowState&) = default;
-};
-static_assert(sizeof(FlowState) == 8);
-
-// Returns true if Teal resets the flow or has reset it. Then only a RST passes from one end to the other
-// (pipeline/reset.h).
-constexpr bool is_reset_by_teal(const FlowState& state) {
-  return state.phase >= FlowPhase::kReset && (state.phase == FlowPhase::kResetting ||
-                                              (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
-}
-
-// Returns true if the flow is established and assured, and Teal does not reset it. A packet without SYN, FIN
-// and RST then only refreshes `tick`. One comparison of the masked word decides.
-inline bool is_steady(const FlowState& state) {
-  const FlowState mask{.phase = static_cast<FlowPhase>(0x3f),
-                       .flags = kFlowUnassured | kFlowClientReset | kFlowBackendReset};
-  const FlowState steady{.phase = FlowPhase::kEstablished};
-  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
-}
-
-struct Flow {
-  IpAddress client;
-  Be16 client_port;
-  uint16_t backend = kNoId;  // id; a backend belongs to one service
-  uint32_t birth_generation = 0;
-  FlowState state;
-};
-static_assert(sizeof(Flow) == 32);
 
 using FlowIndex = uint64_t;  // only FlowTable::index_of() makes one: not every number is an index
 inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
@@ -140,7 +78,7 @@ class FlowTable {
     uint16_t reserved;
     std::atomic<uint32_t> inserts;  // owner: rw, others: ro; modulo 2^32
     std::atomic<uint32_t> due;      // owner: rw; see due()
-    uint8_t spare[4];
+    std::atomic<uint32_t> young;    // owner: rw; see young()
     Entry entries[kSlots];
   };
   static_assert(sizeof(Bucket) == 64 + kSlots * sizeof(Entry) && offsetof(Bucket, entries) == 64);
@@ -271,6 +209,13 @@ class FlowTable {
   uint32_t due(uint64_t bucket) const { return buckets_[bucket].due.load(std::memory_order_relaxed); }
   void set_due(uint64_t bucket, uint32_t tick) {
     buckets_[bucket].due.store(tick, std::memory_order_relaxed);
+  }
+  // Bit i: the sweep has not yet noted the outcome of the flow in slot i (pipeline/signals.h). insert() sets
+  // the bit, and the sweep clears it. The bits lie beside the tags, so the sweep reads no entries of other
+  // flows.
+  uint32_t young(uint64_t bucket) const { return buckets_[bucket].young.load(std::memory_order_relaxed); }
+  void set_young(uint64_t bucket, uint32_t slots) {
+    buckets_[bucket].young.store(slots, std::memory_order_relaxed);
   }
   // Makes the bucket of this entry due at `tick` at the latest.
   void bring_forward(FlowIndex index, uint32_t tick) {

@@ -25,6 +25,9 @@ inline constexpr uint32_t kShareOne = 10'000;          // a share is in 1/10,000
 // 2^32.
 inline constexpr uint64_t kTickNs = 10'000'000;
 
+// A backend that has sent nothing for this time after a flow began has not answered (BackendSignals).
+inline constexpr uint32_t kAnswerTicks = 100;
+
 constexpr bool is_before(uint32_t tick, uint32_t other) {
   return static_cast<int32_t>(tick - other) < 0;
 }
@@ -51,7 +54,8 @@ enum ServiceFlags : uint8_t {
   kServicePresent = 1,
   kServiceRetired = 2,
   kAffinityClient = 4,
-  kUdpCut = 8  // udp = "cut": after a flip, the client's next packet of a UDP flow is chosen again
+  kUdpCut = 8,       // udp = "cut": after a flip, the client's next packet of a UDP flow is chosen again
+  kOnDownReset = 16  // on_down = "reset": Teal resets the flows of a backend that is down
 };
 
 struct ServiceRule {

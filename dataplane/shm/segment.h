@@ -19,7 +19,7 @@
 //      replaced.
 //
 // Thread safety: each part has its own rules: publication.h (word, slots), flow_table.h (buckets), counters.h
-// (worker blocks), hop.h (hops: one word each).
+// (worker blocks), hop.h (hops: one word each), health.h (health: one word each).
 #pragma once
 
 #include <atomic>
@@ -32,6 +32,7 @@
 
 #include "dataplane/shm/counters.h"
 #include "dataplane/shm/flow_table.h"
+#include "dataplane/shm/health.h"
 #include "dataplane/shm/hop.h"
 #include "dataplane/shm/port_row.h"
 #include "dataplane/shm/publication.h"
@@ -72,11 +73,19 @@ struct SegmentHeader {
   std::atomic<uint32_t> steering;  // dataplane: rw, control: ro; 1: AF_XDP ports, the pinned maps are used
   PortRow ports[kMaxPorts];        // dataplane: rw before it raises dataplane_epoch, control: ro; port_row.h
 
-  // control: rw, dataplane: ro; Hop words by backend id
+  // control: rw, dataplane: ro; Hop words by backend id, with Hop::kDownBit while the backend is down.
+  // BackendWords (control/kernel/backend_words.h) is the one writer of next_hops and held_back.
   alignas(64) std::atomic<uint64_t> next_hops[kMaxBackends];
   // control: rw, dataplane: ro; the prefix length of the backend's on-link subnet, 0 if it is behind a
   // gateway
   std::atomic<uint8_t> on_link_prefix_bits[kMaxBackends];
+  // control: rw, dataplane: ro; by backend id; health.h
+  alignas(64) std::atomic<uint8_t> held_back[kMaxBackends];
+  // control: rw, dataplane: ro; by service id and colour; health.h
+  std::atomic<PoolMode> pool_mode[kMaxServices][kColours];
+  // control: rw, dataplane: ro; raised by 1 after a change of held_back or pool_mode. Each worker's sweep
+  // then looks at all of its flows once.
+  alignas(64) std::atomic<uint64_t> health_changes;
   // control: rw, dataplane: ro; Hop words; index 0 is IPv4, 1 is IPv6
   alignas(64) std::atomic<uint64_t> client_default_hops[2];
   // workers: rw by compare and swap; Hop words; a row never changes once it is taken (last_hop_id)

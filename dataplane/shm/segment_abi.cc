@@ -44,7 +44,9 @@ constexpr uint64_t layout_hash() {
   hash.add(sizeof(WorkerBlock))
       .add(sizeof(WorkerStatus))
       .add(sizeof(ServiceColourCounters))
-      .add(sizeof(FlowCount));
+      .add(sizeof(FlowCount))
+      .add(sizeof(BackendSignals))
+      .add(sizeof(ServiceTimes));
   hash.add(sizeof(FlowTable::Bucket)).add(sizeof(FlowTable::Entry)).add(sizeof(Flow)).add(sizeof(FlowState));
 
   hash.add(offsetof(SegmentHeader, state)).add(offsetof(SegmentHeader, flow_capacity));
@@ -56,6 +58,8 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(SegmentHeader, ports)).add(offsetof(SegmentHeader, next_hops));
   hash.add(offsetof(SegmentHeader, on_link_prefix_bits)).add(offsetof(SegmentHeader, client_default_hops));
   hash.add(offsetof(SegmentHeader, last_hops));
+  hash.add(offsetof(SegmentHeader, held_back)).add(offsetof(SegmentHeader, pool_mode));
+  hash.add(offsetof(SegmentHeader, health_changes)).add(Hop::kDownBit).add(kDown);
   hash.add(offsetof(PortRow, interface)).add(offsetof(PortRow, ifindex)).add(offsetof(PortRow, mac));
   hash.add(offsetof(PortRow, side)).add(offsetof(PortRow, present)).add(offsetof(PortRow, driver));
   hash.add(offsetof(PortRow, queues)).add(offsetof(PortRow, spreads)).add(offsetof(PortRow, owned));
@@ -79,6 +83,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(WorkerStatus, embryonic_flows)).add(offsetof(WorkerStatus, last_insert_failure_tick));
   hash.add(offsetof(WorkerBlock, events)).add(offsetof(WorkerBlock, drops));
   hash.add(offsetof(WorkerBlock, services)).add(offsetof(WorkerBlock, flows));
+  hash.add(offsetof(WorkerBlock, signals)).add(offsetof(WorkerBlock, times));
   for (std::string_view name : kEventNames) hash.add(name);
   for (std::string_view name : kDropReasonNames) hash.add(name);
   for (std::string_view name : kNicCounterNames) hash.add(name);
@@ -87,6 +92,7 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(FlowTable::Bucket, displaced))
       .add(offsetof(FlowTable::Bucket, inserts))
       .add(offsetof(FlowTable::Bucket, due))
+      .add(offsetof(FlowTable::Bucket, young))
       .add(offsetof(FlowTable::Bucket, entries));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
   hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, flags));
@@ -99,6 +105,7 @@ constexpr uint64_t layout_hash() {
       .add(kFlowClientReset)
       .add(kFlowBackendReset)
       .add(kFlowUnanswered);
+  hash.add(kOnDownReset);
   hash.add(kAffinityClient).add(kUdpCut).add(kBackendResetBlue).add(kBackendResetGreen).add(kBackendUdpCut);
   hash.add(kBackendTakesBlue).add(kBackendTakesGreen);
 
@@ -118,7 +125,13 @@ constexpr uint64_t layout_hash() {
 
 uint64_t segment_abi() {
   // Bit-fields have no offsetof, so a sample value shows their layout.
-  const FlowState state{.tick = 1, .last_hop = 2, .phase = FlowPhase::kResetting, .probes = 3, .flags = 4};
+  const FlowState state{.tick = 1,
+                        .last_hop = 2,
+                        .phase = FlowPhase::kResetting,
+                        .sampled = 1,
+                        .counted = 0,
+                        .probes = 3,
+                        .flags = 4};
   // A change of a hash function is a change of the ABI: kept flows are found by these hashes, and several
   // hosts must choose the same backend.
   Socket sample{.address = {}, .port = Be16::from_host(1), .protocol = kProtocolTcp};

@@ -19,7 +19,7 @@ from teal_api import TealApi
 MBUF_BYTES = 2432  # 64 + 128 + 64 + 2176: dataplane/eal.cc
 SPARE_MBUFS = 32_768  # rings, caches, the TAP's queues
 FLOW_BYTES = 43  # upper bound of the table's bytes for each flow of capacity
-FIXED_MB = 160  # the segment without its table, and EAL
+FIXED_MB = 208  # the segment without its table, and EAL
 PORT = "bench"  # the port's name, and that of its TAP
 PORT_MAC = "02:70:63:61:70:00"  # net_pcap's
 GATEWAY_MAC = "02:00:00:00:00:11"

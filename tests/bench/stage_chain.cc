@@ -177,7 +177,9 @@ class Chain {
         const FlowState before = flows_.table().state(flow);
         FlowState after = before;
         after.phase = FlowPhase::kEstablished;
-        after.flags &= static_cast<uint8_t>(~kFlowUnassured);
+        after.flags &= static_cast<uint8_t>(~(kFlowUnassured | kFlowUnanswered));
+        after.sampled = 0;
+        after.counted = 1;
         flows_.change(flow, before, after, rules_);
       }
     }
@@ -227,7 +229,8 @@ class Chain {
   WorkerBlock& block_ = segment_.worker(0);
   WorkerFlows flows_{segment_, block_, 0, 1};
   LastHops last_hops_{segment_.header()};
-  Tracker tracker_{segment_.header(), block_, flows_, last_hops_};
+  Signals signals_{flows_, block_, 1'000'000'000};
+  Tracker tracker_{segment_.header(), block_, flows_, last_hops_, signals_};
   Rules rules_{segment_.ruleset(0), segment_.splits(0), 1};
   Burst burst_;
   PortMacs macs_;

@@ -2,15 +2,17 @@
 //
 // Parses any bytes as a frame. The headers that parse() accepts must lie inside the frame. Each rewrite must
 // show in the parsed form, keep right checksums right and wrong ones wrong, and its inverse must restore each
-// byte. A RST that replaces the frame must be valid.
+// byte. A RST or an ICMP error that replaces the frame must be valid.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/port_unreachable.h"
 #include "dataplane/packet/rewrite.h"
 #include "dataplane/packet/tcp_segment.h"
 #include "tests/support/parsed_frame.h"
@@ -96,6 +98,28 @@ void check_rst(const ParsedPacket& packet, Frame frame) {
   require(test::wrong_checksums(frame).empty());
 }
 
+void check_refusal(const ParsedPacket& packet, Frame frame) {
+  const uint32_t bytes = turn_into_refusal(frame.data(), packet);
+  require(bytes <= frame.size());
+  frame.resize(bytes);
+  const ParsedPacket rst = parse(frame);
+  require(rst.result == ParseResult::kFlowPacket && (rst.tcp_flags & ~kTcpAck) == kTcpRst);
+  require(source_of(rst) == destination_of(packet) && destination_of(rst) == source_of(packet));
+  require(test::wrong_checksums(frame).empty());
+}
+
+// The error quotes the packet, so its own parsed form names the packet's ends.
+void check_port_unreachable(const ParsedPacket& packet, Frame frame) {
+  frame.resize(frame.size() + kPortUnreachableGrowth);
+  const uint32_t bytes = turn_into_port_unreachable(frame.data(), packet);
+  require(bytes <= frame.size() && bytes <= 14 + 1280);
+  frame.resize(bytes);
+  for (const std::string& wrong : test::wrong_checksums(frame)) require(wrong.starts_with("quoted"));
+  const ParsedPacket error = parse(frame);
+  if (error.result == ParseResult::kIcmpError)  // with long options, the quote may end before the ports
+    require(source_of(error) == source_of(packet) && destination_of(error) == destination_of(packet));
+}
+
 void check_icmp_error(const ParsedPacket& packet, Frame frame) {
   const size_t address_bytes = packet.is_v4 ? 4 : 16;
   const size_t outer_source = packet.l3_offset + (packet.is_v4 ? 12u : 8u);
@@ -143,6 +167,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (flow) {
     check_flow_packet(packet, frame);
     if (packet.tcp_flags & kTcpAck) check_rst(packet, frame);
+    if (packet.protocol == kProtocolUdp)
+      check_port_unreachable(packet, frame);
+    else if ((packet.tcp_flags & kTcpRst) == 0)
+      check_refusal(packet, frame);
   } else {
     check_icmp_error(packet, frame);
   }

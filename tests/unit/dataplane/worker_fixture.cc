@@ -228,7 +228,7 @@ Colour WorkerTest::colour_of(uint16_t backend) const {
 uint16_t WorkerTest::chosen_backend(const Client& who, Colour colour) const {
   const Ruleset& ruleset = segment().ruleset(writer_->current().ruleset_slot);
   const uint64_t hash = flow_hash(key_of(who), 42);  // the seed of all tests
-  return choose_backend(ruleset, ruleset.services[who.service], colour, choice_hash(hash, who.service));
+  return first_choice(ruleset, ruleset.services[who.service], colour, choice_hash(hash, who.service));
 }
 
 uint32_t WorkerTest::iterate(uint32_t worker) {

@@ -29,6 +29,7 @@
 #include <string>
 #include <vector>
 
+#include "control/kernel/backend_words.h"
 #include "control/publish/ruleset_builder.h"
 #include "dataplane/worker.h"
 #include "tests/support/packet_builder.h"
@@ -152,6 +153,7 @@ class WorkerTest : public testing::Test {
   Segment& segment() { return opened_->segment; }
   const Segment& segment() const { return opened_->segment; }
   SegmentHeader& header() { return segment().header(); }
+  BackendWords words() { return BackendWords(header()); }
   Handover& handover() { return *handover_; }
   PublicationWriter& writer() { return *writer_; }
 

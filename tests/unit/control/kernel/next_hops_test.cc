@@ -7,6 +7,8 @@
 
 #include <memory>
 
+#include "control/kernel/backend_words.h"
+
 namespace teal {
 namespace {
 
@@ -42,6 +44,31 @@ TEST(NextHops, AreNoneWithoutRouteNeighbourOrPort) {
   EXPECT_EQ(hop_word(*header, Route{9, {}, kMac, 120}), Hop::kNone) << "the dataplane has no port there";
   EXPECT_EQ(hop_word(*header, Route{8, {}, kMac, 120}), Hop::kNone) << "a port of an earlier dataplane";
   EXPECT_EQ(hop_word(*header, Route{0, {}, kMac, 120}), Hop::kNone) << "free rows have ifindex 0";
+}
+
+// Whichever of hop and health changes, the down bit says whether the backend is down.
+TEST(BackendWords, JoinHopAndHealthInAnyOrder) {
+  const auto header = std::make_unique<SegmentHeader>();
+  BackendWords words(*header);
+  const uint64_t hop = Hop{1, kMac}.word(), other_hop = Hop{2, kMac}.word();
+  const auto& word = header->next_hops[7];
+  words.set_hop(7, hop);
+  EXPECT_EQ(word, hop);
+  words.set_held_back(7, kDown);
+  EXPECT_EQ(word, hop | Hop::kDownBit);
+  EXPECT_EQ(header->held_back[7], kDown);
+  EXPECT_EQ(words.hop(7), hop);
+  words.set_hop(7, other_hop);
+  EXPECT_EQ(word, other_hop | Hop::kDownBit) << "a rewritten hop keeps the bit";
+  words.set_hop(7, Hop::kNone);
+  EXPECT_EQ(word, Hop::kNone) << "readers compare the word with kNone";
+  words.set_hop(7, hop);
+  EXPECT_EQ(word, hop | Hop::kDownBit);
+  words.set_held_back(7, 100);
+  EXPECT_EQ(word, hop) << "slow start is up";
+  words.set_held_back(7, kTakesAll);
+  EXPECT_EQ(header->held_back[7], 0);
+  EXPECT_EQ(header->next_hops[8], Hop::kNone);
 }
 
 TEST(HopStates, SayWhyABackendGetsNoPackets) {

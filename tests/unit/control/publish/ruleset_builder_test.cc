@@ -55,6 +55,7 @@ TEST(RulesetBuilder, FillsASmallPlan) {
   plan.timeouts = {1, 2, 3, 4, 5};
   plan.services = {service(7, "198.18.0.10:80"), service(1023, "[fd18::10]:80")};
   plan.services[1].affinity_client = true;
+  plan.services[1].on_down_reset = true;
   plan.backends = {backend(100, 7, "198.18.2.11:8080", 1), backend(4095, 7, "198.18.2.12:8080", 1, 1),
                    backend(0, 7, "198.18.2.21:8080", std::nullopt, 1),
                    backend(5, 1023, "[fd18:2::11]:8080", 1, 0)};
@@ -63,7 +64,7 @@ TEST(RulesetBuilder, FillsASmallPlan) {
 
   EXPECT_EQ(out->timeouts.tcp_closed, 4u);
   EXPECT_EQ(out->services[7].flags, kServicePresent);
-  EXPECT_EQ(out->services[1023].flags, kServicePresent | kAffinityClient);
+  EXPECT_EQ(out->services[1023].flags, kServicePresent | kAffinityClient | kOnDownReset);
   EXPECT_EQ(out->services[0].flags, 0);
   EXPECT_EQ(out->backends[1].flags, 0);
   EXPECT_EQ(out->backends[4095].flags, kBackendPresent | kBackendTakesBlue | kBackendTakesGreen);

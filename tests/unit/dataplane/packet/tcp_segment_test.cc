@@ -51,8 +51,8 @@ class TcpSegmentTest : public testing::TestWithParam<int> {
             .acknowledgement = {static_cast<uint32_t>(random_())},
             .flags = static_cast<uint8_t>(below(64))};
   }
-  // Returns a random TCP packet with the ACK flag that parse() accepts as kFlowPacket.
-  Frame packet() {
+  // Returns a random TCP packet that parse() accepts as kFlowPacket, with the ACK flag if `ack` has it.
+  Frame packet(uint8_t ack = kTcpAck) {
     const Socket source = socket(), destination = socket();
     PacketBuilder builder;
     builder.ip(source.address, destination.address).ttl(static_cast<uint8_t>(1 + below(255)));
@@ -60,7 +60,7 @@ class TcpSegmentTest : public testing::TestWithParam<int> {
     if (!v4() && below(4) == 0) builder.hop_by_hop();
     builder
         .tcp(source.port.host(), destination.port.host(),
-             static_cast<uint8_t>(kTcpAck | (below(64) & ~kTcpRst)))
+             static_cast<uint8_t>(ack | (below(64) & ~(kTcpRst | kTcpAck))))
         .seq(static_cast<uint32_t>(random_()))
         .ack(static_cast<uint32_t>(random_()));
     if (below(2) == 0) builder.tcp_options({8, 10, 1, 2, 3, 4, 5, 6, 7, 8});
@@ -123,6 +123,37 @@ TEST_P(TcpSegmentTest, RstToTheSenderHasItsAcknowledgementNumber) {
     ASSERT_EQ(number_at(frame, rst.l4_offset + 4u), number_at(before, asked.l4_offset + 8u));
     ASSERT_EQ(number_at(frame, rst.l4_offset + 8u), Be32{});
     ASSERT_EQ(wrong_checksums(frame), std::vector<std::string>{});
+  }
+}
+
+// RFC 9293, 3.10.7.1. A closed port acknowledges SYN, data and FIN.
+TEST_P(TcpSegmentTest, RefusalOfASegmentWithoutAckAcknowledgesTheSegment) {
+  for (int round = 0; round < kRounds; ++round) {
+    const Frame before = packet(0);
+    const ParsedPacket asked = parse(before);
+    ASSERT_EQ(asked.result, ParseResult::kFlowPacket);
+    ASSERT_EQ(asked.tcp_flags & (kTcpAck | kTcpRst), 0);
+    Frame frame = before;
+    ASSERT_EQ(turn_into_refusal(frame.data(), asked), frame_bytes());
+    frame.resize(frame_bytes());
+    const ParsedPacket rst = parse(frame);
+    ASSERT_EQ(rst.tcp_flags, kTcpRst | kTcpAck);
+    ASSERT_EQ(rst.source, asked.destination);
+    ASSERT_EQ(rst.destination_port, asked.source_port);
+    ASSERT_EQ(number_at(frame, rst.l4_offset + 4u), Be32{});
+    uint32_t end = number_at(before, asked.l4_offset + 4u).host() + asked.payload_bytes;
+    if (asked.tcp_flags & kTcpSyn) ++end;
+    if (asked.tcp_flags & kTcpFin) ++end;
+    ASSERT_EQ(number_at(frame, rst.l4_offset + 8u).host(), end);
+    ASSERT_EQ(wrong_checksums(frame), std::vector<std::string>{});
+  }
+}
+
+TEST_P(TcpSegmentTest, RefusalOfASegmentWithAckIsItsRst) {
+  for (int round = 0; round < kRounds; ++round) {
+    Frame refused = packet(), reset = refused;
+    ASSERT_EQ(turn_into_refusal(refused.data(), parse(refused)), turn_into_rst(reset.data(), parse(reset)));
+    ASSERT_EQ(refused, reset);
   }
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fast path against the slow path: random bursts of all services take both from the same state. Flips,
-// resets, cuts and changes of next hops come in between. Both paths must leave the same frames, verdicts,
-// flows and counters.
+// resets, cuts, changes of next hops and of health come in between. Both paths must leave the same frames,
+// verdicts, flows and counters.
 //
 // How the test forces the slow path: no packet takes the fast path while the MACs of the ports are not known.
+#include <cstddef>
 #include <cstring>
 #include <random>
+#include <span>
 
 #include <rte_mbuf.h>
 
@@ -35,9 +37,11 @@ struct TrackStage {
   TrackStage(Segment& segment, WorkerBlock& block)
       : flows(segment, block, 0, 1),
         last_hops(segment.header()),
-        tracker(segment.header(), block, flows, last_hops) {}
+        signals(flows, block, segment.header().tsc_hz),
+        tracker(segment.header(), block, flows, last_hops, signals) {}
   WorkerFlows flows;
   LastHops last_hops;
+  Signals signals;
   Tracker tracker;
 };
 
@@ -83,7 +87,7 @@ class FastPathTwin : public WorkerTest {
   void change_something() {
     const auto service = static_cast<uint16_t>(below(kServices));
     TrafficSplit& split = splits->services[service];
-    switch (below(4)) {
+    switch (below(6)) {
       case 0:
         point_split(service, other(split.active));
         if (below(4) == 0) split.reset_before = split.flip_generation;
@@ -92,11 +96,17 @@ class FastPathTwin : public WorkerTest {
         ruleset_input.services[service].udp_cut = !ruleset_input.services[service].udp_cut;
         break;
       case 2:
-        header().next_hops[random_backend()].store(Hop::kNone);
+        words().set_hop(random_backend(), Hop::kNone);
         break;
       case 3:
         for (const NumberedBackend& b : ruleset_input.backends)
-          header().next_hops[b.id].store(Hop{kBack, backend_mac(b.id)}.word());
+          words().set_hop(b.id, Hop{kBack, backend_mac(b.id)}.word());
+        break;
+      case 4:
+        words().set_held_back(random_backend(), below(2) == 0 ? kTakesAll : below(2) == 0 ? kDown : 128);
+        break;
+      case 5:
+        words().set_mode(service, split.active, static_cast<PoolMode>(below(3)));
         break;
     }
     publish();
@@ -126,17 +136,28 @@ class FastPathTwin : public WorkerTest {
     return outcomes;
   }
 
-  // All that a burst may change: the worker's counters and the flow table.
+  // All that a burst may change: the worker's counters and the flow table. Of the signals and times, the rows
+  // that the test's backends and services have.
+  std::vector<std::span<char>> parts() {
+    const auto bytes = [](auto* from, size_t size) {
+      return std::span<char>(reinterpret_cast<char*>(from), size);
+    };
+    return {bytes(&block(), offsetof(WorkerBlock, signals)),
+            bytes(&block().signals, kBackends * sizeof(block().signals[0])),
+            bytes(&block().times, kServices * sizeof(block().times[0])),
+            bytes(reinterpret_cast<char*>(&header()) + header().buckets_offset, header().geometry.bytes())};
+  }
   std::string state() {
-    const auto* base = reinterpret_cast<const char*>(&header());
-    return std::string(reinterpret_cast<const char*>(&block()), sizeof(WorkerBlock)) +
-           std::string(base + header().buckets_offset, header().geometry.bytes());
+    std::string all;
+    for (const std::span<char> part : parts()) all.append(part.data(), part.size());
+    return all;
   }
   void restore(const std::string& state) {
-    auto* base = reinterpret_cast<char*>(&header());
-    std::memcpy(reinterpret_cast<char*>(&block()), state.data(), sizeof(WorkerBlock));
-    std::memcpy(base + header().buckets_offset, state.data() + sizeof(WorkerBlock),
-                header().geometry.bytes());
+    size_t at = 0;
+    for (const std::span<char> part : parts()) {
+      std::memcpy(part.data(), state.data() + at, part.size());
+      at += part.size();
+    }
   }
 
   static constexpr int kFast = 0, kSlow = 1;

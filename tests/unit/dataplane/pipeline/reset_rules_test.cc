@@ -16,16 +16,17 @@ using ResetRate = ResetTest;
 TEST(IsToBeReset, ComparesGenerationsThatMayHaveWrappedAndIgnoresZero) {
   const auto ruleset = std::make_unique<Ruleset>();
   const auto splits = std::make_unique<TrafficSplits>();
+  const auto header = std::make_unique<SegmentHeader>();
   const Rules rules{*ruleset, *splits, 1};
   TrafficSplit& split = splits->services[0];
   split.active = Colour::kGreen;
   const auto born = [](uint32_t generation) { return Flow{.backend = 0, .birth_generation = generation}; };
   split.reset_before = 5;
-  EXPECT_TRUE(is_to_be_reset(born(4), rules));
-  EXPECT_TRUE(is_to_be_reset(born(0xfffffff0), rules));
-  EXPECT_FALSE(is_to_be_reset(born(5), rules));
+  EXPECT_TRUE(is_to_be_reset(born(4), rules, *header));
+  EXPECT_TRUE(is_to_be_reset(born(0xfffffff0), rules, *header));
+  EXPECT_FALSE(is_to_be_reset(born(5), rules, *header));
   split.reset_before = 0;
-  EXPECT_FALSE(is_to_be_reset(born(0xfffffff0), rules));
+  EXPECT_FALSE(is_to_be_reset(born(0xfffffff0), rules, *header));
 }
 
 TEST_F(ToBeReset, AreFlowsOfTheColourNotActiveThatAreOlder) {

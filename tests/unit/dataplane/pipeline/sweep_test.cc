@@ -30,10 +30,11 @@ class Sweep : public WorkerTest {
     now_tsc_ = uint64_t{first_tick} * tsc_per_tick();
     flows_ = std::make_unique<WorkerFlows>(segment(), block(), 0, 1);
     last_hops_ = std::make_unique<LastHops>(header());
-    tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_);
+    signals_ = std::make_unique<Signals>(*flows_, block(), header().tsc_hz);
+    tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_, *signals_);
     resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, segment(), block(), 1,
                                            RingPorts::get().pool(), probes_);
-    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, probes_, block(), header().tsc_hz);
+    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, *signals_, probes_, header(), block());
     for (uint16_t wire = 0; wire < kWires; ++wire)
       traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
                                                 wire == kBack ? kBackendSide : kClientSide, false};
@@ -43,6 +44,7 @@ class Sweep : public WorkerTest {
     burst_.count = 1;
     burst_.mbufs[0] = make_mbuf(wire, frame);
     const LookAhead lookups(burst_, flows_->table());
+    signals_->samples().set_time(now_tsc_);
     classify(burst_, rules(), traits_, lookups);
     tracker_->track(burst_, rules(), traits_, macs_, lookups, now_tick_);
     rte_pktmbuf_free(burst_.mbufs[0]);
@@ -76,6 +78,7 @@ class Sweep : public WorkerTest {
   Burst burst_{}, probes_{};
   std::unique_ptr<WorkerFlows> flows_;
   std::unique_ptr<LastHops> last_hops_;
+  std::unique_ptr<Signals> signals_;
   std::unique_ptr<Tracker> tracker_;
   std::unique_ptr<Resetter> resetter_;
   std::unique_ptr<Sweeper> sweeper_;
@@ -141,7 +144,7 @@ class SweepLateness : public Sweep {
     const uint32_t age = ticks_since(flow.state.tick, now_tick());
     if (flow.state.phase == FlowPhase::kResetting) return age >= kProbeTicks;
     return age >= timeout_ticks(ruleset_input.timeouts, flow.state) ||
-           (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules()));
+           (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules(), header()));
   }
 
   std::mt19937 random_{20261123};
@@ -171,6 +174,7 @@ TEST_F(Sweep, DoesNotLookIntoABucketThatIsNotDue) {
   // this.
   FlowState state = flow_of(who)->state;
   state.tick -= 1000;
+  state.counted = 1;  // nor does the sweep ask about its outcome
   set_state(who, state);
   sweep_for_long(800);
   EXPECT_TRUE(flow_of(who)) << "its bucket was not due";

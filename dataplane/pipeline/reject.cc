@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/reject.h"
+
+#include <rte_mbuf.h>
+
+#include "dataplane/packet/port_unreachable.h"
+#include "dataplane/pipeline/hops.h"
+
+namespace teal {
+namespace {
+
+// Whether the address may be a single host's: not unspecified, loopback, multicast or broadcast.
+bool is_of_one_host(const IpAddress& address) {
+  if (address.is_v4()) {
+    const uint8_t first = address.v4_bytes()[0];
+    return first != 0 && first != 127 && first < 224;
+  }
+  return address.bytes[0] != 0xff && (address.word(0) != 0 || (address.word(1) & 0xffffffff) != 0);
+}
+
+bool is_to_be_answered(const Packet& packet) {
+  if (!is_of_one_host(packet.key.client)) return false;
+  if (packet.shape.protocol == kProtocolTcp) return (packet.shape.tcp_flags & kTcpRst) == 0;
+  return rte_pktmbuf_tailroom(packet.mbuf) >= kPortUnreachableGrowth;
+}
+
+}  // namespace
+
+Verdict Rejects::reject(Packet& packet, uint64_t hop_back, uint32_t now_tick) {
+  if (!is_to_be_answered(packet) || !budget_.take(now_tick)) return Verdict::drop(DropReason::k_reject_limit);
+  packet.role = Role::kRejected;
+  block_.count(Event::k_rejected);
+  return leave_by(packet, hop_back);
+}
+
+}  // namespace teal

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker counts the signals that its flows give about their backends, without a probe: BackendSignals and
+// ServiceTimes (shm/counters.h). The slow path and the sweep notice them:
+//
+//   begun             client_packet  a SYN or a first UDP packet
+//   unanswered        client_packet  a repeated SYN before the backend's first packet
+//                     sweep          1 s without a packet of the backend (UDP: udp_unanswered)
+//   answered, refused reply          the backend's first packet
+//   reset_by_backend  reply          a RST on an established flow
+//
+// FlowState::counted says that a flow's first outcome is counted. Midstream flows are never counted: their
+// backend answered before Teal saw them.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "dataplane/pipeline/samples.h"
+
+namespace teal {
+
+class Signals {
+ public:
+  Signals(WorkerFlows& flows, WorkerBlock& block, uint64_t tsc_hz)
+      : flows_(flows), block_(block), samples_(flows, block, tsc_hz) {}
+
+  Samples& samples() { return samples_; }
+
+  // A packet changes its flow's state from `before` to `after`. They set `counted` and clear `sampled`.
+  void client_sent(const Packet& packet, const FlowState& before, FlowState& after) {
+    if (awaits_outcome(before) && (packet.shape.tcp_flags & kTcpSyn) != 0) {
+      of(packet.backend, before).unanswered.add(1);
+      after.counted = 1;
+    }
+    if (before.sampled != 0) [[unlikely]]
+      samples_.client_sent(packet, after);
+  }
+  void backend_sent(const Packet& packet, const FlowState& before, FlowState& after) {
+    if (before.sampled != 0) [[unlikely]]
+      samples_.backend_sent(packet, after);
+    if (before.flags & kFlowMidstream) return;
+    const bool rst = packet.shape.tcp_flags & kTcpRst;
+    if (before.counted == 0) {
+      (rst ? of(packet.backend, before).refused : of(packet.backend, before).answered).add(1);
+      after.counted = 1;
+    } else if (rst && before.phase == FlowPhase::kEstablished) {
+      of(packet.backend, before).reset_by_backend.add(1);
+    }
+  }
+
+  // A SYN ends this flow and begins another.
+  void replaced(FlowIndex flow) {
+    const FlowState state = flows_.table().state(flow);
+    if (awaits_outcome(state)) of(flows_.table().backend(flow), state).unanswered.add(1);
+  }
+
+  // The sweep calls it for a slot of FlowTable::young(). Counts a flow as unanswered whose outcome has not
+  // come for 1 s, or until its timeout if that is shorter. Returns true if the sweep need not ask again.
+  bool is_settled(FlowIndex index, const Rules& rules, uint32_t now_tick) {
+    const std::optional<Flow> flow = flows_.table().read(index);
+    if (!flow || !awaits_outcome(flow->state)) return true;
+    const uint32_t longest = std::min(kAnswerTicks, timeout_ticks(rules.ruleset.timeouts, flow->state));
+    if (ticks_since(flow->state.tick, now_tick) < longest) return false;
+    BackendSignals& counts = of(flow->backend, flow->state);
+    (flow->state.flags & kFlowUdp ? counts.udp_unanswered : counts.unanswered).add(1);
+    FlowState after = flow->state;
+    after.counted = 1;
+    flows_.change(index, flow->state, after, rules);
+    return true;
+  }
+
+ private:
+  BackendSignals& of(uint16_t backend, const FlowState& state) {
+    return block_.signals[backend][static_cast<int>(state.colour())];
+  }
+
+  WorkerFlows& flows_;
+  WorkerBlock& block_;
+  Samples samples_;
+};
+
+}  // namespace teal

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A flow as its entry in the flow table holds it (flow_table.h).
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "dataplane/packet/flow_key.h"
+#include "dataplane/shm/ruleset.h"
+
+namespace teal {
+
+enum class FlowPhase : uint8_t {
+  kEmbryonic,  // the backend has not answered yet
+  kEstablished,
+  kClientFin,   // half closed
+  kBackendFin,  // half closed
+  kClosed,      // both FINs
+  kReset,
+  kResetting,  // live, but Teal resets it (pipeline/reset.h)
+  kCount
+};
+constexpr bool is_closing(FlowPhase phase) {
+  return phase == FlowPhase::kClosed || phase == FlowPhase::kReset;
+}
+
+enum FlowFlags : uint8_t {
+  kFlowGreen = 1,      // the flow's colour; unset: blue
+  kFlowDisplaced = 2,  // the flow is in its second bucket
+  kFlowMidstream = 4,  // the flow began with a TCP packet other than a SYN
+  kFlowUdp = 8,
+  kFlowUnassured = 16,     // not assured: not both ends have shown that they talk
+  kFlowClientReset = 32,   // Teal resets the flow: the client was sent a RST, or sent one
+  kFlowBackendReset = 64,  // the same for the backend
+  kFlowUnanswered = 128,   // no packet of the backend has come yet
+};
+
+// This is the mutable word of an entry. It is loaded and stored whole.
+struct FlowState {
+  uint32_t tick = 0;      // idle since: the timeout counts from this tick
+  uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
+  FlowPhase phase : 4 = FlowPhase::kEmbryonic;
+  uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
+  uint8_t counted : 1 = 0;  // the flow's first outcome is counted, or is not to be counted (BackendSignals)
+  uint8_t probes : 2 = 0;   // while Teal resets the flow: the probes sent to its ends
+  uint8_t flags = 0;        // FlowFlags
+
+  Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
+  friend bool operator==(const FlowState&, const FlowState&) = default;
+};
+static_assert(sizeof(FlowState) == 8);
+
+// Returns true if Teal resets the flow or has reset it. Then only a RST passes from one end to the other
+// (pipeline/reset.h).
+constexpr bool is_reset_by_teal(const FlowState& state) {
+  return state.phase >= FlowPhase::kReset && (state.phase == FlowPhase::kResetting ||
+                                              (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
+}
+
+// Returns true if the flow is established and assured, and Teal neither resets nor samples it. A packet
+// without SYN, FIN and RST then only refreshes `tick`.
+inline bool is_steady(const FlowState& state) {
+  constexpr uint8_t kUnsteady = kFlowUnassured | kFlowClientReset | kFlowBackendReset;
+  const FlowState mask{.phase = static_cast<FlowPhase>(0xf), .sampled = 1, .flags = kUnsteady};
+  const FlowState steady{.phase = FlowPhase::kEstablished};
+  return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
+}
+
+struct Flow {
+  IpAddress client;
+  Be16 client_port;
+  uint16_t backend = kNoId;  // id; a backend belongs to one service
+  uint32_t birth_generation = 0;
+  FlowState state;
+};
+static_assert(sizeof(Flow) == 32);
+
+}  // namespace teal
