@@ -37,6 +37,59 @@ std::string drain_text(const DrainConfig& drain) {
                      drain.udp == DrainConfig::Udp::kCut ? "cut" : "stick");
 }
 
+std::string status_text(const HealthCheck& check) {
+  return check.least_status == check.most_status
+             ? fmt::format("status {}", check.least_status)
+             : fmt::format("status {}-{}", check.least_status, check.most_status);
+}
+
+// Names the keys of a check that a reload changes, with their values: "interval 1s -> 2s".
+std::string check_change(const std::optional<HealthCheck>& before, const std::optional<HealthCheck>& after) {
+  if (!before) return fmt::format("check none -> {}", name_of(after->kind));
+  if (!after) return fmt::format("check {} -> none", name_of(before->kind));
+  std::vector<std::string> keys;
+  const auto compare = [&](const char* key, const auto& old, const auto& now) {
+    if (old != now) keys.push_back(fmt::format("{} {} -> {}", key, old, now));
+  };
+  const auto name = [&](const char* key, bool differs) {  // of a long text, only the key
+    if (differs) keys.emplace_back(key);
+  };
+  const auto port = [](const HealthCheck& check) {
+    return check.port ? std::to_string(*check.port) : std::string("of the backend");
+  };
+  compare("kind", std::string(name_of(before->kind)), std::string(name_of(after->kind)));
+  compare("port", port(*before), port(*after));
+  name("path", before->path != after->path);
+  name("host", before->host != after->host);
+  if (const std::string old = status_text(*before), now = status_text(*after); old != now)
+    keys.push_back(fmt::format("{} -> {}", old, now));
+  name("match", before->match != after->match);
+  name("send", before->send != after->send);
+  name("expect", before->expect != after->expect);
+  name("command", before->command != after->command);
+  compare("interval", duration_text(before->interval), duration_text(after->interval));
+  compare("timeout", duration_text(before->timeout), duration_text(after->timeout));
+  compare("rise", before->rise, after->rise);
+  compare("fall", before->fall, after->fall);
+  return "check: " + listed(keys);
+}
+
+std::vector<std::string> health_changes(const HealthRules& before, const HealthRules& after) {
+  std::vector<std::string> changes;
+  if (before.on_down != after.on_down)
+    changes.emplace_back(after.on_down == HealthRules::OnDown::kReset ? "on_down keep -> reset"
+                                                                      : "on_down reset -> keep");
+  if (before.slow_start != after.slow_start)
+    changes.push_back(fmt::format("slow_start {} -> {}", duration_text(before.slow_start),
+                                  duration_text(after.slow_start)));
+  if (before.panic != after.panic)
+    changes.push_back(fmt::format("panic {} -> {}", before.panic, after.panic));
+  if (before.empty != after.empty)
+    changes.emplace_back(after.empty == HealthRules::Empty::kReject ? "empty serve -> reject"
+                                                                    : "empty reject -> serve");
+  return changes;
+}
+
 using Weights = std::map<std::string, uint32_t>;  // by socket
 
 Weights weights_of(const std::vector<BackendConfig>& pool) {
@@ -177,6 +230,8 @@ void compare_services(const ServiceConfig& before, const ServiceConfig& after, c
     changed(after.affinity_client ? "affinity flow -> client" : "affinity client -> flow");
   if (!(before.drain == after.drain))
     changed(fmt::format("drain {} -> {}", drain_text(before.drain), drain_text(after.drain)));
+  if (before.check != after.check) changed(check_change(before.check, after.check));
+  for (const std::string& change : health_changes(before.health, after.health)) changed(change);
   compare_pools(before, after, moves, plan);
 }
 

@@ -16,6 +16,7 @@
 
 #include <tl/expected.hpp>
 
+#include "control/config/health_check.h"
 #include "dataplane/packet/ip_address.h"
 #include "dataplane/shm/ruleset.h"
 
@@ -70,6 +71,8 @@ struct ServiceConfig {
   bool affinity_client = false;
   DrainConfig drain;
   std::optional<RampPlan> rollout;  // nothing: a flip moves all new flows at once
+  std::optional<HealthCheck> check;  // nothing: its backends are not checked
+  HealthRules health;
 };
 
 struct GroupConfig {

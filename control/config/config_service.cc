@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "control/config/config_check.h"
 #include "control/config/config_drain.h"
 #include "control/config/config_rollout.h"
 #include "control/config/config_socket.h"
@@ -42,7 +43,10 @@ class ServiceReader {
 
  private:
   ServiceConfig read_service(const ConfigNode& table) {
-    table.allow_only({"name", "vip", "protocol", "blue", "green", "active", "affinity", "drain", "rollout"});
+    std::vector<std::string_view> keys = {"name",  "vip",    "protocol", "blue",
+                                          "green", "active", "affinity", "drain", "rollout"};
+    keys.insert(keys.end(), std::begin(kHealthKeys), std::end(kHealthKeys));
+    table.allow_only(keys);
     ServiceConfig service;
     service.name = read_name(table, "service", names_);
     std::optional<uint8_t> protocol;
@@ -72,6 +76,8 @@ class ServiceReader {
     service.drain = drain_;
     if (const auto node = table.find("drain")) read_service_drain(*node, service.drain);
     if (const auto node = table.find("rollout")) service.rollout = read_rollout(*node);
+    service.check = read_check(table);
+    service.health = read_health_rules(table);
     return service;
   }
 

@@ -283,10 +283,11 @@ RulesetInput ruleset_input(const Inventory& inventory, const Config& config) {
   RulesetInput plan;
   plan.timeouts = config.timeouts;
   plan.reset_rate = config.reset_rate;
-  std::unordered_set<std::string_view> cut;
+  std::unordered_set<std::string_view> cut, resets;
   std::unordered_map<Socket, std::array<const BackendConfig*, kColours>, SocketHash> places;
   for (const ServiceConfig& service : config.services) {
     if (service.drain.udp == DrainConfig::Udp::kCut) cut.insert(service.name);
+    if (service.health.on_down == HealthRules::OnDown::kReset) resets.insert(service.name);
     for (uint32_t colour = 0; colour < kColours; ++colour)
       for (const BackendConfig& backend : service.pools[colour]) places[backend.socket][colour] = &backend;
   }
@@ -296,6 +297,7 @@ RulesetInput ruleset_input(const Inventory& inventory, const Config& config) {
                              .vip = service.vip,
                              .affinity_client = service.affinity_client,
                              .udp_cut = !service.retired && cut.contains(service.name),
+                             .on_down_reset = !service.retired && resets.contains(service.name),
                              .retired = service.retired});
   }
   for (const BackendState& backend : inventory.backends) {

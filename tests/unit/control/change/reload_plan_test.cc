@@ -130,6 +130,35 @@ TEST_F(ReloadPlan, DrainTimeoutsGroupsAndSocketsAreTold) {
                    "retired group shop (service-a, service-b)"}));
 }
 
+TEST_F(ReloadPlan, EachChangedKeyOfHealthIsNamed) {
+  after.services[0].check = HealthCheck();
+  before.services[1].check = HealthCheck();
+  before.services[2].check = after.services[2].check = HealthCheck();
+  HealthCheck& check = *after.services[2].check;
+  check.kind = CheckKind::kHttp;
+  check.port = 81;
+  check.match = "ok";
+  check.path = "/x";
+  check.most_status = 200;
+  check.interval = std::chrono::seconds(2);
+  check.timeout = std::chrono::milliseconds(500);
+  check.rise = 3;
+  check.fall = 4;
+  after.services[2].health = {.on_down = HealthRules::OnDown::kReset,
+                              .slow_start = std::chrono::seconds(30),
+                              .panic = 25,
+                              .empty = HealthRules::Empty::kReject};
+  EXPECT_EQ(
+      plan(after),
+      (Lines{
+          "changed service service-a (check none -> tcp)", "changed service service-b (check tcp -> none)",
+          "changed service service-c (check: kind tcp -> http, port of the backend -> 81, path, status "
+          "200-399 -> status 200, match, interval 1s -> 2s, timeout 1s -> 500ms, rise 2 -> 3, fall 3 -> 4)",
+          "changed service service-c (on_down keep -> reset)",
+          "changed service service-c (slow_start 0s -> 30s)", "changed service service-c (panic 0 -> 25)",
+          "changed service service-c (empty serve -> reject)"}));
+}
+
 TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {
   const Config config = shop_config();
   Inventory inventory = renumber({}, config)->inventory;

@@ -76,6 +76,14 @@ TEST(Inventory, WhatLeavesIsRetiredAndKeepsItsId) {
   EXPECT_EQ(retired, 3);
 }
 
+TEST(Inventory, TheRulesetKnowsWhichServicesResetTheFlowsOfABackendThatIsDown) {
+  Config config = shop_config();
+  config.services[2].health.on_down = HealthRules::OnDown::kReset;
+  const RulesetInput plan = ruleset_input(numbered({}, config), config);
+  EXPECT_FALSE(plan.services[0].on_down_reset);
+  EXPECT_TRUE(plan.services[2].on_down_reset);
+}
+
 TEST(Inventory, ARetiredServiceThatReturnsIsTheSame) {
   Config config = shop_config();
   Inventory inventory = numbered({}, config);
