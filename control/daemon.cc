@@ -70,7 +70,10 @@ void Daemon::Parts::spawn(Task<void> task) {
 }
 
 Task<void> Daemon::Parts::begin() {
-  executor.on_hops_needed([this] { ask_for_hops(); });
+  executor.on_hops_needed([this] {
+    ask_for_hops();
+    health_upkeep.has_news();  // a new segment has no words of health
+  });
   if (options.open_kernel_routes) {
     auto opened = options.open_kernel_routes(io, clock, [this] {
       upkeep.set_local_addresses(routes->local_addresses());
@@ -94,6 +97,7 @@ Task<void> Daemon::Parts::begin() {
   co_await record_what_is_missing();
   // The segment is complete before teald accepts the first request.
   (void)co_await upkeep.follow_segment();
+  begin_health();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
   if (const auto open = servers->apply(executor.catalogue().config().api); !open) {
     spdlog::critical("{}", open.error());
@@ -281,6 +285,8 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   exit_code = code;
   manager.stopping();
   servers.reset();
+  health_link.reset();
+  health_listener.reset();
   co_await executor.finish();
   if (journal.unrecorded().empty()) (void)co_await recorder.release_reserve();
   co_await clock.sleep(kLastAnswers);

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "control/api/http/listener.h"
 #include "control/api/resources/lane.h"
 #include "control/api/resources/router.h"
 #include "control/api/resources/servers.h"
@@ -20,6 +21,8 @@
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
 #include "control/daemon.h"
+#include "control/health/health_link.h"
+#include "control/health/health_upkeep.h"
 #include "control/kernel/hop_states.h"
 #include "control/kernel/steering.h"
 #include "control/metrics/busy.h"
@@ -41,14 +44,17 @@ struct Disk {
 };
 
 // The order of the members is the reverse order of their destruction. The destructor first ends the threads
-// of the disk, of the lanes and of the lookups, which post to `io`. It then calls abandon() on the objects
-// that coroutines in `io` refer to, as `io` destroys these coroutines before the objects themselves end.
+// of the disk, of the lanes, of the lookups and of the health file, which post to `io`. It then calls
+// abandon() on the objects that coroutines in `io` refer to, as `io` destroys these coroutines before the
+// objects themselves end.
 struct Daemon::Parts {
   Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
         std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found);
   ~Parts();
 
   Task<void> begin();
+  void begin_health();
+  void publish_health(const HealthWords& words);
   Task<void> watch_segment();
   Task<void> tidy();
   Task<void> forget_old_changes();
@@ -82,6 +88,8 @@ struct Daemon::Parts {
   Events events{clock};
   Steering steering;
   HopStates hop_states;
+  HealthBoard health{clock};
+  HealthUpkeep health_upkeep{health, events, clock, options.run_dir};
   ChangeExecutor executor;
   Upkeep upkeep;
   Verbs verbs;
@@ -98,6 +106,8 @@ struct Daemon::Parts {
   bool hops_are_wanted = true;
   std::unique_ptr<KernelRoutes> routes;
   std::unique_ptr<ApiServers> servers;
+  std::optional<Listener> health_listener;
+  std::unique_ptr<HealthLink> health_link;
   ServiceManager manager;
   bool ending = false;
   ExitCode exit_code = kExitStopped;

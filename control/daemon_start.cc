@@ -65,14 +65,19 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
                clock),
       upkeep(executor, *publisher, steering, events, clock),
       verbs(executor, upkeep, recorder, *publisher, hop_states, users, lookups, clock),
-      api{executor, upkeep, verbs,  *publisher, hop_states, steering, recorder, journal,    events,
-          metrics,  busy,   losses, refusals,   operators,  readers,  clock,    clock.now()},
+      api{executor, upkeep, verbs,   *publisher, hop_states, health, health_upkeep, steering,  recorder,
+          journal,  events, metrics, busy,       losses,     refusals, operators,   readers,   clock,
+          clock.now()},
       recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);
   executor.know(recovered.requests);
   journal.begin_with(std::move(recovered.to_record));
   executor.on_change([this](const Catalogue& catalogue, const Change* change) {
+    if (change == nullptr || change->config != nullptr || change->inventory != nullptr)
+      health_upkeep.has_new_catalogue();
+    else
+      health_upkeep.has_news();  // weights and admin states count
     const bool sets_values_only = state_copy.is_whole() && change != nullptr && change->config == nullptr &&
                                   change->inventory == nullptr;
     return sets_values_only ? state_copy.save_change(record_of(*change), catalogue.inventory())
@@ -95,6 +100,7 @@ Daemon::Parts::~Parts() {
   disk->pool.join();
   lookups.join();
   state_copy.join();
+  health_upkeep.join();
   executor.abandon();
   for (Lane* lane : {&operators, &readers}) {
     lane->history.join();

@@ -61,8 +61,10 @@ int main(int argc, char** argv) {
                cxxopts::value(options.run_dir)->default_value(options.run_dir),
                "DIR")("state-dir", "where the database is",
                       cxxopts::value(options.state_dir)->default_value(options.state_dir),
-                      "DIR")("log-level", "trace, debug, info, warning, error, critical or off",
-                             cxxopts::value<std::string>()->default_value("info"), "L")(
+                      "DIR")("health-user", "the user of teal-health, a name or a number",
+                             cxxopts::value(options.health_user)->default_value(options.health_user),
+                             "USER")("log-level", "trace, debug, info, warning, error, critical or off",
+                                     cxxopts::value<std::string>()->default_value("info"), "L")(
           "backup", "copy the database into a new FILE, and exit", cxxopts::value<std::string>(), "FILE")(
           "version", "print the version")("help", "print this");
   try {

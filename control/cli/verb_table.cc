@@ -138,6 +138,16 @@ constexpr Verb kVerbs[] = {
      .theme = Theme::kLook,
      .examples = kStatusExamples,
      .run = run_status},
+    {.name = "health",
+     .usage = "[SERVICE]",
+     .summary = "show the health of backends that are checked, and why one is down",
+     .description =
+         "teal-health checks the backends of each service that has a [service.check] in the config file. A "
+         "backend is unchecked until its first result, and serves meanwhile. If teal-health does not report, "
+         "the last known health stays, and each backend shows since when its health is unknown.",
+     .positional = {0, 1, "SERVICE"},
+     .theme = Theme::kLook,
+     .run = run_health},
     {.name = "flows",
      .usage = "[--service SERVICE] [--colour COLOUR] ...",
      .summary = "list flows",
@@ -175,7 +185,7 @@ constexpr Verb kVerbs[] = {
      .summary = "wait until services are drained, healthy or settled",
      .description = "drained: the idle colour has no flows.\n"
                     "healthy: each backend of the colour that is ready and has a weight above 0 has a "
-                    "resolved next hop.\n"
+                    "resolved next hop, and is up if it is checked.\n"
                     "settled: drained, and each worker has adopted the latest generation.\n"
                     "Each of them needs a running dataplane.\n"
                     "The wait continues when teald is restarted. At the timeout, teal prints what is left "
@@ -187,7 +197,7 @@ constexpr Verb kVerbs[] = {
      .run = run_wait},
     {.name = "backend list",
      .usage = "[SERVICE...]",
-     .summary = "show backends with their state, weight, next hop and flows",
+     .summary = "show backends with their state, weight, next hop, health and flows",
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,
      .run = run_backend_list},

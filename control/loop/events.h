@@ -10,6 +10,9 @@
 //   released                                     no flow holds the ids of retired backends any longer
 //   backends                                     next hops were resolved or lost
 //   dataplane_up dataplane_down
+//   health                                       backends went up or down
+//   pools                                        too few backends of pools are up, or enough again
+//   prober_up prober_down                        teal-health reports, or has fallen silent
 //   locked unlocked reloaded
 #pragma once
 

@@ -23,10 +23,12 @@ struct BackendRow {
   bool has_next_hop = false;
   uint32_t weight = 0;
   AdminState admin = AdminState::kReady;
+  Health health = Health::kUnchecked;
+  std::optional<bool> passed;  // its latest check
 };
 
 void add_colour(std::vector<BackendRow>& rows, const CatalogueService& service, Colour colour,
-                const Publisher& publisher, const Segment* segment) {
+                const Publisher& publisher, const HealthBoard& health, const Segment* segment) {
   const auto row = [&](const PoolMember& member) {
     return BackendRow{.labels = fmt::format(R"(service="{}",colour="{}",backend="{}")", service.config->name,
                                             name_of(colour), to_string(member.socket)),
@@ -45,6 +47,10 @@ void add_colour(std::vector<BackendRow>& rows, const CatalogueService& service, 
                                                      std::memory_order_relaxed) != Hop::kNone;
     present.weight = member.weight;
     present.admin = member.admin;
+    if (const BackendHealth* known = health.of(member.id); known != nullptr) {
+      present.health = known->health;
+      present.passed = known->passed;
+    }
     rows.push_back(std::move(present));
     ids.push_back(member.id);
   }
@@ -54,7 +60,8 @@ void add_colour(std::vector<BackendRow>& rows, const CatalogueService& service, 
   for (const PoolMember& member : service.retired) add_former(member);
 }
 
-Task<std::vector<BackendRow>> collect_rows(const ChangeExecutor& executor, const Publisher& publisher) {
+Task<std::vector<BackendRow>> collect_rows(const ChangeExecutor& executor, const Publisher& publisher,
+                                           const HealthBoard& health) {
   const std::shared_ptr<Segment> segment = publisher.segment();
   std::vector<BackendRow> rows;
   size_t sliced = 0;
@@ -62,7 +69,7 @@ Task<std::vector<BackendRow>> collect_rows(const ChangeExecutor& executor, const
     const CatalogueService* service = executor.catalogue().find(name);
     if (service == nullptr) continue;
     for (const Colour colour : {Colour::kBlue, Colour::kGreen})
-      add_colour(rows, *service, colour, publisher, segment.get());
+      add_colour(rows, *service, colour, publisher, health, segment.get());
     if (rows.size() < sliced + kRowsPerSlice) continue;
     sliced = rows.size();
     co_await yield_to_loop();
@@ -72,8 +79,9 @@ Task<std::vector<BackendRow>> collect_rows(const ChangeExecutor& executor, const
 
 }  // namespace
 
-Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher) {
-  const std::vector<BackendRow> rows = co_await collect_rows(executor, publisher);
+Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher,
+                          const HealthBoard& health) {
+  const std::vector<BackendRow> rows = co_await collect_rows(executor, publisher, health);
   const auto write = [&](LongFamily& family, bool of_members, auto add) -> Task<void> {
     for (const BackendRow& row : rows) {
       if (row.is_member || !of_members) add(family, row);
@@ -97,6 +105,27 @@ Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, con
   co_await write(states, true, [](LongFamily& to, const BackendRow& row) {
     to.add(fmt::format(R"({},state="{}")", row.labels, kAdminStateNames[static_cast<size_t>(row.admin)]), 1);
   });
+  LongFamily up(out, "teal_backend_up",
+                "1 if the backend passes its health checks, 0 if it is down; absent before the first result.",
+                MetricType::Gauge);
+  co_await write(up, true, [](LongFamily& to, const BackendRow& row) {
+    if (row.health != Health::kUnchecked) to.add(row.labels, row.health == Health::kUp ? 1 : 0);
+  });
+  LongFamily passed(out, "teal_backend_check_passed",
+                    "1 if the latest health check of the backend passed, 0 if it failed; absent before the "
+                    "first result.",
+                    MetricType::Gauge);
+  co_await write(passed, true, [](LongFamily& to, const BackendRow& row) {
+    if (row.passed) to.add(row.labels, *row.passed ? 1 : 0);
+  });
+}
+
+void write_prober(std::ostream& out, const HealthBoard& health) {
+  write_one(out, "teal_health_checked_backends", "Backends that have a health check.", MetricType::Gauge,
+            health.checked());
+  write_one(out, "teal_health_prober_up",
+            "1 if teal-health reports; 0 if it does not, and the health of backends is the last known one.",
+            MetricType::Gauge, uint64_t{health.is_fresh()});
 }
 
 }  // namespace teal

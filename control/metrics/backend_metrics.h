@@ -4,12 +4,16 @@
 #include <iosfwd>
 
 #include "control/change/executor.h"
+#include "control/health/health_board.h"
 #include "control/loop/coroutine.h"
 #include "control/publish/publisher.h"
 
 namespace teal {
 
 // Writes the metrics of each backend, and yields to the event loop in between.
-Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher);
+Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, const Publisher& publisher,
+                          const HealthBoard& health);
+// Writes whether teal-health reports.
+void write_prober(std::ostream& out, const HealthBoard& health);
 
 }  // namespace teal

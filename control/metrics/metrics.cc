@@ -308,7 +308,8 @@ Task<std::string> Metrics::scrape(Source source) const {
   write_ports(out, source.publisher);
   write_steering(out, source);
   co_await yield_to_loop();
-  co_await write_backends(out, source.executor, source.publisher);
+  co_await write_backends(out, source.executor, source.publisher, source.health);
+  write_prober(out, source.health);
   write_state(out, source.executor, source.publisher, source.recorder, source.journal, source.verbs);
   co_await yield_to_loop();
   write_dataplane(out, source, sums);

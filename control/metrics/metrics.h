@@ -5,7 +5,8 @@
 // the segment and start at 0 with it.
 //
 // Labels have few values: services of the config, colours, directions, workers, and names of counters
-// (shm/counters.h). Backends are the exception: each one, up to 4,096, has four series for each colour.
+// (shm/counters.h). Backends are the exception: each one, up to 4,096, has four series for each colour, and
+// two more if it is checked.
 #pragma once
 
 #include <array>
@@ -20,6 +21,7 @@
 #include "control/change/drain.h"
 #include "control/change/executor.h"
 #include "control/change/verbs.h"
+#include "control/health/health_board.h"
 #include "control/kernel/steering.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
@@ -40,6 +42,7 @@ class Metrics {
     const BusyRatios& busy;
     const Recorder& recorder;
     const Journal& journal;
+    const HealthBoard& health;
     Verbs& verbs;
     const Clock& clock;
   };

@@ -5,12 +5,14 @@
 
 readonly dataplane_binary=$build/dataplane/teal-dataplane
 readonly daemon_binary=$build/control/teald
+readonly health_binary=$build/control/teal-health
 readonly dataplane_log=$run_dir/log/dataplane.log
 readonly daemon_log=$run_dir/log/daemon.log
+readonly health_log=$run_dir/log/health.log
 
 check_binaries() {
   local binary
-  for binary in "$dataplane_binary" "$daemon_binary" "$build/control/teal"; do
+  for binary in "$dataplane_binary" "$daemon_binary" "$health_binary" "$build/control/teal"; do
     [[ -x $binary ]] || fail "$binary is missing; build it (ninja -C build) or set TEAL_BUILD_DIR"
   done
 }
@@ -73,12 +75,25 @@ dataplane_ready_or_dead() {
 start_daemon() {
   if running daemon@edge; then fail "the daemon runs already, pid $(pid_of daemon@edge)"; fi
   launch_as_unit teald daemon@edge "$daemon_log" \
-    "$daemon_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --state-dir "$run_dir/state"
+    "$daemon_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --state-dir "$run_dir/state" \
+    --health-user "$(user_id teal-health)"
   if ! wait_until 15 daemon_answers_or_dead; then
     on_edge teal list >&2 || true   # says why
     program_failed daemon "no answer on its socket after 15 s"
   fi
   running daemon@edge || program_failed daemon "it ended at its start"
+}
+
+# start_health: starts the prober. The tests that want checks start it.
+start_health() {
+  if running health@edge; then fail "teal-health runs already, pid $(pid_of health@edge)"; fi
+  launch_as_unit teal-health health@edge "$health_log" "$health_binary" --run-dir "$run_dir"
+  wait_until 15 health_connected_or_dead || program_failed health "teald has not got it after 15 s"
+  running health@edge || program_failed health "it ended at its start"
+}
+
+health_connected_or_dead() {
+  on_edge teal health -o json | grep -q '"connected": true' || ! running health@edge
 }
 
 daemon_answers_or_dead() { on_edge teal list >/dev/null 2>&1 || ! running daemon@edge; }
@@ -94,7 +109,7 @@ services_failed() {
   fail "no flow from client1 came through $1 within 15 s, although the backends answer without Teal"
 }
 
-# program_failed dataplane|daemon WHAT
+# program_failed dataplane|daemon|health WHAT
 program_failed() {
   tail -n 20 "$run_dir/log/$1.log" >&2
   fail "the $1: $2; above is the end of $run_dir/log/$1.log"

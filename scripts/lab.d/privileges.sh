@@ -7,7 +7,7 @@
 
 readonly units=$repo/scripts/systemd
 # Numbers for users that are not installed on this machine.
-readonly -A spare_ids=([teal]=59990 [teal-dataplane]=59991)
+readonly -A spare_ids=([teal]=59990 [teal-dataplane]=59991 [teal-health]=59992)
 
 user_id() { id -u "$1" 2>/dev/null || spare_id "$1"; }
 group_id() { getent group "$1" | cut -d: -f3 | grep . || spare_id "$1"; }
@@ -23,9 +23,9 @@ spare_id() {
 # read_units: writes the privileges of each service to a file, once per lab. Reading the units takes time, and
 # tests measure how soon a killed program is back.
 read_units() {
-  local unit line user group
+  local unit line user group group_name
   mkdir -p "$run_dir/units"
-  for unit in teal-dataplane teald; do
+  for unit in teal-dataplane teald teal-health; do
     local -A of=()
     while IFS= read -r line; do
       if [[ $line =~ ^([A-Za-z]+)=(.*) ]]; then of[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}; fi
@@ -34,7 +34,9 @@ read_units() {
     group=$(group_id "${of[Group]}")
     local groups=--clear-groups capabilities=-all capability
     if [[ -n ${of[SupplementaryGroups]:-} ]]; then
-      groups=--groups=$(group_id "${of[SupplementaryGroups]}")
+      groups=""
+      for group_name in ${of[SupplementaryGroups]}; do groups+=,$(group_id "$group_name"); done
+      groups=--groups=${groups#,}
     fi
     for capability in ${of[AmbientCapabilities]}; do
       capability=${capability#CAP_}

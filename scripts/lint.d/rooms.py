@@ -22,6 +22,7 @@ CONTROL = (
     "control/config",
     "control/publish",
     "control/state",
+    "control/health",
     "control/kernel",
     "control/change",
     "control/metrics",
@@ -46,6 +47,8 @@ ROOMS = {
     "dataplane/pipeline": BOTH_PROCESSES,
     "dataplane": (*BOTH_PROCESSES, "dataplane/pipeline", "bpf"),
     **{room: (*BOTH_PROCESSES, "bpf", *CONTROL[:place]) for place, room in enumerate(CONTROL)},
+    # teal-health, a process of its own.
+    "control/prober": (PACKET, SHM, OPTIONS, LOG, "control/loop", "control/config", "control/health"),
     **{room: (*BOTH_PROCESSES, "control/config", *CLI[:place]) for place, room in enumerate(CLI)},
 }
 PRODUCT = ("bpf/", "control/", "dataplane/")

@@ -4,7 +4,7 @@
 # scripts/setup --install and --uninstall. Sourced by scripts/setup.
 
 readonly config=/etc/teal/teal.toml
-readonly services=(teald.service teal-dataplane.service)
+readonly services=(teal-health.service teald.service teal-dataplane.service)
 
 # manifest PREFIX: the list of installed files, one path a line. Directories that the installation made are in
 # it as "DIRECTORY/", after their content.
@@ -79,7 +79,7 @@ next_steps() {
   if ((${#running[@]} > 0)); then
     say "  systemctl restart ${running[*]}   # the running programs are of the older installation"
   fi
-  say "  systemctl enable --now teal-dataplane teald"
+  say "  systemctl enable --now teal-dataplane teald teal-health"
   say "  usermod -aG teal NAME                 # for each operator"
 }
 
@@ -106,7 +106,7 @@ uninstall_teal() {
     fi
   done
   if systemd_runs; then systemctl daemon-reload; fi
-  say "removed from $prefix; kept: $config, /var/lib/teal, the users teal and teal-dataplane"
+  say "removed from $prefix; kept: $config, /var/lib/teal, the users teal, teal-dataplane and teal-health"
 }
 
 # quietly COMMAND...: its output is shown only when it fails.

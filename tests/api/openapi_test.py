@@ -46,6 +46,9 @@ blue = ["198.18.2.11:8080", "198.18.2.12:8080"]
 green = [{{ address = "198.18.2.21:8080", weight = 2 }}]
 drain = {{ timeout = "5m", then = "reset" }}
 
+[service.check]
+kind = "http"
+
 [[service]]
 name = "service-b"
 vip = "[fd18:0::10]:53"
@@ -106,6 +109,9 @@ def check_reads(ask):
     ask("GET", "/v1/services/{name}", url="/v1/services/nope", expect=404, code="unknown_service")
     ask("GET", "/v1/services/{name}/drain", url="/v1/services/service-a/drain")
     ask("GET", "/v1/services/{name}/drain", url="/v1/services/nope/drain", expect=404, code="unknown_service")
+    ask("GET", "/v1/health")
+    ask("GET", "/v1/health", url="/v1/health?service=service-a")
+    ask("GET", "/v1/health", url="/v1/health?service=nope", expect=404, code="unknown_service")
     ask("GET", "/v1/counters")
     ask("GET", "/v1/flows", url="/v1/flows?service=nope", expect=404, code="unknown_service")
     check("teal_build_info" in ask("GET", "/metrics"), "/metrics has teal_build_info")

@@ -17,8 +17,8 @@ import tempfile
 import unittest
 
 build, source = (pathlib.Path(argument) for argument in sys.argv[1:3])
-UNITS = ("teal-dataplane.service", "teald.service")
-MOST_EXPOSED = {"teald.service": 2.5, "teal-dataplane.service": 2.6}
+UNITS = ("teal-dataplane.service", "teal-health.service", "teald.service")
+MOST_EXPOSED = {"teald.service": 2.5, "teal-dataplane.service": 2.6, "teal-health.service": 2.6}
 missing = []  # programs that tests lacked
 
 
@@ -105,9 +105,11 @@ class Units(unittest.TestCase):
         for path, mode in {
             self.prefix / "sbin/teald": 0o755,
             self.prefix / "sbin/teal-dataplane": 0o755,
+            self.prefix / "sbin/teal-health": 0o755,
             self.prefix / "bin/teal": 0o755,
             self.prefix / "lib/systemd/system/teald.service": 0o644,
             self.prefix / "lib/systemd/system/teal-dataplane.service": 0o644,
+            self.prefix / "lib/systemd/system/teal-health.service": 0o644,
             self.prefix / "lib/sysusers.d/teal.conf": 0o644,
             self.prefix / "lib/tmpfiles.d/teal.conf": 0o644,
             self.staged("/etc/teal/teal.toml.example"): 0o644,
@@ -161,20 +163,30 @@ class Units(unittest.TestCase):
             self.assertEqual(of["CapabilityBoundingSet"], of["AmbientCapabilities"], name)
             self.assertNotEqual(of["User"], ["root"], name)
         self.assertEqual(settings(self.units["teald.service"])["AmbientCapabilities"], ["CAP_NET_ADMIN"])
+        self.assertEqual(settings(self.units["teal-health.service"])["AmbientCapabilities"], [])
+
+    def test_only_teal_health_talks_to_backends(self):
+        of = {name: settings(text) for name, text in self.units.items()}
+        self.assertNotIn("IPAddressDeny", of["teal-health.service"])
+        for name in ("teald.service", "teal-dataplane.service"):
+            self.assertEqual(of[name]["IPAddressDeny"], ["any"], name)
 
     def test_users_of_units_and_directories_are_declared(self):
         users = {words[1] for words in records(self.prefix / "lib/sysusers.d/teal.conf") if words[0] == "u"}
         directories = records(self.prefix / "lib/tmpfiles.d/teal.conf")
         named = {word for words in directories for word in words[3:5]} - {"root", "-"}
-        teald, dataplane = (
-            settings(self.units[name]) for name in ("teald.service", "teal-dataplane.service")
+        teald, dataplane, health = (
+            settings(self.units[name])
+            for name in ("teald.service", "teal-dataplane.service", "teal-health.service")
         )
-        for unit in (teald, dataplane):
-            named.update(unit["User"] + unit["Group"] + unit.get("SupplementaryGroups", []))
+        for unit in (teald, dataplane, health):
+            groups = " ".join(unit.get("SupplementaryGroups", [])).split()
+            named.update(unit["User"] + unit["Group"] + groups)
         self.assertEqual(users, named)
-        # teald uses files of the dataplane. The dataplane uses no file of teald.
-        self.assertEqual(teald["SupplementaryGroups"], dataplane["Group"])
+        # teald uses files of the dataplane, and gives a socket to teal-health. Neither uses a file of teald.
+        self.assertEqual(teald["SupplementaryGroups"][0].split(), dataplane["Group"] + health["Group"])
         self.assertNotIn("SupplementaryGroups", dataplane)
+        self.assertNotIn("SupplementaryGroups", health)
         self.assertNotIn("m", {words[0] for words in records(self.prefix / "lib/sysusers.d/teal.conf")})
 
     def test_neither_service_stops_with_the_other_nor_gives_up(self):
@@ -194,9 +206,9 @@ class Units(unittest.TestCase):
         done = run(sysusers, f"--root={etc.parent}", self.prefix / "lib/sysusers.d/teal.conf")
         self.assertEqual(done.returncode, 0, done.stderr)
         groups = {line.split(":")[0]: line.split(":")[3] for line in (etc / "group").read_text().splitlines()}
-        self.assertEqual(groups, {"teal": "", "teal-dataplane": ""})
+        self.assertEqual(groups, {"teal": "", "teal-dataplane": "", "teal-health": ""})
         shells = [line.split(":")[6] for line in (etc / "passwd").read_text().splitlines()]
-        self.assertEqual(len(shells), 2)
+        self.assertEqual(len(shells), 3)
         self.assertTrue(all(shell.endswith("nologin") for shell in shells), shells)
 
 

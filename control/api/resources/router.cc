@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "control/api/resources/changes.h"
 #include "control/api/resources/fields.h"
 
 namespace teal {
@@ -73,6 +74,8 @@ constexpr std::array kRoutes = {
              "flows in the flow table",
              {"service", "colour", "backend", "client", "limit"},
              true},
+    Endpoint{
+        "GET", "/v1/health", show_health, "the health of the backends that are checked", {"service"}, true},
     Endpoint{"GET", "/v1/counters", show_counters, "the counters of each worker"},
     Endpoint{"GET", "/metrics", show_metrics, "metrics for Prometheus", {}, true},
 };

@@ -15,6 +15,8 @@
 #include "control/change/refusal_log.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
+#include "control/health/health_board.h"
+#include "control/health/health_upkeep.h"
 #include "control/kernel/hop_states.h"
 #include "control/kernel/steering.h"
 #include "control/loop/clock.h"
@@ -39,6 +41,8 @@ struct Api {
   Verbs& verbs;
   Publisher& publisher;
   const HopStates& hop_states;
+  const HealthBoard& health;
+  const HealthUpkeep& health_upkeep;
   const Steering& steering;
   Recorder& recorder;
   const Journal& journal;
@@ -95,6 +99,8 @@ Task<Answer> follow_events(Api& api, const Request& request);
 Task<Answer> list_flows(Api& api, const Request& request);
 // counters.cc
 Task<Answer> show_counters(Api& api, const Request& request);
+// health.cc
+Task<Answer> show_health(Api& api, const Request& request);
 // metrics.cc
 Task<Answer> show_metrics(Api& api, const Request& request);
 // version.cc

@@ -45,6 +45,7 @@ Json view_backend(const Api& api, const PoolMember& member, const Publisher::Flo
                   {"next_hop", resolved ? "resolved" : "unresolved"}};
   if (const std::string problem = problem_text(api.hop_states.of(member.id)); !resolved && !problem.empty())
     backend["next_hop_problem"] = problem;
+  add_health(backend, api, member.id);
   if (member.retired) backend["retired"] = true;
   return backend;
 }

@@ -16,6 +16,11 @@ Json view_config(const Api& api);
 Json view_retired_services(const Api& api);
 Json view_groups(const Api& api);
 
+// Adds what is known of a backend's health: "health" is null if the backend has no check.
+void add_health(Json& backend, const Api& api, uint16_t id);
+// The number of checked backends, and since when their health is unknown.
+Json view_prober(const Api& api);
+
 // Returns an RFC 3339 time, or null for 0.
 Json time_or_null(int64_t at_ms);
 

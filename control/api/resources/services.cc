@@ -41,9 +41,11 @@ Task<std::string> describe(Api& api) {
   // Services are found by name: a reload may rebuild the catalogue while this coroutine yields.
   const std::vector<std::string> names = api.executor.catalogue().names();
   std::string head = fmt::format(
-      "{{\"generation\":{},\"revision\":{},\"dataplane\":{},\"lock\":{},\"storage\":{},\"config\":{},",
+      "{{\"generation\":{},\"revision\":{},\"dataplane\":{},\"lock\":{},\"storage\":{},\"config\":{},"
+      "\"health\":{},",
       api.executor.generation(), api.executor.catalogue().inventory().revision, to_text(view_dataplane(api)),
-      to_text(view_lock(api)), to_text(view_storage(api)), to_text(view_config(api)));
+      to_text(view_lock(api)), to_text(view_storage(api)), to_text(view_config(api)),
+      to_text(view_prober(api)));
   std::string services;
   services.reserve(names.size() * kServiceBytes);
   size_t in_slice = 0;

@@ -5,6 +5,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/health.h"
 #include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
@@ -24,6 +25,14 @@ std::string weight_text(const nlohmann::json& backend) {
                                         : fmt::format("{} (file {})", weight, in_file);
 }
 
+bool any_is_checked(const nlohmann::json& services) {
+  for (const auto& service : services)
+    for (const auto& pool : service.at("colours"))
+      for (const auto& backend : pool.at("backends"))
+        if (!part(backend, "health").is_null()) return true;
+  return false;
+}
+
 }  // namespace
 
 Outcome run_backend_list(const Invocation& call) {
@@ -31,13 +40,11 @@ Outcome run_backend_list(const Invocation& call) {
   if (!services) return tl::unexpected(services.error());
   nlohmann::json backends = nlohmann::json::array();
   std::string problems;  // why next hops are unresolved, a line each
-  Table table{.columns = {{"BACKEND", kLeft, true},
-                          {"STATE"},
-                          {"WEIGHT", kRight},
-                          {"NEXT HOP"},
-                          {"FLOWS", kRight},
-                          {"CLOSING", kRight}},
-              .rows = {}};
+  const bool with_health = any_is_checked(*services);
+  Table table{.columns = {{"BACKEND", kLeft, true}, {"STATE"}, {"WEIGHT", kRight}, {"NEXT HOP"}}, .rows = {}};
+  if (with_health) table.columns.push_back({"HEALTH", kLeft, true});
+  table.columns.push_back({"FLOWS", kRight});
+  table.columns.push_back({"CLOSING", kRight});
   for (const auto& service : *services) {
     for (const char* colour : {"blue", "green"}) {
       for (const auto& backend : service.at("colours").at(colour).at("backends")) {
@@ -48,12 +55,14 @@ Outcome run_backend_list(const Invocation& call) {
         const auto name = fmt::format("{}/{}/{}", text(service, "name"), colour, text(backend, "address"));
         if (const auto problem = text_or(backend, "next_hop_problem"); !problem.empty())
           problems += fmt::format("{}: {}\n", name, problem);
-        table.rows.push_back({name,
-                              state_cell(backend),
-                              weight_text(backend),
-                              {text(backend, "next_hop"), resolved ? Style::kPlain : Style::kWarning},
-                              std::to_string(number(backend, "flows")),
-                              std::to_string(number(backend, "closing"))});
+        std::vector<Cell> row = {name,
+                                 state_cell(backend),
+                                 weight_text(backend),
+                                 {text(backend, "next_hop"), resolved ? Style::kPlain : Style::kWarning}};
+        if (with_health) row.push_back(health_cell(backend));
+        row.emplace_back(std::to_string(number(backend, "flows")));
+        row.emplace_back(std::to_string(number(backend, "closing")));
+        table.rows.push_back(std::move(row));
       }
     }
   }

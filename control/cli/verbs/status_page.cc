@@ -9,6 +9,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/health.h"
 
 namespace teal::cli {
 namespace {
@@ -96,6 +97,8 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
                        around);
   if (const auto& config = part(reply, "config"); !config.is_null())
     lines += config_warnings(config, !part(reply, "lock").is_null(), around);
+  if (const auto problem = prober_problem(part(reply, "health")); !problem.empty())
+    lines += warning_line(problem, around);
   for (const auto& port : part(reply.at("dataplane"), "ports")) {
     if (text_or(port, "link") == "down")
       lines += warning_line(fmt::format("port {}: link down", text_or(port, "name")), around);
@@ -132,6 +135,7 @@ Cell state_of_backend(const json& backend) {
     const auto problem = text_or(backend, "next_hop_problem");
     add(problem.empty() ? "no next hop" : problem);
   }
+  if (!is_healthy(backend)) add(health_cell(backend).text);
   const bool warns = !state.empty();
   const auto weight = number(backend, "weight");
   const auto& in_file = part(backend, "file_weight");
@@ -246,7 +250,7 @@ int trouble_of(const json& service) {
   for (const auto& [colour, pool] : service.at("colours").items()) {
     for (const auto& backend : pool.at("backends")) {
       if (colour == service.at("active") && !flag(backend, "retired") &&
-          text_or(backend, "next_hop") == "unresolved")
+          (text_or(backend, "next_hop") == "unresolved" || text_or(backend, "health") == "down"))
         return 1;
       is_notable = is_notable || state_of_backend(backend).style == Style::kWarning;
     }

@@ -10,6 +10,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/health.h"
 
 namespace teal::cli {
 namespace {
@@ -40,22 +41,28 @@ std::optional<std::string> not_drained(const nlohmann::json& service) {
 }
 
 std::optional<std::string> not_healthy(const nlohmann::json& service, const std::string& colour) {
-  std::vector<std::string> unresolved;
+  std::vector<std::string> unresolved, sick;
   size_t taking = 0;
   for (const auto& backend : service.at("colours").at(colour).at("backends")) {
     const auto state = text_or(backend, "state");
     if (flag(backend, "retired") || (!state.empty() && state != "ready") || number(backend, "weight") == 0)
       continue;
     ++taking;
-    if (text(backend, "next_hop") == "resolved") continue;
+    if (text(backend, "next_hop") == "resolved") {
+      if (!is_healthy(backend)) sick.push_back(text(backend, "address") + ": " + health_cell(backend).text);
+      continue;
+    }
     const auto problem = text_or(backend, "next_hop_problem");
     unresolved.push_back(text(backend, "address") + (problem.empty() ? "" : ": " + problem));
   }
   if (taking == 0) return fmt::format("{}: no backend of {} is ready", text(service, "name"), colour);
-  if (unresolved.empty()) return std::nullopt;
-  const std::string which =
-      unresolved.size() > 4 ? counted(unresolved.size(), "backend") : joined(unresolved, ", ");
-  return fmt::format("{}: no next hop for {} ({})", text(service, "name"), which, colour);
+  const auto which = [](const std::vector<std::string>& backends) {
+    return backends.size() > 4 ? counted(backends.size(), "backend") : joined(backends, ", ");
+  };
+  if (!unresolved.empty())
+    return fmt::format("{}: no next hop for {} ({})", text(service, "name"), which(unresolved), colour);
+  if (sick.empty()) return std::nullopt;
+  return fmt::format("{}: not up: {} ({})", text(service, "name"), which(sick), colour);
 }
 
 tl::expected<Lines, Failure> not_running(const Client& daemon) {
@@ -104,8 +111,8 @@ std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
   if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
   if (wanted.condition == "healthy")
-    return fmt::format("teal backend list {} shows the next hops; ip neigh shows the kernel's neighbours",
-                       name);
+    return fmt::format(
+        "teal backend list {} shows next hops and health; ip neigh shows the kernel's neighbours", name);
   if (left.size() == 1 && !left.front().starts_with(wanted.services.front() + ":") &&
       wanted.services.size() == 1)
     return "teal stats shows the generation of each worker";

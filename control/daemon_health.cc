@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Joins health to the rest of teald: the socket of teal-health, and the words in the segment.
+#include <pwd.h>
+#include <unistd.h>
+
+#include <charconv>
+
+#include <spdlog/spdlog.h>
+
+#include "control/daemon_parts.h"
+#include "control/health/health_file.h"
+#include "control/kernel/health_words.h"
+
+namespace teal {
+
+namespace {
+
+struct ProberUser {
+  uint32_t uid, gid;
+};
+
+// Looks the user up. A number need not belong to a user; its group then has the same number.
+std::optional<ProberUser> prober_user(const std::string& name) {
+  uint32_t uid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
+  const bool is_number = error == std::errc() && end == name.data() + name.size();
+  const passwd* user = is_number ? ::getpwuid(uid) : ::getpwnam(name.c_str());
+  if (user != nullptr) return ProberUser{user->pw_uid, user->pw_gid};
+  return is_number ? std::optional(ProberUser{uid, uid}) : std::nullopt;
+}
+
+// The prober has a user of its own, and teald, which is not root, may give the socket only to a group of
+// which it is a member. Without that group, the socket is for teald's user and root.
+tl::expected<Listener, std::string> listen_to_prober(const std::string& run_dir,
+                                                     const std::optional<ProberUser>& user) {
+  const std::string path = run_dir + "/health.sock";
+  if (user) {
+    auto listener = Listener::on_path(path, {.owner = {}, .group = user->gid, .mode = 0660});
+    if (listener) return listener;
+    spdlog::warn("teal-health must run as root or as teald's user: {}", listener.error());
+  }
+  return Listener::on_path(path, {.owner = {}, .group = {}, .mode = 0600});
+}
+
+}  // namespace
+
+// Without a socket nothing is checked, but everything else works.
+void Daemon::Parts::begin_health() {
+  auto memory = read_health_file(options.run_dir);
+  if (memory)
+    health.remember(std::move(*memory));
+  else
+    spdlog::error("the health of backends is not known from before: {}", memory.error());
+  health.follow(executor.catalogue());
+  const std::optional<ProberUser> user = prober_user(options.health_user);
+  auto listener = listen_to_prober(options.run_dir, user);
+  if (!listener) {
+    spdlog::critical("backends are not checked: {}", listener.error());
+  } else {
+    health_listener.emplace(std::move(*listener));
+    std::vector<uint32_t> users = {::geteuid()};
+    if (user) users.push_back(user->uid);
+    health_link = std::make_unique<HealthLink>(io, health_listener->release_fd(), health, clock,
+                                               std::move(users), [this] { health_upkeep.has_news(); });
+  }
+  spawn(health_upkeep.run({.catalogue = [this]() -> const Catalogue& { return executor.catalogue(); },
+                           .send_list =
+                               [this] {
+                                 if (health_link != nullptr) health_link->send_list();
+                               },
+                           .publish = [this](const HealthWords& words) { publish_health(words); }}));
+}
+
+void Daemon::Parts::publish_health(const HealthWords& words) {
+  const std::shared_ptr<Segment> segment = publisher->segment();
+  if (segment != nullptr) store_health(segment->header(), words);
+}
+
+}  // namespace teal
