@@ -34,7 +34,8 @@ struct DaemonOptions {
   std::string config_path = "/etc/teal/teal.toml";
   std::string run_dir = "/run/teal";
   std::string state_dir = "/var/lib/teal";
-  // Names the user of teal-health, or gives its number. This user, root and teald's own user may report health.
+  // Names the user of teal-health, or gives its number. This user, root and teald's own user may report
+  // health.
   std::string health_user = "teal-health";
   std::shared_ptr<const Clock> clock = std::make_shared<Clock>();
   // Opens the source of next hops and local addresses. If empty, teald writes neither.

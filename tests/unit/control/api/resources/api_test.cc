@@ -82,12 +82,12 @@ TEST_F(ApiTest, ShowsServicesWithoutADataplane) {
     "draining":null,"colours":{
       "blue":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},
         "backends":[{"address":"198.18.2.11:8080","id":0,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
-                     "next_hop":"unresolved"},
+                     "next_hop":"unresolved","health":null},
                     {"address":"198.18.2.12:8080","id":1,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
-                     "next_hop":"unresolved"}]},
+                     "next_hop":"unresolved","health":null}]},
       "green":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},
         "backends":[{"address":"198.18.2.21:8080","id":2,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
-                     "next_hop":"unresolved"}]}}})");
+                     "next_hop":"unresolved","health":null}]}}})");
   EXPECT_EQ(body["services"][0], expected) << body["services"][0].dump(1);
   EXPECT_EQ(home.service("service-a"), expected);
   EXPECT_EQ(home.service("service-b")["vip"], "[fd18::10]:80");
