@@ -63,10 +63,7 @@ Task<void> Probe::run(std::shared_ptr<Probe> self) {
 }
 
 void Probe::take(const CheckResult& result) {
-  if (result.outcome == CheckResult::Outcome::kNotMade) {
-    spdlog::warn("{} of {} was not checked: {}", to_string(order_.address), order_.service, result.reason);
-    return;
-  }
+  if (result.outcome == CheckResult::Outcome::kNotMade) return warn(result.reason);
   const Clock::Time now = means_.clock.now();
   passed_ = result.outcome == CheckResult::Outcome::kPassed;
   const bool turned = state_.take(*passed_, now);
@@ -80,6 +77,19 @@ void Probe::take(const CheckResult& result) {
                           duration_text(std::chrono::duration_cast<std::chrono::milliseconds>(state_.hold())),
                           state_.falls());
   tell(turned);
+}
+
+// A host that lacks something lacks it for all probes.
+void Probe::warn(const std::string& reason) const {
+  const Clock::Time now = means_.clock.now();
+  if (now < means_.warn_next) {
+    ++means_.unlogged;
+    return;
+  }
+  const uint64_t others = std::exchange(means_.unlogged, 0);
+  spdlog::warn("{} of {} was not checked: {}{}", to_string(order_.address), order_.service, reason,
+               others == 0 ? "" : fmt::format("; {} checks before it were not made either", others));
+  means_.warn_next = now + kWarnEvery;
 }
 
 void Probe::report_as(uint64_t revision) {

@@ -24,6 +24,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
   static constexpr double kJitter = 0.05;  // of the interval
   // Checks begin at multiples of this time, so that one wake-up begins several of them.
   static constexpr std::chrono::milliseconds kTogether{5};
+  static constexpr std::chrono::seconds kWarnEvery{10};
   // A reason that changes again within this time is reported by a later check.
   static constexpr std::chrono::seconds kTellEvery{1};
 
@@ -33,6 +34,8 @@ class Probe : public std::enable_shared_from_this<Probe> {
     std::function<Task<CheckResult>(const CheckOrder&)> check;
     std::function<void(const HealthReport&)> report;
     std::function<double()> random;  // from 0 to 1
+    Clock::Time warn_next = {};      // of checks that were not made
+    uint64_t unlogged = 0;           // such checks since the latest warning
   };
 
   Probe(CheckOrder order, Means& means, asio::any_io_executor executor);
@@ -50,6 +53,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
   static Task<void> run(std::shared_ptr<Probe> self);
   void take(const CheckResult& result);
   void tell(bool at_once);
+  void warn(const std::string& reason) const;
 
   const CheckOrder order_;
   Means& means_;

@@ -142,6 +142,11 @@ TEST_F(ProbeTest, ACheckThatWasNotMadeChangesNothing) {
   EXPECT_TRUE(probe->state().up() == true);
 }
 
+TEST_F(ProbeTest, ChecksThatAreNotMadeFillNoLog) {
+  run(std::string(25, '.') + "+", order());
+  EXPECT_EQ(means.unlogged, 4u) << "25 s: warnings after 0, 10 and 20 s";
+}
+
 TEST_F(ProbeTest, ChecksBeginAnIntervalApartWithJitter) {
   for (const double at : {0.0, 0.5, 1.0}) {
     random = at;
