@@ -45,7 +45,7 @@ TEST_F(ApiTest, TheStatusSocketIsReadOnly) {
 
 TEST_F(ApiTest, ListsItsResources) {
   const nlohmann::json resources = home.get("/v1").body["resources"];
-  EXPECT_EQ(resources.size(), 17u);
+  EXPECT_EQ(resources.size(), 18u);
   for (const auto& resource : resources) {
     if (resource["method"] != "GET" || resource["path"] == "/v1/events" || resource["path"] == "/metrics")
       continue;
