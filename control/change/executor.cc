@@ -10,6 +10,7 @@
 #include "control/change/executor_refusals.h"
 #include "control/change/published_form.h"
 #include "control/change/retired.h"
+#include "control/state/splits.h"
 
 namespace teal {
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/publish/ruleset_builder.h"
+#include "control/state/splits.h"
 
 namespace teal {
 

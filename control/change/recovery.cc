@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/publish/maglev.h"
+#include "control/state/splits.h"
 
 namespace teal {
 

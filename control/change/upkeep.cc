@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "control/change/published_form.h"
+#include "control/state/splits.h"
 
 namespace teal {
 

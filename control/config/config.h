@@ -70,7 +70,7 @@ struct ServiceConfig {
   Colour active = Colour::kBlue;                           // used at the first start only
   bool affinity_client = false;
   DrainConfig drain;
-  std::optional<RampPlan> rollout;  // nothing: a flip moves all new flows at once
+  std::optional<RampPlan> rollout;   // nothing: a flip moves all new flows at once
   std::optional<HealthCheck> check;  // nothing: its backends are not checked
   HealthRules health;
 };

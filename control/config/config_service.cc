@@ -43,8 +43,8 @@ class ServiceReader {
 
  private:
   ServiceConfig read_service(const ConfigNode& table) {
-    std::vector<std::string_view> keys = {"name",  "vip",    "protocol", "blue",
-                                          "green", "active", "affinity", "drain", "rollout"};
+    std::vector<std::string_view> keys = {"name",   "vip",      "protocol", "blue",   "green",
+                                          "active", "affinity", "drain",    "rollout"};
     keys.insert(keys.end(), std::begin(kHealthKeys), std::end(kHealthKeys));
     table.allow_only(keys);
     ServiceConfig service;

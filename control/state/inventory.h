@@ -148,14 +148,6 @@ tl::expected<Renumbered, std::string> renumber(const Inventory& stored, const Co
 // on.
 Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits);
 
-// Takes over each flip that is later in the segment than in the inventory: teald was killed before it
-// recorded the result, or the disk failed. A flip is recorded before it is published, so one without a record
-// is a rollback or an abort, and nothing is left to undo. Takes over the shares of the segment, too: a ramp
-// with another share is paused. Returns the ids of the services that were flipped. `now_tick` and `now_ms`
-// are the same moment.
-std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
-                                   const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms);
-
 // Returns 0 if the admin state keeps new flows away.
 uint32_t weight_in_force(const BackendConfig& file, const Membership& member);
 
@@ -164,20 +156,7 @@ DrainConfig effective_drain(const ServiceConfig& file, const ServiceState& state
 
 RulesetInput ruleset_input(const Inventory& inventory, const Config& config);
 
-// Returns the traffic split of a service. `present` (or null) is its split in the segment now. If that has
-// the same flip, its exact time of the flip is kept, and so is a reset under way, as long as the deadline is
-// over. `now_tick` and `now_ms` are the same moment.
-TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, const TrafficSplit* present,
-                        uint32_t now_tick, int64_t now_ms);
-
-// Returns the traffic splits of all services. `present` (or null): the splits in the segment now.
-TrafficSplits make_splits(const Inventory& inventory, const Config& config, const TrafficSplits* present,
-                          uint32_t now_tick, int64_t now_ms);
-
-uint32_t drain_ticks(std::chrono::milliseconds timeout);  // at least 1, as 0 says "never flipped"
-
-// Return whether both forward alike. Entries that are not used are not compared.
+// Returns whether both forward alike. Entries that are not used are not compared.
 bool same_rules(const Ruleset& a, const Ruleset& b);
-bool same_splits(const Inventory& inventory, const TrafficSplits& a, const TrafficSplits& b);
 
 }  // namespace teal

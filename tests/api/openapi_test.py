@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+import ramp_requests
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "python"))
 try:
     from document import Client, Document, check, failures
@@ -117,22 +119,6 @@ def check_reads(ask):
     check("teal_build_info" in ask("GET", "/metrics"), "/metrics has teal_build_info")
 
 
-def check_ramps(ask):
-    c = {"services": ["service-c"]}
-    ask("POST", "/v1/ramp", {**c, "to": "green"}, expect=400, code="bad_request")
-    ask("POST", "/v1/ramp", {**c, "to": "green", "steps": ["5%"]}, expect=400, code="bad_request")
-    ramp = {**c, "to": "green", "steps": ["5%", "12.5%", "100%"]}
-    ask("POST", "/v1/ramp", {**ramp, "dry_run": True})
-    ask("POST", "/v1/ramp", {**ramp, "every": "1h"})
-    ask("POST", "/v1/ramp", ramp, expect=409, code="conflict")
-    ask("POST", "/v1/pause", {**c, "reason": "a look at the logs"})
-    ask("POST", "/v1/resume", c)
-    ask("POST", "/v1/next", c)
-    view = ask("GET", "/v1/services/{name}", url="/v1/services/service-c")["ramp"]
-    check(view["share_percent"] == 12.5 and view["step"] == 2, f"ramp: {view}")
-    ask("POST", "/v1/abort", {**c, "reason": "errors"})
-
-
 def check_changes(ask, flows):
     a, shop = {"services": ["service-a"]}, {"group": "shop"}
     flip, back = ("POST", "/v1/flip"), ("POST", "/v1/rollback")
@@ -153,7 +139,7 @@ def check_changes(ask, flows):
     ask(*flip, {"group": "nope", "to": "blue"}, expect=404, code="unknown_group")
     ask(*flip, {**a, "to": "blue"}, name="status.sock", expect=403, code="read_only")
 
-    check_ramps(ask)
+    ramp_requests.send(ask, check)
     drain = ask("GET", "/v1/services/{name}/drain", url="/v1/services/service-a/drain")["draining"]
     check(
         drain["flows"] == 200 and drain["clients"][0] == {"address": "10.0.0.0", "flows": 100},

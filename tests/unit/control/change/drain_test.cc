@@ -9,6 +9,7 @@
 #include "tests/unit/control/temp_dir.h"
 
 #include "control/loop/wall_clock.h"
+#include "control/state/splits.h"
 
 namespace teal {
 namespace {

@@ -4,6 +4,8 @@
 // the state that the kill leaves.
 #include "control/change/recovery.h"
 
+#include "control/state/splits.h"
+
 #include <filesystem>
 #include <fstream>
 

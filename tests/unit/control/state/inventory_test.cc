@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "control/state/catalogue.h"
+#include "control/state/splits.h"
 #include "dataplane/shm/tsc_clock.h"
 #include "tests/unit/control/config/configs.h"
 
