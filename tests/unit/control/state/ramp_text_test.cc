@@ -15,13 +15,13 @@ TEST(RampText, IsReadAsItWasWritten) {
   for (const Ramp& ramp : {running, paused}) EXPECT_EQ(parse_ramp(to_text(ramp)), ramp) << to_text(ramp);
 }
 
-struct Damage {
+struct DamagedText {
   const char* text;
   const char* says;
 };
 
 TEST(RampText, DamageIsToldWithTheValue) {
-  const Damage cases[] = {
+  const DamagedText cases[] = {
       {"soon", "it is not JSON"},
       {"[]", "it is an array of 0, expected an object"},
       {R"({"id":-1})", "id is -1, expected an integer from 0"},
@@ -38,7 +38,7 @@ TEST(RampText, DamageIsToldWithTheValue) {
       {R"({"id":1,"steps":[100,10000],"step":0,"every_ms":5,"manual":true,"paused":7})",
        "paused is 7, expected text or null"},
   };
-  for (const Damage& damage : cases) {
+  for (const DamagedText& damage : cases) {
     const auto ramp = parse_ramp(damage.text);
     ASSERT_FALSE(ramp) << damage.text;
     EXPECT_EQ(ramp.error().substr(0, std::string_view(damage.says).size()), damage.says) << damage.text;
