@@ -41,7 +41,8 @@ Outcome run_backend_list(const Invocation& call) {
   nlohmann::json backends = nlohmann::json::array();
   std::string problems;  // why next hops are unresolved, a line each
   const bool with_health = any_is_checked(*services);
-  Table table{.columns = {{"BACKEND", kLeft, true}, {"STATE"}, {"WEIGHT", kRight}, {"NEXT HOP"}}, .rows = {}};
+  Table table{.columns = {{"BACKEND", kLeft, true, true}, {"STATE"}, {"WEIGHT", kRight}, {"NEXT HOP"}},
+              .rows = {}};
   if (with_health) table.columns.push_back({"HEALTH", kLeft, true});
   table.columns.push_back({"FLOWS", kRight});
   table.columns.push_back({"CLOSING", kRight});

@@ -378,8 +378,11 @@ TEST_F(DaemonTest, PortsShowTheirLinkAndWhatTheirNicCounts) {
   FakeDataplane dataplane(home.run_dir());
   dataplane.add_port(3, "back", LinkState::kDown, 7);
   RunningDaemon daemon(home);
-  EXPECT_EQ(home.get("/v1/services").body["dataplane"]["ports"],
-            nlohmann::json::parse(R"([{"name": "back", "interface": "back", "link": "down"}])"));
+  const nlohmann::json port = home.get("/v1/services").body["dataplane"]["ports"][0];
+  EXPECT_EQ(port["name"], "back");
+  EXPECT_EQ(port["interface"], "back");
+  EXPECT_EQ(port["link"], "down");
+  EXPECT_EQ(port["losses"]["rx_missed"], 7);
   const nlohmann::json counters = home.get("/v1/counters").body;
   ASSERT_EQ(counters["ports"].size(), 1u);
   const nlohmann::json& port = counters["ports"][0];

@@ -109,9 +109,9 @@ TEST_F(ReachTest, AColourThatServesInPartIsTakenWithAWarning) {
   set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
   const Result half = flip("service-a", kBlue);
   ASSERT_TRUE(half);
-  EXPECT_EQ(half->warnings,
-            std::vector<std::string>{
-                "service-a: 1 of 2 blue backends has no next hop: 198.18.2.11:8080 (no route)"});
+  ASSERT_EQ(half->warnings.size(), 2u) << "the other one: nothing undoes this flip";
+  EXPECT_EQ(half->warnings[0],
+            "service-a: 1 of 2 blue backends has no next hop: 198.18.2.11:8080 (no route)");
 }
 
 TEST_F(ReachTest, ABackendThatTakesNoFlowsIsNotAskedOf) {
@@ -120,7 +120,9 @@ TEST_F(ReachTest, ABackendThatTakesNoFlowsIsNotAskedOf) {
   ASSERT_TRUE(set_backend("198.18.2.11:8080", AdminState::kMaint));
   const Result well = flip("service-a", kBlue);
   ASSERT_TRUE(well);
-  EXPECT_TRUE(well->warnings.empty()) << well->warnings[0];
+  ASSERT_EQ(well->warnings.size(), 1u);
+  EXPECT_EQ(well->warnings[0],
+            "this flip takes back the flip of generation 2 in service-a, so no rollback undoes it");
 }
 
 TEST_F(ReachTest, WithoutADataplaneADryRunAndAFlipOfNothingWarnToo) {

@@ -45,7 +45,7 @@ TEST_F(ApiTest, TheStatusSocketIsReadOnly) {
 
 TEST_F(ApiTest, ListsItsResources) {
   const nlohmann::json resources = home.get("/v1").body["resources"];
-  EXPECT_EQ(resources.size(), 18u);
+  EXPECT_EQ(resources.size(), 23u);
   for (const auto& resource : resources) {
     if (resource["method"] != "GET" || resource["path"] == "/v1/events" || resource["path"] == "/metrics")
       continue;
@@ -79,7 +79,7 @@ TEST_F(ApiTest, ShowsServicesWithoutADataplane) {
   const nlohmann::json expected = nlohmann::json::parse(R"({
     "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","previous":null,"undo":null,"generation_of_flip":0,
     "flipped_at":null,"file_active":"blue","drift":[],"drain":{"timeout_seconds":300.0,"then":"wait","udp":"stick"},
-    "draining":null,"colours":{
+    "ramp":null,"draining":null,"colours":{
       "blue":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},
         "backends":[{"address":"198.18.2.11:8080","id":0,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
                      "next_hop":"unresolved","health":null},

@@ -38,12 +38,14 @@ TEST_F(Seen, LossesOfTheLastMinuteAreTold) {
   FakeDataplane dataplane(home.run_dir());
   dataplane.add_port(0, "back", LinkState::kUp, 7);
   const RunningDaemon daemon(home);
-  home.clock().skip(std::chrono::seconds(2));
-  ASSERT_TRUE(home.clock().is_waited_for(std::chrono::seconds(1))) << "there is a first sample";
   auto& errors = dataplane.segment().header().ports[0].counters[static_cast<size_t>(NicCounter::k_rx_errors)];
-  errors = 3;
-  EXPECT_TRUE(home.comes_true([&] { return port()["lost_last_minute"] == 3; })) << port();
-  EXPECT_EQ(port()["losses"]["rx_errors"], 3);
+  // What was lost before teald's first sample does not count.
+  EXPECT_TRUE(home.comes_true([&] {
+    errors += 3;
+    const uint64_t lost = port()["lost_last_minute"];
+    return lost != 0 && lost % 3 == 0;
+  })) << port();
+  EXPECT_EQ(port()["losses"]["rx_errors"], errors.load());
   EXPECT_TRUE(home.comes_true([&] { return port()["lost_last_minute"] == 0; })) << "a minute later";
 }
 
