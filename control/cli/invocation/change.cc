@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/cli/invocation/change.h"
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <utility>
@@ -36,6 +37,14 @@ std::string arrow(const nlohmann::json& step, bool colour) {
     return styled(shown, style_of(shown), colour);
   };
   return word("from") + " -> " + word("to");
+}
+
+// As the API takes it (docs/api.md).
+constexpr size_t kMaxRequestIdBytes = 128;
+
+bool is_request_id(std::string_view id) {
+  const auto is_visible = [](unsigned char c) { return c > ' ' && c < 0x7f; };
+  return !id.empty() && id.size() <= kMaxRequestIdBytes && std::all_of(id.begin(), id.end(), is_visible);
 }
 
 std::string random_id() {
@@ -151,10 +160,15 @@ tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const 
     if (*number) request[field] = **number;
   }
   if (const auto reason = call.arguments.value("reason")) request["reason"] = *reason;
+  const auto id = call.arguments.value("request-id");
+  if (id && !is_request_id(*id))
+    return tl::unexpected(
+        usage_failure(fmt::format("--request-id is \"{}\"; expected 1 to {} ASCII characters without a space",
+                                  clean(*id), kMaxRequestIdBytes)));
   if (call.arguments.has("dry-run")) {
     request["dry_run"] = true;
   } else {
-    request["request_id"] = call.arguments.value("request-id").value_or(random_id());
+    request["request_id"] = id.value_or(random_id());
   }
   return post_until_answered(call, target, request);
 }

@@ -127,6 +127,18 @@ TEST_F(CliTest, EachChangeHasARequestIdOfItsOwnUnlessOneIsGiven) {
   EXPECT_EQ(daemon_->last_request_id(), "deploy-42");
 }
 
+TEST_F(CliTest, ABadRequestIdIsAUsageErrorThatSaysWhatWasExpected) {
+  for (const std::string& bad : {std::string(), std::string("two words"), std::string(129, 'x')}) {
+    const auto result = teal({"flip", "service-a", "--to", "green", "--request-id", bad});
+    EXPECT_EQ(result.exit_code, 2) << bad;
+    EXPECT_TRUE(contains(
+        result.err, "--request-id is \"" + bad + "\"; expected 1 to 128 ASCII characters without a space"))
+        << result.err;
+  }
+  EXPECT_EQ(teal({"unlock", "--dry-run", "--request-id", "two words"}).exit_code, 2);
+  EXPECT_TRUE(daemon_->requests().empty()) << "nothing was sent";
+}
+
 TEST_F(CliTest, AChangeWhoseAnswerIsLostIsSentAgainWithItsId) {
   auto repeated = flip_answer();
   repeated["repeated"] = true;
