@@ -57,6 +57,7 @@ struct ChangeResult {
   bool dataplane_running = false;
   bool recorded = true;  // false: the change is made, and the disk does not have it yet
   std::vector<std::string> warnings;
+  std::string way_back;  // as in the Change
   // The answer to the first request, if this one repeats it. Then the other fields do not count.
   nlohmann::ordered_json first_answer = nullptr;
 };

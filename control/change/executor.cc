@@ -100,7 +100,8 @@ ChangeResult ChangeExecutor::unchanged(const Change& change, const ChangeOptions
   ChangeResult result{.generation = generation(),
                       .revision = catalogue_.inventory().revision,
                       .fields = change.fields,
-                      .warnings = change.warnings};
+                      .warnings = change.warnings,
+                      .way_back = change.way_back};
   result.dry_run = options.dry_run;
   result.dataplane_running = publisher_.attached() && publisher_.dataplane_running();
   if (publisher_.attached()) result.adoption = publisher_.adoption(result.dataplane_running);

@@ -121,6 +121,8 @@ class ChangeExecutor {
   Task<void> keep(const Config& config, const ChangeOptions& options, ChangeResult& result);
   Task<Result> confirm(const Change& change, const ChangeOptions& options);
   Task<std::optional<Refusal>> not_adopted_yet(std::string way_back);
+  Task<tl::expected<nlohmann::ordered_json, std::string>> first_answer(const Requests::Known& known,
+                                                                       const std::string& id);
   static std::optional<CarriedOut> carried_out(const ChangeResult& result, const ChangeOptions& options,
                                                bool is_adopted);
   void know(const ChangeResult& result, const ChangeOptions& options, int64_t at_ms, bool is_adopted,

@@ -13,6 +13,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// A field of the answers that are kept, and of none that is sent.
+constexpr const char* kWayBack = "way_back";
+
 std::string dumped(const Json& answer) {
   return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -64,27 +67,37 @@ Task<std::optional<ChangeExecutor::Result>> ChangeExecutor::repeated(const Turn&
     result.emplace(tl::unexpected(id_of_another_request(options.request->id)));
     co_return result;
   }
-  // The first request may have ended because a worker had not adopted its change.
-  std::string no_way_back;
-  const std::optional<Refusal> late = co_await not_adopted_yet(std::move(no_way_back));
+  // The first request may have ended because a worker had not adopted its change. Its way back undoes
+  // nothing else.
+  auto first = co_await first_answer(known, options.request->id);
+  std::string way_back;
+  if (first && first->value("generation", uint64_t{0}) == generation()) way_back = first->value(kWayBack, "");
+  const std::optional<Refusal> late = co_await not_adopted_yet(std::move(way_back));
   if (late) {
     result.emplace(tl::unexpected(*late));
-    co_return result;
+  } else if (!first) {
+    result.emplace(tl::unexpected(answer_is_lost(first.error())));
+  } else {
+    first->erase(kWayBack);
+    ChangeResult answer;
+    answer.first_answer = std::move(*first);
+    result.emplace(std::move(answer));
   }
+  co_return result;
+}
+
+Task<tl::expected<Json, std::string>> ChangeExecutor::first_answer(const Requests::Known& known,
+                                                                   const std::string& id) {
   std::string text = known.answer;
   if (text.empty()) {
-    std::string id = options.request->id;
-    const auto stored = co_await journal_.answer(std::move(id));
-    if (!stored || !*stored) {
-      result.emplace(tl::unexpected(answer_is_lost(stored ? "it is gone" : stored.error())));
-      co_return result;
-    }
-    text = **stored;
+    std::string asked = id;
+    const auto stored = co_await journal_.answer(std::move(asked));
+    if (!stored) co_return tl::unexpected(stored.error());
+    text = stored->value_or("");
   }
-  ChangeResult answer;
-  answer.first_answer = Json::parse(text, nullptr, false);
-  result.emplace(std::move(answer));
-  co_return result;
+  Json answer = Json::parse(text, nullptr, false);
+  if (!answer.is_object()) co_return tl::unexpected<std::string>("it is gone");
+  co_return answer;
 }
 
 // Leaves out which workers have adopted the change, if that is not known: at the intent, and after a timeout.
@@ -92,6 +105,7 @@ std::optional<CarriedOut> ChangeExecutor::carried_out(const ChangeResult& result
                                                       const ChangeOptions& options, bool is_adopted) {
   if (!options.request) return std::nullopt;
   Json answer = answer_json(result);
+  answer[kWayBack] = result.way_back;
   if (!is_adopted) {
     answer.erase("workers");
     answer.erase("slowest_us");

@@ -38,7 +38,8 @@ void Journal::landed_late(const Intent& intent, int64_t row, bool with_inventory
   if (with_inventory) change.inventory = inventory_();
   if (intent.lock) {
     change.row.reset();
-    change.takes_back = row;
+    change.takes_back = TakenBack{row, inventory_()->revision};
+    change.intent.revision.reset();
     change.intent.verb = intent.lock->lock ? "unlock" : "lock";
     change.intent.reason = kTooLate;
     change.intent.actor = Actor::teald();

@@ -102,6 +102,12 @@ struct Finish {
   std::optional<CarriedOut> request = {};  // with the final answer
 };
 
+// A lock that landed too late and that another change takes off again.
+struct TakenBack {
+  int64_t row = 0;        // of the lock's intent: its request is forgotten
+  uint64_t revision = 0;  // in force: the lock raised it on the disk only
+};
+
 // Something that the database lacks: the end of a change, or an inventory, or both.
 struct Unrecorded {
   std::shared_ptr<const Inventory> inventory;  // null: none
@@ -109,7 +115,7 @@ struct Unrecorded {
   std::optional<int64_t> row;                  // of the intent; nothing: the intent is not recorded either
   Intent intent;                               // used without a row
   std::optional<Finish> finish;                // nothing: only the inventory is saved
-  std::optional<int64_t> takes_back;  // the row of a lock that landed too late: its request is forgotten
+  std::optional<TakenBack> takes_back;
 };
 
 // A change with its result, as the API shows it.

@@ -98,6 +98,12 @@ void add_finish(SQLite::Database& sqlite, int64_t row, const Intent& intent, con
   run(raise_revision, row);
 }
 
+void take_back(SQLite::Database& sqlite, const TakenBack& lock) {
+  forget_request(sqlite, lock.row);
+  SQLite::Statement set(sqlite, "UPDATE meta SET value = ? WHERE key = 'revision'");
+  run(set, generation_in_range(lock.revision));
+}
+
 HistoryRow read_row(Row& row) {
   HistoryRow change;
   change.id = row.integer("id", 1, INT64_MAX);
@@ -185,7 +191,7 @@ tl::expected<std::vector<int64_t>, std::string> State::record(const std::vector<
     for (const Unrecorded& change : changes) {
       if (change.inventory != nullptr) write_inventory(sqlite, *change.inventory);
       if (change.config != nullptr) write_good_config(sqlite, *change.config);
-      if (change.takes_back) forget_request(sqlite, *change.takes_back);
+      if (change.takes_back) take_back(sqlite, *change.takes_back);
       rows.push_back(0);
       if (!change.finish) continue;
       rows.back() = change.row ? *change.row : add_intent(sqlite, change.intent);

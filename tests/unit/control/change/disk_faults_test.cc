@@ -193,6 +193,8 @@ TEST_F(HungDisk, ALockThatLandsTooLateIsTakenBack) {
   ASSERT_TRUE(recorded());
   EXPECT_FALSE(teald->state().load()->lock);
   EXPECT_FALSE(*teald->state().answer("deploy-42")) << "the lock was refused";
+  EXPECT_EQ(teald->state().load()->revision, teald->executor.catalogue().inventory().revision);
+  EXPECT_FALSE(latest().revision) << "teald took it back";
   EXPECT_EQ(text_of(latest().actor), "teald");
   EXPECT_EQ(latest().verb, "unlock");
   start_teald();

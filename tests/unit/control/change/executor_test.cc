@@ -264,7 +264,10 @@ TEST_F(Executor, ARepeatedRequestWaitsForTheWorkersToo) {
   options.request = RequestId{"deploy-42", 1};
   clock.on_sleep = [] {};
   ASSERT_EQ(code(flip("service-a", Colour::kGreen, options)), "adoption_timeout");
-  EXPECT_EQ(code(flip("service-a", Colour::kGreen, options)), "adoption_timeout");
+  const Result still_late = flip("service-a", Colour::kGreen, options);
+  ASSERT_EQ(code(still_late), "adoption_timeout");
+  EXPECT_NE(still_late.error().hint.find("teal rollback service-a undoes the change"), std::string::npos)
+      << still_late.error().hint;
   clock.on_sleep = [this] { dataplane->step(); };
   const Result again = flip("service-a", Colour::kGreen, options);
   ASSERT_TRUE(again) << again.error().message;
