@@ -137,6 +137,7 @@ Task<void> Daemon::Parts::recover_again() {
   const ChangeExecutor::Turn turn = co_await executor.turn();
   Recorder::Recorded<Recorder::Stored> stored = co_await recorder.reopen();
   if (!stored) co_return;
+  if (auto copy = StateCopy::read(options.run_dir)) take_over_copy(std::move(*copy), *stored);
   tl::expected<Recovered, std::string> recovered =
       recover(std::move(*stored), *publisher, executor.catalogue().config(), clock);
   if (!recovered) {

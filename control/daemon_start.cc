@@ -32,20 +32,36 @@ void tell_of_file_set_aside(const StartConfig& start) {
     spdlog::critical("starting with the latest good config");
 }
 
+// The lock and the numbers, without services and backends.
+Inventory numbers_of(const Inventory& inventory) {
+  Inventory numbers;
+  numbers.lock = inventory.lock;
+  numbers.given_generation = inventory.given_generation;
+  numbers.published_generation = inventory.published_generation;
+  numbers.revision = inventory.revision;
+  return numbers;
+}
+
 StartFailure failure(ExitCode code, std::string message) {
   return {code, {std::move(message)}};
 }
 
-// Reads the database, or else the copy in the run directory. Without both, the segment has what is in force.
-// Without a segment, too, nothing says which colours are active: that is the error. A database without
-// services, beside a segment that has some, was lost.
+// Reads the database, and from the copy in the run directory what the database lacks. Without both, the
+// segment has what is in force. Without a segment, too, nothing says which colours are active: that is the
+// error. A database without services was lost if the segment has some. Without a segment, it is the first
+// start.
 Recorder::Recorded<Recorder::Stored> what_is_stored(Recorder& recorder, const std::string& run_dir,
                                                     const Publisher& publisher) {
   Recorder::Recorded<Recorder::Stored> stored = recorder.open();
   const bool has_segment = publisher.generation() != 0;
-  if (stored && (!stored->inventory.services.empty() || !has_segment)) return stored;
+  const bool is_lost = stored && stored->inventory.services.empty();
+  if (is_lost && !has_segment) return stored;
   if (!stored) spdlog::critical("starting without the database: {}", stored.error());
-  if (auto copy = StateCopy::read(run_dir)) return copy;
+  if (auto copy = StateCopy::read(run_dir)) {
+    Recorder::Stored all = stored ? std::move(*stored) : Recorder::Stored();
+    take_over_copy(std::move(*copy), all);
+    return all;
+  }
   if (stored || !has_segment) return stored;
   spdlog::critical("starting with the state that the segment has");
   return Recorder::Stored();
@@ -73,15 +89,22 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
   metrics.listen(events);
   executor.know(recovered.requests);
   journal.begin_with(std::move(recovered.to_record));
-  executor.on_change([this](const Catalogue& catalogue, const Change* change) {
+  executor.on_change([this](const Catalogue& catalogue, const Change* change, const Intent* intent) {
     if (change == nullptr || change->config != nullptr || change->inventory != nullptr)
       health_upkeep.has_new_catalogue();
     else
       health_upkeep.has_news();  // weights and admin states count
-    const bool sets_values_only = state_copy.is_whole() && change != nullptr && change->config == nullptr &&
-                                  change->inventory == nullptr;
-    return sets_values_only ? state_copy.save_change(record_of(*change), catalogue.inventory())
-                            : state_copy.save(catalogue.inventory(), catalogue.config().text);
+    Copied copied{.others_are_recorded = change != nullptr && !recovery_due && journal.unrecorded().empty()};
+    if (intent != nullptr) copied.change = *intent;
+    // The copy keeps released ids until the next write of the whole inventory: a worker may hold them.
+    const bool sets_values_only = change != nullptr && (change->inventory == nullptr || change->releases_ids);
+    if (sets_values_only && state_copy.is_whole()) {
+      copied.inventory = numbers_of(catalogue.inventory());
+    } else {
+      copied.inventory = catalogue.inventory();
+      copied.config = catalogue.config().text;
+    }
+    return state_copy.save(std::move(copied));
   });
   executor.on_log([this](int level, Intent intent, std::string result) {
     const Actor& actor = intent.actor;

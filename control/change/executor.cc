@@ -10,6 +10,7 @@
 #include "control/change/executor_refusals.h"
 #include "control/change/published_form.h"
 #include "control/change/retired.h"
+#include "control/state/reload_ids.h"
 #include "control/state/splits.h"
 
 namespace teal {
@@ -131,7 +132,8 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   }
   apply(progress);
   progress.change.complete(progress.result.fields);
-  co_await keep_copy_(catalogue_, &progress.change);
+  const Intent made = intent_of(progress, progress.change.lock.has_value());
+  co_await keep_copy_(catalogue_, &progress.change, &made);
   if (progress.change.lock) {
     know(progress.result, progress.options, progress.began_at_ms, true, true);
   } else {
@@ -188,7 +190,9 @@ Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
   const Change& change = progress.change;
   if (change.despite_disk) co_return std::nullopt;
   // Not a conditional expression in the call: GCC 12 destroys such a temporary of a co_await twice.
-  std::shared_ptr<const Inventory> saved = change.inventory;
+  std::shared_ptr<const Inventory> saved;
+  if (change.inventory != nullptr)
+    saved = std::make_shared<const Inventory>(with_reserved_ids(catalogue_.inventory(), *change.inventory));
   Intent intent = intent_of(progress, change.lock.has_value());
   const auto intended = co_await journal_.intend(std::move(intent), std::move(saved));
   if (!intended) co_return not_recorded(intended.error());
@@ -231,7 +235,7 @@ Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
   log(progress, spdlog::level::err, refusal.message);
   if (progress.change.is_retry) co_return;
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
-  save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload saved the new ids
+  save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload reserved new ids
   progress.told["result"] = "not_published";
   tell(progress, "failed");
 }
@@ -308,10 +312,8 @@ Task<State::Done> ChangeExecutor::finish(Progress& progress, Outcome outcome, st
   const int64_t duration_us = progress.duration_us(clock_);
   progress.told["duration_us"] = duration_us;
   Unrecorded change{.row = progress.intent};
-  if (!progress.intent) {
-    change.intent = intent_of(progress, outcome == Outcome::kDone);
-    if (!progress.change.releases_ids) change.inventory = progress.change.inventory;
-  }
+  if (!progress.intent) change.intent = intent_of(progress, outcome == Outcome::kDone);
+  if (was_published(outcome) && !progress.change.releases_ids) change.inventory = progress.change.inventory;
   if (progress.change.config != nullptr && was_published(outcome))
     change.config = std::make_shared<const std::string>(progress.change.config->text);
   change.finish = Finish{outcome, clock_.wall_ms(), duration_us, std::move(detail), std::move(record)};

@@ -101,11 +101,10 @@ class ChangeExecutor {
   }
 
   // `callback` keeps a copy of each state that is in force: what this change has set, or everything if it is
-  // null. A change is answered after it has returned.
-  void on_change(std::function<Task<void>(const Catalogue&, const Change*)> callback) {
-    keep_copy_ = std::move(callback);
-  }
-  Task<void> keep_copy() const { return keep_copy_(catalogue_, nullptr); }
+  // null. The intent of the change has its request. A change is answered after the callback has returned.
+  using KeepCopy = std::function<Task<void>(const Catalogue&, const Change*, const Intent*)>;
+  void on_change(KeepCopy callback) { keep_copy_ = std::move(callback); }
+  Task<void> keep_copy() const { return keep_copy_(catalogue_, nullptr, nullptr); }
 
   const Catalogue& catalogue() const { return catalogue_; }
   uint64_t generation() const;  // of the latest publication
@@ -158,8 +157,7 @@ class ChangeExecutor {
   std::function<void(const Config&)> reloaded_ = [](const Config&) {};
   std::function<void(const std::vector<ServiceState>&)> flips_ = [](const std::vector<ServiceState>&) {};
   std::function<void(int, Intent, std::string)> log_ = log_change;
-  std::function<Task<void>(const Catalogue&, const Change*)> keep_copy_ =
-      [](const Catalogue&, const Change*) -> Task<void> { co_return; };
+  KeepCopy keep_copy_ = [](const Catalogue&, const Change*, const Intent*) -> Task<void> { co_return; };
   bool save_due_ = false;  // the database has another inventory than the catalogue
 };
 

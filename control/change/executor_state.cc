@@ -3,6 +3,7 @@
 // How the executor keeps the state in line between the changes: the catalogue with the segment, and the
 // database and the copy in the run directory with the catalogue.
 #include "control/change/executor.h"
+#include "control/state/splits.h"
 
 namespace teal {
 

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <nlohmann/json.hpp>
 
 #include "control/publish/maglev.h"
+#include "control/state/reload_ids.h"
 #include "control/state/splits.h"
 
 namespace teal {
@@ -55,6 +57,11 @@ void drop_retired(Inventory& inventory) {
   });
 }
 
+// The copy is written after the publication, so what it has is in force.
+std::optional<bool> was_published(const OpenIntent& intent, const Publisher& publisher) {
+  return intent.in_force ? true : publisher.was_published(intent.generation);
+}
+
 // Sets the values that the open intents' records have, oldest first. The database has every result before it
 // has a later intent (journal.h), so what an older teald recorded out of order is left out. An intent of
 // schema 2 has no record: it was published into a segment of another ABI, if at all.
@@ -62,7 +69,9 @@ void apply_records(const std::vector<OpenIntent>& intents, const Publisher& publ
   const uint64_t recorded = inventory.published_generation;
   for (const OpenIntent& intent : intents) {
     if (!intent.record || intent.generation <= recorded) continue;
-    if (publisher.was_published(intent.generation) != true) continue;
+    if (was_published(intent, publisher) != true) continue;
+    if (intent.verb == "reload" && publisher.ruleset() != nullptr)
+      take_ids_from(*publisher.ruleset(), inventory);
     apply(*intent.record, inventory);
     inventory.revision = std::max(inventory.revision, intent.revision.value_or(0));
   }
@@ -73,14 +82,14 @@ std::vector<KnownRequest> carried_out(std::vector<KnownRequest> requests,
                                       const std::vector<OpenIntent>& intents, const Publisher& publisher) {
   std::erase_if(requests, [&](const KnownRequest& request) {
     return std::any_of(intents.begin(), intents.end(), [&](const OpenIntent& intent) {
-      return request.intent == intent.id && publisher.was_published(intent.generation) != true;
+      return request.intent == intent.id && was_published(intent, publisher) != true;
     });
   });
   return requests;
 }
 
 Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Clock& clock) {
-  const std::optional<bool> published = publisher.was_published(intent.generation);
+  const std::optional<bool> published = was_published(intent, publisher);
   Unrecorded change{.row = intent.id};
   change.finish = Finish{.outcome = published == true ? Outcome::kDone : Outcome::kInterrupted,
                          .at_ms = clock.wall_ms(),
@@ -90,6 +99,25 @@ Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Cl
   spdlog::warn("generation {} ({}) was under way when teald ended: {}", intent.generation, intent.verb,
                change.finish->detail);
   return change;
+}
+
+Unrecorded from_copy(Intent intent, const Clock& clock) {
+  spdlog::warn("generation {} ({}) was made, and not recorded when teald ended", intent.generation,
+               intent.verb);
+  Unrecorded change{.intent = std::move(intent)};
+  change.finish = Finish{.at_ms = clock.wall_ms(), .detail = "taken from the copy: it was not recorded"};
+  return change;
+}
+
+// The intent of a change that the database lacks, with its request.
+Intent intent_of(const OpenIntent& made, const std::vector<KnownRequest>& requests) {
+  Intent intent{made.generation, made.verb, made.changes, made.reason, made.actor};
+  intent.at_ms = made.at_ms;
+  if (made.record) intent.record = *made.record;
+  intent.revision = made.revision;
+  for (const KnownRequest& request : requests)
+    if (request.intent == made.id) intent.request = CarriedOut{request.id, request.content, request.answer};
+  return intent;
 }
 
 // A flip is recorded before it is published, so a flip without an intent is a rollback.
@@ -114,6 +142,35 @@ std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
 
 }  // namespace
 
+void take_over_copy(Recorder::Stored copy, Recorder::Stored& stored) {
+  const bool is_lost = stored.inventory.services.empty();
+  const uint64_t recorded = stored.inventory.published_generation;
+  if (!is_lost && copy.inventory.published_generation <= recorded) return;
+  for (const OpenIntent& made : copy.intents) {
+    if (made.generation <= recorded) continue;
+    const auto known =
+        std::find_if(stored.intents.begin(), stored.intents.end(),
+                     [&](const OpenIntent& intent) { return intent.generation == made.generation; });
+    if (known != stored.intents.end())
+      known->in_force = true;
+    else
+      stored.unrecorded.push_back(intent_of(made, copy.requests));
+  }
+  std::unordered_set<std::string> ids;
+  for (const KnownRequest& request : stored.requests) ids.insert(request.id);
+  for (KnownRequest& request : copy.requests) {
+    if (ids.contains(request.id)) continue;
+    request.intent.reset();
+    stored.requests.push_back(std::move(request));
+  }
+  Inventory& inventory = copy.inventory;
+  inventory.given_generation = std::max(inventory.given_generation, stored.inventory.given_generation);
+  inventory.reserved_generation =
+      std::max(inventory.reserved_generation, stored.inventory.reserved_generation);
+  stored.inventory = std::move(inventory);
+  if (copy.config) stored.config = std::move(copy.config);
+}
+
 Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& clock) {
   const bool refused = !publisher.refused().empty();
   Inventory& inventory = stored.inventory;
@@ -128,6 +185,7 @@ Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& cl
   Known known{std::move(inventory), carried_out(std::move(stored.requests), stored.intents, publisher), {}};
   if (refused) return known;
   for (const OpenIntent& intent : stored.intents) known.to_record.push_back(closed(intent, publisher, clock));
+  for (Intent& intent : stored.unrecorded) known.to_record.push_back(from_copy(std::move(intent), clock));
   for (Unrecorded& rollback : rollbacks_of(learnt, stored.intents, clock))
     known.to_record.push_back(std::move(rollback));
   return known;

@@ -30,6 +30,11 @@ struct Recovered {
   std::vector<Unrecorded> to_record;   // the inventory, and the results of the intents that were open
 };
 
+// Adds what the copy in the run directory has and the database lacks. The state is the copy's if the database
+// could not be read or was lost, or if it lacks the result of a change that the copy has. Otherwise the
+// database is as late as the copy, and nothing changes.
+void take_over_copy(Recorder::Stored copy, Recorder::Stored& stored);
+
 // Open intents are done if the segment's log has their generation, else interrupted. `publisher` must have
 // looked for the segment already. If it refused the segment, nothing is known about flows and intents:
 // nothing retired is dropped, no intent is closed, and nothing is to be recorded.

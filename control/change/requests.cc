@@ -13,7 +13,7 @@ bool is_over(int64_t at_ms, int64_t now_ms) {
 
 void Requests::know(const std::vector<KnownRequest>& stored) {
   for (const KnownRequest& request : stored)
-    if (!known_.contains(request.id)) add(request.id, {request.content, request.at_ms, ""});
+    if (!known_.contains(request.id)) add(request.id, {request.content, request.at_ms, request.answer});
 }
 
 void Requests::add(const std::string& id, Known request) {

@@ -32,22 +32,6 @@ class FreeIds {
   size_t lowest_ = 0;
 };
 
-// Returns 0.0.x.y or 100::x (the discard prefix, RFC 6666) with port 9: no packet that reaches this host
-// carries it.
-Socket standin_socket(uint16_t id, const Socket& instead_of) {
-  const auto high = static_cast<uint8_t>(id >> 8), low = static_cast<uint8_t>(id);
-  Socket socket = instead_of;
-  socket.port = Be16::from_host(9);
-  if (instead_of.address.is_v4()) {
-    const uint8_t bytes[4] = {0, 0, high, low};
-    socket.address = IpAddress::from_v4(bytes);
-  } else {
-    const uint8_t bytes[16] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, high, low};
-    socket.address = IpAddress::from_v6(bytes);
-  }
-  return socket;
-}
-
 // Returns for each service of the config the stored service that it is; null: a new one.
 std::vector<const ServiceState*> match_services(const Inventory& stored, const Config& config) {
   std::unordered_map<std::string, const ServiceState*> by_name;
@@ -179,6 +163,21 @@ tl::expected<void, std::string> number_backends(const Inventory& stored, const C
 }
 
 }  // namespace
+
+// 0.0.x.y or 100::x (the discard prefix, RFC 6666) with port 9: no packet that reaches this host carries it.
+Socket standin_socket(uint16_t id, const Socket& instead_of) {
+  const auto high = static_cast<uint8_t>(id >> 8), low = static_cast<uint8_t>(id);
+  Socket socket = instead_of;
+  socket.port = Be16::from_host(9);
+  if (instead_of.address.is_v4()) {
+    const uint8_t bytes[4] = {0, 0, high, low};
+    socket.address = IpAddress::from_v4(bytes);
+  } else {
+    const uint8_t bytes[16] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, high, low};
+    socket.address = IpAddress::from_v6(bytes);
+  }
+  return socket;
+}
 
 ServiceState* Inventory::service(uint16_t id) {
   for (ServiceState& service : services)

@@ -131,6 +131,9 @@ struct Inventory {
   bool has_retired() const;
 };
 
+// Returns a socket that no packet carries. It has the protocol and the IP version of `instead_of`.
+Socket standin_socket(uint16_t id, const Socket& instead_of);
+
 // Returns the backends that are not retired. They belong to `inventory`.
 using BackendsBySocket = std::unordered_map<Socket, const BackendState*, SocketHash>;
 BackendsBySocket backends_by_socket(const Inventory& inventory);

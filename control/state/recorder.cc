@@ -23,17 +23,17 @@ struct Call {
 
 }  // namespace
 
-Recorder::Recorded<Recorder::Stored> read_stored(State& state) {
+Recorder::Recorded<Recorder::Stored> read_stored(State& state, bool with_answers) {
   auto inventory = state.load();
   if (!inventory) return tl::unexpected(inventory.error());
   auto intents = state.open_intents();
   if (!intents) return tl::unexpected(intents.error());
-  auto requests = state.requests();
+  auto requests = state.requests(with_answers);
   if (!requests) return tl::unexpected(requests.error());
   auto config = state.good_config();
   if (!config) return tl::unexpected(config.error());
-  return Recorder::Stored{std::move(*inventory), std::move(*intents), std::move(*requests),
-                          std::move(*config)};
+  return Recorder::Stored{
+      std::move(*inventory), std::move(*intents), std::move(*requests), std::move(*config), {}};
 }
 
 // The timer ends the wait: by its expiry, or because the call's result cancels it.

@@ -38,6 +38,7 @@ class Recorder {
     std::vector<OpenIntent> intents;
     std::vector<KnownRequest> requests;
     std::optional<std::string> config;  // the text of the latest one that was in force
+    std::vector<Intent> unrecorded;     // changes that are in force, and that the database lacks
   };
 
   // The pool has one thread. It must be joined before the io_context of the callers is destroyed.
@@ -101,6 +102,6 @@ class Recorder {
   std::future<Opening> opening_;  // of an open() that was given up
 };
 
-Recorder::Recorded<Recorder::Stored> read_stored(State& state);
+Recorder::Recorded<Recorder::Stored> read_stored(State& state, bool with_answers = false);
 
 }  // namespace teal

@@ -190,10 +190,6 @@ tl::expected<std::optional<std::string>, std::string> State::good_config() {
   return db_->attempt("read the config", read_good_config);
 }
 
-State::Done State::save_change(const ChangeRecord& record, const Inventory& rest) {
-  return db_->commit("save a change", [&](SQLite::Database& sqlite) { write_change(sqlite, record, rest); });
-}
-
 State::Done State::save(const Inventory& inventory) {
   return db_->commit("save the state", [&](SQLite::Database& sqlite) { write_inventory(sqlite, inventory); });
 }

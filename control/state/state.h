@@ -58,6 +58,7 @@ struct KnownRequest {
   uint64_t content = 0;
   int64_t at_ms = 0;
   std::optional<int64_t> intent;  // nothing: it had nothing to change
+  std::string answer;             // "": the database has it
 };
 
 struct Intent {
@@ -84,6 +85,10 @@ struct OpenIntent {
   std::string changes;                 // as in the Intent
   std::optional<ChangeRecord> record;  // nothing: an intent of schema 2 or older
   std::optional<uint64_t> revision;    // nothing: not an operator's change
+  std::string reason;
+  Actor actor;
+  int64_t at_ms = 0;
+  bool in_force = false;  // known without the segment: the copy in the run directory has it (recovery.h)
 };
 
 // How an intent ended. kDone and kAdoptionTimeout were published.
@@ -116,6 +121,14 @@ struct Unrecorded {
   Intent intent;                               // used without a row
   std::optional<Finish> finish;                // nothing: only the inventory is saved
   std::optional<TakenBack> takes_back;
+};
+
+// This is written to the copy in the run directory (state_copy.h).
+struct Copied {
+  Inventory inventory;                // without a config, only the lock and the numbers are used
+  std::optional<std::string> config;  // with it, the whole inventory is saved
+  std::optional<Intent> change;       // the latest one; it is in force
+  bool others_are_recorded = false;   // the database has all changes before it: the copy forgets them
 };
 
 // A change with its result, as the API shows it.
@@ -170,9 +183,9 @@ class State {
 
   tl::expected<Inventory, std::string> load();
   Done save(const Inventory& inventory);  // replaces the whole inventory, in one transaction
-  // Saves what a change without new ids sets: the values of its record, and of `rest` the lock and the
-  // numbers.
-  Done save_change(const ChangeRecord& record, const Inventory& rest);
+  // Saves the copy of a state that is in force. The change is an open intent then. Without a config, the
+  // values of the change's record are saved.
+  Done keep(const Copied& copied);
 
   // Records an intent, and saves the inventory `whole` (unless it is null) in the same transaction. Returns
   // the id for finish().
@@ -195,7 +208,7 @@ class State {
 
   // Keeps a request that had nothing to change.
   Done remember(const CarriedOut& request, int64_t at_ms);
-  tl::expected<std::vector<KnownRequest>, std::string> requests();  // oldest first
+  tl::expected<std::vector<KnownRequest>, std::string> requests(bool with_answers = false);  // oldest first
   // Returns the answer to a request; nothing: it is not known.
   tl::expected<std::optional<std::string>, std::string> answer(const std::string& request);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A copy of the state in the run directory, which is in memory. A start that cannot read the database takes
-// from it what the segment does not have: how flips are undone, the states of backends, the lock, and the
-// config. The copy has the form of the database, without its history.
+// A copy of the state in the run directory, which is in memory. A start takes from it what neither the
+// database nor the segment has: everything if the database cannot be read, and the changes that the disk did
+// not take before teald was killed (control/change/recovery.h). The copy has the form of the database. Its
+// history has only changes that are in force and whose results the database may lack. They are open intents.
 #pragma once
 
 #include <functional>
@@ -18,11 +19,10 @@ class StateCopy {
  public:
   explicit StateCopy(const std::string& run_dir) : dir_(dir_in(run_dir)) {}
 
-  // Write the copy on a thread: everything, or what a change without new ids sets, which takes a tenth of the
-  // time. An error is logged: nothing depends on the copy while the database works.
-  Task<void> save(Inventory inventory, std::string config);
-  Task<void> save_change(ChangeRecord record, const Inventory& inventory);
-  bool is_whole() const { return is_whole_; }  // false: the latest attempt failed, so save() is needed
+  // Writes the copy on a thread. Without a config, only what a change without new ids sets is written, which
+  // takes a tenth of the time. An error is logged: nothing depends on the copy while the database works.
+  Task<void> save(Copied copied);
+  bool is_whole() const { return is_whole_; }  // false: the latest attempt failed, so a config is needed
   // To be called before the io_context of the callers is destroyed.
   void join() { thread_.join(); }
 
@@ -31,11 +31,9 @@ class StateCopy {
 
  private:
   static std::string dir_in(const std::string& run_dir) { return run_dir + "/state.copy"; }
-  State::Done write(const Unrecorded& whole);
-  State::Done write_change(const ChangeRecord& record, const Inventory& rest);
-  State::Done open();
+  State::Done write(const Copied& copied);
+  State::Done open(uint64_t published_generation);
   void forget();
-  Task<void> on_thread(std::function<State::Done()> work);
 
   const std::string dir_;
   bool is_whole_ = false;

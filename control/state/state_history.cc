@@ -104,6 +104,21 @@ void take_back(SQLite::Database& sqlite, const TakenBack& lock) {
   run(set, generation_in_range(lock.revision));
 }
 
+// Forgets all changes, but not their requests.
+void forget_changes(SQLite::Database& sqlite) {
+  sqlite.exec(
+      "UPDATE meta SET value = (SELECT COALESCE(max(id), 0) + 1 FROM history) WHERE key = 'history_from'; "
+      "UPDATE requests SET intent = NULL; DELETE FROM actors; DELETE FROM history");
+}
+
+Actor read_actor(Row& row) {
+  Actor actor;
+  actor.uid = static_cast<uint32_t>(row.integer("uid", 0, UINT32_MAX));
+  actor.user = row.prose("user");
+  actor.kind = static_cast<Actor::Kind>(row.integer("actor", 0, static_cast<int64_t>(Actor::Kind::kTeald)));
+  return actor;
+}
+
 HistoryRow read_row(Row& row) {
   HistoryRow change;
   change.id = row.integer("id", 1, INT64_MAX);
@@ -115,10 +130,7 @@ HistoryRow read_row(Row& row) {
   change.changes = row.prose("changes");
   row.expect(is_json, "changes", "JSON");
   change.reason = row.prose("reason");
-  change.actor.uid = static_cast<uint32_t>(row.integer("uid", 0, UINT32_MAX));
-  change.actor.user = row.prose("user");
-  change.actor.kind =
-      static_cast<Actor::Kind>(row.integer("actor", 0, static_cast<int64_t>(Actor::Kind::kTeald)));
+  change.actor = read_actor(row);
   const auto revision = row.integer_or_null("revision", 0, kMaxGeneration);
   change.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
   const std::optional<std::string> result = row.text_or_null("event of the result");
@@ -159,6 +171,9 @@ OpenIntent read_open_intent(Row& row) {
   const std::optional<std::string> text = row.text_or_null("record");
   if (const auto revision = row.integer_or_null("revision", 0, kMaxGeneration))
     intent.revision = static_cast<uint64_t>(*revision);
+  intent.reason = row.prose("reason");
+  intent.actor = read_actor(row);
+  intent.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
   if (!text) return intent;
   auto record = parse_change_record(*text);
   if (!record) throw Damage(fmt::format("table history, row {}: record: {}", intent.id, record.error()));
@@ -201,6 +216,24 @@ tl::expected<std::vector<int64_t>, std::string> State::record(const std::vector<
   });
 }
 
+State::Done State::keep(const Copied& copied) {
+  return db_->commit("keep a copy of the state", [&](SQLite::Database& sqlite) {
+    if (copied.config) {
+      write_inventory(sqlite, copied.inventory);
+      write_good_config(sqlite, *copied.config);
+    } else {
+      write_change(sqlite, copied.change ? copied.change->record : ChangeRecord(), copied.inventory);
+    }
+    if (copied.others_are_recorded) forget_changes(sqlite);
+    if (!copied.change) return;
+    const Intent& change = *copied.change;
+    if (!change.lock)
+      add_intent(sqlite, change);
+    else if (change.request)  // a lock is recorded before it is in force
+      write_request(sqlite, *change.request, std::nullopt, change.at_ms);
+  });
+}
+
 State::Done State::release_reserve() {
   return db_->commit("release the reserved generations", [&](SQLite::Database& sqlite) {
     sqlite.exec(
@@ -223,7 +256,8 @@ State::Done State::name_actor(int64_t intent, const std::string& user) {
 tl::expected<std::vector<OpenIntent>, std::string> State::open_intents() {
   return db_->attempt("read the open intents", [&](SQLite::Database& sqlite) {
     SQLite::Statement select(
-        sqlite, fmt::format("SELECT i.id, i.generation, i.verb, i.changes, i.record, i.revision {} "
+        sqlite, fmt::format("SELECT i.id, i.generation, i.verb, i.changes, i.record, i.revision, i.reason, "
+                            "i.uid, COALESCE(a.user, i.user), i.actor, i.at_ms {} "
                             "AND r.id IS NULL ORDER BY i.id",
                             kIntents));
     std::vector<OpenIntent> intents;

@@ -27,9 +27,11 @@ void forget_request(SQLite::Database& sqlite, int64_t intent) {
   run(forget, intent);
 }
 
-tl::expected<std::vector<KnownRequest>, std::string> State::requests() {
+tl::expected<std::vector<KnownRequest>, std::string> State::requests(bool with_answers) {
   return db_->attempt("read the requests", [&](SQLite::Database& sqlite) {
-    SQLite::Statement select(sqlite, "SELECT id, intent, content, at_ms FROM requests ORDER BY at_ms");
+    SQLite::Statement select(
+        sqlite, with_answers ? "SELECT id, intent, content, at_ms, answer FROM requests ORDER BY at_ms"
+                             : "SELECT id, intent, content, at_ms FROM requests ORDER BY at_ms");
     std::vector<KnownRequest> requests;
     while (select.executeStep()) {
       Row row(select, "requests");
@@ -38,6 +40,7 @@ tl::expected<std::vector<KnownRequest>, std::string> State::requests() {
       request.intent = row.integer_or_null("intent", 1, INT64_MAX);
       request.content = static_cast<uint64_t>(row.integer("content", INT64_MIN, INT64_MAX));
       request.at_ms = row.integer("at_ms", 0, kMaxTimeMs);
+      if (with_answers) request.answer = row.prose("answer");
       requests.push_back(std::move(request));
     }
     return requests;

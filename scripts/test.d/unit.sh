@@ -68,6 +68,7 @@ show_failures() { grep -v -E '^\[ +(OK|RUN|-+) +\]|^ +[0-9]+/[0-9]+ .* OK ' "$1"
 run_unit() {
   meson_tests "normal build" "$repo/build" -- unit shm bpf install
   if [[ -n $sequences ]]; then
+    run_faults
     run_sequences
     run_rollouts
   fi
@@ -80,6 +81,18 @@ run_sanitizers() {
   meson_tests "address and undefined" "$repo/build-asan" \
     -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf -cli
   meson_tests "thread" "$repo/build-tsan" -Db_sanitize=thread "${sanitizer_build[@]}" -- shm
+}
+
+# Runs the whole table of kills and disk errors (tests/unit/control/change/kill_points_test.cc).
+run_faults() {
+  step "normal build: every kill and disk error"
+  SECONDS=0
+  if TMPDIR=/dev/shm TEAL_FAULTS=all quietly \
+    "$repo/build/tests/unit/control/faults_test" --gtest_filter='*Faults.*' --gtest_brief=1; then
+    record "every kill and disk error" 1 0 0 "$SECONDS"
+  else
+    record "every kill and disk error" 0 1 0 "$SECONDS"
+  fi
 }
 
 # Runs more sequences of the model (tests/unit/control/change/sequences_test.cc), with other seeds.

@@ -18,7 +18,11 @@ namespace teal {
 // Runs a teald in a process, which is killed from outside, or at an event kills itself or changes its disk.
 class MortalDaemon {
  public:
-  // `word` is "dies", or what the disk does from the event on.
+  static constexpr int kArmed = 0;
+  static constexpr const char* kArmedWord = "armed";
+
+  // `word` is "dies", or what the disk does from the event on. The event is the `nth`, or with kArmed the
+  // first one while the disk's word is kArmedWord.
   explicit MortalDaemon(const DaemonHome& home, const std::string& event = "never", int nth = 1,
                         const std::string& word = "dies") {
     std::string words[] = {TEAL_MORTAL_TEALD,

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "control/state/reload_ids.h"
 #include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/state/databases.h"
@@ -191,6 +192,32 @@ TEST_F(RecoveryTest, AnIntentThatIsOlderThanTheLogIsNotKnownToBePublished) {
   const HistoryRow row = state->history({.service = {}, .limit = 2, .before = {}})->back();
   EXPECT_EQ(row.result, "interrupted");
   EXPECT_EQ(row.detail, "not known whether it was published");
+}
+
+// 198.18.2.12 moves from service-a to service-b, so it has a new id. Its old id is retired.
+TEST_F(RecoveryTest, AReloadTakesItsIdsAndForgetsStatesOnlyIfItWasPublished) {
+  inventory.backends[1].members[0].admin = AdminState::kMaint;
+  ASSERT_TRUE(state->save(inventory));
+  Config moved = config;
+  moved.services[0].pools[0].pop_back();
+  moved.services[1].pools[0].push_back({tcp("198.18.2.12:8080"), 1});
+  const Inventory planned = renumber(inventory, moved)->inventory;
+  const Inventory reserved = with_reserved_ids(inventory, planned);
+  ASSERT_TRUE(state->intend({6, "reload", "[]", "", {}, 0, ChangeRecord()}, &reserved));
+  const Inventory before = recover(stored(), publisher, config, clock)->inventory;
+  for (const BackendState& backend : inventory.backends)
+    EXPECT_NE(std::find(before.backends.begin(), before.backends.end(), backend), before.backends.end())
+        << to_string(backend.socket);
+
+  auto rules = std::make_unique<Ruleset>();
+  ASSERT_TRUE(build_ruleset(ruleset_input(planned, moved), *rules));
+  ASSERT_TRUE(publisher.publish_all(6, *rules, make_splits(planned, moved, nullptr, 100, 1)));
+  config = moved;
+  const Inventory after = recovered();
+  EXPECT_EQ(after.backends.size(), planned.backends.size());
+  for (const BackendState& backend : planned.backends)
+    EXPECT_NE(std::find(after.backends.begin(), after.backends.end(), backend), after.backends.end())
+        << to_string(backend.socket) << ": flows hold its id";
 }
 
 TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsInterrupted) {
