@@ -378,11 +378,11 @@ TEST_F(DaemonTest, PortsShowTheirLinkAndWhatTheirNicCounts) {
   FakeDataplane dataplane(home.run_dir());
   dataplane.add_port(3, "back", LinkState::kDown, 7);
   RunningDaemon daemon(home);
-  const nlohmann::json port = home.get("/v1/services").body["dataplane"]["ports"][0];
-  EXPECT_EQ(port["name"], "back");
-  EXPECT_EQ(port["interface"], "back");
-  EXPECT_EQ(port["link"], "down");
-  EXPECT_EQ(port["losses"]["rx_missed"], 7);
+  const nlohmann::json shown = home.get("/v1/services").body["dataplane"]["ports"][0];
+  EXPECT_EQ(shown["name"], "back");
+  EXPECT_EQ(shown["interface"], "back");
+  EXPECT_EQ(shown["link"], "down");
+  EXPECT_EQ(shown["losses"]["rx_missed"], 7);
   const nlohmann::json counters = home.get("/v1/counters").body;
   ASSERT_EQ(counters["ports"].size(), 1u);
   const nlohmann::json& port = counters["ports"][0];
