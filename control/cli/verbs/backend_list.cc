@@ -43,7 +43,7 @@ Outcome run_backend_list(const Invocation& call) {
   const bool with_health = any_is_checked(*services);
   Table table{.columns = {{"BACKEND", kLeft, true, true}, {"STATE"}, {"WEIGHT", kRight}, {"NEXT HOP"}},
               .rows = {}};
-  if (with_health) table.columns.push_back({"HEALTH", kLeft, true});
+  if (with_health) table.columns.push_back({"HEALTH", kLeft, true, false, true});
   table.columns.push_back({"FLOWS", kRight});
   table.columns.push_back({"CLOSING", kRight});
   for (const auto& service : *services) {

@@ -101,7 +101,7 @@ TEST_F(CliTest, BackendListAndStatusShowTheReason) {
   daemon_->answer("GET /v1/services/service-a", services["services"][0]);
   const auto list = teal({"backend", "list", "service-a"}).out;
   EXPECT_TRUE(contains(list, "HEALTH")) << list;
-  EXPECT_TRUE(contains(list, "down: connection")) << list;
+  EXPECT_TRUE(contains(list, "down: connection refused")) << list;
   EXPECT_TRUE(contains(list, "service-a/blue/198.18.2.11:8080")) << list;
   const auto page = teal({"status", "service-a"}).out;
   EXPECT_TRUE(contains(page, "down: connection")) << page;
