@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/executor_refusals.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <fmt/format.h>
 
 namespace teal {
@@ -44,7 +47,9 @@ Refusal segment_refused(const std::string& why) {
   return {503,
           "segment_refused",
           "nothing was changed: there is a segment, but teald cannot use it: " + why,
-          "compare the versions of teald and teal-dataplane, then restart the older one",
+          why.find(std::strerror(EACCES)) != std::string::npos
+              ? "let teald's user read and write the segment: compare the users and groups of both processes"
+              : "compare the versions of teald and teal-dataplane, then restart the older one",
           {}};
 }
 

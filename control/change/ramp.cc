@@ -2,6 +2,7 @@
 #include "control/change/ramp.h"
 
 #include <algorithm>
+#include <map>
 
 namespace teal {
 
@@ -41,9 +42,9 @@ tl::expected<Change, Refusal> plan_resume(const Selection& what, const RolloutVi
   return plan_paused("resume", what, std::nullopt, view, catalogue);
 }
 
-std::vector<std::string> RampTimers::due(const Catalogue& catalogue, Clock::Time now) {
+std::vector<std::vector<std::string>> RampTimers::due(const Catalogue& catalogue, Clock::Time now) {
   std::unordered_map<uint16_t, Step> seen;
-  std::vector<std::string> over;
+  std::map<uint64_t, std::vector<std::string>> over;  // by the ramp's id
   for (const CatalogueService& service : catalogue.services()) {
     const std::optional<Ramp>& ramp = catalogue.state(service).ramp;
     if (!ramp || !ramp->goes_on()) continue;
@@ -51,11 +52,13 @@ std::vector<std::string> RampTimers::due(const Catalogue& catalogue, Clock::Time
     const bool is_same =
         known != steps_.end() && known->second.ramp == ramp->id && known->second.step == ramp->step;
     const Step step = is_same ? known->second : Step{ramp->id, ramp->step, now};
-    if (now - step.began >= ramp->plan.every) over.push_back(service.config->name);
+    if (now - step.began >= ramp->plan.every) over[ramp->id].push_back(service.config->name);
     seen.emplace(service.id, step);
   }
   steps_ = std::move(seen);
-  return over;
+  std::vector<std::vector<std::string>> ramps;
+  for (auto& [id, services] : over) ramps.push_back(std::move(services));
+  return ramps;
 }
 
 std::optional<Clock::Time::duration> RampTimers::left(const ServiceState& service, Clock::Time now) const {

@@ -28,9 +28,9 @@ tl::expected<Change, Refusal> plan_resume(const Selection& what, const RolloutVi
 // after a pause, a step has its whole time again, and a jump of the wall clock does not move it.
 class RampTimers {
  public:
-  // Returns the names of the services whose step is over, in the order of the config. The members of a
-  // group's ramp are over at the same time. A step's time counts from the first call that sees it.
-  std::vector<std::string> due(const Catalogue& catalogue, Clock::Time now);
+  // Returns the names of the services whose step is over, for each ramp by itself; those of a group's ramp
+  // are over at the same time. A step's time counts from the first call that sees it.
+  std::vector<std::vector<std::string>> due(const Catalogue& catalogue, Clock::Time now);
   // To be called while ramps must not go on: their steps have their whole time again afterwards.
   void begin_again() { steps_.clear(); }
   // Returns the time until the next step; nothing: it does not come by itself.

@@ -22,6 +22,7 @@ struct Learnt {
   uint64_t generation = 0;
   std::string service;
   Colour to = Colour::kBlue;
+  bool is_abort = false;  // of a ramp: the service had this colour before
 };
 
 std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& publisher, const Clock& clock) {
@@ -42,7 +43,8 @@ std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& pu
     spdlog::warn("service \"{}\" is {} since generation {}: the segment has this flip, the database did not",
                  service.name, name_of(service.active), service.flip_generation);
     inventory.revision = std::max(inventory.revision, service.flip_generation);
-    if (!is_lost) learnt.push_back({service.flip_generation, service.name, service.active});
+    const bool is_abort = service.previous == service.active;
+    if (!is_lost) learnt.push_back({service.flip_generation, service.name, service.active, is_abort});
   }
   inventory.given_generation = std::max(inventory.given_generation, publisher.generation());
   inventory.published_generation = std::max(inventory.published_generation, publisher.generation());
@@ -88,6 +90,12 @@ std::vector<KnownRequest> carried_out(std::vector<KnownRequest> requests,
   return requests;
 }
 
+// Without a segment nothing shows whether the disk has the latest abort: no ramp goes on by itself.
+void pause_ramps(Inventory& inventory) {
+  for (ServiceState& service : inventory.services)
+    if (service.ramp && service.ramp->goes_on()) service.ramp->paused = "teald started without a segment";
+}
+
 Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Clock& clock) {
   const std::optional<bool> published = was_published(intent, publisher);
   Unrecorded change{.row = intent.id};
@@ -120,18 +128,29 @@ Intent intent_of(const OpenIntent& made, const std::vector<KnownRequest>& reques
   return intent;
 }
 
-// A flip is recorded before it is published, so a flip without an intent is a rollback.
+// A flip is recorded before it is published, so a flip without an intent is a rollback or an abort. An abort
+// has no "from": the service had the same active colour before.
 std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
                                      const std::vector<OpenIntent>& intents, const Clock& clock) {
-  std::map<uint64_t, nlohmann::ordered_json> by_generation;
-  for (const Learnt& flip : learnt)
-    by_generation[flip.generation].push_back(
-        {{"service", flip.service}, {"from", name_of(other(flip.to))}, {"to", name_of(flip.to)}});
+  struct Changes {
+    nlohmann::ordered_json entries;
+    bool are_aborts = true;
+  };
+  std::map<uint64_t, Changes> by_generation;
+  for (const Learnt& flip : learnt) {
+    nlohmann::ordered_json entry = {{"service", flip.service}};
+    if (!flip.is_abort) entry["from"] = name_of(other(flip.to));
+    entry["to"] = name_of(flip.to);
+    Changes& changes = by_generation[flip.generation];
+    changes.entries.push_back(std::move(entry));
+    changes.are_aborts = changes.are_aborts && flip.is_abort;
+  }
   for (const OpenIntent& intent : intents) by_generation.erase(intent.generation);
   std::vector<Unrecorded> rollbacks;
   for (const auto& [generation, changes] : by_generation) {
     Unrecorded change;
-    change.intent = {generation, "rollback", changes.dump(), "", Actor::teald()};
+    const char* verb = changes.are_aborts ? "abort" : "rollback";
+    change.intent = {generation, verb, changes.entries.dump(), "", Actor::teald()};
     change.intent.revision = generation;
     change.intent.at_ms = clock.wall_ms();
     change.finish = Finish{.at_ms = clock.wall_ms(), .detail = "taken from the segment: it was not recorded"};
@@ -177,7 +196,8 @@ Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& cl
   apply_records(stored.intents, publisher, inventory);
   const std::vector<Learnt> learnt = learn_from_segment(inventory, publisher, clock);
   for (const OpenIntent& intent : stored.intents)
-    if (intent.record) describe_flips(*intent.record, inventory);
+    if (intent.record && was_published(intent, publisher) == true) describe_flips(*intent.record, inventory);
+  if (!publisher.attached() && !refused) pause_ramps(inventory);
   if (!publisher.attached() && !refused) drop_retired(inventory);
   // Without a segment, only the reserve tells which numbers were given to changes that were not recorded.
   if (!publisher.attached())

@@ -71,7 +71,8 @@ std::optional<ColourChange> next_step(const RolloutService& service) {
 std::optional<ColourChange> flip_of(const RolloutRequest& request, const RolloutService& service) {
   if (request.to == service.active) return abort_of(service);
   ColourChange flip = flip_to(request.to, true, service);
-  if (request.now || service.ramp || !service.rollout || !flip.is_release) return flip;
+  if (request.now || !service.rollout || !flip.is_release) return flip;
+  if (service.ramp) return std::nullopt;  // the same command again
   return ramp_to(request.to, Ramp{.plan = *service.rollout}, service);
 }
 
@@ -118,8 +119,11 @@ tl::expected<std::optional<ColourChange>, Refusal> change_of_service(const Rollo
   }
   if (service.ramp) return tl::unexpected(ramp_under_way(service));
   if (request.to == service.active) return std::nullopt;
-  const RampPlan plan = request.ramp.steps.empty() ? service.rollout.value_or(RampPlan()) : request.ramp;
+  RampPlan plan = service.rollout.value_or(RampPlan());
+  if (!request.ramp.steps.empty()) plan.steps = request.ramp.steps;
   if (plan.steps.empty()) return tl::unexpected(no_steps(service));
+  plan.every = request.ramp.every.value_or(plan.every);
+  plan.manual = request.ramp.manual.value_or(plan.manual);
   return ramp_to(request.to, Ramp{.plan = plan}, service);
 }
 
@@ -139,15 +143,17 @@ std::string way_back(const RolloutPlan& plan) {
   std::string names;
   for (const ColourChange& change : plan.changes) names += " " + change.name;
   if (plan.changes.size() > kNamed) names = " SERVICE...";
-  if (plan.has_ramps()) return "teal abort" + names;
-  const auto is_abort = [](const ColourChange& change) { return change.kind == ColourChange::Kind::kAbort; };
-  if (std::all_of(plan.changes.begin(), plan.changes.end(), is_abort))
+  const auto all = [&](const auto& is) { return std::all_of(plan.changes.begin(), plan.changes.end(), is); };
+  using Kind = ColourChange::Kind;
+  if (all([](const ColourChange& change) { return change.kind == Kind::kShare; }))
+    return "teal abort" + names;
+  if (all([](const ColourChange& change) { return change.kind == Kind::kAbort; }))
     return fmt::format("teal ramp{} --to {}", names, name_of(plan.changes.front().from));
-  const auto is_release = [](const ColourChange& change) { return change.is_release; };
-  if (std::all_of(plan.changes.begin(), plan.changes.end(), is_release)) return "teal rollback" + names;
+  // A rollback aborts the ramps.
+  if (all([](const ColourChange& change) { return change.kind == Kind::kShare || change.is_release; }))
+    return "teal rollback" + names;
   const Colour from = plan.changes.front().from;
-  const auto is_same = [&](const ColourChange& change) { return change.from == from; };
-  return std::all_of(plan.changes.begin(), plan.changes.end(), is_same)
+  return all([&](const ColourChange& change) { return change.kind == Kind::kFlip && change.from == from; })
              ? fmt::format("teal flip{} --to {}", names, name_of(from))
              : "teal flip SERVICE --to COLOUR";
 }
@@ -266,8 +272,9 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
                       service->name, kColourNames[colour]),
           fmt::format("teal backend list {}", service->name)});
     }
-    if (request.seen_generation && service->flip_generation > *request.seen_generation)
-      plan.flipped_later = service->name;
+    const uint64_t latest =
+        service->ramp ? std::max(service->ramp->id, service->flip_generation) : service->flip_generation;
+    if (request.seen_generation && latest > *request.seen_generation) plan.flipped_later = service->name;
     plan.changes.push_back(std::move(**change));
   }
   return plan;

@@ -52,11 +52,17 @@ namespace teal {
 struct RolloutRequest {
   enum class Verb { kFlip, kRollback, kRamp, kNext, kAbort };
   Verb verb = Verb::kFlip;
-  Selection what;                           // all services: only a rollback to a generation
-  Colour to = Colour::kBlue;                // of a flip or ramp
-  bool force = false;                       // forwards although no backend of the colour can be reached
-  bool now = false;                         // a flip at once, where the config has a ramp for it
-  RampPlan ramp = {};                       // of a ramp
+  Selection what;             // all services: only a rollback to a generation
+  Colour to = Colour::kBlue;  // of a flip or ramp
+  bool force = false;         // forwards although no backend of the colour can be reached
+  bool now = false;           // a flip at once, where the config has a ramp for it
+  // Of a ramp. What is not given is that of the config, if the config has a ramp for the service.
+  struct Steps {
+    std::vector<uint16_t> steps;  // none: not given
+    std::optional<std::chrono::milliseconds> every;
+    std::optional<bool> manual;
+  };
+  Steps ramp = {};
   std::optional<uint64_t> to_generation;    // of a rollback: the colours go back to those of this generation
   std::optional<uint64_t> seen_generation;  // of a rollback: it undoes no flip that is later than this
 };

@@ -108,8 +108,14 @@ Task<void> Upkeep::reset_overdue(const Turn& turn) {
 Task<void> Upkeep::advance_ramps(const Turn& turn) {
   const Catalogue& catalogue = executor_.catalogue();
   if (!publisher_.dataplane_running() || catalogue.inventory().lock) co_return ramps_.begin_again();
-  const std::vector<std::string> services = ramps_.due(catalogue, clock_.now());
-  if (services.empty() || !stepping_.is_due()) co_return;
+  const auto due = ramps_.due(catalogue, clock_.now());
+  if (due.empty() || !stepping_.is_due()) co_return;
+  for (const std::vector<std::string>& services : due) co_await advance(turn, services);
+}
+
+// Begins the next step of the services of one ramp.
+Task<void> Upkeep::advance(const Turn& turn, const std::vector<std::string>& services) {
+  const Catalogue& catalogue = executor_.catalogue();
   tl::expected<Change, Refusal> change = plan_step_(services);
   std::string why = "the time of the step is over";
   if (!change) {

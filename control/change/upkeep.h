@@ -69,6 +69,7 @@ class Upkeep {
   bool segment_has_everything() const;
   Task<void> reset_overdue(const Turn& turn);
   Task<void> advance_ramps(const Turn& turn);
+  Task<void> advance(const Turn& turn, const std::vector<std::string>& services);
   Task<void> release_retired(const Turn& turn);
   void tell_of_ended_drains();
 

@@ -222,7 +222,7 @@ constexpr Verb kVerbs[] = {
      .examples = kFlipExamples,
      .run = run_flip},
     {.name = "rollback",
-     .usage = "SERVICE... | --group GROUP [--to-generation N] [--wait [--timeout TIME]]",
+     .usage = "SERVICE... | --group GROUP | --all [--to-generation N] [--wait [--timeout TIME]]",
      .summary = "undo the latest flip: return to the colour before it",
      .description =
          "A rollback is as fast as a flip, and it works when the disk fails. Each service of a group undoes "

@@ -89,17 +89,21 @@ std::string one_line(std::string text) {
   return utf8_only(std::move(text));
 }
 
+// Never opens a file that exists: the kernel drops the locks that SQLite has on it in this process when any
+// descriptor of the file is closed (fcntl(2), "advisory record locking").
 tl::expected<void, std::string> make_private_file(const std::string& path) {
   const auto failure = [&](std::string_view what) {
     return tl::unexpected(fmt::format("{}: cannot open the state: {}; {}", path, what, kWritable));
   };
   // SQLite gives its -wal and -shm files the mode of the database.
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-  if (file < 0) return failure(std::strerror(errno));
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0 && errno != EEXIST) return failure(std::strerror(errno));
+  if (file >= 0) ::close(file);
   struct stat status {};
-  const bool regular = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-  ::close(file);
-  if (!regular) return failure("it is not a regular file");
+  if (::stat(path.c_str(), &status) != 0) return failure(std::strerror(errno));
+  if (!S_ISREG(status.st_mode))
+    return failure(S_ISDIR(status.st_mode) ? std::strerror(EISDIR) : "it is not a regular file");
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) != 0) return failure(std::strerror(errno));
   const std::string dir = path.substr(0, path.rfind('/') + 1);
   if (::faccessat(AT_FDCWD, dir.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     return failure(fmt::format("its directory: {}", std::strerror(errno)));

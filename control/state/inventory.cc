@@ -94,6 +94,7 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
     ServiceState retired = service;
     if (!retired.retired) out.notes.push_back(fmt::format("service \"{}\" left the config", retired.name));
     retired.retired = true;
+    retired.ramp.reset();
     if (vips.contains(retired.vip)) retired.vip = standin_socket(retired.id, retired.vip);
     out.inventory.services.push_back(retired);
   }

@@ -10,7 +10,7 @@ namespace teal {
 
 namespace {
 
-void read_ramp_plan(BodyFields& fields, RampPlan& plan) {
+void read_ramp_steps(BodyFields& fields, RolloutRequest::Steps& plan) {
   if (const auto texts = fields.texts("steps")) {
     auto steps = parse_steps(*texts);
     if (steps) plan.steps = std::move(*steps);
@@ -21,9 +21,9 @@ void read_ramp_plan(BodyFields& fields, RampPlan& plan) {
     if (!every || *every < kMinStepTime || *every > kMaxStepTime)
       fields.refuse("every", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
                                          duration_text(kMinStepTime), duration_text(kMaxStepTime)));
-    plan.every = every.value_or(plan.every);
+    plan.every = every;
   }
-  plan.manual = fields.flag("manual").value_or(false);
+  plan.manual = fields.flag("manual");
 }
 
 tl::expected<RolloutRequest, Refusal> read_ramp_request(BodyFields& fields) {
@@ -35,7 +35,7 @@ tl::expected<RolloutRequest, Refusal> read_ramp_request(BodyFields& fields) {
   if (!colour) return tl::unexpected(colour.error());
   wanted.to = *colour;
   wanted.force = fields.flag("force").value_or(false);
-  read_ramp_plan(fields, wanted.ramp);
+  read_ramp_steps(fields, wanted.ramp);
   if (fields.error()) return tl::unexpected(*fields.error());
   return wanted;
 }

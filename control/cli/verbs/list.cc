@@ -57,7 +57,10 @@ Outcome run_list(const Invocation& call) {
   out << table.text(call.around.columns, call.around.colour);
   if (const auto& lock = part(*reply, "lock"); !lock.is_null())
     out << styled(lock_text(lock), Style::kWarning, call.around.colour) << "\n";
-  if (!reply->at("dataplane").at("running").get<bool>())
+  if (const auto refused = text_or(reply->at("dataplane"), "segment_refused"); !refused.empty())
+    out << styled("teald cannot use the dataplane's segment: " + refused, Style::kWarning, call.around.colour)
+        << "\n";
+  else if (!reply->at("dataplane").at("running").get<bool>())
     out << styled("the dataplane is not running", Style::kWarning, call.around.colour) << "\n";
   return {};
 }

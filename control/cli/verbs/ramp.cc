@@ -6,6 +6,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
+#include "control/cli/invocation/drain_ends.h"
 #include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
@@ -23,8 +24,9 @@ Outcome change_ramps(const Invocation& call, const std::string& target, nlohmann
   ChangeWords words{.done = changes_text(reply->at("changed"), call.around.colour)};
   words.would = fmt::format("{} {}", call.verb.name, words.done);
   words.nothing = unchanged_text(*reply, nothing);
+  words.lines = drain_end_lines(*reply, call.around.columns);
   if (const auto unchanged = texts(*reply, "unchanged"); !words.done.empty() && !unchanged.empty())
-    words.lines = fmt::format("unchanged: {}\n", names_or_count(unchanged));
+    words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
   if (!words.done.empty()) words.hint = std::move(hint);
   print_change(call, *reply, words);
   return {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/cli/verbs/rollout.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -50,6 +52,7 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
 WaitFor drain_of(const nlohmann::json& reply, std::chrono::milliseconds timeout) {
   WaitFor wanted{.services = texts(reply, "unchanged"), .condition = "drained", .timeout = timeout};
   for (const auto& change : reply.at("changed")) {
+    if (part(change, "to").is_null()) continue;  // a ramp begins
     wanted.services.push_back(text(change, "service"));
     wanted.active[wanted.services.back()] = text(change, "to");
   }
@@ -66,7 +69,11 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
   if (!reply) return tl::unexpected(reply.error());
   if (!call.json) print_change(call, *reply, words_of(*reply, would, call.around));
 
-  const bool waits = call.arguments.has("wait") && !flag(*reply, "dry_run");
+  const bool begins_ramps = std::any_of(reply->at("changed").begin(), reply->at("changed").end(),
+                                        [](const auto& change) { return part(change, "to").is_null(); });
+  if (begins_ramps)
+    call.around.err << "hint: a ramp begins; teal status SERVICE shows its steps, and --now flips at once\n";
+  const bool waits = call.arguments.has("wait") && !flag(*reply, "dry_run") && !begins_ramps;
   if (waits) {
     const WaitFor wanted = drain_of(*reply, timeout->value_or(kDefaultWait));
     const auto took = wait_for(call, wanted);

@@ -26,6 +26,13 @@ constexpr const char* kNoDataplane = "the dataplane is not running";
 
 using Lines = std::vector<std::string>;  // a line for each service that is not as wanted
 
+// A segment that teald cannot use may belong to a running dataplane.
+Lines dataplane_trouble(const nlohmann::json& dataplane) {
+  if (const auto refused = text_or(dataplane, "segment_refused"); !refused.empty())
+    return {"teald cannot use the dataplane's segment: " + refused};
+  return dataplane.at("running").get<bool>() ? Lines() : Lines{kNoDataplane};
+}
+
 std::optional<std::string> not_drained(const nlohmann::json& service) {
   const std::string colour = other_colour(text(service, "active"));
   const auto flows = number(service.at("colours").at(colour), "flows");
@@ -68,14 +75,14 @@ std::optional<std::string> not_healthy(const nlohmann::json& service, const std:
 tl::expected<Lines, Failure> not_running(const Client& daemon) {
   const auto summary = get_summary(daemon);
   if (!summary) return tl::unexpected(summary.error());
-  return summary->at("dataplane").at("running").get<bool>() ? Lines() : Lines{kNoDataplane};
+  return dataplane_trouble(summary->at("dataplane"));
 }
 
 tl::expected<Lines, Failure> not_adopted(const Client& daemon) {
   const auto summary = get_summary(daemon);
   if (!summary) return tl::unexpected(summary.error());
   const auto& dataplane = summary->at("dataplane");
-  if (!dataplane.at("running").get<bool>()) return Lines{kNoDataplane};
+  if (const Lines trouble = dataplane_trouble(dataplane); !trouble.empty()) return trouble;
   const auto adopted = number(dataplane, "adopted_generation"), latest = number(*summary, "generation");
   if (adopted >= latest) return Lines();
   return Lines{fmt::format("a worker is on generation {}, the latest is {}", adopted, latest)};

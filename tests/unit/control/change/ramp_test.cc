@@ -3,50 +3,42 @@
 // Tests ramps: their steps, their ways back, and what a restart leaves of them.
 #include "control/change/ramp.h"
 
-#include <random>
-
-#include "tests/unit/control/change/change_fixture.h"
+#include "tests/unit/control/change/ramp_fixture.h"
 
 namespace teal {
 namespace {
 
 using namespace std::chrono_literals;
 
-class RampTest : public ChangeFixture {
- protected:
-  using enum Colour;
-  using Verb = RolloutRequest::Verb;
+request.ramp = std::move(plan);
+return teald->run(teald->verbs.roll(std::move(request), std::move(options)));
+}
+Result ramp(Selection what = {{"service-a"}, {}}) {
+  return roll(Verb::kRamp, std::move(what), {.steps = {500, 2500, kShareOne}, .every = 10s});
+}
+// Time passes, and upkeep looks ten times a second.
+void pass(std::chrono::seconds time) {
+  for (auto i = 0ms; i < time; i += 100ms) {
+    clock.advance(100ms);
+    ASSERT_TRUE(follow());
+  }
+}
+Result pause(const std::string& reason) {
+  return teald->run(teald->verbs.pause({{"service-a"}, {}}, {.reason = reason}));
+}
+Result resume() {
+  return teald->run(teald->verbs.resume({{"service-a"}, {}}, {}));
+}
 
-  RampTest() {
-    start_dataplane();
-    start_teald();
-    take_events();
-  }
-
-  Result roll(Verb verb, Selection what = {{"service-a"}, {}}, RampPlan plan = {},
-              ChangeOptions options = {}) {
-    RolloutRequest request{.verb = verb, .what = std::move(what), .to = kGreen};
-    request.ramp = std::move(plan);
-    return teald->run(teald->verbs.roll(std::move(request), std::move(options)));
-  }
-  Result ramp(Selection what = {{"service-a"}, {}}) {
-    return roll(Verb::kRamp, std::move(what), {.steps = {500, 2500, kShareOne}, .every = 10s});
-  }
-  // Time passes, and upkeep looks ten times a second.
-  void pass(std::chrono::seconds time) {
-    for (auto i = 0ms; i < time; i += 100ms) {
-      clock.advance(100ms);
-      ASSERT_TRUE(follow());
-    }
-  }
-  Result pause(const std::string& reason) {
-    return teald->run(teald->verbs.pause({{"service-a"}, {}}, {.reason = reason}));
-  }
-  Result resume() { return teald->run(teald->verbs.resume({{"service-a"}, {}}, {})); }
-
-  const TrafficSplit& split(uint16_t id = 0) { return (*dataplane)->splits().services[id]; }
-  uint16_t share(uint16_t id = 0) { return split(id).other_share; }
-  std::string changed(const Result& result) { return result->fields["changed"].dump(); }
+const TrafficSplit& split(uint16_t id = 0) {
+  return (*dataplane)->splits().services[id];
+}
+uint16_t share(uint16_t id = 0) {
+  return split(id).other_share;
+}
+std::string changed(const Result& result) {
+  return result->fields["changed"].dump();
+}
 };
 
 TEST_F(RampTest, EachStepRaisesTheShareAndTheLastOneIsAFlip) {
@@ -105,7 +97,7 @@ TEST_F(RampTest, ARollbackAfterAnAbortDoesNotReturnToTheAbandonedColour) {
   ASSERT_TRUE(flip("service-a", kGreen));
   clock.advance(2h);
   RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = kBlue};
-  request.ramp = {.steps = {500, kShareOne}, .every = 10s};
+  request.ramp = {.steps = {500, kShareOne}, .every = 10s, .manual = {}};
   ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
   ASSERT_TRUE(roll(Verb::kAbort));
   const Result back = rollback("service-a");
@@ -256,6 +248,10 @@ TEST_F(RampTest, AFlipFollowsTheStepsOfTheConfigUnlessItGoesBack) {
   ASSERT_TRUE(reload());
   ASSERT_TRUE(flip("service-a", kGreen));
   EXPECT_EQ(share(), 1000);
+  const Result again = flip("service-a", kGreen);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->fields["unchanged"].dump(), R"(["service-a"])") << "the same command again";
+  EXPECT_EQ(share(), 1000);
   pass(6s);
   EXPECT_EQ(split().active, kGreen);
   ASSERT_TRUE(flip("service-a", kBlue));
@@ -266,12 +262,58 @@ TEST_F(RampTest, AFlipFollowsTheStepsOfTheConfigUnlessItGoesBack) {
   EXPECT_EQ(split().active, kGreen);
 }
 
+TEST_F(RampTest, ARequestForAManualRampTakesTheStepsOfTheConfig) {
+  write_with("green = [\"198.18.2.21:8080\"]\n",
+             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"], every = \"5s\" }\n");
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(roll(Verb::kRamp, {{"service-a"}, {}}, {.steps = {}, .every = {}, .manual = true}));
+  pass(60s);
+  EXPECT_EQ(share(), 1000);
+}
+
+TEST_F(RampTest, AStepThatCannotReachItsColourPausesThatRampAlone) {
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(ramp({{"service-b"}, {}}));
+  const auto& backends = teald->executor.catalogue().inventory().backends;
+  const auto dead = std::find_if(backends.begin(), backends.end(), [](const BackendState& backend) {
+    return backend.socket == tcp("198.18.2.21:8080");
+  });
+  teald->hop_states.set(dead->id, {.problem = HopProblem::kNoRoute, .ifindex = 1, .since = clock.now()});
+  pass(11s);
+  EXPECT_EQ(service("service-a").ramp->paused,
+            "nothing was changed: no green backend of service-a can be reached");
+  EXPECT_EQ(share(0), 500);
+  EXPECT_EQ(share(1), 2500);
+}
+
+TEST_F(RampTest, ARollbackDoesNotAbortARampThatItsSenderHasNotSeen) {
+  const Result begun = ramp();
+  RolloutRequest request{.verb = Verb::kRollback, .what = {{"service-a"}, {}}};
+  request.seen_generation = begun->generation - 1;
+  const Result refused = teald->run(teald->verbs.roll(std::move(request), {}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "conflict");
+  EXPECT_EQ(share(), 500);
+}
+
+TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfRampsAndFlips) {
+  write_with("green = [\"198.18.2.21:8080\"]\n",
+             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"] }\n");
+  ASSERT_TRUE(reload());
+  clock.on_sleep = [] {};
+  const Result mixed = roll(Verb::kFlip, {{}, "shop"});
+  ASSERT_FALSE(mixed);
+  EXPECT_NE(mixed.error().hint.find("teal rollback service-a service-b undoes"), std::string::npos)
+      << mixed.error().hint;
+  dataplane->step();
+}
+
 TEST_F(RampTest, NoDrainIsSeenWhileTheIdleColourTakesNewFlows) {
   ASSERT_TRUE(flip("service-a", kGreen));
   set_flows(0, kBlue, 3);
   tidy();
   RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = kBlue};
-  request.ramp = {.steps = {500, kShareOne}, .every = 10s};
+  request.ramp = {.steps = {500, kShareOne}, .every = 10s, .manual = {}};
   const auto drain = [&] {
     const Catalogue& catalogue = teald->executor.catalogue();
     return drain_of(*catalogue.find("service-a"), catalogue, teald->publisher, teald->upkeep.trends(), clock);
@@ -279,87 +321,6 @@ TEST_F(RampTest, NoDrainIsSeenWhileTheIdleColourTakesNewFlows) {
   EXPECT_TRUE(drain());
   ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
   EXPECT_FALSE(drain());
-}
-
-// --- random sequences against the plainest version ---
-
-struct PlainRamp {
-  Colour active = Colour::kBlue;
-  std::optional<Colour> undo;
-  int step = -1;  // -1: no ramp
-  bool paused = false;
-  static constexpr int kSteps = 3;
-};
-
-TEST_F(RampTest, RandomSequencesFollowThePlainestVersion) {
-  const RampPlan plan{.steps = {500, 2500, kShareOne}, .every = 10s};
-  const uint16_t shares[] = {500, 2500};
-  for (uint64_t seed = 1; seed <= 20 && !HasFailure(); ++seed) {
-    std::mt19937_64 random(seed);
-    (void)roll(Verb::kAbort);
-    PlainRamp model{.active = service("service-a").active, .undo = {}};
-    if (const auto& undo = service("service-a").undo) model.undo = undo->to;
-    std::string trace = "seed " + std::to_string(seed) + ":";
-    for (int i = 0; i < 25 && !HasFailure(); ++i) {
-      const auto complete = [&] {
-        model.undo = model.active;
-        model.active = other(model.active);
-        model.step = -1;
-      };
-      const auto advance = [&] {
-        model.paused = false;
-        if (++model.step == PlainRamp::kSteps - 1) complete();
-      };
-      switch (random() % 8) {
-        case 0: {
-          trace += " ramp";
-          RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = other(model.active)};
-          request.ramp = plan;
-          EXPECT_EQ(teald->run(teald->verbs.roll(std::move(request), {})).has_value(), model.step < 0);
-          if (model.step < 0) model = {.active = model.active, .undo = {}, .step = 0, .paused = false};
-          break;
-        }
-        case 1:
-          trace += " next";
-          ASSERT_TRUE(roll(Verb::kNext));
-          if (model.step >= 0) advance();
-          break;
-        case 2:
-          trace += " abort";
-          ASSERT_TRUE(roll(Verb::kAbort));
-          model.step = -1;
-          break;
-        case 3:
-          trace += " rollback";
-          ASSERT_TRUE(rollback("service-a"));
-          if (model.step < 0 && model.undo) model.active = *model.undo;
-          if (model.step < 0) model.undo.reset();
-          model.step = -1;
-          break;
-        case 4:
-          trace += " pause";
-          ASSERT_TRUE(pause("x"));
-          model.paused = model.step >= 0;
-          break;
-        case 5:
-          trace += " resume";
-          ASSERT_TRUE(resume());
-          model.paused = false;
-          break;
-        case 6:
-          trace += " restart";
-          start_teald();
-          break;
-        default:
-          trace += " time";
-          pass(11s);
-          if (model.step >= 0 && !model.paused) advance();
-      }
-      EXPECT_EQ(split().active, model.active) << trace;
-      EXPECT_EQ(share(), model.step < 0 ? 0 : shares[model.step]) << trace;
-      EXPECT_EQ(service("service-a").undo.has_value(), model.undo.has_value()) << trace;
-    }
-  }
 }
 
 }  // namespace

@@ -100,6 +100,40 @@ TEST_F(RecoveryTest, ARollbackThatTheDiskMissedHasARevision) {
             Actor::Kind::kTeald);
 }
 
+// An abort was published, and neither the database nor a copy has it.
+TEST_F(RecoveryTest, AnAbortThatTheDiskMissedIsNoRollback) {
+  inventory.services[0].ramp = Ramp{5, {.steps = {500, kShareOne}}, 0, {}};
+  ASSERT_TRUE(state->save(inventory));
+  const TrafficSplit split{Colour::kBlue, Colour::kBlue, 0, 6, 100, 1000, 0};
+  ASSERT_TRUE(publisher.publish_splits(6, std::vector<SplitUpdate>{{0, split}}));
+  EXPECT_FALSE(recovered().service("service-a")->ramp);
+  const HistoryRow row = state->history({.service = {}, .limit = 1, .before = {}})->front();
+  EXPECT_EQ(row.verb, "abort");
+  EXPECT_EQ(row.changes, R"([{"service":"service-a","to":"blue"}])") << "blue was active before, too";
+}
+
+TEST_F(RecoveryTest, ARampThatWasNotPublishedLeavesTheWayBack) {
+  ServiceState& service = inventory.services[0];
+  service.undo = Undo{Colour::kGreen, 5};
+  ASSERT_TRUE(state->save(inventory));
+  ServiceState begun = service;
+  begun.undo.reset();
+  begun.ramp = Ramp{6, {.steps = {500, kShareOne}}, 0, {}};
+  ASSERT_TRUE(intend(6, "ramp", {.services = {record_of(begun)}, .backends = {}}));
+  const Inventory after = recovered();
+  EXPECT_EQ(after.service("service-a")->undo, service.undo);
+  EXPECT_FALSE(after.service("service-a")->ramp);
+}
+
+TEST_F(RecoveryTest, AStartWithoutASegmentPausesRamps) {
+  inventory.services[0].ramp = Ramp{5, {.steps = {500, kShareOne}}, 0, {}};
+  ASSERT_TRUE(state->save(inventory));
+  Publisher nowhere(dir.file("nowhere"));
+  const auto start = recover(stored(), nowhere, config, clock);
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->inventory.service("service-a")->ramp->paused, "teald started without a segment");
+}
+
 TEST_F(RecoveryTest, KilledAfterThePublicationTheIntentIsDone) {
   ASSERT_TRUE(state->intend({6, "flip", "[]", "", {}}));
   publish_flip(6);

@@ -59,6 +59,41 @@ TEST_F(CliTest, TheOtherVerbsOfARampTellWhatChanged) {
             "generation 13: nothing to change, service-a is without a ramp\n");
 }
 
+TEST_F(CliTest, TheEndOfARampSaysWhatIsReset) {
+  json answer = ramp_answer("25%", "100%");
+  answer["drains"] = {{{"service", "service-a"},
+                       {"colour", "blue"},
+                       {"flows", 10},
+                       {"deadline", "2026-11-23T05:35:00.123Z"},
+                       {"seconds_left", 120.0},
+                       {"then", "reset"},
+                       {"resets", 10}}};
+  daemon_->answer("POST /v1/next", answer);
+  const auto told = teal({"next", "service-a"}).out;
+  EXPECT_TRUE(contains(told, "10 flows")) << told;
+  EXPECT_TRUE(contains(told, "reset")) << told;
+}
+
+TEST_F(CliTest, AFlipThatBeginsARampDoesNotWaitForADrain) {
+  daemon_->answer("POST /v1/flip", ramp_answer("0%", "10%"));
+  const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "a ramp begins")) << result.err;
+}
+
+TEST_F(CliTest, ListAndWaitSayThatTheSegmentIsRefused) {
+  json answer = summary_answer();
+  answer["dataplane"]["running"] = false;
+  answer["dataplane"]["segment_refused"] = "Permission denied";
+  daemon_->answer("GET /v1/services?view=summary", answer);
+  const auto list = teal({"list"}).out;
+  EXPECT_TRUE(contains(list, "teald cannot use the dataplane's segment: Permission denied")) << list;
+  EXPECT_FALSE(contains(list, "not running")) << list;
+  const auto waited = teal({"wait", "service-b", "--for", "drained", "--timeout", "100ms"});
+  EXPECT_EQ(waited.exit_code, 4);
+  EXPECT_TRUE(contains(waited.err, "cannot use the dataplane's segment")) << waited.err;
+}
+
 TEST_F(CliTest, StatusShowsARampItsNextStepAndWhyItIsPaused) {
   json answer = services_answer();
   json& ramp = answer["services"][1]["ramp"] = {{"id", 9},

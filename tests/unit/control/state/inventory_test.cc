@@ -193,6 +193,15 @@ TEST(Inventory, TheShareOfTheSegmentWinsAndPausesTheRamp) {
   EXPECT_TRUE(other.services[0].ramp->paused);
 }
 
+TEST(Inventory, AServiceThatLeavesTheConfigKeepsNoRamp) {
+  const Inventory before = with_a_ramp();
+  Config without = shop_config();
+  without.groups.clear();
+  without.services.erase(without.services.begin());
+  const Inventory after = numbered(before, without);
+  for (const ServiceState& service : after.services) EXPECT_FALSE(service.ramp) << service.name;
+}
+
 TEST(Inventory, AShareIsLearntWithoutADatabase) {
   Inventory lost = numbered({}, shop_config());
   EXPECT_EQ(share_learnt(lost, 2500), 2500);

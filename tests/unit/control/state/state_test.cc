@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include <sys/stat.h>
 
 #include "tests/unit/control/state/databases.h"
@@ -33,6 +35,7 @@ Inventory tended_inventory() {
   inventory.services[0].drain_timeout = milliseconds(1500);
   inventory.services[0].drain_then = DrainConfig::Then::kReset;
   inventory.services[1].drain_then = DrainConfig::Then::kWait;
+  inventory.services[1].ramp = Ramp{7, {.steps = {100, 2500, kShareOne}}, 1, "a look at the logs"};
   inventory.backends[0].members = {Membership{AdminState::kMaint, 0}, Membership{AdminState::kReady, 1000}};
   inventory.backends[1].members[1].admin = AdminState::kDrain;
   inventory.lock = ChangeLock{1000, "operator", "no changes before the match is over", 1'700'000'000'999};
@@ -46,6 +49,28 @@ TEST(State, IsPrivate) {
   EXPECT_EQ(mode_of(dir.file("a/state")), 0700u);
   EXPECT_EQ(mode_of(dir.file("a/state/teal.db")), 0600u);
   EXPECT_EQ(mode_of(dir.file("a/state/teal.db-wal")), 0600u);
+}
+
+// A reader of the history opens the database a second time, and ends.
+TEST(State, ASecondOpeningLeavesTheLocksOfTheFirst) {
+  const TempDir dir;
+  const auto state = State::open(dir.path());
+  ASSERT_TRUE(state);
+  struct stat status {};
+  ASSERT_EQ(::stat(dir.file("teal.db").c_str(), &status), 0);
+  const auto is_locked = [&] {
+    std::ifstream locks("/proc/locks");
+    const std::string inode = ":" + std::to_string(status.st_ino) + " ";
+    for (std::string line; std::getline(locks, line);)
+      if (line.find(inode) != std::string::npos) return true;
+    return false;
+  };
+  ASSERT_TRUE(is_locked());
+  auto second = State::open(dir.path());
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(is_locked());
+  ASSERT_TRUE(second->history({}));
+  EXPECT_TRUE(is_locked());
 }
 
 TEST(State, KeepsTheInventoryOverARestart) {
