@@ -109,8 +109,6 @@ struct RolloutPlan {
   std::vector<ColourChange> changes;
   std::vector<std::string> unchanged;  // names
 
-  bool has_ramps() const;  // the change begins ramps, or goes on with them
-
   // The names of these services are in `unchanged`, too.
   std::vector<std::string> nothing_to_undo;
   std::vector<std::string> added_since;  // they did not exist at to_generation

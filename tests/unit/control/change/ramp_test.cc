@@ -10,37 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-request.ramp = std::move(plan);
-return teald->run(teald->verbs.roll(std::move(request), std::move(options)));
-}
-Result ramp(Selection what = {{"service-a"}, {}}) {
-  return roll(Verb::kRamp, std::move(what), {.steps = {500, 2500, kShareOne}, .every = 10s});
-}
-// Time passes, and upkeep looks ten times a second.
-void pass(std::chrono::seconds time) {
-  for (auto i = 0ms; i < time; i += 100ms) {
-    clock.advance(100ms);
-    ASSERT_TRUE(follow());
-  }
-}
-Result pause(const std::string& reason) {
-  return teald->run(teald->verbs.pause({{"service-a"}, {}}, {.reason = reason}));
-}
-Result resume() {
-  return teald->run(teald->verbs.resume({{"service-a"}, {}}, {}));
-}
-
-const TrafficSplit& split(uint16_t id = 0) {
-  return (*dataplane)->splits().services[id];
-}
-uint16_t share(uint16_t id = 0) {
-  return split(id).other_share;
-}
-std::string changed(const Result& result) {
-  return result->fields["changed"].dump();
-}
-};
-
 TEST_F(RampTest, EachStepRaisesTheShareAndTheLastOneIsAFlip) {
   const Result begun = ramp();
   ASSERT_TRUE(begun);
