@@ -10,15 +10,22 @@ namespace {
 constexpr size_t kMaxDetails = 20;
 
 // Adds what is known about one service's new colour.
-void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const HopStates& states,
+void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const BackendFacts& facts,
              Clock::Time now, Reach& reach) {
   const std::string colour = name_of(change.to);
   size_t takers = 0, unreachable = 0, silent = 0;
-  std::vector<std::string> without_hop;
+  std::vector<std::string> without_hop, down;
   for (const PoolMember& member : pool) {
     if (member.weight == 0) continue;
     ++takers;
-    const std::optional<HopState>& state = states.of(member.id);
+    if (facts.health.is_down(member.id)) {
+      ++unreachable;
+      const std::string address = to_string(member.socket), reason = facts.health.of(member.id)->reason;
+      down.push_back(fmt::format("{} ({})", address, reason));
+      reach.backends.push_back(fmt::format("{}/{}/{}: down: {}", change.name, colour, address, reason));
+      continue;
+    }
+    const std::optional<HopState>& state = facts.hops.of(member.id);
     const std::string problem = problem_text(state);
     if (problem.empty()) continue;
     if (is_unreachable(state, now))
@@ -29,8 +36,13 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
     without_hop.push_back(fmt::format("{} ({})", address, problem));
     reach.backends.push_back(fmt::format("{}/{}/{}: {}", change.name, colour, address, problem));
   }
+  if (!down.empty()) {
+    reach.has_down = true;
+    reach.warnings.push_back(fmt::format("{}: {} of {} {} backends {} down: {}", change.name, down.size(),
+                                         takers, colour, down.size() == 1 ? "is" : "are", listed(down)));
+  }
+  if (takers != 0 && unreachable == takers) reach.dead.push_back(change.name);
   if (without_hop.empty()) return;
-  if (unreachable == takers) reach.dead.push_back(change.name);
   reach.is_undecided = reach.is_undecided || (silent != 0 && silent + unreachable == takers);
   reach.warnings.push_back(fmt::format("{}: {} of {} {} backends {} no next hop: {}", change.name,
                                        without_hop.size(), takers, colour,
@@ -39,11 +51,11 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
 
 }  // namespace
 
-Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const HopStates& states,
+Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const BackendFacts& facts,
                Clock::Time now) {
   Reach reach;
   for (const ColourChange& change : plan.changes)
-    look_at(change, catalogue.find(change.name)->pools[static_cast<size_t>(change.to)], states, now, reach);
+    look_at(change, catalogue.find(change.name)->pools[static_cast<size_t>(change.to)], facts, now, reach);
   return reach;
 }
 
@@ -53,10 +65,12 @@ Refusal cannot_serve(const Reach& reach, Colour to) {
     details.resize(kMaxDetails);
     details.push_back(fmt::format("and {} more", reach.backends.size() - kMaxDetails));
   }
-  return {
-      422, "refused",
-      fmt::format("nothing was changed: no {} backend of {} can be reached", name_of(to), listed(reach.dead)),
-      "teal backend list shows each backend's next hop; --force flips all the same", std::move(details)};
+  return {422, "refused",
+          fmt::format("nothing was changed: no {} backend of {} {}", name_of(to), listed(reach.dead),
+                      reach.has_down ? "is up and can be reached" : "can be reached"),
+          reach.has_down ? "teal health and teal backend list show why; --force flips all the same"
+                         : "teal backend list shows each backend's next hop; --force flips all the same",
+          std::move(details)};
 }
 
 }  // namespace teal

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says what a flip or a rollback is worth: whether the dataplane can send packets to the backends of the new
-// colours.
+// Says what a flip or a rollback is worth: whether the backends of the new colours are up by their checks, and
+// whether the dataplane can send packets to them.
 #pragma once
 
 #include <string>
@@ -9,20 +9,29 @@
 
 #include "control/change/refusal.h"
 #include "control/change/rollout.h"
+#include "control/health/health_board.h"
 #include "control/kernel/hop_states.h"
 #include "control/state/catalogue.h"
 
 namespace teal {
 
 struct Reach {
-  std::vector<std::string> dead;      // services none of whose backends of the new colour can be reached
+  std::vector<std::string> dead;      // services none of whose backends of the new colour can serve
   bool is_undecided = false;          // a service is dead unless a neighbour answers in time
-  std::vector<std::string> backends;  // those without a next hop: "web/green/198.18.2.21:8080: no route"
-  std::vector<std::string> warnings;  // one for each service with such a backend
+  bool has_down = false;              // a check says that a backend is down
+  std::vector<std::string> backends;  // those that cannot serve: "web/green/198.18.2.21:8080: no route"
+  std::vector<std::string> warnings;  // for each service with such backends
+};
+
+// What is known about backends.
+struct BackendFacts {
+  const HopStates& hops;
+  const HealthBoard& health;
 };
 
 // Looks at the backends that take new flows of each service that the plan changes.
-Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const HopStates& states, Clock::Time now);
+Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const BackendFacts& facts,
+               Clock::Time now);
 
 // The refusal of a flip of services that are `dead`.
 Refusal cannot_serve(const Reach& reach, Colour to);

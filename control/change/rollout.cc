@@ -129,6 +129,7 @@ tl::expected<std::optional<ColourChange>, Refusal> change_of_service(const Rollo
 
 void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
   plan.unchanged.push_back(service.name);
+  if (request.verb == Verb::kFlip && service.ramp) plan.on_a_ramp.push_back(service.name);
   if (request.verb != Verb::kRollback) return;
   if (!request.to_generation) {
     plan.nothing_to_undo.push_back(service.name);

@@ -112,6 +112,7 @@ struct RolloutPlan {
   // The names of these services are in `unchanged`, too.
   std::vector<std::string> nothing_to_undo;
   std::vector<std::string> added_since;  // they did not exist at to_generation
+  std::vector<std::string> on_a_ramp;    // of a flip: on the way to the colour, step by step
 
   std::optional<std::string> flipped_later;  // a service with a flip later than seen_generation: a conflict
 };

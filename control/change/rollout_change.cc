@@ -97,6 +97,7 @@ Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catal
     changed.push_back(entry_of(colour));
   }
   change.fields = {{"changed", std::move(changed)}, {"unchanged", plan.unchanged}};
+  if (verb == Verb::kFlip) change.fields["on_a_ramp"] = plan.on_a_ramp;
   if (!plan.changes.empty()) change.way_back = way_back(plan);
   return change;
 }

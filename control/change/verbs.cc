@@ -5,19 +5,17 @@
 
 #include "control/change/change_lock.h"
 #include "control/change/drain_end.h"
-#include "control/change/reach.h"
 #include "control/change/reload.h"
 
 namespace teal {
 
 Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-             const HopStates& hop_states, const UserNames& users, asio::thread_pool& lookups,
-             const Clock& clock)
+             BackendFacts facts, const UserNames& users, asio::thread_pool& lookups, const Clock& clock)
     : executor_(executor),
       upkeep_(upkeep),
       recorder_(recorder),
       publisher_(publisher),
-      hop_states_(hop_states),
+      facts_(facts),
       users_(users),
       lookups_(lookups),
       clock_(clock),
@@ -68,7 +66,7 @@ Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
   while (clock_.now() < until && publisher_.dataplane_running()) {
     const Catalogue& catalogue = executor_.catalogue();
     const auto plan = plan_rollout(request, view_of(catalogue));
-    if (!plan || !reach_of(*plan, catalogue, hop_states_, clock_.now()).is_undecided) co_return;
+    if (!plan || !reach_of(*plan, catalogue, facts_, clock_.now()).is_undecided) co_return;
     co_await clock_.sleep(std::chrono::milliseconds(100));
   }
 }
@@ -164,7 +162,7 @@ void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
 std::optional<Refusal> Verbs::judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                           std::vector<std::string>& warnings) const {
   if (plan.changes.empty() || !publisher_.dataplane_running()) return std::nullopt;  // nothing is known
-  const Reach reach = reach_of(plan, executor_.catalogue(), hop_states_, clock_.now());
+  const Reach reach = reach_of(plan, executor_.catalogue(), facts_, clock_.now());
   if (goes_forward(request.verb) && !request.force && !reach.dead.empty())
     return cannot_serve(reach, plan.changes.front().to);
   warnings.insert(warnings.end(), reach.warnings.begin(), reach.warnings.end());

@@ -11,6 +11,7 @@
 #include "control/change/drain.h"
 #include "control/change/executor.h"
 #include "control/change/pending_restart.h"
+#include "control/change/reach.h"
 #include "control/change/rollout.h"
 #include "control/change/upkeep.h"
 #include "control/config/config_file.h"
@@ -31,7 +32,7 @@ class Verbs {
   // The parts that are passed by reference outlive this. Files are read on a thread of `lookups`, which must
   // be joined before the io_context of the callers is destroyed.
   Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-        const HopStates& hop_states, const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
+        BackendFacts facts, const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
 
   Task<Result> roll(RolloutRequest request, ChangeOptions options);  // flip, rollback, ramp, next, abort
   Task<Result> pause(Selection what, ChangeOptions options);
@@ -96,7 +97,7 @@ class Verbs {
   Upkeep& upkeep_;
   Recorder& recorder_;
   Publisher& publisher_;
-  const HopStates& hop_states_;
+  const BackendFacts facts_;
   const UserNames& users_;
   asio::thread_pool& lookups_;
   const Clock& clock_;

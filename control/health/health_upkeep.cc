@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
@@ -27,7 +29,8 @@ Task<void> HealthUpkeep::run(Means means) {
   for (;;) {
     is_due_ = false;
     act(means);
-    co_await keep();
+    // A disk that hangs holds up the file alone.
+    if (!is_keeping_) asio::co_spawn(timer.get_executor(), keep(), asio::detached);
     // A pause, in which more news may gather.
     co_await clock_.sleep(kEvery);
     if (is_due_ || words_.is_ramping) continue;
@@ -112,6 +115,7 @@ void HealthUpkeep::tell_prober() {
 // On a thread of its own: the run directory is in memory, but memory may be short.
 Task<void> HealthUpkeep::keep() {
   if (board_.version() == kept_version_) co_return;
+  is_keeping_ = true;
   kept_version_ = board_.version();
   const std::string text = health_text(board_.memory());
   const auto work = [this, text] { return write_health_file(run_dir_, text); };
@@ -120,6 +124,7 @@ Task<void> HealthUpkeep::keep() {
   if (!problem.empty() && problem != file_problem_)
     spdlog::warn("cannot keep the health of backends: {}", problem);
   file_problem_ = std::move(problem);
+  is_keeping_ = false;
 }
 
 }  // namespace teal

@@ -109,8 +109,11 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
   const Choice choice = choose(packet, midstream, rules, now_tick);
-  if (!choice.verdict.is_undecided())
-    return choice.as == ChosenAs::kRejected ? reject(packet, hop_back, now_tick) : choice.verdict;
+  if (!choice.verdict.is_undecided()) {
+    if (choice.as != ChosenAs::kRejected) return choice.verdict;
+    packet.backend = choice.backend;  // translate() looks at its rule
+    return reject(packet, hop_back, now_tick);
+  }
   if (packet.flow != kNoFlow) replace_flow(packet);
   packet.backend = choice.backend;
 

@@ -60,6 +60,7 @@ std::string pool_lines(const json& service) {
 Cell health_cell(const json& backend) {
   const auto health = text_or(backend, "health");
   if (health.empty()) return {""};
+  if (health == "unchecked") return {health, Style::kWarning};  // nothing was ever known
   std::string words = health;
   if (const auto reason = text_or(backend, "health_reason"); !reason.empty())
     words += (health == "up" ? ", last check failed: " : ": ") + reason;

@@ -40,6 +40,11 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
           "for another colour: teal flip SERVICE --to COLOUR, or teal rollback SERVICE --to-generation N";
     return words;
   }
+  if (const auto ramps = texts(reply, "on_a_ramp"); !ramps.empty()) {
+    words.nothing =
+        fmt::format("{} {} on a ramp there", names_or_count(ramps), ramps.size() == 1 ? "is" : "are");
+    words.hint = "teal status SERVICE shows the ramp; --now ends it with all new flows there";
+  }
   const auto unchanged = texts(reply, "unchanged"), added = texts(reply, "added_since");
   words.lines = drain_end_lines(reply, around.columns);
   if (!words.done.empty() && !unchanged.empty())

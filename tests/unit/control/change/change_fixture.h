@@ -83,6 +83,7 @@ struct Teald {
   Events events;
   Steering steering;
   HopStates hop_states;  // empty: nothing is known about any backend
+  HealthBoard health;    // the same
   ChangeExecutor executor;
   Upkeep upkeep;
   Verbs verbs;

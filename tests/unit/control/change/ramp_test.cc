@@ -220,6 +220,7 @@ TEST_F(RampTest, AFlipFollowsTheStepsOfTheConfigUnlessItGoesBack) {
   const Result again = flip("service-a", kGreen);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->fields["unchanged"].dump(), R"(["service-a"])") << "the same command again";
+  EXPECT_EQ(again->fields["on_a_ramp"].dump(), R"(["service-a"])");
   EXPECT_EQ(share(), 1000);
   pass(6s);
   EXPECT_EQ(split().active, kGreen);

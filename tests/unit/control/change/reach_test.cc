@@ -114,6 +114,28 @@ TEST_F(ReachTest, AColourThatServesInPartIsTakenWithAWarning) {
             "service-a: 1 of 2 blue backends has no next hop: 198.18.2.11:8080 (no route)");
 }
 
+TEST_F(ReachTest, AColourWhoseBackendsAreDownIsRefusedWithTheReason) {
+  std::string toml = kShopToml;
+  toml.insert(toml.find("[[service]]\nname = \"service-b\""), "[service.check]\nkind = \"http\"\n\n");
+  std::ofstream(dir.file("teal.toml")) << toml;
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(teald->health.follow(teald->executor.catalogue()));
+  ASSERT_TRUE(teald->health.take({.revision = teald->health.list().revision,
+                                  .backend = id_of("198.18.2.21:8080"),
+                                  .reason = "HTTP 503, expected 200 to 399"}));
+  const Result refused = flip("service-a", kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "nothing was changed: no green backend of service-a is up and can be reached");
+  EXPECT_EQ(
+      refused.error().details,
+      std::vector<std::string>{"service-a/green/198.18.2.21:8080: down: HTTP 503, expected 200 to 399"});
+  const Result forced = flip_with_force("service-a", kGreen);
+  ASSERT_TRUE(forced);
+  EXPECT_EQ(forced->warnings[0],
+            "service-a: 1 of 1 green backends is down: 198.18.2.21:8080 (HTTP 503, expected 200 to 399)");
+}
+
 TEST_F(ReachTest, ABackendThatTakesNoFlowsIsNotAskedOf) {
   ASSERT_TRUE(flip("service-a", kGreen));
   set_problem("198.18.2.11:8080", HopProblem::kNoRoute);

@@ -9,7 +9,7 @@
 //   - no active pool is empty
 //   - after a step that was killed, the state is the model's before or after that step, never between
 //
-// TEAL_SEQUENCES is how many (30 by default; scripts/test --long runs 10,000), TEAL_SEED the first seed.
+// TEAL_SEQUENCES is how many (12 by default; scripts/test --long runs 10,000), TEAL_SEED the first seed.
 #include <cstdlib>
 #include <map>
 #include <random>
@@ -343,7 +343,7 @@ uint64_t number_from(const char* variable, uint64_t fallback) {
 }
 
 TEST(Sequences, OfCommandsReloadsAndKillsFollowTheModel) {
-  const uint64_t first = number_from("TEAL_SEED", 1), count = number_from("TEAL_SEQUENCES", 30);
+  const uint64_t first = number_from("TEAL_SEED", 1), count = number_from("TEAL_SEQUENCES", 12);
   for (uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
     SCOPED_TRACE("TEAL_SEED=" + std::to_string(seed) + " TEAL_SEQUENCES=1");
     Sequence(seed).run();

@@ -81,6 +81,15 @@ TEST_F(CliTest, AFlipThatBeginsARampDoesNotWaitForADrain) {
   EXPECT_TRUE(contains(result.err, "a ramp begins")) << result.err;
 }
 
+TEST_F(CliTest, AFlipThatIsOnItsWaySaysSo) {
+  daemon_->answer("POST /v1/flip", change_answer({{"changed", json::array()},
+                                                  {"unchanged", {"service-a"}},
+                                                  {"on_a_ramp", {"service-a"}}}));
+  const auto result = teal({"flip", "service-a", "--to", "green"});
+  EXPECT_EQ(result.out, "generation 13: nothing to change, service-a is on a ramp there\n");
+  EXPECT_TRUE(contains(result.err, "--now")) << result.err;
+}
+
 TEST_F(CliTest, ListAndWaitSayThatTheSegmentIsRefused) {
   json answer = summary_answer();
   answer["dataplane"]["running"] = false;
