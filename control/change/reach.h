@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says what a flip or a rollback is worth: whether the backends of the new colours are up by their checks, and
-// whether the dataplane can send packets to them.
+// Says what a flip or a rollback is worth: whether the backends of the new colours are up by their checks,
+// and whether the dataplane can send packets to them.
 #pragma once
 
 #include <string>
