@@ -79,7 +79,7 @@ run_sanitizers() {
   export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export TSAN_OPTIONS=halt_on_error=1
   meson_tests "address and undefined" "$repo/build-asan" \
-    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf -cli
+    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf -cli -judge
   meson_tests "thread" "$repo/build-tsan" -Db_sanitize=thread "${sanitizer_build[@]}" -- shm
 }
 
