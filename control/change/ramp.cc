@@ -46,12 +46,10 @@ std::vector<std::vector<std::string>> RampTimers::due(const Catalogue& catalogue
   std::unordered_map<uint16_t, Step> seen;
   std::map<uint64_t, std::vector<std::string>> over;  // by the ramp's id
   for (const CatalogueService& service : catalogue.services()) {
-    const std::optional<Ramp>& ramp = catalogue.state(service).ramp;
+    const ServiceState& state = catalogue.state(service);
+    const std::optional<Ramp>& ramp = state.ramp;
     if (!ramp || !ramp->goes_on()) continue;
-    const auto known = steps_.find(service.id);
-    const bool is_same =
-        known != steps_.end() && known->second.ramp == ramp->id && known->second.step == ramp->step;
-    const Step step = is_same ? known->second : Step{ramp->id, ramp->step, now};
+    const Step step{ramp->id, ramp->step, began(state).value_or(now)};
     if (now - step.began >= ramp->plan.every) over[ramp->id].push_back(service.config->name);
     seen.emplace(service.id, step);
   }
@@ -63,11 +61,15 @@ std::vector<std::vector<std::string>> RampTimers::due(const Catalogue& catalogue
 
 std::optional<Clock::Time::duration> RampTimers::left(const ServiceState& service, Clock::Time now) const {
   if (!service.ramp || !service.ramp->goes_on()) return std::nullopt;
-  const auto known = steps_.find(service.id);
-  const Clock::Time::duration spent = known == steps_.end() || known->second.step != service.ramp->step
-                                          ? Clock::Time::duration(0)
-                                          : now - known->second.began;
+  const Clock::Time::duration spent = now - began(service).value_or(now);
   return std::max(Clock::Time::duration(service.ramp->plan.every) - spent, Clock::Time::duration(0));
+}
+
+std::optional<Clock::Time> RampTimers::began(const ServiceState& service) const {
+  const auto known = steps_.find(service.id);
+  const bool is_same = known != steps_.end() && known->second.ramp == service.ramp->id &&
+                       known->second.step == service.ramp->step;
+  return is_same ? std::optional(known->second.began) : std::nullopt;
 }
 
 }  // namespace teal

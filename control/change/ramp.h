@@ -42,6 +42,9 @@ class RampTimers {
     uint32_t step = 0;
     Clock::Time began;
   };
+  // Returns when the ramp's present step was first seen; nothing: it was not seen yet.
+  std::optional<Clock::Time> began(const ServiceState& service) const;
+
   std::unordered_map<uint16_t, Step> steps_;  // by service id
 };
 

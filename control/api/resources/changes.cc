@@ -100,6 +100,18 @@ Selection read_selection(BodyFields& fields) {
   return selection;
 }
 
+tl::expected<RolloutRequest, Refusal> read_forward(BodyFields& fields, RolloutRequest::Verb verb) {
+  RolloutRequest wanted{.verb = verb, .what = read_selection(fields)};
+  fields.require("to", "blue or green");
+  const std::optional<std::string> to = fields.text("to");
+  if (fields.error()) return tl::unexpected(*fields.error());
+  const auto colour = parse_colour("to", *to);
+  if (!colour) return tl::unexpected(colour.error());
+  wanted.to = *colour;
+  wanted.force = fields.flag("force").value_or(false);
+  return wanted;
+}
+
 Answer to_answer(const ChangeExecutor::Result& result) {
   if (!result) return tl::unexpected(result.error());
   return as_json(answer_json(*result));

@@ -30,6 +30,9 @@ void note_refusal(Api& api, const asio::any_io_executor& executor, const Request
 // Reads the fields "services" and "group".
 Selection read_selection(BodyFields& fields);
 
+// Reads a request for new flows of another colour: the services, and the fields "to" and "force".
+tl::expected<RolloutRequest, Refusal> read_forward(BodyFields& fields, RolloutRequest::Verb verb);
+
 // The answer has generation, revision and dry_run, the verb's own fields, and the result of the adoption.
 Answer to_answer(const ChangeExecutor::Result& result);
 

@@ -5,14 +5,11 @@
 
 #include <map>
 
-#include <fmt/format.h>
-
 #include "control/api/resources/changes.h"
 #include "control/api/resources/flow_query.h"
 #include "control/api/resources/top_counts.h"
 #include "control/config/config_drain.h"
 #include "control/loop/wall_clock.h"
-#include "dataplane/config/config_reader.h"
 
 namespace teal {
 
@@ -99,12 +96,7 @@ Json to_json(const DrainView& drain) {
 
 tl::expected<DrainRequest, Refusal> read_drain(BodyFields& fields) {
   DrainRequest wanted{.what = read_selection(fields)};
-  if (const auto text = fields.text("timeout")) {
-    wanted.timeout = parse_duration(*text);
-    if (!wanted.timeout || *wanted.timeout < kMinTimeout || *wanted.timeout > kMaxTimeout)
-      fields.refuse("timeout", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
-                                           duration_text(kMinTimeout), duration_text(kMaxTimeout)));
-  }
+  wanted.timeout = fields.duration("timeout", kMinTimeout, kMaxTimeout);
   wanted.from_now = fields.flag("from_now").value_or(false);
   static constexpr std::array<const char*, 2> kThen = {"wait", "reset"};
   if (const auto then = fields.one_of("then", kThen))

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "dataplane/config/config_reader.h"
+
 namespace teal {
 
 namespace {
@@ -75,6 +77,18 @@ void BodyFields::report(const char* name, const std::string& problem) {
 void BodyFields::require(const char* name, const std::string& expected) {
   if (!error_ && find(name) == nullptr)
     error_ = Refusal::bad_request(fmt::format("field \"{}\" is missing, expected {}", name, expected));
+}
+
+std::optional<std::chrono::milliseconds> BodyFields::duration(const char* name,
+                                                              std::chrono::milliseconds least,
+                                                              std::chrono::milliseconds most) {
+  const std::optional<std::string> written = text(name);
+  if (!written) return std::nullopt;
+  const auto duration = parse_duration(*written);
+  if (duration && *duration >= least && *duration <= most) return duration;
+  refuse(name, fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
+                           duration_text(least), duration_text(most)));
+  return std::nullopt;
 }
 
 std::optional<std::string> BodyFields::text(const char* name) {

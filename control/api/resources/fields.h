@@ -4,6 +4,7 @@
 // ignored.
 #pragma once
 
+#include <chrono>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -31,6 +32,9 @@ class BodyFields {
   std::optional<std::vector<std::string>> texts(const char* name);
   std::optional<uint64_t> number(const char* name);
   std::optional<bool> flag(const char* name);
+  // A text such as "30s"; one outside of these bounds is an error, too.
+  std::optional<std::chrono::milliseconds> duration(const char* name, std::chrono::milliseconds least,
+                                                    std::chrono::milliseconds most);
   bool is_text(const char* name) const;
   // The body as JSON without these fields. Bodies with the same fields have the same text.
   std::string text_without(std::initializer_list<const char*> names) const;

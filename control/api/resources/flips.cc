@@ -8,15 +8,9 @@ namespace teal {
 namespace {
 
 tl::expected<RolloutRequest, Refusal> read_flip(BodyFields& fields) {
-  RolloutRequest wanted{.verb = RolloutRequest::Verb::kFlip, .what = read_selection(fields)};
-  fields.require("to", "blue or green");
-  const std::optional<std::string> to = fields.text("to");
-  if (fields.error()) return tl::unexpected(*fields.error());
-  const auto colour = parse_colour("to", *to);
-  if (!colour) return tl::unexpected(colour.error());
-  wanted.to = *colour;
-  wanted.force = fields.flag("force").value_or(false);
-  wanted.now = fields.flag("now").value_or(false);
+  auto wanted = read_forward(fields, RolloutRequest::Verb::kFlip);
+  if (!wanted) return wanted;
+  wanted->now = fields.flag("now").value_or(false);
   if (fields.error()) return tl::unexpected(*fields.error());
   return wanted;
 }

@@ -4,8 +4,6 @@
 #include "control/api/resources/changes.h"
 #include "control/config/config_rollout.h"
 
-#include <fmt/format.h>
-
 namespace teal {
 
 namespace {
@@ -16,26 +14,14 @@ void read_ramp_steps(BodyFields& fields, RolloutRequest::Steps& plan) {
     if (steps) plan.steps = std::move(*steps);
     if (!steps) fields.report("steps", steps.error());
   }
-  if (const auto text = fields.text("every")) {
-    const auto every = parse_duration(*text);
-    if (!every || *every < kMinStepTime || *every > kMaxStepTime)
-      fields.refuse("every", fmt::format("a duration from \"{}\" to \"{}\" such as \"30s\" or \"2h4m\"",
-                                         duration_text(kMinStepTime), duration_text(kMaxStepTime)));
-    plan.every = every;
-  }
+  plan.every = fields.duration("every", kMinStepTime, kMaxStepTime);
   plan.manual = fields.flag("manual");
 }
 
 tl::expected<RolloutRequest, Refusal> read_ramp_request(BodyFields& fields) {
-  RolloutRequest wanted{.verb = RolloutRequest::Verb::kRamp, .what = read_selection(fields)};
-  fields.require("to", "blue or green");
-  const std::optional<std::string> to = fields.text("to");
-  if (fields.error()) return tl::unexpected(*fields.error());
-  const auto colour = parse_colour("to", *to);
-  if (!colour) return tl::unexpected(colour.error());
-  wanted.to = *colour;
-  wanted.force = fields.flag("force").value_or(false);
-  read_ramp_steps(fields, wanted.ramp);
+  auto wanted = read_forward(fields, RolloutRequest::Verb::kRamp);
+  if (!wanted) return wanted;
+  read_ramp_steps(fields, wanted->ramp);
   if (fields.error()) return tl::unexpected(*fields.error());
   return wanted;
 }

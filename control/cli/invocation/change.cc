@@ -151,6 +151,20 @@ tl::expected<nlohmann::json, Failure> selection(const Invocation& call) {
   return nlohmann::json{{"services", arguments.positional}};
 }
 
+tl::expected<nlohmann::json, Failure> selection_with_colour(const Invocation& call) {
+  const auto to = call.arguments.colour("to");
+  if (!to) return tl::unexpected(to.error());
+  auto request = selection(call);
+  if (!request) return request;
+  if (!*to)
+    return tl::unexpected(
+        usage_failure(fmt::format("teal {}: --to COLOUR is missing; expected blue or green", call.verb.name),
+                      fmt::format("teal {} --help", call.verb.name)));
+  (*request)["to"] = **to;
+  if (call.arguments.has("force")) (*request)["force"] = true;
+  return request;
+}
+
 tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const std::string& target,
                                                   nlohmann::json request) {
   for (const auto& [option, field] :

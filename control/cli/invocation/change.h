@@ -19,6 +19,10 @@ std::span<const OptionSpec> change_options();
 // Returns {"services":[...]} or {"group":...} from the command line. It is an error to give both or neither.
 tl::expected<nlohmann::json, Failure> selection(const Invocation& call);
 
+// The same with {"to":COLOUR} of --to, and with "force" if --force is given. It is an error to leave --to
+// out: a change that toggled would go back if it was sent twice.
+tl::expected<nlohmann::json, Failure> selection_with_colour(const Invocation& call);
+
 // Posts the request, with change_options() as given on the command line.
 tl::expected<nlohmann::json, Failure> post_change(const Invocation& call, const std::string& target,
                                                   nlohmann::json request);

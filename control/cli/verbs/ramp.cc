@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // teal ramp, next, abort, pause, resume
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
-#include "control/cli/invocation/drain_ends.h"
+#include "control/cli/verbs/rollout.h"
 #include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
@@ -21,12 +19,8 @@ Outcome change_ramps(const Invocation& call, const std::string& target, nlohmann
     call.print(*reply);
     return {};
   }
-  ChangeWords words{.done = changes_text(reply->at("changed"), call.around.colour)};
-  words.would = fmt::format("{} {}", call.verb.name, words.done);
-  words.nothing = unchanged_text(*reply, nothing);
-  words.lines = drain_end_lines(*reply, call.around.columns);
-  if (const auto unchanged = texts(*reply, "unchanged"); !words.done.empty() && !unchanged.empty())
-    words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
+  ChangeWords words = rollout_words(*reply, call.verb.name, nothing, call.around);
+  add_unchanged(*reply, words);
   if (!words.done.empty()) words.hint = std::move(hint);
   print_change(call, *reply, words);
   return {};
@@ -42,14 +36,8 @@ Outcome change_ramps(const Invocation& call, const std::string& target, std::str
 }  // namespace
 
 Outcome run_ramp(const Invocation& call) {
-  const auto to = call.arguments.colour("to");
-  if (!to) return tl::unexpected(to.error());
-  auto request = selection(call);
+  auto request = selection_with_colour(call);
   if (!request) return tl::unexpected(request.error());
-  if (!*to)
-    return tl::unexpected(
-        usage_failure("teal ramp: --to COLOUR is missing; expected blue or green", "teal ramp --help"));
-  (*request)["to"] = **to;
   const auto every = call.arguments.duration("every");
   if (!every) return tl::unexpected(every.error());
   if (*every) (*request)["every"] = *call.arguments.value("every");
@@ -58,7 +46,6 @@ Outcome run_ramp(const Invocation& call) {
     for (const auto step : split(*steps, ',')) list.push_back(step);
   }
   if (call.arguments.has("manual")) (*request)["manual"] = true;
-  if (call.arguments.has("force")) (*request)["force"] = true;
   return change_ramps(call, "/v1/ramp", std::move(*request), "already there",
                       "teal status SERVICE shows the ramp; teal abort SERVICE takes the share back at once");
 }

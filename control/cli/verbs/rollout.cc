@@ -28,13 +28,11 @@ std::string nothing_to_undo_lines(const nlohmann::json& services) {
 }
 
 ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const Surroundings& around) {
-  ChangeWords words{.done = changes_text(reply.at("changed"), around.colour)};
-  words.would = fmt::format("{} {}", would, words.done);
-  words.nothing = unchanged_text(reply, "already there");
+  ChangeWords words = rollout_words(reply, would, "already there", around);
   const auto& nothing = part(reply, "nothing_to_undo");
   if (!nothing.empty()) {
     words.nothing = "no flip is left to undo";
-    words.lines = drain_end_lines(reply, around.columns) + nothing_to_undo_lines(nothing);
+    words.lines += nothing_to_undo_lines(nothing);
     if (words.done.empty())
       words.hint =
           "for another colour: teal flip SERVICE --to COLOUR, or teal rollback SERVICE --to-generation N";
@@ -45,11 +43,8 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
         fmt::format("{} {} on a ramp there", names_or_count(ramps), ramps.size() == 1 ? "is" : "are");
     words.hint = "teal status SERVICE shows the ramp; --now ends it with all new flows there";
   }
-  const auto unchanged = texts(reply, "unchanged"), added = texts(reply, "added_since");
-  words.lines = drain_end_lines(reply, around.columns);
-  if (!words.done.empty() && !unchanged.empty())
-    words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
-  if (!added.empty())
+  add_unchanged(reply, words);
+  if (const auto added = texts(reply, "added_since"); !added.empty())
     words.lines += fmt::format("did not exist in that generation: {}\n", names_or_count(added));
   return words;
 }
@@ -65,6 +60,21 @@ WaitFor drain_of(const nlohmann::json& reply, std::chrono::milliseconds timeout)
 }
 
 }  // namespace
+
+ChangeWords rollout_words(const nlohmann::json& reply, std::string_view would, std::string_view nothing,
+                          const Surroundings& around) {
+  ChangeWords words{.done = changes_text(reply.at("changed"), around.colour)};
+  words.would = fmt::format("{} {}", would, words.done);
+  words.nothing = unchanged_text(reply, nothing);
+  words.lines = drain_end_lines(reply, around.columns);
+  return words;
+}
+
+void add_unchanged(const nlohmann::json& reply, ChangeWords& words) {
+  const auto unchanged = texts(reply, "unchanged");
+  if (!words.done.empty() && !unchanged.empty())
+    words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
+}
 
 Outcome roll(const Invocation& call, const std::string& target, nlohmann::json request,
              std::string_view would) {

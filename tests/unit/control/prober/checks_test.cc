@@ -6,8 +6,7 @@
 
 #include <sys/resource.h>
 
-#include <fstream>
-
+#include "tests/support/time_wait.h"
 #include "tests/unit/control/prober/backends.h"
 #include "tests/unit/control/prober/run_check.h"
 
@@ -48,21 +47,6 @@ class ClosedPort {
   const int fd_;
   std::string address_;
 };
-
-// The sockets of this machine in TIME_WAIT that have this port at either end.
-int in_time_wait(uint16_t port) {
-  int count = 0;
-  std::ifstream table("/proc/net/tcp");
-  char wanted[8];
-  std::snprintf(wanted, sizeof(wanted), ":%04X", port);
-  for (std::string line; std::getline(table, line);) {
-    std::istringstream words(line);
-    std::string row, local, remote, state;
-    words >> row >> local >> remote >> state;
-    count += state == "06" && (local.ends_with(wanted) || remote.ends_with(wanted));
-  }
-  return count;
-}
 
 TEST(TcpCheck, PassesWhereAConnectionIsAccepted) {
   const TcpBackend backend(nullptr);

@@ -39,7 +39,7 @@ TEST_F(Seen, LossesOfTheLastMinuteAreTold) {
   dataplane.add_port(0, "back", LinkState::kUp, 7);
   const RunningDaemon daemon(home);
   auto& errors = dataplane.segment().header().ports[0].counters[static_cast<size_t>(NicCounter::k_rx_errors)];
-  // What was lost before teald's first sample does not count.
+  // Losses before teald's first sample do not count.
   EXPECT_TRUE(home.comes_true([&] {
     errors += 3;
     const uint64_t lost = port()["lost_last_minute"];
