@@ -55,6 +55,7 @@ std::vector<std::vector<std::string>> RampTimers::due(const Catalogue& catalogue
   }
   steps_ = std::move(seen);
   std::vector<std::vector<std::string>> ramps;
+  ramps.reserve(over.size());
   for (auto& [id, services] : over) ramps.push_back(std::move(services));
   return ramps;
 }
