@@ -52,7 +52,7 @@ void FakeDataplane::work(uint32_t worker) {
     }
     (void)reader->load();
     reader->quiescent();
-    std::this_thread::sleep_for(std::chrono::microseconds(20));  // many tests run side by side
+    std::this_thread::sleep_for(std::chrono::microseconds(200));  // many tests run side by side
   }
   if (!die_) reader->~PublicationReader();  // a killed process would not have cleaned up
 }

@@ -268,7 +268,11 @@ class Sequence {
     }
     home_.write_config(toml_of(file_));
     teald_.emplace(home_);
-    if (step.path.ends_with("lock")) locked_ = !home_.get("/v1/services").body["lock"].is_null();
+    if (!step.path.ends_with("lock")) return;
+    locked_ = !home_.get("/v1/services").body["lock"].is_null();
+    ASSERT_TRUE(reply.status != 200 || locked_ == (step.path == "/v1/lock"))
+        << "an acknowledged lock is never forgotten\n"
+        << trace_;
   }
 
   void flipped_as_seen(const std::string& name) {
