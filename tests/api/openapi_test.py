@@ -68,6 +68,7 @@ NOT_HERE = {
     ("code", "internal"): "a bug",
     ("code", "not_ready"): "teald opens its sockets when it is ready",
     ("code", "no_free_slot"): "takes 64 flips with a stalled worker, 2 s each",
+    ("code", "segment_refused"): "daemon_faults_test has it",
     ("code", "queued_too_long"): "takes 30 s of other changes",
     ("code", "request_timeout"): "takes 30 s; server_test has it",
     ("status", "show_history", "503"): "a database that cannot be read",

@@ -25,6 +25,7 @@ constexpr std::array kCodes = {
          "another change came first: see teal history and teal status before you repeat this one"},
     Code{"refused", kRefused, "nothing was changed; see teal status"},
     Code{"locked", kRefused, "teal status shows the lock; teal unlock removes it"},
+    Code{"segment_refused", kRefused, "teal status shows why teald cannot use the dataplane's segment"},
     Code{"adoption_timeout", kTimeout, "teal status shows which generation is adopted"},
     Code{"read_only", kError, "send changes to control.sock: omit --socket, or name control.sock"},
     Code{"bad_config", kError, "nothing was changed; teal check FILE shows these errors before a reload"},

@@ -3,10 +3,14 @@
 // A teald that starts with a disk or a segment that it cannot use.
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include "control/state/state.h"
 #include "tests/unit/control/api_client.h"
+#include "tests/unit/control/bound_by_modes.h"
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/faulty_disk.h"
 
@@ -156,6 +160,97 @@ TEST_F(DaemonFaults, ARefusedSegmentRefusesEveryChange) {
   std::filesystem::remove(home.run_dir() + "/segment");
   FakeDataplane dataplane(home.run_dir());
   ASSERT_TRUE(FakeDataplane::wait_for([&] { return dataplane.generation() != 0; }));
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
+}
+
+// A dataplane runs, and the segment knows a flip and a retired backend that holds a flow. Then teald may not
+// use the segment any more.
+class SegmentOfADataplane : public DaemonFaults {
+ protected:
+  SegmentOfADataplane() {
+    const RunningDaemon daemon(home);
+    EXPECT_EQ(home.flip("service-b", "green").status, 200u);
+    const size_t id = home.service("service-a")["colours"]["blue"]["backends"][1]["id"];
+    dataplane.segment().worker(0).flows[id][0].live = 1;
+    write_file("198.18.2.13:8080");
+    EXPECT_EQ(home.post("/v1/reload", "{}").status, 200u);
+  }
+
+  // Writes kShopToml without 198.18.2.12, and with another backend in place of 198.18.2.13.
+  void write_file(const std::string& blue_of_c) const {
+    std::string toml = kShopToml;
+    for (const auto& [from, to] :
+         {std::pair<std::string, std::string>{", \"198.18.2.12:8080\"", ""}, {"198.18.2.13:8080", blue_of_c}})
+      toml.replace(toml.find(from), from.size(), to);
+    home.write_config(toml);
+  }
+  Inventory stored() { return *State::open(home.dir().file("state"))->load(); }
+  std::string bytes() const {
+    std::ostringstream all;
+    all << std::ifstream(home.run_dir() + "/segment.tmpfs", std::ios::binary).rdbuf();
+    return all.str();
+  }
+  // Asks for every kind of change.
+  void expect_each_is_refused() {
+    for (const auto& [target, body] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"/v1/flip", R"({"services":["service-a"],"to":"green"})"},
+             {"/v1/flip", R"({"services":["service-a"],"to":"green","force":true})"},
+             {"/v1/flip", R"({"services":["service-a"],"to":"green","dry_run":true})"},
+             {"/v1/rollback", R"({"services":["service-b"]})"},
+             {"/v1/ramp", R"({"services":["service-a"],"to":"green","steps":["50%","100%"]})"},
+             {"/v1/backend",
+              R"({"service":"service-a","colour":"blue","address":"198.18.2.11:8080","weight":5})"},
+             {"/v1/reload", "{}"},
+             {"/v1/lock", R"({"reason":"audit"})"}}) {
+      const ApiReply reply = home.post(target, body);
+      EXPECT_EQ(reply.status, 503u) << target << " " << reply.body;
+      EXPECT_EQ(code(reply), "segment_refused") << target;
+      EXPECT_EQ(reply.body["error"]["message"].get<std::string>().find("nothing was changed"), 0u);
+    }
+  }
+  // Restarts teald with a file that would retire one more backend. While the segment is refused, neither the
+  // segment nor the state changes.
+  void expect_nothing_is_touched(const std::string& why) {
+    write_file("198.18.2.14:8080");
+    dataplane.hold_still(true);
+    const Inventory state = stored();
+    EXPECT_TRUE(state.has_retired());
+    const std::string segment = bytes();
+    {
+      const RunningDaemon daemon(home);
+      const nlohmann::json refused = home.get("/v1/services").body["dataplane"]["segment_refused"];
+      ASSERT_TRUE(refused.is_string()) << refused;
+      EXPECT_NE(refused.get<std::string>().find(why), std::string::npos) << refused;
+      expect_each_is_refused();
+      home.clock().skip(std::chrono::seconds(2));  // for tidy()
+      EXPECT_EQ(home.get("/v1/services").status, 200u);
+    }
+    EXPECT_TRUE(bytes() == segment);
+    const Inventory after = stored();
+    EXPECT_EQ(after.services, state.services);
+    EXPECT_EQ(after.backends, state.backends);
+    dataplane.hold_still(false);
+  }
+
+  FakeDataplane dataplane{home.run_dir()};
+};
+
+TEST_F(SegmentOfADataplane, OfAnotherAbiIsRefusedAndNothingIsTouched) {
+  const uint64_t abi = dataplane.segment().header().abi;
+  dataplane.segment().header().abi = abi + 1;
+  expect_nothing_is_touched("ABI");
+  dataplane.segment().header().abi = abi;
+  const RunningDaemon daemon(home);
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
+}
+
+TEST_F(SegmentOfADataplane, ThatTealdMayNotOpenIsRefusedAndNothingIsTouched) {
+  const BoundByModes bound;
+  const std::string path = home.run_dir() + "/segment.tmpfs";
+  ASSERT_EQ(chmod(path.c_str(), 0000), 0);
+  expect_nothing_is_touched("Permission denied");
+  ASSERT_EQ(chmod(path.c_str(), 0660), 0);
+  const RunningDaemon daemon(home);
   EXPECT_EQ(home.flip("service-a", "green").status, 200u);
 }
 

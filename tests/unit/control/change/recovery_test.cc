@@ -10,8 +10,10 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "control/state/reload_ids.h"
+#include "tests/unit/control/bound_by_modes.h"
 #include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/state/databases.h"
@@ -296,6 +298,38 @@ TEST_F(RecoveryTest, ARefusedSegmentIsNotAnAbsentOne) {
   ASSERT_TRUE(start);
   EXPECT_TRUE(start->inventory.has_retired()) << "flows may hold them";
   EXPECT_TRUE(start->to_record.empty()) << "the intent may be in force";
+}
+
+// A dataplane uses the segment, and teald cannot. The file in force has no service-a any more.
+class RefusedRecovery : public RecoveryTest {
+ protected:
+  void expect_nothing_is_given_up(const std::string& why) {
+    ASSERT_TRUE(intend(6, "flip", {}));
+    inventory.services[1].ramp = Ramp{5, {.steps = {500, kShareOne}}, 0, {}};
+    ASSERT_TRUE(state->save(inventory));
+    config.services.erase(config.services.begin());
+    config.groups.clear();
+    Publisher refusing(dir.path());
+    const auto refresh = refusing.refresh();
+    ASSERT_FALSE(refresh);
+    EXPECT_NE(refresh.error().find(why), std::string::npos) << refresh.error();
+    const auto start = recover(stored(), refusing, config, clock);
+    ASSERT_TRUE(start);
+    EXPECT_TRUE(start->inventory.has_retired()) << "flows may hold them";
+    EXPECT_TRUE(start->to_record.empty()) << "the intent may be in force";
+    EXPECT_FALSE(start->inventory.service("service-b")->ramp->paused) << "it goes on with the segment";
+  }
+};
+
+TEST_F(RefusedRecovery, OfAnotherAbiGivesNothingUp) {
+  dataplane->segment().header().abi += 1;
+  expect_nothing_is_given_up("ABI");
+}
+
+TEST_F(RefusedRecovery, OfASegmentThatTealdMayNotOpenGivesNothingUp) {
+  const BoundByModes bound;
+  ASSERT_EQ(chmod(dir.file("segment.tmpfs").c_str(), 0000), 0);
+  expect_nothing_is_given_up("Permission denied");
 }
 
 // A flip is recorded before it is published, so it is a rollback, and it leaves nothing to undo.

@@ -269,8 +269,9 @@ TEST_F(CliTest, LockSaysWhoseItIsAndUnlockTakesItOff) {
 
 TEST_F(CliTest, ErrorsOfTheDaemonAreExitCodes) {
   const std::tuple<const char*, unsigned, int> cases[] = {
-      {"bad_request", 400, 1}, {"unknown_service", 404, 1},  {"conflict", 409, 5}, {"refused", 422, 3},
-      {"locked", 423, 3},      {"adoption_timeout", 504, 4}, {"storage", 503, 1}};
+      {"bad_request", 400, 1}, {"unknown_service", 404, 1}, {"conflict", 409, 5},
+      {"refused", 422, 3},     {"locked", 423, 3},          {"adoption_timeout", 504, 4},
+      {"storage", 503, 1},     {"segment_refused", 503, 3}};
   for (const auto& [code, status, exit_code] : cases) {
     daemon_->answer("POST /v1/flip", error_answer(code, "what is wrong", "what to try"), status);
     const auto text = teal({"flip", "x", "--to", "green"});

@@ -227,6 +227,7 @@ TEST(Failure, MapsTheCodesOfTheApi) {
                                                   {"conflict", 5},
                                                   {"refused", 3},
                                                   {"locked", 3},
+                                                  {"segment_refused", 3},
                                                   {"adoption_timeout", 4}};
   for (const auto& [code, exit_code] : expected) {
     EXPECT_EQ(failure_of_reply(400, error_answer(code, "m")).exit_code, exit_code) << code;
