@@ -201,7 +201,8 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   if (!handover) return fail(kFailed, handover.error());
 
   header.worker_count.store(options.workers, std::memory_order_relaxed);
-  header.dataplane_pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
+  header.dataplane_pid.store(static_cast<uint32_t>(getpid()),
+                             std::memory_order_release);  // after the port rows
   if (const auto saved = save_running_config(arguments.run_dir, options.text); !saved)
     spdlog::warn("teald cannot tell which settings need a restart: {}", saved.error());
   // Pairs with teald's acquire load: the port rows are written.

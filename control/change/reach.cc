@@ -11,7 +11,7 @@ constexpr size_t kMaxDetails = 20;
 
 // Adds what is known about one service's new colour.
 void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const BackendFacts& facts,
-             Clock::Time now, Reach& reach) {
+             Clock::Time now, uint32_t dataplane_pid, Reach& reach) {
   const std::string colour = name_of(change.to);
   size_t takers = 0, unreachable = 0, silent = 0;
   std::vector<std::string> without_hop, down;
@@ -28,7 +28,7 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
     const std::optional<HopState>& state = facts.hops.of(member.id);
     const std::string problem = problem_text(state);
     if (problem.empty()) continue;
-    if (is_unreachable(state, now))
+    if (is_unreachable(state, now, dataplane_pid))
       ++unreachable;
     else if (state->problem == HopProblem::kNoAnswer)
       ++silent;
@@ -52,10 +52,11 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
 }  // namespace
 
 Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const BackendFacts& facts,
-               Clock::Time now) {
+               Clock::Time now, uint32_t dataplane_pid) {
   Reach reach;
   for (const ColourChange& change : plan.changes)
-    look_at(change, catalogue.find(change.name)->pools[static_cast<size_t>(change.to)], facts, now, reach);
+    look_at(change, catalogue.find(change.name)->pools[static_cast<size_t>(change.to)], facts, now,
+            dataplane_pid, reach);
   return reach;
 }
 

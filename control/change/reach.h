@@ -4,6 +4,7 @@
 // and whether the dataplane can send packets to them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,9 +30,10 @@ struct BackendFacts {
   const HealthBoard& health;
 };
 
-// Looks at the backends that take new flows of each service that the plan changes.
+// Looks at the backends that take new flows of each service that the plan changes. `dataplane_pid` is of the
+// dataplane that runs (Publisher::dataplane_pid).
 Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const BackendFacts& facts,
-               Clock::Time now);
+               Clock::Time now, uint32_t dataplane_pid);
 
 // The refusal of a flip of services that are `dead`.
 Refusal cannot_serve(const Reach& reach, Colour to);

@@ -66,7 +66,7 @@ Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
   while (clock_.now() < until && publisher_.dataplane_running()) {
     const Catalogue& catalogue = executor_.catalogue();
     const auto plan = plan_rollout(request, view_of(catalogue));
-    if (!plan || !reach_of(*plan, catalogue, facts_, clock_.now()).is_undecided) co_return;
+    if (!plan || !look_at_reach(*plan).is_undecided) co_return;
     co_await clock_.sleep(std::chrono::milliseconds(100));
   }
 }
@@ -157,12 +157,16 @@ void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
   }
 }
 
+Reach Verbs::look_at_reach(const RolloutPlan& plan) const {
+  return reach_of(plan, executor_.catalogue(), facts_, clock_.now(), publisher_.dataplane_pid());
+}
+
 // Adds warnings about backends that the dataplane cannot reach. A flip to a colour without any other backend
 // is refused, unless it is forced; a rollback never is.
 std::optional<Refusal> Verbs::judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                           std::vector<std::string>& warnings) const {
   if (plan.changes.empty() || !publisher_.dataplane_running()) return std::nullopt;  // nothing is known
-  const Reach reach = reach_of(plan, executor_.catalogue(), facts_, clock_.now());
+  const Reach reach = look_at_reach(plan);
   if (goes_forward(request.verb) && !request.force && !reach.dead.empty())
     return cannot_serve(reach, plan.changes.front().to);
   warnings.insert(warnings.end(), reach.warnings.begin(), reach.warnings.end());

@@ -85,6 +85,7 @@ class Verbs {
   Planned plan_next(const std::vector<std::string>& services) const;
   void tell_drains(const RolloutPlan& plan, Change& change) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
+  Reach look_at_reach(const RolloutPlan& plan) const;
   std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                      std::vector<std::string>& warnings) const;
   Planned plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,

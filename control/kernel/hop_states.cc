@@ -22,10 +22,19 @@ void HopStates::set(uint16_t backend, HopState state) {
   known = state;
 }
 
-bool is_unreachable(const std::optional<HopState>& state, Clock::Time now) {
+bool is_unreachable(const std::optional<HopState>& state, Clock::Time now, uint32_t dataplane_pid) {
   if (!state) return false;
-  return state->problem == HopProblem::kNoRoute ||
-         (state->problem == HopProblem::kNoAnswer && now - state->since >= kLongestSilence);
+  switch (state->problem) {
+    case HopProblem::kNone:
+      return false;
+    case HopProblem::kNoRoute:
+      return true;
+    case HopProblem::kNoPort:
+      return dataplane_pid != 0 && state->dataplane_pid == dataplane_pid;
+    case HopProblem::kNoAnswer:
+      return now - state->since >= kLongestSilence;
+  }
+  return false;
 }
 
 std::string problem_text(const std::optional<HopState>& state) {

@@ -27,9 +27,10 @@ inline constexpr std::chrono::seconds kLongestSilence(2);
 
 struct HopState {
   HopProblem problem = HopProblem::kNone;
-  uint32_t ifindex = 0;  // of the route, if there is one
-  IpAddress neighbour;   // of kNoAnswer
-  Clock::Time since{};   // the problem has lasted since then without a break
+  uint32_t ifindex = 0;        // of the route, if there is one
+  IpAddress neighbour;         // of kNoAnswer
+  Clock::Time since{};         // the problem has lasted since then without a break
+  uint32_t dataplane_pid = 0;  // of the dataplane whose ports were looked at
 };
 
 class HopStates {
@@ -45,9 +46,10 @@ class HopStates {
   std::array<std::optional<HopState>, kMaxBackends> states_;
 };
 
-// Returns whether the backend certainly gets no packets. Silence of the neighbour is certain after 2 s. A
-// missing port is not certain: a dataplane that starts opens its ports one after the other.
-bool is_unreachable(const std::optional<HopState>& state, Clock::Time now);
+// Returns whether the backend certainly gets no packets from the dataplane with this pid. Silence of the
+// neighbour is certain after 2 s. A missing port is certain if this dataplane lacks it: the segment has the
+// ports of the former dataplane until a starting one has opened its own.
+bool is_unreachable(const std::optional<HopState>& state, Clock::Time now, uint32_t dataplane_pid);
 
 // Returns "no route", "no answer from 198.18.2.21 on eth2", or "" without a problem.
 std::string problem_text(const std::optional<HopState>& state);

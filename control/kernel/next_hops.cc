@@ -38,6 +38,8 @@ uint64_t hop_word(const SegmentHeader& header, const std::optional<Route>& route
 
 HopState hop_state(const SegmentHeader& header, const std::optional<Route>& route, Clock::Time now) {
   HopState state{.since = now};
+  // Before the ports: the pid is stored after them.
+  state.dataplane_pid = header.dataplane_pid.load(std::memory_order_acquire);
   if (!route) {
     state.problem = HopProblem::kNoRoute;
     return state;

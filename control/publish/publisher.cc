@@ -75,6 +75,10 @@ bool Publisher::dataplane_running() const {
   return segment_ == nullptr || !is_exiting(segment_->header().dataplane_pid.load(std::memory_order_relaxed));
 }
 
+uint32_t Publisher::dataplane_pid() const {
+  return ProcessLock::pid_of_holder(run_dir_ + "/dataplane.lock");
+}
+
 uint64_t Publisher::acknowledged() const {
   return segment_ == nullptr ? 0 : segment_->header().acknowledged.load(std::memory_order_relaxed);
 }

@@ -45,6 +45,9 @@ class Publisher {
   // Looks at the dataplane's lock each time, so the answer is never out of date. A process that was killed
   // holds its lock until the kernel has freed its memory: such a process does not run.
   bool dataplane_running() const;
+  // Returns the pid of the process that holds that lock; 0: it is not known. A dataplane that starts holds
+  // the lock before it writes its ports and its pid into the segment.
+  uint32_t dataplane_pid() const;
 
   // Returns whether the dataplane has AF_XDP ports: the steering program must know the services.
   bool is_steered() const;

@@ -2,6 +2,7 @@
 #include "dataplane/shm/process_lock.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -42,11 +43,21 @@ struct flock whole_file() {
   return lock;  // l_pid is 0, as open file description locks require
 }
 
-std::string holder(int fd) {
+// Returns 0 if the file has no pid.
+uint32_t written_pid(int fd) {
   char text[16] = {};
-  const ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
-  const size_t digits = length > 0 ? strspn(text, "0123456789") : 0;
-  return digits == 0 ? "a process that has not written its pid yet" : "pid " + std::string(text, digits);
+  if (pread(fd, text, sizeof(text) - 1, 0) <= 0) return 0;
+  return static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
+std::string holder(int fd) {
+  const uint32_t pid = written_pid(fd);
+  return pid == 0 ? "a process that has not written its pid yet" : "pid " + std::to_string(pid);
+}
+
+bool is_locked(int fd) {
+  struct flock found = whole_file();
+  return fcntl(fd, F_OFD_GETLK, &found) == 0 && found.l_type != F_UNLCK;
 }
 
 }  // namespace
@@ -77,10 +88,17 @@ tl::expected<ProcessLock, std::string> ProcessLock::acquire(const std::string& p
 bool ProcessLock::is_held(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  struct flock found = whole_file();
-  const bool held = fcntl(fd, F_OFD_GETLK, &found) == 0 && found.l_type != F_UNLCK;
+  const bool held = is_locked(fd);
   close(fd);
   return held;
+}
+
+uint32_t ProcessLock::pid_of_holder(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const uint32_t pid = is_locked(fd) ? written_pid(fd) : 0;
+  close(fd);
+  return pid;
 }
 
 ProcessLock::ProcessLock(ProcessLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

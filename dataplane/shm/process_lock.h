@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,8 @@ class ProcessLock {
       const std::string& path, std::chrono::milliseconds patience = std::chrono::milliseconds(40));
   // Returns true if some process holds the lock. Does not take the lock.
   static bool is_held(const std::string& path);
+  // Returns the pid of the holder; 0: no process holds the lock, or the holder has not written its pid yet.
+  static uint32_t pid_of_holder(const std::string& path);
 
   ProcessLock(ProcessLock&& other) noexcept;
   ProcessLock& operator=(ProcessLock&& other) noexcept;

@@ -6,13 +6,14 @@ def send(ask, check):
     c = {"services": ["service-b"]}
     ask("POST", "/v1/ramp", {**c, "to": "blue"}, expect=400, code="bad_request")
     ask("POST", "/v1/ramp", {**c, "to": "blue", "steps": ["5%"]}, expect=400, code="bad_request")
-    ramp = {**c, "to": "blue", "steps": ["5%", "12.5%", "100%"]}
+    # With force: the stand-in for the dataplane has no port towards the backends.
+    ramp = {**c, "to": "blue", "steps": ["5%", "12.5%", "100%"], "force": True}
     ask("POST", "/v1/ramp", {**ramp, "dry_run": True})
     ask("POST", "/v1/ramp", {**ramp, "every": "1h"})
     ask("POST", "/v1/ramp", ramp, expect=409, code="conflict")
     ask("POST", "/v1/pause", {**c, "reason": "a look at the logs"})
     ask("POST", "/v1/resume", c)
-    ask("POST", "/v1/next", c)
+    ask("POST", "/v1/next", {**c, "force": True})
     view = ask("GET", "/v1/services/{name}", url="/v1/services/service-b")["ramp"]
     check(view["share_percent"] == 12.5 and view["step"] == 2, f"ramp: {view}")
     ask("POST", "/v1/abort", {**c, "reason": "errors"})

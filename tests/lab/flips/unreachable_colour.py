@@ -60,6 +60,31 @@ def test_a_flip_to_a_colour_that_cannot_be_reached_is_refused():
     lab.teal("wait", "service-a", "--for", "healthy", "--colour", "green", "--timeout", "10s")
 
 
+@contextlib.contextmanager
+def green_behind_no_port():
+    """During the block, the edge's routes to green leave by an interface that the dataplane does not have."""
+    run_on("edge", "ip", "link", "add", "stray", "type", "veth", "peer", "name", "stray-peer")
+    try:
+        run_on("edge", "ip", "link", "set", "stray", "up")
+        for address in ADDRESSES[:2]:
+            run_on("edge", "ip", "route", "add", f"{address}/32", "dev", "stray")
+        lab.wait_for("green without a next hop", lambda: green_has("unresolved"))
+        yield
+    finally:
+        run_on("edge", "ip", "link", "del", "stray")
+        lab.wait_for("green with a next hop", lambda: green_has("resolved"), seconds=20)
+
+
+def test_a_flip_to_a_colour_behind_no_port_of_the_dataplane_is_refused():
+    with green_behind_no_port():
+        refused = lab.teal("flip", "service-a", "--to", "green", check=False)
+        lab.expect_equal(f"exit code ({refused.stdout}{refused.stderr})", refused.returncode, 3)
+        lab.expect("the route leaves by stray, which is not a port" in refused.stderr, refused.stderr)
+        lab.expect_equal("colour of a new flow", lab.colour_of_new_flow("service-a"), "blue")
+    lab.teal("flip", "service-a", "--to", "green")
+    lab.teal("rollback", "service-a")
+
+
 def test_force_flips_all_the_same_and_the_rollback_goes_back():
     with unplugged_green():
         time.sleep(2.2)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A flip to a colour that cannot serve is refused where Teal knows it, and warned of where it does not.
+#include <unistd.h>
+
 #include "tests/unit/control/change/change_fixture.h"
 
 namespace teal {
@@ -23,10 +25,12 @@ class ReachTest : public ChangeFixture {
     ADD_FAILURE() << "no backend " << address;
     return 0;
   }
-  void set_problem(const std::string& address, HopProblem problem) {
-    teald->hop_states.set(
-        id_of(address),
-        {.problem = problem, .ifindex = 999'999, .neighbour = tcp(address).address, .since = clock.now()});
+  void set_problem(const std::string& address, HopProblem problem, uint32_t dataplane_pid = ::getpid()) {
+    teald->hop_states.set(id_of(address), {.problem = problem,
+                                           .ifindex = 999'999,
+                                           .neighbour = tcp(address).address,
+                                           .since = clock.now(),
+                                           .dataplane_pid = dataplane_pid});
   }
   Result flip_with_force(const std::string& service, Colour to) {
     RolloutRequest request{
@@ -51,6 +55,29 @@ TEST_F(ReachTest, AFlipToAColourWithoutAnyRouteIsRefused) {
   EXPECT_EQ(service("service-a").active, kBlue);
   EXPECT_EQ(take_events(), "");
   EXPECT_FALSE(flip("service-a", kGreen, {.dry_run = true})) << "a dry run says the same";
+}
+
+TEST_F(ReachTest, AFlipToAColourBehindNoPortOfTheDataplaneIsRefused) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoPort);
+  const Result refused = flip("service-a", kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "refused");
+  EXPECT_EQ(
+      refused.error().details,
+      std::vector<std::string>{"service-a/green/198.18.2.21:8080: the route leaves by interface 999999, "
+                               "which is not a port"});
+  EXPECT_EQ(service("service-a").active, kBlue);
+  ASSERT_TRUE(flip_with_force("service-a", kGreen));
+  EXPECT_EQ(service("service-a").active, kGreen);
+}
+
+// The dataplane that starts may have the port that the former one lacked.
+TEST_F(ReachTest, AMissingPortOfTheFormerDataplaneIsOnlyWarnedOf) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoPort, 1);
+  const Result flipped = flip("service-a", kGreen);
+  ASSERT_TRUE(flipped) << flipped.error().message;
+  ASSERT_EQ(flipped->warnings.size(), 1u);
+  EXPECT_TRUE(flipped->warnings[0].ends_with("which is not a port)")) << flipped->warnings[0];
 }
 
 TEST_F(ReachTest, ANeighbourIsGivenTwoSecondsToAnswer) {

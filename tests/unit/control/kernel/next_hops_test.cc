@@ -85,25 +85,29 @@ TEST(HopStates, SayWhyABackendGetsNoPackets) {
   EXPECT_EQ(problem_text(std::nullopt), "");
 }
 
-TEST(HopStates, AreCertainAboutSilenceAfterTwoSeconds) {
+TEST(HopStates, AreCertainAboutSilenceAfterTwoSecondsAndAboutPortsOfTheDataplaneThatRuns) {
   using std::chrono::milliseconds;
+  constexpr uint32_t kPid = 77;
   const Clock::Time start{};
   HopStates states;
-  EXPECT_FALSE(is_unreachable(states.of(3), start)) << "nobody has looked";
+  EXPECT_FALSE(is_unreachable(states.of(3), start, kPid)) << "nobody has looked";
   states.set(3, {.problem = HopProblem::kNoAnswer, .since = start});
   states.set(3, {.problem = HopProblem::kNoAnswer, .since = start + milliseconds(1500)});
-  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(1999)));
-  EXPECT_TRUE(is_unreachable(states.of(3), start + milliseconds(2000))) << "counted from the first look";
+  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(1999), kPid));
+  EXPECT_TRUE(is_unreachable(states.of(3), start + milliseconds(2000), kPid))
+      << "counted from the first look";
   states.set(3, {.problem = HopProblem::kNone});
-  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(2000)));
+  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(2000), kPid));
   states.set(3, {.problem = HopProblem::kNoAnswer, .since = start + milliseconds(3000)});
-  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(4000))) << "it answered in between";
-  states.set(5, {.problem = HopProblem::kNoPort, .since = start});
-  EXPECT_FALSE(is_unreachable(states.of(5), start + std::chrono::hours(1))) << "a dataplane may open it";
+  EXPECT_FALSE(is_unreachable(states.of(3), start + milliseconds(4000), kPid)) << "it answered in between";
+  states.set(5, {.problem = HopProblem::kNoPort, .since = start, .dataplane_pid = kPid});
+  EXPECT_TRUE(is_unreachable(states.of(5), start, kPid)) << "the dataplane has opened its ports";
+  EXPECT_FALSE(is_unreachable(states.of(5), start, kPid + 1)) << "another one may open it";
+  EXPECT_FALSE(is_unreachable(states.of(5), start, 0)) << "nobody knows which dataplane runs";
   states.set(4, {.problem = HopProblem::kNoRoute, .since = start});
-  EXPECT_TRUE(is_unreachable(states.of(4), start)) << "the kernel has decided";
+  EXPECT_TRUE(is_unreachable(states.of(4), start, kPid)) << "the kernel has decided";
   states.forget(4);
-  EXPECT_FALSE(is_unreachable(states.of(4), start));
+  EXPECT_FALSE(is_unreachable(states.of(4), start, kPid));
 }
 
 }  // namespace

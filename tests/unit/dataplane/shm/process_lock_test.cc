@@ -63,11 +63,14 @@ TEST(ProcessLock, KillOfTheHolderReleasesTheLock) {
   const TemporaryRunDir dir;
   const std::string path = dir / "dataplane.lock";
   EXPECT_FALSE(ProcessLock::is_held(path));  // no such file
+  EXPECT_EQ(ProcessLock::pid_of_holder(path), 0u);
   Holder holder(path);
   ASSERT_TRUE(holder.holds());
   EXPECT_TRUE(ProcessLock::is_held(path));
+  EXPECT_EQ(ProcessLock::pid_of_holder(path), static_cast<uint32_t>(holder.pid()));
   holder.kill_it();
   EXPECT_FALSE(ProcessLock::is_held(path));
+  EXPECT_EQ(ProcessLock::pid_of_holder(path), 0u) << "its pid is still in the file";
   EXPECT_TRUE(ProcessLock::acquire(path));
 }
 
