@@ -6,6 +6,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/captured_log.h"
 #include "tests/unit/control/fake_dataplane.h"
@@ -38,6 +40,22 @@ TEST_F(LoggedTest, AChangeHasItsUserReasonAndGeneration) {
   home.post("/v1/lock", R"({"reason":"audit"})");
   const std::string lock = line_with("lock [");
   EXPECT_NE(lock.find(user), std::string::npos) << lock;
+}
+
+// The revision is what --if-revision takes. A change of upkeep has none, and is by teald.
+TEST_F(LoggedTest, AChangeHasItsRevisionItsUidAndItsReason) {
+  home.post("/v1/flip", R"({"services":["service-a"],"to":"green","reason":"release 42"})");
+  const std::string flip = line_with("flip [");
+  const uint64_t revision = home.get("/v1/services").body["revision"];
+  EXPECT_TRUE(flip.ends_with("; " + user + fmt::format("; revision {}; reason: release 42", revision)))
+      << flip;
+  home.post("/v1/lock", R"({"reason":"audit"})");
+  const std::string lock = line_with("lock [");
+  EXPECT_TRUE(lock.ends_with("; " + user + fmt::format("; revision {}; reason: audit", revision + 1)))
+      << lock;
+  FakeDataplane dataplane(home.run_dir());
+  const std::string publish = line_with("publish [");
+  EXPECT_TRUE(publish.ends_with("; teald; reason: a new segment")) << publish;
 }
 
 TEST_F(LoggedTest, ARefusedAttemptHasItsUserVerbAndReason) {

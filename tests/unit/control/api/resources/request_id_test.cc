@@ -118,6 +118,11 @@ TEST_F(Repetition, EveryChangingVerbTakesOne) {
   const std::pair<const char*, const char*> changes[] = {
       {"/v1/flip", R"("services":["service-a"],"to":"green")"},
       {"/v1/rollback", R"("services":["service-a"])"},
+      {"/v1/ramp", R"("services":["service-a"],"to":"green","steps":["5%","50%","100%"],"every":"10m")"},
+      {"/v1/pause", R"("services":["service-a"],"reason":"a look at the logs")"},
+      {"/v1/resume", R"("services":["service-a"])"},
+      {"/v1/next", R"("services":["service-a"])"},
+      {"/v1/abort", R"("services":["service-a"])"},
       {"/v1/drain", R"("services":["service-a"],"then":"wait")"},
       {"/v1/backend",
        R"("service":"service-a","colour":"blue","address":"198.18.2.11:8080","state":"drain")"},
