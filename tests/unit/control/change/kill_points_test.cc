@@ -9,8 +9,10 @@
 //   - The same request again makes no second change.
 //   - A generation is given once. The revision is the one that was told.
 //
-// The whole table takes about a minute; scripts/test --long tries it. The default run tries every kill, and
-// each third disk error.
+// The automatic step of a ramp has a table of its own, at the end.
+//
+// The whole table takes about two minutes; scripts/test --long tries it. The default run tries every kill,
+// and each third disk error.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -39,6 +41,11 @@ constexpr Kind kKinds[] = {
     {"backend",
      R"({"service":"service-a","colour":"blue","address":"198.18.2.12:8080","state":"drain","weight":3})"},
     {"drain", R"({"services":["service-c"],"timeout":"7m","then":"reset"})"},
+    {"ramp", R"({"services":["service-b"],"to":"green","steps":["5%","50%","100%"],"every":"10m"})"},
+    {"next", R"({"services":["service-b"]})"},
+    {"pause", R"({"services":["service-b"]})"},
+    {"resume", R"({"services":["service-b"]})"},
+    {"abort", R"({"services":["service-b"]})"},
     {"reload", "{}"},
     {"lock", "{}", "locked"},
     {"unlock", "{}", "unlocked"}};
@@ -55,9 +62,19 @@ struct Case {
   Fault fault;
 };
 
-// A lock publishes nothing, a rollback has no intent, and without a segment nobody adopts.
+// A change that is published first, and recorded with its result.
+bool has_no_intent(const std::string& verb) {
+  return verb == "rollback" || verb == "abort";
+}
+
+// Without flows nothing drains. Without a segment every ramp is paused by a start of teald.
+bool needs_segment(const std::string& verb) {
+  return verb == "drain" || verb == "pause" || verb == "resume";
+}
+
+// A lock publishes nothing, and without a segment nobody adopts.
 bool passes(const std::string& verb, const std::string& step, bool segment) {
-  if (step == "intended") return verb != "rollback" && verb != "lock" && verb != "unlock";
+  if (step == "intended") return !has_no_intent(verb) && verb != "lock" && verb != "unlock";
   if (step == "published") return verb != "lock" && verb != "unlock";
   return step != "adopted" || (segment && verb != "lock" && verb != "unlock");
 }
@@ -78,22 +95,28 @@ std::vector<Case> cases() {
         for (const bool segment : {true, false}) {
           if (!passes(kind.verb, step, segment)) continue;
           if (step == std::string("asked") && what == std::string("dies")) continue;
-          if (!segment && kind.verb == std::string("drain")) continue;  // without flows nothing drains
+          if (!segment && needs_segment(kind.verb)) continue;
           if (what != std::string("dies") && ++disk_errors % 3 != 0 && !every) continue;
           all.push_back({kind, {step, what, segment}});
         }
   return all;
 }
 
+json shown_ramp(const json& ramp, bool with_pauses) {
+  if (ramp.is_null()) return ramp;
+  return {ramp["to"], ramp["share_percent"], ramp["step"], with_pauses && !ramp["paused"].is_null()};
+}
+
 // Returns what an operator sees, without times and numbers.
-json shown(const DaemonHome& home) {
+json shown(const DaemonHome& home, bool with_pauses) {
   const json page = home.get("/v1/services").body;
   json seen = {{"lock", !page["lock"].is_null()}, {"services", json::object()}};
   for (const json& service : page["services"]) {
     json& of = seen["services"][service["name"]];
     of = {{"active", service["active"]},
           {"back", service["undo"].is_null() ? json() : service["undo"]["to"]},
-          {"drain", service["drain"]}};
+          {"drain", service["drain"]},
+          {"ramp", shown_ramp(service["ramp"], with_pauses)}};
     for (const char* colour : {"blue", "green"})
       for (const json& backend : service["colours"][colour]["backends"])
         of[colour][backend["address"]] = backend.value("retired", false)
@@ -102,6 +125,8 @@ json shown(const DaemonHome& home) {
   }
   return seen;
 }
+
+constexpr size_t kRamp = 4;  // in kKinds
 
 constexpr const char* kOther = "\"198.18.2.14:8080\"";  // in place of 198.18.2.12
 
@@ -125,6 +150,12 @@ class Home : public DaemonHome {
       EXPECT_EQ(post("/v1/lock", R"({"reason":"audit"})").status, 200u);
     }
     if (is("reload")) write_other();
+    if (is("next") || is("pause") || is("resume") || is("abort")) {
+      EXPECT_EQ(post("/v1/ramp", kKinds[kRamp].body).status, 200u);
+    }
+    if (is("resume")) {
+      EXPECT_EQ(post("/v1/pause", kind.body).status, 200u);
+    }
   }
   void hold_flows() {
     for (const char* name : {"service-c", "service-a"}) {
@@ -144,6 +175,7 @@ class Home : public DaemonHome {
     body["request_id"] = "deploy-42";
     return post(std::string("/v1/") + kind.verb, body.dump());
   }
+  json shown() const { return teal::shown(*this, dataplane.has_value()); }
   bool is(const char* verb) const { return kind.verb == std::string(verb); }
   void set_disk(const std::string& word) const { FaultyDisk::set(dir().file("disk"), word); }
 
@@ -163,9 +195,9 @@ const States& states_of(const Kind& kind, bool segment) {
   Home home(kind, segment);
   const MortalDaemon teald(home);
   home.prepare();
-  found->second.before = shown(home);
+  found->second.before = home.shown();
   EXPECT_EQ(home.ask().status, 200u);
-  found->second.after = shown(home);
+  found->second.after = home.shown();
   EXPECT_NE(found->second.before, found->second.after);
   return found->second;
 }
@@ -190,7 +222,7 @@ class Faults : public testing::TestWithParam<Case> {
       EXPECT_TRUE(teald.was_killed());
       return;
     }
-    EXPECT_EQ(shown(home), reply.status == 200 ? states.after : states.before);
+    EXPECT_EQ(home.shown(), reply.status == 200 ? states.after : states.before);
     if (reply.status == 200) {
       revision = reply.body["revision"];
     } else {
@@ -230,7 +262,7 @@ TEST_P(Faults, AnAnsweredChangeStandsAndARefusedOneDoesNot) {
   home.set_disk("works");
 
   MortalDaemon teald(home);
-  EXPECT_EQ(shown(home), in_force ? states.after : states.before);
+  EXPECT_EQ(home.shown(), in_force ? states.after : states.before);
   const json page = home.get("/v1/services").body;
   if (is("dies") && in_force) {
     EXPECT_GT(page["revision"], revision);
@@ -240,8 +272,8 @@ TEST_P(Faults, AnAnsweredChangeStandsAndARefusedOneDoesNot) {
   EXPECT_GE(page["generation"], generation);
 
   const bool is_lock = home.is("lock") || home.is("unlock");
-  // A rollback that teald did not live to copy or to record has no name.
-  const bool is_known = !(is("dies") && is_step("published") && home.is("rollback"));
+  // A rollback or an abort that teald did not live to copy or to record has no name.
+  const bool is_known = !(is("dies") && is_step("published") && has_no_intent(kind.verb));
   int done = 0;
   const json history = home.get("/v1/history?limit=50").body["changes"];
   for (const json& row : history) {
@@ -264,7 +296,7 @@ TEST_P(Faults, AnAnsweredChangeStandsAndARefusedOneDoesNot) {
   const ApiReply again = home.ask();
   ASSERT_EQ(again.status, 200u) << again.body;
   EXPECT_EQ(again.body["repeated"], in_force && is_known) << again.body;
-  EXPECT_EQ(shown(home), states.after);
+  EXPECT_EQ(home.shown(), states.after);
   const uint64_t then = home.get("/v1/services").body["generation"];
   if (in_force) {
     EXPECT_EQ(then, now);
@@ -281,6 +313,49 @@ INSTANTIATE_TEST_SUITE_P(EveryStep, Faults, testing::ValuesIn(cases()), [](const
   return fmt::format("{}_{}_{}{}", info.param.kind.verb, fault.step, fault.what,
                      fault.segment ? "" : "_without_segment");
 });
+
+// Teald makes the step by itself, so nobody asks again and nobody gets an answer.
+class AutomaticStep : public testing::TestWithParam<const char*> {};
+
+TEST_P(AutomaticStep, IsMadeOnceAndTheRampGoesOnIfTealdIsKilled) {
+  Home home(kKinds[kRamp], true);
+  {
+    MortalDaemon teald(home, GetParam(), MortalDaemon::kArmed);
+    const char* body =
+        R"({"services":["service-b"],"to":"green","steps":["5%","50%","100%"],"every":"500ms"})";
+    ASSERT_EQ(home.post("/v1/ramp", body).status, 200u);
+    home.set_disk(MortalDaemon::kArmedWord);
+    ASSERT_TRUE(teald.dies());
+    ASSERT_TRUE(teald.was_killed());
+  }
+  const uint16_t id = 1;  // of service-b
+  const bool in_force = GetParam() != std::string("intended");
+  const uint16_t share = home.dataplane->splits().services[id].other_share;
+  EXPECT_EQ(share, in_force ? kShareOne / 2 : kShareOne / 20);
+  home.set_disk("works");
+
+  MortalDaemon teald(home);
+  const auto rows = [&] { return home.get("/v1/history?limit=50").body["changes"]; };
+  ASSERT_TRUE(FakeDataplane::wait_for(
+      [&] { return home.service("service-b")["active"] == "green" && rows()[0]["result"] == "done"; },
+      std::chrono::seconds(20)))
+      << rows();
+  EXPECT_EQ(home.dataplane->splits().services[id].other_share, 0);
+  EXPECT_TRUE(home.service("service-b")["ramp"].is_null());
+  int done = 0;
+  const json history = rows();
+  for (const json& row : history) {
+    EXPECT_NE(row["result"], "pending") << row;
+    if (row["verb"] != "step" || row["result"] != "done") continue;
+    EXPECT_EQ(row["user"], "teald");
+    ++done;
+  }
+  EXPECT_EQ(done, 2) << "to 50%, and to 100%: " << history;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryStep, AutomaticStep,
+                         testing::Values("intended", "published", "adopted", "done"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace teal
