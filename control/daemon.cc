@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "control/kernel/next_hops.h"
+#include "control/metrics/ports.h"
 
 namespace teal {
 
@@ -247,6 +248,7 @@ Task<void> Daemon::Parts::tidy() {
     refusals.end_windows();
     tell_service_manager();
   }
+    steering_losses.sample(steer_counters(*publisher, steering), clock.now());
 }
 
 void Daemon::Parts::ask_for_hops() {

@@ -96,6 +96,7 @@ struct Daemon::Parts {
   BusyRatios busy;
   NicLosses losses;
   Metrics metrics;
+  SteeringLosses steering_losses;
   Api api;
   // The start could not read the database, or refused the segment.
   bool recovery_due;

@@ -81,9 +81,9 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
                clock),
       upkeep(executor, *publisher, steering, events, clock),
       verbs(executor, upkeep, recorder, *publisher, {hop_states, health}, users, lookups, clock),
-      api{executor, upkeep,    verbs,   *publisher, hop_states, health, health_upkeep,
-          steering, recorder,  journal, events,     metrics,    busy,   losses,
-          refusals, operators, readers, clock,      clock.now()},
+      api{executor,        upkeep,   verbs,     *publisher, hop_states, health,     health_upkeep,
+          steering,        recorder, journal,   events,     metrics,    busy,       losses,
+          steering_losses, refusals, operators, readers,    clock,      clock.now()},
       recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);

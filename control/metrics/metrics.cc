@@ -174,8 +174,7 @@ void write_steering(std::ostream& out, const Metrics::Source& source) {
   Family family("teal_steering_packets_total",
                 "Packets of AF_XDP ports that the steering program decided, by verdict.",
                 MetricType::Counter);
-  const auto counters =
-      source.publisher.is_steered() ? source.steering.counters() : std::optional<SteerCounters>();
+  const auto counters = steer_counters(source.publisher, source.steering);
   for (size_t i = 0; counters && i < counters->size(); ++i)
     family.add({{"verdict", std::string(kSteerVerdictNames[i])}}, (*counters)[i]);
   family.write(out);

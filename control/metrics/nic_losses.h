@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <unordered_map>
 
-#include "control/loop/clock.h"
+#include "control/metrics/loss_window.h"
 #include "control/publish/publisher.h"
 
 namespace teal {
@@ -19,11 +18,7 @@ class NicLosses {
   uint64_t of_last_minute(const std::string& port) const;
 
  private:
-  struct Sample {
-    Clock::Time at;
-    uint64_t lost;  // since teal-dataplane started
-  };
-  std::unordered_map<std::string, std::deque<Sample>> ports_;  // by name, oldest first
+  std::unordered_map<std::string, LossWindow> ports_;  // by name
 };
 
 }  // namespace teal

@@ -5,10 +5,12 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "bpf/steer_map.h"
+#include "control/kernel/steering.h"
 #include "control/publish/publisher.h"
 #include "dataplane/shm/segment.h"
 
@@ -17,6 +19,12 @@ namespace teal {
 // The index is the enum steer_verdict.
 inline constexpr std::array<std::string_view, STEER_VERDICT_COUNT> kSteerVerdictNames = {
     "pass", "to_vip", "from_backend", "icmp_error", "fragment", "no_socket"};
+
+// Returns what the steering program has counted; nothing without an AF_XDP port, or if the counters cannot be
+// read.
+inline std::optional<SteerCounters> steer_counters(const Publisher& publisher, const Steering& steering) {
+  return publisher.is_steered() ? steering.counters() : std::nullopt;
+}
 
 inline const char* link_name(const PortRow& row) {
   switch (row.link.load(std::memory_order_relaxed)) {

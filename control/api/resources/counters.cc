@@ -51,7 +51,7 @@ Json view_ports(const Api& api) {
 }
 
 Json view_steering(const Api& api) {
-  const auto counters = api.publisher.is_steered() ? api.steering.counters() : std::optional<SteerCounters>();
+  const auto counters = steer_counters(api.publisher, api.steering);
   if (!counters) return nullptr;
   Json view = Json::object();
   for (size_t i = 0; i < counters->size(); ++i) view[std::string(kSteerVerdictNames[i])] = (*counters)[i];

@@ -25,6 +25,7 @@
 #include "control/metrics/busy.h"
 #include "control/metrics/metrics.h"
 #include "control/metrics/nic_losses.h"
+#include "control/metrics/steering_losses.h"
 #include "control/publish/publisher.h"
 #include "control/state/journal.h"
 #include "control/state/recorder.h"
@@ -50,6 +51,7 @@ struct Api {
   const Metrics& metrics;
   const BusyRatios& busy;
   const NicLosses& losses;
+  const SteeringLosses& steering_losses;
   RefusalLog& refusals;
   Lane& operators;
   Lane& readers;

@@ -162,11 +162,19 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"draining", std::move(draining)}};
 }
 
+Json view_steering_losses(const Api& api) {
+  const std::optional<uint64_t>& dropped = api.steering_losses.dropped();
+  if (!dropped) return nullptr;
+  return {{"losses", {{std::string(kSteerVerdictNames[STEER_NO_SOCKET]), *dropped}}},
+          {"lost_last_minute", api.steering_losses.of_last_minute()}};
+}
+
 Json view_dataplane(const Api& api) {
   const std::shared_ptr<Segment> segment = api.publisher.segment();
   const bool running = segment != nullptr && api.publisher.dataplane_running();
   Json view = {{"running", running}, {"pid", nullptr},    {"workers", 0},          {"adopted_generation", 0},
                {"flow_capacity", 0}, {"flow_entries", 0}, {"ports", Json::array()}};
+  view["steering"] = view_steering_losses(api);
   const std::string& refused = api.publisher.refused();
   view["segment_refused"] = refused.empty() ? Json(nullptr) : Json(refused);
   if (segment == nullptr) return view;
@@ -190,6 +198,7 @@ Json view_dataplane(const Api& api) {
     view["ports"].push_back({{"name", row.name},
                              {"interface", row.interface},
                              {"driver", row.driver},
+                             {"owned_by_dpdk", row.owned != 0},
                              {"link", link_name(row)},
                              {"speed_mbps", row.speed_mbps.load(std::memory_order_relaxed)},
                              {"queues", row.queues},

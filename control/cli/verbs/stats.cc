@@ -7,6 +7,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
+#include "control/cli/verbs/status_ports.h"
 #include "control/cli/verbs/verbs.h"
 #include "dataplane/shm/counters.h"
 #include "dataplane/shm/port_row.h"
@@ -120,7 +121,7 @@ Table ports_table(const json& ports) {
     const auto speed = number(port, "speed_mbps");
     const auto link = text_or(port, "link");
     table.rows.push_back(
-        {text_or(port, "name"), text_or(port, "interface"), text_or(port, "driver"),
+        {text_or(port, "name"), interface_text(port), text_or(port, "driver"),
          Cell{link, link == "down" ? Style::kWarning : Style::kPlain},
          speed == 0 ? "" : std::to_string(speed),
          fmt::format("{}{}", number(port, "queues"), flag(port, "spreads") ? "" : " (no RSS)")});

@@ -10,6 +10,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/health.h"
+#include "control/cli/verbs/status_ports.h"
 
 namespace teal::cli {
 namespace {
@@ -99,14 +100,7 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
     lines += config_warnings(config, !part(reply, "lock").is_null(), around);
   if (const auto problem = prober_problem(part(reply, "health")); !problem.empty())
     lines += warning_line(problem, around);
-  for (const auto& port : part(reply.at("dataplane"), "ports")) {
-    if (text_or(port, "link") == "down")
-      lines += warning_line(fmt::format("port {}: link down", text_or(port, "name")), around);
-    if (const auto lost = number_or_0(port, "lost_last_minute"); lost != 0)
-      lines += warning_line(fmt::format("port {} loses packets: {} in the last minute; see teal stats",
-                                        text_or(port, "name"), lost),
-                            around);
-  }
+  for (const std::string& line : port_warnings(reply.at("dataplane"))) lines += warning_line(line, around);
   return lines;
 }
 
@@ -302,39 +296,6 @@ std::string drains_line(const json& services) {
       counted(flows, "flow"), late == 0 ? "" : fmt::format(", {} past the deadline", counted(late, "drain")));
 }
 
-// "1200 rx_missed, 3 rx_no_buffers"
-std::string losses_text(const json& port) {
-  std::vector<std::string> losses;
-  for (const auto& [name, lost] : part(port, "losses").items())
-    if (lost != 0) losses.push_back(fmt::format("{} {}", lost.get<uint64_t>(), clean(name)));
-  return joined(losses, ", ");
-}
-
-// The ports of the dataplane, below the services.
-std::string ports_table(const json& reply, const Surroundings& around) {
-  const auto& ports = part(reply.at("dataplane"), "ports");
-  Table table{.columns = {{"PORT", kLeft, true},
-                          {"LINK"},
-                          {"MBIT/S", kRight},
-                          {"DRIVER", kLeft, true},
-                          {"QUEUES", kRight},
-                          {"LOST", kLeft, true}},
-              .rows = {}};
-  for (const auto& port : ports) {
-    const auto link = text_or(port, "link"), lost = losses_text(port);
-    const auto speed = number_or_0(port, "speed_mbps");
-    table.rows.push_back(
-        {text_or(port, "name"),
-         {link, link == "down" ? Style::kWarning : Style::kPlain},
-         speed == 0 ? "" : std::to_string(speed),
-         text_or(port, "driver"),
-         fmt::format("{}{}", number_or_0(port, "queues"), flag(port, "spreads") ? "" : " (no RSS)"),
-         {lost, number_or_0(port, "lost_last_minute") != 0 ? Style::kWarning : Style::kPlain}});
-  }
-  if (table.rows.empty()) return {};
-  return "\n" + table.text(around.columns, around.colour);
-}
-
 // The table of the first `count` services.
 std::string table_of(const json& services, size_t count, bool with_backends, const Surroundings& around) {
   Table table{.columns = {{"SERVICE", kLeft, true},
@@ -374,7 +335,7 @@ std::string status_page(const json& reply, const PageForm& form, const Surroundi
   const size_t max_lines =
       form.max_lines == 0 ? SIZE_MAX : form.max_lines - std::min(form.max_lines, lines_of(page) + 1);
   const auto notes = notes_of(reply, form.named, around);
-  std::string ports = form.named ? "" : ports_table(reply, around);
+  std::string ports = form.named ? "" : ports_table(reply.at("dataplane"), around);
   std::string table = table_of(services, services.size(), with_backends, around);
   const std::string all = fitting(notes, SIZE_MAX, "");
   if (lines_of(all) + lines_of(table) + lines_of(ports) <= max_lines)

@@ -194,6 +194,7 @@ TEST_F(CliTest, StatsShowsLinksNicCountersAndTheSteeringProgram) {
                                          {{"name", "back"},
                                           {"interface", "back"},
                                           {"driver", "net_e1000_em"},
+                                          {"owned_by_dpdk", true},
                                           {"queues", 2},
                                           {"spreads", false},
                                           {"link", "down"},
@@ -204,9 +205,9 @@ TEST_F(CliTest, StatsShowsLinksNicCountersAndTheSteeringProgram) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
             "no worker is running\n\nall counters are 0\n\n"
-            "PORT   INTERFACE  DRIVER        LINK  MBIT/S      QUEUES\n"
-            "front  eth1       net_af_xdp    up     10000           2\n"
-            "back   back       net_e1000_em  down          2 (no RSS)\n"
+            "PORT   INTERFACE   DRIVER        LINK  MBIT/S      QUEUES\n"
+            "front  eth1        net_af_xdp    up     10000           2\n"
+            "back   back (TAP)  net_e1000_em  down          2 (no RSS)\n"
             "\n"
             "PORT      COUNTER     TOTAL  MEANING\n"
             "front     rx_packets     12  packets received\n"

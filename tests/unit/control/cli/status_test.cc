@@ -226,6 +226,7 @@ json port(const char* name, uint64_t missed, uint64_t lost_last_minute) {
   return {{"name", name},
           {"interface", name},
           {"driver", "net_ixgbe"},
+          {"owned_by_dpdk", true},
           {"link", "up"},
           {"speed_mbps", 10000},
           {"queues", 2},
@@ -237,14 +238,17 @@ json port(const char* name, uint64_t missed, uint64_t lost_last_minute) {
 TEST_F(StatusTest, StatusShowsWhatAPortIsAndOnlyLossesThatThereAre) {
   auto answer = services_answer();
   answer["dataplane"]["ports"] = {port("front", 0, 0), port("back", 1200, 0)};
-  answer["dataplane"]["ports"][0]["spreads"] = false;
+  auto& front = answer["dataplane"]["ports"][0];
+  front["spreads"] = front["owned_by_dpdk"] = false;
+  front["interface"] = "eth1";
+  front["speed_mbps"] = 0;
   daemon_->answer("GET /v1/services", answer);
   const auto text = teal({"status"}).out;
   EXPECT_TRUE(
       text.ends_with("\n\n"
-                     "PORT   LINK  MBIT/S  DRIVER         QUEUES  LOST\n"
-                     "front  up     10000  net_ixgbe  2 (no RSS)\n"
-                     "back   up     10000  net_ixgbe           2  1200 rx_missed\n"))
+                     "PORT   INTERFACE   LINK  MBIT/S  DRIVER         QUEUES  LOST\n"
+                     "front  eth1        up            net_ixgbe  2 (no RSS)\n"
+                     "back   back (TAP)  up     10000  net_ixgbe           2  1200 rx_missed\n"))
       << text;
   EXPECT_FALSE(contains(text, "loses packets")) << "the losses are old";
   EXPECT_FALSE(contains(teal({"status", "service-a"}).out, "net_ixgbe")) << "a service has no ports";
@@ -260,6 +264,30 @@ TEST_F(StatusTest, LossesThatStillGrowAreTroubleAndComeFirst) {
     EXPECT_TRUE(
         contains(text, "flow entries\nport back loses packets: 37 in the last minute; see teal stats\n"))
         << text;
+  }
+}
+
+// They go on, and grow, while no dataplane runs.
+TEST_F(StatusTest, StatusShowsWhatTheSteeringProgramDrops) {
+  auto answer = services_answer();
+  answer["dataplane"]["running"] = false;
+  answer["dataplane"]["steering"] = {{"losses", {{"no_socket", 0}}}, {"lost_last_minute", 0}};
+  daemon_->answer("GET /v1/services", answer);
+  EXPECT_FALSE(contains(teal({"status"}).out, "steering")) << "only losses that there are";
+  answer["dataplane"]["steering"] = {{"losses", {{"no_socket", 4012}}}, {"lost_last_minute", 0}};
+  daemon_->answer("GET /v1/services", answer);
+  const auto old = teal({"status"}).out;
+  EXPECT_TRUE(contains(old, "\nsteering program")) << old;
+  EXPECT_TRUE(old.ends_with("  4012 no_socket\n")) << old;
+  EXPECT_FALSE(contains(old, "the steering program drops packets"));
+  answer["dataplane"]["steering"]["lost_last_minute"] = 12;
+  daemon_->answer("GET /v1/services", answer);
+  for (const auto& words : {std::vector<std::string>{"status"}, {"status", "service-b"}}) {
+    const auto text = teal(words).out;
+    EXPECT_TRUE(
+        contains(text, "the steering program drops packets: 12 in the last minute; no dataplane has a"))
+        << text;
+    expect_80_columns(text);
   }
 }
 

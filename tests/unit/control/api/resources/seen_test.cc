@@ -29,7 +29,7 @@ TEST_F(Seen, APortHasItsDriverSpeedQueuesAndLosses) {
   dataplane.add_port(0, "back", LinkState::kUp, 7);
   const RunningDaemon daemon(home);
   EXPECT_EQ(port(), nlohmann::json::parse(R"({
-    "name":"back","interface":"back","driver":"net_virtio","link":"up","speed_mbps":10000,"queues":2,"spreads":true,
+    "name":"back","interface":"back","driver":"net_virtio","owned_by_dpdk":true,"link":"up","speed_mbps":10000,"queues":2,"spreads":true,
     "losses":{"rx_missed":7,"rx_no_buffers":0,"rx_errors":0,"tx_errors":0},"lost_last_minute":0})"))
       << "losses before the start of teald are old";
 }
