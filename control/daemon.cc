@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 constexpr auto kFollowEvery = 100ms;
 constexpr auto kTidyEvery = 1s;
 constexpr auto kRefreshEvery = 5s;
+constexpr auto kLastNames = 1s;      // for names of users
 constexpr auto kLastAnswers = 20ms;  // for the answers to the last requests
 constexpr auto kRecoverEvery = 1s;
 constexpr auto kForgetEvery = 24h;
@@ -36,9 +37,11 @@ ExitCode Daemon::run() {
   parts.on_signal();
   parts.spawn(parts.begin());
   parts.io.run();
-  if (parts.recorder.hangs_since() || parts.operators.history.hangs() || parts.readers.history.hangs()) {
-    spdlog::critical("ending without the disk: it does not answer");
-    std::_Exit(parts.exit_code);  // a thread that waits for the disk cannot be joined
+  const bool disk_hangs =
+      parts.recorder.hangs_since() || parts.operators.history.hangs() || parts.readers.history.hangs();
+  if (disk_hangs || parts.users.is_looking_up()) {
+    spdlog::critical("ending without the {}: it does not answer", disk_hangs ? "disk" : "name service");
+    std::_Exit(parts.exit_code);  // a thread that waits for either cannot be joined
   }
   return parts.exit_code;
 }
@@ -245,10 +248,10 @@ Task<void> Daemon::Parts::tidy() {
     co_await upkeep.tidy();
     busy.sample(*publisher);
     losses.sample(*publisher, clock.now());
+    steering_losses.sample(steer_counters(*publisher, steering), clock.now());
     refusals.end_windows();
     tell_service_manager();
   }
-    steering_losses.sample(steer_counters(*publisher, steering), clock.now());
 }
 
 void Daemon::Parts::ask_for_hops() {
@@ -293,6 +296,9 @@ Task<void> Daemon::Parts::end(ExitCode code) {
   co_await executor.finish();
   if (journal.unrecorded().empty()) (void)co_await recorder.release_reserve();
   co_await clock.sleep(kLastAnswers);
+  const Clock real;  // the name service follows no other clock
+  const Clock::Time patience = real.now() + kLastNames;
+  while (users.is_looking_up() && real.now() < patience) co_await real.sleep(kLastAnswers);
   io.stop();
 }
 

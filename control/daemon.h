@@ -19,6 +19,7 @@
 #include "control/loop/clock.h"
 #include "control/loop/events.h"
 #include "control/state/recorder.h"
+#include "control/state/user_names.h"
 
 namespace teal {
 
@@ -43,6 +44,8 @@ struct DaemonOptions {
       boost::asio::io_context&, const Clock&, std::function<void()> changed)>
       open_kernel_routes;
   Recorder::Limits disk_limits;
+  // Names a user. May take long: it may ask a directory over the network.
+  UserNames::Lookup name_of_user = teal::name_of_user;
   // Called for each event, before teald acts on the event.
   std::function<void(const ToldEvent&)> on_event;
 };
@@ -58,7 +61,8 @@ class Daemon {
   static tl::expected<std::unique_ptr<Daemon>, StartFailure> start(DaemonOptions options);
   ~Daemon();
 
-  // Runs until SIGTERM, SIGINT, stop() or an error. If the disk hangs then, it ends the process.
+  // Runs until SIGTERM, SIGINT, stop() or an error. If the disk or the name service hangs
+  // then, it ends the process.
   ExitCode run();
   // May be called from any thread.
   void stop();

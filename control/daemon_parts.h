@@ -44,7 +44,7 @@ struct Disk {
 };
 
 // The order of the members is the reverse order of their destruction. The destructor first ends the threads
-// of the disk, of the lanes, of the lookups and of the health file, which post to `io`. It then calls
+// of the disk, of the lanes, of lookups, of files and of the health file, which post to `io`. It then calls
 // abandon() on the objects that coroutines in `io` refer to, as `io` destroys these coroutines before the
 // objects themselves end.
 struct Daemon::Parts {
@@ -77,8 +77,9 @@ struct Daemon::Parts {
   std::unique_ptr<Disk> disk;
   Recorder& recorder;
   Journal journal{recorder};
-  asio::thread_pool lookups{1};
-  UserNames users{lookups};
+  asio::thread_pool lookups{1};  // of user names, which may hang
+  asio::thread_pool files{1};    // reads the config file
+  UserNames users{lookups, options.name_of_user};
   StateCopy state_copy{options.run_dir};
   std::unique_ptr<Publisher> publisher;
   const Clock& clock = *options.clock;
@@ -95,8 +96,8 @@ struct Daemon::Parts {
   Verbs verbs;
   BusyRatios busy;
   NicLosses losses;
-  Metrics metrics;
   SteeringLosses steering_losses;
+  Metrics metrics;
   Api api;
   // The start could not read the database, or refused the segment.
   bool recovery_due;

@@ -80,7 +80,7 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
       executor(std::move(config), std::move(recovered.inventory), journal, *publisher, steering, events,
                clock),
       upkeep(executor, *publisher, steering, events, clock),
-      verbs(executor, upkeep, recorder, *publisher, {hop_states, health}, users, lookups, clock),
+      verbs(executor, upkeep, recorder, *publisher, {hop_states, health}, users, files, clock),
       api{executor,        upkeep,   verbs,     *publisher, hop_states, health,     health_upkeep,
           steering,        recorder, journal,   events,     metrics,    busy,       losses,
           steering_losses, refusals, operators, readers,    clock,      clock.now()},
@@ -122,6 +122,7 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
 Daemon::Parts::~Parts() {
   disk->pool.join();
   lookups.join();
+  files.join();
   state_copy.join();
   health_upkeep.join();
   executor.abandon();

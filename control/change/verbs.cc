@@ -10,14 +10,14 @@
 namespace teal {
 
 Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-             BackendFacts facts, const UserNames& users, asio::thread_pool& lookups, const Clock& clock)
+             BackendFacts facts, const UserNames& users, asio::thread_pool& files, const Clock& clock)
     : executor_(executor),
       upkeep_(upkeep),
       recorder_(recorder),
       publisher_(publisher),
       facts_(facts),
       users_(users),
-      lookups_(lookups),
+      files_(files),
       clock_(clock),
       file_(executor.catalogue().config().path),
       loaded_at_ms_(clock.wall_ms()),
@@ -219,7 +219,7 @@ Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
   const bool dry_run = options.dry_run;
   const std::string path = executor_.catalogue().config().path;
   auto read = [path] { return read_config_file(path); };
-  const auto file = co_await run_on(lookups_, std::move(read));
+  const auto file = co_await run_on(files_, std::move(read));
   std::vector<std::string> warnings;
   if (file) warnings = co_await new_without_hop(file->config);
   Planner plan = [this, &file, &warnings]() -> Task<Planned> {

@@ -29,10 +29,10 @@ class Verbs {
  public:
   using Result = ChangeExecutor::Result;
 
-  // The parts that are passed by reference outlive this. Files are read on a thread of `lookups`, which must
-  // be joined before the io_context of the callers is destroyed.
+  // The parts that are passed by reference outlive this. Files are read on a thread of `files`, which must be
+  // joined before the io_context of the callers is destroyed.
   Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publisher& publisher,
-        BackendFacts facts, const UserNames& users, asio::thread_pool& lookups, const Clock& clock);
+        BackendFacts facts, const UserNames& users, asio::thread_pool& files, const Clock& clock);
 
   Task<Result> roll(RolloutRequest request, ChangeOptions options);  // flip, rollback, ramp, next, abort
   Task<Result> pause(Selection what, ChangeOptions options);
@@ -100,7 +100,7 @@ class Verbs {
   Publisher& publisher_;
   const BackendFacts facts_;
   const UserNames& users_;
-  asio::thread_pool& lookups_;
+  asio::thread_pool& files_;
   const Clock& clock_;
   FileWatch file_;
   int64_t loaded_at_ms_;

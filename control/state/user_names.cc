@@ -7,8 +7,6 @@
 
 namespace teal {
 
-namespace {
-
 std::string name_of_user(uint32_t uid) {
   passwd entry{};
   passwd* found = nullptr;
@@ -17,17 +15,27 @@ std::string name_of_user(uint32_t uid) {
   return found->pw_name;
 }
 
-}  // namespace
-
 std::string UserNames::known(uint32_t uid) const {
   const auto name = names_.find(uid);
   return name == names_.end() ? "" : name->second;
 }
 
 Task<std::string> UserNames::look_up(uint32_t uid) {
-  auto work = [uid] { return name_of_user(uid); };
+  const auto under_way = under_way_.find(uid);
+  if (under_way != under_way_.end()) {
+    const std::shared_ptr<asio::steady_timer> end = under_way->second.lock();
+    boost::system::error_code cancelled;
+    if (end != nullptr) co_await end->async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    co_return known(uid);
+  }
+  const auto executor = co_await asio::this_coro::executor;
+  const auto end = std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max());
+  under_way_[uid] = end;
+  auto work = [this, uid] { return lookup_(uid); };
   std::string name = co_await run_on(lookups_, std::move(work));
   names_[uid] = name;
+  under_way_.erase(uid);
+  end->cancel();
   co_return name;
 }
 

@@ -84,6 +84,7 @@ DaemonOptions DaemonHome::options() const {
   options.run_dir = run_dir();
   options.state_dir = dir_.file("state");
   options.clock = clock_;
+  options.name_of_user = name_of_user_;
   return options;
 }
 

@@ -40,6 +40,8 @@ class DaemonHome {
   std::string socket() const { return run_dir() + "/control.sock"; }
   void write_config(const std::string& toml) const;
   DaemonOptions options() const;
+  // Names the users for daemons that start from here on.
+  void name_users_with(UserNames::Lookup lookup) { name_of_user_ = std::move(lookup); }
   // The clock of the daemons.
   SkippingClock& clock() const { return *clock_; }
   // Skips a second at each look until the condition holds. Returns false if it does not come to hold.
@@ -56,6 +58,7 @@ class DaemonHome {
 
  private:
   TempDir dir_;
+  UserNames::Lookup name_of_user_ = name_of_user;
   const std::shared_ptr<SkippingClock> clock_ = std::make_shared<SkippingClock>();
 };
 

@@ -58,6 +58,7 @@ struct Teald {
   ~Teald() {
     disk.join();
     lookups.join();
+    files.join();
   }
 
   template <typename T>
@@ -76,7 +77,7 @@ struct Teald {
   const std::string state_dir;
   std::optional<State> looked_into;
   Publisher publisher;
-  asio::thread_pool disk{1}, lookups{1};
+  asio::thread_pool disk{1}, lookups{1}, files{1};
   Recorder recorder;
   Journal journal{recorder};
   UserNames users{lookups};
