@@ -245,7 +245,6 @@ class FlowTable {
     return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(buckets_) + index * sizeof(Entry));
   }
   uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: the tag of slot i equals `tag`
-  uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
   FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // `matches` is not 0
 
   Geometry geometry_;
