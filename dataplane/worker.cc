@@ -201,7 +201,7 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       publication_(shared.segment, index),
       flows_(shared.segment, block_, index, shared.handover.workers()),
       last_hops_(shared.segment.header()),
-      signals_(flows_, block_, shared.segment.header().tsc_hz),
+      signals_(shared.segment.header(), flows_, block_, shared.segment.header().tsc_hz),
       tracker_(shared.segment.header(), block_, flows_, last_hops_, signals_),
       resetter_(flows_, last_hops_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
       sweeper_(flows_, resetter_, signals_, burst_, shared.segment.header(), block_),

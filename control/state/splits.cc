@@ -67,6 +67,8 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
   split.active = service.active;
   split.previous = service.previous.value_or(service.active);
   split.other_share = service.share();
+  split.counted_from =
+      static_cast<uint32_t>(std::max(service.flip_generation, service.ramp ? service.ramp->id : 0));
   if (service.flip_generation == 0) return split;
   split.flip_generation = static_cast<uint32_t>(service.flip_generation);
   split.drain_ticks = drain_ticks(drain.timeout);

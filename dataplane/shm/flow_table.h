@@ -244,7 +244,7 @@ class FlowTable {
   Entry& entry(FlowIndex index) const {
     return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(buckets_) + index * sizeof(Entry));
   }
-  uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: the tag of slot i equals `tag`
+  uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;    // bit i: the tag of slot i equals `tag`
   FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // `matches` is not 0
 
   Geometry geometry_;

@@ -20,9 +20,7 @@ Json name_or_null(const std::optional<Colour>& colour) {
 
 Traffic traffic_of(const Publisher& publisher, uint16_t service, Colour colour) {
   Traffic sum;
-  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
-    sum.add(worker.services[service][static_cast<size_t>(colour)]);
-  });
+  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) { sum.add(worker, service, colour); });
   return sum;
 }
 

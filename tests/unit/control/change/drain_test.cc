@@ -201,6 +201,22 @@ TEST(MakeSplit, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
   EXPECT_EQ(make_split(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
 }
 
+// What a judgement counts begins with the flip, and again with the ramp after it.
+TEST(MakeSplit, ATrialBeginsWithTheLaterOfFlipAndRamp) {
+  const DrainConfig drain{1s, DrainConfig::Then::kWait, {}};
+  ServiceState service{.id = 0, .active = Colour::kGreen};
+  EXPECT_EQ(make_split(service, drain, nullptr, 1000, 0).counted_from, 0u);
+  service.ramp = Ramp{.id = 3, .plan = {.steps = {100, kShareOne}}};
+  EXPECT_EQ(make_split(service, drain, nullptr, 1000, 0).counted_from, 3u) << "a ramp without a flip before";
+  service.flip_generation = 5;
+  EXPECT_EQ(make_split(service, drain, nullptr, 1000, 0).counted_from, 5u);
+  service.ramp->id = 8;
+  const TrafficSplit split = make_split(service, drain, nullptr, 1000, 0);
+  EXPECT_EQ(split.counted_from, 8u);
+  EXPECT_EQ(make_split(service, drain, &split, 1000, 0).counted_from, 8u);
+  EXPECT_EQ(split.slow_us, 0u);
+}
+
 TEST(MakeSplit, AWallClockThatJumpsMovesNoDeadline) {
   ServiceState service{.id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5};
   const DrainConfig drain{60s, DrainConfig::Then::kWait, {}};
