@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The outcomes that a judgement may count, summed over workers (TrialCounters in dataplane/shm/counters.h). All
-// values only grow while a segment lives; a new segment begins at 0, and a dataplane that starts with fewer
-// workers leaves the counts of the others out. A judgement takes the difference to the values at its beginning.
+// The outcomes that a judgement may count, summed over workers (TrialCounters in dataplane/shm/counters.h).
+// All values only grow while a segment lives. A new segment begins at 0, and a dataplane that starts with
+// fewer workers leaves the counts of the others out. A judgement takes the difference to the values at its
+// beginning.
 #pragma once
 
 #include <array>

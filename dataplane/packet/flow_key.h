@@ -55,9 +55,9 @@ inline uint64_t address_hash(const IpAddress& address, const HashSecret& secret)
   return mix(address.word(0) ^ secret.first, address.word(1) ^ secret.second);
 }
 
-// The hash of a client that may have all addresses of a /64 of IPv6. For IPv4, the upper 64 bits are 0; no
-// client has an IPv6 address of ::/64 (RFC 4291, 2.4). Both steps are keyed, and the outer one is needed: after
-// one step alone, some seeds give neighbours the same upper bits.
+// The hash of a client that may have all addresses of a /64 of IPv6. For IPv4, the first word is 0, and no
+// client has an IPv6 address of ::/64 (RFC 4291, 2.4). The outer step is needed: after one step alone, some
+// seeds give neighbours the same upper bits.
 inline uint64_t client_hash(const IpAddress& client, const HashSecret& secret) {
   const uint64_t network = client.word(0) != 0 ? client.word(0) : client.word(1);
   return mix(mix(network ^ secret.first, secret.second), secret.port_factor);

@@ -14,7 +14,7 @@ struct FailedClients {
   std::atomic<uint16_t> trials[kRows];  // workers: rw by exchange; 0: no client has failed
 
   // Notes that a client failed in the trial that began with this generation (TrafficSplit::counted_from).
-  // Returns true for its first failure. Any worker may call it at any time: of several workers, one gets true.
+  // Returns true for its first failure. Any worker may call it at any time: one worker gets true.
   bool is_first(uint64_t client_hash, uint32_t counted_from) {
     const auto trial = static_cast<uint16_t>(counted_from << 1 | 1);
     // Relaxed: each row is complete by itself.

@@ -201,7 +201,7 @@ TEST(MakeSplit, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
   EXPECT_EQ(make_split(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
 }
 
-// What a judgement counts begins with the flip, and again with the ramp after it.
+// A judgement counts from the flip on, and after that from the ramp on.
 TEST(MakeSplit, ATrialBeginsWithTheLaterOfFlipAndRamp) {
   const DrainConfig drain{1s, DrainConfig::Then::kWait, {}};
   ServiceState service{.id = 0, .active = Colour::kGreen};

@@ -222,8 +222,8 @@ TEST(FlowKey, AClientIsItsAddressOrItsSlash64) {
   EXPECT_NE(client_hash(v4(0xc6120165), 42), client_hash(v4(0xc6120165), 43)) << "the seed matters";
 }
 
-// With a known map from the difference of two addresses to the difference of their cells, a client could choose
-// addresses in one cell without knowing the seed.
+// If the difference of two addresses told the difference of their cells, a client could choose addresses in
+// one cell without knowing the seed.
 TEST(FlowKey, ADifferenceOfAddressesSaysNothingAboutCells) {
   for (const uint32_t difference : {1u, 128u, 1u << 8, 1u << 31}) {
     std::vector<uint32_t> counts(8);

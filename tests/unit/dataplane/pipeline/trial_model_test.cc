@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares TrialCounters with the plainest version: a map from flow to what is known of it. Random packets come
-// from both sides of 200 tuples, then of 200 others; flips, trials and times without packets come in between.
+// Compares TrialCounters with the plainest version: a map from flow to its state. Random packets
+// come from both sides of 200 tuples, then of 200 others. Flips, trials and times without packets come in
+// between.
 #include <map>
 #include <random>
 #include <set>
