@@ -68,8 +68,13 @@ uint32_t Worker::iterate(const Time& now) {
 // and names slots without a service, so every packet is punted.
 Rules Worker::load_rules() {
   const PublicationWord word = PublicationWord::unpack(publication_.load());
-  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.splits(word.split_slot),
-          word.generation};
+  const Rules rules{shared_.segment.ruleset(word.ruleset_slot), shared_.segment.splits(word.split_slot),
+                    word.generation};
+  if (adopted_generation_ != word.generation) [[unlikely]] {
+    adopted_generation_ = word.generation;
+    flows_.adopt(rules);
+  }
+  return rules;
 }
 
 // The end of an iteration is the beginning of the next one, so a busy worker reads the TSC once an iteration.

@@ -75,9 +75,7 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
   if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == split.flip_generation) {
     split.flipped_at_tick = present->flipped_at_tick;
     const bool over = ticks_since(split.flipped_at_tick, now_tick) >= split.drain_ticks;
-    // During a ramp, the idle colour takes new flows and is not drained.
-    if (over && drain.then == DrainConfig::Then::kReset && !service.ramp)
-      split.reset_before = present->reset_before;
+    if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
     return split;
   }
   // Ticks of another boot mean nothing here, so the wall clock decides. A flip that is older than its drain

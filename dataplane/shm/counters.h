@@ -172,6 +172,11 @@ struct ServiceTimes {
 struct FlowCount {
   std::atomic<uint32_t> live;     // worker: rw; all flows that are not closing
   std::atomic<uint32_t> closing;  // worker: rw; after a RST or both FINs, until their timeout
+  // worker: rw; the live flows that were born under a generation older than `older_than`. Midstream flows are
+  // among them, as they began before Teal saw them.
+  std::atomic<uint32_t> older;
+  // worker: rw; low 32 bits of the flip generation of the backend's service, as the worker has adopted it
+  std::atomic<uint32_t> older_than;
 };
 
 enum class WorkerState : uint32_t { kAbsent, kPolling, kAsleep };

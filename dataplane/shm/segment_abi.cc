@@ -87,6 +87,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(WorkerStatus, embryonic_flows)).add(offsetof(WorkerStatus, last_insert_failure_tick));
   hash.add(offsetof(WorkerBlock, events)).add(offsetof(WorkerBlock, drops));
   hash.add(offsetof(WorkerBlock, services)).add(offsetof(WorkerBlock, flows));
+  hash.add(offsetof(FlowCount, older)).add(offsetof(FlowCount, older_than));
   hash.add(offsetof(WorkerBlock, signals)).add(offsetof(WorkerBlock, times));
   hash.add(offsetof(WorkerBlock, trials)).add(offsetof(ServiceColourCounters, chosen_again));
   hash.add(offsetof(TrialCounters, unanswered)).add(offsetof(TrialCounters, reset));

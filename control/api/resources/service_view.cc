@@ -115,6 +115,7 @@ Json view_draining(const Api& api, const CatalogueService& service) {
       drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends(), api.clock);
   if (!drain) return nullptr;
   return {{"colour", name_of(drain->colour)},
+          {"generation", drain->flip_generation},
           {"flows", drain->flows},
           {"backends", drain->backends},
           {"state", drain_state_name(drain->state)},
