@@ -32,6 +32,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   for (uint32_t worker = 0; worker < kWorkerSlots; ++worker) {
     ledgers.emplace_back(segment.worker(worker));
     ledgers.back().clear();
+    if (worker < workers) ledgers.back().adopt(rules);
   }
   Resumed resumed;
   std::vector<bool> used_last_hops(kMaxLastHops);
@@ -46,7 +47,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
           ++resumed.removed;
           return;
         }
-        ledgers[worker].added(flow.backend, flow.state);
+        ledgers[worker].recounted(flow.backend, flow.state, flow.birth_generation);
         if (flow.state.last_hop < kMaxLastHops) used_last_hops[flow.state.last_hop] = true;
         ++resumed.flows;
       });

@@ -68,8 +68,13 @@ uint32_t Worker::iterate(const Time& now) {
 // and names slots without a service, so every packet is punted.
 Rules Worker::load_rules() {
   const PublicationWord word = PublicationWord::unpack(publication_.load());
-  return {shared_.segment.ruleset(word.ruleset_slot), shared_.segment.splits(word.split_slot),
-          word.generation};
+  const Rules rules{shared_.segment.ruleset(word.ruleset_slot), shared_.segment.splits(word.split_slot),
+                    word.generation};
+  if (adopted_generation_ != word.generation) [[unlikely]] {
+    adopted_generation_ = word.generation;
+    flows_.adopt(rules);
+  }
+  return rules;
 }
 
 // The end of an iteration is the beginning of the next one, so a busy worker reads the TSC once an iteration.
@@ -201,7 +206,7 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       publication_(shared.segment, index),
       flows_(shared.segment, block_, index, shared.handover.workers()),
       last_hops_(shared.segment.header()),
-      signals_(flows_, block_, shared.segment.header().tsc_hz),
+      signals_(shared.segment.header(), flows_, block_, shared.segment.header().tsc_hz),
       tracker_(shared.segment.header(), block_, flows_, last_hops_, signals_),
       resetter_(flows_, last_hops_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
       sweeper_(flows_, resetter_, signals_, burst_, shared.segment.header(), block_),

@@ -75,6 +75,7 @@ class Worker {
   PublicationReader publication_;
   Burst burst_;
   WorkerFlows flows_;
+  uint64_t adopted_generation_ = ~uint64_t{0};  // not a generation, so the first burst adopts
   LastHops last_hops_;
   Signals signals_;
   Tracker tracker_;

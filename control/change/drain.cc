@@ -45,14 +45,19 @@ const char* then_name(DrainConfig::Then then) {
   return then == DrainConfig::Then::kReset ? "reset" : "wait";
 }
 
-ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher) {
+namespace {
+
+// `live_of(backend id)` says which flows count as live.
+template <typename LiveOf>
+ColourFlows sum_of(const CatalogueService& service, Colour colour, const Publisher& publisher,
+                   const LiveOf& live_of) {
   ColourFlows sum;
   const auto add = [&](const std::vector<PoolMember>& members) {
     for (const PoolMember& member : members) {
-      const Publisher::FlowSum flows = publisher.flows(member.id, colour);
-      sum.live += flows.live;
-      sum.closing += flows.closing;
-      if (flows.live != 0) ++sum.backends;
+      const uint64_t live = live_of(member.id);
+      sum.live += live;
+      sum.closing += publisher.flows(member.id, colour).closing;
+      if (live != 0) ++sum.backends;
     }
   };
   add(service.pools[static_cast<size_t>(colour)]);
@@ -66,13 +71,27 @@ ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publi
   return sum;
 }
 
+}  // namespace
+
+ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher) {
+  return sum_of(service, colour, publisher,
+                [&](uint16_t backend) { return publisher.flows(backend, colour).live; });
+}
+
+ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
+                        const Publisher& publisher) {
+  return sum_of(service, colour, publisher,
+                [&](uint16_t backend) { return publisher.draining(backend, colour, flip_generation); });
+}
+
 void DrainTrends::flip(const std::vector<ServiceState>& states, const Catalogue& catalogue,
                        const Publisher& publisher) {
   for (const ServiceState& state : states) {
     if (const auto known = trends_.find(state.id); known != trends_.end()) {
       const auto& [flip_generation, colour, samples] = known->second;
       const CatalogueService* service = catalogue.find(state.name);
-      ended_.push_back({state.id, colour, flip_generation, flows_of(*service, colour, publisher).live});
+      const uint64_t left = draining_of(*service, colour, flip_generation, publisher).live;
+      ended_.push_back({state.id, colour, flip_generation, left});
     }
     trends_[state.id] = {.flip_generation = state.flip_generation, .colour = other(state.active)};
   }
@@ -85,9 +104,9 @@ void DrainTrends::sample(const Catalogue& catalogue, const Publisher& publisher,
     const ServiceState& state = catalogue.state(service);
     if (state.flip_generation == 0) continue;
     const Colour idle = other(state.active);
-    const uint64_t flows = flows_of(service, idle, publisher).live;
+    const uint64_t flows = draining_of(service, idle, state.flip_generation, publisher).live;
     auto known = before.extract(service.id);
-    if (flows == 0 || state.ramp) {
+    if (flows == 0) {
       if (!known.empty()) ended_.push_back({service.id, idle, known.mapped().flip_generation, flows});
       continue;
     }
@@ -112,10 +131,11 @@ std::optional<double> DrainTrends::seconds_to_end(uint16_t service) const {
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
                                   const Publisher& publisher, const DrainTrends& trends, const Clock& clock) {
   const ServiceState& state = catalogue.state(service);
-  if (state.ramp) return std::nullopt;  // the idle colour takes new flows
+  if (state.flip_generation == 0) return std::nullopt;
   DrainView view;
   view.colour = other(state.active);
-  const ColourFlows left = flows_of(service, view.colour, publisher);
+  view.flip_generation = state.flip_generation;
+  const ColourFlows left = draining_of(service, view.colour, state.flip_generation, publisher);
   if (left.live == 0 || publisher.splits() == nullptr) return std::nullopt;
   view.flows = left.live;
   view.closing = left.closing;
@@ -156,8 +176,8 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
     const CatalogueService& service = *catalogue.find(named->name);
     ServiceState state = catalogue.state(service);
     const Colour idle = other(state.active);
-    const uint64_t flows = flows_of(service, idle, publisher).live;
-    if (state.flip_generation == 0 || flows == 0 || state.ramp || publisher.splits() == nullptr) {
+    const uint64_t flows = draining_of(service, idle, state.flip_generation, publisher).live;
+    if (state.flip_generation == 0 || flows == 0 || publisher.splits() == nullptr) {
       unchanged.push_back(named->name);
       nothing_drains.push_back(named->name);
       continue;
@@ -200,10 +220,10 @@ Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publishe
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
     const TrafficSplit& split = publisher.splits()->services[service.id];
-    if (state.flip_generation == 0 || state.ramp || split.reset_before != 0 || is_draining(split, now_tick) ||
+    if (state.flip_generation == 0 || split.reset_before != 0 || is_draining(split, now_tick) ||
         effective_drain(*service.config, state).then != DrainConfig::Then::kReset)
       continue;
-    const ColourFlows left = flows_of(service, other(state.active), publisher);
+    const ColourFlows left = draining_of(service, other(state.active), state.flip_generation, publisher);
     if (left.live == 0) continue;
     changed.push_back(
         {{"service", state.name}, {"colour", name_of(other(state.active))}, {"flows", left.live}});

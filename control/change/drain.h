@@ -28,10 +28,11 @@ struct DrainView {
   };
 
   Colour colour = Colour::kBlue;  // the idle colour
+  uint64_t flip_generation = 0;   // of the flip that began the drain
   State state = State::kDraining;
-  uint64_t flows = 0;
-  uint64_t closing = 0;
-  uint32_t backends = 0;  // backends that have live flows of the colour
+  uint64_t flows = 0;     // live flows that are older than the flip
+  uint64_t closing = 0;   // of any age
+  uint32_t backends = 0;  // backends that have such live flows
   std::chrono::milliseconds timeout{};
   DrainConfig::Then then = DrainConfig::Then::kWait;
   double seconds_left = 0;  // until the deadline
@@ -49,6 +50,10 @@ struct ColourFlows {
   uint32_t backends = 0;  // backends that have live ones
 };
 ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher);
+// The same, but `live` and `backends` count only flows that are older than this flip of the service
+// (Publisher::draining). The colour may have younger ones, of a ramp.
+ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
+                        const Publisher& publisher);
 
 struct EndedDrain {
   uint16_t service = kNoId;
@@ -89,8 +94,8 @@ class DrainTrends {
   std::vector<EndedDrain> ended_;
 };
 
-// Returns the drain of a service; nothing: no live flow of the idle colour is left, or a ramp gives that
-// colour new ones.
+// Returns the drain of a service; nothing: no live flow of the idle colour is left that is older than the
+// latest flip.
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,
                                   const Publisher& publisher, const DrainTrends& trends, const Clock& clock);
 

@@ -72,8 +72,8 @@ Json drains_in_force(const std::vector<std::string>& services, const Catalogue& 
     if (service == nullptr || splits == nullptr) continue;
     const ServiceState& state = catalogue.state(*service);
     const Colour idle = other(state.active);
-    const uint64_t flows = flows_of(*service, idle, publisher).live;
-    if (state.flip_generation == 0 || flows == 0 || state.ramp) continue;
+    const uint64_t flows = draining_of(*service, idle, state.flip_generation, publisher).live;
+    if (state.flip_generation == 0 || flows == 0) continue;
     const DrainConfig drain = effective_drain(*service->config, state);
     drains.push_back(drain_end_json(
         name, idle, flows, deadline_of(splits->services[service->id], drain.timeout, clock), drain.then));

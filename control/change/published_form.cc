@@ -45,7 +45,9 @@ std::vector<SplitUpdate> split_updates(const Change& change, uint64_t generation
     const TrafficSplit* before = present == nullptr ? nullptr : &present->services[state.id];
     const DrainConfig drain = effective_drain(*catalogue.find(state.name)->config, state);
     TrafficSplit split = make_split(state, drain, before, now_tick, now_ms);
-    if (change.is_reset) split.reset_before = std::max<uint32_t>(static_cast<uint32_t>(generation), 1);
+    // During a ramp, the flows that are younger than the flip stay.
+    const uint64_t before_it = state.ramp ? state.flip_generation : generation;
+    if (change.is_reset) split.reset_before = std::max<uint32_t>(static_cast<uint32_t>(before_it), 1);
     updates.push_back({state.id, split});
   }
   return updates;

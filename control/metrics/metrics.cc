@@ -49,8 +49,8 @@ struct Sums {
       for (size_t i = 0; i < kEventCount; ++i) events[i] += worker.events[i].read();
       for (size_t i = 0; i < kDropReasonCount; ++i) drops[i] += worker.drops[i].read();
       for (const CatalogueService& service : catalogue.services())
-        for (size_t colour = 0; colour < kColours; ++colour)
-          services[service.id][colour].add(worker.services[service.id][colour]);
+        for (const Colour colour : kBoth)
+          services[service.id][static_cast<size_t>(colour)].add(worker, service.id, colour);
     });
   }
 };

@@ -185,6 +185,18 @@ Publisher::FlowSum Publisher::flows(uint16_t backend, Colour colour) const {
   return sum;
 }
 
+uint64_t Publisher::draining(uint16_t backend, Colour colour, uint64_t flip_generation) const {
+  uint64_t sum = 0;
+  for (uint32_t index = 0; index < worker_count(); ++index) {
+    const FlowCount& count = segment_->worker(index).flows[backend][static_cast<size_t>(colour)];
+    // Acquire: pairs with the release store in FlowLedger::adopt().
+    const bool adopted =
+        count.older_than.load(std::memory_order_acquire) == static_cast<uint32_t>(flip_generation);
+    sum += (adopted ? count.older : count.live).load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
 bool Publisher::holds_flows(uint16_t backend) const {
   for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
     const FlowSum sum = flows(backend, colour);

@@ -67,15 +67,15 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
   split.active = service.active;
   split.previous = service.previous.value_or(service.active);
   split.other_share = service.share();
+  split.counted_from =
+      static_cast<uint32_t>(std::max(service.flip_generation, service.ramp ? service.ramp->id : 0));
   if (service.flip_generation == 0) return split;
   split.flip_generation = static_cast<uint32_t>(service.flip_generation);
   split.drain_ticks = drain_ticks(drain.timeout);
   if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == split.flip_generation) {
     split.flipped_at_tick = present->flipped_at_tick;
     const bool over = ticks_since(split.flipped_at_tick, now_tick) >= split.drain_ticks;
-    // During a ramp, the idle colour takes new flows and is not drained.
-    if (over && drain.then == DrainConfig::Then::kReset && !service.ramp)
-      split.reset_before = present->reset_before;
+    if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
     return split;
   }
   // Ticks of another boot mean nothing here, so the wall clock decides. A flip that is older than its drain

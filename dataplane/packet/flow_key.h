@@ -10,6 +10,7 @@
 //   choice_hash()  the colour (by share) and the row in the Maglev table; mixed once more, so that it does
 //   not
 //                  depend on the bucket
+//   client_hash()  the cell of clients (counters.h); IPv6 by its /64
 //   socket_hash()  rows of the tables of VIPs and backends (ruleset.h); not keyed
 //
 // The mixing step is a 64 x 64 -> 128 bit multiplication whose halves are combined by xor, as in wyhash. One
@@ -52,6 +53,14 @@ struct HashSecret {
 
 inline uint64_t address_hash(const IpAddress& address, const HashSecret& secret) {
   return mix(address.word(0) ^ secret.first, address.word(1) ^ secret.second);
+}
+
+// The hash of a client that may have all addresses of a /64 of IPv6. For IPv4, the first word is 0, and no
+// client has an IPv6 address of ::/64 (RFC 4291, 2.4). The outer step is needed: after one step alone, some
+// seeds give neighbours the same upper bits.
+inline uint64_t client_hash(const IpAddress& client, const HashSecret& secret) {
+  const uint64_t network = client.word(0) != 0 ? client.word(0) : client.word(1);
+  return mix(mix(network ^ secret.first, secret.second), secret.port_factor);
 }
 
 // The outer mixing step is needed, as the inner step is nearly linear in the port. Without the outer step, 4

@@ -28,16 +28,21 @@ bool begins_again(const FlowState& state) {
 }  // namespace
 
 Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+  bool chosen_again = false;
   if (packet.flow != kNoFlow) {
     const FlowState state = flows_.table().state(packet.flow);
     if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules, now_tick)) {
       end_flow(packet, Event::k_flows_cut);
-    } else if (!begins_tcp(packet.shape) ||
-               !(begins_again(state) || is_chosen_again(packet, state, rules, now_tick))) {
+      chosen_again = true;
+    } else if (!begins_tcp(packet.shape)) {
       return follow_flow(packet, rules, hop_back, now_tick);
+    } else if (!begins_again(state)) {
+      if (!is_chosen_again(packet, state, rules, now_tick))
+        return follow_flow(packet, rules, hop_back, now_tick);
+      chosen_again = true;
     }
   }
-  return begin_flow(packet, rules, hop_back, now_tick);
+  return begin_flow(packet, rules, hop_back, now_tick, chosen_again);
 }
 
 // Chooses a colour and a backend for a new flow. The verdict is a drop if the flow cannot begin.
@@ -96,15 +101,16 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   }
   const FlowState before = table.state(packet.flow);
   FlowState after = next_state(before, false, packet.shape, now_tick);
-  signals_.client_sent(packet, before, after);
+  signals_.client_sent(packet, before, after, rules);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoId) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
 }
 
 // Chooses a colour and a backend, and inserts the flow in place of the packet's, if it has one. If no entry
-// can be made, the packet goes to the chosen backend all the same; it counts as the active colour's.
-Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+// can be made, the packet goes to the chosen backend all the same.
+Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick,
+                                  bool chosen_again) {
   const FlowKey& key = packet.key;
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
@@ -112,37 +118,38 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   if (!choice.verdict.is_undecided()) {
     if (choice.as != ChosenAs::kRejected) return choice.verdict;
     packet.backend = choice.backend;  // translate() looks at its rule
-    return reject(packet, hop_back, now_tick);
+    return reject(packet, rules, hop_back, now_tick);
   }
-  if (packet.flow != kNoFlow) replace_flow(packet);
+  if (packet.flow != kNoFlow) replace_flow(packet, rules);
   packet.backend = choice.backend;
 
   // A RST ends the connection that it is about: there is nothing to remember.
-  const Colour active = rules.splits.services[key.service].active;
-  if (packet.shape.tcp_flags & kTcpRst) return leave_to_backend(packet, active, choice.hop);
+  if (packet.shape.tcp_flags & kTcpRst) return leave_without_entry(packet, rules, choice.hop);
   if (flows_.is_embryonic_quota_used_up()) {
     note_insert_failure(Event::k_embryonic_quota, hop_back, now_tick);
-    return leave_to_backend(packet, active, choice.hop);
+    return leave_without_entry(packet, rules, choice.hop);
   }
-  FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_back)};
-  state.flags = static_cast<uint8_t>((choice.colour == Colour::kGreen ? kFlowGreen : 0) |
-                                     (midstream ? kFlowMidstream : 0) | (udp ? kFlowUdp : 0) |
-                                     kFlowUnassured | kFlowUnanswered);
+  FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_back), .judged = chosen_again};
+  state.flags = static_cast<uint8_t>(flag_of(choice.colour) | (midstream ? kFlowMidstream : 0) |
+                                     (udp ? kFlowUdp : 0) | kFlowUnassured | kFlowUnanswered);
   packet.flow = flows_.begin(packet.location, key, choice.backend, state, rules);
   if (packet.flow == kNoFlow) {
     note_insert_failure(Event::k_table_full, hop_back, now_tick);
-    return leave_to_backend(packet, active, choice.hop);
+    return leave_without_entry(packet, rules, choice.hop);
   }
   if (choice.as != ChosenAs::kFirst) [[unlikely]]
     block_.count(choice.as == ChosenAs::kSecond ? Event::k_second_choice : Event::k_all_held_back);
   ServiceColourCounters& counters = block_.services[key.service][static_cast<int>(choice.colour)];
-  counters.new_flows.add(1);
   if (midstream) {
     counters.midstream.add(1);
     block_.count(Event::k_flows_midstream);
   } else {
     block_.count(Event::k_flows_created);
     block_.signals[choice.backend][static_cast<int>(choice.colour)].begun.add(1);
+    if (chosen_again) [[unlikely]]
+      counters.chosen_again.add(1);
+    else
+      signals_.trials().begun(key, choice.colour);
     signals_.samples().flow_began(packet, rules, now_tick);
     // Pairs with PublicationWriter::acknowledge(). This counter proves promise 2.
     if (rules.generation < header_.acknowledged.load(std::memory_order_relaxed))
@@ -157,9 +164,14 @@ Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as, uint6
   return leave_by(packet, hop);
 }
 
+// A packet without an entry counts as the active colour's.
+Verdict ClientPackets::leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop) {
+  return leave_to_backend(packet, rules.splits.services[packet.key.service].active, hop);
+}
+
 // Refuses the client. A half-open flow ends with that; a closing one serves its late packets.
-Verdict ClientPackets::reject(Packet& packet, uint64_t hop_back, uint32_t now_tick) {
-  if (packet.flow != kNoFlow && is_unanswered(flows_.table().state(packet.flow))) replace_flow(packet);
+Verdict ClientPackets::reject(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
+  if (packet.flow != kNoFlow && is_unanswered(flows_.table().state(packet.flow))) replace_flow(packet, rules);
   return rejects_.reject(packet, hop_back, now_tick);
 }
 
@@ -169,8 +181,8 @@ void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t n
 }
 
 // A SYN ends the flow.
-void ClientPackets::replace_flow(Packet& packet) {
-  signals_.replaced(packet.flow);
+void ClientPackets::replace_flow(Packet& packet, const Rules& rules) {
+  signals_.replaced(packet, rules);
   end_flow(packet, Event::k_flows_replaced);
 }
 

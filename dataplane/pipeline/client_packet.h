@@ -47,12 +47,14 @@ class ClientPackets {
   bool leaves_down_backend(const Packet& packet, const Choice& choice) const;
   bool is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
                            uint32_t now_tick) const;
-  Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+  Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick,
+                     bool chosen_again);
   Verdict follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
-  Verdict reject(Packet& packet, uint64_t hop_back, uint32_t now_tick);
+  Verdict leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop);
+  Verdict reject(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   void note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick);
-  void replace_flow(Packet& packet);
+  void replace_flow(Packet& packet, const Rules& rules);
   void end_flow(Packet& packet, Event why);
 
   SegmentHeader& header_;

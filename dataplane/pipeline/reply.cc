@@ -19,7 +19,7 @@ Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
     }
     const FlowState before = table.state(flow);
     FlowState after = next_state(before, true, packet.shape, now_tick);
-    signals_.backend_sent(packet, before, after);
+    signals_.backend_sent(packet, before, after, rules);
     flows_.change(flow, before, after, rules);
   } else if (packet.shape.protocol == kProtocolTcp) {
     return Verdict::drop(DropReason::k_stale_backend);

@@ -19,7 +19,7 @@ void Samples::begin(const Packet& packet, const Rules& rules, uint32_t now_tick)
   }
   const FlowIndex flow = packet.flow;
   Row& row = row_of(flow);
-  if (row.step != Step::kFree && row.flow != flow && !row.slow) return;
+  if (row.step != Step::kFree && row.flow != flow && !(row.slow && row.measured)) return;
   if (row.step == Step::kFree) ++open_;
   const FlowState before = flows_.table().state(flow);
   row = {.flow = flow,
@@ -55,7 +55,7 @@ void Samples::client_sent(const Packet& packet, FlowState& after) {
   }
 }
 
-void Samples::backend_sent(const Packet& packet, FlowState& after) {
+void Samples::backend_sent(const Packet& packet, FlowState& after, const Rules& rules) {
   Row& row = row_of(packet.flow);
   if (row.flow != packet.flow) {
     after.sampled = 0;
@@ -70,23 +70,26 @@ void Samples::backend_sent(const Packet& packet, FlowState& after) {
   }
   const bool data = packet.shape.payload_bytes > 0 && (packet.shape.tcp_flags & kTcpRst) == 0;
   if (row.step == Step::kUdpAsked || (row.step == Step::kAsked && data))
-    answered(row);
+    answered(row, trials_.subject(packet), after, rules);
   else if (!ends)
     return;
   free(row);
   after.sampled = 0;
 }
 
-void Samples::answered(Row& row) {
+void Samples::answered(Row& row, const Trials::Subject& flow, FlowState& after, const Rules& rules) {
   const uint64_t us = waited_us(row, now_tsc_);
   times(row).first_answer.count(us);
-  if (row.step == Step::kUdpAsked || row.slow) return;
+  if (row.step == Step::kUdpAsked) return;
+  if (!row.measured) trials_.measured(flow, after, rules, us);
+  if (row.slow) return;
   BackendSignals& counts = signals(row);
   (us < kSecondUs ? counts.prompt_answers : counts.slow_answers).add(1);
 }
 
 // Counts what the time alone decides. Returns true if the sample ends.
-bool Samples::is_over(Row& row, uint64_t now_tsc) {
+bool Samples::is_over(Row& row, const Trials::Subject& flow, FlowState& after, const Rules& rules,
+                      uint64_t now_tsc) {
   const uint64_t us = waited_us(row, now_tsc);
   switch (row.step) {
     case Step::kConnected:
@@ -96,6 +99,10 @@ bool Samples::is_over(Row& row, uint64_t now_tsc) {
       if (us >= kSecondUs && !row.slow) {
         row.slow = true;
         signals(row).slow_answers.add(1);
+      }
+      if (!row.measured && Trials::is_slow(us, rules.splits.services[row.service])) {
+        row.measured = true;
+        trials_.measured(flow, after, rules, us);
       }
       if (us <= kLongestUs) return false;
       times(row).first_answer.count(us);
@@ -117,12 +124,15 @@ void Samples::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
     const std::optional<Flow> flow = flows_.table().read(row.flow);
     if (!flow || flow->state.sampled == 0 || flow->backend != row.backend) {
       free(row);  // the flow has ended
-    } else if (is_over(row, now_tsc)) {
-      FlowState after = flow->state;
+      continue;
+    }
+    const FlowIndex index = row.flow;
+    FlowState after = flow->state;
+    if (is_over(row, Trials::subject(*flow, rules), after, rules, now_tsc)) {
       after.sampled = 0;
-      flows_.change(row.flow, flow->state, after, rules);
       free(row);
     }
+    flows_.change(index, flow->state, after, rules);
   }
 }
 

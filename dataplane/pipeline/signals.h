@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A worker counts the signals that its flows give about their backends, without a probe: BackendSignals and
-// ServiceTimes (shm/counters.h). The slow path and the sweep notice them:
+// A worker counts the signals that its flows give about their backends, without a probe: BackendSignals,
+// ServiceTimes, and for a judgement TrialCounters (shm/counters.h). The slow path and the sweep notice them:
 //
 //   begun             client_packet  a SYN or a first UDP packet
 //   unanswered        client_packet  a repeated SYN before the backend's first packet
@@ -17,42 +17,53 @@
 #include <optional>
 
 #include "dataplane/pipeline/samples.h"
+#include "dataplane/pipeline/trials.h"
 
 namespace teal {
 
 class Signals {
  public:
-  Signals(WorkerFlows& flows, WorkerBlock& block, uint64_t tsc_hz)
-      : flows_(flows), block_(block), samples_(flows, block, tsc_hz) {}
+  Signals(SegmentHeader& header, WorkerFlows& flows, WorkerBlock& block, uint64_t tsc_hz)
+      : flows_(flows),
+        block_(block),
+        trials_(header, flows.table(), block),
+        samples_(flows, block, trials_, tsc_hz) {}
 
+  Trials& trials() { return trials_; }
   Samples& samples() { return samples_; }
 
-  // A packet changes its flow's state from `before` to `after`. They set `counted` and clear `sampled`.
-  void client_sent(const Packet& packet, const FlowState& before, FlowState& after) {
+  // A packet changes its flow's state from `before` to `after`. They set `counted` and `judged`, and clear
+  // `sampled`.
+  void client_sent(const Packet& packet, const FlowState& before, FlowState& after, const Rules& rules) {
     if (awaits_outcome(before) && (packet.shape.tcp_flags & kTcpSyn) != 0) {
       of(packet.backend, before).unanswered.add(1);
       after.counted = 1;
+      trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::unanswered);
     }
     if (before.sampled != 0) [[unlikely]]
       samples_.client_sent(packet, after);
   }
-  void backend_sent(const Packet& packet, const FlowState& before, FlowState& after) {
+  void backend_sent(const Packet& packet, const FlowState& before, FlowState& after, const Rules& rules) {
     if (before.sampled != 0) [[unlikely]]
-      samples_.backend_sent(packet, after);
+      samples_.backend_sent(packet, after, rules);
     if (before.flags & kFlowMidstream) return;
     const bool rst = packet.shape.tcp_flags & kTcpRst;
     if (before.counted == 0) {
       (rst ? of(packet.backend, before).refused : of(packet.backend, before).answered).add(1);
       after.counted = 1;
+      if (rst) trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::refused);
     } else if (rst && before.phase == FlowPhase::kEstablished) {
       of(packet.backend, before).reset_by_backend.add(1);
+      trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::reset);
     }
   }
 
-  // A SYN ends this flow and begins another.
-  void replaced(FlowIndex flow) {
-    const FlowState state = flows_.table().state(flow);
-    if (awaits_outcome(state)) of(flows_.table().backend(flow), state).unanswered.add(1);
+  // A SYN ends its flow and begins another.
+  void replaced(const Packet& packet, const Rules& rules) {
+    FlowState state = flows_.table().state(packet.flow);
+    if (!awaits_outcome(state)) return;
+    of(flows_.table().backend(packet.flow), state).unanswered.add(1);
+    trials_.failed(trials_.subject(packet), state, rules, &TrialCounters::unanswered);
   }
 
   // The sweep calls it for a slot of FlowTable::young(). Counts a flow as unanswered whose outcome has not
@@ -63,9 +74,12 @@ class Signals {
     const uint32_t longest = std::min(kAnswerTicks, timeout_ticks(rules.ruleset.timeouts, flow->state));
     if (ticks_since(flow->state.tick, now_tick) < longest) return false;
     BackendSignals& counts = of(flow->backend, flow->state);
-    (flow->state.flags & kFlowUdp ? counts.udp_unanswered : counts.unanswered).add(1);
+    const bool udp = flow->state.flags & kFlowUdp;
+    (udp ? counts.udp_unanswered : counts.unanswered).add(1);
     FlowState after = flow->state;
     after.counted = 1;
+    trials_.failed(Trials::subject(*flow, rules), after, rules,
+                   udp ? &TrialCounters::no_reply : &TrialCounters::unanswered);
     flows_.change(index, flow->state, after, rules);
     return true;
   }
@@ -77,6 +91,7 @@ class Signals {
 
   WorkerFlows& flows_;
   WorkerBlock& block_;
+  Trials trials_;
   Samples samples_;
 };
 

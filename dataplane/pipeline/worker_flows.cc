@@ -11,7 +11,7 @@ WorkerFlows::WorkerFlows(Segment& segment, WorkerBlock& block, uint32_t worker, 
       embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
 
 void WorkerFlows::end(FlowIndex flow, const FlowTable::Location& location) {
-  ledger_.removed(table_.backend(flow), table_.state(flow));
+  ledger_.removed(table_.backend(flow), table_.state(flow), table_.birth_generation(flow));
   table_.remove(flow, location);
 }
 

@@ -34,6 +34,9 @@ class WorkerFlows {
   // Flows that are not assured take a quarter of the worker's slots at most, so that a SYN flood leaves room.
   bool is_embryonic_quota_used_up() const { return ledger_.embryonic() >= embryonic_quota_; }
 
+  // The worker has loaded this publication, and no flow has begun under it.
+  void adopt(const Rules& rules) { ledger_.adopt(rules); }
+
   // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its
   // buckets are full.
   FlowIndex begin(const FlowTable::Location& location, const FlowKey& key, uint16_t backend,
@@ -52,7 +55,7 @@ class WorkerFlows {
     if (std::bit_cast<uint64_t>(after) == std::bit_cast<uint64_t>(before)) return;
     table_.set_state(flow, after);
     table_.bring_forward(flow, end_tick(after, rules));  // it may end earlier than the sweep knows
-    ledger_.moved(table_.backend(flow), before, after);
+    ledger_.moved(table_.backend(flow), before, after, table_.birth_generation(flow));
   }
 
   // Removes a flow. The second form is for callers that do not know the flow's location.

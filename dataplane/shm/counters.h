@@ -16,6 +16,7 @@ inline constexpr uint32_t kWorkerSlots = 32;
 inline constexpr uint32_t kMaxServices = 1024;
 inline constexpr uint32_t kMaxBackends = 4096;
 inline constexpr uint32_t kColours = 2;
+inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_hash.h)
 
 // Every dropped packet has one of these reasons. The reason is the name of its counter, and the text is the
 // explanation for operators.
@@ -103,8 +104,9 @@ enum class Direction : uint8_t { kToBackend, kToClient };
 struct alignas(64) ServiceColourCounters {
   Counter packets[2];  // by Direction
   Counter bytes[2];    // by Direction; frames without FCS
-  Counter new_flows;   // flows that began, by a SYN, a first UDP packet or a midstream packet
-  Counter midstream;   // the midstream ones of new_flows
+  // Flows that began, but not in TrialCounters::begun. The number of all new flows is the sum of the three.
+  Counter midstream;     // by a TCP packet other than a SYN
+  Counter chosen_again;  // in place of a flow that was chosen again
 
   void count(Direction direction, uint32_t frame_bytes) {
     packets[static_cast<int>(direction)].add(1);
@@ -125,6 +127,21 @@ struct alignas(64) BackendSignals {
   Counter udp_unanswered;    // UDP: 1 s passed before any packet of the backend
   Counter prompt_answers;    // of sampled flows: the client's first data was answered within 1 s
   Counter slow_answers;      // of sampled flows: the client's first data has waited 1 s for an answer
+};
+
+// The outcomes of the flows of one cell of clients, of one service and colour, that a judgement may count
+// (control/judge). They began with a SYN or a first UDP packet, and the hash chose their colour: no flow
+// counts that began midstream or in place of a flow that was chosen again. A failure counts if the flow was
+// born under TrafficSplit::counted_from or a later generation. A flow fails once, and where the service asks
+// for affinity of clients, a client fails once in a trial (pipeline/trials.h).
+struct alignas(64) TrialCounters {
+  Counter begun;       // also under older generations
+  Counter refused;     // as BackendSignals::refused
+  Counter unanswered;  // as BackendSignals::unanswered
+  Counter reset;       // as BackendSignals::reset_by_backend
+  Counter no_reply;    // as BackendSignals::udp_unanswered
+  Counter measured;    // of sampled TCP flows that had not failed: the first answer came, or was slow
+  Counter slow;        // of these: it took longer than TrafficSplit::slow_us
 };
 
 // A histogram of times. Bucket i counts times above 2^(i-1) us, up to 2^i us; bucket 0 counts up to 1 us. The
@@ -155,6 +172,11 @@ struct ServiceTimes {
 struct FlowCount {
   std::atomic<uint32_t> live;     // worker: rw; all flows that are not closing
   std::atomic<uint32_t> closing;  // worker: rw; after a RST or both FINs, until their timeout
+  // worker: rw; the live flows that were born under a generation older than `older_than`. Midstream flows are
+  // among them, as they began before Teal saw them.
+  std::atomic<uint32_t> older;
+  // worker: rw; low 32 bits of the flip generation of the backend's service, as the worker has adopted it
+  std::atomic<uint32_t> older_than;
 };
 
 enum class WorkerState : uint32_t { kAbsent, kPolling, kAsleep };
@@ -174,10 +196,11 @@ struct alignas(64) WorkerBlock {
   WorkerStatus status;
   Counter events[kEventCount];
   Counter drops[kDropReasonCount];
-  ServiceColourCounters services[kMaxServices][kColours];  // by service id, colour
-  FlowCount flows[kMaxBackends][kColours];                 // by backend id
-  BackendSignals signals[kMaxBackends][kColours];          // by backend id, colour
-  ServiceTimes times[kMaxServices][kColours];              // by service id, colour
+  ServiceColourCounters services[kMaxServices][kColours];      // by service id, colour
+  FlowCount flows[kMaxBackends][kColours];                     // by backend id
+  BackendSignals signals[kMaxBackends][kColours];              // by backend id, colour
+  ServiceTimes times[kMaxServices][kColours];                  // by service id, colour
+  TrialCounters trials[kMaxServices][kColours][kClientCells];  // by service id, colour, cell of clients
 
   void count(Event event, uint64_t n = 1) { events[static_cast<uint32_t>(event)].add(n); }
   void count(DropReason reason, uint64_t n = 1) { drops[static_cast<uint32_t>(reason)].add(n); }

@@ -3,10 +3,15 @@
 // The exact number of a worker's flows per backend and colour. The worker reports each insert, removal and
 // change of state of its flows here. A kill between a change of the table and the change of the ledger leaves
 // a wrong number only until the next start, which counts the flows again.
+//
+// FlowCount::older has the flows that a drain waits for. When a worker adopts a flip, all of its live flows
+// are older than the flip. A flow that begins later is younger, unless it is midstream. So only adopt() and
+// the ends of flows look at generations.
 #pragma once
 
 #include "dataplane/shm/counters.h"
 #include "dataplane/shm/flow_table.h"
+#include "dataplane/shm/rules.h"
 
 namespace teal {
 
@@ -14,12 +19,39 @@ class FlowLedger {
  public:
   explicit FlowLedger(WorkerBlock& block) : block_(block) {}
 
-  void added(uint16_t backend, const FlowState& state) { change(backend, state, 1); }
-  void removed(uint16_t backend, const FlowState& state) { change(backend, state, -1); }
-  void moved(uint16_t backend, const FlowState& before, const FlowState& after) {
+  // The worker adopts a publication, and no flow has begun under it.
+  void adopt(const Rules& rules) {
+    for (uint32_t id = 0; id < kMaxBackends; ++id) {
+      const BackendRule& backend = rules.ruleset.backends[id];
+      if ((backend.flags & kBackendPresent) == 0) continue;
+      const uint32_t flip = rules.splits.services[backend.service].flip_generation;
+      for (FlowCount& count : block_.flows[id]) {
+        if (count.older_than.load(std::memory_order_relaxed) == flip) continue;
+        count.older.store(count.live.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        // Release: pairs with the acquire load in Publisher::draining().
+        count.older_than.store(flip, std::memory_order_release);
+      }
+    }
+  }
+
+  // The flow has just begun.
+  void added(uint16_t backend, const FlowState& state) {
+    change(backend, state, 1);
+    if (state.flags & kFlowMidstream) add(count_of(backend, state).older, 1);
+  }
+  void removed(uint16_t backend, const FlowState& state, uint32_t birth_generation) {
+    change(backend, state, -1);
+    change_older(backend, state, birth_generation, -1);
+  }
+  void moved(uint16_t backend, const FlowState& before, const FlowState& after, uint32_t birth_generation) {
     if (before.phase == after.phase && before.flags == after.flags) return;
-    removed(backend, before);
-    added(backend, after);
+    removed(backend, before, birth_generation);
+    recounted(backend, after, birth_generation);
+  }
+  // The flow may have begun at any time.
+  void recounted(uint16_t backend, const FlowState& state, uint32_t birth_generation) {
+    change(backend, state, 1);
+    change_older(backend, state, birth_generation, 1);
   }
   uint32_t embryonic() const { return block_.status.embryonic_flows.load(std::memory_order_relaxed); }
 
@@ -29,6 +61,8 @@ class FlowLedger {
       for (FlowCount& count : by_colour) {
         count.live.store(0, std::memory_order_relaxed);
         count.closing.store(0, std::memory_order_relaxed);
+        count.older.store(0, std::memory_order_relaxed);
+        count.older_than.store(0, std::memory_order_relaxed);
       }
     }
   }
@@ -38,9 +72,18 @@ class FlowLedger {
     value.store(value.load(std::memory_order_relaxed) + static_cast<uint32_t>(by), std::memory_order_relaxed);
   }
   void change(uint16_t backend, const FlowState& state, int by) {
-    FlowCount& count = block_.flows[backend][static_cast<int>(state.colour())];
+    FlowCount& count = count_of(backend, state);
     add(is_closing(state.phase) ? count.closing : count.live, by);
     if (state.flags & kFlowUnassured) add(block_.status.embryonic_flows, by);
+  }
+  void change_older(uint16_t backend, const FlowState& state, uint32_t birth_generation, int by) {
+    if (is_closing(state.phase)) return;
+    FlowCount& count = count_of(backend, state);
+    if (is_older_flow(birth_generation, state, count.older_than.load(std::memory_order_relaxed)))
+      add(count.older, by);
+  }
+  FlowCount& count_of(uint16_t backend, const FlowState& state) {
+    return block_.flows[backend][static_cast<int>(state.colour())];
   }
 
   WorkerBlock& block_;

@@ -36,11 +36,17 @@ enum FlowFlags : uint8_t {
   kFlowUnanswered = 128,   // no packet of the backend has come yet
 };
 
+constexpr uint8_t flag_of(Colour colour) {
+  static_assert(static_cast<uint8_t>(Colour::kGreen) == kFlowGreen);
+  return static_cast<uint8_t>(colour);
+}
+
 // This is the mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
   uint32_t tick = 0;      // idle since: the timeout counts from this tick
   uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
-  FlowPhase phase : 4 = FlowPhase::kEmbryonic;
+  FlowPhase phase : 3 = FlowPhase::kEmbryonic;
+  uint8_t judged : 1 = 0;  // no outcome of the flow counts in TrialCounters any more: it failed, or never did
   uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
   uint8_t counted : 1 = 0;  // the flow's first outcome is counted, or is not to be counted (BackendSignals)
   uint8_t probes : 2 = 0;   // while Teal resets the flow: the probes sent to its ends
@@ -62,7 +68,7 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
 // without SYN, FIN and RST then only refreshes `tick`.
 inline bool is_steady(const FlowState& state) {
   constexpr uint8_t kUnsteady = kFlowUnassured | kFlowClientReset | kFlowBackendReset;
-  const FlowState mask{.phase = static_cast<FlowPhase>(0xf), .sampled = 1, .flags = kUnsteady};
+  const FlowState mask{.phase = static_cast<FlowPhase>(7), .sampled = 1, .flags = kUnsteady};
   const FlowState steady{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
 }

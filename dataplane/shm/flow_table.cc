@@ -17,17 +17,21 @@ FlowTable::Geometry FlowTable::Geometry::for_capacity(uint64_t flows, uint32_t p
 
 FlowIndex FlowTable::insert(const Location& location, const FlowKey& key, uint16_t backend,
                             uint32_t birth_generation, FlowState state) {
-  uint64_t bucket = location.first;
-  const uint32_t used_first = used_slots(location.first);
-  if (used_first >= kSlots * 2 / 3) {
-    if (const uint64_t other = second(location); used_slots(other) < used_first) bucket = other;
+  uint64_t number = location.first;
+  uint32_t empty = tag_matches(number, 0);
+  if (std::popcount(empty) <= static_cast<int>(kSlots / 3)) {
+    const uint64_t other = second(location);
+    if (const uint32_t others = tag_matches(other, 0); std::popcount(others) > std::popcount(empty)) {
+      number = other;
+      empty = others;
+    }
   }
-  const uint32_t empty = tag_matches(bucket, 0);
   if (empty == 0) return kNoFlow;
 
   const uint32_t slot = static_cast<uint32_t>(std::countr_zero(empty));
-  const FlowIndex index = index_of(bucket, slot);
-  if (bucket != location.first) {
+  const FlowIndex index = index_of(number, slot);
+  Bucket& bucket = buckets_[number];
+  if (number != location.first) {
     state.flags |= kFlowDisplaced;
     auto& displaced = buckets_[location.first].displaced;
     displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) + 1),
@@ -35,17 +39,17 @@ FlowIndex FlowTable::insert(const Location& location, const FlowKey& key, uint16
   } else {
     state.flags &= static_cast<uint8_t>(~kFlowDisplaced);
   }
-  set_young(bucket, young(bucket) | uint32_t{1} << slot);
+  bucket.young.store(bucket.young.load(std::memory_order_relaxed) | uint32_t{1} << slot,
+                     std::memory_order_relaxed);
   // Each release store below pairs with the acquire load of the same word in read().
-  auto& inserts = buckets_[bucket].inserts;
-  inserts.store(inserts.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  Entry& e = entry(index);
+  bucket.inserts.store(bucket.inserts.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  Entry& e = bucket.entries[slot];
   e.words[0].store(key.client.word(0), std::memory_order_release);
   e.words[1].store(key.client.word(1), std::memory_order_release);
   e.words[2].store(uint64_t{key.client_port.raw} | uint64_t{backend} << 16 | uint64_t{birth_generation} << 32,
                    std::memory_order_release);
   e.words[3].store(std::bit_cast<uint64_t>(state), std::memory_order_release);
-  buckets_[bucket].tags[slot].store(location.tag(), std::memory_order_release);
+  bucket.tags[slot].store(location.tag(), std::memory_order_release);
   return index;
 }
 

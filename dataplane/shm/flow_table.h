@@ -57,6 +57,12 @@ constexpr bool is_older(uint32_t generation, uint32_t than) {
   return static_cast<int32_t>(generation - than) < 0;
 }
 
+// Whether a drain waits for this flow of its colour. The flip's generation has 32 bits, and 0 is no flip.
+inline bool is_older_flow(uint32_t birth_generation, const FlowState& state, uint32_t flip_generation) {
+  return (state.flags & kFlowMidstream) != 0 ||
+         (flip_generation != 0 && is_older(birth_generation, flip_generation));
+}
+
 // Prefetches a cache line. Inline assembly, because GCC 12 regards a function that only calls
 // __builtin_prefetch as free of effects and drops its calls.
 [[gnu::always_inline]] inline void prefetch(const void* line) {
@@ -244,8 +250,7 @@ class FlowTable {
   Entry& entry(FlowIndex index) const {
     return *reinterpret_cast<Entry*>(reinterpret_cast<char*>(buckets_) + index * sizeof(Entry));
   }
-  uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;  // bit i: the tag of slot i equals `tag`
-  uint32_t used_slots(uint64_t bucket) const { return kSlots - std::popcount(tag_matches(bucket, 0)); }
+  uint32_t tag_matches(uint64_t bucket, uint16_t tag) const;    // bit i: the tag of slot i equals `tag`
   FlowIndex first_of(uint64_t bucket, uint32_t matches) const;  // `matches` is not 0
 
   Geometry geometry_;

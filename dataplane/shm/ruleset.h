@@ -162,8 +162,13 @@ struct TrafficSplit {
   uint32_t drain_ticks;   // the length of the drain, from flipped_at_tick on; 0: never flipped
   uint32_t reset_before;  // low 32 bits of a generation: Teal resets flows of the idle colour that were born
                           // under an older one. 0: it resets none
+  uint32_t
+      counted_from;  // low 32 bits of a generation: a trial began. Outcomes of flows that were born under
+                     // an older one do not count in TrialCounters. 0: all count
+  uint32_t slow_us;  // a sampled flow whose first answer takes longer is slow in TrialCounters. 0: one
+                     // that waits 1 s
 };
-static_assert(sizeof(TrafficSplit) == 20);
+static_assert(sizeof(TrafficSplit) == 28);
 
 // Returns true while the drain of this service's latest flip lasts. TCP packets without an entry then count
 // as packets of flows of the previous colour.

@@ -11,7 +11,8 @@
 //
 // Invariants:
 //   1. Each field has one writer, named beside it: "creator" (once, at creation), "dataplane", "control"
-//      (teald) or "worker". last_hops has several writers, which compare and swap.
+//      (teald) or "worker". last_hops and failed_clients have several writers, which compare and swap, or
+//      exchange.
 //   2. A creation stores `state` = kSegmentReady last (release). A reader checks it first (acquire). A file
 //      without it comes from a creation that was killed, and no process uses it.
 //   3. magic, abi, bytes and state keep their offsets in every ABI, so any version can refuse any other one.
@@ -31,6 +32,7 @@
 #include <tl/expected.hpp>
 
 #include "dataplane/shm/counters.h"
+#include "dataplane/shm/failed_clients.h"
 #include "dataplane/shm/flow_table.h"
 #include "dataplane/shm/health.h"
 #include "dataplane/shm/hop.h"
@@ -90,6 +92,7 @@ struct SegmentHeader {
   alignas(64) std::atomic<uint64_t> client_default_hops[2];
   // workers: rw by compare and swap; Hop words; a row never changes once it is taken (last_hop_id)
   std::atomic<uint64_t> last_hops[kMaxLastHops];
+  FailedClients failed_clients[kMaxServices];  // workers: rw by exchange; by service id
 };
 
 inline constexpr uint32_t kSegmentReady = 0x59444152;

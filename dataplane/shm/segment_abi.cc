@@ -46,6 +46,8 @@ constexpr uint64_t layout_hash() {
       .add(sizeof(ServiceColourCounters))
       .add(sizeof(FlowCount))
       .add(sizeof(BackendSignals))
+      .add(sizeof(TrialCounters))
+      .add(sizeof(FailedClients))
       .add(sizeof(ServiceTimes));
   hash.add(sizeof(FlowTable::Bucket)).add(sizeof(FlowTable::Entry)).add(sizeof(Flow)).add(sizeof(FlowState));
 
@@ -57,7 +59,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(SegmentHeader, dataplane_pid)).add(offsetof(SegmentHeader, steering));
   hash.add(offsetof(SegmentHeader, ports)).add(offsetof(SegmentHeader, next_hops));
   hash.add(offsetof(SegmentHeader, on_link_prefix_bits)).add(offsetof(SegmentHeader, client_default_hops));
-  hash.add(offsetof(SegmentHeader, last_hops));
+  hash.add(offsetof(SegmentHeader, last_hops)).add(offsetof(SegmentHeader, failed_clients));
   hash.add(offsetof(SegmentHeader, held_back)).add(offsetof(SegmentHeader, pool_mode));
   hash.add(offsetof(SegmentHeader, health_changes)).add(Hop::kDownBit).add(kDown);
   hash.add(offsetof(PortRow, interface)).add(offsetof(PortRow, ifindex)).add(offsetof(PortRow, mac));
@@ -76,14 +78,20 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(TrafficSplit, other_share))
       .add(offsetof(TrafficSplit, flip_generation));
   hash.add(offsetof(TrafficSplit, flipped_at_tick)).add(offsetof(TrafficSplit, drain_ticks));
-  hash.add(offsetof(TrafficSplit, reset_before));
+  hash.add(offsetof(TrafficSplit, reset_before))
+      .add(offsetof(TrafficSplit, counted_from))
+      .add(offsetof(TrafficSplit, slow_us));
 
   hash.add(offsetof(WorkerStatus, adopted_at_tsc)).add(offsetof(WorkerStatus, state));
   hash.add(offsetof(WorkerStatus, thread_id)).add(offsetof(WorkerStatus, busy_tsc));
   hash.add(offsetof(WorkerStatus, embryonic_flows)).add(offsetof(WorkerStatus, last_insert_failure_tick));
   hash.add(offsetof(WorkerBlock, events)).add(offsetof(WorkerBlock, drops));
   hash.add(offsetof(WorkerBlock, services)).add(offsetof(WorkerBlock, flows));
+  hash.add(offsetof(FlowCount, older)).add(offsetof(FlowCount, older_than));
   hash.add(offsetof(WorkerBlock, signals)).add(offsetof(WorkerBlock, times));
+  hash.add(offsetof(WorkerBlock, trials)).add(offsetof(ServiceColourCounters, chosen_again));
+  hash.add(offsetof(TrialCounters, unanswered)).add(offsetof(TrialCounters, reset));
+  hash.add(offsetof(TrialCounters, no_reply)).add(offsetof(TrialCounters, slow)).add(kClientCells);
   for (std::string_view name : kEventNames) hash.add(name);
   for (std::string_view name : kDropReasonNames) hash.add(name);
   for (std::string_view name : kNicCounterNames) hash.add(name);
@@ -128,6 +136,7 @@ uint64_t segment_abi() {
   const FlowState state{.tick = 1,
                         .last_hop = 2,
                         .phase = FlowPhase::kResetting,
+                        .judged = 0,
                         .sampled = 1,
                         .counted = 0,
                         .probes = 3,
@@ -143,6 +152,7 @@ uint64_t segment_abi() {
       .add(std::bit_cast<uint64_t>(state))
       .add(location.hash)
       .add(choice_hash(location.hash, 1))
+      .add(client_hash(sample.address, table.secret()))
       .add(socket_hash(sample))
       .add(decltype(Ruleset::vips)::word_of(sample.address, sample.port, sample.protocol))
       .add(location.first)

@@ -229,7 +229,7 @@ class Chain {
   WorkerBlock& block_ = segment_.worker(0);
   WorkerFlows flows_{segment_, block_, 0, 1};
   LastHops last_hops_{segment_.header()};
-  Signals signals_{flows_, block_, 1'000'000'000};
+  Signals signals_{segment_.header(), flows_, block_, 1'000'000'000};
   Tracker tracker_{segment_.header(), block_, flows_, last_hops_, signals_};
   Rules rules_{segment_.ruleset(0), segment_.splits(0), 1};
   Burst burst_;

@@ -30,23 +30,24 @@ struct RemainingFlows {
   TopCounts<IpAddress, AddressHash> clients;
 };
 
-Task<RemainingFlows> count_remaining_flows(Api& api, uint16_t service, Colour colour, uint64_t generation) {
+Task<RemainingFlows> count_remaining_flows(Api& api, uint16_t service, DrainView drain, uint64_t generation) {
   RemainingFlows remaining;
   const std::shared_ptr<Segment> segment = api.publisher.segment();  // kept mapped during the scan
   if (segment == nullptr) co_return remaining;
   const FlowTable table = segment->flow_table();
-  const FlowFilter filter{.service = service, .colour = colour};
+  const FlowFilter filter{.service = service, .colour = drain.colour};
+  const auto flip = static_cast<uint32_t>(drain.flip_generation);
   const auto age = [&](uint32_t born) { return static_cast<uint32_t>(generation) - born; };
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsPerSlice) {
     if (bucket != 0) co_await yield_to_loop();
-    for_each_match(table, bucket, bucket + kBucketsPerSlice, filter, api.executor.catalogue(),
-                   [&](const Flow& flow) {
-                     if (is_closing(flow.state.phase)) return;
-                     if (!remaining.oldest || age(flow.birth_generation) > age(*remaining.oldest))
-                       remaining.oldest = flow.birth_generation;
-                     ++remaining.by_backend[flow.backend];
-                     remaining.clients.add(flow.client);
-                   });
+    for_each_match(
+        table, bucket, bucket + kBucketsPerSlice, filter, api.executor.catalogue(), [&](const Flow& flow) {
+          if (is_closing(flow.state.phase) || !is_older_flow(flow.birth_generation, flow.state, flip)) return;
+          if (!remaining.oldest || age(flow.birth_generation) > age(*remaining.oldest))
+            remaining.oldest = flow.birth_generation;
+          ++remaining.by_backend[flow.backend];
+          remaining.clients.add(flow.client);
+        });
   }
   co_return remaining;
 }
@@ -84,6 +85,7 @@ Json view_clients(const RemainingFlows& remaining) {
 
 Json to_json(const DrainView& drain) {
   return {{"colour", name_of(drain.colour)},
+          {"generation", drain.flip_generation},
           {"state", drain_state_name(drain.state)},
           {"flows", drain.flows},
           {"closing", drain.closing},
@@ -128,7 +130,7 @@ Task<Answer> show_drain(Api& api, const Request& request) {
                  {"draining", nullptr}};
   if (drain) {
     const uint64_t generation = api.executor.generation();
-    const RemainingFlows remaining = co_await count_remaining_flows(api, state.id, drain->colour, generation);
+    const RemainingFlows remaining = co_await count_remaining_flows(api, state.id, *drain, generation);
     Json draining = to_json(*drain);
     Json oldest = co_await view_oldest(api.lane_of(request).history, remaining, generation);
     draining["oldest"] = std::move(oldest);

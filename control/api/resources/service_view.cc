@@ -20,9 +20,7 @@ Json name_or_null(const std::optional<Colour>& colour) {
 
 Traffic traffic_of(const Publisher& publisher, uint16_t service, Colour colour) {
   Traffic sum;
-  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
-    sum.add(worker.services[service][static_cast<size_t>(colour)]);
-  });
+  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) { sum.add(worker, service, colour); });
   return sum;
 }
 
@@ -117,6 +115,7 @@ Json view_draining(const Api& api, const CatalogueService& service) {
       drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends(), api.clock);
   if (!drain) return nullptr;
   return {{"colour", name_of(drain->colour)},
+          {"generation", drain->flip_generation},
           {"flows", drain->flows},
           {"backends", drain->backends},
           {"state", drain_state_name(drain->state)},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The flow table in the worker fixture: read as teald reads it, and recounted to check the ledger.
+#include <array>
 #include <map>
 #include <tuple>
 
@@ -55,14 +56,17 @@ uint64_t WorkerTest::flows() const {
 testing::AssertionResult WorkerTest::ledger_is_exact() const {
   const FlowTable table = segment().flow_table();
   const uint32_t workers = workers_.empty() ? last_workers_ : static_cast<uint32_t>(workers_.size());
-  std::map<std::tuple<uint32_t, uint16_t, int>, std::pair<uint32_t, uint32_t>> recount;  // live, closing
+  std::map<std::tuple<uint32_t, uint16_t, int>, std::array<uint32_t, 3>> recount;  // live, closing, older
   std::vector<uint32_t> embryonic(kWorkerSlots);
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
       const uint32_t owner =
           table.owner_of(table.locate({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
-      auto& [live, closing] = recount[{owner, flow.backend, static_cast<int>(flow.state.colour())}];
+      const auto colour = static_cast<int>(flow.state.colour());
+      auto& [live, closing, older] = recount[{owner, flow.backend, colour}];
       ++(is_closing(flow.state.phase) ? closing : live);
+      const uint32_t flip = segment().worker(owner).flows[flow.backend][colour].older_than.load();
+      older += !is_closing(flow.state.phase) && is_older_flow(flow.birth_generation, flow.state, flip);
       embryonic[owner] += (flow.state.flags & kFlowUnassured) != 0;
     });
   }
@@ -75,7 +79,11 @@ testing::AssertionResult WorkerTest::ledger_is_exact() const {
     for (const NumberedBackend& backend : ruleset_input.backends) {
       for (int colour = 0; colour < 2; ++colour) {
         const auto& counted = block.flows[backend.id][colour];
-        const auto [live, closing] = recount[{worker, backend.id, colour}];
+        const auto [live, closing, older] = recount[{worker, backend.id, colour}];
+        if (counted.older.load() != older)
+          return testing::AssertionFailure()
+                 << "worker " << worker << ", backend " << backend.id << ", " << kColourNames[colour]
+                 << ": counted " << counted.older.load() << " older than the flip, there are " << older;
         if (counted.live.load() != live || counted.closing.load() != closing)
           return testing::AssertionFailure()
                  << "worker " << worker << ", backend " << backend.id << ", " << kColourNames[colour]

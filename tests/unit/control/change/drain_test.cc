@@ -8,6 +8,7 @@
 #include "tests/unit/control/stepped_clock.h"
 #include "tests/unit/control/temp_dir.h"
 
+#include "control/change/published_form.h"
 #include "control/loop/wall_clock.h"
 #include "control/state/splits.h"
 
@@ -199,6 +200,36 @@ TEST(MakeSplit, AResetStandsWhileTheDeadlineIsOverAndTheDrainIsToReset) {
   EXPECT_EQ(make_split(service, longer, &present, 1000, 0).reset_before, 0u) << "a later deadline stops it";
   service.flip_generation = 7;
   EXPECT_EQ(make_split(service, reset, &present, 1000, 0).reset_before, 0u) << "another flip, another drain";
+}
+
+// A judgement counts from the flip on, and after that from the ramp on.
+TEST(MakeSplit, ATrialBeginsWithTheLaterOfFlipAndRamp) {
+  const DrainConfig drain{1s, DrainConfig::Then::kWait, {}};
+  ServiceState service{.id = 0, .active = Colour::kGreen};
+  EXPECT_EQ(make_split(service, drain, nullptr, 1000, 0).counted_from, 0u);
+  service.ramp = Ramp{.id = 3, .plan = {.steps = {100, kShareOne}}};
+  EXPECT_EQ(make_split(service, drain, nullptr, 1000, 0).counted_from, 3u) << "a ramp without a flip before";
+  service.flip_generation = 5;
+  EXPECT_EQ(make_split(service, drain, nullptr, 1000, 0).counted_from, 5u);
+  service.ramp->id = 8;
+  const TrafficSplit split = make_split(service, drain, nullptr, 1000, 0);
+  EXPECT_EQ(split.counted_from, 8u);
+  EXPECT_EQ(make_split(service, drain, &split, 1000, 0).counted_from, 8u);
+  EXPECT_EQ(split.slow_us, 0u);
+}
+
+// A ramp's flows of the idle colour are younger than the flip.
+TEST_F(DrainTest, AResetDuringARampLeavesTheFlowsOfTheRamp) {
+  flipped(61s, DrainConfig::Then::kReset);
+  set_flows(0, Colour::kBlue, 3);
+  Change change = resets();
+  ASSERT_EQ(change.services.size(), 1u);
+  const auto reset_before = [&] {
+    return split_updates(change, 9, *catalogue, publisher.splits(), clock)[0].split.reset_before;
+  };
+  EXPECT_EQ(reset_before(), 9u);
+  change.services[0].ramp = Ramp{.id = 7, .plan = {.steps = {100, kShareOne}}};
+  EXPECT_EQ(reset_before(), 5u);
 }
 
 TEST(MakeSplit, AWallClockThatJumpsMovesNoDeadline) {

@@ -278,8 +278,9 @@ TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfRampsAndFlips) {
   dataplane->step();
 }
 
-TEST_F(RampTest, NoDrainIsSeenWhileTheIdleColourTakesNewFlows) {
-  ASSERT_TRUE(flip("service-a", kGreen));
+TEST_F(RampTest, ADrainEndsWithItsLastOlderFlowWhileTheIdleColourTakesNewFlows) {
+  const auto flipped = flip("service-a", kGreen);
+  ASSERT_TRUE(flipped);
   set_flows(0, kBlue, 3);
   tidy();
   RolloutRequest request{.verb = Verb::kRamp, .what = {{"service-a"}, {}}, .to = kBlue};
@@ -290,7 +291,20 @@ TEST_F(RampTest, NoDrainIsSeenWhileTheIdleColourTakesNewFlows) {
   };
   EXPECT_TRUE(drain());
   ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
+  FlowCount& count = (*dataplane)->segment().worker(0).flows[0][0];
+  count.older_than = static_cast<uint32_t>(flipped->generation);  // as a worker that has adopted the flip
+  count.older = 2;
+  count.live = 9;  // 7 by the ramp
+  ASSERT_TRUE(drain());
+  EXPECT_EQ(drain()->flows, 2u);
+  EXPECT_EQ(drain()->flip_generation, flipped->generation);
+  tidy();
+  count.older = 0;
   EXPECT_FALSE(drain());
+  take_events();
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+  EXPECT_EQ(share(), 500) << "the ramp goes on";
 }
 
 }  // namespace

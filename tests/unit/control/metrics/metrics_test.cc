@@ -131,7 +131,10 @@ TEST_F(MetricsTest, TrafficAndDrainsComeFromTheSegment) {
   first.services[0][0].packets[0].add(7);
   second.services[0][0].packets[0].add(8);
   second.services[0][0].bytes[1].add(9'007'199'254'740'991);
-  first.services[0][0].new_flows.add(42);
+  first.services[0][0].midstream.add(30);
+  first.services[0][0].chosen_again.add(7);
+  first.trials[0][0][0].begun.add(4);
+  first.trials[0][0][kClientCells - 1].begun.add(1);
   first.count(DropReason::k_tx_full, 3);
   second.count(Event::k_table_full, 4);
   std::string text = scrape();

@@ -181,6 +181,11 @@ TEST_F(PublisherTest, FlowsAreSummedOverTheWorkers) {
   EXPECT_EQ(publisher.flows(7, Colour::kGreen).live, 5u);
   EXPECT_EQ(publisher.flows(7, Colour::kGreen).closing, 1u);
   EXPECT_EQ(publisher.flows(7, Colour::kBlue).live, 0u);
+  FlowCount& adopted = dataplane.segment().worker(0).flows[7][1];
+  adopted.older_than = 6;
+  adopted.older = 1;
+  EXPECT_EQ(publisher.draining(7, Colour::kGreen, 6), 1u + 3u) << "worker 1 has not adopted the flip";
+  EXPECT_EQ(publisher.draining(7, Colour::kGreen, 8), 5u) << "neither has";
   EXPECT_TRUE(publisher.holds_flows(7));
 }
 

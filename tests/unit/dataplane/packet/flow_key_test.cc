@@ -194,6 +194,46 @@ TEST(FlowKey, FlowsOfAClientChooseTheSameByAddress) {
   EXPECT_NE(choice_hash(address_hash(client, 42), 7), choice_hash(address_hash(client, 42), 8));
 }
 
+// The cells of a judgement (counters.h): 65,000 addresses or networks that follow each other.
+TEST(FlowKey, ClientsSpreadEvenlyOverCellsAndRows) {
+  const std::function<IpAddress(uint32_t)> patterns[] = {
+      [](uint32_t i) { return v4(0x0a000000 + i); }, [](uint32_t i) { return v4(0x0a000001 + (i << 8)); },
+      [](uint32_t i) {
+        uint8_t wire[16] = {
+            0x20, 0x01, 0x0d, 0xb8, 0, 0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)};
+        return IpAddress::from_v6(wire);
+      }};
+  for (const uint64_t seed : kSeeds) {
+    for (const auto& pattern : patterns) {
+      std::vector<uint32_t> counts(8 * 64);
+      for (uint32_t i = 0; i < kClients; ++i) {
+        const uint64_t hash = client_hash(pattern(i), seed);
+        ++counts[scale(hash, 8) * 64 + hash % 64];
+      }
+      EXPECT_LT(unevenness(counts), kBound) << "seed " << seed;
+    }
+  }
+}
+
+TEST(FlowKey, AClientIsItsAddressOrItsSlash64) {
+  EXPECT_EQ(client_hash(v6(1, 1), 42), client_hash(v6(1, 0xffff), 42));
+  EXPECT_NE(client_hash(v6(1, 1), 42), client_hash(v6(2, 1), 42));
+  EXPECT_NE(client_hash(v4(0xc6120165), 42), client_hash(v4(0xc6120166), 42));
+  EXPECT_NE(client_hash(v4(0xc6120165), 42), client_hash(v4(0xc6120165), 43)) << "the seed matters";
+}
+
+// If the difference of two addresses told the difference of their cells, a client could choose addresses in
+// one cell without knowing the seed.
+TEST(FlowKey, ADifferenceOfAddressesSaysNothingAboutCells) {
+  for (const uint32_t difference : {1u, 128u, 1u << 8, 1u << 31}) {
+    std::vector<uint32_t> counts(8);
+    for (uint64_t seed = 1; seed <= 8'000; ++seed)
+      ++counts[scale(client_hash(v4(0xc6120165), seed * kMixC), 8) ^
+               scale(client_hash(v4(0xc6120165 ^ difference), seed * kMixC), 8)];
+    EXPECT_LT(unevenness(counts), kBound) << difference;
+  }
+}
+
 TEST(FlowKey, SocketsSpreadEvenly) {
   std::vector<uint32_t> counts(256);
   for (uint32_t host = 0; host < 256; ++host) {

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "control/metrics/traffic.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -20,7 +21,9 @@ TEST_F(Choice, ShareSplitsNewFlowsWithinBounds) {
   for (uint32_t i = 0; i < kFlows; ++i)
     green += colour_of(send_from_client(client(kWeb, i), kSyn)) == Colour::kGreen;
   EXPECT_NEAR(green, 1'000, 5 * 27);
-  EXPECT_EQ(segment().worker(0).services[kWeb][1].new_flows.read(), green);
+  Traffic of_green;
+  of_green.add(segment().worker(0), kWeb, Colour::kGreen);
+  EXPECT_EQ(of_green.new_flows, green);
 }
 
 TEST_F(Choice, ShareOf0And1AreWhole) {

@@ -37,7 +37,7 @@ struct TrackStage {
   TrackStage(Segment& segment, WorkerBlock& block)
       : flows(segment, block, 0, 1),
         last_hops(segment.header()),
-        signals(flows, block, segment.header().tsc_hz),
+        signals(segment.header(), flows, block, segment.header().tsc_hz),
         tracker(segment.header(), block, flows, last_hops, signals) {}
   WorkerFlows flows;
   LastHops last_hops;

@@ -30,7 +30,7 @@ class Sweep : public WorkerTest {
     now_tsc_ = uint64_t{first_tick} * tsc_per_tick();
     flows_ = std::make_unique<WorkerFlows>(segment(), block(), 0, 1);
     last_hops_ = std::make_unique<LastHops>(header());
-    signals_ = std::make_unique<Signals>(*flows_, block(), header().tsc_hz);
+    signals_ = std::make_unique<Signals>(header(), *flows_, block(), header().tsc_hz);
     tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_, *signals_);
     resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, segment(), block(), 1,
                                            RingPorts::get().pool(), probes_);

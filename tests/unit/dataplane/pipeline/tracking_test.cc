@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of a flow: how it begins, which packets keep it, and how it ends.
+#include "control/metrics/traffic.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -241,7 +242,9 @@ TEST_F(Midstream, DuringADrainGoesToThePreviousColour) {
   EXPECT_EQ(count(Event::k_flows_midstream), 1u);
   EXPECT_EQ(count(Event::k_flows_created), 0u);
   EXPECT_EQ(segment().worker(0).services[kWeb][0].midstream.read(), 1u);
-  EXPECT_EQ(segment().worker(0).services[kWeb][0].new_flows.read(), 1u);
+  Traffic of_blue;
+  of_blue.add(segment().worker(0), kWeb, Colour::kBlue);
+  EXPECT_EQ(of_blue.new_flows, 1u);
   pass(kBack, from_backend(who, backend, kAck, "data"));
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
   EXPECT_EQ(send_from_client(who), backend);

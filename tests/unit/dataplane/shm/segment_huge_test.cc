@@ -30,7 +30,7 @@ class HugeSegmentTest : public SegmentTest {
     if (std::ifstream(pool + "free_hugepages") >> free_pages &&
         std::ifstream(pool + "resv_hugepages") >> reserved)
       free_bytes_ = (free_pages - reserved) * page_;
-    if (free_bytes_ < (128u << 20)) GTEST_SKIP() << "less than 128 MiB of huge pages are free";
+    if (free_bytes_ < (256u << 20)) GTEST_SKIP() << "less than 256 MiB of huge pages are free";
     options_.try_huge_pages = true;
     huge_file_ = dir_.huge_directory() + "/segment";
   }
@@ -86,7 +86,7 @@ TEST_F(HugeSegmentTest, WithTooFewPagesTheOneSetAsideIsRemovedThenTmpfsIsUsed) {
     EXPECT_TRUE(contains(opened->notice, "it was removed"));
     EXPECT_FALSE(fs::exists(huge_file_ + ".aside"));
   }
-  options_.flow_capacity = 1'000'000;  // larger than one and a half of the small segments
+  options_.flow_capacity = 3'000'000;  // larger than one and a half of the small segments
   const auto opened = open();
   munmap(elsewhere, taken);
   ASSERT_TRUE(opened) << opened.error();
