@@ -116,6 +116,8 @@ Task<void> Daemon::Parts::begin() {
     return servers == nullptr ? ConfigErrors() : servers->problems(wanted);
   });
   spawn(watch_segment());
+  spawn(watch_rollouts());
+  spawn(judge_rollouts());
   spawn(tidy());
   spawn(forget_old_changes());
   spdlog::info("ready: {} services, generation {}, {}", executor.catalogue().services().size(),
@@ -231,6 +233,21 @@ Task<void> Daemon::Parts::watch_segment() {
     if (clock.now() < refused_since + kRefusedFor) continue;
     spdlog::critical("the running dataplane's segment is refused: {}", followed.error());
     co_return co_await end(kExitSegmentRefused);
+  }
+}
+
+// Apart from watch_segment(), which may wait for the turns of other changes.
+Task<void> Daemon::Parts::watch_rollouts() {
+  for (;;) {
+    co_await clock.sleep(kFollowEvery);
+    upkeep.look_at_rollouts();
+  }
+}
+
+Task<void> Daemon::Parts::judge_rollouts() {
+  for (;;) {
+    co_await clock.sleep(kFollowEvery);
+    co_await upkeep.judge();
   }
 }
 

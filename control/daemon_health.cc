@@ -11,6 +11,8 @@
 #include "control/daemon_parts.h"
 #include "control/health/health_file.h"
 #include "control/kernel/health_words.h"
+#include "control/metrics/signals.h"
+#include "control/metrics/trials.h"
 
 namespace teal {
 
@@ -44,6 +46,45 @@ tl::expected<Listener, std::string> listen_to_prober(const std::string& run_dir,
 }
 
 }  // namespace
+
+TrialSource Daemon::Parts::trial_source() const {
+  return {.cells = [this](uint16_t service, Colour colour) { return trials_of(*publisher, service, colour); },
+          .answer_times =
+              [this](uint16_t service, Colour colour) {
+                return times_of(*publisher, service, colour).first_answer.buckets;
+              }};
+}
+
+// A backend without a check says nothing. If most of the others' weight fails, the colour is sick.
+OldColourChecks Daemon::Parts::old_colour_checks() {
+  const auto pool_of = [this](uint16_t service, Colour colour) {
+    std::vector<PoolMember> checked;
+    const CatalogueService* known = executor.catalogue().find(executor.catalogue().service(service)->name);
+    if (known == nullptr) return checked;
+    for (const PoolMember& member : known->pools[static_cast<size_t>(colour)])
+      if (member.weight != 0 && health.of(member.id) != nullptr) checked.push_back(member);
+    return checked;
+  };
+  return {.ask =
+              [this, pool_of](uint16_t service, Colour colour) {
+                std::vector<uint16_t> backends;
+                for (const PoolMember& member : pool_of(service, colour)) backends.push_back(member.id);
+                return !backends.empty() && health_link != nullptr && health_link->ask_for(backends);
+              },
+          .answer = [this, pool_of](uint16_t service, Colour colour,
+                                    Clock::Time asked) -> std::optional<FlipJudge::OldColour> {
+            if (!health.is_fresh()) return FlipJudge::OldColour::kNotAsked;
+            uint64_t all = 0, good = 0;
+            for (const PoolMember& member : pool_of(service, colour)) {
+              const BackendHealth& known = *health.of(member.id);
+              if (known.heard_at < asked) return std::nullopt;
+              all += member.weight;
+              if (known.passed.value_or(false)) good += member.weight;
+            }
+            if (all == 0) return FlipJudge::OldColour::kNotAsked;
+            return 2 * good > all ? FlipJudge::OldColour::kGood : FlipJudge::OldColour::kSick;
+          }};
+}
 
 // Without a socket nothing is checked, but everything else works.
 void Daemon::Parts::begin_health() {

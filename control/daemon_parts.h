@@ -32,6 +32,7 @@
 #include "control/state/recorder.h"
 #include "control/state/state_copy.h"
 #include "control/state/user_names.h"
+#include "control/trial/trials.h"
 #include "dataplane/shm/process_lock.h"
 
 namespace teal {
@@ -55,7 +56,11 @@ struct Daemon::Parts {
   Task<void> begin();
   void begin_health();
   void publish_health(const HealthWords& words);
+  TrialSource trial_source() const;
+  OldColourChecks old_colour_checks();
   Task<void> watch_segment();
+  Task<void> watch_rollouts();
+  Task<void> judge_rollouts();
   Task<void> tidy();
   Task<void> forget_old_changes();
   Task<void> resolve_next_hops();
@@ -91,6 +96,7 @@ struct Daemon::Parts {
   HopStates hop_states;
   HealthBoard health{clock};
   HealthUpkeep health_upkeep{health, events, clock, options.run_dir};
+  Trials trials;
   ChangeExecutor executor;
   Upkeep upkeep;
   Verbs verbs;

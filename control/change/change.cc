@@ -7,13 +7,16 @@ static bool is_flip(const Change& change, const ServiceState& state) {
   return std::find(change.flips.begin(), change.flips.end(), state.id) != change.flips.end();
 }
 
-void number_states(Change& change, uint64_t generation, uint32_t uid, int64_t now_ms) {
+void number_states(Change& change, uint64_t generation, const Actor& actor, int64_t now_ms) {
   for (ServiceState& state : change.services) {
     if (state.ramp && state.ramp->id == 0) state.ramp->id = generation;
     if (!is_flip(change, state)) continue;
     state.flip_generation = generation;
     state.flipped_at_ms = now_ms;
-    state.flipped_by->uid = uid;
+    if (actor.is_teald())
+      state.flipped_by.reset();  // no user made it
+    else
+      state.flipped_by->uid = actor.uid;
     if (state.undo) state.undo->generation = generation;
   }
 }

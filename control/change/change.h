@@ -100,7 +100,7 @@ struct Change {
 };
 
 // Gives the flips and the new ramps of the change their generation.
-void number_states(Change& change, uint64_t generation, uint32_t uid, int64_t now_ms);
+void number_states(Change& change, uint64_t generation, const Actor& actor, int64_t now_ms);
 // Returns the states of the services that the change flips.
 std::vector<ServiceState> flipped(const Change& change);
 

@@ -160,7 +160,7 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
   const uint64_t number = next_generation();
   const uint64_t generation = progress.change.lock ? this->generation() : number;
   if (!progress.change.is_upkeep) progress.revision = number;
-  number_states(progress.change, generation, progress.options.actor.uid, clock_.wall_ms());
+  number_states(progress.change, generation, progress.options.actor, clock_.wall_ms());
   progress.shown = shown_changes(progress.change);
   progress.told = {{"generation", generation}, {"verb", progress.change.verb}};
   progress.told.update(who_and_why(progress.options));

@@ -17,8 +17,8 @@
 // intent: they are published first, and recorded with their result. If teald is killed before that, the next
 // start takes them from the segment (recovery.h). A result that the disk does not take waits in the journal.
 //
-// Changes take turns, first come, first served. A change is planned within its Turn, so that its plan sees
-// the result of the change before.
+// Changes take turns, first come, first served; a way back goes first. A change is planned within its Turn,
+// so that its plan sees the result of the change before.
 #pragma once
 
 #include <functional>
@@ -49,7 +49,7 @@ class ChangeExecutor {
   ChangeExecutor(Config config, Inventory inventory, Journal& journal, Publisher& publisher,
                  Steering& steering, Events& events, const Clock& clock);
 
-  Task<Turn> turn() { return turns_.acquire(); }
+  Task<Turn> turn(Semaphore::Place place = Semaphore::Place::kLast) { return turns_.acquire(place); }
 
   // Returns the answer to a request that repeats an earlier one, as soon as the workers have adopted the
   // change; nothing: the request is a first one.

@@ -3,11 +3,44 @@
 
 #include <fmt/format.h>
 
+#include "control/config/config_rollout.h"
+
 namespace teal {
 
 namespace {
 
 constexpr size_t kMaxDetails = 20;
+
+// Returns the weight of the backends that are up and can be reached, as far as Teal knows.
+uint64_t healthy_weight(const std::vector<PoolMember>& pool, const BackendFacts& facts, Clock::Time now,
+                        uint32_t dataplane_pid) {
+  uint64_t weight = 0;
+  for (const PoolMember& member : pool)
+    if (!facts.health.is_down(member.id) && !is_unreachable(facts.hops.of(member.id), now, dataplane_pid))
+      weight += member.weight;
+  return weight;
+}
+
+// A way back is as good as it is: nobody waits there for more backends.
+bool needs_capacity(const ColourChange& change) {
+  return change.kind == ColourChange::Kind::kShare || change.is_release;
+}
+
+// Compares the new colour's capacity with the old one's.
+void compare(const ColourChange& change, const CatalogueService& service, const BackendFacts& facts,
+             Clock::Time now, uint32_t dataplane_pid, Reach& reach) {
+  const auto weight_of_colour = [&](Colour colour) {
+    return healthy_weight(service.pools[static_cast<size_t>(colour)], facts, now, dataplane_pid);
+  };
+  const uint64_t weight = weight_of_colour(change.to), old_weight = weight_of_colour(change.from);
+  const uint16_t least = service.config->rules.min_capacity;
+  if (weight == 0 || weight * kShareOne >= old_weight * least) return;  // 0: it is dead
+  reach.too_small.push_back(change.name);
+  reach.sizes.push_back(
+      fmt::format("{}: the healthy weight of {} is {}, that of {} is {}: this is {}, and min_capacity is {}",
+                  change.name, name_of(change.to), weight, name_of(change.from), old_weight,
+                  share_text(static_cast<uint16_t>(weight * kShareOne / old_weight)), share_text(least)));
+}
 
 // Adds what is known about one service's new colour.
 void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const BackendFacts& facts,
@@ -54,24 +87,34 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
 Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const BackendFacts& facts,
                Clock::Time now, uint32_t dataplane_pid) {
   Reach reach;
-  for (const ColourChange& change : plan.changes)
-    look_at(change, catalogue.find(change.name)->pools[static_cast<size_t>(change.to)], facts, now,
-            dataplane_pid, reach);
+  for (const ColourChange& change : plan.changes) {
+    const CatalogueService& service = *catalogue.find(change.name);
+    look_at(change, service.pools[static_cast<size_t>(change.to)], facts, now, dataplane_pid, reach);
+    if (needs_capacity(change)) compare(change, service, facts, now, dataplane_pid, reach);
+  }
   return reach;
 }
 
-Refusal cannot_serve(const Reach& reach, Colour to) {
+std::optional<Refusal> cannot_serve(const Reach& reach, Colour to) {
+  if (reach.dead.empty() && reach.too_small.empty()) return std::nullopt;
   std::vector<std::string> details = reach.backends;
   if (details.size() > kMaxDetails) {
     details.resize(kMaxDetails);
     details.push_back(fmt::format("and {} more", reach.backends.size() - kMaxDetails));
   }
-  return {422, "refused",
-          fmt::format("nothing was changed: no {} backend of {} {}", name_of(to), listed(reach.dead),
-                      reach.has_down ? "is up and can be reached" : "can be reached"),
-          reach.has_down ? "teal health and teal backend list show why; --force flips all the same"
-                         : "teal backend list shows each backend's next hop; --force flips all the same",
-          std::move(details)};
+  details.insert(details.end(), reach.sizes.begin(), reach.sizes.end());
+  std::string what;
+  if (!reach.dead.empty())
+    what = fmt::format("no {} backend of {} {}", name_of(to), listed(reach.dead),
+                       reach.has_down ? "is up and can be reached" : "can be reached");
+  else
+    what = fmt::format("{} is too small in {}", name_of(to), listed(reach.too_small));
+  return Refusal{
+      422, "refused", "nothing was changed: " + what,
+      reach.has_down
+          ? "teal health and teal backend list show why; --force flips all the same"
+          : "teal backend list shows each backend's next hop and weight; --force flips all the same",
+      std::move(details)};
 }
 
 }  // namespace teal

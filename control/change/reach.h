@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Says what a flip or a rollback is worth: whether the backends of the new colours are up by their checks,
-// and whether the dataplane can send packets to them.
+// whether the dataplane can send packets to them, and whether they are enough.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,13 @@
 namespace teal {
 
 struct Reach {
-  std::vector<std::string> dead;      // services none of whose backends of the new colour can serve
-  bool is_undecided = false;          // a service is dead unless a neighbour answers in time
-  bool has_down = false;              // a check says that a backend is down
-  std::vector<std::string> backends;  // those that cannot serve: "web/green/198.18.2.21:8080: no route"
-  std::vector<std::string> warnings;  // for each service with such backends
+  std::vector<std::string> dead;       // services none of whose backends of the new colour can serve
+  bool is_undecided = false;           // a service is dead unless a neighbour answers in time
+  bool has_down = false;               // a check says that a backend is down
+  std::vector<std::string> too_small;  // services whose new colour is below min_capacity
+  std::vector<std::string> sizes;      // a sentence for each of them
+  std::vector<std::string> backends;   // those that cannot serve: "web/green/198.18.2.21:8080: no route"
+  std::vector<std::string> warnings;   // for each service with such backends
 };
 
 // What is known about backends.
@@ -35,7 +37,8 @@ struct BackendFacts {
 Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const BackendFacts& facts,
                Clock::Time now, uint32_t dataplane_pid);
 
-// The refusal of a flip of services that are `dead`.
-Refusal cannot_serve(const Reach& reach, Colour to);
+// The refusal of a way back to services that are `dead`, or of a way forward to services that are dead or too
+// small. It has all reasons. Nothing: it is not refused.
+std::optional<Refusal> cannot_serve(const Reach& reach, Colour to);
 
 }  // namespace teal

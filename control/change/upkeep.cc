@@ -5,6 +5,7 @@
 #include <string_view>
 #include <tuple>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "control/change/published_form.h"
@@ -13,10 +14,16 @@
 namespace teal {
 
 Upkeep::Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events,
-               const Clock& clock)
-    : executor_(executor), publisher_(publisher), steering_(steering), events_(events), clock_(clock) {
+               Trials& trials, const Clock& clock)
+    : executor_(executor),
+      publisher_(publisher),
+      steering_(steering),
+      events_(events),
+      trials_(trials),
+      clock_(clock) {
   executor_.on_flip([this](const std::vector<ServiceState>& states) {
     trends_.flip(states, executor_.catalogue(), publisher_);
+    trials_.flipped(states, executor_.catalogue());
   });
 }
 
@@ -39,7 +46,7 @@ Task<Upkeep::Followed> Upkeep::follow(const Turn& turn, bool at_once) {
   const tl::expected<Publisher::News, std::string> news = publisher_.refresh();
   if (!news) co_return tl::unexpected(news.error());
   if (news->new_segment || news->dataplane_started)
-    for (Backoff* retry : {&publishing_, &resetting_, &releasing_, &stepping_}) retry->reset();
+    for (Backoff* retry : {&publishing_, &resetting_, &releasing_, &stepping_, &answering_}) retry->reset();
   everything_due_ = everything_due_ || news->new_segment;
   const bool publishes = everything_due_ && (at_once || publishing_.is_due());
   if (publishes) {
@@ -110,22 +117,101 @@ Task<void> Upkeep::advance_ramps(const Turn& turn) {
   if (!publisher_.dataplane_running() || catalogue.inventory().lock) co_return ramps_.begin_again();
   const auto due = ramps_.due(catalogue, clock_.now());
   if (due.empty() || !stepping_.is_due()) co_return;
-  for (const std::vector<std::string>& services : due) co_await advance(turn, services);
+  for (const std::vector<std::string>& services : due) {
+    const Ramp& ramp = *catalogue.state(*catalogue.find(services.front())).ramp;
+    const auto on_few = on_few_of(services, catalogue);
+    if (trials_.is_bad(ramp.id) && !are_only_told(services, catalogue))
+      continue;  // it is rolled back, or will be
+    if (on_few == RolloutRules::OnFew::kGo || trials_.has_seen_enough(ramp.id)) {
+      co_await advance(turn, services);
+    } else if (on_few == RolloutRules::OnFew::kPause) {
+      std::string why =
+          fmt::format("the step is over, with fewer than {} new flows", Trials::kFewestOutcomes);
+      co_await pause(turn, services, std::move(why));
+    }
+  }
 }
 
 // Begins the next step of the services of one ramp.
 Task<void> Upkeep::advance(const Turn& turn, const std::vector<std::string>& services) {
-  const Catalogue& catalogue = executor_.catalogue();
   tl::expected<Change, Refusal> change = plan_step_(services);
-  std::string why = "the time of the step is over";
-  if (!change) {
-    why = change.error().message;
-    change = plan_pause({.services = services}, why, view_of(catalogue), catalogue);
-    change->despite_disk = true;
-  } else {
-    change->verb = "step";
-  }
+  std::string why = change ? "the time of the step is over" : change.error().message;
+  if (!change) co_return co_await pause(turn, services, std::move(why));
+  change->verb = "step";
   (void)co_await attempt(turn, std::move(*change), std::move(why), stepping_);
+}
+
+Task<void> Upkeep::pause(const Turn& turn, const std::vector<std::string>& services, std::string why) {
+  const Catalogue& catalogue = executor_.catalogue();
+  tl::expected<Change, Refusal> change =
+      plan_pause({.services = services}, why, view_of(catalogue), catalogue);
+  if (!change) co_return;
+  change->despite_disk = true;
+  (void)co_await attempt(turn, std::move(*change), std::move(why), stepping_);
+}
+
+void Upkeep::look_at_rollouts() {
+  const std::shared_ptr<Segment> segment = publisher_.segment();
+  const uint32_t epoch = segment == nullptr ? 0 : segment->header().dataplane_epoch.load();
+  trials_.look(executor_.catalogue(), publisher_.splits(), epoch);
+}
+
+Task<void> Upkeep::judge() {
+  if (!publisher_.dataplane_running()) co_return;
+  std::vector<Finding> found = trials_.findings(executor_.catalogue());
+  for (Finding& finding : found) co_await answer(std::move(finding));
+}
+
+// A way back that is refused, or fails, is tried again: the old colour may be well a second later.
+Task<void> Upkeep::answer(Finding finding) {
+  using OnBad = RolloutRules::OnBad;
+  if (finding.verdict.judgement == Judgement::kBothSick) {
+    (void)trials_.note(finding, "nothing");
+    co_return tell_of(finding, "nothing");
+  }
+  const Turn turn = co_await executor_.turn(Semaphore::Place::kFirst);
+  const std::vector<std::string> services = still_on(finding, executor_.catalogue());
+  if (services.empty()) co_return;  // an operator was faster
+  if (finding.on_bad == OnBad::kTell || (finding.on_bad == OnBad::kPause && !finding.is_of_ramp)) {
+    trials_.answered(finding);
+    if (trials_.note(finding, "nothing")) tell_of(finding, "nothing");
+    co_return;
+  }
+  tl::expected<Change, Refusal> change = plan_answer(finding, services);
+  if (!change) {
+    trials_.put_off(finding);
+    if (!trials_.note(finding, "refused")) co_return;
+    spdlog::error("Teal cannot go back by itself: {}", change.error().message);
+    co_return tell_of(finding, "refused");
+  }
+  make_answer(finding, executor_.catalogue(), *change);
+  if (trials_.note(finding, change->verb)) tell_of(finding, change->verb);
+  std::string why = text_of(finding);
+  const auto result = co_await attempt(turn, std::move(*change), std::move(why), answering_);
+  if (result || result.error().code == "adoption_timeout")
+    trials_.answered(finding);
+  else
+    trials_.put_off(finding);
+}
+
+tl::expected<Change, Refusal> Upkeep::plan_answer(const Finding& finding,
+                                                  const std::vector<std::string>& services) const {
+  const Catalogue& catalogue = executor_.catalogue();
+  if (finding.on_bad == RolloutRules::OnBad::kPause)
+    return plan_pause({.services = services}, text_of(finding), view_of(catalogue), catalogue);
+  return plan_rollback_(services);
+}
+
+// `action` is the verb of the change that follows, "nothing" or "refused".
+void Upkeep::tell_of(const Finding& finding, std::string_view action) {
+  spdlog::warn("{}", text_of(finding));
+  nlohmann::ordered_json told = {{"generation", finding.rollout},
+                                 {"judgement", name_of(finding.verdict.judgement)},
+                                 {"action", action},
+                                 {"text", text_of(finding)},
+                                 {"evidence", evidence_json(finding)}};
+  told.update(counted_list("members", finding.services));
+  events_.tell("judged", std::move(told));
 }
 
 Task<void> Upkeep::tidy() {

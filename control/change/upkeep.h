@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Upkeep makes the changes that follow from the state and not from a request. Upkeep follows the segment and
-// gives a new one everything, goes on with ramps, resets drains at their deadline, and releases the ids of
-// retired backends. It only plans: the ChangeExecutor carries out its changes as it does for an operator.
+// gives a new one everything, goes on with ramps, answers what their judgement finds, resets drains at their
+// deadline, and releases the ids of retired backends. It only plans: the ChangeExecutor carries out its
+// changes as it does for an operator.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@
 
 #include "control/change/drain.h"
 #include "control/change/executor.h"
+#include "control/change/judging.h"
 #include "control/change/ramp.h"
 #include "control/change/retired.h"
 #include "control/kernel/steering.h"
@@ -30,7 +32,7 @@ class Upkeep {
   using Turn = ChangeExecutor::Turn;
 
   // The parts that are passed by reference outlive this.
-  Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events,
+  Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events, Trials& trials,
          const Clock& clock);
 
   // Attaches to the segment, publishes everything into a segment that lacks it, begins the next steps of
@@ -41,6 +43,11 @@ class Upkeep {
   // The same within the caller's turn, at once and without the resets. A change calls it first, so that a
   // segment that was made just now has everything before the change.
   Task<Followed> follow_segment(const Turn& turn);
+
+  // Looks at the flows of the rollouts under way. To be called about ten times a second, whatever else waits.
+  void look_at_rollouts();
+  // Answers what these looks have found: rolls back what is bad. To be called as often.
+  Task<void> judge();
 
   // Does what waits for a grace period: cleans up the steering maps, saves the ids, releases retired ids.
   // Tells of drains that ended. To be called about once a second.
@@ -56,10 +63,13 @@ class Upkeep {
 
   const DrainTrends& trends() const { return trends_; }
   const RampTimers& ramps() const { return ramps_; }
+  const Trials& trials() const { return trials_; }
 
-  // `plan` plans the next step of these services, as an operator's `next` does.
-  void go_on_with(std::function<tl::expected<Change, Refusal>(const std::vector<std::string>&)> plan) {
-    plan_step_ = std::move(plan);
+  // Plans changes of colours as the verbs of operators do.
+  using Plan = std::function<tl::expected<Change, Refusal>(const std::vector<std::string>& services)>;
+  void plan_with(Plan next, Plan rollback) {
+    plan_step_ = std::move(next);
+    plan_rollback_ = std::move(rollback);
   }
 
  private:
@@ -70,6 +80,11 @@ class Upkeep {
   Task<void> reset_overdue(const Turn& turn);
   Task<void> advance_ramps(const Turn& turn);
   Task<void> advance(const Turn& turn, const std::vector<std::string>& services);
+  Task<void> pause(const Turn& turn, const std::vector<std::string>& services, std::string why);
+  Task<void> answer(Finding finding);
+  tl::expected<Change, Refusal> plan_answer(const Finding& finding,
+                                            const std::vector<std::string>& services) const;
+  void tell_of(const Finding& finding, std::string_view what);
   Task<void> release_retired(const Turn& turn);
   void tell_of_ended_drains();
 
@@ -77,14 +92,15 @@ class Upkeep {
   Publisher& publisher_;
   Steering& steering_;
   Events& events_;
+  Trials& trials_;
   const Clock& clock_;
   DrainTrends trends_;
   RampTimers ramps_;
-  std::function<tl::expected<Change, Refusal>(const std::vector<std::string>&)> plan_step_;
+  Plan plan_step_, plan_rollback_;
   RetiredBackends retired_;
   // The segment may lack something: teald has just started, or the attempt to publish everything failed.
   bool everything_due_ = true;
-  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_}, stepping_{clock_};
+  Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_}, stepping_{clock_}, answering_{clock_};
 };
 
 }  // namespace teal

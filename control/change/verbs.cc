@@ -24,7 +24,8 @@ Verbs::Verbs(ChangeExecutor& executor, Upkeep& upkeep, Recorder& recorder, Publi
       restart_(publisher) {
   const Config& config = executor.catalogue().config();
   if (auto options = parse_options(config.text, config.path)) options_ = std::move(*options);
-  upkeep_.go_on_with([this](const std::vector<std::string>& services) { return plan_next(services); });
+  upkeep_.plan_with([this](const std::vector<std::string>& services) { return plan_next(services); },
+                    [this](const std::vector<std::string>& services) { return plan_way_back(services); });
 }
 
 void Verbs::set_aside(ConfigErrors errors, std::string held_back) {
@@ -40,10 +41,10 @@ std::vector<std::string> Verbs::restart_lines() {
 // Nobody expects a change any more that was asked for longer ago.
 constexpr std::chrono::seconds kLongestQueue(30);
 
-Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan) {
+Task<Verbs::Result> Verbs::change(ChangeOptions options, Planner plan, Semaphore::Place place) {
   if (options.actor.user.empty()) options.actor.user = users_.known(options.actor.uid);
   const Clock::Time asked = clock_.now();
-  const ChangeExecutor::Turn turn = co_await executor_.turn();
+  const ChangeExecutor::Turn turn = co_await executor_.turn(place);
   if (options.client_is_gone())
     co_return tl::unexpected(Refusal(
         503, "client_gone", "nothing was changed: the client closed its connection before its turn came"));
@@ -73,8 +74,9 @@ Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
 
 Task<Verbs::Result> Verbs::roll(RolloutRequest request, ChangeOptions options) {
   if (goes_forward(request.verb) && !request.force) co_await wait_for_answers(request);
+  auto place = goes_forward(request.verb) ? Semaphore::Place::kLast : Semaphore::Place::kFirst;
   Planner plan = [this, request = std::move(request)] { return plan_roll(request); };
-  co_return co_await change(std::move(options), std::move(plan));
+  co_return co_await change(std::move(options), std::move(plan), place);
 }
 
 Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
@@ -84,9 +86,12 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
     if (!looked) co_return tl::unexpected(looked.error());
   }
   if (request.verb == RolloutRequest::Verb::kFlip) judge_flips_back(request.to, view);
-  const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view);
+  tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view);
   if (!plan) co_return tl::unexpected(plan.error());
   const Catalogue& catalogue = executor_.catalogue();
+  learn_what_is_slow(*plan);
+  if (goes_forward(request.verb) && !request.force)
+    if (auto refusal = judged_bad(*plan)) co_return tl::unexpected(*refusal);
   if (plan->flipped_later) {
     const ServiceState& service = catalogue.state(*catalogue.find(*plan->flipped_later));
     co_return tl::unexpected(flipped_later(service, flipper(service), *request.seen_generation));
@@ -99,6 +104,7 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   if (const std::string warning = way_back_is_lost(*plan, request.verb); !warning.empty())
     change.warnings.push_back(warning);
   tell_drains(*plan, change);
+  if (goes_forward(request.verb)) change.fields["judged"] = judged_json(*plan, catalogue);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
   if (request.verb != RolloutRequest::Verb::kRollback || request.to_generation) co_return change;
   auto nothing = nlohmann::ordered_json::array();
@@ -110,6 +116,27 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request) {
   co_return change;
 }
 
+// A ramp whose colour is bad goes on by force only.
+std::optional<Refusal> Verbs::judged_bad(const RolloutPlan& plan) const {
+  for (const ColourChange& change : plan.changes) {
+    const std::optional<Ramp>& ramp = executor_.catalogue().service(change.service)->ramp;
+    if (!ramp || change.kind == ColourChange::Kind::kAbort || !upkeep_.trials().is_bad(ramp->id)) continue;
+    const Finding* finding = upkeep_.trials().latest(change.name);
+    return Refusal{
+        422, "refused",
+        "nothing was changed: " + (finding != nullptr ? text_of(*finding) : change.name + " is bad"),
+        fmt::format("teal abort {} takes the share back; --force goes on all the same", change.name)};
+  }
+  return std::nullopt;
+}
+
+// A ramp that begins keeps the times of its old colour: the colours are compared by them.
+void Verbs::learn_what_is_slow(RolloutPlan& plan) const {
+  for (ColourChange& change : plan.changes)
+    if (change.ramp && change.ramp->id == 0)
+      change.ramp->slow_us = upkeep_.trials().slow_us(*executor_.catalogue().service(change.service));
+}
+
 Verbs::Planned Verbs::plan_next(const std::vector<std::string>& services) const {
   const RolloutRequest request{.verb = RolloutRequest::Verb::kNext, .what = {.services = services}};
   const Catalogue& catalogue = executor_.catalogue();
@@ -118,6 +145,18 @@ Verbs::Planned Verbs::plan_next(const std::vector<std::string>& services) const 
   Change change = change_of(*plan, request.verb, catalogue);
   if (auto refusal = judge_reach(*plan, request, change.warnings)) return tl::unexpected(*refusal);
   return change;
+}
+
+// Plans a rollback that nobody asked for. It is refused where no backend of the old colour can serve.
+Verbs::Planned Verbs::plan_way_back(const std::vector<std::string>& services) const {
+  const RolloutRequest request{.verb = RolloutRequest::Verb::kRollback, .what = {.services = services}};
+  const Catalogue& catalogue = executor_.catalogue();
+  const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view_of(catalogue));
+  if (!plan) return tl::unexpected(plan.error());
+  const Reach reach = look_at_reach(*plan);
+  if (!plan->changes.empty())
+    if (auto refusal = cannot_serve(reach, plan->changes.front().to)) return tl::unexpected(*refusal);
+  return change_of(*plan, request.verb, catalogue);
 }
 
 Task<Verbs::Result> Verbs::pause(Selection what, ChangeOptions options) {
@@ -161,15 +200,16 @@ Reach Verbs::look_at_reach(const RolloutPlan& plan) const {
   return reach_of(plan, executor_.catalogue(), facts_, clock_.now(), publisher_.dataplane_pid());
 }
 
-// Adds warnings about backends that the dataplane cannot reach. A flip to a colour without any other backend
-// is refused, unless it is forced; a rollback never is.
+// Adds warnings about backends that cannot serve. A flip to a colour without any other backend, or with too
+// few of them, is refused, unless it is forced; a rollback never is.
 std::optional<Refusal> Verbs::judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
                                           std::vector<std::string>& warnings) const {
   if (plan.changes.empty() || !publisher_.dataplane_running()) return std::nullopt;  // nothing is known
   const Reach reach = look_at_reach(plan);
-  if (goes_forward(request.verb) && !request.force && !reach.dead.empty())
-    return cannot_serve(reach, plan.changes.front().to);
+  if (goes_forward(request.verb) && !request.force)
+    if (auto refusal = cannot_serve(reach, plan.changes.front().to)) return refusal;
   warnings.insert(warnings.end(), reach.warnings.begin(), reach.warnings.end());
+  warnings.insert(warnings.end(), reach.sizes.begin(), reach.sizes.end());
   return std::nullopt;
 }
 

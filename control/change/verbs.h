@@ -79,10 +79,13 @@ class Verbs {
   using Planned = tl::expected<Change, Refusal>;
   using Planner = std::function<Task<Planned>()>;
 
-  Task<Result> change(ChangeOptions options, Planner plan);
+  Task<Result> change(ChangeOptions options, Planner plan, Semaphore::Place place = Semaphore::Place::kLast);
   Task<void> wait_for_answers(const RolloutRequest& request);
   Task<Planned> plan_roll(RolloutRequest request);
   Planned plan_next(const std::vector<std::string>& services) const;
+  Planned plan_way_back(const std::vector<std::string>& services) const;
+  std::optional<Refusal> judged_bad(const RolloutPlan& plan) const;
+  void learn_what_is_slow(RolloutPlan& plan) const;
   void tell_drains(const RolloutPlan& plan, Change& change) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
   Reach look_at_reach(const RolloutPlan& plan) const;

@@ -8,6 +8,7 @@
 
 #include "control/cli/completion/completion.h"
 #include "control/cli/help.h"
+#include "control/cli/verb_options.h"
 #include "control/cli/verbs/verbs.h"
 #include "dataplane/config/nearest.h"
 
@@ -15,109 +16,6 @@ namespace teal::cli {
 namespace {
 
 constexpr size_t kAny = std::numeric_limits<size_t>::max();
-
-constexpr OptionSpec kGroup = {'g', "group", "GROUP", "all services of this group, instead of SERVICE..."};
-constexpr OptionSpec kForce = {'f', "force", "", "although no backend of the colour can be reached"};
-constexpr OptionSpec kWait = {'w', "wait", "",
-                              "wait until the idle colour is drained, at most --timeout TIME (default: 10m)"};
-constexpr OptionSpec kWaitTimeout = {
-    0, "timeout", "TIME",
-    "with --wait: how long to wait for the drain (default: 10m); without: for teald's answer (default: 10s)"};
-
-constexpr std::array kStatusOptions = {
-    OptionSpec{'w', "watch", "", "repeat until interrupted"},
-    OptionSpec{0, "interval", "TIME", "time between two pages of --watch (default: 1s)"},
-    OptionSpec{'n', "count", "N", "end --watch after N pages"},
-};
-constexpr std::string_view kStatusExamples[] = {"teal status web", "teal status --watch --interval 2s"};
-
-constexpr std::array kFlowsOptions = {
-    OptionSpec{'s', "service", "SERVICE", "only flows of this service"},
-    OptionSpec{0, "colour", "COLOUR", "only flows of this colour: blue or green"},
-    OptionSpec{'b', "backend", "ADDRESS", "only flows on this backend, such as 198.18.2.11:8080"},
-    OptionSpec{'c', "client", "ADDRESS", "only flows of this client, with or without :PORT"},
-    OptionSpec{'n', "limit", "N", "show at most N flows (default: 100)"},
-};
-
-constexpr std::array kStatsOptions = {OptionSpec{'a', "all", "", "show counters that are 0, too"}};
-
-constexpr std::array kHistoryOptions = {
-    OptionSpec{'n', "limit", "N", "show at most N changes (default: 20)"},
-    OptionSpec{0, "before", "ID", "only changes older than the change with this id"},
-};
-
-constexpr std::array kEventsOptions = {
-    OptionSpec{'f', "follow", "", "continue until interrupted, also when teald is restarted"},
-    OptionSpec{0, "since", "ID", "only events after the event with this id"},
-};
-constexpr std::string_view kEventsExamples[] = {"teal events -f", "teal events -f -o json"};
-
-constexpr std::array kWaitOptions = {
-    kGroup,
-    OptionSpec{0, "for", "drained|healthy|settled", "the condition to wait for"},
-    OptionSpec{0, "colour", "COLOUR", "with --for healthy: of blue or green (default: the active colour)"},
-    OptionSpec{0, "timeout", "TIME", "give up after this time, with exit code 4 (default: 10m)"},
-};
-constexpr std::string_view kWaitExamples[] = {
-    "teal wait web --for drained --timeout 5m",
-    "teal wait --group shop --for healthy --colour green --timeout 30s"};
-
-constexpr std::array kFlipOptions = {
-    OptionSpec{'t', "to", "COLOUR", "the colour that new flows follow from now on: blue or green"},
-    kGroup,
-    kForce,
-    OptionSpec{0, "now", "", "at once, although the config has a ramp for the service"},
-    kWait,
-    kWaitTimeout};
-constexpr std::string_view kFlipExamples[] = {
-    "teal flip web --to green --dry-run", "teal flip --group shop --to green --reason \"release 42\" --wait"};
-
-constexpr std::array kRollbackOptions = {
-    kGroup, OptionSpec{0, "to-generation", "N", "return to the active colours of generation N"},
-    OptionSpec{'a', "all", "", "with --to-generation: all services"}, kWait, kWaitTimeout};
-constexpr std::string_view kRollbackExamples[] = {"teal rollback --group shop",
-                                                  "teal rollback --to-generation 12 --all --dry-run"};
-
-constexpr std::array kRampOptions = {
-    OptionSpec{'t', "to", "COLOUR", "the colour that gets the growing share: blue or green"},
-    kGroup,
-    OptionSpec{0, "steps", "SHARE,...",
-               "the shares, such as 1%,5%,25%,50%,100% (default: those of the config)"},
-    OptionSpec{0, "every", "TIME", "the time of each step but the last (default: 1m)"},
-    OptionSpec{0, "manual", "", "only teal next begins another step"},
-    kForce};
-constexpr std::string_view kRampExamples[] = {
-    "teal ramp web --to green --steps 1%,5%,25%,100% --every 2m --reason \"v42\"",
-    "teal ramp --group shop --to green --steps 10%,100% --manual --dry-run"};
-constexpr std::array kNextOptions = {kGroup, kForce};
-constexpr std::array kGroupOptions = {kGroup};
-
-constexpr std::array kDrainOptions = {
-    kGroup,
-    OptionSpec{0, "timeout", "TIME", "the deadline, counted from the flip"},
-    OptionSpec{0, "from-now", "", "with --timeout: the deadline is counted from now"},
-    OptionSpec{0, "then", "wait|reset", "the treatment of flows that are left at the deadline"},
-};
-constexpr std::string_view kDrainExamples[] = {
-    "teal drain web", "teal drain web --timeout 2m --from-now --then reset --dry-run"};
-
-constexpr std::array kBackendSetOptions = {
-    OptionSpec{0, "weight", "N|file", "the weight, 0 to 1000; file: the weight of the config file"},
-};
-constexpr std::string_view kBackendSetExamples[] = {
-    "teal backend set web/blue/198.18.2.11:8080 drain --reason \"new disk\"",
-    "teal backend set web/green/198.18.2.21:8080 --weight 5",
-    "teal backend set web/green/198.18.2.21:8080 ready --weight file"};
-
-constexpr std::string_view kReloadExamples[] = {"teal reload --dry-run",
-                                                "teal reload --reason \"release 42\""};
-constexpr std::string_view kLockExamples[] = {"teal lock --reason \"release freeze until Monday\""};
-
-constexpr std::array kCompletionOptions = {
-    OptionSpec{0, "offer", "", "for the scripts: print what can stand at the last WORD", true}};
-constexpr std::string_view kCompletionExamples[] = {"source <(teal completion bash)"};
-
-constexpr std::array kHelpOptions = {OptionSpec{0, "man", "", "teal(1), for man(1) to show", true}};
 
 constexpr Verb kVerbs[] = {
     {.name = "list",
@@ -213,8 +111,10 @@ constexpr Verb kVerbs[] = {
          "to any of them, or no neighbour has answered for 2 s. --force flips all the same.\n"
          "Where the config has a ramp for the service ([service.rollout]), a flip begins that ramp; --now "
          "flips at once. A flip to the colour of a ramp that is under way ends it with all new flows there.\n"
-         "With --wait, teal returns when they have ended. If another operator changes the active colour "
-         "meanwhile, the exit code is 6.",
+         "Then Teal judges the new colour for the time of `bake`. If it is bad, Teal goes back by itself "
+         "(on_bad).\n"
+         "With --wait, teal returns when the ramp, the judgement and the drain are over. If Teal or another "
+         "operator goes back meanwhile, the exit code is 6.",
      .options = kFlipOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kChange,
@@ -240,7 +140,8 @@ constexpr Verb kVerbs[] = {
      .examples = kRollbackExamples,
      .run = run_rollback},
     {.name = "ramp",
-     .usage = "SERVICE... | --group GROUP --to COLOUR [--steps SHARE,...] [--every TIME] [--manual]",
+     .usage = "SERVICE... | --group GROUP --to COLOUR [--steps SHARE,...] [--every TIME] [--manual] [--wait "
+              "[--timeout TIME]]",
      .summary = "send a growing share of the new flows to the other colour",
      .description =
          "At each step the idle colour gets a larger share of the new flows, and the last step is a flip. A "
@@ -250,9 +151,12 @@ constexpr Verb kVerbs[] = {
          "The next step comes when the time of the step is over, or by `teal next`. `teal pause` stops at "
          "the "
          "present share, and `teal abort` takes the share back, as fast as a flip; so does `teal rollback` "
-         "before the last step. A step that cannot reach the colour pauses the ramp. While changes are "
-         "locked, "
-         "or no dataplane runs, no step begins. After a restart of teald a step has its whole time again.\n"
+         "before the last step. A step also needs 100 new flows of the colour, unless on_few in the config "
+         "says "
+         "otherwise. A step that cannot reach the colour pauses the ramp. While changes are locked, or no "
+         "dataplane runs, no step begins. After a restart of teald a step has its whole time again.\n"
+         "Teal compares the colours all the time. If the new one is bad, Teal takes the share back by itself "
+         "(on_bad). With --wait, the exit code is then 6.\n"
          "With [service.rollout] in the config, a plain `teal flip` is such a ramp.",
      .options = kRampOptions,
      .positional = {0, kAny, "SERVICE"},

@@ -9,6 +9,7 @@
 #include "control/config/config_api.h"
 #include "control/config/config_drain.h"
 #include "control/config/config_name.h"
+#include "control/config/config_rollout.h"
 #include "control/config/config_service.h"
 #include "dataplane/config/config_reader.h"
 #include "dataplane/config/nearest.h"
@@ -90,7 +91,7 @@ tl::expected<Config, ConfigErrors> config_of(const tl::expected<ConfigDocument, 
                                              const std::string& path) {
   if (!document) return tl::unexpected(document.error());
   const ConfigNode root = document->root();
-  root.allow_only({"dataplane", "port", "timeouts", "drain", "api", "service", "group"});
+  root.allow_only({"dataplane", "port", "timeouts", "drain", "rollout", "api", "service", "group"});
   Config config;
   config.path = path;
   config.text = document->text();
@@ -99,7 +100,8 @@ tl::expected<Config, ConfigErrors> config_of(const tl::expected<ConfigDocument, 
   const DrainDefaults defaults = read_drain_defaults(root);
   config.reset_rate = defaults.reset_rate;
   FirstLines service_names;
-  config.services = read_services(root, defaults.drain, service_names);
+  const ServiceDefaults service_defaults{defaults.drain, read_rollout_defaults(root)};
+  config.services = read_services(root, service_defaults, service_names);
   // A group may have the name of a service: commands name groups with an option of their own (`--group`).
   FirstLines group_names;
   for (const ConfigNode& table : root.tables("group")) {

@@ -63,6 +63,31 @@ struct RampPlan {
   friend bool operator==(const RampPlan&, const RampPlan&) = default;
 };
 
+// What a rollout needs, and what Teal does with its judgement of the new colour (docs/judgement.md). The
+// table [rollout] has the defaults; `[service.rollout]` has the fields in which the service differs.
+struct RolloutRules {
+  enum class OnBad : uint8_t {
+    kRollback,
+    kPause,  // a ramp; after a full flip there is nothing to pause, so Teal tells
+    kTell,
+  };
+  enum class OnFew : uint8_t { kWait, kPause, kGo };      // the time of a step is over, with too few flows
+  enum class AfterRollback : uint8_t { kDrain, kReset };  // the flows that are left on the bad colour
+
+  std::chrono::milliseconds bake = std::chrono::minutes(2);  // Teal judges so long after a full flip
+  OnBad on_bad = OnBad::kRollback;
+  OnFew on_few = OnFew::kWait;
+  // A way forward needs this part of the old colour's healthy weight, in 1/kShareOne.
+  uint16_t min_capacity = kShareOne;
+  AfterRollback after_rollback = AfterRollback::kDrain;
+  std::optional<std::chrono::milliseconds> after_rollback_timeout;  // nothing: the drain's own
+
+  friend bool operator==(const RolloutRules&, const RolloutRules&) = default;
+};
+inline constexpr std::array<const char*, 3> kOnBadNames = {"rollback", "pause", "tell"};
+inline constexpr std::array<const char*, 3> kOnFewNames = {"wait", "pause", "go"};
+inline constexpr std::array<const char*, 2> kAfterRollbackNames = {"drain", "reset"};
+
 struct ServiceConfig {
   std::string name;
   Socket vip;
@@ -70,7 +95,8 @@ struct ServiceConfig {
   Colour active = Colour::kBlue;                           // used at the first start only
   bool affinity_client = false;
   DrainConfig drain;
-  std::optional<RampPlan> rollout;   // nothing: a flip moves all new flows at once
+  std::optional<RampPlan> rollout;  // nothing: a flip moves all new flows at once
+  RolloutRules rules;
   std::optional<HealthCheck> check;  // nothing: its backends are not checked
   HealthRules health;
 };

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/config/config_rollout.h"
 
+#include "control/config/config_drain.h"
+
 #include <charconv>
 
 namespace teal {
 
+using std::chrono::milliseconds;
+
 namespace {
 
+constexpr milliseconds kMaxBake = std::chrono::hours(24);
+constexpr char kCapacityForm[] = "a part of the old colour's healthy weight such as \"80%\"";
 constexpr char kStepsForm[] = "shares that rise to 100%, such as [\"1%\", \"25%\", \"100%\"]";
 
 // Reads decimal digits only, the whole text. Returns nothing for an empty text.
@@ -15,6 +21,52 @@ std::optional<uint32_t> parse_digits(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || text.front() == '-') return std::nullopt;
   return value;
+}
+
+void read_rules(const ConfigNode& table, RolloutRules& rules) {
+  if (const auto node = table.find("bake"))
+    rules.bake = node->duration(milliseconds(0), kMaxBake).value_or(rules.bake);
+  if (const auto node = table.find("on_bad")) {
+    using OnBad = RolloutRules::OnBad;
+    rules.on_bad = node->choice<OnBad>(
+                           {{"rollback", OnBad::kRollback}, {"pause", OnBad::kPause}, {"tell", OnBad::kTell}})
+                       .value_or(rules.on_bad);
+  }
+  if (const auto node = table.find("on_few")) {
+    using OnFew = RolloutRules::OnFew;
+    rules.on_few = node->choice<OnFew>({{"wait", OnFew::kWait}, {"pause", OnFew::kPause}, {"go", OnFew::kGo}})
+                       .value_or(rules.on_few);
+  }
+  if (const auto node = table.find("min_capacity")) {
+    const auto text = node->text(kCapacityForm);
+    const auto share = text ? parse_share(*text) : std::nullopt;
+    if (text && !share) node->error("is " + in_quotes(*text) + ", expected " + kCapacityForm);
+    rules.min_capacity = share.value_or(rules.min_capacity);
+  }
+  if (const auto node = table.find("after_rollback")) {
+    using After = RolloutRules::AfterRollback;
+    rules.after_rollback = node->choice<After>({{"drain", After::kDrain}, {"reset", After::kReset}})
+                               .value_or(rules.after_rollback);
+  }
+  if (const auto node = table.find("after_rollback_timeout")) {
+    const auto timeout = node->duration(kMinTimeout, kMaxTimeout);
+    if (timeout) rules.after_rollback_timeout = *timeout;
+  }
+}
+
+// Returns the shares; none if one of them is wrong, which is reported.
+std::vector<uint16_t> read_steps(const ConfigNode& node) {
+  std::vector<std::string> texts;
+  bool are_texts = true;
+  for (const ConfigNode& element : node.elements(kStepsForm).value_or(std::vector<ConfigNode>())) {
+    const auto text = element.text("a share such as \"25%\"");
+    are_texts = are_texts && text;
+    texts.push_back(text.value_or(""));
+  }
+  if (!are_texts) return {};
+  auto steps = parse_steps(texts);
+  if (!steps) node.error(steps.error());
+  return steps ? std::move(*steps) : std::vector<uint16_t>();
 }
 
 }  // namespace
@@ -65,24 +117,27 @@ tl::expected<std::vector<uint16_t>, std::string> parse_steps(const std::vector<s
   return steps;
 }
 
-std::optional<RampPlan> read_rollout(const ConfigNode& table) {
+RolloutRules read_rollout_defaults(const ConfigNode& root) {
+  RolloutRules rules;
+  const auto table = root.find("rollout");
+  if (!table || !table->expect_table("a table [rollout]")) return rules;
+  table->allow_only({"bake", "on_bad", "on_few", "min_capacity", "after_rollback", "after_rollback_timeout"});
+  read_rules(*table, rules);
+  return rules;
+}
+
+std::optional<RampPlan> read_rollout(const ConfigNode& table, RolloutRules& rules) {
   if (!table.expect_table("a table [service.rollout]")) return std::nullopt;
-  table.allow_only({"steps", "every", "manual"});
-  RampPlan plan;
-  if (const auto node = table.require("steps", kStepsForm)) {
-    std::vector<std::string> texts;
-    bool are_texts = true;
-    for (const ConfigNode& element : node->elements(kStepsForm).value_or(std::vector<ConfigNode>())) {
-      const auto text = element.text("a share such as \"25%\"");
-      are_texts = are_texts && text;
-      texts.push_back(text.value_or(""));
-    }
-    if (are_texts) {
-      auto steps = parse_steps(texts);
-      if (!steps) node->error(steps.error());
-      if (steps) plan.steps = std::move(*steps);
-    }
+  table.allow_only({"steps", "every", "manual", "bake", "on_bad", "on_few", "min_capacity", "after_rollback",
+                    "after_rollback_timeout"});
+  read_rules(table, rules);
+  const auto steps = table.find("steps");
+  if (!steps) {
+    for (const char* key : {"every", "manual"})
+      if (const auto node = table.find(key)) node->error("has no use alone, expected \"steps\" beside it");
+    return std::nullopt;
   }
+  RampPlan plan{.steps = read_steps(*steps)};
   if (const auto node = table.find("every"))
     plan.every = node->duration(kMinStepTime, kMaxStepTime).value_or(plan.every);
   if (const auto node = table.find("manual")) plan.manual = node->flag().value_or(false);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the ramp of a service: [service.rollout] with steps, every, manual. Requests of operators are checked
-// by the same rules.
+// Reads the ramp of a service, and the rules of its judgement: [service.rollout]. Requests of operators are
+// checked by the same rules.
 #pragma once
 
 #include <chrono>
@@ -29,6 +29,10 @@ std::string share_text(uint16_t share);  // the shortest text that parse_share()
 // Returns the steps of a ramp. The error says what is wrong, and what was expected.
 tl::expected<std::vector<uint16_t>, std::string> parse_steps(const std::vector<std::string>& texts);
 
-std::optional<RampPlan> read_rollout(const ConfigNode& table);
+// Reads the table [rollout], which has the rules for services that say nothing else.
+RolloutRules read_rollout_defaults(const ConfigNode& root);
+
+// Returns the ramp of [service.rollout]; nothing: it has no "steps". Changes the rules that the table has.
+std::optional<RampPlan> read_rollout(const ConfigNode& table, RolloutRules& rules);
 
 }  // namespace teal

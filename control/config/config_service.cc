@@ -18,7 +18,7 @@ constexpr char kPoolForm[] = "an array of backends such as [\"198.18.2.11:8080\"
 
 class ServiceReader {
  public:
-  ServiceReader(const DrainConfig& drain, FirstLines& names) : drain_(drain), names_(names) {}
+  ServiceReader(const ServiceDefaults& defaults, FirstLines& names) : defaults_(defaults), names_(names) {}
 
   std::vector<ServiceConfig> read(const ConfigNode& root) {
     const auto tables = root.require_tables("service", "at least one [[service]]");
@@ -73,9 +73,10 @@ class ServiceReader {
     if (const auto node = table.find("affinity")) {
       service.affinity_client = node->choice<bool>({{"flow", false}, {"client", true}}).value_or(false);
     }
-    service.drain = drain_;
+    service.drain = defaults_.drain;
     if (const auto node = table.find("drain")) read_service_drain(*node, service.drain);
-    if (const auto node = table.find("rollout")) service.rollout = read_rollout(*node);
+    service.rules = defaults_.rules;
+    if (const auto node = table.find("rollout")) service.rollout = read_rollout(*node, service.rules);
     service.check = read_check(table);
     service.health = read_health_rules(table);
     return service;
@@ -136,7 +137,7 @@ class ServiceReader {
     if (!first_beyond_limit_ && owners_.backend_count() > kMaxBackends) first_beyond_limit_ = node;
   }
 
-  const DrainConfig& drain_;
+  const ServiceDefaults& defaults_;
   FirstLines& names_;
   SocketOwners owners_;
   uint32_t position_ = 0;
@@ -145,9 +146,9 @@ class ServiceReader {
 
 }  // namespace
 
-std::vector<ServiceConfig> read_services(const ConfigNode& root, const DrainConfig& drain,
+std::vector<ServiceConfig> read_services(const ConfigNode& root, const ServiceDefaults& defaults,
                                          FirstLines& names) {
-  return ServiceReader(drain, names).read(root);
+  return ServiceReader(defaults, names).read(root);
 }
 
 }  // namespace teal

@@ -11,8 +11,14 @@
 
 namespace teal {
 
-// Reads all services; a file without a service is an error. `drain` has the defaults of [drain]. `names`
-// receives the names of the services.
-std::vector<ServiceConfig> read_services(const ConfigNode& root, const DrainConfig& drain, FirstLines& names);
+// What a service has if its table says nothing else: the tables [drain] and [rollout].
+struct ServiceDefaults {
+  DrainConfig drain;
+  RolloutRules rules;
+};
+
+// Reads all services; a file without a service is an error. `names` receives the names of the services.
+std::vector<ServiceConfig> read_services(const ConfigNode& root, const ServiceDefaults& defaults,
+                                         FirstLines& names);
 
 }  // namespace teal

@@ -113,6 +113,7 @@ bool HealthBoard::take(const HealthReport& report) {
     known.health = now;
   }
   known.passed = report.passed;
+  known.heard_at = clock_.now();
   known.reason = report.reason;
   return true;
 }

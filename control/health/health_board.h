@@ -30,6 +30,7 @@ inline const char* name_of(Health health) {
 struct BackendHealth {
   Health health = Health::kUnchecked;
   std::optional<bool> passed;          // the latest check; nothing: no report since teald started
+  Clock::Time heard_at{};              // the latest report
   std::string reason;                  // of the latest failure; empty: none since the backend is up
   int64_t since_ms = 0;                // of `health`, since 1970, UTC; 0: unchecked
   std::optional<Clock::Time> rose_at;  // it was down and came back then: a slow start begins
@@ -65,6 +66,7 @@ class HealthBoard {
   bool follow(const Catalogue& catalogue);
   // With what the board knows of each backend, for a prober that starts.
   CheckList list() const;
+  uint64_t revision() const { return revision_; }  // of the list
   size_t checked() const { return orders_.size(); }
 
   // Returns false if the report is not about a check of the present list.

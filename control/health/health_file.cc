@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/health/health_file.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
+
+#include "control/loop/run_file.h"
 
 namespace teal {
 
@@ -17,21 +11,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kMaxHealthFile = 8 << 20;
 constexpr int kHealthFileVersion = 1;
 
 std::string path_in(const std::string& run_dir) {
   return run_dir + "/health.json";
-}
-
-bool write_whole(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
 }
 
 std::optional<int64_t> time_in(const Json& object, const char* key) {
@@ -89,40 +72,15 @@ tl::expected<HealthMemory, std::string> parse_health(std::string_view text) {
 }
 
 tl::expected<void, std::string> write_health_file(const std::string& run_dir, const std::string& text) {
-  const std::string path = path_in(run_dir), next = path + ".new";
-  const auto failed = [&](const char* what) {
-    return tl::unexpected(next + ": cannot " + what + ": " + std::strerror(errno));
-  };
-  const int fd = ::open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (fd < 0) return failed("create it");
-  const bool written = write_whole(fd, text);
-  const bool closed = ::close(fd) == 0;
-  if (!written || !closed) return failed("write it");
-  if (::rename(next.c_str(), path.c_str()) != 0) return failed("rename it");
-  return {};
+  return replace_run_file(path_in(run_dir), text);
 }
 
 tl::expected<HealthMemory, std::string> read_health_file(const std::string& run_dir) {
-  const std::string path = path_in(run_dir);
-  // O_NONBLOCK: opening a FIFO without a writer would block.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) return HealthMemory();
-  if (fd < 0) return tl::unexpected(path + ": cannot be read: " + std::strerror(errno));
-  std::string text;
-  char buffer[65536];
-  ssize_t got = 0;
-  while (text.size() <= kMaxHealthFile && (got = ::read(fd, buffer, sizeof(buffer))) != 0) {
-    if (got > 0)
-      text.append(buffer, static_cast<size_t>(got));
-    else if (errno != EINTR)
-      break;
-  }
-  const int error = got < 0 ? errno : 0;
-  ::close(fd);
-  if (error != 0) return tl::unexpected(path + ": cannot be read: " + std::strerror(error));
-  if (text.size() > kMaxHealthFile) return tl::unexpected(path + ": is larger than 8 MiB");
-  auto memory = parse_health(text);
-  if (!memory) return tl::unexpected(path + ": " + memory.error());
+  const auto text = read_run_file(path_in(run_dir));
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return HealthMemory();
+  auto memory = parse_health(**text);
+  if (!memory) return tl::unexpected(path_in(run_dir) + ": " + memory.error());
   return memory;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <spdlog/spdlog.h>
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -51,8 +52,9 @@ struct HealthLink::Peer {
   }
 
   HealthSocket socket;
-  asio::steady_timer wake;  // of write_lists()
+  asio::steady_timer wake;  // of write()
   bool wants_list = true;
+  std::set<uint16_t> to_check_now;  // backends
   bool is_ended = false;
 };
 
@@ -104,6 +106,13 @@ void HealthLink::send_list() {
   state_->peer->wake.cancel();
 }
 
+bool HealthLink::ask_for(const std::vector<uint16_t>& backends) {
+  if (state_->peer == nullptr || !state_->board.is_fresh()) return false;
+  state_->peer->to_check_now.insert(backends.begin(), backends.end());
+  state_->peer->wake.cancel();
+  return true;
+}
+
 Task<void> HealthLink::accept(std::shared_ptr<State> state) {
   while (!state->is_closed) {
     boost::system::error_code error;
@@ -133,7 +142,7 @@ Task<void> HealthLink::accept(std::shared_ptr<State> state) {
     state->board.prober_came();
     spdlog::info("teal-health is connected");
     asio::co_spawn(state->acceptor.get_executor(), serve(state, state->peer), asio::detached);
-    asio::co_spawn(state->acceptor.get_executor(), write_lists(state, state->peer), asio::detached);
+    asio::co_spawn(state->acceptor.get_executor(), write(state, state->peer), asio::detached);
     state->changed();
   }
 }
@@ -173,16 +182,25 @@ Task<void> HealthLink::serve(std::shared_ptr<State> state, std::shared_ptr<Peer>
   state->changed();
 }
 
-// Sends the latest list. A list that changes while another one is being sent is sent after it.
-Task<void> HealthLink::write_lists(std::shared_ptr<State> state, std::shared_ptr<Peer> peer) {
+// Returns what the prober should get next; empty: nothing.
+std::string HealthLink::next_line(const State& state, Peer& peer) {
+  if (std::exchange(peer.wants_list, false)) return line_of(state.board.list());
+  if (peer.to_check_now.empty()) return "";
+  const std::set<uint16_t> backends = std::exchange(peer.to_check_now, {});
+  return line_of(CheckNow{state.board.revision(), {backends.begin(), backends.end()}});
+}
+
+// Sends the latest list, and orders to check now. What comes while another line is being sent is sent after
+// it.
+Task<void> HealthLink::write(std::shared_ptr<State> state, std::shared_ptr<Peer> peer) {
   while (!peer->is_ended) {
     boost::system::error_code error;
-    if (!std::exchange(peer->wants_list, false)) {
+    const std::string line = next_line(*state, *peer);
+    if (line.empty()) {
       peer->wake.expires_at(asio::steady_timer::time_point::max());
       co_await peer->wake.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    const std::string line = line_of(state->board.list());
     co_await asio::async_write(peer->socket, asio::buffer(line),
                                asio::redirect_error(asio::use_awaitable, error));
     if (error && !peer->is_ended) peer->end();

@@ -29,13 +29,16 @@ class HealthLink {
 
   // Sends the board's list to the prober, if one is connected. To be called after each change of the list.
   void send_list();
+  // Asks for checks of these backends of the board's list now. Returns false if no prober would answer.
+  bool ask_for(const std::vector<uint16_t>& backends);
 
  private:
   struct State;
   struct Peer;
   static Task<void> accept(std::shared_ptr<State> state);
   static Task<void> serve(std::shared_ptr<State> state, std::shared_ptr<Peer> peer);
-  static Task<void> write_lists(std::shared_ptr<State> state, std::shared_ptr<Peer> peer);
+  static std::string next_line(const State& state, Peer& peer);
+  static Task<void> write(std::shared_ptr<State> state, std::shared_ptr<Peer> peer);
 
   std::shared_ptr<State> state_;
 };

@@ -196,6 +196,21 @@ tl::expected<ToProber, std::string> list_of(FieldReader& fields) {
   return list;
 }
 
+tl::expected<ToProber, std::string> check_now_of(FieldReader& fields) {
+  CheckNow order;
+  order.revision = static_cast<uint64_t>(fields.integer("revision", 0, INT64_MAX));
+  const Json& backends = fields.list("backends");
+  if (backends.size() > kMaxBackends) fields.refuse("backends", "a list of at most 4096 ids");
+  for (const Json& id : backends) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= kMaxBackends)
+      fields.refuse("backends", "a list of ids below 4096");
+    if (!fields.error().empty()) break;
+    order.backends.push_back(id.get<uint16_t>());
+  }
+  if (!fields.error().empty()) return tl::unexpected(fields.error());
+  return order;
+}
+
 // Returns the object and its type. nlohmann's parser keeps its own stack, so deep nesting is safe.
 std::pair<Json, std::string> parsed(std::string_view line) {
   Json json = Json::parse(line, nullptr, false);
@@ -222,6 +237,10 @@ std::string line_of(const CheckList& list) {
   return line + "]}\n";
 }
 
+std::string line_of(const CheckNow& order) {
+  return as_line({{"type", "check_now"}, {"revision", order.revision}, {"backends", order.backends}});
+}
+
 std::string line_of(const ProberRefused& refused) {
   return as_line({{"type", "refused"}, {"why", refused.why}});
 }
@@ -245,6 +264,7 @@ tl::expected<ToProber, std::string> parse_to_prober(std::string_view line) {
   const auto [json, type] = parsed(line);
   FieldReader fields(json);
   if (type == "checks") return list_of(fields);
+  if (type == "check_now") return check_now_of(fields);
   if (type != "refused") return not_a_message();
   ProberRefused refused{clean_reason(fields.text("why", kMaxReportBytes))};
   if (!fields.error().empty()) return tl::unexpected(fields.error());

@@ -5,6 +5,7 @@
 //
 //   teald -> teal-health
 //     {"type":"checks","revision":7,"checks":[{"backend":3,"address":"198.18.2.11:8080","kind":"http",...}]}
+//     {"type":"check_now","revision":7,"backends":[3,4]}
 //     {"type":"refused","why":"another teal-health is connected"}
 //   teal-health -> teald
 //     {"type":"health","revision":7,"backend":3,"up":false,"passed":false,"reason":"connection refused",
@@ -13,7 +14,8 @@
 //
 // "checks" is the whole list: at the connection, and again at each change. A report has the revision of the
 // list that the prober works on. teald ignores a report of another revision, since the id may belong to
-// another backend by now. After each list the prober reports again what it knows.
+// another backend by now. After each list the prober reports again what it knows. "check_now" does not wait
+// for the interval, and the check that it asks for is reported in any case.
 //
 // Neither side trusts the other one. A parser takes any bytes, throws nothing, and returns an error for a
 // line that is not as above. Unknown fields are ignored, so a newer process may send more.
@@ -58,6 +60,12 @@ struct CheckList {
   std::vector<CheckOrder> checks;
 };
 
+// The order to check these backends of the list now.
+struct CheckNow {
+  uint64_t revision = 0;
+  std::vector<uint16_t> backends;  // ids
+};
+
 struct ProberRefused {
   std::string why;
 };
@@ -75,11 +83,12 @@ struct HealthReport {
 
 struct ProberAlive {};
 
-using ToProber = std::variant<CheckList, ProberRefused>;
+using ToProber = std::variant<CheckList, CheckNow, ProberRefused>;
 using ToTeald = std::variant<HealthReport, ProberAlive>;
 
 // Each returns a line with its line end.
 std::string line_of(const CheckList& list);
+std::string line_of(const CheckNow& order);
 std::string line_of(const ProberRefused& refused);
 std::string line_of(const HealthReport& report);
 std::string line_of(const ProberAlive& alive);

@@ -84,6 +84,20 @@ std::string other_text(Colour tested, const Figures& figures) {
 
 }  // namespace
 
+const char* name_of(Judgement judgement) {
+  switch (judgement) {
+    case Judgement::kNotWorse:
+      return "not_worse";
+    case Judgement::kBad:
+      return "bad";
+    case Judgement::kBothSick:
+      return "both_sick";
+    case Judgement::kNoBaseline:
+      break;
+  }
+  return "no_baseline";
+}
+
 const char* name_of(Signal signal) {
   switch (signal) {
     case Signal::kRefused:
@@ -119,6 +133,10 @@ std::string line_of(Signal signal, Colour tested, const Figures& of_tested, cons
   }
   return fmt::format("{}: {}, at most {} {}", colour_name(tested), figures_text(signal, of_tested),
                      percent_rounded_up(upper_bound_of(of_tested)), other_text(tested, of_other));
+}
+
+double log10_value(const Verdict& verdict) {
+  return std::round(verdict.log_value / std::log(10.0) * 100) / 100;
 }
 
 std::string line_of(const Verdict& verdict) {

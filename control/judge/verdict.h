@@ -69,6 +69,9 @@ enum class Judgement : uint8_t {
   kNoBaseline,  // the old colour had too few flows: there is nothing to compare with
 };
 
+// Returns "not_worse", "bad", "both_sick" or "no_baseline".
+const char* name_of(Judgement judgement);
+
 // The state of a test at a moment.
 struct Verdict {
   Judgement judgement = Judgement::kNotWorse;
@@ -79,6 +82,9 @@ struct Verdict {
   Figures of_tested;  // of this stream
   Figures of_other;   // during a ramp: since the step began; after a full flip: of the last 5 minutes before
 };
+
+// Returns the decimal logarithm of the test's value, rounded to 0.01. Minus infinity: no stream is judged.
+double log10_value(const Verdict& verdict);
 
 // Returns one line about the stream with the greatest value, for example
 //   "green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"

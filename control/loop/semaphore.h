@@ -9,7 +9,8 @@
 
 namespace teal {
 
-// A semaphore among the coroutines of one thread: first come, first served. With one permit it is a mutex.
+// A semaphore among the coroutines of one thread: first come, first served, apart from those that go first.
+// With one permit it is a mutex.
 class Semaphore {
  public:
   explicit Semaphore(uint32_t permits) : free_(permits) {}
@@ -30,10 +31,15 @@ class Semaphore {
     Semaphore* semaphore_;
   };
 
-  Task<Permit> acquire() {
+  enum class Place : uint8_t { kLast, kFirst };
+
+  Task<Permit> acquire(Place place = Place::kLast) {
     if (free_ == 0) {
       asio::steady_timer turn(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
-      waiting_.push_back(&turn);
+      if (place == Place::kFirst)
+        waiting_.insert(waiting_.begin() + firsts_++, &turn);
+      else
+        waiting_.push_back(&turn);
       boost::system::error_code cancelled;  // by release(), which passes its permit on
       co_await turn.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     } else {
@@ -57,10 +63,12 @@ class Semaphore {
     }
     waiting_.front()->cancel();
     waiting_.pop_front();
+    if (firsts_ > 0) --firsts_;
   }
 
   uint32_t free_;
   std::deque<asio::steady_timer*> waiting_;
+  ptrdiff_t firsts_ = 0;  // of these, at the front
   bool abandoned_ = false;
 };
 

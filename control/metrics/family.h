@@ -57,12 +57,20 @@ class LongFamily {
   LongFamily(std::ostream& out, const char* name, const char* help, MetricType type)
       : out_(out), name_(name) {
     out_ << fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help,
-                        type == MetricType::Counter ? "counter" : "gauge");
+                        type == MetricType::Counter     ? "counter"
+                        : type == MetricType::Histogram ? "histogram"
+                                                        : "gauge");
   }
 
   // `labels` need no escapes: names of the config and addresses have no special characters.
   void add(std::string_view labels, uint64_t value) {
     out_ << fmt::format("{}{{{}}} {}\n", name_, labels, value);
+    ++in_slice_;
+  }
+  // Adds a series of a histogram. `part` is "_bucket", "_count" or "_sum".
+  template <typename Value>
+  void add_part(const char* part, std::string_view labels, Value value) {
+    out_ << fmt::format("{}{}{{{}}} {}\n", name_, part, labels, value);
     ++in_slice_;
   }
   // Returns true if the caller should yield to the event loop now.

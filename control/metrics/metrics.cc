@@ -11,6 +11,7 @@
 #include "control/metrics/backend_metrics.h"
 #include "control/metrics/family.h"
 #include "control/metrics/ports.h"
+#include "control/metrics/signal_metrics.h"
 #include "control/metrics/state_metrics.h"
 #include "control/metrics/traffic.h"
 
@@ -308,6 +309,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   write_steering(out, source);
   co_await yield_to_loop();
   co_await write_backends(out, source.executor, source.publisher, source.health);
+  co_await write_signals(out, source.executor, source.publisher);
   write_prober(out, source.health);
   write_state(out, source.executor, source.publisher, source.recorder, source.journal, source.verbs);
   co_await yield_to_loop();

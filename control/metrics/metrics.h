@@ -5,8 +5,8 @@
 // the segment and start at 0 with it.
 //
 // Labels have few values: services of the config, colours, directions, workers, and names of counters
-// (shm/counters.h). Backends are the exception: each one, up to 4,096, has four series for each colour, and
-// two more if it is checked.
+// (shm/counters.h). Backends are the exception: each one, up to 4,096, has four series for each colour,
+// two more if it is checked, and eight more if flows began on it.
 #pragma once
 
 #include <array>

@@ -42,6 +42,11 @@ void Probe::stop() {
   timer_.cancel();
 }
 
+void Probe::hurry() {
+  is_hurried_ = true;
+  if (!is_checking_) timer_.cancel();
+}
+
 Task<void> Probe::run(std::shared_ptr<Probe> self) {
   const Clock& clock = self->means_.clock;
   const std::chrono::duration<double> interval = self->order_.check.interval;
@@ -54,9 +59,16 @@ Task<void> Probe::run(std::shared_ptr<Probe> self) {
     co_await clock.wait(self->timer_, moment);
     if (self->is_stopped_) co_return;
     const Clock::Time begun = clock.now();
+    if (std::exchange(self->is_hurried_, false)) self->was_told_ = false;
+    self->is_checking_ = true;
     const CheckResult result = co_await self->means_.check(self->order_);
+    self->is_checking_ = false;
     if (self->is_stopped_) co_return;
     self->take(result);
+    if (self->is_hurried_) {
+      due = clock.now();
+      continue;
+    }
     const double jitter = 1.0 - kJitter + 2 * kJitter * self->means_.random();
     due = std::max(begun + part(jitter), clock.now());
   }

@@ -46,6 +46,9 @@ class Probe : public std::enable_shared_from_this<Probe> {
 
   const CheckOrder& order() const { return order_; }
   const CheckState& state() const { return state_; }
+  // Makes a check now, or as soon as the one under way has ended, and reports it in any case.
+  void hurry();
+
   // Reports the state again, with this revision from now on. Nothing is reported while nothing is known.
   void report_as(uint64_t revision);
 
@@ -61,6 +64,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
   asio::steady_timer timer_;
   CheckState state_;
   bool is_stopped_ = false;
+  bool is_checking_ = false, is_hurried_ = false;
   std::optional<bool> passed_;  // the latest check
   std::string reason_;
   int64_t turned_ms_ = 0;  // when the backend went up or down; 0: not by this probe

@@ -40,7 +40,9 @@ Task<CheckResult> make_check(const CheckOrder& order, Semaphore& places) {
 Prober::Prober(asio::io_context& io, const std::string& run_dir, const Clock& clock)
     : io_(io),
       clock_(clock),
-      link_(io, run_dir + "/health.sock", clock, [this](CheckList list) { follow(std::move(list)); }),
+      link_(
+          io, run_dir + "/health.sock", clock, [this](CheckList list) { follow(std::move(list)); },
+          [this](const CheckNow& order) { check_now(order); }),
       means_{.clock = clock,
              .check = [this](const CheckOrder& order) { return make_check(order, places_); },
              .report = [this](const HealthReport& report) { link_.send(line_of(report)); },
@@ -70,6 +72,13 @@ void Prober::follow(CheckList list) {
   }
   for (const auto& [backend, probe] : probes_) probe->stop();
   probes_ = std::move(next);
+  revision_ = list.revision;
+}
+
+void Prober::check_now(const CheckNow& order) {
+  if (order.revision != revision_) return;
+  for (const uint16_t backend : order.backends)
+    if (const auto known = probes_.find(backend); known != probes_.end()) known->second->hurry();
 }
 
 Task<void> Prober::stay_alive() {

@@ -30,6 +30,8 @@ class Prober {
   // Makes the probes as the list says. A probe of the same check goes on, with what it knows; each one
   // reports what it knows.
   void follow(CheckList list);
+  // Does nothing if the order is about another list.
+  void check_now(const CheckNow& order);
   size_t probes() const { return probes_.size(); }
 
   // To be called before the io_context is destroyed.
@@ -43,6 +45,7 @@ class Prober {
   std::mt19937 random_{std::random_device()()};
   Semaphore places_{kMaxCommands};
   std::map<uint16_t, std::shared_ptr<Probe>> probes_;  // by backend
+  uint64_t revision_ = 0;                              // of the list
   TealdLink link_;
   Probe::Means means_;
   std::function<void()> alive_ = [] {};

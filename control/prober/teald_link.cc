@@ -12,10 +12,11 @@ namespace teal {
 using boost::system::error_code;
 
 TealdLink::TealdLink(asio::io_context& io, std::string path, const Clock& clock,
-                     std::function<void(CheckList)> on_list)
+                     std::function<void(CheckList)> on_list, std::function<void(const CheckNow&)> on_order)
     : path_(std::move(path)),
       clock_(clock),
       on_list_(std::move(on_list)),
+      on_order_(std::move(on_order)),
       socket_(io),
       pause_(io),
       wake_(io, asio::steady_timer::time_point::max()) {}
@@ -68,6 +69,10 @@ bool TealdLink::take(std::string_view line, std::string& why) {
   if (const auto* refused = std::get_if<ProberRefused>(&*message)) {
     why = "teald refused this process: " + refused->why;
     return false;
+  }
+  if (const auto* order = std::get_if<CheckNow>(&*message)) {
+    on_order_(*order);
+    return true;
   }
   CheckList& list = std::get<CheckList>(*message);
   spdlog::info("teald wants {} checks (revision {})", list.checks.size(), list.revision);

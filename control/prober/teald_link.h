@@ -20,9 +20,9 @@ class TealdLink {
   static constexpr std::chrono::milliseconds kFirstPause{100}, kLongestPause{2000};
   static constexpr size_t kMaxUnsent = 8 << 20;  // bytes; a teald that reads nothing loses the connection
 
-  // `on_list` is called with each list of checks.
+  // `on_list` is called with each list of checks, and `on_order` with each order to check now.
   TealdLink(asio::io_context& io, std::string path, const Clock& clock,
-            std::function<void(CheckList)> on_list);
+            std::function<void(CheckList)> on_list, std::function<void(const CheckNow&)> on_order);
 
   // Run for ever. Both refer to this object until their io_context has ended.
   Task<void> run();
@@ -39,6 +39,7 @@ class TealdLink {
   const std::string path_;
   const Clock& clock_;
   std::function<void(CheckList)> on_list_;
+  std::function<void(const CheckNow&)> on_order_;
   asio::local::stream_protocol::socket socket_;
   asio::steady_timer pause_, wake_;
   bool is_connected_ = false, has_list_ = false;

@@ -11,7 +11,8 @@ nlohmann::ordered_json to_json(const Ramp& ramp) {
           {"step", ramp.step},
           {"every_ms", in_range(ramp.plan.every.count(), kMaxDurationMs)},
           {"manual", ramp.plan.manual},
-          {"paused", ramp.paused ? nlohmann::ordered_json(*ramp.paused) : nlohmann::ordered_json(nullptr)}};
+          {"paused", ramp.paused ? nlohmann::ordered_json(*ramp.paused) : nlohmann::ordered_json(nullptr)},
+          {"slow_us", ramp.slow_us}};
 }
 
 Ramp read_ramp(ObjectReader& object) {
@@ -26,6 +27,7 @@ Ramp read_ramp(ObjectReader& object) {
   ramp.plan.every = std::chrono::milliseconds(object.integer("every_ms", 0, kMaxDurationMs));
   ramp.plan.manual = object.flag("manual");
   ramp.paused = object.text_or_null("paused");
+  ramp.slow_us = static_cast<uint32_t>(object.integer("slow_us", 0, UINT32_MAX));
   return ramp;
 }
 

@@ -2,7 +2,8 @@
 //
 // A ramp is a flip in steps. At each step the idle colour gets a larger share of the new flows; the last step
 // is the flip itself. The text of a ramp is JSON, in the database and in the records of changes:
-//   {"id":12,"steps":[100,500,10000],"step":0,"every_ms":60000,"manual":false,"paused":"a look at the logs"}
+//   {"id":12,"steps":[100,500,10000],"step":0,"every_ms":60000,"manual":false,"paused":"a look at the logs",
+//    "slow_us":512}
 #pragma once
 
 #include <chrono>
@@ -26,6 +27,7 @@ struct Ramp {
   RampPlan plan;      // at least two steps
   uint32_t step = 0;  // the step in force; never the last one
   std::optional<std::string> paused;  // why; nothing: the next step comes by itself, unless plan.manual
+  uint32_t slow_us = 0;  // a first answer that takes longer is slow (TrafficSplit); 0: one that takes 1 s
 
   uint16_t share() const { return plan.steps[step]; }
   uint16_t next_share() const { return plan.steps[step + 1]; }

@@ -69,6 +69,7 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
   split.other_share = service.share();
   split.counted_from =
       static_cast<uint32_t>(std::max(service.flip_generation, service.ramp ? service.ramp->id : 0));
+  if (service.ramp) split.slow_us = service.ramp->slow_us;
   if (service.flip_generation == 0) return split;
   split.flip_generation = static_cast<uint32_t>(service.flip_generation);
   split.drain_ticks = drain_ticks(drain.timeout);

@@ -58,10 +58,11 @@ class Trials {
   void count_failure(const Subject& flow, FlowState& after, const Rules& rules, Counter TrialCounters::*as) {
     after.judged = 1;
     const uint64_t client = client_hash(flow.client, table_.secret());
-    const bool by_client = rules.ruleset.services[flow.service].flags & kAffinityClient;
-    if (by_client && !header_.failed_clients[flow.service].is_first(
-                         client, rules.splits.services[flow.service].counted_from))
-      return;
+    const TrafficSplit& split = rules.splits.services[flow.service];
+    // Only during a ramp: the judgement after a flip knows clients by their cells.
+    const bool by_client =
+        split.other_share != 0 && (rules.ruleset.services[flow.service].flags & kAffinityClient) != 0;
+    if (by_client && !header_.failed_clients[flow.service].is_first(client, split.counted_from)) return;
     (cell(flow.service, after.colour(), client).*as).add(1);
   }
   // The cell comes from the upper bits of the hash, FailedClients' row from the lower ones.

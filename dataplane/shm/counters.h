@@ -16,7 +16,7 @@ inline constexpr uint32_t kWorkerSlots = 32;
 inline constexpr uint32_t kMaxServices = 1024;
 inline constexpr uint32_t kMaxBackends = 4096;
 inline constexpr uint32_t kColours = 2;
-inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_hash.h)
+inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_hash() in packet/flow_key.h)
 
 // Every dropped packet has one of these reasons. The reason is the name of its counter, and the text is the
 // explanation for operators.

@@ -24,6 +24,7 @@ CONTROL = (
     "control/state",
     "control/health",
     "control/kernel",
+    "control/trial",
     "control/change",
     "control/metrics",
     "control/api/http",

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 
+#include "control/api/resources/rollout_view.h"
 #include "control/change/change_lock.h"
 #include "control/change/drain.h"
 #include "control/change/reload_plan.h"
 #include "control/loop/wall_clock.h"
 #include "control/metrics/ports.h"
+#include "control/metrics/signals.h"
 #include "control/metrics/traffic.h"
 
 namespace teal {
@@ -29,7 +31,26 @@ Json by_direction(const uint64_t (&values)[2]) {
           {"to_client", values[static_cast<size_t>(Direction::kToClient)]}};
 }
 
-Json view_backend(const Api& api, const PoolMember& member, const Publisher::FlowSum& flows,
+Json view_outcomes(const Outcomes& outcomes) {
+  return {{"begun", outcomes.begun},
+          {"answered", outcomes.answered},
+          {"refused", outcomes.refused},
+          {"unanswered", outcomes.unanswered},
+          {"reset", outcomes.reset_by_backend},
+          {"without_reply", outcomes.udp_unanswered},
+          {"answered_data", outcomes.prompt_answers},
+          {"slow", outcomes.slow_answers}};
+}
+
+Json view_times(const Times& times) {
+  const auto bound = [&](double part) {
+    const std::optional<uint64_t> us = times.quantile_us(part);
+    return us ? Json(*us) : Json(nullptr);
+  };
+  return {{"count", times.count()}, {"p50_us", bound(0.5)}, {"p99_us", bound(0.99)}};
+}
+
+Json view_backend(const Api& api, const PoolMember& member, Colour colour, const Publisher::FlowSum& flows,
                   const Segment* segment) {
   const bool resolved = segment != nullptr &&
                         segment->header().next_hops[member.id].load(std::memory_order_relaxed) != Hop::kNone;
@@ -40,6 +61,7 @@ Json view_backend(const Api& api, const PoolMember& member, const Publisher::Flo
                   {"file_weight", member.file_weight},
                   {"flows", flows.live},
                   {"closing", flows.closing},
+                  {"outcomes", view_outcomes(outcomes_of(api.publisher, member.id, colour))},
                   {"next_hop", resolved ? "resolved" : "unresolved"}};
   if (const std::string problem = problem_text(api.hop_states.of(member.id)); !resolved && !problem.empty())
     backend["next_hop_problem"] = problem;
@@ -58,7 +80,7 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
     if (member.retired && flows.live + flows.closing == 0) return;
     sum.live += flows.live;
     sum.closing += flows.closing;
-    backends.push_back(view_backend(api, member, flows, segment.get()));
+    backends.push_back(view_backend(api, member, colour, flows, segment.get()));
   };
   const std::vector<PoolMember>& members = service.pools[static_cast<size_t>(colour)];
   for (const PoolMember& member : members) add(member);
@@ -69,45 +91,20 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
   }
   for (const PoolMember& member : service.retired) add(member);
   const Traffic traffic = traffic_of(api.publisher, service.id, colour);
+  const TimesOfColour times = times_of(api.publisher, service.id, colour);
   return {{"flows", sum.live},
           {"closing", sum.closing},
           {"new_flows", traffic.new_flows},
           {"packets", by_direction(traffic.packets)},
           {"bytes", by_direction(traffic.bytes)},
+          {"times",
+           {{"handshake", view_times(times.handshake)}, {"first_answer", view_times(times.first_answer)}}},
           {"backends", std::move(backends)}};
 }
 
 Json view_undo(const ServiceState& state) {
   if (!state.undo) return nullptr;
   return {{"to", name_of(state.undo->to)}, {"generation", state.undo->generation}};
-}
-
-// The share of new flows in percent. A share of 1/10,000 is 0.01.
-double percent(uint16_t share) {
-  return static_cast<double>(share) * 100 / kShareOne;
-}
-
-Json view_ramp(const Api& api, const ServiceState& state) {
-  if (!state.ramp) return nullptr;
-  const Ramp& ramp = *state.ramp;
-  Json steps = Json::array();
-  for (const uint16_t share : ramp.plan.steps) steps.push_back(percent(share));
-  const auto left = api.upkeep.ramps().left(state, api.clock.now());
-  const std::optional<ChangeLock>& lock = api.executor.catalogue().inventory().lock;
-  return {
-      {"id", ramp.id},
-      {"to", name_of(other(state.active))},
-      {"phase", ramp.paused || lock ? "paused" : "ramping"},
-      {"share_percent", percent(ramp.share())},
-      {"step", ramp.step + 1},
-      {"steps_percent", std::move(steps)},
-      {"next_percent", percent(ramp.next_share())},
-      {"seconds_to_next", left && !lock ? Json(std::chrono::duration<double>(*left).count()) : Json(nullptr)},
-      {"every_seconds", std::chrono::duration<double>(ramp.plan.every).count()},
-      {"manual", ramp.plan.manual},
-      {"paused", ramp.paused ? Json(*ramp.paused)
-                 : lock      ? Json("changes are locked")
-                             : Json(nullptr)}};
 }
 
 Json view_draining(const Api& api, const CatalogueService& service) {
@@ -157,7 +154,10 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"colours",
            {{"blue", view_colour(api, service, Colour::kBlue)},
             {"green", view_colour(api, service, Colour::kGreen)}}},
+          {"phase", phase_of(api, state, !draining.is_null())},
           {"ramp", view_ramp(api, state)},
+          {"trial", view_trial(api, state)},
+          {"finding", view_finding(api, state)},
           {"draining", std::move(draining)}};
 }
 

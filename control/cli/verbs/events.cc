@@ -11,7 +11,7 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
-#include "control/cli/verbs/event_parser.h"
+#include "control/cli/invocation/event_parser.h"
 #include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {
@@ -148,8 +148,8 @@ class Follower {
     add(what);
     if (data.contains("uid")) add("by " + who_text(data));
     for (const auto& [key, value] : data.items()) {
-      static constexpr std::array<std::string_view, 8> kTold = {"at",      "generation", "verb", "services",
-                                                                "changes", "uid",        "user", "by_root"};
+      static constexpr std::array<std::string_view, 9> kTold = {
+          "at", "generation", "verb", "services", "changes", "uid", "user", "by_root", "evidence"};
       const bool is_empty =
           value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty());
       if (std::find(kTold.begin(), kTold.end(), key) != kTold.end() || is_empty) continue;

@@ -6,24 +6,24 @@
 #include "control/cli/invocation/change.h"
 #include "control/cli/verbs/rollout.h"
 #include "control/cli/verbs/verbs.h"
+#include "control/cli/verbs/wait_for.h"
 
 namespace teal::cli {
 namespace {
 
 // Sends a request about ramps and prints the answer. `nothing` says why a service stays as it is.
 Outcome change_ramps(const Invocation& call, const std::string& target, nlohmann::json request,
-                     std::string_view nothing, std::string hint) {
-  const auto reply = post_change(call, target, std::move(request));
+                     std::string_view nothing, std::string hint,
+                     std::chrono::milliseconds timeout = kDefaultWait) {
+  auto reply = post_change(call, target, std::move(request));
   if (!reply) return tl::unexpected(reply.error());
-  if (call.json) {
-    call.print(*reply);
-    return {};
+  if (!call.json) {
+    ChangeWords words = rollout_words(*reply, call.verb.name, nothing, call.around);
+    add_unchanged(*reply, words);
+    if (!words.done.empty()) words.hint = std::move(hint);
+    print_change(call, *reply, words);
   }
-  ChangeWords words = rollout_words(*reply, call.verb.name, nothing, call.around);
-  add_unchanged(*reply, words);
-  if (!words.done.empty()) words.hint = std::move(hint);
-  print_change(call, *reply, words);
-  return {};
+  return finish_rollout(call, std::move(*reply), timeout);
 }
 
 Outcome change_ramps(const Invocation& call, const std::string& target, std::string_view nothing) {
@@ -46,8 +46,11 @@ Outcome run_ramp(const Invocation& call) {
     for (const auto step : split(*steps, ',')) list.push_back(step);
   }
   if (call.arguments.has("manual")) (*request)["manual"] = true;
+  const auto timeout = call.arguments.duration("timeout");
+  if (!timeout) return tl::unexpected(timeout.error());
   return change_ramps(call, "/v1/ramp", std::move(*request), "already there",
-                      "teal status SERVICE shows the ramp; teal abort SERVICE takes the share back at once");
+                      "teal status SERVICE shows the ramp; teal abort SERVICE takes the share back at once",
+                      timeout->value_or(kDefaultWait));
 }
 
 Outcome run_next(const Invocation& call) {

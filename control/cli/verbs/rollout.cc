@@ -49,12 +49,13 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
   return words;
 }
 
-WaitFor drain_of(const nlohmann::json& reply, std::chrono::milliseconds timeout) {
+// What a rollout leaves to wait for: its ramps, its bake and its drains.
+WaitFor end_of(const nlohmann::json& reply, std::chrono::milliseconds timeout) {
   WaitFor wanted{.services = texts(reply, "unchanged"), .condition = "drained", .timeout = timeout};
   for (const auto& change : reply.at("changed")) {
-    if (part(change, "to").is_null()) continue;  // a ramp begins
-    wanted.services.push_back(text(change, "service"));
-    wanted.active[wanted.services.back()] = text(change, "to");
+    const auto name = text(change, "service");
+    wanted.services.push_back(name);
+    wanted.active[name] = text(change, part(change, "to").is_null() ? "colour" : "to");
   }
   return wanted;
 }
@@ -76,6 +77,27 @@ void add_unchanged(const nlohmann::json& reply, ChangeWords& words) {
     words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
 }
 
+Outcome finish_rollout(const Invocation& call, nlohmann::json reply, std::chrono::milliseconds timeout) {
+  if (call.arguments.has("wait") && !flag(reply, "dry_run")) {
+    const WaitFor wanted = end_of(reply, timeout);
+    const auto took = wait_for(call, wanted);
+    if (!took) {
+      Failure failure = took.error();
+      if (failure.exit_code != kRolledBack && !reply.at("changed").empty())
+        failure.message += "; the change itself stays in force";
+      failure.done = std::make_shared<const nlohmann::json>(std::move(reply));
+      return tl::unexpected(std::move(failure));
+    }
+    if (call.json) {
+      reply["waited"] = {{"condition", wanted.condition}, {"seconds", took->count()}};
+    } else {
+      call.around.out << waited_text(wanted, *took);
+    }
+  }
+  if (call.json) call.print(reply);
+  return {};
+}
+
 Outcome roll(const Invocation& call, const std::string& target, nlohmann::json request,
              std::string_view would) {
   const auto timeout = call.arguments.duration("timeout");
@@ -86,27 +108,9 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
 
   const bool begins_ramps = std::any_of(reply->at("changed").begin(), reply->at("changed").end(),
                                         [](const auto& change) { return part(change, "to").is_null(); });
-  if (begins_ramps)
+  if (begins_ramps && !call.json)
     call.around.err << "hint: a ramp begins; teal status SERVICE shows its steps, and --now flips at once\n";
-  const bool waits = call.arguments.has("wait") && !flag(*reply, "dry_run") && !begins_ramps;
-  if (waits) {
-    const WaitFor wanted = drain_of(*reply, timeout->value_or(kDefaultWait));
-    const auto took = wait_for(call, wanted);
-    if (!took) {
-      Failure failure = took.error();
-      if (!reply->at("changed").empty()) failure.message += "; the change itself stays in force";
-      if (failure.exit_code == kRolledBack) failure.message = took.error().message;
-      failure.done = std::make_shared<const nlohmann::json>(std::move(*reply));
-      return tl::unexpected(std::move(failure));
-    }
-    if (call.json) {
-      (*reply)["waited"] = {{"condition", wanted.condition}, {"seconds", took->count()}};
-    } else {
-      call.around.out << waited_text(wanted, *took);
-    }
-  }
-  if (call.json) call.print(*reply);
-  return {};
+  return finish_rollout(call, std::move(*reply), timeout->value_or(kDefaultWait));
 }
 
 }  // namespace teal::cli

@@ -10,6 +10,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/verbs/health.h"
+#include "control/cli/verbs/rollout_lines.h"
 #include "control/cli/verbs/status_ports.h"
 
 namespace teal::cli {
@@ -187,26 +188,6 @@ std::string detail_lines(const json& service, const Surroundings& around) {
   return lines;
 }
 
-// "ramp: web to green, 5% of new flows (step 2 of 4); 25% in 42s"
-std::string ramp_line(const json& service, const Surroundings& around) {
-  const auto& ramp = part(service, "ramp");
-  if (ramp.is_null()) return {};
-  const auto percent = [&](const char* key) { return fmt::format("{:g}%", ramp.at(key).get<double>()); };
-  std::string line = fmt::format("ramp: {} to {}, {} of new flows (step {} of {}); ", text(service, "name"),
-                                 text(ramp, "to"), percent("share_percent"), number(ramp, "step"),
-                                 ramp.at("steps_percent").size());
-  if (const auto& paused = part(ramp, "paused"); !paused.is_null()) {
-    const std::string why = text(ramp, "paused");
-    line += why.empty() ? "paused" : "paused: " + why;
-    line += fmt::format("; teal resume {} goes on", text(service, "name"));
-  } else if (const auto& left = part(ramp, "seconds_to_next"); left.is_number()) {
-    line += fmt::format("{} in {}", percent("next_percent"), span_text(left.get<double>()));
-  } else {
-    line += fmt::format("{} at teal next {}", percent("next_percent"), text(service, "name"));
-  }
-  return wrapped(line, around);
-}
-
 std::string draining_line(const json& service, const Surroundings& around) {
   const auto& draining = service.at("draining");
   if (draining.is_null()) return {};
@@ -249,7 +230,7 @@ int trouble_of(const json& service) {
       is_notable = is_notable || state_of_backend(backend).style == Style::kWarning;
     }
   }
-  if (drains || !part(service, "ramp").is_null()) return 2;
+  if (drains || !part(service, "ramp").is_null() || !part(service, "trial").is_null()) return 2;
   return is_notable ? 3 : 4;
 }
 
@@ -257,7 +238,8 @@ int trouble_of(const json& service) {
 std::vector<std::string> notes_of(const json& reply, bool named, const Surroundings& around) {
   std::vector<std::string> notes;
   for (const auto& service : reply.at("services"))
-    if (auto line = ramp_line(service, around); !line.empty()) notes.push_back(std::move(line));
+    for (std::string& line : rollout_lines(service, named, around))
+      if (std::find(notes.begin(), notes.end(), line) == notes.end()) notes.push_back(std::move(line));
   for (const auto& service : reply.at("services"))
     if (auto line = draining_line(service, around); !line.empty()) notes.push_back(std::move(line));
   if (!named)

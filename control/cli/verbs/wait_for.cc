@@ -88,24 +88,60 @@ tl::expected<Lines, Failure> not_adopted(const Client& daemon) {
   return Lines{fmt::format("a worker is on generation {}, the latest is {}", adopted, latest)};
 }
 
+// The service left the way to the colour that it was waited for.
+Failure rolled_back(const nlohmann::json& service) {
+  const auto name = text(service, "name");
+  Failure failure{.exit_code = kRolledBack, .code = "rolled_back", .message = {}};
+  const auto& finding = part(service, "finding");
+  if (!finding.is_null() && text_or(finding, "action") == "rollback") {
+    failure.message = fmt::format("{} is {} again, because Teal rolled it back: {}", name,
+                                  text(service, "active"), text(finding, "text"));
+    failure.hint = fmt::format("teal history {} has the figures", name);
+  } else {
+    failure.message = fmt::format("{} is {} again: another operator changed it during the wait", name,
+                                  text(service, "active"));
+    failure.hint = fmt::format("teal history {} shows who changed it, and why", name);
+  }
+  return failure;
+}
+
+// Returns what is left of a rollout before the drain counts; nothing: nothing is.
+std::optional<std::string> not_rolled_out(const nlohmann::json& service) {
+  const auto name = text(service, "name");
+  if (const auto& ramp = part(service, "ramp"); !ramp.is_null()) {
+    std::string line = fmt::format("{}: {:g}% of new flows on {}, step {} of {}", name,
+                                   ramp.at("share_percent").get<double>(), text(ramp, "to"),
+                                   number(ramp, "step"), ramp.at("steps_percent").size());
+    if (!part(ramp, "paused").is_null()) return line + ", paused: " + text(ramp, "paused");
+    if (const auto& left = part(ramp, "seconds_to_next"); left.is_number())
+      line += fmt::format(", the next in {}", span_text(left.get<double>()));
+    return line;
+  }
+  const auto& trial = part(service, "trial");
+  if (trial.is_null())
+    return text_or(service, "phase") == "baking" ? std::optional(name + ": the judgement begins")
+                                                 : std::nullopt;
+  if (text_or(trial, "kind") != "flip" || text(trial, "judgement") == "no_baseline") return std::nullopt;
+  return fmt::format("{}: judged for {} more: {}", name,
+                     span_text(trial.at("bake_seconds_left").get<double>()), text(trial, "text"));
+}
+
 tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& wanted) {
   const auto services = get_services(daemon, wanted.services);
   if (!services) return tl::unexpected(services.error());
   Lines lines;
   for (const auto& service : *services) {
-    const auto name = text(service, "name");
-    if (const auto kept = wanted.active.find(name);
-        kept != wanted.active.end() && service.at("active") != kept->second) {
-      return tl::unexpected(
-          Failure{.exit_code = kRolledBack,
-                  .code = "rolled_back",
-                  .message = fmt::format("{} is {} again: another operator changed it during the wait", name,
-                                         text(service, "active")),
-                  .hint = fmt::format("teal history {} shows who changed it, and why", name)});
+    const auto goal = wanted.active.find(text(service, "name"));
+    std::optional<std::string> line;
+    if (goal != wanted.active.end()) {
+      if (service.at("active") != goal->second && part(service, "ramp").is_null())
+        return tl::unexpected(rolled_back(service));
+      line = not_rolled_out(service);
     }
-    auto line = wanted.condition == "healthy"
-                    ? not_healthy(service, wanted.colour.value_or(text(service, "active")))
-                    : not_drained(service);
+    if (!line)
+      line = wanted.condition == "healthy"
+                 ? not_healthy(service, wanted.colour.value_or(text(service, "active")))
+                 : not_drained(service);
     if (line) lines.push_back(std::move(*line));
   }
   auto adoption = wanted.condition == "settled" ? not_adopted(daemon) : not_running(daemon);
@@ -114,9 +150,16 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
   return lines;
 }
 
+bool is_of_rollout(const std::string& line) {
+  return line.find("% of new flows on ") != std::string::npos ||
+         line.find(": judged for ") != std::string::npos || line.ends_with(": the judgement begins");
+}
+
 std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
   if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
+  if (!left.empty() && is_of_rollout(left.front()))
+    return fmt::format("teal status {} shows it; it goes on", name);
   if (wanted.condition == "healthy")
     return fmt::format(
         "teal backend list {} shows next hops and health; ip neigh shows the kernel's neighbours", name);
@@ -178,13 +221,15 @@ tl::expected<std::chrono::duration<double>, Failure> wait_for(const Invocation& 
     if (!call.around.pause(std::min(std::max(pause, considerate), longest))) break;
     pause = std::min(pause * 5 / 4, kLongestPause);
   }
-  return tl::unexpected(
-      Failure{.exit_code = kTimeout,
-              .code = "timeout",
-              .message = fmt::format("not {} within {}", wanted.condition,
-                                     span_text(std::chrono::duration<double>(wanted.timeout).count())),
-              .hint = hint_for(wanted, *left),
-              .details = std::move(*left)});
+  return tl::unexpected(Failure{
+      .exit_code = kTimeout,
+      .code = "timeout",
+      .message =
+          fmt::format("{} within {}",
+                      is_of_rollout(left->front()) ? "the rollout is not over" : "not " + wanted.condition,
+                      span_text(std::chrono::duration<double>(wanted.timeout).count())),
+      .hint = hint_for(wanted, *left),
+      .details = std::move(*left)});
 }
 
 std::string waited_text(const WaitFor& wanted, std::chrono::duration<double> took) {

@@ -21,8 +21,8 @@ struct WaitFor {
   std::string condition;  // "drained", "healthy", "settled"
   std::chrono::milliseconds timeout = kDefaultWait;
   std::optional<std::string> colour = {};  // with "healthy"; nothing: the active one
-  // The active colour that each service must keep during the wait. Another colour is a rollback by another
-  // operator.
+  // The colour that each service has, or gets by a ramp. The wait also lasts as long as its ramp and its
+  // bake. Any other colour without a ramp there is a rollback, by Teal or by another operator.
   std::map<std::string, std::string> active = {};
 };
 

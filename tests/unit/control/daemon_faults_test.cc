@@ -11,6 +11,7 @@
 #include "control/state/state.h"
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/bound_by_modes.h"
+#include "tests/unit/control/captured_log.h"
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/faulty_disk.h"
 
@@ -53,7 +54,9 @@ TEST_F(DiskOfADaemon, AStartWithABadDiskIsMadeGoodLater) {
         200u);
   }
   set_disk("full");
+  const CapturedLog log;
   RunningDaemon daemon(home);
+  EXPECT_EQ(log.lines_with("the disk takes no writes; every change but a rollback is refused").size(), 1u);
   EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null()) << "it is told";
   EXPECT_EQ(home.service("service-a")["active"], "green");
   EXPECT_EQ(code(home.flip("service-b", "green")), "storage");

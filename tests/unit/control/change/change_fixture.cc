@@ -57,10 +57,16 @@ Teald::Teald(const std::string& run_dir, const std::string& state_directory, con
       events(clock),
       steering(run_dir),
       health(clock),
+      trials({.cells = [this](uint16_t service,
+                              Colour colour) { return counted[service][static_cast<size_t>(colour)]; },
+              .answer_times = [](uint16_t, Colour) { return AnswerTimes(); }},
+             {.ask = [this](uint16_t, Colour) { return old_colour.has_value(); },
+              .answer = [this](uint16_t, Colour, Clock::Time) { return old_colour; }},
+             run_dir, clock),
       executor(*read_config(config_path),
                recovered(recorder, journal, publisher, *read_config(config_path), clock), journal, publisher,
                steering, events, clock),
-      upkeep(executor, publisher, steering, events, clock),
+      upkeep(executor, publisher, steering, events, trials, clock),
       verbs(executor, upkeep, recorder, publisher, {hop_states, health}, users, files, clock) {
   events.listen(listener);
   const auto flush = [](Journal& queue) -> Task<void> { (void)co_await queue.flush(); };

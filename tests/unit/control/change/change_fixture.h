@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,6 +86,10 @@ struct Teald {
   Steering steering;
   HopStates hop_states;  // empty: nothing is known about any backend
   HealthBoard health;    // the same
+  // What the counters of each service, by id, show in each colour; a test counts.
+  std::map<uint16_t, std::array<TrialCells, kColours>> counted;
+  std::optional<FlipJudge::OldColour> old_colour;  // what a check of the old colour says; nothing: no check
+  Trials trials;
   ChangeExecutor executor;
   Upkeep upkeep;
   Verbs verbs;

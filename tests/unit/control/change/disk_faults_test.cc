@@ -48,6 +48,18 @@ class DiskFaults : public HungDisk, public testing::WithParamInterface<const cha
 INSTANTIATE_TEST_SUITE_P(Each, DiskFaults, testing::Values("full", "fails", "hangs"),
                          [](const auto& info) { return std::string(info.param); });
 
+TEST(RecorderLimits, ACommitHasAboutASecond) {
+  EXPECT_EQ(Recorder::Limits().commit, 1s);
+}
+
+TEST_F(HungDisk, OnlyTheFirstCommitWaitsForADiskThatHangs) {
+  set_disk("hangs");
+  EXPECT_EQ(code(flip("service-b", Colour::kGreen)), "storage");
+  const auto asked = std::chrono::steady_clock::now();
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(code(flip("service-b", Colour::kGreen)), "storage");
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, 4 * limits.commit) << "8 waits would take twice this";
+}
+
 TEST_P(DiskFaults, AFlipIsRefusedAndARollbackIsMadeAndRecordedLater) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   take_events();

@@ -163,6 +163,41 @@ TEST_F(ReachTest, AColourWhoseBackendsAreDownIsRefusedWithTheReason) {
             "service-a: 1 of 1 green backends is down: 198.18.2.21:8080 (HTTP 503, expected 200 to 399)");
 }
 
+TEST_F(ReachTest, AColourBelowMinCapacityIsRefused) {
+  write_with("min_capacity = \"50%\"", "min_capacity = \"80%\"");
+  ASSERT_TRUE(reload());
+  const Result refused = flip("service-a", kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "nothing was changed: green is too small in service-a");
+  EXPECT_EQ(
+      refused.error().details,
+      std::vector<std::string>{"service-a: the healthy weight of green is 1, that of blue is 2: this is "
+                               "50%, and min_capacity is 80%"});
+  EXPECT_TRUE(flip_with_force("service-a", kGreen));
+  set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
+  set_problem("198.18.2.12:8080", HopProblem::kNoRoute);
+  EXPECT_TRUE(rollback("service-a")) << "the way back needs no capacity";
+}
+
+TEST_F(ReachTest, AColourIsComparedWithWhatIsLeftOfTheOtherOne) {
+  write_with("min_capacity = \"50%\"", "min_capacity = \"100%\"");
+  ASSERT_TRUE(reload());
+  ASSERT_FALSE(flip("service-a", kGreen));
+  set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
+  EXPECT_TRUE(flip("service-a", kGreen)) << "blue is no larger now";
+}
+
+TEST_F(ReachTest, ARefusalListsAllReasons) {
+  write_with("min_capacity = \"50%\"", "min_capacity = \"80%\"");
+  ASSERT_TRUE(reload());
+  set_problem("[fd18:2::21]:8080", HopProblem::kNoRoute);
+  const Result refused = flip_shop(kGreen);
+  ASSERT_FALSE(refused);
+  ASSERT_EQ(refused.error().details.size(), 2u);
+  EXPECT_EQ(refused.error().details[0], "service-b/green/[fd18:2::21]:8080: no route");
+  EXPECT_TRUE(refused.error().details[1].starts_with("service-a: the healthy weight of green is 1"));
+}
+
 TEST_F(ReachTest, ABackendThatTakesNoFlowsIsNotAskedOf) {
   ASSERT_TRUE(flip("service-a", kGreen));
   set_problem("198.18.2.11:8080", HopProblem::kNoRoute);

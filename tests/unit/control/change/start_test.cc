@@ -102,7 +102,7 @@ TEST_F(Start, RefusesAnApiThatCannotBeOpened) {
   home.write_config(std::string(kShopToml) + "[api]\nlisten = \"" + taken.address() + "\"\n");
   restart();
   ASSERT_EQ(config()["file_errors"].size(), 1u) << config();
-  EXPECT_TRUE(contains(config()["file_errors"][0], ":35: api.listen: ")) << config();
+  EXPECT_TRUE(contains(config()["file_errors"][0], ":39: api.listen: ")) << config();
 }
 
 TEST_F(Start, AReloadRefusesAnApiThatCannotBeOpened) {
@@ -112,7 +112,7 @@ TEST_F(Start, AReloadRefusesAnApiThatCannotBeOpened) {
     const ApiReply reply = home.post("/v1/reload", body);
     EXPECT_EQ(reply.status, 422u) << reply.body;
     ASSERT_EQ(reply.body["error"]["details"].size(), 1u);
-    EXPECT_TRUE(contains(reply.body["error"]["details"][0], ":35: api.listen: ")) << reply.body;
+    EXPECT_TRUE(contains(reply.body["error"]["details"][0], ":39: api.listen: ")) << reply.body;
     EXPECT_FALSE(contains(reply.body["error"]["hint"], "teal check")) << "it opens no socket";
   }
   EXPECT_EQ(dataplane->generation(), 1u);

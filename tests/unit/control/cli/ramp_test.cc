@@ -74,13 +74,6 @@ TEST_F(CliTest, TheEndOfARampSaysWhatIsReset) {
   EXPECT_TRUE(contains(told, "reset")) << told;
 }
 
-TEST_F(CliTest, AFlipThatBeginsARampDoesNotWaitForADrain) {
-  daemon_->answer("POST /v1/flip", ramp_answer("0%", "10%"));
-  const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_TRUE(contains(result.err, "a ramp begins")) << result.err;
-}
-
 TEST_F(CliTest, AFlipThatIsOnItsWaySaysSo) {
   daemon_->answer("POST /v1/flip", change_answer({{"changed", json::array()},
                                                   {"unchanged", {"service-a"}},

@@ -47,6 +47,17 @@ TEST_F(StatusTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
   EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
 }
 
+TEST_F(StatusTest, StatusSaysWhatTheDiskDoesNotHave) {
+  auto answer = services_answer();
+  answer["storage"] = {{"unrecorded", 2}, {"error", "the disk is full"}};
+  daemon_->answer("GET /v1/services", answer);
+  const auto page = teal({"status"}).out;
+  EXPECT_TRUE(contains(page, "2 changes not on disk, every change but a rollback is refused: the")) << page;
+  answer["storage"]["unrecorded"] = 1;
+  daemon_->answer("GET /v1/services", answer);
+  EXPECT_TRUE(contains(teal({"status"}).out, "1 change not on disk"));
+}
+
 TEST_F(StatusTest, StatusSaysWhyTheFileIsNotInForceAndWhatWaitsForARestart) {
   auto answer = services_answer();
   answer["config"]["file_differs"] = true;

@@ -116,6 +116,10 @@ TEST_F(CliTest, EveryVerbThatChangesTakesTheOptionsOfAChange) {
   }
 }
 
+TEST_F(CliTest, HelpOfRollbackSaysWhatAGroupUndoes) {
+  EXPECT_TRUE(contains(teal({"help", "rollback"}).out, "undoes its own latest flip"));
+}
+
 TEST_F(CliTest, HelpOfBackendsSaysWhichStateResetsFlows) {
   EXPECT_TRUE(contains(teal({"help", "backend", "set"}).out, "its flows are RESET"));
 }

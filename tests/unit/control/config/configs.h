@@ -80,6 +80,10 @@ green = [{ address = "198.18.2.23:8080", weight = 2 }]
 [[group]]
 name = "shop"
 services = ["service-a", "service-b"]
+
+[rollout]
+on_few = "go"
+min_capacity = "50%"
 )";
 
 }  // namespace teal

@@ -202,6 +202,40 @@ TEST_F(MetricsTest, EachBackendHasItsFlowsItsNextHopAndItsState) {
       "0");
 }
 
+TEST_F(MetricsTest, WhatFlowsTellAboutABackendIsCounted) {
+  FakeDataplane dataplane(home.run_dir(), 2);
+  RunningDaemon daemon(home);
+  for (const uint32_t worker : {0, 1}) {
+    dataplane.segment().worker(worker).signals[1][0].begun.add(10);
+    dataplane.segment().worker(worker).signals[1][0].refused.add(3);
+    ServiceTimes& times = dataplane.segment().worker(worker).times[0][0];
+    times.handshake.count(3);      // at most 4 us
+    times.handshake.count(1'000);  // at most 1,024 us
+  }
+  const std::string text = scrape();
+  const std::string backend = R"(service="service-a",colour="blue",backend="198.18.2.12:8080")";
+  const auto outcome = [&](const std::string& name) {
+    return value(text, "teal_backend_flow_outcomes_total{" + backend + ",outcome=\"" + name + "\"}");
+  };
+  EXPECT_EQ(outcome("begun"), "20");
+  EXPECT_EQ(outcome("refused"), "6");
+  EXPECT_EQ(outcome("reset"), "0");
+  EXPECT_EQ(text.find(R"(outcomes_total{service="service-a",colour="blue",backend="198.18.2.11)"),
+            std::string::npos)
+      << "no flow began there";
+  const std::string colour = R"({service="service-a",colour="blue")";
+  EXPECT_EQ(value(text, "teal_handshake_seconds_bucket" + colour + R"(,le="2e-06"})"), "0");
+  EXPECT_EQ(value(text, "teal_handshake_seconds_bucket" + colour + R"(,le="4e-06"})"), "2");
+  EXPECT_EQ(value(text, "teal_handshake_seconds_bucket" + colour + R"(,le="0.001024"})"), "4");
+  EXPECT_EQ(value(text, "teal_handshake_seconds_bucket" + colour + R"(,le="+Inf"})"), "4");
+  EXPECT_EQ(value(text, "teal_handshake_seconds_count" + colour + "}"), "4");
+  EXPECT_EQ(value(text, "teal_handshake_seconds_sum" + colour + "}"), "0.002006");
+  const auto view = home.service("service-a")["colours"]["blue"];
+  EXPECT_EQ(view["backends"][1]["outcomes"]["refused"], 6);
+  EXPECT_EQ(view["times"]["handshake"]["p99_us"], 1024);
+  EXPECT_EQ(view["times"]["first_answer"]["p99_us"], nullptr);
+}
+
 TEST_F(MetricsTest, ADiskThatTakesNoWritesIsSeen) {
   RunningDaemon daemon(home);
   ASSERT_EQ(home.flip("service-a", "green").status, 200u);

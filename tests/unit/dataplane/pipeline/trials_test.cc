@@ -17,7 +17,7 @@ class TrialsTest : public WorkerTest {
     TrialCounts sum;
     for (uint32_t worker = 0; worker < kMaxTestWorkers; ++worker)
       for (const TrialCounters& cell : segment().worker(worker).trials[service][static_cast<int>(colour)])
-        sum.add(cell);
+        sum += counts_of(cell);
     return sum;
   }
   void wait(uint32_t ticks) {
@@ -165,9 +165,18 @@ TEST_F(Trial, AFlowThatFailedIsNotMeasured) {
   EXPECT_EQ(counts(kWeb6), (TrialCounts{.begun = 1, .unanswered = 1}));
 }
 
-TEST_F(Trial, WithAffinityOfClientsAClientFailsOnceInATrial) {
+TEST_F(Trial, WithAffinityOfClientsEachFailureCountsWithoutAShare) {
   ruleset_input.services[kWeb].affinity_client = true;
   start({.workers = 2});
+  for (uint32_t i = 0; i < 40; ++i) refuse(client(kWeb, i));  // four addresses
+  EXPECT_EQ(counts(kWeb), (TrialCounts{.begun = 40, .refused = 40}));
+}
+
+TEST_F(Trial, WithAffinityOfClientsAClientFailsOnceInARamp) {
+  ruleset_input.services[kWeb].affinity_client = true;
+  start({.workers = 2});
+  splits->services[kWeb].other_share = 1;
+  publish_splits();
   for (uint32_t i = 0; i < 40; ++i) refuse(client(kWeb, i));  // four addresses
   EXPECT_EQ(counts(kWeb), (TrialCounts{.begun = 40, .refused = 4}));
   begin_trial(kWeb);
@@ -182,8 +191,8 @@ TEST_F(Trial, AClientIsInOneCellWhateverItsPortAndWorkersAddUp) {
   TrialCells cells;
   for (uint32_t worker = 0; worker < kMaxTestWorkers; ++worker) {
     for (uint32_t cell = 0; cell < kClientCells; ++cell) {
-      cells[cell].add(segment().worker(worker).trials[kWeb6][0][cell]);
-      of_worker[worker].add(segment().worker(worker).trials[kWeb6][0][cell]);
+      cells[cell] += counts_of(segment().worker(worker).trials[kWeb6][0][cell]);
+      of_worker[worker] += counts_of(segment().worker(worker).trials[kWeb6][0][cell]);
     }
   }
   EXPECT_EQ(std::count(cells.begin(), cells.end(), TrialCounts{}), kClientCells - 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/event_parser.h"
+#include "control/cli/invocation/event_parser.h"
 
 #include <charconv>
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cli/verbs/rollout_lines.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+#include "control/cli/invocation/answer.h"
+#include "control/cli/terminal/table.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+// "ramp: web to green, 5% of new flows (step 2 of 4); 25% in 42s"
+std::string ramp_line(const json& service, const json& ramp, const Surroundings& around) {
+  const auto percent = [&](const char* key) { return fmt::format("{:g}%", ramp.at(key).get<double>()); };
+  std::string line = fmt::format("ramp: {} to {}, {} of new flows (step {} of {}); ", text(service, "name"),
+                                 text(ramp, "to"), percent("share_percent"), number(ramp, "step"),
+                                 ramp.at("steps_percent").size());
+  if (const auto& paused = part(ramp, "paused"); !paused.is_null()) {
+    const std::string why = text(ramp, "paused");
+    line += why.empty() ? "paused" : "paused: " + why;
+    line += fmt::format("; teal resume {} goes on", text(service, "name"));
+  } else if (const auto waits_for = text_or(ramp, "waits_for"); !waits_for.empty()) {
+    line += fmt::format("{} after {}", percent("next_percent"), waits_for);
+  } else if (const auto& left = part(ramp, "seconds_to_next"); left.is_number()) {
+    line += left.get<double>() > 0
+                ? fmt::format("{} in {}", percent("next_percent"), span_text(left.get<double>()))
+                : fmt::format("{} after {} ({} so far)", percent("next_percent"),
+                              counted(number_or_0(part(service, "trial"), "flows_needed"), "new flow"),
+                              number_or_0(part(service, "trial"), "flows"));
+  } else {
+    line += fmt::format("{} at teal next {}", percent("next_percent"), text(service, "name"));
+  }
+  return filled(line, 2, around.columns);
+}
+
+// "bake: web on green, judged for 1m20s more: green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"
+std::string bake_line(const json& service, const json& trial, const Surroundings& around) {
+  return filled(
+      fmt::format("bake: {} on {}, judged for {} more: {}", text(service, "name"), text(trial, "tested"),
+                  span_text(trial.at("bake_seconds_left").get<double>()), text(trial, "text")),
+      2, around.columns);
+}
+
+// "judged at 12:00:03: web: green is bad: 61 of 1,220 reset, at least 4.0 % (blue 0.1 %); Teal rolled back"
+std::string finding_line(const json& finding, const Surroundings& around) {
+  static const std::map<std::string, std::string> kActions = {{"rollback", "; Teal rolled back"},
+                                                              {"pause", "; Teal paused the ramp"},
+                                                              {"nothing", "; Teal moved nothing"},
+                                                              {"refused", "; Teal cannot go back yet"}};
+  const auto action = kActions.find(text_or(finding, "action"));
+  std::string line =
+      filled(fmt::format("judged at {}: {}{}", time_text(text(finding, "at")), text(finding, "text"),
+                         action == kActions.end() ? "" : action->second),
+             2, around.columns);
+  line.pop_back();
+  return styled(line, Style::kWarning, around.colour) + "\n";
+}
+
+}  // namespace
+
+std::vector<std::string> rollout_lines(const json& service, bool details, const Surroundings& around) {
+  std::vector<std::string> lines;
+  if (const auto& finding = part(service, "finding"); !finding.is_null())
+    lines.push_back(finding_line(finding, around));
+  const auto &ramp = part(service, "ramp"), &trial = part(service, "trial");
+  if (!ramp.is_null()) lines.push_back(ramp_line(service, ramp, around));
+  if (trial.is_null()) return lines;
+  if (text(trial, "kind") == "flip") lines.push_back(bake_line(service, trial, around));
+  if (details)
+    for (const auto& signal : trial.at("signals"))
+      if (number(signal.at("blue"), "flows") + number(signal.at("green"), "flows") != 0)
+        lines.push_back(filled("  " + text(signal, "text"), 4, around.columns));
+  return lines;
+}
+
+}  // namespace teal::cli

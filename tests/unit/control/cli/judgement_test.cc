@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the command line says of a judgement: status, and the commands that wait.
+#include "tests/unit/control/cli/fixture.h"
+
+namespace teal::cli {
+namespace {
+
+using nlohmann::json;
+
+json a_ramp() {
+  return {{"id", 13},
+          {"to", "green"},
+          {"phase", "ramping"},
+          {"share_percent", 5},
+          {"step", 1},
+          {"steps_percent", {5, 100}},
+          {"next_percent", 100},
+          {"seconds_to_next", 42.0},
+          {"every_seconds", 60},
+          {"manual", false},
+          {"paused", nullptr}};
+}
+
+json a_trial(const char* kind) {
+  const bool is_flip = std::string(kind) == "flip";
+  return {{"rollout", 13},
+          {"kind", kind},
+          {"tested", "green"},
+          {"bake_seconds_left", is_flip ? json(80.0) : json(nullptr)},
+          {"flows", 12},
+          {"flows_needed", is_flip ? json(nullptr) : json(100)},
+          {"judgement", "not_worse"},
+          {"text", "green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"},
+          {"log10_value", -1.5},
+          {"signals",
+           {{{"signal", "refused"},
+             {"blue", {{"flows", 9000}, {"failed", 1}}},
+             {"green", {{"flows", 4210}, {"failed", 0}}},
+             {"text", "green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"}},
+            {{"signal", "reset"},
+             {"blue", {{"flows", 9000}, {"failed", 9}}},
+             {"green", {{"flows", 4210}, {"failed", 4}}},
+             {"text", "green: 4 of 4,210 reset, at most 0.3 % (blue 0.1 %)"}}}}};
+}
+
+json a_finding() {
+  return {{"rollout", 13},
+          {"at", "2026-11-23T05:35:00.123Z"},
+          {"judgement", "bad"},
+          {"action", "rollback"},
+          {"text", "service-a: green is bad: 61 of 1,220 reset, at least 4.0 % (blue 0.1 %)"},
+          {"evidence", json::object()}};
+}
+
+class JudgementTest : public CliTest {
+ protected:
+  JudgementTest() { pauses_ = 1000; }
+
+  // service-a as it is after a flip to green, without flows on blue.
+  static json service(const char* active) {
+    json one = services_answer()["services"][0];
+    one["active"] = active;
+    one["colours"]["blue"]["flows"] = 0;
+    one["colours"]["green"]["flows"] = 0;
+    one["draining"] = nullptr;
+    one["ramp"] = one["trial"] = one["finding"] = nullptr;
+    return one;
+  }
+  static json with(json service, const char* key, json value) {
+    service[key] = std::move(value);
+    return service;
+  }
+  void flips_service_a() {
+    json answer = flip_answer();
+    answer["changed"].erase(1);
+    daemon_->answer("POST /v1/flip", answer);
+  }
+};
+
+TEST_F(JudgementTest, StatusShowsTheBakeAndEachSignalOfANamedService) {
+  json answer = services_answer();
+  answer["services"][1]["trial"] = a_trial("flip");
+  daemon_->answer("GET /v1/services", answer);
+  const auto all = teal({"status"}).out;
+  expect_80_columns(all);
+  EXPECT_TRUE(contains(all, "bake: service-b on green, judged for 1m20s more: green: 0 of 4,210")) << all;
+  EXPECT_FALSE(contains(all, "4 of 4,210 reset")) << all;
+  daemon_->answer("GET /v1/services/service-b", answer["services"][1]);
+  const auto one = teal({"status", "service-b"}).out;
+  expect_80_columns(one);
+  EXPECT_TRUE(contains(one, "  green: 4 of 4,210 reset, at most 0.3 % (blue 0.1 %)\n")) << one;
+}
+
+TEST_F(JudgementTest, StatusShowsWhatWasFound) {
+  json answer = services_answer();
+  answer["services"][1]["finding"] = a_finding();
+  daemon_->answer("GET /v1/services", answer);
+  const auto page = teal({"status"}).out;
+  expect_80_columns(page);
+  EXPECT_TRUE(contains(page, "green is bad: 61 of 1,220 reset")) << page;
+}
+
+TEST_F(JudgementTest, StatusSaysHowManyFlowsAStepWaitsFor) {
+  json answer = services_answer();
+  answer["services"][1]["ramp"] = a_ramp();
+  answer["services"][1]["ramp"]["seconds_to_next"] = 0.0;
+  answer["services"][1]["trial"] = a_trial("ramp");
+  daemon_->answer("GET /v1/services", answer);
+  const auto page = teal({"status"}).out;
+  EXPECT_TRUE(contains(page, "100% after 100 new\n  flows (12 so far)")) << page;
+}
+
+TEST_F(JudgementTest, AFlipWaitsForItsBake) {
+  flips_service_a();
+  daemon_->answers("GET /v1/services/service-a",
+                   {with(service("green"), "trial", a_trial("flip")), service("green")});
+  const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "service-a is drained (")) << result.out;
+}
+
+TEST_F(JudgementTest, AFlipWaitsForNoJudgementThatCannotCome) {
+  flips_service_a();
+  json trial = a_trial("flip");
+  trial["judgement"] = "no_baseline";
+  daemon_->answer("GET /v1/services/service-a", with(service("green"), "trial", trial));
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0);
+}
+
+TEST_F(JudgementTest, ARollbackByTealDuringTheWaitIsExitCode6WithTheVerdict) {
+  flips_service_a();
+  daemon_->answers("GET /v1/services/service-a", {with(service("green"), "trial", a_trial("flip")),
+                                                  with(service("blue"), "finding", a_finding())});
+  const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
+  EXPECT_EQ(result.exit_code, 6);
+  EXPECT_EQ(
+      result.err,
+      "teal: service-a is blue again, because Teal rolled it back: service-a: green is bad: 61 of 1,220 "
+      "reset, at least 4.0 % (blue 0.1 %)\n"
+      "hint: teal history service-a has the figures\n");
+}
+
+TEST_F(JudgementTest, ARampWaitsForItsLastStep) {
+  daemon_->answer(
+      "POST /v1/ramp",
+      change_answer(
+          {{"changed",
+            {{{"service", "service-a"}, {"colour", "green"}, {"share", {{"from", "0%"}, {"to", "5%"}}}}}},
+           {"unchanged", json::array()}}));
+  daemon_->answers("GET /v1/services/service-a",
+                   {with(service("blue"), "ramp", a_ramp()), with(service("green"), "trial", a_trial("flip")),
+                    service("green")});
+  EXPECT_EQ(teal({"ramp", "service-a", "--to", "green", "--steps", "5%,100%", "--wait"}).exit_code, 0);
+  daemon_->answers("GET /v1/services/service-a",
+                   {with(service("blue"), "ramp", a_ramp()), with(service("blue"), "finding", a_finding())});
+  EXPECT_EQ(teal({"ramp", "service-a", "--to", "green", "--steps", "5%,100%", "--wait"}).exit_code, 6);
+}
+
+}  // namespace
+}  // namespace teal::cli
