@@ -5,7 +5,8 @@
 # tests, scripts/lint and the tests of the scripts. Sourced by scripts/test.
 
 readonly lab_programs=(control/teal control/teald dataplane/teal-dataplane tests/bench/make_pcap)
-readonly lab_test_seconds=240 script_test_seconds=600 nic_up_seconds=600 nic_test_seconds=900
+readonly lab_test_seconds=240 long_lab_test_seconds=1800 script_test_seconds=600
+readonly nic_up_seconds=600 nic_test_seconds=900
 
 # record_printed LABEL SECONDS COMMAND...: runs the command with a time limit and counts the lines that it
 # prints. Shows the reasons of what was skipped, and the output if something failed. Returns 1 then.
@@ -56,7 +57,7 @@ build_lab_programs() {
 # Each file gets a fresh lab: the flows, generations and dead programs of one file cannot disturb the next
 # one. A line "# lab: OPTIONS" in a file has options for scripts/lab up.
 run_lab() {
-  local files=() options file name
+  local files=() options file name seconds
   build_lab_programs lab || return 0
   if (($# > 0)); then
     for name in "$@"; do files+=("$(lab_test_file "$name")"); done
@@ -66,6 +67,11 @@ run_lab() {
   step "lab: tests"
   for file in "${files[@]}"; do
     name=$(basename "$file" .py)
+    seconds=$lab_test_seconds
+    if grep -q '^# only with --long$' "$file"; then
+      if (($# == 0)) && [[ -z $sequences ]]; then continue; fi
+      seconds=$long_lab_test_seconds
+    fi
     if ((EUID != 0)); then
       record "lab: $name: skipped, it needs root" 0 0 1 0
       continue
@@ -80,7 +86,7 @@ run_lab() {
       record "lab: $name: the lab did not come up" 0 1 0 "$SECONDS"
       continue
     fi
-    if ! record_printed "lab: $name" "$lab_test_seconds" "$repo/scripts/lab" run "$name"; then
+    if ! record_printed "lab: $name" "$seconds" "$repo/scripts/lab" run "$name"; then
       tail -n 20 /run/teal-lab/log/dataplane.log /run/teal-lab/log/daemon.log || true
     fi
   done

@@ -67,6 +67,13 @@ def pid_of(program):
     return int((RUN_DIR / "pid" / f"{program}@edge").read_text())
 
 
+def nginx_of(host):
+    """The pids of the host's nginx: the master and its workers."""
+    master = int((RUN_DIR / "pid" / f"nginx@{host}").read_text())
+    workers = pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    return [master, *map(int, workers)]
+
+
 # --- load ---
 
 
@@ -191,6 +198,13 @@ def flip(colour, *names):
     """Flips the named services, or the group. Returns the answer."""
     what = names or ("--group", "shop")
     return json.loads(teal("flip", *what, "--to", colour, "-o", "json").stdout)
+
+
+def set_rollout_rules(rules):
+    """Adds a table [rollout] with these lines to the config, which must not have one, and reloads it."""
+    with (RUN_DIR / "teal.toml").open("a") as config:
+        config.write(f"\n\n[rollout]\n{rules}\n")
+    teal("reload")
 
 
 def status(service=None):

@@ -5,6 +5,7 @@
 client1 == edge (teal, teald, teal-dataplane) == blue1, blue2 | green1, green2
 """
 import json
+import sqlite3
 import subprocess
 
 import lab
@@ -57,6 +58,17 @@ def test_a_typo_does_not_take_the_control_plane_away():
     CONFIG.write_text(good)
     lab.teal("reload")
     lab.expect("the config file" not in lab.teal("status").stdout, "the notice goes")
+
+
+def test_a_backup_is_one_command():
+    """`teald --backup` copies the database of the running teald, and does not write over a file."""
+    copy = lab.RUN_DIR / "backup.db"
+    words = (lab.BUILD / "control" / "teald", "--state-dir", lab.RUN_DIR / "state", "--backup", copy)
+    done = subprocess.run(lab.command("edge", *words), capture_output=True, text=True)
+    lab.expect_equal(f"exit code of teald --backup ({done.stderr})", done.returncode, 0)
+    with sqlite3.connect(copy) as database:
+        changes = database.execute("SELECT count(*) FROM history").fetchone()[0]
+    lab.expect(changes > 0, f"the copy has the history: {changes} changes")
 
 
 def test_without_its_state_a_teald_knows_the_way_back_and_the_lock():

@@ -167,6 +167,7 @@ def take_the_old_away():
 
 
 def test_a_release_under_load():
+    lab.set_rollout_rules('bake = "2s"')
     options = ("-c4", "-H", "Connection: close")
     with lab.wrk(
         ("client1", *options, f"http://{lab.VIP4}/"), ("client2", *options, f"http://[{lab.VIP6}]/")

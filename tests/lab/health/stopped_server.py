@@ -8,7 +8,6 @@ service-a has an HTTP check with the defaults. kill -STOP leaves nginx' sockets 
 nobody answers. A TCP check would not see it.
 """
 import os
-import pathlib
 import signal
 import time
 
@@ -18,15 +17,8 @@ CONFIG = lab.RUN_DIR / "teal.toml"
 CHECK = '[service.check]\nkind = "http"\n\n'
 
 
-def processes_of(host):
-    """The pids of the host's nginx: the master and its workers."""
-    master = int((lab.RUN_DIR / "pid" / f"nginx@{host}").read_text())
-    workers = pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    return [master, *map(int, workers)]
-
-
 def signal_nginx(host, what):
-    for pid in processes_of(host):
+    for pid in lab.nginx_of(host):
         os.kill(pid, what)
 
 

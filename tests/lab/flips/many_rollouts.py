@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# lab: --workers 2
+# only with --long
+"""20 good rollouts are never rolled back, and each bad green is, ten times.
+
+    client1 (500 new connections and 100 UDP flows a second) == edge == blue1, blue2 | green1, green2
+"""
+import json
+import time
+
+import lab
+import rollouts
+from rollouts import black_hole, hangs, refuses, resets_5_percent
+
+STEPS = ("--steps", "5%,25%,50%,100%", "--every", "2s")
+
+
+def test_20_good_rollouts_are_never_rolled_back():
+    with rollouts.load(seconds=900):
+        time.sleep(rollouts.SECONDS_OF_GOOD_FLOWS)
+        for number in range(20):
+            to = "green" if number % 2 == 0 else "blue"
+            lab.teal("ramp", "--group", "shop", "--to", to, *STEPS)
+            lab.wait_for(to, lambda to=to: lab.status("service-c")["active"] == to, 60)
+    changes = json.loads(lab.teal("history", "-n", "200", "-o", "json").stdout)["changes"]
+    lab.expect_equal("rollbacks", [change for change in changes if change["verb"] == "rollback"], [])
+
+
+def test_each_bad_green_is_rolled_back_ten_times():
+    for _ in range(10):
+        for bad, seconds in ((refuses, 1), (black_hole, 3), (hangs, 3), (resets_5_percent, 3)):
+            rollouts.expect_rollback_after_a_flip(bad, seconds)
+        rollouts.expect_rollback_in_a_ramp(resets_5_percent, 25, 10)
+
+
+def test_a_green_that_resets_5_percent_is_rolled_back_at_1_percent():
+    rollouts.expect_rollback_in_a_ramp(resets_5_percent, 1, 120)
+
+
+lab.run()

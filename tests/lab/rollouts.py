@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For the lab tests of rollouts: a load of new flows, ways in which green can be bad, and Teal's rollback.
+
+green is made bad in the firewall of its hosts, or by stopping its nginx. Times count from the answer to the
+flip, or from the moment when green becomes bad during a ramp, to the rollback's entry in the history.
+"""
+import contextlib
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import lab
+
+GREENS = ("green1", "green2")
+SERVICES = ("service-a", "service-b", "service-c")
+SECONDS_OF_GOOD_FLOWS = 8  # the normal failure rate is then below 0.1 %
+LOAD = lab.REPO / "scripts" / "lab.d" / "paced_load.py"
+
+
+@contextlib.contextmanager
+def load(seconds=300):
+    """New flows at the rates of the claims, on client1. It reports failures that no bad green explains."""
+    one = subprocess.Popen(
+        lab.command("client1", sys.executable, LOAD, "--seconds", str(seconds)),
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield
+    finally:
+        one.stdin.close()
+        one.wait(timeout=20)
+
+
+def nft(host, *words):
+    subprocess.run(lab.command(host, "nft", *words), check=True)
+
+
+@contextlib.contextmanager
+def firewall(*rules):
+    """These rules for what arrives at port 8080 of green's hosts."""
+    for host in GREENS:
+        nft(host, "add", "table", "inet", "bad")
+        nft(host, "add", "chain", "inet", "bad", "in", "{ type filter hook input priority 0; }")
+        for rule in rules:
+            nft(host, *f"add rule inet bad in tcp dport 8080 {rule}".split())
+    try:
+        yield
+    finally:
+        for host in GREENS:
+            nft(host, "delete", "table", "inet", "bad")
+
+
+def refuses():
+    return firewall("reject with tcp reset")
+
+
+def black_hole():
+    return firewall("drop")
+
+
+def resets_5_percent():
+    data = "tcp flags & (syn|fin|rst) == 0 ct original packets == 3"  # the request
+    return firewall(f"{data} numgen random mod 100 < 5 reject with tcp reset")
+
+
+@contextlib.contextmanager
+def hangs():
+    """nginx accepts and never answers."""
+    pids = [pid for host in GREENS for pid in lab.nginx_of(host)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def seconds_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def latest_change():
+    return json.loads(lab.teal("history", "-o", "json").stdout)["changes"][0]
+
+
+def expect_rollback(since, most_seconds):
+    """Teal rolls all services back, at most so many seconds after `since`. Returns the history's entry."""
+    lab.wait_for(
+        "the rollback",
+        lambda: all(
+            lab.status(name)["active"] == "blue" and lab.status(name)["ramp"] is None for name in SERVICES
+        ),
+        most_seconds + 5,
+    )
+    change = latest_change()
+    took = seconds_of(change["finished_at"]) - since
+    print(f"  {took:.2f} s: {change['reason']}")
+    lab.expect_equal("the verb", change["verb"], "rollback")
+    lab.expect_equal("who", change["uid"], None)
+    lab.expect_equal("the services", len(change["changes"]), len(SERVICES))
+    lab.expect("evidence" in change["changes"][0], f"the history has the figures: {change['changes'][0]}")
+    lab.expect(took <= most_seconds, f"within {most_seconds} s, it took {took:.2f} s")
+    return change
+
+
+def expect_rollback_after_a_flip(bad, most_seconds):
+    with load():
+        time.sleep(SECONDS_OF_GOOD_FLOWS)
+        with bad():
+            lab.flip("green")
+            expect_rollback(time.time(), most_seconds)
+
+
+def expect_rollback_in_a_ramp(bad, share, most_seconds):
+    with load():
+        time.sleep(1)
+        lab.teal("ramp", "--group", "shop", "--to", "green", "--steps", f"{share}%,100%", "--manual")
+        time.sleep(1)
+        with bad():
+            expect_rollback(time.time(), most_seconds)
