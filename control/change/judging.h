@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What follows from the judgement of a rollout (control/trial/trials.h): a rollback, a pause, and whether the
-// next step of a ramp may begin.
+// Turns the judgement of a rollout (control/trial/trials.h) into changes: a rollback or a pause. Says whether
+// the next step of a ramp may begin.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ namespace teal {
 // Returns the services of the finding whose rollout is still the one that was judged.
 std::vector<std::string> still_on(const Finding& finding, const Catalogue& catalogue);
 
-// Makes the planned rollback, or pause, the answer to a finding: the evidence is in what the history shows,
-// no lock holds it up, and the flows that are left on the bad colour end as `after_rollback` says.
+// Makes a planned rollback or pause the answer to a finding. The history then shows the evidence, and no lock
+// holds the change up. The flows that are left on the bad colour end as `after_rollback` says.
 void make_answer(const Finding& finding, const Catalogue& catalogue, Change& change);
 
 // Says what Teal does if the new colour of each service turns out to be bad. A way back is not judged.

@@ -63,8 +63,9 @@ struct RampPlan {
   friend bool operator==(const RampPlan&, const RampPlan&) = default;
 };
 
-// What a rollout needs, and what Teal does with its judgement of the new colour (docs/judgement.md). The
-// table [rollout] has the defaults; `[service.rollout]` has the fields in which the service differs.
+// The rules of a service's rollouts: when Teal refuses one, and how Teal acts on its judgement of the new
+// colour (docs/judgement.md). The table [rollout] has the defaults; `[service.rollout]` has the fields in
+// which the service differs.
 struct RolloutRules {
   enum class OnBad : uint8_t {
     kRollback,

@@ -11,7 +11,7 @@
 
 namespace teal {
 
-// What a service has if its table says nothing else: the tables [drain] and [rollout].
+// The values of the tables [drain] and [rollout], for services whose table says nothing else.
 struct ServiceDefaults {
   DrainConfig drain;
   RolloutRules rules;

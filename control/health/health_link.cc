@@ -190,7 +190,7 @@ std::string HealthLink::next_line(const State& state, Peer& peer) {
   return line_of(CheckNow{state.board.revision(), {backends.begin(), backends.end()}});
 }
 
-// Sends the latest list, and orders to check now. What comes while another line is being sent is sent after
+// Sends the latest list, and orders to check now. A line that is due while another one is being sent follows
 // it.
 Task<void> HealthLink::write(std::shared_ptr<State> state, std::shared_ptr<Peer> peer) {
   while (!peer->is_ended) {

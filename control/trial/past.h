@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the active colour of each service did in its last 5 minutes: the baseline of the judgement after a
-// full flip. A point is kept every 30 s, so the window is 5 to 5.5 minutes long. During a ramp of a service
+// The outcomes of each service's active colour in its last 5 minutes are the baseline of the judgement after
+// a full flip. A point is kept every 30 s, so the window is 5 to 5.5 minutes long. During a ramp of a service
 // with affinity "client", failures are counted by client: its window ends with the begin of the ramp.
 #pragma once
 
@@ -52,8 +52,8 @@ class Past {
   Clock::Time next_{};
 };
 
-// Returns the bound of the bucket that 99 % of the times are below, in us; 0 if there are fewer than 100
-// times, or if the bound is above 1 s: a flow that has waited 1 s is slow anyway.
+// Returns the bound of the bucket that 99 % of the times are below, in us. Returns 0 if there are fewer than
+// 100 times. Returns 0 for a bound above 1 s, too: a flow that has waited 1 s is slow anyway.
 uint32_t slow_bound_us(const AnswerTimes& times);
 
 }  // namespace teal

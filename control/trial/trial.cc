@@ -104,7 +104,7 @@ void Trial::look(const TrialSource& source, Clock::Time now) {
     std::visit([&](auto& judge) { add_to(judge, member, source, ns_of(now)); }, judge_);
 }
 
-// Returns what the counters show since they were read last. Counters that began again are no news.
+// Returns what the counters show since they were read last. Counters that began again say nothing.
 std::optional<TrialCells> Trial::news_of(Row& row, uint16_t service, Colour colour,
                                          const TrialSource& source) {
   TrialCells& before = row.counters[static_cast<size_t>(colour)];

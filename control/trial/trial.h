@@ -25,7 +25,7 @@ struct TrialMember {
   friend bool operator==(const TrialMember&, const TrialMember&) = default;
 };
 
-// What a trial of a full flip compares with, of one member: it outlives teald in a file.
+// The start of a member's trial after a full flip. A file keeps it for the next teald.
 struct TrialStart {
   TrialCells old_colour;        // what it did in its last 5 minutes
   double flows_per_second = 0;  // of both colours, then
@@ -47,16 +47,16 @@ struct SignalFigures {
 
 class Trial {
  public:
-  // The trial of a ramp.
+  // Begins the trial of a ramp.
   Trial(std::vector<TrialMember> members, Colour tested, const TrialSource& source, Clock::Time now);
-  // The trial of a full flip. `starts` are those of the members, in their order.
+  // Begins the trial of a full flip. `starts` has an element for each member, in the same order.
   Trial(std::vector<TrialMember> members, Colour tested, std::vector<TrialStart> starts, Clock::Time flip);
 
   const std::vector<TrialMember>& members() const { return members_; }
   Colour tested() const { return tested_; }
   bool is_of_ramp() const { return std::holds_alternative<RampJudge>(judge_); }
 
-  // Of a ramp: the present share of the tested colour, in 1/kShareOne. Another one begins a step.
+  // Begins a step if a ramp has another share now. The share is in 1/kShareOne.
   void follow_share(uint16_t share, Clock::Time now);
   // Takes over what the counters show since the last call.
   void look(const TrialSource& source, Clock::Time now);

@@ -16,7 +16,7 @@
 
 namespace teal {
 
-// By the generation of the flip and the name of the service.
+// The key is the generation of the flip and the name of the service.
 using TrialStarts = std::map<std::pair<uint64_t, std::string>, TrialStart>;
 
 std::string trials_text(const TrialStarts& starts);

@@ -12,8 +12,8 @@
 // flips to the same colour have the longest of their bakes. A bake that is over never begins again: what its
 // trial compares with (TrialStart) is kept only as long.
 //
-// After a restart of teald, the trial of a ramp begins again; that of a full flip goes on with what
-// RUN_DIR/trials.json has. If services leave a trial, the others begin it again: the operator took the
+// After a restart of teald, the trial of a ramp begins again. The trial of a full flip goes on with the data
+// in RUN_DIR/trials.json. If services leave a trial, the others begin it again: the operator took the
 // evidence away with them.
 #pragma once
 
@@ -33,7 +33,7 @@
 
 namespace teal {
 
-// What Teal can learn about the old colour when the new one looks bad after a full flip.
+// The checks of the old colour that Teal asks for when the new one looks bad after a full flip.
 struct OldColourChecks {
   // Asks for a check of each backend now. Returns whether an answer can be expected.
   std::function<bool(uint16_t service, Colour)> ask;
@@ -41,7 +41,7 @@ struct OldColourChecks {
   std::function<std::optional<FlipJudge::OldColour>(uint16_t service, Colour, Clock::Time asked)> answer;
 };
 
-// What a trial found.
+// A colour that is bad, or two that are sick, and the figures that say so.
 struct Finding {
   uint64_t rollout = 0;               // the generation that began it
   std::vector<std::string> services;  // that it moves
@@ -82,9 +82,9 @@ class Trials {
 
   Trials(TrialSource source, OldColourChecks checks, std::string run_dir, const Clock& clock);
 
-  // Begins and ends trials as the state says, and reads the counters. `splits` are those of the segment; null
-  // without one. `epoch` is another one when a dataplane has started: it may have other workers. To be called
-  // about ten times a second.
+  // Begins and ends trials as the state says, and reads the counters. `splits` is null without a segment.
+  // `epoch` is another one when a dataplane has started: it may have other workers. To be called about ten
+  // times a second.
   void look(const Catalogue& catalogue, const TrafficSplits* splits, uint32_t epoch);
   // To be called when flips are published, before the catalogue has these states.
   void flipped(const std::vector<ServiceState>& states, const Catalogue& before);

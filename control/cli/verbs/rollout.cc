@@ -49,7 +49,7 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
   return words;
 }
 
-// What a rollout leaves to wait for: its ramps, its bake and its drains.
+// The end of a rollout is the end of its ramps, its bake and its drains.
 WaitFor end_of(const nlohmann::json& reply, std::chrono::milliseconds timeout) {
   WaitFor wanted{.services = texts(reply, "unchanged"), .condition = "drained", .timeout = timeout};
   for (const auto& change : reply.at("changed")) {

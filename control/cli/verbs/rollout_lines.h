@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `teal status` says about the rollout of a service: its ramp, its bake, and the verdict so far.
+// The lines of `teal status` about the rollout of a service: its ramp, its bake, and the verdict so far.
 #pragma once
 
 #include <string>
