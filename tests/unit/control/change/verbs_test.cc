@@ -56,7 +56,12 @@ TEST_F(Verbs, EachOneHasADryRunKnowsConflictsAndIsStoppedByALock) {
   ASSERT_EQ(home.flip("service-a", "green").status, 200u);
   write_with("198.18.2.13:8080", "198.18.2.33:8080");
   const uint64_t before = generation();
-  nlohmann::json seen = home.get("/v1/services").body["services"];
+  const auto services = [&] {
+    nlohmann::json all = home.get("/v1/services").body["services"];
+    for (nlohmann::json& service : all) service.erase("trial");  // its figures change with time
+    return all;
+  };
+  const nlohmann::json seen = services();
   for (const Verb& verb : kVerbs) {
     const std::string body = verb.body;
     const ApiReply dry_run = home.post(verb.path, body + R"(,"dry_run":true})");
@@ -65,7 +70,7 @@ TEST_F(Verbs, EachOneHasADryRunKnowsConflictsAndIsStoppedByALock) {
     EXPECT_EQ(dry_run.body["dry_run"], true);
     EXPECT_EQ(dry_run.body["generation"], before);
     EXPECT_EQ(code(home.post(verb.path, body + R"(,"if_generation":1})")), "conflict") << verb.path;
-    EXPECT_EQ(home.get("/v1/services").body["services"], seen) << verb.path << ": nothing changed";
+    EXPECT_EQ(services(), seen) << verb.path << ": nothing changed";
     EXPECT_EQ(dataplane->generation(), before);
   }
   ASSERT_EQ(home.post("/v1/lock", R"({"reason":"audit"})").status, 200u);
