@@ -65,7 +65,7 @@ class FlipJudge {
   static constexpr double kLeastDifference = 0.005;
   static constexpr uint64_t kLeastFailures = 5;
   static constexpr uint64_t kForgetNs = 30'000'000'000;
-  static constexpr size_t kClientCells = 8;
+  static constexpr size_t kClientCells = teal::kClientCells;
   using ByCell = std::array<Figures, kClientCells>;
 
   // The old state of a stream. `cells` are the flows of the old colour in its last 5 minutes.

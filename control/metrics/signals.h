@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <optional>
 
 #include "control/publish/publisher.h"
 #include "dataplane/shm/counters.h"
@@ -43,16 +42,6 @@ struct Times {
 
   // 1 us, 2 us, 4 us, ... 16,777,216 us, for i below TimeHistogram::kBounds.
   static constexpr uint64_t bound_us(uint32_t i) { return uint64_t{1} << i; }
-  // Returns the least bound that this part of the times is within; nothing: there are no times, or too many
-  // of them are above all bounds.
-  std::optional<uint64_t> quantile_us(double part) const {
-    const uint64_t all = count();
-    uint64_t within = 0;
-    for (uint32_t i = 0; i < TimeHistogram::kBounds; ++i)
-      if (within += buckets[i]; all != 0 && static_cast<double>(within) >= part * static_cast<double>(all))
-        return bound_us(i);
-    return std::nullopt;
-  }
   uint64_t count() const { return std::accumulate(buckets.begin(), buckets.end(), uint64_t{0}); }
 
   void add(const TimeHistogram& histogram) {

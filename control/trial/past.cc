@@ -66,16 +66,10 @@ Past::Window Past::of(const ServiceState& service, const TrialSource& source, Cl
 
 uint32_t slow_bound_us(const AnswerTimes& times) {
   constexpr uint64_t kFewest = 100;
-  constexpr uint32_t kSecondUs = 1'000'000;
-  const uint64_t all = std::accumulate(times.begin(), times.end(), uint64_t{0});
-  if (all < kFewest) return 0;
-  uint64_t within = 0;
-  for (uint32_t i = 0; i < TimeHistogram::kBounds; ++i) {
-    within += times[i];
-    const uint32_t bound = uint32_t{1} << i;
-    if (within * 100 >= all * 99) return bound < kSecondUs ? bound : 0;
-  }
-  return 0;
+  constexpr uint64_t kSecondUs = 1'000'000;
+  if (std::accumulate(times.begin(), times.end(), uint64_t{0}) < kFewest) return 0;
+  const uint64_t bound = TimeHistogram::percentile_us(times, 99).value_or(kSecondUs);
+  return bound < kSecondUs ? static_cast<uint32_t>(bound) : 0;
 }
 
 }  // namespace teal

@@ -7,8 +7,6 @@ namespace teal {
 
 namespace {
 
-static_assert(kClientCells == FlipJudge::kClientCells);
-
 Figures figures_in(const TrialCounts& counts, Signal signal) {
   switch (signal) {
     case Signal::kRefused:

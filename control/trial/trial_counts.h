@@ -31,7 +31,7 @@ struct TrialCounts {
       news.*field = this->*field > before.*field ? this->*field - before.*field : 0;
     return news;
   }
-  // Returns whether each count is at least that of `before`. If not, the counters began again.
+  // Returns whether each count is at least as high as in `before`. If not, the counters began again.
   bool follows(const TrialCounts& before) const {
     for (const auto field : kFields)
       if (this->*field < before.*field) return false;

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace teal {
@@ -154,6 +155,16 @@ struct TimeHistogram {
   static constexpr uint32_t bucket_of(uint64_t us) {
     const uint32_t bucket = us <= 1 ? 0 : static_cast<uint32_t>(std::bit_width(us - 1));
     return bucket < kBounds ? bucket : kBounds;
+  }
+  // Returns the least bound, in us, that `percent` of the counted times are within. Nothing: there are no
+  // times, or too many of them are above all bounds.
+  static constexpr std::optional<uint64_t> percentile_us(const std::array<uint64_t, kBounds + 1>& counted,
+                                                         uint64_t percent) {
+    uint64_t all = 0, within = 0;
+    for (const uint64_t count : counted) all += count;
+    for (uint32_t i = 0; i < kBounds; ++i)
+      if (within += counted[i]; all != 0 && within * 100 >= all * percent) return uint64_t{1} << i;
+    return std::nullopt;
   }
   void count(uint64_t us) {
     buckets[bucket_of(us)].add(1);

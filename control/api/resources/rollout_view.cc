@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api/resources/rollout_view.h"
 
-#include <cmath>
-
 namespace teal {
 
 namespace {

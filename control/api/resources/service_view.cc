@@ -43,11 +43,11 @@ Json view_outcomes(const Outcomes& outcomes) {
 }
 
 Json view_times(const Times& times) {
-  const auto bound = [&](double part) {
-    const std::optional<uint64_t> us = times.quantile_us(part);
+  const auto bound = [&](uint64_t percent) {
+    const std::optional<uint64_t> us = TimeHistogram::percentile_us(times.buckets, percent);
     return us ? Json(*us) : Json(nullptr);
   };
-  return {{"count", times.count()}, {"p50_us", bound(0.5)}, {"p99_us", bound(0.99)}};
+  return {{"count", times.count()}, {"p50_us", bound(50)}, {"p99_us", bound(99)}};
 }
 
 Json view_backend(const Api& api, const PoolMember& member, Colour colour, const Publisher::FlowSum& flows,
