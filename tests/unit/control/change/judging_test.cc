@@ -13,7 +13,7 @@ using OldColour = FlipJudge::OldColour;
 
 class JudgingTest : public RampTest {
  protected:
-  // Flows that began, of each client cell alike, and how many of them were refused.
+  // Counts new flows, in each client cell alike. `refused` is the number of refusals among these flows.
   void count(Colour colour, uint64_t begun, uint64_t refused = 0, uint16_t id = 0) {
     for (TrialCounts& cell : teald->counted[id][static_cast<size_t>(colour)]) {
       cell.begun += begun / FlipJudge::kClientCells;
@@ -35,7 +35,7 @@ class JudgingTest : public RampTest {
     judge();
     take_events();
   }
-  // Each 100 ms, green gets flows; `refused` of them fail.
+  // Green gets 80 flows each 100 ms, and refuses `refused` flows.
   void green_serves(std::chrono::milliseconds time, uint64_t refused) {
     for (std::chrono::milliseconds i{0}; i < time; i += 100ms) {
       count(kGreen, 80, refused);

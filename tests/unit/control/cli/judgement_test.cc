@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the command line says of a judgement: status, and the commands that wait.
+// Tests how the command line tells of a judgement: status, and the commands that wait.
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {
