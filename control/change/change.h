@@ -71,8 +71,8 @@ struct Change {
   std::vector<std::string> warnings;
   std::string way_back;  // the command that undoes it: "teal rollback web"
 
-  // The states as they shall be. Service states alone need new traffic splits only, as a flip does. Backend
-  // states, an inventory or a config need a new ruleset.
+  // The states as they shall be. Service states alone need new traffic splits only, as a flip does. Previews,
+  // backend states, an inventory or a config need a new ruleset.
   std::vector<ServiceState> services;
   std::vector<BackendState> backends;
   std::shared_ptr<const Config> config;  // of a reload, with its inventory
@@ -81,6 +81,7 @@ struct Change {
   std::shared_ptr<const Inventory> inventory;  // of a reload, or without the retired ids that are released
   std::optional<LockChange> lock;              // publishes nothing
   bool republish = false;                      // sets nothing; the segment gets everything
+  bool needs_new_ruleset = false;              // the states of its services are part of the ruleset
 
   std::vector<uint16_t> flips;  // ids of services whose flip or abort this publication is
   bool is_reset = false;        // flows of the services' idle colour are reset
@@ -95,7 +96,7 @@ struct Change {
            !republish;
   }
   bool needs_ruleset() const {
-    return !backends.empty() || config != nullptr || inventory != nullptr || republish;
+    return needs_new_ruleset || !backends.empty() || config != nullptr || inventory != nullptr || republish;
   }
 };
 

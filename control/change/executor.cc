@@ -210,7 +210,7 @@ Task<std::optional<Refusal>> ChangeExecutor::publish(Progress& progress) {
     co_return no_free_slot();
   }
   const uint64_t generation = progress.result.generation;
-  auto updates = split_updates(progress.change, generation, catalogue_, publisher_.splits(), clock_);
+  auto updates = split_updates(progress.change, catalogue_, publisher_.splits(), clock_);
   std::function<bool()> attempt = [this, generation, updates = std::move(updates)] {
     return publisher_.generation() != 0 && publisher_.publish_splits(generation, updates);
   };

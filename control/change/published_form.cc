@@ -10,6 +10,8 @@ namespace teal {
 
 Inventory inventory_after(const Change& change, const Catalogue& catalogue) {
   Inventory inventory = change.inventory != nullptr ? *change.inventory : catalogue.inventory();
+  for (const ServiceState& changed : change.services)
+    if (ServiceState* service = inventory.service(changed.id)) *service = changed;
   for (const BackendState& changed : change.backends)
     for (BackendState& backend : inventory.backends)
       if (backend.id == changed.id) backend = changed;
@@ -36,7 +38,7 @@ std::shared_ptr<const TrafficSplits> splits_after(const Change& change, const Ca
                                                      clock.wall_ms()));
 }
 
-std::vector<SplitUpdate> split_updates(const Change& change, uint64_t generation, const Catalogue& catalogue,
+std::vector<SplitUpdate> split_updates(const Change& change, const Catalogue& catalogue,
                                        const TrafficSplits* present, const Clock& clock) {
   const uint32_t now_tick = clock.tick();
   const int64_t now_ms = clock.wall_ms();
@@ -45,9 +47,8 @@ std::vector<SplitUpdate> split_updates(const Change& change, uint64_t generation
     const TrafficSplit* before = present == nullptr ? nullptr : &present->services[state.id];
     const DrainConfig drain = effective_drain(*catalogue.find(state.name)->config, state);
     TrafficSplit split = make_split(state, drain, before, now_tick, now_ms);
-    // During a ramp, the flows that are younger than the flip stay.
-    const uint64_t before_it = state.ramp ? state.flip_generation : generation;
-    if (change.is_reset) split.reset_before = std::max<uint32_t>(static_cast<uint32_t>(before_it), 1);
+    // The flows of a ramp or of a preview are younger than the flip: they stay.
+    if (change.is_reset) split.reset_before = std::max<uint32_t>(split.flip_generation, 1);
     updates.push_back({state.id, split});
   }
   return updates;

@@ -28,7 +28,7 @@ tl::expected<std::shared_ptr<const Ruleset>, std::string> ruleset_after(const Ch
 std::shared_ptr<const TrafficSplits> splits_after(const Change& change, const Catalogue& catalogue,
                                                   const TrafficSplits* present, const Clock& clock);
 // For a change that leaves the ruleset as it is.
-std::vector<SplitUpdate> split_updates(const Change& change, uint64_t generation, const Catalogue& catalogue,
+std::vector<SplitUpdate> split_updates(const Change& change, const Catalogue& catalogue,
                                        const TrafficSplits* present, const Clock& clock);
 
 }  // namespace teal

@@ -245,6 +245,10 @@ std::string vip_change(const Socket& from, const Socket& to) {
   return fmt::format("VIP {} -> {}", vip_text(from, other), vip_text(to, other));
 }
 
+std::string preview_text(const std::optional<Socket>& preview) {
+  return preview ? to_string(*preview) : "none";
+}
+
 void compare_services(const ServiceConfig& before, const ServiceConfig& after, const ServiceState& state,
                       const Moves& moves, const FlowsOfBackend& flows, PlanLists& plan) {
   const auto changed = [&](const std::string& detail) {
@@ -259,6 +263,8 @@ void compare_services(const ServiceConfig& before, const ServiceConfig& after, c
                                         (owner == nullptr ? "" : ", which was that of " + owner->name)},
                          {"breaks", moves.flows_of(state.id, flows)}});
   }
+  if (before.preview != after.preview)
+    changed(fmt::format("preview {} -> {}", preview_text(before.preview), preview_text(after.preview)));
   if (before.affinity_client != after.affinity_client)
     changed(after.affinity_client ? "affinity flow -> client" : "affinity client -> flow");
   if (!(before.drain == after.drain))

@@ -251,6 +251,19 @@ Task<Verbs::Result> Verbs::set_backend(BackendRequest request, ChangeOptions opt
   co_return co_await change(std::move(options), std::move(plan));
 }
 
+Task<Verbs::Result> Verbs::set_preview(PreviewRequest request, ChangeOptions options) {
+  Planner plan = [this, request = std::move(request)]() -> Task<Planned> {
+    const std::shared_ptr<Segment> segment = publisher_.segment();
+    const auto on_link_bits = [&](uint16_t backend) {
+      return segment == nullptr
+                 ? uint8_t{0}
+                 : segment->header().on_link_prefix_bits[backend].load(std::memory_order_relaxed);
+    };
+    co_return plan_preview(request, executor_.catalogue(), on_link_bits);
+  };
+  co_return co_await change(std::move(options), std::move(plan));
+}
+
 constexpr unsigned kFileRefused = 422;  // any other refusal is not about the file
 
 // The file is read, and new backends get time to answer the kernel, before the turn: neither holds up another

@@ -11,6 +11,7 @@
 #include "control/change/drain.h"
 #include "control/change/executor.h"
 #include "control/change/pending_restart.h"
+#include "control/change/preview.h"
 #include "control/change/reach.h"
 #include "control/change/rollout.h"
 #include "control/change/upkeep.h"
@@ -39,6 +40,7 @@ class Verbs {
   Task<Result> resume(Selection what, ChangeOptions options);
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
   Task<Result> set_backend(BackendRequest request, ChangeOptions options);
+  Task<Result> set_preview(PreviewRequest request, ChangeOptions options);
   Task<Result> reload(ChangeOptions options);  // reads the config file again; all or nothing
   Task<Result> lock(ChangeOptions options);
   Task<Result> unlock(ChangeOptions options);

@@ -110,6 +110,10 @@ inline constexpr std::string_view kBackendSetExamples[] = {
     "teal backend set web/green/198.18.2.21:8080 --weight 5",
     "teal backend set web/green/198.18.2.21:8080 ready --weight file"};
 
+inline constexpr std::string_view kPreviewExamples[] = {
+    "teal preview set web 198.18.1.102",
+    "teal preview set web 198.18.1.0/28 198.18.7.0/24 --reason \"release 42\"", "teal preview clear web"};
+
 inline constexpr std::string_view kReloadExamples[] = {"teal reload --dry-run",
                                                        "teal reload --reason \"release 42\""};
 inline constexpr std::string_view kLockExamples[] = {"teal lock --reason \"release freeze until Monday\""};

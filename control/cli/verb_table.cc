@@ -232,6 +232,28 @@ constexpr Verb kVerbs[] = {
      .changes = true,
      .examples = kBackendSetExamples,
      .run = run_backend_set},
+    {.name = "preview set",
+     .usage = "SERVICE CLIENT...",
+     .summary = "send some clients to the idle colour, to test it",
+     .description =
+         "New flows of these clients go to the idle colour, whichever that is, and all others to the active "
+         "one. A CLIENT is an address or a network, such as 198.18.1.102 or 198.18.1.0/28. The list replaces "
+         "the one before. It is in force on every worker when the command returns. Existing flows stay.\n"
+         "A preview stays after a flip: then these clients test the colour that was active before. `teal "
+         "preview clear` ends it.\n"
+         "With `preview` in the config, a service has an address that leads everybody to the idle colour.",
+     .positional = {2, kAny, "SERVICE CLIENT"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .examples = kPreviewExamples,
+     .run = run_preview_set},
+    {.name = "preview clear",
+     .usage = "SERVICE",
+     .summary = "end a preview: all new flows to the VIP go to the active colour",
+     .positional = {1, 1, "SERVICE"},
+     .theme = Theme::kChange,
+     .changes = true,
+     .run = run_preview_clear},
     {.name = "reload",
      .summary = "apply the changed config file, all or nothing",
      .description =

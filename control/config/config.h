@@ -92,6 +92,7 @@ inline constexpr std::array<const char*, 2> kAfterRollbackNames = {"drain", "res
 struct ServiceConfig {
   std::string name;
   Socket vip;
+  std::optional<Socket> preview;  // leads to the idle colour; of the VIP's family and protocol
   std::array<std::vector<BackendConfig>, kColours> pools;  // by Colour
   Colour active = Colour::kBlue;                           // used at the first start only
   bool affinity_client = false;

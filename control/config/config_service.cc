@@ -33,6 +33,11 @@ class ServiceReader {
       services.push_back(read_service(table));
     }
     owners_.report_vips_among_backends();
+    if (first_address_beyond_limit_) {
+      first_address_beyond_limit_->error(
+          "is one address too many: the file has " + std::to_string(owners_.address_count()) +
+          " VIPs and preview addresses, expected at most " + std::to_string(kMaxServices));
+    }
     if (first_beyond_limit_) {
       first_beyond_limit_->error("is one backend too many: the file has " +
                                  std::to_string(owners_.backend_count()) +
@@ -43,8 +48,8 @@ class ServiceReader {
 
  private:
   ServiceConfig read_service(const ConfigNode& table) {
-    std::vector<std::string_view> keys = {"name",   "vip",      "protocol", "blue",   "green",
-                                          "active", "affinity", "drain",    "rollout"};
+    std::vector<std::string_view> keys = {"name",   "vip",      "protocol", "blue",    "green",
+                                          "active", "affinity", "drain",    "rollout", "preview"};
     keys.insert(keys.end(), std::begin(kHealthKeys), std::end(kHealthKeys));
     table.allow_only(keys);
     ServiceConfig service;
@@ -61,6 +66,7 @@ class ServiceReader {
       // A socket without a protocol cannot be compared with other sockets.
       if (vip && protocol) owners_.claim_vip(*node, service.vip, position_, service.name);
     }
+    if (const auto node = table.find("preview")) read_preview(*node, service, vip.has_value());
     for (uint32_t colour = 0; colour < kColours; ++colour) {
       if (const auto node = table.require(kColourNames[colour], kPoolForm)) {
         service.pools[colour] = read_pool(*node, service, vip.has_value());
@@ -124,14 +130,29 @@ class ServiceReader {
     return backends;
   }
 
+  void read_preview(const ConfigNode& node, ServiceConfig& service, bool vip_known) {
+    service.preview = read_socket(node);
+    if (!service.preview) return;
+    service.preview->protocol = service.vip.protocol;
+    check_family(node, *service.preview, service, vip_known);
+    if (service.vip.protocol == 0) return;  // reported by read_service()
+    owners_.claim_preview(node, *service.preview, position_, service.name);
+    if (!first_address_beyond_limit_ && owners_.address_count() > kMaxServices)
+      first_address_beyond_limit_ = node;
+  }
+
+  static void check_family(const ConfigNode& node, const Socket& socket, const ServiceConfig& service,
+                           bool vip_known) {
+    if (!vip_known || socket.address.is_v4() == service.vip.address.is_v4()) return;
+    const auto family = [](const Socket& of) { return std::string(of.address.is_v4() ? "IPv4" : "IPv6"); };
+    node.error(in_quotes(to_string(socket)) + " is " + family(socket) + " but the VIP " +
+               in_quotes(to_string(service.vip)) + " is " + family(service.vip) +
+               ", expected one address family in a service");
+  }
+
   void check_backend(const ConfigNode& node, const Socket& socket, const ServiceConfig& service,
                      bool vip_known) {
-    if (vip_known && socket.address.is_v4() != service.vip.address.is_v4()) {
-      const auto family = [](const Socket& of) { return std::string(of.address.is_v4() ? "IPv4" : "IPv6"); };
-      node.error(in_quotes(to_string(socket)) + " is " + family(socket) + " but the VIP " +
-                 in_quotes(to_string(service.vip)) + " is " + family(service.vip) +
-                 ", expected one address family in a service");
-    }
+    check_family(node, socket, service, vip_known);
     if (socket.protocol == 0) return;  // reported by read_service()
     owners_.claim_backend(node, socket, position_, service.name);
     if (!first_beyond_limit_ && owners_.backend_count() > kMaxBackends) first_beyond_limit_ = node;
@@ -141,7 +162,7 @@ class ServiceReader {
   FirstLines& names_;
   SocketOwners owners_;
   uint32_t position_ = 0;
-  std::optional<ConfigNode> first_beyond_limit_;
+  std::optional<ConfigNode> first_beyond_limit_, first_address_beyond_limit_;
 };
 
 }  // namespace

@@ -91,17 +91,27 @@ std::optional<Socket> read_loopback_socket(const ConfigNode& node) {
 
 void SocketOwners::claim_vip(const ConfigNode& node, const Socket& vip, uint32_t service,
                              std::string_view name) {
-  const auto [at, is_new] = vips_.try_emplace(vip, Claim{node, service, std::string(name)});
+  claim_address(node, "VIP", vip, service, name);
+}
+
+void SocketOwners::claim_preview(const ConfigNode& node, const Socket& preview, uint32_t service,
+                                 std::string_view name) {
+  claim_address(node, "preview address", preview, service, name);
+}
+
+void SocketOwners::claim_address(const ConfigNode& node, const char* what, const Socket& socket,
+                                 uint32_t service, std::string_view name) {
+  const auto [at, is_new] = vips_.try_emplace(socket, Claim{node, what, service, std::string(name)});
   if (is_new) return;
   const Claim& first = at->second;
-  node.error(shown(vip) + " is also the VIP of service " + in_quotes(first.name) + " (line " +
-             std::to_string(first.node.line()) +
-             "), expected a different address, port or protocol for each service");
+  node.error(shown(socket) + " is also the " + first.what + " of service " + in_quotes(first.name) +
+             " (line " + std::to_string(first.node.line()) +
+             "), expected a different address, port or protocol for each VIP and preview address");
 }
 
 void SocketOwners::claim_backend(const ConfigNode& node, const Socket& socket, uint32_t service,
                                  std::string_view name) {
-  const auto [at, is_new] = backends_.try_emplace(socket, Claim{node, service, std::string(name)});
+  const auto [at, is_new] = backends_.try_emplace(socket, Claim{node, "backend", service, std::string(name)});
   const Claim& first = at->second;
   if (is_new || first.service == service) return;
   node.error(shown(socket) + " of service " + in_quotes(name) + " is also a backend of service " +
@@ -113,8 +123,8 @@ void SocketOwners::report_vips_among_backends() const {
   for (const auto& [socket, backend] : backends_) {
     const auto vip = vips_.find(socket);
     if (vip == vips_.end()) continue;
-    backend.node.error(shown(socket) + " is the VIP of service " + in_quotes(vip->second.name) + " (line " +
-                       std::to_string(vip->second.node.line()) +
+    backend.node.error(shown(socket) + " is the " + vip->second.what + " of service " +
+                       in_quotes(vip->second.name) + " (line " + std::to_string(vip->second.node.line()) +
                        "), expected the socket of a backend server");
   }
 }

@@ -2,9 +2,9 @@
 //
 // Reads the sockets of a config file and compares them with each other. A worker must know from an address,
 // port and protocol alone which service a packet belongs to, so:
-//   - A VIP belongs to one service.
+//   - A VIP or preview address belongs to one service. A preview address is not the VIP.
 //   - A backend socket belongs to one service, in one colour or both. A reply's source names the service.
-//   - No socket is both a VIP and a backend.
+//   - No such address is also a backend.
 #pragma once
 
 #include <cstdint>
@@ -31,20 +31,23 @@ std::optional<Socket> read_loopback_socket(const ConfigNode& node);
 // Remembers which service uses which socket.
 class SocketOwners {
  public:
-  // Both report an error at `node` if another service has claimed the same socket with the same call.
-  // `service` is the service's position in the file; errors call the service `name`.
+  // Each reports an error at `node` if the socket is taken. `service` is the service's position in the file;
+  // errors call the service `name`.
   void claim_vip(const ConfigNode& node, const Socket& vip, uint32_t service, std::string_view name);
+  void claim_preview(const ConfigNode& node, const Socket& preview, uint32_t service, std::string_view name);
   void claim_backend(const ConfigNode& node, const Socket& socket, uint32_t service, std::string_view name);
 
-  // Reports every backend that is also a VIP. Call it after the last claim: a VIP may follow a backend in the
-  // file.
+  // Reports every backend that is also a VIP or preview address. Call it after the last claim: a VIP may
+  // follow a backend in the file.
   void report_vips_among_backends() const;
 
   size_t backend_count() const { return backends_.size(); }  // counts each socket once
+  size_t address_count() const { return vips_.size(); }      // VIPs and preview addresses
 
  private:
   struct Claim {
     ConfigNode node;
+    const char* what;  // "VIP" or "preview address"
     uint32_t service;
     std::string name;
   };
@@ -53,7 +56,11 @@ class SocketOwners {
   };
   using Claims = std::unordered_map<Socket, Claim, Hash>;
 
-  Claims vips_, backends_;
+  void claim_address(const ConfigNode& node, const char* what, const Socket& socket, uint32_t service,
+                     std::string_view name);
+
+  Claims vips_;  // and preview addresses
+  Claims backends_;
 };
 
 }  // namespace teal

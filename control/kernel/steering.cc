@@ -22,7 +22,10 @@ steer_socket to_steer(const Socket& socket) {
 void Steering::want(const Inventory& inventory) {
   wanted_.vips.clear();
   wanted_.backends.clear();
-  for (const ServiceState& service : inventory.services) wanted_.vips.push_back(to_steer(service.vip));
+  for (const ServiceState& service : inventory.services) {
+    wanted_.vips.push_back(to_steer(service.vip));
+    if (service.preview) wanted_.vips.push_back(to_steer(*service.preview));
+  }
   for (const BackendState& backend : inventory.backends) wanted_.backends.push_back(to_steer(backend.socket));
 }
 

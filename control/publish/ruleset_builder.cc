@@ -53,6 +53,7 @@ uint32_t table_size(const Pool& pool) {
 void put_services(const RulesetInput& plan, Ruleset& out) {
   std::fill(std::begin(out.services), std::end(out.services), ServiceRule{});
   out.vips = {};
+  uint16_t previews = 0;
   for (const NumberedService& service : plan.services) {
     ServiceRule& rule = out.services[service.id];
     assert((rule.flags & kServicePresent) == 0 && "service ids are unique");
@@ -63,6 +64,17 @@ void put_services(const RulesetInput& plan, Ruleset& out) {
                              (service.affinity_client ? kAffinityClient : 0) |
                              (service.udp_cut ? kUdpCut : 0) | (service.on_down_reset ? kOnDownReset : 0));
     out.vips.insert(service.vip, service.id);
+    if (service.preview) {
+      assert(out.find_service(*service.preview) == kNoId && "preview addresses are unique");
+      rule.preview = *service.preview;
+      out.vips.insert(*service.preview, service.id + kPreviewAddress);
+    }
+    rule.first_preview_clients = previews;
+    for (const IpPrefix& clients : service.preview_clients) {
+      assert(previews < kMaxPreviewClients);
+      out.preview_clients[previews++] = {clients.address, clients.mask()};
+    }
+    rule.preview_clients = static_cast<uint16_t>(previews - rule.first_preview_clients);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <tl/expected.hpp>
 
+#include "dataplane/packet/ip_prefix.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
@@ -18,6 +19,8 @@ struct NumberedService {
   uint16_t id = kNoId;
   std::string name;
   Socket vip;
+  std::optional<Socket> preview;
+  std::vector<IpPrefix> preview_clients = {};
   bool affinity_client = false;
   bool udp_cut = false;
   bool on_down_reset = false;  // flows of a backend that is down are reset
@@ -40,8 +43,8 @@ struct RulesetInput {
   std::vector<NumberedBackend> backends;
 };
 
-// Fills all of `out`. Ids must be unique and below the limits, and sockets unique; the config check ensures
-// this, and it is asserted. The error says that the Maglev tables do not fit, with the sizes.
+// Fills all of `out`. Ids must be unique and below the limits, sockets unique, and preview clients at most
+// kMaxPreviewClients; the checks of configs and requests ensure this, and it is asserted. The error says that the Maglev tables do not fit, with the sizes.
 tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset& out);
 
 }  // namespace teal

@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array<const char*, 2> kThenNames = {"wait", "reset"};  // by DrainConfig::Then
-constexpr int64_t kFirstVersionWithUndo = 2, kFirstVersionWithRamp = 3;
+constexpr int64_t kFirstVersionWithUndo = 2, kFirstVersionWithRamp = 3, kFirstVersionWithPreview = 4;
 
 // --- writing ---
 
@@ -48,7 +48,8 @@ Json to_json(const RecordedService& service) {
           {"drain_then", name_or_null(kThenNames, service.drain_then)},
           {"undo", to_json(service.undo)},
           {"flipped_by", to_json(service.flipped_by)},
-          {"ramp", service.ramp ? to_json(*service.ramp) : Json(nullptr)}};
+          {"ramp", service.ramp ? to_json(*service.ramp) : Json(nullptr)},
+          {"preview_clients", to_text(service.preview_clients)}};
 }
 
 Json to_json(const RecordedBackend& backend) {
@@ -77,6 +78,15 @@ FlippedBy read_flipped_by(ObjectReader& object) {
   return by;
 }
 
+std::vector<IpPrefix> read_preview_clients(ObjectReader& object) {
+  auto clients = parse_prefixes(object.text_or_null("preview_clients").value_or(""));
+  if (clients && clients->size() <= kMaxPreviewClientsOfService) return std::move(*clients);
+  object.refuse("preview_clients",
+                fmt::format("at most {} networks such as \"198.18.1.0/24\", with spaces between them",
+                            kMaxPreviewClientsOfService));
+  return {};
+}
+
 RecordedService read_service(ObjectReader& object, int64_t version, std::bitset<kMaxServices>& ids) {
   RecordedService service;
   service.id = object.new_id(ids);
@@ -94,6 +104,8 @@ RecordedService read_service(ObjectReader& object, int64_t version, std::bitset<
   object.object_or_null("flipped_by", [&](ObjectReader& by) { service.flipped_by = read_flipped_by(by); });
   if (version < kFirstVersionWithRamp) return service;
   object.object_or_null("ramp", [&](ObjectReader& ramp) { service.ramp = read_ramp(ramp); });
+  if (version < kFirstVersionWithPreview) return service;
+  service.preview_clients = read_preview_clients(object);
   return service;
 }
 
@@ -122,7 +134,8 @@ RecordedService record_of(const ServiceState& service) {
           service.drain_then,
           service.undo,
           service.flipped_by,
-          service.ramp};
+          service.ramp,
+          service.preview_clients};
 }
 
 RecordedBackend record_of(const BackendState& backend) {
@@ -136,6 +149,7 @@ void apply(const ChangeRecord& record, Inventory& inventory) {
     service->drain_timeout = set.drain_timeout;
     service->drain_then = set.drain_then;
     service->ramp = set.ramp;
+    service->preview_clients = set.preview_clients;
   }
   for (const RecordedBackend& set : record.backends)
     for (BackendState& backend : inventory.backends)

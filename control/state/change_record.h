@@ -10,10 +10,10 @@
 //    "services":[{"id":0,"active":"green","previous":"blue","flip_generation":12,
 //                 "flipped_at_ms":1700000000123,"drain_timeout_ms":null,"drain_then":"reset",
 //                 "undo":{"to":"blue","generation":12},"flipped_by":{"verb":"flip","uid":1000},
-//                 "ramp":null}],
+//                 "ramp":null,"preview_clients":"198.18.1.0/24 198.18.3.7/32"}],
 //    "backends":[{"id":1,"pools":[{"admin":"drain","weight":3},{"admin":"ready","weight":null}]}]}
 // Version 1, of schema 3, has neither "undo" nor "flipped_by". Version 2, of schemas 4 and 5, has no "ramp"
-// (ramp.h).
+// (ramp.h). Version 3, of schema 6, has no "preview_clients".
 #pragma once
 
 #include <array>
@@ -41,6 +41,7 @@ struct RecordedService {
   std::optional<Undo> undo;
   std::optional<FlippedBy> flipped_by;
   std::optional<Ramp> ramp;
+  std::vector<IpPrefix> preview_clients;
 
   friend bool operator==(const RecordedService&, const RecordedService&) = default;
 };
@@ -53,7 +54,7 @@ struct RecordedBackend {
 };
 
 struct ChangeRecord {
-  static constexpr int64_t kVersion = 3;
+  static constexpr int64_t kVersion = 4;
 
   std::vector<RecordedService> services;
   std::vector<RecordedBackend> backends;
@@ -64,7 +65,7 @@ struct ChangeRecord {
 RecordedService record_of(const ServiceState& service);
 RecordedBackend record_of(const BackendState& backend);
 
-// Sets the drains, ramps and memberships that the record has. Which flips and shares are in force, the
+// Sets the drains, ramps, previews and memberships that the record has. Which flips and shares are in force, the
 // segment says (learn_splits()). Services and backends that the inventory does not have are left out: their
 // ids were released.
 void apply(const ChangeRecord& record, Inventory& inventory);

@@ -67,7 +67,7 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
   FreeIds free_ids(kMaxServices);
   for (const ServiceState& service : stored.services) free_ids.take(service.id);
 
-  std::unordered_map<Socket, const ServiceConfig*, SocketHash> vips;
+  std::unordered_set<Socket, SocketHash> addresses;  // VIPs and preview addresses
   for (size_t i = 0; i < matches.size(); ++i) {
     const ServiceConfig& wanted = config.services[i];
     ServiceState service = matches[i] != nullptr ? *matches[i] : ServiceState{.active = wanted.active};
@@ -84,10 +84,14 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
     }
     service.name = wanted.name;
     service.vip = wanted.vip;
+    service.preview = wanted.preview;
     service.affinity_client = wanted.affinity_client;
     service.retired = false;
+    std::erase_if(service.preview_clients,
+                  [&](const IpPrefix& client) { return client.is_v4() != wanted.vip.address.is_v4(); });
     out.inventory.services.push_back(service);
-    vips.emplace(wanted.vip, &wanted);
+    addresses.insert(wanted.vip);
+    if (wanted.preview) addresses.insert(*wanted.preview);
   }
   for (const ServiceState& service : stored.services) {
     if (std::find(matches.begin(), matches.end(), &service) != matches.end()) continue;
@@ -95,7 +99,9 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
     if (!retired.retired) out.notes.push_back(fmt::format("service \"{}\" left the config", retired.name));
     retired.retired = true;
     retired.ramp.reset();
-    if (vips.contains(retired.vip)) retired.vip = standin_socket(retired.id, retired.vip);
+    retired.preview_clients.clear();
+    if (addresses.contains(retired.vip)) retired.vip = standin_socket(retired.id, retired.vip);
+    if (retired.preview && addresses.contains(*retired.preview)) retired.preview.reset();
     out.inventory.services.push_back(retired);
   }
   return {};
@@ -222,6 +228,7 @@ Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits) {
     const ServiceRule& rule = ruleset.services[id];
     if ((rule.flags & kServicePresent) == 0) continue;
     ServiceState service{.id = id, .name = fmt::format("recovered-{}", id), .vip = rule.vip};
+    if (rule.preview.protocol != 0) service.preview = rule.preview;
     service.affinity_client = (rule.flags & kAffinityClient) != 0;
     service.retired = (rule.flags & kServiceRetired) != 0;
     service.active = splits.services[id].active;
@@ -251,6 +258,8 @@ RulesetInput ruleset_input(const Inventory& inventory, const Config& config) {
     plan.services.push_back({.id = service.id,
                              .name = service.name,
                              .vip = service.vip,
+                             .preview = service.preview,
+                             .preview_clients = service.preview_clients,
                              .affinity_client = service.affinity_client,
                              .udp_cut = !service.retired && cut.contains(service.name),
                              .on_down_reset = !service.retired && resets.contains(service.name),
@@ -284,6 +293,11 @@ bool same_rules(const Ruleset& a, const Ruleset& b) {
   const auto same_table = [](const MaglevTable& x, const MaglevTable& y) {
     return x.offset == y.offset && x.size == y.size;
   };
+  const auto same_preview = [&](const ServiceRule& x, const ServiceRule& y) {
+    const auto* of_x = a.preview_clients + x.first_preview_clients;
+    return x.preview == y.preview && x.preview_clients == y.preview_clients &&
+           std::equal(of_x, of_x + x.preview_clients, b.preview_clients + y.first_preview_clients);
+  };
   if (std::memcmp(&a.timeouts, &b.timeouts, sizeof(Timeouts)) != 0 || a.reset_rate != b.reset_rate ||
       a.maglev_used != b.maglev_used)
     return false;
@@ -291,7 +305,8 @@ bool same_rules(const Ruleset& a, const Ruleset& b) {
     const ServiceRule &x = a.services[id], &y = b.services[id];
     if (x.flags != y.flags) return false;
     if ((x.flags & kServicePresent) == 0) continue;
-    if (x.vip != y.vip || !same_table(x.pools[0], y.pools[0]) || !same_table(x.pools[1], y.pools[1]))
+    if (x.vip != y.vip || !same_preview(x, y) || !same_table(x.pools[0], y.pools[0]) ||
+        !same_table(x.pools[1], y.pools[1]))
       return false;
   }
   for (uint32_t id = 0; id < kMaxBackends; ++id) {

@@ -86,6 +86,7 @@ struct ServiceState {
   uint16_t id = kNoId;
   std::string name;
   Socket vip;
+  std::optional<Socket> preview;  // the address that leads to the idle colour
   bool affinity_client = false;
   bool retired = false;
   Colour active = Colour::kBlue;
@@ -99,6 +100,7 @@ struct ServiceState {
   std::optional<FlippedBy> flipped_by;  // nothing: never flipped, or unknown
   uint64_t added_after = 0;             // the generation in force when it was added: it did not exist then
   std::optional<Ramp> ramp;             // to the idle colour; nothing: all new flows go to the active colour
+  std::vector<IpPrefix> preview_clients;  // they get the idle colour; of the VIP's family
 
   uint16_t share() const { return ramp ? ramp->share() : 0; }  // of the idle colour, in 1/kShareOne
   friend bool operator==(const ServiceState&, const ServiceState&) = default;

@@ -21,6 +21,7 @@ void reserve(const std::vector<Record>& planned, SocketOf socket_of, std::vector
     if (std::any_of(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(present), has_id))
       continue;
     record.retired = true;
+    if constexpr (requires { record.preview; }) record.preview.reset();
     Socket& socket = socket_of(record);
     if (!used.insert(socket).second) socket = standin_socket(record.id, socket);
     records.push_back(std::move(record));
@@ -49,6 +50,8 @@ void take_ids_from(const Ruleset& ruleset, Inventory& inventory) {
   for (ServiceState& service : inventory.services) {
     const ServiceRule& rule = ruleset.services[service.id];
     service.vip = rule.vip;
+    service.preview.reset();
+    if (rule.preview.protocol != 0) service.preview = rule.preview;
     service.affinity_client = (rule.flags & kAffinityClient) != 0;
     service.retired = (rule.flags & kServiceRetired) != 0;
   }

@@ -107,6 +107,12 @@ PRAGMA user_version = 5;
     R"(
 ALTER TABLE services ADD COLUMN ramp TEXT;
 PRAGMA user_version = 6;
+)",
+    // preview: an address. preview_clients: networks, with spaces between them.
+    R"(
+ALTER TABLE services ADD COLUMN preview TEXT;
+ALTER TABLE services ADD COLUMN preview_clients TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 7;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
 

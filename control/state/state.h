@@ -153,7 +153,7 @@ struct HistoryQuery {
 
 class State {
  public:
-  static constexpr int kSchema = 6;
+  static constexpr int kSchema = 7;
   // Generation numbers are reserved on disk in blocks. A number of the block may have been given to a change
   // that could not be recorded.
   static constexpr uint64_t kReservedGenerations = 100;

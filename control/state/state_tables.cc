@@ -20,18 +20,23 @@ using Sockets = std::unordered_set<Socket, SocketHash>;
 constexpr int64_t kLastColour = kColours - 1;
 constexpr int64_t kLastAdminState = static_cast<int64_t>(kAdminStateNames.size()) - 1;
 
-// Reads two columns: the protocol, and the address with the port. Each socket may appear once, as
-// build_ruleset() relies on it.
+// Reads a socket from its text. Each socket may appear once, as build_ruleset() relies on it.
+Socket unique_socket(Row& row, std::string_view column, const std::string& text, uint8_t protocol,
+                     Sockets& seen) {
+  const std::optional<Socket> written = parse_socket(text);
+  row.expect(written.has_value(), column, "an address and port such as \"198.18.0.10:80\"");
+  Socket socket = written.value_or(Socket{});
+  socket.protocol = protocol;
+  row.expect(seen.insert(socket).second, column, "another socket in each row");
+  return socket;
+}
+
+// Reads two columns: the protocol, and the address with the port.
 Socket read_unique_socket(Row& row, std::string_view column, Sockets& seen) {
   const int64_t protocol = row.integer("protocol", 0, UINT8_MAX);
   row.expect(protocol == kProtocolTcp || protocol == kProtocolUdp, "protocol",
              fmt::format("{} (TCP) or {} (UDP)", kProtocolTcp, kProtocolUdp));
-  const std::optional<Socket> written = parse_socket(row.text(column));
-  row.expect(written.has_value(), column, "an address and port such as \"198.18.0.10:80\"");
-  Socket socket = written.value_or(Socket{});
-  socket.protocol = static_cast<uint8_t>(protocol);
-  row.expect(seen.insert(socket).second, column, "another socket in each row");
-  return socket;
+  return unique_socket(row, column, row.text(column), static_cast<uint8_t>(protocol), seen);
 }
 
 std::optional<Undo> read_undo(Row& row) {
@@ -58,12 +63,26 @@ std::optional<Ramp> read_ramp(Row& row) {
   return *ramp;
 }
 
+// Reads both columns of the preview. The VIP is known already.
+void read_preview(Row& row, ServiceState& service, Sockets& seen) {
+  if (const auto text = row.text_or_null("preview")) {
+    service.preview = unique_socket(row, "preview", *text, service.vip.protocol, seen);
+    row.expect(service.preview->address.is_v4() == service.vip.address.is_v4(), "preview",
+               "an address of the VIP's family");
+  }
+  auto clients = parse_prefixes(row.text("preview_clients"));
+  row.expect(clients.has_value(), "preview_clients", clients ? "" : "networks: " + clients.error());
+  service.preview_clients = std::move(*clients);
+  row.expect(service.preview_clients.size() <= kMaxPreviewClientsOfService, "preview_clients",
+             fmt::format("at most {} networks", kMaxPreviewClientsOfService));
+}
+
 void read_services(SQLite::Database& sqlite, Inventory& inventory) {
   SQLite::Statement select(
       sqlite,
       "SELECT id, name, protocol, vip, affinity_client, retired, active, previous, flip_generation, "
       "flipped_at_ms, drain_timeout_ms, drain_then, undo_to, undo_generation, flipped_by_verb, "
-      "flipped_by_uid, added_after, ramp FROM services ORDER BY id");
+      "flipped_by_uid, added_after, ramp, preview, preview_clients FROM services ORDER BY id");
   std::bitset<kMaxServices> ids;
   std::unordered_set<std::string> names;
   Sockets vips;
@@ -91,6 +110,7 @@ void read_services(SQLite::Database& sqlite, Inventory& inventory) {
     service.flipped_by = read_flipped_by(row);
     service.added_after = static_cast<uint64_t>(row.integer("added_after", 0, kMaxGeneration));
     service.ramp = read_ramp(row);
+    read_preview(row, service, vips);
     ids.set(service.id);
     inventory.services.push_back(std::move(service));
   }
@@ -168,7 +188,7 @@ void write_services(SQLite::Database& sqlite, std::span<const RecordedService> s
       sqlite,
       "UPDATE services SET active = ?, previous = ?, flip_generation = ?, flipped_at_ms = ?, "
       "drain_timeout_ms = ?, drain_then = ?, undo_to = ?, undo_generation = ?, flipped_by_verb = ?, "
-      "flipped_by_uid = ?, ramp = ? WHERE id = ?");
+      "flipped_by_uid = ?, ramp = ?, preview_clients = ? WHERE id = ?");
   for (const RecordedService& service : services) {
     std::optional<int64_t> timeout;
     if (service.drain_timeout) timeout = in_range(service.drain_timeout->count(), kMaxDurationMs);
@@ -185,7 +205,8 @@ void write_services(SQLite::Database& sqlite, std::span<const RecordedService> s
     }
     run(set, static_cast<int64_t>(service.active), number(service.previous),
         generation_in_range(service.flip_generation), in_range(service.flipped_at_ms, kMaxTimeMs), timeout,
-        number(service.drain_then), undo_to, undo_generation, verb, uid, ramp, service.id);
+        number(service.drain_then), undo_to, undo_generation, verb, uid, ramp,
+        to_text(service.preview_clients), service.id);
   }
 }
 
@@ -225,10 +246,12 @@ void write_inventory(SQLite::Database& sqlite, const Inventory& inventory) {
   ChangeRecord record;
   SQLite::Statement add_service(
       sqlite,
-      "INSERT INTO services (id, name, vip, protocol, affinity_client, retired, active, "
-      "flip_generation, flipped_at_ms, added_after) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, ?)");
+      "INSERT INTO services (id, name, vip, protocol, preview, affinity_client, retired, active, "
+      "flip_generation, flipped_at_ms, added_after) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?)");
   for (const ServiceState& service : inventory.services) {
-    run(add_service, service.id, service.name, to_string(service.vip), service.vip.protocol,
+    std::optional<std::string> preview;
+    if (service.preview) preview = to_string(*service.preview);
+    run(add_service, service.id, service.name, to_string(service.vip), service.vip.protocol, preview,
         service.affinity_client, service.retired, generation_in_range(service.added_after));
     record.services.push_back(record_of(service));
   }

@@ -22,6 +22,10 @@ enum class Role : uint8_t {
   kFromBackend,
   kIcmpToVip,
   kIcmpFromBackend,
+  kToPreview,      // to the service's preview address
+  kFromPreview,    // of a backend, about a flow to the preview address: leaves from there
+  kIcmpToPreview,  // the same for ICMP errors
+  kIcmpFromPreview,
   kOfResetFlow,  // of a flow that Teal resets: goes back to its sender as a RST
   kRejected,     // its pool refuses new flows: goes back to its client as a RST or an ICMP error
 };
@@ -44,7 +48,7 @@ struct Packet {
   FlowIndex flow;                // look_ahead.h: the candidate slot; then track: the flow
   uint64_t hop;                  // track: the Hop word to leave by
   uint16_t backend;              // classify: where a reply comes from; track: where a client's packet goes
-  Role role;                     // classify; track may change it to one of the last two
+  Role role;                     // classify; track may change it to kFromPreview or one behind it
   Verdict verdict = Verdict::forward();  // every stage may decide
 };
 static_assert(sizeof(Packet) == 96);

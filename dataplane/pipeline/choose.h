@@ -26,15 +26,20 @@ inline Colour choose_colour(const TrafficSplit& split, uint64_t choice) {
   return scale(choice << 32, kShareOne) < split.other_share ? other(split.active) : split.active;
 }
 
+// Whether a new flow gets the idle colour: it is to the preview address, or its client is one of a preview.
+inline bool is_preview(const Packet& packet, const Ruleset& ruleset) {
+  return packet.role == Role::kToPreview || ruleset.previews(packet.key.service, packet.key.client);
+}
+
 // Returns the colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain
-// it gets the previous colour. If an insert has failed since the flip, the flow may be a new one that has no
-// entry. Then all its packets must get the colour that its SYN got.
-inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool midstream,
+// it gets the colour that it got then. If an insert has failed since the flip, the flow may be a new one that
+// has no entry. Then all its packets must get the colour that its SYN got.
+inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool midstream, bool preview,
                                 const InsertFailures& insert_failures, uint32_t now_tick) {
   if (midstream && is_draining(split, now_tick) &&
       !insert_failures.within(ticks_since(split.flipped_at_tick, now_tick), now_tick))
-    return split.previous;
-  return choose_colour(split, choice);
+    return preview ? other(split.previous) : split.previous;
+  return preview ? other(split.active) : choose_colour(split, choice);
 }
 
 // The backend that the Maglev table names, whatever its health. kNoId if the pool has no backend that takes

@@ -47,9 +47,13 @@ template <bool kIcmp, typename Parsed>
   const Be16 from_port = kIcmp ? parsed.destination_port : parsed.source_port;
   const Be16 to_port = kIcmp ? parsed.source_port : parsed.destination_port;
   const Ruleset& ruleset = context.rules.ruleset;
-  if (const uint16_t service = ruleset.find_service(to, to_port, protocol); service != kNoId)
+  const uint16_t service = ruleset.find_service(to, to_port, protocol);
+  if (service < kPreviewAddress)
     return classify_as(packet, context, kIcmp ? Role::kIcmpToVip : Role::kToVip, from, from_port, service,
                        ttl);
+  if (service != kNoId) [[unlikely]]
+    return classify_as(packet, context, kIcmp ? Role::kIcmpToPreview : Role::kToPreview, from, from_port,
+                       service - kPreviewAddress, ttl);
   if ((context.ports[packet.mbuf->port].side & kBackendSide) != 0) {
     if (const uint16_t backend = ruleset.find_backend(from, from_port, protocol); backend != kNoId) {
       packet.backend = backend;

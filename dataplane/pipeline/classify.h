@@ -2,9 +2,10 @@
 //
 // The stage that says what a packet is. It parses the packet and decides by one address and port whose it is:
 //
-//   destination is a VIP         of a client: role kToVip
+//   destination is a VIP         of a client: role kToVip; of a preview address: kToPreview
 //   source is a backend          a reply: role kFromBackend. On ports of the backends' side alone.
-//   ICMP error about one of them roles kIcmpToVip, kIcmpFromBackend: the same test on the quoted packet
+//   ICMP error about one of them roles kIcmpToVip, kIcmpToPreview, kIcmpFromBackend: the same test on the
+//                                quoted packet
 //   anything else                punted: it belongs to the kernel
 //
 // The flow key is the same in both directions: the client's address and port, and the service.

@@ -20,6 +20,12 @@ bool is_cut(const FlowTable& table, FlowIndex flow, const FlowState& state, uint
   return state.colour() != split.active && is_older(table.birth_generation(flow), split.flip_generation);
 }
 
+// Whether the packet is to the service's other address: the flow is to the VIP and the packet to the preview
+// address, or the other way round. The flow key has neither of them.
+bool is_to_other_address(const Packet& packet, const FlowState& state) {
+  return (packet.role == Role::kToPreview) != (state.preview != 0);
+}
+
 // Whether a SYN on this flow begins another: the flow is closing, or Teal resets it.
 bool begins_again(const FlowState& state) {
   return is_closing(state.phase) || state.phase == FlowPhase::kResetting;
@@ -31,7 +37,9 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
   bool chosen_again = false;
   if (packet.flow != kNoFlow) {
     const FlowState state = flows_.table().state(packet.flow);
-    if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules, now_tick)) {
+    if (is_to_other_address(packet, state)) [[unlikely]] {
+      if (!begins_tcp(packet.shape) || !begins_again(state)) return Verdict::drop(DropReason::k_tuple_in_use);
+    } else if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules, now_tick)) {
       end_flow(packet, Event::k_flows_cut);
       chosen_again = true;
     } else if (!begins_tcp(packet.shape)) {
@@ -51,8 +59,9 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
                                                                           uint32_t now_tick) const {
   const FlowKey& key = packet.key;
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
-  const Colour colour =
-      choose_new_colour(rules.splits.services[key.service], choice, midstream, insert_failures_, now_tick);
+  const bool preview = is_preview(packet, rules.ruleset);
+  const Colour colour = choose_new_colour(rules.splits.services[key.service], choice, midstream, preview,
+                                          insert_failures_, now_tick);
   const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
   if (backend == kNoId) return {Verdict::drop(DropReason::k_no_backend)};
   if (as == ChosenAs::kRejected) [[unlikely]]
@@ -61,7 +70,7 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
     return {Verdict::drop(DropReason::k_client_on_backend_link)};
   const uint64_t hop = next_hop(header_, backend);
   if (hop == Hop::kNone) return {Verdict::drop(DropReason::k_no_next_hop)};
-  return {Verdict::undecided(), colour, backend, hop, as};
+  return {Verdict::undecided(), colour, backend, hop, as, preview};
 }
 
 // Whether the packet's flow is on a backend that is down, and `choice` names another backend or none.
@@ -102,7 +111,7 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   const FlowState before = table.state(packet.flow);
   FlowState after = next_state(before, false, packet.shape, now_tick);
   signals_.client_sent(packet, before, after, rules);
-  if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoId) after.last_hop = last_hop;
+  if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoLastHop) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
 }
@@ -129,7 +138,10 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     note_insert_failure(Event::k_embryonic_quota, hop_back, now_tick);
     return leave_without_entry(packet, rules, choice.hop);
   }
-  FlowState state{.tick = now_tick, .last_hop = last_hops_.id_of(hop_back), .judged = chosen_again};
+  FlowState state{.tick = now_tick,
+                  .last_hop = last_hops_.id_of(hop_back),
+                  .preview = packet.role == Role::kToPreview,
+                  .judged = chosen_again || choice.preview};
   state.flags = static_cast<uint8_t>(flag_of(choice.colour) | (midstream ? kFlowMidstream : 0) |
                                      (udp ? kFlowUdp : 0) | kFlowUnassured | kFlowUnanswered);
   packet.flow = flows_.begin(packet.location, key, choice.backend, state, rules);
@@ -146,7 +158,9 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   } else {
     block_.count(Event::k_flows_created);
     block_.signals[choice.backend][static_cast<int>(choice.colour)].begun.add(1);
-    if (chosen_again) [[unlikely]]
+    if (choice.preview) [[unlikely]]
+      counters.previewed.add(1);
+    else if (chosen_again) [[unlikely]]
       counters.chosen_again.add(1);
     else
       signals_.trials().begun(key, choice.colour);
@@ -164,8 +178,10 @@ Verdict ClientPackets::leave_to_backend(Packet& packet, Colour counted_as, uint6
   return leave_by(packet, hop);
 }
 
-// A packet without an entry counts as the active colour's.
+// A packet without an entry counts as the active colour's. Nothing would say that the replies leave from the
+// preview address.
 Verdict ClientPackets::leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop) {
+  if (packet.role == Role::kToPreview) return Verdict::drop(DropReason::k_no_preview);
   return leave_to_backend(packet, rules.splits.services[packet.key.service].active, hop);
 }
 

@@ -39,6 +39,7 @@ class ClientPackets {
     uint16_t backend = kNoId;
     uint64_t hop = Hop::kNone;  // the backend's next hop
     ChosenAs as = ChosenAs::kFirst;
+    bool preview = false;  // the idle colour, by a preview
   };
 
   Choice choose(const Packet& packet, bool midstream, const Rules& rules, uint32_t now_tick) const;

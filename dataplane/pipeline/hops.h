@@ -47,20 +47,20 @@ class LastHops {
  public:
   explicit LastHops(SegmentHeader& header) : header_(header) { cached_words_.fill(Hop::kNone); }
 
-  // The id of a hop, which a flow's entry keeps. kNoId if the segment's table is full.
+  // The id of a hop, which a flow's entry keeps. kNoLastHop if the segment's table is full.
   uint16_t id_of(uint64_t hop_word) {
     const uint32_t row = scale(hop_word * kMixA, kRows);
     if (cached_words_[row] != hop_word) {
       const std::optional<uint16_t> id = last_hop_id(header_, Hop::from_word(hop_word));
-      if (!id) return kNoId;
+      if (!id) return kNoLastHop;
       cached_words_[row] = hop_word;
       cached_ids_[row] = *id;
     }
     return cached_ids_[row];
   }
-  // Hop::kNone for kNoId.
+  // Hop::kNone for kNoLastHop.
   uint64_t word_of(uint16_t id) const {
-    return id == kNoId ? Hop::kNone : header_.last_hops[id].load(std::memory_order_relaxed);
+    return id == kNoLastHop ? Hop::kNone : header_.last_hops[id].load(std::memory_order_relaxed);
   }
 
   // The hop to a flow's client, whose last hop has this id. Where there is none: the client side's default

@@ -21,6 +21,8 @@ class IcmpErrors {
   Verdict track(Packet& packet, const Rules& rules, uint32_t now_tick);
 
  private:
+  uint16_t backend_of_client(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+
   SegmentHeader& header_;
   WorkerBlock& block_;
   const WorkerFlows& flows_;

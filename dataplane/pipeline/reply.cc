@@ -25,6 +25,8 @@ Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
     return Verdict::drop(DropReason::k_stale_backend);
   }
   const FlowState state = table.state(flow);
+  if (state.preview != 0) [[unlikely]]
+    packet.role = Role::kFromPreview;
   block_.services[packet.key.service][static_cast<int>(state.colour())].count(
       Direction::kToClient, rte_pktmbuf_pkt_len(packet.mbuf));
   return leave_by(packet, last_hops_.to_client(state.last_hop, packet.key.client));

@@ -7,6 +7,14 @@
 #include "dataplane/packet/tcp_segment.h"
 
 namespace teal {
+namespace {
+
+// The address that the flow's client speaks to.
+const Socket& address_of(const FlowState& state, const ServiceRule& service) {
+  return state.preview != 0 ? service.preview : service.vip;
+}
+
+}  // namespace
 
 Resetter::Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segment, WorkerBlock& block,
                    uint32_t workers, rte_mempool* pool, Burst& probes)
@@ -49,15 +57,15 @@ void Resetter::probe_ends(FlowIndex index, const Flow& flow, const Rules& rules,
   const BackendRule& backend = rules.ruleset.backends[flow.backend];
   const Socket client{flow.client, flow.client_port, kProtocolTcp};
   if ((state.flags & kFlowClientReset) == 0)
-    send_probe(rules.ruleset.services[backend.service].vip, client,
+    send_probe(address_of(flow.state, rules.ruleset.services[backend.service]), client,
                last_hops_.to_client(state.last_hop, flow.client));
   if ((state.flags & kFlowBackendReset) == 0)
     send_probe(client, backend.socket, next_hop(header_, flow.backend));
 }
 
-// Without a hop to the end, or without a free mbuf, no probe is sent: that is like a lost probe.
+// Without a hop to the end, a source address or a free mbuf, no probe is sent: that is like a lost probe.
 void Resetter::send_probe(const Socket& source, const Socket& destination, uint64_t hop_word) {
-  if (hop_word == Hop::kNone) return;
+  if (hop_word == Hop::kNone || source.protocol == 0) return;
   rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_);
   if (mbuf == nullptr) return;
   random_ += kMixA;

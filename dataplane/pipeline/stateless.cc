@@ -8,7 +8,7 @@ namespace teal {
 Verdict Stateless::forward_reply(Packet& packet, const Rules& rules, uint32_t now_tick) {
   if (!may_be_of_backend(packet, rules, now_tick)) return Verdict::punt();
   block_.count(Event::k_stateless);
-  return leave_by(packet, last_hops_.to_client(kNoId, packet.key.client));
+  return leave_by(packet, last_hops_.to_client(kNoLastHop, packet.key.client));
 }
 
 bool Stateless::may_be_of_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
@@ -31,8 +31,9 @@ uint16_t Stateless::backend_of_client(const Packet& packet, const Rules& rules, 
   if (!may_be_stateless(protocol, rules, now_tick)) return kNoId;
   const FlowKey& key = packet.key;
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
-  const Colour colour = choose_new_colour(rules.splits.services[key.service], choice,
-                                          protocol == kProtocolTcp, insert_failures_, now_tick);
+  const Colour colour =
+      choose_new_colour(rules.splits.services[key.service], choice, protocol == kProtocolTcp,
+                        is_preview(packet, rules.ruleset), insert_failures_, now_tick);
   const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
   return backend == kNoId || as == ChosenAs::kRejected ||
                  client_is_on_link(header_, key.client, backend, rules)

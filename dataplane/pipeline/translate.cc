@@ -33,7 +33,10 @@ Verdict translate_one(Packet& packet, const Rules& rules, const PortMacs& macs) 
   if (mac == 0) return Verdict::drop(DropReason::k_no_next_hop);
 
   const BackendRule& backend = rules.ruleset.backends[packet.backend];
-  const Socket& vip = rules.ruleset.services[backend.service].vip;
+  const ServiceRule& service = rules.ruleset.services[backend.service];
+  const bool is_of_preview = packet.role >= Role::kToPreview && packet.role <= Role::kIcmpFromPreview;
+  if (is_of_preview && service.preview.protocol == 0) return Verdict::drop(DropReason::k_no_preview);
+  const Socket& vip = is_of_preview ? service.preview : service.vip;
   switch (packet.role) {
     case Role::kToVip:
       forward_to_destination(packet.frame, packet.shape, backend.socket, backend.from_vip);
@@ -41,11 +44,20 @@ Verdict translate_one(Packet& packet, const Rules& rules, const PortMacs& macs) 
     case Role::kFromBackend:
       forward_from_source(packet.frame, packet.shape, vip, backend.from_vip.reversed());
       break;
+    case Role::kToPreview:
+      forward_to_destination(packet.frame, packet.shape, backend.socket,
+                             ChecksumDelta::between(vip, backend.socket));
+      break;
+    case Role::kFromPreview:
+      forward_from_source(packet.frame, packet.shape, vip, ChecksumDelta::between(backend.socket, vip));
+      break;
     case Role::kIcmpToVip:
+    case Role::kIcmpToPreview:
       decrement_ttl(packet.frame, packet.shape);
       rewrite_icmp_to_backend(packet.frame, packet.shape, vip, backend.socket);
       break;
     case Role::kIcmpFromBackend:
+    case Role::kIcmpFromPreview:
       decrement_ttl(packet.frame, packet.shape);
       rewrite_icmp_to_client(packet.frame, packet.shape, vip, backend.socket);
       break;

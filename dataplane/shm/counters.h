@@ -21,19 +21,21 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
 
 // Every dropped packet has one of these reasons. The reason is the name of its counter, and the text is the
 // explanation for operators.
-#define TEAL_DROP_REASONS(X)                                                             \
-  X(truncated, "a header or the IP length exceeds the frame")                            \
-  X(bad_header, "a header field is invalid")                                             \
-  X(fragment, "an IP fragment to a VIP or from a backend")                               \
-  X(handover_full, "the ring to the flow's owner was full")                              \
-  X(stale_backend, "a TCP reply from a backend that is not the flow's backend")          \
-  X(client_on_backend_link, "a client in a backend's subnet: replies would bypass Teal") \
-  X(no_backend, "the service has no backend that can be chosen")                         \
-  X(no_next_hop, "no resolved next hop towards the backend or the client")               \
-  X(icmp_without_flow, "an ICMP error that belongs to no known flow")                    \
-  X(reject_limit, "empty = \"reject\": past the rate of answers, or not to be answered") \
-  X(tx_full, "the transmit queue was full")                                              \
-  X(flow_reset, "a packet of a flow that Teal resets, which needs no RST as answer")     \
+#define TEAL_DROP_REASONS(X)                                                                    \
+  X(truncated, "a header or the IP length exceeds the frame")                                   \
+  X(bad_header, "a header field is invalid")                                                    \
+  X(fragment, "an IP fragment to a VIP or from a backend")                                      \
+  X(handover_full, "the ring to the flow's owner was full")                                     \
+  X(stale_backend, "a TCP reply from a backend that is not the flow's backend")                 \
+  X(client_on_backend_link, "a client in a backend's subnet: replies would bypass Teal")        \
+  X(no_backend, "the service has no backend that can be chosen")                                \
+  X(no_next_hop, "no resolved next hop towards the backend or the client")                      \
+  X(tuple_in_use, "the client's address and port are in use to the service's other address")    \
+  X(no_preview, "to a preview address, without a free entry; or from one that left the config") \
+  X(icmp_without_flow, "an ICMP error that belongs to no known flow")                           \
+  X(reject_limit, "empty = \"reject\": past the rate of answers, or not to be answered")        \
+  X(tx_full, "the transmit queue was full")                                                     \
+  X(flow_reset, "a packet of a flow that Teal resets, which needs no RST as answer")            \
   X(punt_full, "the TAP port to the kernel was full")
 
 #define TEAL_EVENTS(X)                                                                      \
@@ -105,9 +107,10 @@ enum class Direction : uint8_t { kToBackend, kToClient };
 struct alignas(64) ServiceColourCounters {
   Counter packets[2];  // by Direction
   Counter bytes[2];    // by Direction; frames without FCS
-  // Flows that began, but not in TrialCounters::begun. The number of all new flows is the sum of the three.
+  // Flows that began, but not in TrialCounters::begun. The number of all new flows is the sum of the four.
   Counter midstream;     // by a TCP packet other than a SYN
   Counter chosen_again;  // in place of a flow that was chosen again
+  Counter previewed;     // of a preview: to the idle colour
 
   void count(Direction direction, uint32_t frame_bytes) {
     packets[static_cast<int>(direction)].add(1);

@@ -41,10 +41,13 @@ constexpr uint8_t flag_of(Colour colour) {
   return static_cast<uint8_t>(colour);
 }
 
+inline constexpr uint16_t kNoLastHop = 0x7fff;
+
 // This is the mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
-  uint32_t tick = 0;      // idle since: the timeout counts from this tick
-  uint16_t last_hop = 0;  // index into SegmentHeader::last_hops
+  uint32_t tick = 0;           // idle since: the timeout counts from this tick
+  uint16_t last_hop : 15 = 0;  // index into SegmentHeader::last_hops, or kNoLastHop
+  uint16_t preview : 1 = 0;    // the client speaks to the service's preview address
   FlowPhase phase : 3 = FlowPhase::kEmbryonic;
   uint8_t judged : 1 = 0;  // no outcome of the flow counts in TrialCounters any more: it failed, or never did
   uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
@@ -64,11 +67,11 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
                                               (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
-// Returns true if the flow is established and assured, and Teal neither resets nor samples it. A packet
-// without SYN, FIN and RST then only refreshes `tick`.
+// Returns true if the flow is established and assured, to the VIP, and Teal neither resets nor samples it. A
+// packet without SYN, FIN and RST then only refreshes `tick`.
 inline bool is_steady(const FlowState& state) {
   constexpr uint8_t kUnsteady = kFlowUnassured | kFlowClientReset | kFlowBackendReset;
-  const FlowState mask{.phase = static_cast<FlowPhase>(7), .sampled = 1, .flags = kUnsteady};
+  const FlowState mask{.preview = 1, .phase = static_cast<FlowPhase>(7), .sampled = 1, .flags = kUnsteady};
   const FlowState steady{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
 }

@@ -4,7 +4,7 @@
 
 namespace teal {
 
-static_assert(kMaxLastHops <= kNoId && std::has_single_bit(kMaxLastHops));
+static_assert(kMaxLastHops <= kNoLastHop && std::has_single_bit(kMaxLastHops));
 
 std::optional<uint16_t> last_hop_id(SegmentHeader& header, const Hop& hop) {
   constexpr uint32_t kProbes = 64;

@@ -18,8 +18,11 @@
 namespace teal {
 
 inline constexpr uint16_t kNoId = 0xffff;
-inline constexpr uint32_t kMaglevCapacity = 1u << 21;  // rows of the Maglev tables of all pools together
-inline constexpr uint32_t kShareOne = 10'000;          // a share is in 1/10,000
+inline constexpr uint16_t kPreviewAddress = kMaxServices;  // see Ruleset::find_service()
+inline constexpr uint32_t kMaglevCapacity = 1u << 21;      // rows of the Maglev tables of all pools together
+inline constexpr uint32_t kShareOne = 10'000;              // a share is in 1/10,000
+inline constexpr uint32_t kMaxPreviewClients = 1024;       // networks of all services together
+inline constexpr uint32_t kMaxPreviewClientsOfService = 32;  // each new flow is compared with all of them
 
 // A tick is 10 ms of CLOCK_MONOTONIC. Ticks have 32 bits and wrap after 497 days; differences are modulo
 // 2^32.
@@ -58,10 +61,24 @@ enum ServiceFlags : uint8_t {
   kOnDownReset = 16  // on_down = "reset": Teal resets the flows of a backend that is down
 };
 
+// The clients that get the idle colour of a service: all addresses whose bits under the mask are `network`.
+struct PreviewClients {
+  IpAddress network, mask;  // of IPv4 in the mapped form
+
+  friend bool operator==(const PreviewClients&, const PreviewClients&) = default;
+  bool has(const IpAddress& client) const {
+    return ((client.word(0) & mask.word(0)) ^ network.word(0)) == 0 &&
+           ((client.word(1) & mask.word(1)) ^ network.word(1)) == 0;
+  }
+};
+
 struct ServiceRule {
   Socket vip;
-  uint8_t flags;  // ServiceFlags
+  Socket preview;  // its packets go to the idle colour; of the VIP's family and protocol. Protocol 0: none
+  uint8_t flags;   // ServiceFlags
   MaglevTable pools[kColours];
+  uint16_t first_preview_clients;  // index into Ruleset::preview_clients
+  uint16_t preview_clients;        // the number of the service's own
 };
 
 enum BackendFlags : uint8_t {
@@ -136,16 +153,26 @@ struct Ruleset {
   uint32_t maglev_used;
   ServiceRule services[kMaxServices];     // by service id
   BackendRule backends[kMaxBackends];     // by backend id
-  SocketTable<4 * kMaxServices> vips;     // service ids
+  SocketTable<4 * kMaxServices> vips;     // service ids, and those of preview addresses
   SocketTable<4 * kMaxBackends> sockets;  // backend ids
-  uint16_t maglev[kMaglevCapacity];       // backend ids
+  PreviewClients preview_clients[kMaxPreviewClients];
+  uint16_t maglev[kMaglevCapacity];  // backend ids
 
+  // Returns the id of the service with this VIP. Of a preview address: the id plus kPreviewAddress.
   uint16_t find_service(const IpAddress& address, Be16 port, uint8_t protocol) const {
-    return vips.find(address, port, protocol, [&](uint16_t id) -> const Socket& { return services[id].vip; });
+    return vips.find(address, port, protocol, [&](uint16_t id) -> const Socket& {
+      return id < kPreviewAddress ? services[id].vip : services[id - kPreviewAddress].preview;
+    });
   }
   uint16_t find_backend(const IpAddress& address, Be16 port, uint8_t protocol) const {
     return sockets.find(address, port, protocol,
                         [&](uint16_t id) -> const Socket& { return backends[id].socket; });
+  }
+  bool previews(uint16_t service, const IpAddress& client) const {
+    const ServiceRule& rule = services[service];
+    for (uint32_t i = 0; i < rule.preview_clients; ++i)
+      if (preview_clients[rule.first_preview_clients + i].has(client)) return true;
+    return false;
   }
   uint16_t find_service(const Socket& s) const { return find_service(s.address, s.port, s.protocol); }
   uint16_t find_backend(const Socket& s) const { return find_backend(s.address, s.port, s.protocol); }

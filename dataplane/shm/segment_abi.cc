@@ -31,7 +31,7 @@ class Hash {
 constexpr uint64_t layout_hash() {
   Hash hash;
   // Raised by hand when the meaning of a field changes but not its offset or size.
-  constexpr uint64_t kMeaning = 1;
+  constexpr uint64_t kMeaning = 2;
   hash.add(kMeaning);
   hash.add(RTE_VER_YEAR).add(RTE_VER_MONTH).add(sizeof(rte_rcu_qsbr)).add(sizeof(rte_rcu_qsbr_cnt));
 
@@ -70,7 +70,11 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, reset_rate));
   hash.add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
   hash.add(offsetof(Ruleset, vips)).add(offsetof(Ruleset, sockets)).add(offsetof(Ruleset, maglev));
-  hash.add(offsetof(ServiceRule, flags)).add(offsetof(ServiceRule, pools));
+  hash.add(offsetof(ServiceRule, flags))
+      .add(offsetof(ServiceRule, pools))
+      .add(offsetof(ServiceRule, preview));
+  hash.add(offsetof(ServiceRule, first_preview_clients)).add(offsetof(ServiceRule, preview_clients));
+  hash.add(offsetof(Ruleset, preview_clients)).add(offsetof(PreviewClients, mask)).add(kPreviewAddress);
   hash.add(offsetof(BackendRule, from_vip))
       .add(offsetof(BackendRule, service))
       .add(offsetof(BackendRule, flags));
@@ -90,6 +94,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(FlowCount, older)).add(offsetof(FlowCount, older_than));
   hash.add(offsetof(WorkerBlock, signals)).add(offsetof(WorkerBlock, times));
   hash.add(offsetof(WorkerBlock, trials)).add(offsetof(ServiceColourCounters, chosen_again));
+  hash.add(offsetof(ServiceColourCounters, previewed));
   hash.add(offsetof(TrialCounters, unanswered)).add(offsetof(TrialCounters, reset));
   hash.add(offsetof(TrialCounters, no_reply)).add(offsetof(TrialCounters, slow)).add(kClientCells);
   for (std::string_view name : kEventNames) hash.add(name);
@@ -103,7 +108,7 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(FlowTable::Bucket, young))
       .add(offsetof(FlowTable::Bucket, entries));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
-  hash.add(offsetof(FlowState, last_hop)).add(offsetof(FlowState, flags));
+  hash.add(offsetof(FlowState, flags)).add(kNoLastHop);
   hash.add(static_cast<uint64_t>(FlowPhase::kCount))
       .add(kFlowGreen)
       .add(kFlowDisplaced)

@@ -140,7 +140,10 @@ class Ovs:
     def establish(self, file, packets, flows):
         self.send(file, packets, "handshakes", once=True)
         wait_until(
-            f"OVS has {flows} connections", lambda: self.connections() >= flows, 20 + packets / 50_000, 0.2
+            f"OVS has {flows} connections",
+            lambda: self.connections() >= flows,
+            20 + packets / 50_000,
+            every=0.2,
         )
         self.settle()
 

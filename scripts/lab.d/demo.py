@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The visible part of scripts/demo: clients, a live table, a flip, a rollback, the summary. The lab must run.
+"""The visible part of scripts/demo, in two acts, with clients and a live table. The lab must run.
+
+First act: a flip of all services and a rollback. Second act: a release of service-b whose servers refuse every
+connection goes out as a ramp; Teal takes it back by itself. Clients of the other services see nothing of it.
 
 usage: demo.py [--first-flip-file FILE]      FILE gets the time of the first flip, in microseconds since 1970
 
 A terminal of 80 columns shows the table in place. Elsewhere the demo prints a plain line each second.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -21,6 +25,8 @@ KINDS = {"service-a": "HTTP over IPv4", "service-b": "HTTP over IPv6", "service-
 PHASE_SECONDS = 7
 SECONDS_BEFORE_THE_FLIP = 3
 SHOWN_PROBLEMS = 5
+BAD_SERVICE, BAD_HOSTS = "service-b", ("green1", "green2")
+ROLLBACK_TIMEOUT_SECONDS = 20
 
 TABLE_COLUMNS = 80
 terminal = sys.stdout.isatty() and os.get_terminal_size().columns >= TABLE_COLUMNS
@@ -38,9 +44,44 @@ def teal(*arguments):
     )
 
 
+def on_bad_hosts(*words):
+    for host in BAD_HOSTS:
+        subprocess.run([SCRIPTS / "lab", "exec", host, "--", "nft", *words], check=True)
+
+
+@contextlib.contextmanager
+def bad_release():
+    """The green servers of BAD_SERVICE refuse every connection."""
+    on_bad_hosts("add", "table", "inet", "bad")
+    on_bad_hosts("add", "chain", "inet", "bad", "in", "{ type filter hook input priority 0; }")
+    on_bad_hosts(
+        "add",
+        "rule",
+        "inet",
+        "bad",
+        "in",
+        "meta",
+        "nfproto",
+        "ipv6",
+        "tcp",
+        "dport",
+        "8080",
+        "reject",
+        "with",
+        "tcp",
+        "reset",
+    )
+    try:
+        yield
+    finally:
+        on_bad_hosts("delete", "table", "inet", "bad")
+
+
 class Table:
-    def __init__(self, load):
-        self.load = load
+    def __init__(self, load, tried=None):
+        """`tried` is the load on BAD_SERVICE while its release is bad."""
+        self.loads = [load, tried] if tried else [load]
+        self.tried = tried
         self.start = time.monotonic()
         self.lines_on_screen = 0
         self.last = {service: dict.fromkeys(COLOURS, 0) for service in KINDS}
@@ -60,16 +101,23 @@ class Table:
             self.say(f"teal status failed: {answer.stderr.strip()}")
             return
         status = json.loads(answer.stdout)
-        with self.load.lock:
-            tally = self.load.tally
-            requests = {service: dict(counts) for service, counts in tally.requests.items()}
-            new_flows = {service: dict(counts) for service, counts in tally.new_flows.items()}
-            bad = f"failed {len(tally.failures)}   moved {len(tally.moved)}   wrong colour {len(tally.wrong)}"
+        requests, new_flows, bad = {}, {}, []
+        for load in self.loads:
+            with load.lock:
+                tally = load.tally
+                requests |= {service: dict(counts) for service, counts in tally.requests.items()}
+                new_flows |= {service: dict(counts) for service, counts in tally.new_flows.items()}
+                bad.append(self._troubles(load, tally))
         services = {service["name"]: service for service in status["services"]}
         if terminal:
-            self._draw_table(status, services, requests, new_flows, bad)
+            self._draw_table(status, services, requests, new_flows, "   ".join(bad))
         else:
-            self._print_line(services, requests, bad)
+            self._print_line(services, requests, "   ".join(bad))
+
+    def _troubles(self, load, tally):
+        if load is self.tried:
+            return f"{BAD_SERVICE}: failed {len(tally.failures)}"
+        return f"failed {len(tally.failures)}   moved {len(tally.moved)}   wrong colour {len(tally.wrong)}"
 
     def _draw_table(self, status, services, requests, new_flows, bad):
         now = time.monotonic()
@@ -121,16 +169,90 @@ class Table:
             time.sleep(0.3)
 
 
-def command(table, load, colour, *arguments):
-    """Runs a command that makes `colour` the active one. Returns whether the command succeeded."""
-    with load.flipping(colour):
-        answer = teal(*arguments)
+def show(table, answer, *arguments):
+    """Shows a command and its answer. Returns whether it succeeded."""
     table.say(paint("bold", "$ teal " + " ".join(arguments)))
     for line in (answer.stdout + answer.stderr).strip().splitlines():
         table.say("  " + line)
     if answer.returncode != 0:
         table.say(paint("red", f"  exit code {answer.returncode}"))
     return answer.returncode == 0
+
+
+def command(table, load, colour, *arguments):
+    """Runs a command that makes `colour` the active one. Returns whether the command succeeded."""
+    with load.flipping(colour):
+        answer = teal(*arguments)
+    return show(table, answer, *arguments)
+
+
+def first_act(load, flip_file):
+    """Flips all services and rolls them back. Returns whether the commands succeeded."""
+    table = Table(load)
+    table.say(
+        "Clients on three hosts: some keep a connection, some open one for each request. Blue is active."
+    )
+    table.watch(SECONDS_BEFORE_THE_FLIP)
+    worked = command(table, load, "green", "flip", "--group", "shop", "--to", "green", "--reason", "demo")
+    if flip_file:
+        flip_file.write_text(f"{time.time_ns() // 1000}\n")
+    table.say("New flows are green now. Open flows stay with blue until they end.")
+    table.watch(PHASE_SECONDS)
+    worked = command(table, load, "blue", "rollback", "--group", "shop", "--reason", "demo") and worked
+    table.say("Rolled back: new flows are blue again, and green drains.")
+    table.watch(PHASE_SECONDS)
+    return worked
+
+
+def is_ramping():
+    status = json.loads(teal("status", "-o", "json").stdout)
+    return any(service["ramp"] for service in status["services"])
+
+
+def second_act(healthy, tried):
+    """Ramps BAD_SERVICE to servers that refuse. Returns whether Teal has taken the share back by itself."""
+    table = Table(healthy, tried)
+    table.say(f"\nSecond act: {BAD_SERVICE} gets a release whose servers refuse every connection.")
+    table.watch(SECONDS_BEFORE_THE_FLIP)
+    ramp = (
+        "ramp",
+        BAD_SERVICE,
+        "--to",
+        "green",
+        "--steps",
+        "25%,100%",
+        "--every",
+        "1m",
+        "--reason",
+        "release 43",
+    )
+    with bad_release():
+        if not show(table, teal(*ramp), *ramp):
+            return False
+        end = time.monotonic() + ROLLBACK_TIMEOUT_SECONDS
+        while is_ramping() and time.monotonic() < end:
+            table.draw()
+            time.sleep(0.1)
+        if is_ramping():
+            table.say(paint("red", "Teal has not gone back by itself"))
+            return False
+        table.say("Teal has gone back by itself. Nobody had to wake up:")
+        history = ("history", BAD_SERVICE, "--limit", "1")
+        show(table, teal(*history), *history)
+        table.watch(SECONDS_BEFORE_THE_FLIP)
+    return True
+
+
+def summary_of_second_act(healthy, tried, went_back):
+    good = went_back and not healthy.tally.failures
+    print(
+        f"\nSecond act: {len(tried.tally.failures)} requests of {BAD_SERVICE} failed before Teal went back. Of the "
+        f"other services {len(healthy.tally.failures)} failed, of "
+        f"{healthy.tally.total('blue') + healthy.tally.total('green'):,}."
+    )
+    for problem in healthy.tally.failures[:SHOWN_PROBLEMS]:
+        print(f"    {problem}")
+    return good
 
 
 def summary(load, commands_worked):
@@ -161,28 +283,23 @@ def main():
     parser = argparse.ArgumentParser(description="the visible part of scripts/demo")
     parser.add_argument("--first-flip-file", metavar="FILE", type=pathlib.Path)
     arguments = parser.parse_args()
-    load = Load(CLIENTS)
-    table = Table(load)
-    worked = False
+    loads = [Load(CLIENTS)]
+    worked = went_back = False
     try:
-        table.say(
-            "Clients on three hosts: some keep a connection, some open one for each request. Blue is active."
-        )
-        table.watch(SECONDS_BEFORE_THE_FLIP)
-        worked = command(table, load, "green", "flip", "--group", "shop", "--to", "green", "--reason", "demo")
-        if arguments.first_flip_file:
-            arguments.first_flip_file.write_text(f"{time.time_ns() // 1000}\n")
-        table.say("New flows are green now. Open flows stay with blue until they end.")
-        table.watch(PHASE_SECONDS)
-        worked = command(table, load, "blue", "rollback", "--group", "shop", "--reason", "demo") and worked
-        table.say("Rolled back: new flows are blue again, and green drains.")
-        table.watch(PHASE_SECONDS)
+        worked = first_act(loads[0], arguments.first_flip_file)
+        loads[0].stop()
+        healthy = [name for name in KINDS if name != BAD_SERVICE]
+        loads += [Load(CLIENTS, services=healthy), Load(CLIENTS, services=[BAD_SERVICE])]
+        went_back = second_act(*loads[1:])
     except KeyboardInterrupt:
-        worked = False
-        table.say("interrupted")
+        print("interrupted")
     finally:
-        load.stop()
-    sys.exit(0 if summary(load, worked) else 1)
+        for load in loads:
+            load.stop()
+    good = summary(loads[0], worked)
+    if len(loads) > 1:
+        good = summary_of_second_act(*loads[1:], went_back) and good
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,9 @@ keep_kernel_off_the_services() {
 table inet teal_lab {
   chain to_vip {
     type filter hook prerouting priority raw;
-    iifname { front, back } ip daddr 198.18.0.10 tcp dport 80 drop
-    iifname { front, back } ip daddr 198.18.0.10 udp dport 5300 drop
-    iifname { front, back } ip6 daddr fd18:0::10 tcp dport 80 drop
+    iifname { front, back } ip daddr { 198.18.0.10, 198.18.0.110 } tcp dport 80 drop
+    iifname { front, back } ip daddr { 198.18.0.10, 198.18.0.110 } udp dport 5300 drop
+    iifname { front, back } ip6 daddr { fd18:0::10, fd18:0::110 } tcp dport 80 drop
   }
   chain from_backend {
     type filter hook forward priority filter;

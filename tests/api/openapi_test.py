@@ -179,6 +179,15 @@ def check_changes(ask, flows):
     )
     ask("POST", "/v1/backend", one, expect=400, code="bad_request")
 
+    preview = {"service": "service-a", "clients": ["198.18.1.102", "198.18.7.0/24"]}
+    ask("POST", "/v1/preview", {**preview, "dry_run": True})
+    ask("POST", "/v1/preview", {**preview, "reason": "release 42"})
+    shown = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")
+    check(shown["preview"]["clients"] == ["198.18.1.102/32", "198.18.7.0/24"], f"{shown['preview']}")
+    ask("POST", "/v1/preview", {**preview, "clients": ["198.18.1.1/24"]}, expect=400, code="bad_request")
+    ask("POST", "/v1/preview", {**preview, "service": "z"}, expect=404, code="unknown_service")
+    ask("POST", "/v1/preview", {**preview, "clients": []})
+
     ask(*back, {**a, "seen_generation": begun}, expect=409, code="conflict")
     ask(*back, {**a, "reason": "too many errors"})
     only_green = {"service": "service-a", "colour": "green", "address": "198.18.2.21:8080"}

@@ -186,6 +186,8 @@ constexpr const char* kColumns[][2] = {
     {"services", "protocol"},
     {"services", "retired"},
     {"services", "affinity_client"},
+    {"services", "preview"},
+    {"services", "preview_clients"},
     {"services", "active"},
     {"services", "previous"},
     {"services", "flip_generation"},

@@ -27,7 +27,7 @@ from load import Load  # noqa: E402,F401  (for the tests)
 from teal import namespaces, test_runner, waiting  # noqa: E402
 from teal.control_socket import ControlSocket  # noqa: E402
 from teal.fresh_udp import fresh_udp_socket  # noqa: E402
-from teal.lab_services import COLOURS, SERVICES, VIP4, VIP6  # noqa: E402,F401
+from teal.lab_services import COLOURS, PREVIEW_ADDRESSES, SERVICES, VIP4, VIP6  # noqa: E402,F401
 from teal.test_runner import Skip, expect, expect_equal  # noqa: E402,F401
 
 
@@ -159,34 +159,43 @@ class UdpFlow:
         self.socket.close()
 
 
-def open_flow(service, host="client1", timeout=5.0):
-    protocol, address, port = SERVICES[service]
+def open_flow(service, host="client1", timeout=5.0, preview=False):
+    """Opens a flow to the service's VIP, or to its preview address."""
+    protocol, address, port = (PREVIEW_ADDRESSES if preview else SERVICES)[service]
     return (TcpFlow if protocol == "tcp" else UdpFlow)(host, address, port, timeout)
 
 
-def ask_once(service, host="client1"):
+def ask_once(service, host="client1", preview=False):
     """Returns the answer to a new flow."""
-    flow = open_flow(service, host)
+    flow = open_flow(service, host, preview=preview)
     try:
         return flow.ask()
     finally:
         flow.close()
 
 
-def colour_of_new_flow(service, host="client1"):
-    return ask_once(service, host).split()[0]
+def colour_of_new_flow(service, host="client1", preview=False):
+    return ask_once(service, host, preview).split()[0]
 
 
 # --- Teal ---
 
 
-def teal(*arguments, check=True):
-    done = subprocess.run(
+def begin_teal(*arguments):
+    """Starts teal and returns its process, for commands that run beside others."""
+    return subprocess.Popen(
         command("edge", BUILD / "control" / "teal", *arguments),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TEAL_SOCKET": str(RUN_DIR / "control.sock")},
     )
+
+
+def teal(*arguments, check=True):
+    process = begin_teal(*arguments)
+    done = subprocess.CompletedProcess(arguments, None, *process.communicate())
+    done.returncode = process.returncode
     expect(
         not check or done.returncode == 0,
         f"teal {' '.join(map(str, arguments))}: exit code {done.returncode}: {done.stdout}{done.stderr}",

@@ -105,13 +105,13 @@ std::string BodyFields::text_without(std::initializer_list<const char*> names) c
   return rest.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::optional<std::vector<std::string>> BodyFields::texts(const char* name) {
+std::optional<std::vector<std::string>> BodyFields::texts(const char* name, size_t least) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return std::nullopt;
   const auto is_string = [](const nlohmann::json& element) { return element.is_string(); };
-  if (value->is_array() && !value->empty() && std::all_of(value->begin(), value->end(), is_string))
+  if (value->is_array() && value->size() >= least && std::all_of(value->begin(), value->end(), is_string))
     return value->get<std::vector<std::string>>();
-  refuse(name, "a list of one or more strings");
+  refuse(name, least == 0 ? "a list of strings" : "a list of one or more strings");
   return std::nullopt;
 }
 

@@ -29,7 +29,7 @@ class BodyFields {
 
   // Return nullopt if the field is missing or has another type. The latter is an error.
   std::optional<std::string> text(const char* name);
-  std::optional<std::vector<std::string>> texts(const char* name);
+  std::optional<std::vector<std::string>> texts(const char* name, size_t least = 1);  // 0 or 1 of them
   std::optional<uint64_t> number(const char* name);
   std::optional<bool> flag(const char* name);
   // A text such as "30s"; one outside of these bounds is an error, too.

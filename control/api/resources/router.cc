@@ -58,6 +58,7 @@ constexpr std::array kRoutes = {
     Endpoint{"POST", "/v1/abort", abort_ramp, "ends ramps: all new flows go to the active colour again"},
     Endpoint{"POST", "/v1/drain", set_drain, "changes timeout or end of drains"},
     Endpoint{"POST", "/v1/backend", set_backend, "sets the admin state or weight of a backend"},
+    Endpoint{"POST", "/v1/preview", set_preview, "sends some clients to the idle colour"},
     Endpoint{"POST", "/v1/reload", reload, "reads the config file again"},
     Endpoint{"POST", "/v1/lock", lock, "locks changes"},
     Endpoint{"POST", "/v1/unlock", unlock, "unlocks changes"},

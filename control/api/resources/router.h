@@ -88,6 +88,8 @@ Task<Answer> pause_ramp(Api& api, const Request& request);
 Task<Answer> resume_ramp(Api& api, const Request& request);
 // backends.cc
 Task<Answer> set_backend(Api& api, const Request& request);
+// previews.cc
+Task<Answer> set_preview(Api& api, const Request& request);
 // reload.cc
 Task<Answer> reload(Api& api, const Request& request);
 // locks.cc

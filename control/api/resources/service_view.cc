@@ -107,6 +107,16 @@ Json view_undo(const ServiceState& state) {
   return {{"to", name_of(state.undo->to)}, {"generation", state.undo->generation}};
 }
 
+// Where the idle colour can be tested, and how many flows of it began so.
+Json view_preview(const ServiceState& state) {
+  if (!state.preview && state.preview_clients.empty()) return nullptr;
+  Json clients = Json::array();
+  for (const IpPrefix& client : state.preview_clients) clients.push_back(to_string(client));
+  return {{"colour", name_of(other(state.active))},
+          {"address", state.preview ? Json(to_string(*state.preview)) : Json(nullptr)},
+          {"clients", std::move(clients)}};
+}
+
 Json view_draining(const Api& api, const CatalogueService& service) {
   const std::optional<DrainView> drain =
       drain_of(service, api.executor.catalogue(), api.publisher, api.upkeep.trends(), api.clock);
@@ -141,6 +151,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"vip", to_string(state.vip)},
           {"protocol", protocol_name(state.vip)},
           {"active", name_of(state.active)},
+          {"preview", view_preview(state)},
           {"previous", name_or_null(state.previous)},
           {"undo", view_undo(state)},
           {"generation_of_flip", state.flip_generation},

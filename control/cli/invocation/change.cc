@@ -86,6 +86,16 @@ std::string subject_of(const nlohmann::json& entry) {
   return subject.empty() ? kind : kind + " " + subject;
 }
 
+// "198.18.1.102/32 -> green"
+std::string preview_text(const nlohmann::json& preview, bool colour) {
+  std::string clients;
+  for (const std::string& client : texts(preview, "clients"))
+    clients += (clients.empty() ? "" : ", ") + client;
+  if (clients.empty()) return "no preview by clients";
+  const std::string to = text(preview, "colour");
+  return clients + " -> " + styled(to, style_of(to), colour);
+}
+
 Described describe(const nlohmann::json& entry, bool colour) {
   if (!entry.is_object()) return {clean(entry.is_string() ? entry.get<std::string>() : entry.dump()), ""};
   std::string predicate;
@@ -95,6 +105,7 @@ Described describe(const nlohmann::json& entry, bool colour) {
   } else if (!part(entry, "from").is_null()) {
     add(arrow(entry, colour));
   }
+  if (const auto& preview = part(entry, "preview"); preview.is_object()) add(preview_text(preview, colour));
   if (const auto& paused = part(entry, "paused"); paused.is_boolean())
     add(paused.get<bool>() ? "is paused" : "goes on");
   for (const auto& generation : part(entry, "undoes")) add("undoes generation " + generation.dump());

@@ -169,6 +169,19 @@ void add_service(Table& table, const json& service, bool all_backends) {
   }
 }
 
+// "preview of green: at 198.18.0.110:80, and for 198.18.1.102/32"
+std::string preview_line(const json& service) {
+  const auto& preview = part(service, "preview");
+  if (preview.is_null()) return {};
+  std::string line = fmt::format("preview of {}: ", text(preview, "colour"));
+  const auto address = text_or(preview, "address");
+  const auto clients = texts(preview, "clients");
+  if (!address.empty()) line += "at " + address;
+  if (!address.empty() && !clients.empty()) line += ", and ";
+  if (!clients.empty()) line += fmt::format("for {}", fmt::join(clients, ", "));
+  return line;
+}
+
 // Details of a service that the operator named.
 std::string detail_lines(const json& service, const Surroundings& around) {
   std::string line = fmt::format("{}: {} {}, active {}", text(service, "name"), text(service, "vip"),
@@ -185,6 +198,7 @@ std::string detail_lines(const json& service, const Surroundings& around) {
                          span_text(drain.at("timeout_seconds").get<double>()), text(drain, "then"),
                          text(drain, "udp"));
   }
+  if (const auto preview = preview_line(service); !preview.empty()) lines += "  " + wrapped(preview, around);
   return lines;
 }
 

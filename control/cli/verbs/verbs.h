@@ -25,6 +25,8 @@ Outcome run_pause(const Invocation&);
 Outcome run_resume(const Invocation&);
 Outcome run_drain(const Invocation&);
 Outcome run_backend_set(const Invocation&);
+Outcome run_preview_set(const Invocation&);
+Outcome run_preview_clear(const Invocation&);
 Outcome run_reload(const Invocation&);
 Outcome run_lock(const Invocation&);
 Outcome run_unlock(const Invocation&);

@@ -29,8 +29,10 @@ RulesetInput ruleset_input_of_all_tests() {
                     .tcp_closed = 1'000,
                     .udp_established = 6'000};
   input.reset_rate = 1'000'000;
-  const auto service = [&](uint16_t id, const char* name, const char* vip, uint8_t protocol) {
-    input.services.push_back({.id = id, .name = name, .vip = socket_of(vip, protocol)});
+  const auto service = [&](uint16_t id, const char* name, const char* vip, const char* preview,
+                           uint8_t protocol) {
+    input.services.push_back(
+        {.id = id, .name = name, .vip = socket_of(vip, protocol), .preview = socket_of(preview, protocol)});
   };
   const auto backend = [&](uint16_t service, Colour colour, const char* socket) {
     NumberedBackend numbered{.id = static_cast<uint16_t>(input.backends.size()), .service = service};
@@ -38,10 +40,10 @@ RulesetInput ruleset_input_of_all_tests() {
     numbered.weights[static_cast<int>(colour)] = 1;
     input.backends.push_back(numbered);
   };
-  service(kWeb, "web", "198.18.0.10:80", kProtocolTcp);
-  service(kWeb6, "web6", "[fd18::10]:80", kProtocolTcp);
-  service(kEcho, "echo", "198.18.0.10:5300", kProtocolUdp);
-  service(kEcho6, "echo6", "[fd18::10]:5300", kProtocolUdp);
+  service(kWeb, "web", "198.18.0.10:80", "198.18.0.110:80", kProtocolTcp);
+  service(kWeb6, "web6", "[fd18::10]:80", "[fd18::110]:80", kProtocolTcp);
+  service(kEcho, "echo", "198.18.0.10:5300", "198.18.0.110:5300", kProtocolUdp);
+  service(kEcho6, "echo6", "[fd18::10]:5300", "[fd18::110]:5300", kProtocolUdp);
   backend(kWeb, Colour::kBlue, "198.18.2.11:8080");
   backend(kWeb, Colour::kBlue, "198.18.2.12:8080");
   backend(kWeb, Colour::kGreen, "198.18.2.21:8080");
@@ -215,6 +217,12 @@ uint64_t WorkerTest::flip(const std::vector<uint16_t>& services, Colour to, uint
   return generation;
 }
 
+const Socket& WorkerTest::preview(uint16_t service) const {
+  return *ruleset_input.services[service].preview;
+}
+const Socket& WorkerTest::address_of(const Client& who) const {
+  return who.to_preview ? preview(who.service) : vip(who.service);
+}
 const Socket& WorkerTest::vip(uint16_t service) const {
   return ruleset_input.services[service].vip;
 }

@@ -14,6 +14,8 @@
 //   kEcho   2     198.18.0.10:5300/udp     .11:5300 (6) .12:5300 (7)    .21:5300 (8) .22:5300 (9)
 //   kEcho6  3     [fd18::10]:5300/udp      ::11 (10)                    ::21 (11)
 //
+// The preview address of each service has .110 or ::110 in place of .10 or ::10.
+//
 // No kernel takes the punts: with a default-constructed Punt, each punted packet counts as punt_full and is
 // freed. punts_unchanged() keeps a reference to the mbuf and compares its bytes afterwards. A test may set
 // `punt` before start(): kTap0 and kTap1 are rings that can play TAPs.
@@ -66,6 +68,7 @@ struct Client {
   uint16_t service = kWeb;
   IpAddress address;
   uint16_t port = 0;
+  bool to_preview = false;  // speaks to the preview address
 };
 inline FlowKey key_of(const Client& who) {
   return {who.address, Be16::from_host(who.port), who.service};
@@ -160,6 +163,8 @@ class WorkerTest : public testing::Test {
   rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;
   const Socket& backend_socket(uint16_t backend) const;
   const Socket& vip(uint16_t service) const;
+  const Socket& preview(uint16_t service) const;
+  const Socket& address_of(const Client& who) const;  // that it speaks to
 
   RulesetInput ruleset_input;
   Punt punt;

@@ -42,7 +42,7 @@ MacAddress Sent::source_mac() const {
 }
 
 Frame WorkerTest::from_client(const Client& who, uint8_t tcp_flags, std::string_view payload) const {
-  const Socket& to = vip(who.service);
+  const Socket& to = address_of(who);
   PacketBuilder builder;
   builder.ip(who.address, to.address);
   to.protocol == kProtocolTcp ? builder.tcp(who.port, to.port.host(), tcp_flags)

@@ -218,16 +218,16 @@ TEST(MakeSplit, ATrialBeginsWithTheLaterOfFlipAndRamp) {
   EXPECT_EQ(split.slow_us, 0u);
 }
 
-// A ramp's flows of the idle colour are younger than the flip.
-TEST_F(DrainTest, AResetDuringARampLeavesTheFlowsOfTheRamp) {
+// Flows of a ramp or a preview are younger than the flip, and of the idle colour, too.
+TEST_F(DrainTest, AResetLeavesTheFlowsThatBeganSinceTheFlip) {
   flipped(61s, DrainConfig::Then::kReset);
   set_flows(0, Colour::kBlue, 3);
   Change change = resets();
   ASSERT_EQ(change.services.size(), 1u);
   const auto reset_before = [&] {
-    return split_updates(change, 9, *catalogue, publisher.splits(), clock)[0].split.reset_before;
+    return split_updates(change, *catalogue, publisher.splits(), clock)[0].split.reset_before;
   };
-  EXPECT_EQ(reset_before(), 9u);
+  EXPECT_EQ(reset_before(), 5u);
   change.services[0].ramp = Ramp{.id = 7, .plan = {.steps = {100, kShareOne}}};
   EXPECT_EQ(reset_before(), 5u);
 }

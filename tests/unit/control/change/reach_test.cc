@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A flip to a colour that cannot serve is refused where Teal knows it, and warned of where it does not.
+#include <fstream>
+
 #include <unistd.h>
 
 #include "tests/unit/control/change/change_fixture.h"

@@ -268,10 +268,10 @@ TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsInterrupted) {
 TEST_F(RecoveryTest, ARecordThatIsDamagedRefusesTheStart) {
   run_sql(dir.file("state/teal.db"),
           "INSERT INTO history (at_ms, generation, event, verb, changes, record) VALUES (1, 6, 'intended', "
-          "'drain', '[]', '{\"version\":4}')");
+          "'drain', '[]', '{\"version\":5}')");
   const auto refused = state->open_intents();
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().find("record: version is 4"), std::string::npos) << refused.error();
+  EXPECT_NE(refused.error().find("record: version is 5"), std::string::npos) << refused.error();
 }
 
 // Without a segment, only the reserve knows the numbers of changes that were not recorded.

@@ -191,7 +191,7 @@ TEST_F(UpkeepOfDrains, AnOverdueDrainIsResetOnce) {
   EXPECT_EQ(take_events(), "published adopted done");
   EXPECT_EQ(latest().verb, "reset");
   EXPECT_EQ(latest().reason, "the deadline of the drain is over");
-  EXPECT_EQ(reset_before(), published());
+  EXPECT_EQ(reset_before(), service("service-a").flip_generation);
   ASSERT_TRUE(follow());
   EXPECT_EQ(take_events(), "");
 }
@@ -215,7 +215,7 @@ TEST_F(UpkeepOfDrains, AFailedDiskDoesNotStopAReset) {
   clock.advance(61s);
   break_disk();
   ASSERT_TRUE(follow());
-  EXPECT_EQ(reset_before(), published());
+  EXPECT_EQ(reset_before(), service("service-a").flip_generation);
 }
 
 TEST_F(UpkeepOfDrains, TheEndOfADrainIsToldOnce) {

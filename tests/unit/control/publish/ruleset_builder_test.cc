@@ -56,6 +56,9 @@ TEST(RulesetBuilder, FillsASmallPlan) {
   plan.services = {service(7, "198.18.0.10:80"), service(1023, "[fd18::10]:80")};
   plan.services[1].affinity_client = true;
   plan.services[1].on_down_reset = true;
+  plan.services[1].preview = socket_of("[fd18::110]:80");
+  plan.services[0].preview_clients = {*parse_prefix("198.18.1.0/24")};
+  plan.services[1].preview_clients = {*parse_prefix("fd18:1::/64"), *parse_prefix("fd18:3::7")};
   plan.backends = {backend(100, 7, "198.18.2.11:8080", 1), backend(4095, 7, "198.18.2.12:8080", 1, 1),
                    backend(0, 7, "198.18.2.21:8080", std::nullopt, 1),
                    backend(5, 1023, "[fd18:2::11]:8080", 1, 0)};
@@ -71,6 +74,14 @@ TEST(RulesetBuilder, FillsASmallPlan) {
   EXPECT_EQ(out->backends[4095].service, 7);
   EXPECT_EQ(out->find_service(plan.services[0].vip), 7);
   EXPECT_EQ(out->find_service(plan.services[1].vip), 1023);
+  EXPECT_EQ(out->find_service(*plan.services[1].preview), 1023 + kPreviewAddress);
+  EXPECT_EQ(out->services[1023].preview, plan.services[1].preview);
+  EXPECT_TRUE(out->previews(7, *IpAddress::parse("198.18.1.255")));
+  EXPECT_FALSE(out->previews(7, *IpAddress::parse("198.18.2.0")));
+  EXPECT_TRUE(out->previews(1023, *IpAddress::parse("fd18:1::4:4:4:4")));
+  EXPECT_TRUE(out->previews(1023, *IpAddress::parse("fd18:3::7")));
+  EXPECT_FALSE(out->previews(1023, *IpAddress::parse("fd18:3::8")));
+  EXPECT_FALSE(out->previews(0, *IpAddress::parse("198.18.1.1")));
   EXPECT_EQ(out->find_service(socket_of("198.18.0.10:80", kProtocolUdp)), kNoId);
   EXPECT_EQ(out->find_service(socket_of("198.18.0.10:81")), kNoId);
   EXPECT_EQ(out->find_service(plan.backends[0].socket), kNoId);
@@ -178,6 +189,9 @@ RulesetInput random_plan(RandomSockets& sockets, uint32_t services, uint32_t bac
                              .vip = sockets.next(random() % 2 == 0, protocol),
                              .affinity_client = random() % 2 == 0,
                              .retired = random() % 50 == 0});
+    NumberedService& service = plan.services.back();
+    if (services < kMaxServices / 2 && random() % 2 == 0)
+      service.preview = sockets.next(service.vip.address.is_v4(), protocol);
   }
   for (uint32_t i = 0; i < backends; ++i) {
     const NumberedService& owner = plan.services[random() % services];
@@ -206,7 +220,10 @@ TEST_P(RandomPlans, AnswerAsAMapDoes) {
   std::map<Socket, uint16_t, SocketLess> vips, backends;
   std::map<std::pair<uint16_t, uint32_t>, std::vector<MaglevMember>> pools;
   std::map<std::pair<uint16_t, uint32_t>, uint32_t> places;
-  for (const auto& service : plan.services) vips[service.vip] = service.id;
+  for (const auto& service : plan.services) {
+    vips[service.vip] = service.id;
+    if (service.preview) vips[*service.preview] = service.id + kPreviewAddress;
+  }
   for (const auto& backend : plan.backends) {
     backends[backend.socket] = backend.id;
     for (uint32_t colour = 0; colour < kColours; ++colour) {

@@ -19,9 +19,14 @@ namespace teal {
 inline Inventory some_inventory() {
   Inventory inventory;
   inventory.services = {
-      {0, "service-a", tcp("198.18.0.10:80"), false, false, Colour::kGreen, Colour::kBlue, 7,
-       1'700'000'000'123},
-      {5, "service-b", tcp("[fd18::10]:80"), true, true, Colour::kBlue, std::nullopt, 0, 0}};
+      {.id = 0,
+       .name = "service-a",
+       .vip = tcp("198.18.0.10:80"),
+       .active = Colour::kGreen,
+       .previous = Colour::kBlue,
+       .flip_generation = 7,
+       .flipped_at_ms = 1'700'000'000'123},
+      {.id = 5, .name = "service-b", .vip = tcp("[fd18::10]:80"), .affinity_client = true, .retired = true}};
   inventory.services[0].undo = Undo{Colour::kBlue, 7};
   inventory.services[0].flipped_by = FlippedBy{FlipVerb::kFlip, 1000};
   inventory.backends = {{0, 0, tcp("198.18.2.11:8080"), false}, {4095, 5, tcp("[fd18:2::11]:8080"), true}};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares the worker with the plainest model: a map from flow to backend and phase. Random packets come from
-// both sides of 200 tuples. Flips, rollbacks, changes of weights, unknown next hops and resets of flows come
-// in between. Each packet must leave as the model says.
+// both sides of 200 tuples, to the VIP and to the preview address. Flips, rollbacks, previews, changes of
+// weights, unknown next hops and resets of flows come in between. Each packet must leave as the model says.
 #include <algorithm>
 #include <random>
 #include <unordered_map>
@@ -21,6 +21,8 @@ struct ModelFlow {
   FlowPhase phase;
   bool unassured;
   uint32_t birth_generation;
+  bool to_preview = false;  // to the preview address
+  bool midstream = false;
   bool answered = false;                             // a packet of the backend has come
   bool client_reset = false, backend_reset = false;  // by Teal
 
@@ -30,7 +32,16 @@ struct ModelFlow {
 
 class ModelTest : public WorkerTest {
  protected:
-  enum class Fate : uint8_t { kToBackend, kToClient, kPunted, kStale, kAnswered, kDropped };
+  enum class Fate : uint8_t {
+    kToBackend,
+    kToClient,
+    kPunted,
+    kStale,
+    kAnswered,
+    kDropped,
+    kInUse,
+    kNoPreview
+  };
   struct Expected {
     Fate fate;
     Client who;
@@ -65,21 +76,30 @@ class ModelTest : public WorkerTest {
       flow.phase = FlowPhase::kEstablished;
   }
 
-  Expected client_packet(uint32_t number, uint8_t flags, bool data) {
-    const Client who = tuple(number);
+  Expected client_packet(const Client& who, uint32_t number, uint8_t flags, bool data) {
     const TrafficSplit& split = splits->services[who.service];
     auto found = model_.find(number);
-    if (found != model_.end() && ends_before_client_packet(found->second, is_tcp(number), flags, split)) {
-      chosen_again_ += is_tcp(number) && is_chosen_again(found->second, split);
+    if (found != model_.end() && found->second.to_preview != who.to_preview) {
+      const bool over = is_closing(found->second.phase) || found->second.phase == FlowPhase::kResetting;
+      if (!is_tcp(number) || flags != kSyn || !over) return {Fate::kInUse, who, kNoId, {}};
+      model_.erase(found);
+      found = model_.end();
+    }
+    if (found != model_.end() && ends_before_client_packet(number, found->second, flags)) {
+      chosen_again_ += is_tcp(number) && is_chosen_again(number, found->second);
       model_.erase(found);
       found = model_.end();
     }
     if (found == model_.end()) {
       const bool midstream = is_tcp(number) && flags != kSyn;
       const Colour colour = midstream && split.drain_ticks != 0 ? split.previous : split.active;
-      if (!is_tcp(number) || (flags & kTcpRst) == 0)
-        model_[number] = {kNoId, FlowPhase::kEmbryonic, true, static_cast<uint32_t>(next_generation() - 1)};
-      return {Fate::kToBackend, who, kNoId, colour};
+      const bool rst = is_tcp(number) && (flags & kTcpRst) != 0;
+      if (rst && who.to_preview) return {Fate::kNoPreview, who, kNoId, {}};
+      if (!rst)
+        model_[number] = {kNoId,          FlowPhase::kEmbryonic,
+                          true,           static_cast<uint32_t>(next_generation() - 1),
+                          who.to_preview, midstream};
+      return {Fate::kToBackend, who, kNoId, is_previewed(number, who.to_preview) ? other(colour) : colour};
     }
     if (found->second.is_reset()) return reset_packet(number, false, flags);
     move(found->second, is_tcp(number), false, event_of(flags, data));
@@ -97,19 +117,28 @@ class ModelTest : public WorkerTest {
     return {Fate::kToClient, who, backend, {}};
   }
 
-  bool ends_before_client_packet(const ModelFlow& flow, bool tcp, uint8_t flags,
-                                 const TrafficSplit& split) const {
-    if (tcp)
+  bool is_previewed(uint32_t number, bool to_preview) const {
+    return to_preview || previewed_clients_[number % kServices][number % kAddresses];
+  }
+  // The colour of a new flow that begins now with a SYN or over UDP.
+  Colour colour_now(uint32_t number, bool to_preview) const {
+    const Colour active = splits->services[number % kServices].active;
+    return is_previewed(number, to_preview) ? other(active) : active;
+  }
+
+  bool ends_before_client_packet(uint32_t number, const ModelFlow& flow, uint8_t flags) const {
+    const TrafficSplit& split = splits->services[number % kServices];
+    if (is_tcp(number))
       return flags == kSyn &&
-             (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting || is_chosen_again(flow, split));
+             (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting || is_chosen_again(number, flow));
     return ruleset_input.services[ruleset_input.backends[flow.backend].service].udp_cut &&
            colour_of(flow.backend) != split.active && flow.birth_generation < split.flip_generation;
   }
 
   // Whether a SYN chooses the flow again.
-  bool is_chosen_again(const ModelFlow& flow, const TrafficSplit& split) const {
+  bool is_chosen_again(uint32_t number, const ModelFlow& flow) const {
     return flow.is_unanswered() &&
-           (colour_of(flow.backend) != split.active || !takes_new_flows(flow.backend));
+           (colour_of(flow.backend) != colour_now(number, flow.to_preview) || !takes_new_flows(flow.backend));
   }
   bool takes_new_flows(uint16_t backend) const {
     return ruleset_input.backends[backend].weights[static_cast<int>(colour_of(backend))] != 0u;
@@ -143,7 +172,8 @@ class ModelTest : public WorkerTest {
       if (found == model_.end() || number % kServices != service) continue;
       ModelFlow& flow = found->second;
       if (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting ||
-          colour_of(flow.backend) == split.active || flow.birth_generation >= split.reset_before)
+          colour_of(flow.backend) == split.active ||
+          (flow.birth_generation >= split.reset_before && !flow.midstream))
         continue;
       if (!is_tcp(number) || flow.is_unanswered()) {
         model_.erase(found);
@@ -164,15 +194,22 @@ class ModelTest : public WorkerTest {
 
   // Passes one packet, and compares what leaves with the model.
   void step(uint16_t queue, uint32_t number) {
-    const Client who = tuple(number);
+    Client who = tuple(number);
+    if (const auto found = model_.find(number); found != model_.end())
+      who.to_preview = found->second.to_preview;
+    if (below(10) == 0) who.to_preview = !who.to_preview;
     const uint8_t flags = random_flags();
     const bool data = below(3) == 0;
     const std::string payload = data ? "data" : "";
     if (below(2) == 0) {
-      const Expected expected = client_packet(number, flags, data);
+      const Expected expected = client_packet(who, number, flags, data);
+      const uint64_t in_use = count(DropReason::k_tuple_in_use), no_preview = count(DropReason::k_no_preview);
       const Sent sent = pass(kFront, from_client(who, flags, payload), queue);
+      ASSERT_EQ(count(DropReason::k_tuple_in_use) - in_use, expected.fate == Fate::kInUse) << number;
+      ASSERT_EQ(count(DropReason::k_no_preview) - no_preview, expected.fate == Fate::kNoPreview) << number;
+      if (expected.fate == Fate::kInUse || expected.fate == Fate::kNoPreview) return compare(number);
       if (expected.fate == Fate::kAnswered) {
-        ASSERT_TRUE(is_answer(sent, kFront, vip(who.service))) << "tuple " << number;
+        ASSERT_TRUE(is_answer(sent, kFront, address_of(who))) << "tuple " << number;
         return compare(number);
       }
       const uint16_t backend = backend_of(sent);
@@ -204,7 +241,8 @@ class ModelTest : public WorkerTest {
       EXPECT_EQ(punts() - punted, expected.fate == Fate::kPunted);
       EXPECT_EQ(count(DropReason::k_stale_backend) - stale, expected.fate == Fate::kStale);
       if (sent.port == kFront) {
-        EXPECT_EQ(sent.from(), to_string(ruleset_input.services[who.service].vip));
+        who.to_preview = found->second.to_preview;
+        EXPECT_EQ(sent.from(), to_string(address_of(who))) << "tuple " << number;
         EXPECT_TRUE(checksums_are_right(sent.frame));
       }
     }
@@ -214,14 +252,14 @@ class ModelTest : public WorkerTest {
   // Passes a packet that would begin a flow on a backend that cannot be reached: no flow begins. A TCP flow
   // stays, and an unanswered one gets the packet.
   void step_to_an_unknown_hop(uint32_t number) {
-    const Client who = tuple(number);
-    const TrafficSplit& split = splits->services[who.service];
+    Client who = tuple(number);
     const auto found = model_.find(number);
     const bool held = found != model_.end();
-    if (held && !ends_before_client_packet(found->second, is_tcp(number), kSyn, split)) return;
-    std::atomic<uint64_t>& hop = header().next_hops[chosen_backend(who, split.active)];
+    who.to_preview = held && found->second.to_preview;
+    if (held && !ends_before_client_packet(number, found->second, kSyn)) return;
+    std::atomic<uint64_t>& hop = header().next_hops[chosen_backend(who, colour_now(number, who.to_preview))];
     const uint64_t known = hop.exchange(Hop::kNone);
-    if (held && is_tcp(number) && is_chosen_again(found->second, split)) {
+    if (held && is_tcp(number) && is_chosen_again(number, found->second)) {
       EXPECT_EQ(send_from_client(who, kSyn), found->second.backend) << "tuple " << number;
       ++stayed_;
     } else {
@@ -255,6 +293,20 @@ class ModelTest : public WorkerTest {
     settle();
   }
 
+  // Other clients of a service get its idle colour.
+  void change_preview() {
+    const uint32_t service = below(kServices);
+    std::vector<IpPrefix>& clients = ruleset_input.services[service].preview_clients;
+    clients.clear();
+    for (uint32_t address = 0; address < kAddresses; ++address) {
+      previewed_clients_[service][address] = below(3) == 0;
+      if (previewed_clients_[service][address])
+        clients.push_back({client(static_cast<uint16_t>(service), address).address});
+    }
+    publish();
+    settle();
+  }
+
   void run(uint32_t workers) {
     ruleset_input.services[kEcho].udp_cut = true;
     ruleset_input.timeouts.tcp_closed = ruleset_input.timeouts.tcp_established;  // nothing ages here
@@ -266,6 +318,7 @@ class ModelTest : public WorkerTest {
         flip({static_cast<uint16_t>(below(kServices)), static_cast<uint16_t>(below(kServices))},
              static_cast<Colour>(below(2)));
       if (below(500) == 0) change_weights();
+      if (below(300) == 0) change_preview();
       if (below(20) == 0) step_to_an_unknown_hop(below(kTuples));
       if (below(500) == 0) reset_round(workers);
       if (i % 5'000 == 0) {
@@ -278,11 +331,15 @@ class ModelTest : public WorkerTest {
     EXPECT_GT(count(Event::k_flows_reset), 100u);
     EXPECT_GT(count(Event::k_flows_cut), 100u);
     EXPECT_GT(chosen_again_, 50u);
+    EXPECT_GT(count(DropReason::k_tuple_in_use), 100u);
     EXPECT_GT(stayed_, 10u);
   }
 
  private:
+  static constexpr uint32_t kAddresses = 4;  // of the tuples' clients
+
   std::unordered_map<uint32_t, ModelFlow> model_;
+  bool previewed_clients_[kServices][kAddresses] = {};
   uint32_t chosen_again_ = 0, stayed_ = 0;
   std::mt19937_64 random_{1};
 };

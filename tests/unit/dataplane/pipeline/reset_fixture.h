@@ -55,8 +55,8 @@ class ResetTest : public WorkerTest {
 
   PacketBuilder client_segment(const Client& who, uint8_t flags, uint32_t ack = kReceivedNext) const {
     PacketBuilder builder;
-    builder.ip(who.address, vip(who.service).address)
-        .tcp(who.port, vip(who.service).port.host(), flags)
+    builder.ip(who.address, address_of(who).address)
+        .tcp(who.port, address_of(who).port.host(), flags)
         .seq(77)
         .ack(ack);
     return builder;
@@ -103,7 +103,7 @@ class ResetTest : public WorkerTest {
   // Checks that a frame is the RST to a client, by the hop that its packet came by, or to a backend.
   testing::AssertionResult is_rst_to_client(const Sent& sent, const Client& who,
                                             uint32_t seq = kReceivedNext) const {
-    return is_rst(sent, kFront, vip(who.service), {who.address, Be16::from_host(who.port)}, kClientMac,
+    return is_rst(sent, kFront, address_of(who), {who.address, Be16::from_host(who.port)}, kClientMac,
                   kEdgeMac, seq);
   }
   testing::AssertionResult is_rst_to_backend(const Sent& sent, const Client& who, uint16_t backend,

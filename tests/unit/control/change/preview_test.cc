@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tests previews: what is refused, what reaches the segment, and what a restart leaves of them.
+#include "control/change/preview.h"
+
+#include "tests/unit/control/change/change_fixture.h"
+
+namespace teal {
+namespace {
+
+class PreviewTest : public ChangeFixture {
+ protected:
+  Result preview(const std::vector<std::string>& clients, ChangeOptions options = {}) {
+    PreviewRequest request{.service = "service-a"};
+    for (const std::string& client : clients) request.clients.push_back(*parse_prefix(client));
+    return teald->run(teald->verbs.set_preview(std::move(request), std::move(options)));
+  }
+  bool is_previewed(const char* client) {
+    return (*dataplane)->ruleset().previews(service("service-a").id, *IpAddress::parse(client));
+  }
+  std::string clients() { return to_text(service("service-a").preview_clients); }
+};
+
+TEST_F(PreviewTest, SendsClientsToTheIdleColourAndIsAdoptedBeforeTheAnswer) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  const Result set = preview({"198.18.1.102", "198.18.7.0/24", "198.18.1.102"});
+  ASSERT_TRUE(set) << set.error().message;
+  EXPECT_EQ(set->fields["changed"].dump(), R"([{"service":"service-a","preview":{"colour":"green",)"
+                                           R"("clients":["198.18.1.102/32","198.18.7.0/24"]}}])");
+  EXPECT_EQ(set->way_back, "teal preview clear service-a");
+  EXPECT_TRUE(set->adoption.complete());
+  EXPECT_EQ(dataplane->acknowledged(), set->generation);
+  EXPECT_TRUE(is_previewed("198.18.1.102"));
+  EXPECT_TRUE(is_previewed("198.18.7.9"));
+  EXPECT_FALSE(is_previewed("198.18.1.101"));
+  EXPECT_EQ(latest().verb, "preview");
+
+  const Result again = preview({"198.18.1.102", "198.18.7.0/24"});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->generation, set->generation) << "nothing to change";
+  const Result cleared = preview({});
+  ASSERT_TRUE(cleared);
+  EXPECT_EQ(cleared->way_back, "teal preview set service-a 198.18.1.102/32 198.18.7.0/24");
+  EXPECT_FALSE(is_previewed("198.18.1.102"));
+}
+
+TEST_F(PreviewTest, StaysThroughFlipsReloadsAndRestarts) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  ASSERT_TRUE(preview({"198.18.1.102"}));
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  EXPECT_TRUE(is_previewed("198.18.1.102"));
+  write_with("198.18.2.12:8080", "198.18.2.13:8080");
+  ASSERT_TRUE(reload());
+  EXPECT_TRUE(is_previewed("198.18.1.102"));
+  start_teald();
+  EXPECT_EQ(clients(), "198.18.1.102/32");
+  ASSERT_TRUE(follow());
+  EXPECT_TRUE(is_previewed("198.18.1.102"));
+}
+
+TEST_F(PreviewTest, IsRefusedForClientsThatCannotReachTheService) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  const Result other = preview({"fd18:1::7"});
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, "bad_request");
+  EXPECT_EQ(other.error().message,
+            "fd18:1::7/128 is IPv6, but the VIP 198.18.0.10:80 of service \"service-a\" is IPv4");
+  const uint16_t backend = teald->executor.catalogue().find("service-a")->pools[0][0].id;
+  (*dataplane)->segment().header().on_link_prefix_bits[backend] = 96 + 24;
+  const Result on_link = preview({"198.18.2.64/26"});
+  ASSERT_FALSE(on_link);
+  EXPECT_EQ(on_link.error().code, "refused");
+  EXPECT_NE(on_link.error().message.find("198.18.2.64/26 is in the subnet of backend 198.18.2.11:8080"),
+            std::string::npos)
+      << on_link.error().message;
+  EXPECT_TRUE(preview({"198.18.2.0/23"})) << "it has other clients, too";
+}
+
+TEST_F(PreviewTest, HasAtMost32Networks) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  std::vector<std::string> many;
+  for (int i = 0; i < 33; ++i) many.push_back("198.18.9." + std::to_string(i));
+  const Result refused = preview(many);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("\"clients\" has 33 networks, expected at most 32;"),
+            std::string::npos)
+      << refused.error().message;
+  many.pop_back();
+  EXPECT_TRUE(preview(many));
+}
+
+TEST_F(PreviewTest, OfAnUnknownServiceIsRefused) {
+  start_dataplane();
+  start_teald();
+  PreviewRequest request{.service = "service-z"};
+  const Result refused = teald->run(teald->verbs.set_preview(std::move(request), {}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "unknown_service");
+}
+
+TEST_F(PreviewTest, NeedsTheDisk) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  break_disk();
+  ASSERT_FALSE(preview({"198.18.1.102"}));
+  EXPECT_FALSE(is_previewed("198.18.1.102"));
+  EXPECT_EQ(clients(), "");
+  repair_disk();
+  EXPECT_TRUE(preview({"198.18.1.102"}));
+}
+
+TEST_F(PreviewTest, WarnsWhereTheIdleColourTakesNoFlows) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  BackendRequest green{.service = "service-a", .colour = Colour::kGreen};
+  for (const PoolMember& member : teald->executor.catalogue().find("service-a")->pools[1]) {
+    green.address = member.socket;
+    green.state = AdminState::kDrain;
+    ASSERT_TRUE(teald->run(teald->verbs.set_backend(green, {})));
+  }
+  const Result set = preview({"198.18.1.102"});
+  ASSERT_TRUE(set);
+  ASSERT_EQ(set->warnings.size(), 1u);
+  EXPECT_EQ(set->warnings[0],
+            "no green backend of service \"service-a\" takes new flows now: the preview gets no answer");
+}
+
+}  // namespace
+}  // namespace teal
