@@ -49,10 +49,10 @@ struct ClosedGate {
   std::vector<std::string> services;
 };
 
-// The same for a way forward. Adds the gates that are closed.
+// Returns the same for a way forward, and adds the gates that are closed.
 std::optional<Refusal> reach_gates(const Reach& reach, const RolloutPlan& plan,
                                    std::vector<ClosedGate>& closed);
-// The refusal by hooks that did not end with 0. Nothing: all of them did.
+// The refusal by hooks that did not end with 0. Nothing: all hooks did.
 std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
                                            const std::vector<HookEnd>& ends);
 // The services were changed, or the config, since the hooks began.

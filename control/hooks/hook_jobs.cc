@@ -35,7 +35,7 @@ Json service_json(const HookMove& move) {
           {"share", move.share}};
 }
 
-// What one entry of a change did.
+// An entry of a change, with its hook.
 struct HookEntry {
   Hook hook;
   HookMove move;

@@ -23,7 +23,7 @@
 
 namespace teal {
 
-// A change of one service's colours, as the input of a hook has it.
+// One service of a change, for the input of a hook.
 struct HookMove {
   std::string service;
   Colour from = Colour::kBlue, to = Colour::kBlue;
@@ -45,7 +45,7 @@ struct HookJob {
 // Returns the hooks of a service; null: the config has no such service.
 using HooksOf = std::function<const HookCommands*(const std::string& service)>;
 
-// A change that has no history id yet: who asks for which one, and why.
+// The request of a change that has no history id yet.
 struct HookRequest {
   std::string verb, reason;
   Actor actor;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The runs of hooks that are due, in the order of the history. A pure state machine: the caller says the time,
-// runs what next() returns, and says how each run ended.
+// The runs of hooks that are due, in the order of the history. A pure state machine: the caller says the
+// time, runs what next() returns, and says how each run ended.
 //
 //   a run        ended with 0      over
 //                ended otherwise   again after a pause; over after kTries

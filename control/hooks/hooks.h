@@ -11,7 +11,8 @@
 //   runs         post_flip   -          step
 //   delivered    40 ... 41 ............ 42 ... 43
 //
-// drained waits for the end of a drain, which has no row of its own in the history. The database keeps the drains that it waits for.
+// drained waits for the end of a drain, which has no row of its own in the history. The database keeps the
+// drains that it waits for.
 #pragma once
 
 #include <cstdint>

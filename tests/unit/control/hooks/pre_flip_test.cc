@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A flip, and the begin of a ramp, wait for the hook pre_flip.
+// A flip waits for the hook pre_flip, and so does the begin of a ramp.
 #include <unistd.h>
 
 #include <boost/asio/detached.hpp>
