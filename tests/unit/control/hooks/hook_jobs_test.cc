@@ -61,7 +61,7 @@ TEST_F(HookJobs, AFlipIsToldToPostFlip) {
   EXPECT_EQ(json::parse(jobs[0].input),
             json::parse(R"({"hook":"post_flip","id":41,"generation":17,"verb":"flip",
     "services":[{"service":"web","from":"blue","to":"green","share":"100%"}],"reason":"release 42","uid":1000,
-    "user":"alice","at":"2026-11-29T15:26:40.000Z","result":"done","verdict":null})"));
+    "user":"alice","at":"2026-11-29T05:26:40.000Z","result":"done","verdict":null})"));
 }
 
 TEST_F(HookJobs, EachKindOfChangeHasItsHook) {

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <thread>
 
+#include "control/state/state.h"
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
 
@@ -66,6 +67,16 @@ class HooksDaemon : public testing::Test {
     if (health <= 0) return;
     ::kill(health, signal);
     ::waitpid(std::exchange(health, -1), nullptr, 0);
+  }
+  // Waits until the disk has the latest change as delivered.
+  bool is_delivered() {
+    const int64_t latest = home.get("/v1/history").body["changes"][0]["id"];
+    return FakeDataplane::wait_for([&] {
+      auto state = State::open(home.dir().file("state"));
+      if (!state) return false;
+      const auto memory = state->hook_memory();
+      return memory && memory->delivered == latest;
+    });
   }
   unsigned flip(const std::string& service) { return home.flip(service, "green").status; }
   unsigned roll_back(const std::string& service) {
@@ -170,6 +181,7 @@ TEST_F(HooksDaemon, ARestartOfTealdGoesOnWhereItWas) {
     start_health();
     ASSERT_EQ(flip("service-a"), 200u);
     ASSERT_TRUE(hears("post_flip", 1));
+    ASSERT_TRUE(is_delivered());  // otherwise it runs again
     end_health(SIGTERM);
     ASSERT_TRUE(
         FakeDataplane::wait_for([&] { return home.get("/v1/health").body["prober"]["connected"] == false; }));

@@ -3,8 +3,6 @@
 // A flip waits for the hook pre_flip, and so does the begin of a ramp.
 #include <unistd.h>
 
-#include <boost/asio/detached.hpp>
-
 #include "tests/unit/control/change/change_fixture.h"
 
 namespace teal {
@@ -24,7 +22,7 @@ class PreFlipTest : public ChangeFixture {
     start_teald();
     teald->verbs.run_hooks_with([this](std::vector<HookJob> jobs) -> Task<std::vector<HookEnd>> {
       asked.insert(asked.end(), jobs.begin(), jobs.end());
-      meanwhile();
+      co_await meanwhile();
       std::vector<HookEnd> ends(jobs.size(), end);
       co_return ends;
     });
@@ -40,26 +38,23 @@ class PreFlipTest : public ChangeFixture {
   }
 
   // Another request, while a hook runs.
-  void roll_back_meanwhile(const std::string& name) {
-    meanwhile = [] {};
-    std::optional<Result> back;
-    const auto roll_back = [&]() -> Task<void> {
-      RolloutRequest request{.verb = Verb::kRollback, .what = {{name}, {}}};
-      back.emplace(co_await teald->verbs.roll(std::move(request), {}));
-    };
-    asio::co_spawn(teald->io, roll_back(), asio::detached);
-    while (!back && teald->io.run_one() != 0) {
-    }
-    ASSERT_TRUE(back && *back) << "while the hook runs";
+  Task<void> roll_back_meanwhile(std::string name) {
+    RolloutRequest request{.verb = Verb::kRollback, .what = {{std::move(name)}, {}}};
+    ChangeOptions options;
+    const Result back = co_await teald->verbs.roll(std::move(request), std::move(options));
+    EXPECT_TRUE(back) << "while the hook runs";
   }
 
   std::vector<HookJob> asked;
   HookEnd end{HookOutcome::kPassed, ""};
-  std::function<void()> meanwhile = [] {};
+  std::function<Task<void>()> meanwhile = []() -> Task<void> { co_return; };
 };
 
 TEST_F(PreFlipTest, DelaysAFlipAndLetsItPass) {
-  meanwhile = [this] { EXPECT_EQ(service("service-a").active, Colour::kBlue) << "not before the hook"; };
+  meanwhile = [this]() -> Task<void> {
+    EXPECT_EQ(service("service-a").active, Colour::kBlue) << "not before the hook";
+    co_return;
+  };
   const Result flipped = flip("service-a", Colour::kGreen, {.reason = "release 42"});
   ASSERT_TRUE(flipped) << flipped.error().message;
   EXPECT_EQ(service("service-a").active, Colour::kGreen);
@@ -163,7 +158,7 @@ TEST_F(PreFlipTest, AGroupIsRefusedAsOne) {
 
 TEST_F(PreFlipTest, ARollbackDoesNotWaitForAHookOfAnotherFlip) {
   ASSERT_TRUE(flip("service-b", Colour::kGreen));
-  meanwhile = [this] { roll_back_meanwhile("service-b"); };
+  meanwhile = [this] { return roll_back_meanwhile("service-b"); };
   EXPECT_TRUE(flip("service-a", Colour::kGreen));
   EXPECT_EQ(service("service-b").active, Colour::kBlue);
 }
@@ -171,7 +166,7 @@ TEST_F(PreFlipTest, ARollbackDoesNotWaitForAHookOfAnotherFlip) {
 TEST_F(PreFlipTest, AChangeWhileTheHookRunsIsAConflict) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   // The flip of the group is about service-b alone at first.
-  meanwhile = [this] { roll_back_meanwhile("service-a"); };
+  meanwhile = [this] { return roll_back_meanwhile("service-a"); };
   const Result refused = roll({.verb = Verb::kFlip, .what = {{}, "shop"}, .to = Colour::kGreen});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, "conflict");
