@@ -91,7 +91,7 @@ def test_a_hook_that_hangs_delays_no_rollback():
 def test_a_killed_teald_goes_on():
     answer("exit 0")
     lab.scripts_lab("kill", "health")
-    lab.flip("green", "service-a", "service-b")
+    lab.teal("flip", "service-a", "service-b", "--to", "green", "--force")  # pre_flip cannot run
     lab.scripts_lab("kill", "daemon")
     lab.scripts_lab("start", "daemon")
     lab.scripts_lab("start", "health")
