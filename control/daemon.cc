@@ -102,6 +102,7 @@ Task<void> Daemon::Parts::begin() {
   // The segment is complete before teald accepts the first request.
   (void)co_await upkeep.follow_segment();
   begin_health();
+  begin_hooks();
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
   if (const auto open = servers->apply(executor.catalogue().config().api); !open) {
     spdlog::critical("{}", open.error());

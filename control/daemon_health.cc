@@ -103,7 +103,10 @@ void Daemon::Parts::begin_health() {
     std::vector<uint32_t> users = {::geteuid()};
     if (user) users.push_back(user->uid);
     health_link = std::make_unique<HealthLink>(io, health_listener->release_fd(), health, clock,
-                                               std::move(users), [this] { health_upkeep.has_news(); });
+                                               std::move(users), [this] {
+                                                 health_upkeep.has_news();
+                                                 hooks.prober_has_news();
+                                               });
   }
   spawn(health_upkeep.run({.catalogue = [this]() -> const Catalogue& { return executor.catalogue(); },
                            .send_list =
@@ -111,6 +114,30 @@ void Daemon::Parts::begin_health() {
                                  if (health_link != nullptr) health_link->send_list();
                                },
                            .publish = [this](const HealthWords& words) { publish_health(words); }}));
+}
+
+void Daemon::Parts::begin_hooks() {
+  hooks.order_with([this](HookOrder order, HealthLink::OnHookDone done) {
+    return health_link != nullptr && health_link->order(std::move(order), std::move(done));
+  });
+  hooks.begin({.catalogue = [this]() -> const Catalogue& { return executor.catalogue(); },
+               .generation = [this] { return executor.generation(); },
+               .end_of = [this](const PendingDrain& drain) { return end_of(drain); },
+               .is_connected = [this] { return health.is_connected(); },
+               .spawn = [this](Task<void> task) { spawn(std::move(task)); }});
+  verbs.run_hooks_with([this](std::vector<HookJob> jobs) { return hooks.run_now(std::move(jobs)); });
+  spawn(hooks.run());
+}
+
+// Without a dataplane, the counts of flows are not exact.
+Hooks::DrainEnd Daemon::Parts::end_of(const PendingDrain& drain) const {
+  const CatalogueService* service = executor.catalogue().find(drain.service);
+  if (service == nullptr) return Hooks::DrainEnd::kNever;
+  const ServiceState& state = executor.catalogue().state(*service);
+  if (state.flip_generation != drain.generation) return Hooks::DrainEnd::kNever;
+  if (!publisher->dataplane_running()) return Hooks::DrainEnd::kDrains;
+  const uint64_t left = draining_of(*service, other(state.active), drain.generation, *publisher).live;
+  return left == 0 ? Hooks::DrainEnd::kDrained : Hooks::DrainEnd::kDrains;
 }
 
 void Daemon::Parts::publish_health(const HealthWords& words) {

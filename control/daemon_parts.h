@@ -23,6 +23,7 @@
 #include "control/daemon.h"
 #include "control/health/health_link.h"
 #include "control/health/health_upkeep.h"
+#include "control/hooks/hooks.h"
 #include "control/kernel/hop_states.h"
 #include "control/kernel/steering.h"
 #include "control/metrics/busy.h"
@@ -55,6 +56,8 @@ struct Daemon::Parts {
 
   Task<void> begin();
   void begin_health();
+  void begin_hooks();
+  Hooks::DrainEnd end_of(const PendingDrain& drain) const;
   void publish_health(const HealthWords& words);
   TrialSource trial_source() const;
   OldColourChecks old_colour_checks();
@@ -96,6 +99,7 @@ struct Daemon::Parts {
   HopStates hop_states;
   HealthBoard health{clock};
   HealthUpkeep health_upkeep{health, events, clock, options.run_dir};
+  Hooks hooks{recorder, events, clock};
   Trials trials;
   ChangeExecutor executor;
   Upkeep upkeep;

@@ -127,6 +127,7 @@ Daemon::Parts::~Parts() {
   state_copy.join();
   health_upkeep.join();
   executor.abandon();
+  hooks.abandon();
   for (Lane* lane : {&operators, &readers}) {
     lane->history.join();
     lane->abandon();

@@ -54,6 +54,12 @@ class ChangeExecutor {
   // Returns the answer to a request that repeats an earlier one, as soon as the workers have adopted the
   // change; nothing: the request is a first one.
   Task<std::optional<Result>> repeated(const Turn& turn, const ChangeOptions& options);
+  // Returns whether a request with the same id was carried out.
+  bool is_repetition(const ChangeOptions& options) const {
+    return options.request && requests_.find(options.request->id, clock_.wall_ms()) != nullptr;
+  }
+  // Returns why execute() would refuse the change now, whatever it changes; nothing: it would not.
+  std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
   // Takes over the requests that a start has read.
   void know(const std::vector<KnownRequest>& requests) { requests_.know(requests); }
 
@@ -113,7 +119,6 @@ class ChangeExecutor {
   struct Progress;
 
   uint64_t next_generation();
-  std::optional<Refusal> refused_by_gates(const Change& change, const ChangeOptions& options) const;
   ChangeResult unchanged(const Change& change, const ChangeOptions& options) const;
   ChangeResult answer_without_change(const Change& change, const ChangeOptions& options) const;
 

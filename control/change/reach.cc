@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/reach.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "control/config/config_rollout.h"
@@ -115,6 +118,69 @@ std::optional<Refusal> cannot_serve(const Reach& reach, Colour to) {
           ? "teal health and teal backend list show why; --force flips all the same"
           : "teal backend list shows each backend's next hop and weight; --force flips all the same",
       std::move(details)};
+}
+
+std::optional<Refusal> reach_gates(const Reach& reach, const RolloutPlan& plan,
+                                   std::vector<ClosedGate>& closed) {
+  if (plan.changes.empty()) return std::nullopt;
+  if (!reach.dead.empty()) closed.push_back({"reach", reach.dead});
+  if (!reach.too_small.empty()) closed.push_back({"min_capacity", reach.too_small});
+  return cannot_serve(reach, plan.changes.front().to);
+}
+
+std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
+                                           const std::vector<HookEnd>& ends) {
+  std::vector<std::string> services, details;
+  for (size_t i = 0; i < std::min(jobs.size(), ends.size()); ++i) {
+    if (ends[i].outcome == HookOutcome::kPassed) continue;
+    services.insert(services.end(), jobs[i].services.begin(), jobs[i].services.end());
+    details.push_back(fmt::format("{}: pre_flip {}: {}", listed(jobs[i].services),
+                                  jobs[i].run.command.front(), ends[i].reason));
+  }
+  if (services.empty()) return std::nullopt;
+  return Refusal{422, "refused", "nothing was changed: the hook pre_flip refuses " + listed(services),
+                 "--force flips all the same, and does not run the hook", std::move(details)};
+}
+
+Refusal changed_during_pre_flip() {
+  return {409, "conflict",
+          "nothing was changed: the services, or the config, were changed while the hook pre_flip ran",
+          "look at `teal history`, then repeat the command"};
+}
+
+std::optional<Refusal> all_reasons(std::vector<Refusal> refusals) {
+  if (refusals.empty()) return std::nullopt;
+  constexpr std::string_view kPrefix = "nothing was changed: ";
+  Refusal all = std::move(refusals.front());
+  for (size_t i = 1; i < refusals.size(); ++i) {
+    const Refusal& next = refusals[i];
+    const std::string_view message = next.message;
+    all.message += "; ";
+    all.message += message.starts_with(kPrefix) ? message.substr(kPrefix.size()) : message;
+    all.details.insert(all.details.end(), next.details.begin(), next.details.end());
+  }
+  return all;
+}
+
+void warn_of(const Reach& reach, Change& change) {
+  change.warnings.insert(change.warnings.end(), reach.warnings.begin(), reach.warnings.end());
+  change.warnings.insert(change.warnings.end(), reach.sizes.begin(), reach.sizes.end());
+}
+
+void tell_forced(const std::vector<ClosedGate>& closed, Change& change) {
+  for (auto& entry : change.fields.at("changed"))
+    for (const auto& [name, services] : closed)
+      if (std::find(services.begin(), services.end(), entry.at("service")) != services.end())
+        entry["forced"].push_back(name);
+}
+
+nlohmann::ordered_json pre_flip_json(const std::vector<HookJob>& jobs) {
+  auto list = nlohmann::ordered_json::array();
+  for (const HookJob& job : jobs)
+    list.push_back({{"services", job.services},
+                    {"command", job.run.command.front()},
+                    {"timeout_seconds", std::chrono::duration<double>(job.run.timeout).count()}});
+  return list;
 }
 
 }  // namespace teal

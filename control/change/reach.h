@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Says what a flip or a rollback is worth: whether the backends of the new colours are up by their checks,
-// whether the dataplane can send packets to them, and whether they are enough.
+// whether the dataplane can send packets to them, and whether they are enough. Joins what the gates of a way
+// forward say.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "control/change/refusal.h"
 #include "control/change/rollout.h"
 #include "control/health/health_board.h"
+#include "control/hooks/hook_runner.h"
 #include "control/kernel/hop_states.h"
 #include "control/state/catalogue.h"
 
@@ -40,5 +42,29 @@ Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const Backen
 // The refusal of a way back to services that are `dead`, or of a way forward to services that are dead or too
 // small. It has all reasons. Nothing: it is not refused.
 std::optional<Refusal> cannot_serve(const Reach& reach, Colour to);
+
+// A gate that a way forward did not pass: "reach", "min_capacity", "judgement" or "pre_flip".
+struct ClosedGate {
+  const char* name;
+  std::vector<std::string> services;
+};
+
+// Returns the same for a way forward, and adds the gates that are closed.
+std::optional<Refusal> reach_gates(const Reach& reach, const RolloutPlan& plan,
+                                   std::vector<ClosedGate>& closed);
+// The refusal by hooks that did not end with 0. Nothing: all hooks did.
+std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
+                                           const std::vector<HookEnd>& ends);
+// The services were changed, or the config, since the hooks began.
+Refusal changed_during_pre_flip();
+// One refusal with all reasons; nothing: there are none.
+std::optional<Refusal> all_reasons(std::vector<Refusal> refusals);
+
+// Adds what is known about backends that cannot serve to the warnings of the change.
+void warn_of(const Reach& reach, Change& change);
+// Adds the gates that force has passed to the entries of the change.
+void tell_forced(const std::vector<ClosedGate>& closed, Change& change);
+// [{"services","command","timeout_seconds"}]: the hooks that the change waits for.
+nlohmann::ordered_json pre_flip_json(const std::vector<HookJob>& jobs);
 
 }  // namespace teal

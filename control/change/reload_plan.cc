@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "control/change/drain.h"
+#include "control/config/config_changes.h"
 #include "dataplane/config/config_reader.h"
 
 namespace teal {
@@ -87,39 +88,6 @@ std::vector<std::string> health_changes(const HealthRules& before, const HealthR
   if (before.empty != after.empty)
     changes.emplace_back(after.empty == HealthRules::Empty::kReject ? "empty serve -> reject"
                                                                     : "empty reject -> serve");
-  return changes;
-}
-
-std::string ramp_text(const std::optional<RampPlan>& plan) {
-  if (!plan) return "none";
-  std::vector<std::string> steps;
-  for (const uint16_t share : plan->steps) steps.push_back(share_text(share));
-  return fmt::format("{} {} {}", fmt::join(steps, ","), plan->manual ? "by hand, every" : "every",
-                     duration_text(plan->every));
-}
-
-// Names the keys of the tables [rollout] and [service.rollout] that a reload changes, with their values.
-std::vector<std::string> rollout_changes(const ServiceConfig& before, const ServiceConfig& after) {
-  std::vector<std::string> changes;
-  const auto add = [&](const char* key, const std::string& from, const std::string& to) {
-    if (from != to) changes.push_back(fmt::format("{} {} -> {}", key, from, to));
-  };
-  const RolloutRules &from = before.rules, &to = after.rules;
-  const auto name = [](const auto& names, auto value) {
-    return std::string(names[static_cast<size_t>(value)]);
-  };
-  const auto timeout = [](const RolloutRules& rules) {
-    return rules.after_rollback_timeout ? duration_text(*rules.after_rollback_timeout)
-                                        : std::string("the drain's");
-  };
-  add("rollout steps", ramp_text(before.rollout), ramp_text(after.rollout));
-  add("bake", duration_text(from.bake), duration_text(to.bake));
-  add("on_bad", name(kOnBadNames, from.on_bad), name(kOnBadNames, to.on_bad));
-  add("on_few", name(kOnFewNames, from.on_few), name(kOnFewNames, to.on_few));
-  add("min_capacity", share_text(from.min_capacity), share_text(to.min_capacity));
-  add("after_rollback", name(kAfterRollbackNames, from.after_rollback),
-      name(kAfterRollbackNames, to.after_rollback));
-  add("after_rollback_timeout", timeout(from), timeout(to));
   return changes;
 }
 

@@ -10,14 +10,15 @@
 #include "control/change/backend_change.h"
 #include "control/change/drain.h"
 #include "control/change/executor.h"
-#include "control/change/pending_restart.h"
 #include "control/change/preview.h"
 #include "control/change/reach.h"
 #include "control/change/rollout.h"
 #include "control/change/upkeep.h"
 #include "control/config/config_file.h"
+#include "control/hooks/hook_runner.h"
 #include "control/kernel/hop_states.h"
 #include "control/loop/clock.h"
+#include "control/publish/pending_restart.h"
 #include "control/publish/publisher.h"
 #include "control/state/recorder.h"
 #include "control/state/user_names.h"
@@ -70,6 +71,10 @@ class Verbs {
   // Returns the settings of the config in force that wait for a restart of teal-dataplane, one line each.
   std::vector<std::string> restart_lines();
 
+  // `run` runs pre_flip hooks, and returns their ends in the order of the jobs.
+  using RunHooks = std::function<Task<std::vector<HookEnd>>(std::vector<HookJob>)>;
+  void run_hooks_with(RunHooks run) { run_hooks_ = std::move(run); }
+
   // `check` returns the errors of the sockets in [api] that cannot be opened.
   void check_api_with(std::function<ConfigErrors(const Config&)> check) { check_api_ = std::move(check); }
   // `problem` returns why an address has no next hop now, and makes the kernel look for one; "": it has one.
@@ -83,16 +88,28 @@ class Verbs {
 
   Task<Result> change(ChangeOptions options, Planner plan, Semaphore::Place place = Semaphore::Place::kLast);
   Task<void> wait_for_answers(const RolloutRequest& request);
-  Task<Planned> plan_roll(RolloutRequest request);
+  // The pre_flip hooks of a request.
+  struct PreFlip {
+    HookRequest request;
+    bool is_due = false;  // the request waits for its hooks
+    std::vector<HookJob> jobs;
+    std::vector<HookEnd> ends;  // of the jobs
+  };
+  Task<std::optional<Refusal>> run_pre_flip(const RolloutRequest& request, const ChangeOptions& options,
+                                            PreFlip& hooks);
+  std::vector<HookJob> pre_flip_jobs_of(const RolloutPlan& plan, const PreFlip& hooks) const;
+  RolloutView view_for(const RolloutRequest& request) const;
+  Task<Planned> plan_roll(RolloutRequest request, PreFlip hooks);
+  std::optional<Refusal> refused_by_gates(const RolloutPlan& plan, const RolloutRequest& request,
+                                          const PreFlip& hooks, const Reach& reach, Change& change) const;
   Planned plan_next(const std::vector<std::string>& services) const;
   Planned plan_way_back(const std::vector<std::string>& services) const;
-  std::optional<Refusal> judged_bad(const RolloutPlan& plan) const;
+  std::optional<Refusal> judged_bad(const RolloutPlan& plan, std::vector<ClosedGate>& closed) const;
   void learn_what_is_slow(RolloutPlan& plan) const;
   void tell_drains(const RolloutPlan& plan, Change& change) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
   Reach look_at_reach(const RolloutPlan& plan) const;
-  std::optional<Refusal> judge_reach(const RolloutPlan& plan, const RolloutRequest& request,
-                                     std::vector<std::string>& warnings) const;
+  Reach known_reach(const RolloutPlan& plan) const;
   Planned plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,
                          std::vector<std::string> warnings);
   Task<std::vector<std::string>> new_without_hop(const Config& config) const;
@@ -116,6 +133,7 @@ class Verbs {
   PendingRestart restart_;
   std::optional<DataplaneOptions> options_;  // of the config in force
   std::function<ConfigErrors(const Config&)> check_api_ = [](const Config&) { return ConfigErrors(); };
+  RunHooks run_hooks_ = run_no_hooks;
   std::function<std::string(const IpAddress&)> hop_problem_ = [](const IpAddress&) { return std::string(); };
 };
 

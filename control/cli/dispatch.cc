@@ -9,6 +9,7 @@
 #include "control/cli/help.h"
 #include "control/cli/invocation/answer.h"
 #include "control/cli/verb_table.h"
+#include "control/config/hooks.h"
 
 namespace teal::cli {
 namespace {
@@ -25,6 +26,13 @@ bool has_option(const Verb& verb, std::string_view name) {
 bool owns_timeout(const Verb& verb, bool waits) {
   return has_option(verb, "timeout") && (waits || !has_option(verb, "wait"));
 }
+
+// teald answers when the hook pre_flip has ended.
+bool waits_for_hooks(const Verb& verb) {
+  return verb.name == "flip" || verb.name == "ramp";
+}
+// A group may have hooks that take turns.
+constexpr std::chrono::milliseconds kLongestHook = kMaxHookTimeout + std::chrono::minutes(1);
 
 bool is_family(std::string_view word) {  // "backend", for "backend set"
   const auto all = verbs();
@@ -45,6 +53,10 @@ Outcome run_verb(const Verb& verb, std::span<const std::string> words, Surroundi
   }
   Client daemon(arguments->value("socket").value_or(around.socket), timeout);
   daemon.set_login_uid(around.login_uid);
+  if (waits_for_hooks(verb) && timeout == kDefaultTimeout)
+    daemon.be_patient(kLongestHook, [&] {
+      around.err << "teal: teald runs the hook pre_flip before the change\n" << std::flush;
+    });
   const Invocation call{verb, verbs(), *arguments, daemon, around, arguments->value("output") == "json"};
   if (arguments->has("help")) return print_help(call, help_text(verb));
   return verb.run(call);

@@ -12,8 +12,9 @@ namespace teal::cli {
 
 inline constexpr OptionSpec kGroup = {'g', "group", "GROUP",
                                       "all services of this group, instead of SERVICE..."};
-inline constexpr OptionSpec kForce = {
-    'f', "force", "", "although a gate refuses it: the colour cannot serve, is too small, or is judged bad"};
+inline constexpr OptionSpec kForce = {'f', "force", "",
+                                      "although a gate refuses it: the colour cannot serve, is too small, or "
+                                      "is judged bad. The hook pre_flip does not run"};
 inline constexpr OptionSpec kWait = {
     'w', "wait", "",
     "wait until the ramp, the judgement and the drain are over, at most --timeout "

@@ -17,6 +17,7 @@
 #include <tl/expected.hpp>
 
 #include "control/config/health_check.h"
+#include "control/config/hooks.h"
 #include "dataplane/packet/ip_address.h"
 #include "dataplane/shm/ruleset.h"
 
@@ -82,6 +83,7 @@ struct RolloutRules {
   uint16_t min_capacity = kShareOne;
   AfterRollback after_rollback = AfterRollback::kDrain;
   std::optional<std::chrono::milliseconds> after_rollback_timeout;  // nothing: the drain's own
+  HookCommands hooks;
 
   friend bool operator==(const RolloutRules&, const RolloutRules&) = default;
 };

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <string>
 
+#include "control/config/config_command.h"
+
 namespace teal {
 
 namespace {
@@ -16,8 +18,6 @@ constexpr milliseconds kMostInterval = std::chrono::hours(1);
 constexpr milliseconds kMostCheckTimeout = std::chrono::minutes(1);
 constexpr milliseconds kMostSlowStart = std::chrono::hours(1);
 constexpr char kStatusForm[] = "a status code or a range from 100 to 599 such as \"200\" or \"200-399\"";
-constexpr char kCommandForm[] =
-    "an array of strings whose first one is an absolute path, such as [\"/usr/lib/teal/check\", \"arg\"]";
 
 constexpr std::string_view kCommonKeys[] = {"kind", "interval", "timeout", "rise", "fall"};
 struct KeyOfKind {
@@ -90,30 +90,6 @@ void read_status(const ConfigNode& node, HealthCheck& check) {
   check.most_status = *most;
 }
 
-void read_command(const ConfigNode& node, HealthCheck& check) {
-  const auto elements = node.elements(kCommandForm);
-  if (!elements) return;
-  size_t bytes = 0;
-  for (const ConfigNode& element : *elements) {
-    auto word = element.text("a string");
-    if (!word) return;
-    if (word->find('\0') != std::string::npos) {
-      element.error("has a NUL character, expected a word that a program can get");
-      return;
-    }
-    bytes += word->size();
-    check.command.push_back(std::move(*word));
-  }
-  if (check.command.empty() || !check.command.front().starts_with('/')) {
-    node.error((check.command.empty() ? "is empty" : "begins with " + in_quotes(check.command.front())) +
-               ", expected " + kCommandForm);
-  } else if (check.command.size() > kMaxCommandWords || bytes > kMaxCommandBytes) {
-    node.error("has " + std::to_string(check.command.size()) + " words of " + std::to_string(bytes) +
-               " bytes, expected at most " + std::to_string(kMaxCommandWords) + " words of " +
-               std::to_string(kMaxCommandBytes) + " bytes in all");
-  }
-}
-
 // Reports keys that belong to another kind of check, and unknown keys.
 void check_keys(const ConfigNode& table, CheckKind kind) {
   std::vector<std::string_view> known(std::begin(kCommonKeys), std::end(kCommonKeys));
@@ -155,7 +131,7 @@ void read_fields_of_kind(const ConfigNode& table, HealthCheck& check) {
       if (const auto node = table.find("expect")) take(read_text(*node, kMaxCheckText), check.expect);
       return;
     case CheckKind::kCommand:
-      if (const auto node = table.require("command", kCommandForm)) read_command(*node, check);
+      if (const auto node = table.require("command", kCommandForm)) check.command = read_command(*node);
       return;
   }
 }

@@ -13,10 +13,8 @@
 namespace teal {
 
 // Limits of a check. They also bound the message that gives the check to teal-health.
-inline constexpr size_t kMaxCheckText = 1024;     // bytes of path, match, send and expect
-inline constexpr size_t kMaxCheckHost = 255;      // bytes
-inline constexpr size_t kMaxCommandWords = 64;    // of a command
-inline constexpr size_t kMaxCommandBytes = 4096;  // of all words together
+inline constexpr size_t kMaxCheckText = 1024;  // bytes of path, match, send and expect
+inline constexpr size_t kMaxCheckHost = 255;   // bytes
 inline constexpr uint32_t kMaxRiseFall = 100;
 
 inline constexpr std::string_view kHealthKeys[] = {"check", "on_down", "slow_start", "panic", "empty"};

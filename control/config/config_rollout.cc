@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/config/config_rollout.h"
 
-#include "control/config/config_drain.h"
-
 #include <charconv>
+
+#include "control/config/config_command.h"
+#include "control/config/config_drain.h"
 
 namespace teal {
 
@@ -13,6 +14,8 @@ namespace {
 
 constexpr milliseconds kMaxBake = std::chrono::hours(24);
 constexpr char kCapacityForm[] = "a part of the old colour's healthy weight such as \"80%\"";
+constexpr char kHookForm[] =
+    "a table such as { command = [\"/usr/lib/teal/hook\"], timeout = \"30s\" }, or \"none\"";
 constexpr char kStepsForm[] = "shares that rise to 100%, such as [\"1%\", \"25%\", \"100%\"]";
 
 // Reads decimal digits only, the whole text. Returns nothing for an empty text.
@@ -21,6 +24,30 @@ std::optional<uint32_t> parse_digits(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || text.front() == '-') return std::nullopt;
   return value;
+}
+
+// Returns the command; nothing: the hook is "none", or wrong, which is reported.
+std::optional<HookCommand> read_hook(const ConfigNode& node) {
+  if (node.is_text()) {
+    if (const auto word = node.text(kHookForm); word != "none")
+      node.error("is " + in_quotes(*word) + ", expected " + kHookForm);
+    return std::nullopt;
+  }
+  if (!node.expect_table(kHookForm)) return std::nullopt;
+  node.allow_only({"command", "timeout"});
+  HookCommand hook;
+  if (const auto command = node.require("command", kCommandForm)) hook.command = read_command(*command);
+  if (const auto timeout = node.find("timeout"))
+    hook.timeout = timeout->duration(kMinHookTimeout, kMaxHookTimeout).value_or(hook.timeout);
+  return hook;
+}
+
+void read_hooks(const ConfigNode& table, HookCommands& hooks) {
+  if (!table.expect_table("a table of hooks such as { post_flip = { command = [\"/usr/lib/teal/hook\"] } }"))
+    return;
+  table.allow_only({kHookNames.begin(), kHookNames.end()});
+  for (size_t hook = 0; hook < kHooks; ++hook)
+    if (const auto node = table.find(kHookNames[hook])) hooks[hook] = read_hook(*node);
 }
 
 void read_rules(const ConfigNode& table, RolloutRules& rules) {
@@ -52,6 +79,7 @@ void read_rules(const ConfigNode& table, RolloutRules& rules) {
     const auto timeout = node->duration(kMinTimeout, kMaxTimeout);
     if (timeout) rules.after_rollback_timeout = *timeout;
   }
+  if (const auto node = table.find("hooks")) read_hooks(*node, rules.hooks);
 }
 
 // Returns the shares; none if one of them is wrong, which is reported.
@@ -121,7 +149,8 @@ RolloutRules read_rollout_defaults(const ConfigNode& root) {
   RolloutRules rules;
   const auto table = root.find("rollout");
   if (!table || !table->expect_table("a table [rollout]")) return rules;
-  table->allow_only({"bake", "on_bad", "on_few", "min_capacity", "after_rollback", "after_rollback_timeout"});
+  table->allow_only(
+      {"bake", "on_bad", "on_few", "min_capacity", "after_rollback", "after_rollback_timeout", "hooks"});
   read_rules(*table, rules);
   return rules;
 }
@@ -129,7 +158,7 @@ RolloutRules read_rollout_defaults(const ConfigNode& root) {
 std::optional<RampPlan> read_rollout(const ConfigNode& table, RolloutRules& rules) {
   if (!table.expect_table("a table [service.rollout]")) return std::nullopt;
   table.allow_only({"steps", "every", "manual", "bake", "on_bad", "on_few", "min_capacity", "after_rollback",
-                    "after_rollback_timeout"});
+                    "after_rollback_timeout", "hooks"});
   read_rules(table, rules);
   const auto steps = table.find("steps");
   if (!steps) {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <map>
 #include <set>
 
 #include <spdlog/spdlog.h>
@@ -49,12 +51,22 @@ struct HealthLink::Peer {
     boost::system::error_code ignored;
     socket.close(ignored);
     wake.cancel();
+    for (auto& [id, done] : std::exchange(hooks, {})) done(std::nullopt);
+  }
+  void take(const HookDone& done) {
+    const auto known = hooks.find(done.id);
+    if (known == hooks.end()) return;  // ordered by an earlier teald
+    const OnHookDone told = std::move(known->second);
+    hooks.erase(known);
+    told(done);
   }
 
   HealthSocket socket;
   asio::steady_timer wake;  // of write()
   bool wants_list = true;
   std::set<uint16_t> to_check_now;  // backends
+  std::deque<HookOrder> to_run;
+  std::map<uint64_t, OnHookDone> hooks;  // by id; those that have not ended
   bool is_ended = false;
 };
 
@@ -65,7 +77,8 @@ struct HealthLink::State {
         board(of),
         clock(with_clock),
         users(std::move(served)),
-        changed(std::move(on_change)) {}
+        changed(std::move(on_change)),
+        next_hook(static_cast<uint64_t>(std::max<int64_t>(clock.wall_ms(), 0)) * 1000) {}
 
   bool serves(const std::optional<uint32_t>& uid) const {
     return uid && (*uid == 0 || std::find(users.begin(), users.end(), *uid) != users.end());
@@ -78,6 +91,7 @@ struct HealthLink::State {
   std::function<void()> changed;
   std::shared_ptr<Peer> peer;  // null: no prober is connected
   bool is_closed = false;
+  uint64_t next_hook;  // an id that no teald before has used
   Clock::Time warned_at{};
 
   void warn(const std::string& what) {
@@ -110,6 +124,16 @@ bool HealthLink::ask_for(const std::vector<uint16_t>& backends) {
   if (state_->peer == nullptr || !state_->board.is_fresh()) return false;
   state_->peer->to_check_now.insert(backends.begin(), backends.end());
   state_->peer->wake.cancel();
+  return true;
+}
+
+bool HealthLink::order(HookOrder order, OnHookDone done) {
+  const std::shared_ptr<Peer> peer = state_->peer;
+  if (peer == nullptr || peer->is_ended) return false;
+  order.id = state_->next_hook++;
+  peer->hooks.emplace(order.id, std::move(done));
+  peer->to_run.push_back(std::move(order));
+  peer->wake.cancel();
   return true;
 }
 
@@ -166,6 +190,7 @@ Task<void> HealthLink::serve(std::shared_ptr<State> state, std::shared_ptr<Peer>
       }
       state->board.prober_spoke();
       if (const auto* report = std::get_if<HealthReport>(&*message)) (void)state->board.take(*report);
+      if (const auto* done = std::get_if<HookDone>(&*message)) peer->take(*done);
       return true;
     });
     if (!goes_on && is_message) why = "it sent a line of more than 4096 bytes";
@@ -185,13 +210,18 @@ Task<void> HealthLink::serve(std::shared_ptr<State> state, std::shared_ptr<Peer>
 // Returns what the prober should get next; empty: nothing.
 std::string HealthLink::next_line(const State& state, Peer& peer) {
   if (std::exchange(peer.wants_list, false)) return line_of(state.board.list());
+  if (!peer.to_run.empty()) {
+    const HookOrder order = std::move(peer.to_run.front());
+    peer.to_run.pop_front();
+    return line_of(order);
+  }
   if (peer.to_check_now.empty()) return "";
   const std::set<uint16_t> backends = std::exchange(peer.to_check_now, {});
   return line_of(CheckNow{state.board.revision(), {backends.begin(), backends.end()}});
 }
 
-// Sends the latest list, and orders to check now. A line that is due while another one is being sent follows
-// it.
+// Sends the latest list, orders to run hooks, and orders to check now. A line that is due while another one is
+// being sent follows later.
 Task<void> HealthLink::write(std::shared_ptr<State> state, std::shared_ptr<Peer> peer) {
   while (!peer->is_ended) {
     boost::system::error_code error;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,11 @@ class HealthLink {
   void send_list();
   // Asks for checks of these backends of the board's list now. Returns false if no prober would answer.
   bool ask_for(const std::vector<uint16_t>& backends);
+
+  // Orders the hook, and calls done() once: with its end, or with nothing if the prober is gone first. The id
+  // of the order is set here. Returns false, without a call, if no prober is connected.
+  using OnHookDone = std::function<void(std::optional<HookDone>)>;
+  bool order(HookOrder order, OnHookDone done);
 
  private:
   struct State;

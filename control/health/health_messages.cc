@@ -126,6 +126,22 @@ std::optional<CheckKind> kind_of(std::string_view name) {
 constexpr size_t kMaxText = 3 * 4096;
 constexpr size_t kMaxWords = 64;
 
+std::vector<std::string> read_words(FieldReader& fields) {
+  std::vector<std::string> command;
+  for (const Json& word : fields.list("command")) {
+    const bool fits = word.is_string() && word.get_ref<const std::string&>().size() <= kMaxText &&
+                      word.get_ref<const std::string&>().find('\0') == std::string::npos;
+    if (!fits) {
+      fields.refuse("command", "a list of texts");
+      return command;
+    }
+    command.push_back(word.get<std::string>());
+  }
+  if (command.empty() || command.size() > kMaxWords || !command.front().starts_with('/'))
+    fields.refuse("command", "a list that begins with an absolute path");
+  return command;
+}
+
 void read_kind(FieldReader& fields, HealthCheck& check) {
   switch (check.kind) {
     case CheckKind::kTcp:
@@ -142,15 +158,7 @@ void read_kind(FieldReader& fields, HealthCheck& check) {
       check.expect = fields.text("expect", kMaxText);
       return;
     case CheckKind::kCommand:
-      for (const Json& word : fields.list("command")) {
-        const bool fits = word.is_string() && word.get_ref<const std::string&>().size() <= kMaxText &&
-                          word.get_ref<const std::string&>().find('\0') == std::string::npos;
-        if (!fits) return fields.refuse("command", "a list of texts");
-        check.command.push_back(word.get<std::string>());
-      }
-      if (check.command.empty() || check.command.size() > kMaxWords ||
-          !check.command.front().starts_with('/'))
-        fields.refuse("command", "a list that begins with an absolute path");
+      check.command = read_words(fields);
       return;
   }
 }
@@ -211,6 +219,29 @@ tl::expected<ToProber, std::string> check_now_of(FieldReader& fields) {
   return order;
 }
 
+tl::expected<ToProber, std::string> hook_of(FieldReader& fields) {
+  HookOrder order;
+  order.id = static_cast<uint64_t>(fields.integer("id", 0, INT64_MAX));
+  const std::string name = fields.text("hook", 16);
+  const auto* const known = std::find(kHookNames.begin(), kHookNames.end(), name);
+  if (known == kHookNames.end()) fields.refuse("hook", "a hook");
+  order.hook = static_cast<Hook>(known == kHookNames.end() ? 0 : known - kHookNames.begin());
+  order.run.command = read_words(fields);
+  order.run.timeout = std::chrono::milliseconds(fields.integer("timeout_ms", 1, kMaxCheckMs));
+  order.input = fields.text("input", kMaxHookInput);
+  if (!fields.error().empty()) return tl::unexpected(fields.error());
+  return order;
+}
+
+tl::expected<ToTeald, std::string> hook_done_of(FieldReader& fields) {
+  HookDone done;
+  done.id = static_cast<uint64_t>(fields.integer("id", 0, INT64_MAX));
+  done.passed = fields.flag("passed");
+  done.reason = clean_reason(fields.text("reason", kMaxReportBytes));
+  if (!fields.error().empty()) return tl::unexpected(fields.error());
+  return done;
+}
+
 // Returns the object and its type. nlohmann's parser keeps its own stack, so deep nesting is safe.
 std::pair<Json, std::string> parsed(std::string_view line) {
   Json json = Json::parse(line, nullptr, false);
@@ -241,6 +272,15 @@ std::string line_of(const CheckNow& order) {
   return as_line({{"type", "check_now"}, {"revision", order.revision}, {"backends", order.backends}});
 }
 
+std::string line_of(const HookOrder& order) {
+  return as_line({{"type", "hook"},
+                  {"id", order.id},
+                  {"hook", name_of(order.hook)},
+                  {"command", order.run.command},
+                  {"timeout_ms", order.run.timeout.count()},
+                  {"input", order.input}});
+}
+
 std::string line_of(const ProberRefused& refused) {
   return as_line({{"type", "refused"}, {"why", refused.why}});
 }
@@ -255,6 +295,10 @@ std::string line_of(const HealthReport& report) {
                   {"at_ms", report.at_ms}});
 }
 
+std::string line_of(const HookDone& done) {
+  return as_line({{"type", "hook_done"}, {"id", done.id}, {"passed", done.passed}, {"reason", done.reason}});
+}
+
 std::string line_of(const ProberAlive&) {
   return "{\"type\":\"alive\"}\n";
 }
@@ -265,6 +309,7 @@ tl::expected<ToProber, std::string> parse_to_prober(std::string_view line) {
   FieldReader fields(json);
   if (type == "checks") return list_of(fields);
   if (type == "check_now") return check_now_of(fields);
+  if (type == "hook") return hook_of(fields);
   if (type != "refused") return not_a_message();
   ProberRefused refused{clean_reason(fields.text("why", kMaxReportBytes))};
   if (!fields.error().empty()) return tl::unexpected(fields.error());
@@ -275,8 +320,9 @@ tl::expected<ToTeald, std::string> parse_to_teald(std::string_view line) {
   if (line.size() > kMaxReportBytes) return tl::unexpected<std::string>("the line is too long");
   const auto [json, type] = parsed(line);
   if (type == "alive") return ProberAlive{};
-  if (type != "health") return not_a_message();
   FieldReader fields(json);
+  if (type == "hook_done") return hook_done_of(fields);
+  if (type != "health") return not_a_message();
   HealthReport report;
   report.revision = static_cast<uint64_t>(fields.integer("revision", 0, INT64_MAX));
   report.backend = static_cast<uint16_t>(fields.integer("backend", 0, kMaxBackends - 1));

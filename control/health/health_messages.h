@@ -6,16 +6,23 @@
 //   teald -> teal-health
 //     {"type":"checks","revision":7,"checks":[{"backend":3,"address":"198.18.2.11:8080","kind":"http",...}]}
 //     {"type":"check_now","revision":7,"backends":[3,4]}
+//     {"type":"hook","id":1795930000000001,"hook":"post_flip","command":["/usr/lib/x"],"timeout_ms":30000,
+//      "input":"{\"hook\":\"post_flip\",...}"}
 //     {"type":"refused","why":"another teal-health is connected"}
 //   teal-health -> teald
 //     {"type":"health","revision":7,"backend":3,"up":false,"passed":false,"reason":"connection refused",
 //      "at_ms":1795930000000}
+//     {"type":"hook_done","id":1795930000000001,"passed":false,"reason":"exit code 3: no such release"}
 //     {"type":"alive"}
 //
 // "checks" is the whole list: at the connection, and again at each change. A report has the revision of the
 // list that the prober works on. teald ignores a report of another revision, since the id may belong to
 // another backend by now. After each list the prober reports again what it knows. "check_now" does not wait
 // for the interval, and the check that it asks for is reported in any case.
+//
+// "hook" runs a command of an operator once, with "input" on its standard input. Its id belongs to no other
+// order, also over restarts of teald. "hook_done" is sent when the command has ended; if the connection ends
+// first, nobody hears of the end.
 //
 // Neither side trusts the other one. A parser takes any bytes, throws nothing, and returns an error for a
 // line that is not as above. Unknown fields are ignored, so a newer process may send more.
@@ -31,6 +38,7 @@
 #include <tl/expected.hpp>
 
 #include "control/config/health_check.h"
+#include "control/config/hooks.h"
 #include "dataplane/packet/ip_address.h"
 
 namespace teal {
@@ -38,6 +46,7 @@ namespace teal {
 inline constexpr size_t kMaxReportBytes = 4096;          // of a line to teald
 inline constexpr size_t kMaxCheckListBytes = 32u << 20;  // of a line to teal-health
 inline constexpr size_t kMaxHealthReason = 256;
+inline constexpr size_t kMaxHookInput = 1 << 20;
 
 // The order to check a backend.
 struct CheckOrder {
@@ -66,6 +75,23 @@ struct CheckNow {
   std::vector<uint16_t> backends;  // ids
 };
 
+// The order to run a command of a hook.
+struct HookOrder {
+  uint64_t id = 0;
+  Hook hook = Hook::kPreFlip;
+  HookCommand run;
+  std::string input;  // a JSON object, for the command's standard input
+};
+
+// A hook's command has ended, or could not be run.
+struct HookDone {
+  uint64_t id = 0;
+  bool passed = false;  // it ended with exit code 0
+  std::string reason;   // why not, with the last line of its output; empty: it passed
+
+  friend bool operator==(const HookDone&, const HookDone&) = default;
+};
+
 struct ProberRefused {
   std::string why;
 };
@@ -83,14 +109,16 @@ struct HealthReport {
 
 struct ProberAlive {};
 
-using ToProber = std::variant<CheckList, CheckNow, ProberRefused>;
-using ToTeald = std::variant<HealthReport, ProberAlive>;
+using ToProber = std::variant<CheckList, CheckNow, HookOrder, ProberRefused>;
+using ToTeald = std::variant<HealthReport, HookDone, ProberAlive>;
 
 // Each returns a line with its line end.
 std::string line_of(const CheckList& list);
 std::string line_of(const CheckNow& order);
+std::string line_of(const HookOrder& order);
 std::string line_of(const ProberRefused& refused);
 std::string line_of(const HealthReport& report);
+std::string line_of(const HookDone& done);
 std::string line_of(const ProberAlive& alive);
 
 // Each parses a line without its line end. The error says what is wrong with it.

@@ -13,7 +13,7 @@
 //   health                                       backends went up or down
 //   pools                                        too few backends of pools are up, or enough again
 //   prober_up prober_down                        teal-health reports, or has fallen silent
-//   locked unlocked reloaded
+//   judged hook_failed locked unlocked reloaded
 #pragma once
 
 #include <cstdint>

@@ -42,9 +42,6 @@ Task<CheckResult> check_command(const CheckOrder& order, Semaphore& places);
 
 Task<CheckResult> make_check(const CheckOrder& order, Semaphore& places);
 
-// Kills all commands that run, with their children. To be called at the end of the process.
-void kill_commands();
-
 // "1 s", "250 ms"
 std::string span_words(std::chrono::milliseconds span);
 

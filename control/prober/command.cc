@@ -11,12 +11,13 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "control/prober/checks.h"
+#include "control/prober/command_run.h"
 
 namespace teal {
 
@@ -36,13 +37,12 @@ std::vector<pid_t> children() {
 }
 
 // Runs between fork() and exec(): only calls that are safe there.
-[[noreturn]] void become(const std::vector<char*>& words, const std::vector<char*>& environment, int output,
-                         pid_t parent) {
+[[noreturn]] void become(const std::vector<char*>& words, const std::vector<char*>& environment, int input,
+                         int output, pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
-  const int nothing = ::open("/dev/null", O_RDONLY);
-  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
+  ::dup2(input, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   ::syscall(SYS_close_range, 3u, ~0u, 0u);
@@ -58,6 +58,27 @@ std::vector<pid_t> children() {
   ::_exit(127);
 }
 
+// Returns a descriptor that reads the text; -1 and errno: this host lacks memory or descriptors.
+int input_of(const std::string& text) {
+  if (text.empty()) return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int file = ::memfd_create("teal-hook", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file < 0) return -1;
+  for (size_t at = 0; at < text.size();) {
+    const ssize_t written = ::write(file, text.data() + at, text.size() - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int error = errno;
+      ::close(file);
+      errno = error;
+      return -1;
+    }
+    at += static_cast<size_t>(written);
+  }
+  ::fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  ::lseek(file, 0, SEEK_SET);
+  return file;
+}
+
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());
@@ -67,21 +88,27 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 
 }  // namespace
 
-tl::expected<std::unique_ptr<Command>, std::string> Command::start(const CheckOrder& order) {
-  std::vector<std::string> words = order.check.command;
-  std::vector<std::string> environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                          "TEAL_BACKEND=" + to_string(order.address),
-                                          "TEAL_SERVICE=" + order.service, "TEAL_COLOUR=" + order.colour};
+tl::expected<std::unique_ptr<Command>, std::string> Command::start(const CommandLine& line) {
+  std::vector<std::string> words = line.words, environment = line.environment;
+  environment.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   const std::vector<char*> word_pointers = pointers_to(words), variables = pointers_to(environment);
   const auto failed = [](const char* what) {
     return tl::unexpected(std::string("cannot ") + what + ": " + std::strerror(errno));
   };
+  const int input = input_of(line.input);
+  if (input < 0) return failed("make the input of the command");
   int output[2];
-  if (::pipe2(output, O_CLOEXEC) != 0) return failed("make a pipe for the command");
+  if (::pipe2(output, O_CLOEXEC) != 0) {
+    const int pipe_error = errno;
+    ::close(input);
+    errno = pipe_error;
+    return failed("make a pipe for the command");
+  }
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) become(word_pointers, variables, output[1], parent);
+  if (pid == 0) become(word_pointers, variables, input, output[1], parent);
   const int fork_error = errno;
+  ::close(input);
   ::close(output[1]);
   if (pid < 0) {
     ::close(output[0]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A command that checks a backend. It runs in a process group of its own, in /, without input, and with the
-// environment PATH, TEAL_BACKEND, TEAL_SERVICE and TEAL_COLOUR only. Its output and its errors go into one
-// pipe.
+// Runs a command: of a check, or of a hook. It runs in a process group of its own, in /, and with no
+// environment but PATH and the given variables. Its output and its errors go into one pipe. Its input is a
+// file in memory that nobody can write to, so a command that does not read it blocks nobody.
 //
 // Whatever it does, its children end with it: the group is killed when the command ends or is killed. A child
 // that leaves the group becomes a child of teal-health when its parent ends (PR_SET_CHILD_SUBREAPER), and is
@@ -12,20 +12,26 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <sys/types.h>
 
 #include <tl/expected.hpp>
 
-#include "control/health/health_messages.h"
-
 namespace teal {
+
+// The words, the environment and the input of a command.
+struct CommandLine {
+  std::vector<std::string> words;        // an absolute path, then arguments
+  std::vector<std::string> environment;  // "NAME=value", without PATH
+  std::string input;
+};
 
 class Command {
  public:
   // The error: this host has no process or file descriptor left. A program that cannot be run is no error:
   // the command prints why, and ends with exit code 127.
-  static tl::expected<std::unique_ptr<Command>, std::string> start(const CheckOrder& order);
+  static tl::expected<std::unique_ptr<Command>, std::string> start(const CommandLine& line);
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
   ~Command();  // kills and reaps

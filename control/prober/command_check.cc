@@ -1,114 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <string_view>
-
-#include <fmt/format.h>
-#include <boost/asio/posix/stream_descriptor.hpp>
-
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "control/prober/check_socket.h"
-#include "control/prober/command.h"
+#include "control/prober/checks.h"
+#include "control/prober/command_run.h"
 
 namespace teal {
 
 namespace {
 
-using boost::system::error_code;
-
-constexpr size_t kMaxOutput = 64 * 1024;
-
-// The output of a command. Keeps the last line that has a character other than a space.
-class Output {
- public:
-  explicit Output(int fd) : fd_(fd) {}
-
-  // Reads what is there. Returns false at the end of the output, or if it is too long.
-  bool read() {
-    std::array<char, 4096> buffer;
-    while (!is_too_long()) {
-      const ssize_t bytes = ::read(fd_, buffer.data(), buffer.size());
-      if (bytes < 0 && errno == EINTR) continue;
-      if (bytes < 0) return errno == EAGAIN;
-      if (bytes == 0) return false;
-      taken_ += static_cast<size_t>(bytes);
-      for (const char c : std::string_view(buffer.data(), static_cast<size_t>(bytes))) take(c);
-    }
-    return false;
-  }
-  bool is_too_long() const { return taken_ > kMaxOutput; }
-  std::string last_line() {
-    end_line();
-    return std::move(last_);
-  }
-
- private:
-  void take(char c) {
-    if (c == '\n') {
-      end_line();
-    } else if (line_.size() < kMaxHealthReason) {
-      line_ += c;
-    }
-  }
-  void end_line() {
-    if (std::string clean = clean_reason(line_); !clean.empty()) last_ = std::move(clean);
-    line_.clear();
-  }
-
-  const int fd_;
-  size_t taken_ = 0;
-  std::string line_, last_;
-};
-
-std::string ended_words(int status) {
-  if (WIFSIGNALED(status)) return fmt::format("the command was ended by signal {}", WTERMSIG(status));
-  return fmt::format("the command ended with exit code {}", WEXITSTATUS(status));
+CommandLine line_of_check(const CheckOrder& order) {
+  return {.words = order.check.command,
+          .environment = {"TEAL_BACKEND=" + to_string(order.address), "TEAL_SERVICE=" + order.service,
+                          "TEAL_COLOUR=" + order.colour},
+          .input = ""};
 }
 
 }  // namespace
 
 Task<CheckResult> check_command(const CheckOrder& order, Semaphore& places) {
-  const Semaphore::Permit place = co_await places.acquire();
-  auto started = Command::start(order);
-  if (!started) co_return CheckResult::not_made(started.error());
-  Command& command = **started;
-  const auto executor = co_await asio::this_coro::executor;
-  asio::posix::stream_descriptor output(executor, command.take_output_fd());
-  asio::posix::stream_descriptor process(executor, command.take_process_fd());
-  asio::steady_timer ended(executor, asio::steady_timer::time_point::max());
-  Output printed(output.native_handle());
-  bool has_ended = false;
-  // A child that holds the output does not delay the end: what the command printed is in the pipe.
-  process.async_wait(asio::posix::stream_descriptor::wait_read, [&](const error_code& cancelled) {
-    if (cancelled) return;
-    has_ended = true;
-    error_code ignored;
-    output.cancel(ignored);
-    ended.cancel();
-  });
-  const Deadline deadline(executor, order.check.timeout, [&] { command.kill(); });
-
-  error_code error;
-  while (!has_ended && !error && printed.read()) {
-    co_await output.async_wait(asio::posix::stream_descriptor::wait_read,
-                               asio::redirect_error(asio::use_awaitable, error));
-  }
-  if (printed.is_too_long()) command.kill();
-  // A process that closed its output may run on, until the deadline.
-  while (!has_ended) co_await ended.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  (void)printed.read();
-  const int status = command.reap();
-
-  if (deadline.has_passed())
-    co_return CheckResult::failed("the command did not end within " + span_words(order.check.timeout));
-  if (printed.is_too_long()) co_return CheckResult::failed("the command printed more than 64 KiB");
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) co_return CheckResult();
-  std::string reason = printed.last_line();
-  co_return CheckResult::failed(reason.empty() ? ended_words(status) : std::move(reason));
+  const CommandLine line = line_of_check(order);
+  CommandEnd end = co_await run_command(line, order.check.timeout, places);
+  if (end.passed()) co_return CheckResult();
+  if (end.how == CommandEnd::How::kNotStarted) co_return CheckResult::not_made(std::move(end.why));
+  const bool says_why = end.how == CommandEnd::How::kEnded && !end.last_line.empty();
+  std::string reason = says_why ? std::move(end.last_line) : words_of(end);
+  co_return CheckResult::failed(std::move(reason));
 }
 
 }  // namespace teal

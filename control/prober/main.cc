@@ -10,7 +10,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <cxxopts.hpp>
 
-#include "control/prober/command.h"
+#include "control/prober/command_run.h"
 #include "control/prober/prober.h"
 #include "dataplane/log/log.h"
 
@@ -60,7 +60,8 @@ int serve(const std::string& run_dir) {
 int main(int argc, char** argv) {
   teal::open_log("teal-health");
   std::string run_dir = "/run/teal";
-  cxxopts::Options usage("teal-health", "Teal's prober: checks the health of backends and tells teald.");
+  cxxopts::Options usage("teal-health",
+                         "Teal's prober: checks the health of backends, runs hooks, and tells teald.");
   usage.add_options()("run-dir", "where teald's socket is", cxxopts::value(run_dir)->default_value(run_dir),
                       "DIR")("log-level", "trace, debug, info, warning, error, critical or off",
                              cxxopts::value<std::string>()->default_value("info"),

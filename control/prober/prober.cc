@@ -42,7 +42,8 @@ Prober::Prober(asio::io_context& io, const std::string& run_dir, const Clock& cl
       clock_(clock),
       link_(
           io, run_dir + "/health.sock", clock, [this](CheckList list) { follow(std::move(list)); },
-          [this](const CheckNow& order) { check_now(order); }),
+          [this](const CheckNow& order) { check_now(order); },
+          [this](HookOrder order) { run(std::move(order)); }),
       means_{.clock = clock,
              .check = [this](const CheckOrder& order) { return make_check(order, places_); },
              .report = [this](const HealthReport& report) { link_.send(line_of(report)); },
@@ -79,6 +80,16 @@ void Prober::check_now(const CheckNow& order) {
   if (order.revision != revision_) return;
   for (const uint16_t backend : order.backends)
     if (const auto known = probes_.find(backend); known != probes_.end()) known->second->hurry();
+}
+
+void Prober::run(HookOrder order) {
+  spdlog::info("runs the hook {}: {}", name_of(order.hook), order.run.command.front());
+  asio::co_spawn(io_, run_to_end(std::move(order)), end_if_thrown);
+}
+
+Task<void> Prober::run_to_end(HookOrder order) {
+  const HookDone done = co_await run_hook(order, hook_places_);
+  link_.send(line_of(done));
 }
 
 Task<void> Prober::stay_alive() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All checks of teal-health: a probe for each backend of teald's list.
+// All checks of teal-health: a probe for each backend of teald's list. And the hooks that teald orders.
 #pragma once
 
 #include <map>
@@ -10,6 +10,7 @@
 
 #include "control/loop/clock.h"
 #include "control/loop/semaphore.h"
+#include "control/prober/hook_run.h"
 #include "control/prober/probe.h"
 #include "control/prober/teald_link.h"
 
@@ -32,18 +33,25 @@ class Prober {
   void follow(CheckList list);
   // Does nothing if the order is about another list.
   void check_now(const CheckNow& order);
+  // Runs the command, and tells teald of its end.
+  void run(HookOrder order);
   size_t probes() const { return probes_.size(); }
 
   // To be called before the io_context is destroyed.
-  void abandon() { places_.abandon(); }
+  void abandon() {
+    places_.abandon();
+    hook_places_.abandon();
+  }
 
  private:
   Task<void> stay_alive();
+  Task<void> run_to_end(HookOrder order);
 
   asio::io_context& io_;
   const Clock& clock_;
   std::mt19937 random_{std::random_device()()};
   Semaphore places_{kMaxCommands};
+  Semaphore hook_places_{kMaxRunningHooks};
   std::map<uint16_t, std::shared_ptr<Probe>> probes_;  // by backend
   uint64_t revision_ = 0;                              // of the list
   TealdLink link_;

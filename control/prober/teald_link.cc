@@ -12,11 +12,13 @@ namespace teal {
 using boost::system::error_code;
 
 TealdLink::TealdLink(asio::io_context& io, std::string path, const Clock& clock,
-                     std::function<void(CheckList)> on_list, std::function<void(const CheckNow&)> on_order)
+                     std::function<void(CheckList)> on_list, std::function<void(const CheckNow&)> on_order,
+                     std::function<void(HookOrder)> on_hook)
     : path_(std::move(path)),
       clock_(clock),
       on_list_(std::move(on_list)),
       on_order_(std::move(on_order)),
+      on_hook_(std::move(on_hook)),
       socket_(io),
       pause_(io),
       wake_(io, asio::steady_timer::time_point::max()) {}
@@ -72,6 +74,10 @@ bool TealdLink::take(std::string_view line, std::string& why) {
   }
   if (const auto* order = std::get_if<CheckNow>(&*message)) {
     on_order_(*order);
+    return true;
+  }
+  if (auto* order = std::get_if<HookOrder>(&*message)) {
+    on_hook_(std::move(*order));
     return true;
   }
   CheckList& list = std::get<CheckList>(*message);

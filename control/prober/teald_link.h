@@ -20,9 +20,11 @@ class TealdLink {
   static constexpr std::chrono::milliseconds kFirstPause{100}, kLongestPause{2000};
   static constexpr size_t kMaxUnsent = 8 << 20;  // bytes; a teald that reads nothing loses the connection
 
-  // `on_list` is called with each list of checks, and `on_order` with each order to check now.
+  // `on_list` is called with each list of checks, `on_order` with each order to check now, and `on_hook` with
+  // each order to run a hook.
   TealdLink(asio::io_context& io, std::string path, const Clock& clock,
-            std::function<void(CheckList)> on_list, std::function<void(const CheckNow&)> on_order);
+            std::function<void(CheckList)> on_list, std::function<void(const CheckNow&)> on_order,
+            std::function<void(HookOrder)> on_hook);
 
   // Run for ever. Both refer to this object until their io_context has ended.
   Task<void> run();
@@ -40,6 +42,7 @@ class TealdLink {
   const Clock& clock_;
   std::function<void(CheckList)> on_list_;
   std::function<void(const CheckNow&)> on_order_;
+  std::function<void(HookOrder)> on_hook_;
   asio::local::stream_protocol::socket socket_;
   asio::steady_timer pause_, wake_;
   bool is_connected_ = false, has_list_ = false;

@@ -163,6 +163,26 @@ Task<Recorder::Recorded<std::vector<HistoryRow>>> Recorder::history(HistoryQuery
   co_return co_await within(limits_.query, std::move(work));
 }
 
+Task<Recorder::Recorded<std::vector<HistoryRow>>> Recorder::changes_after(int64_t id, uint32_t limit) {
+  auto work = [id, limit](State& state) { return state.changes_after(id, limit); };
+  co_return co_await within(limits_.query, std::move(work));
+}
+
+Task<Recorder::Recorded<HookMemory>> Recorder::hook_memory() {
+  auto work = [](State& state) { return state.hook_memory(); };
+  co_return co_await within(limits_.query, std::move(work));
+}
+
+Task<State::Done> Recorder::keep(HookMemory memory) {
+  auto work = [memory = std::move(memory)](State& state) { return state.keep(memory); };
+  co_return co_await within(limits_.commit, std::move(work));
+}
+
+Task<Recorder::Recorded<int64_t>> Recorder::latest_change(uint64_t generation) {
+  auto work = [generation](State& state) { return state.latest_change(generation); };
+  co_return co_await within(limits_.query, std::move(work));
+}
+
 Task<Recorder::Recorded<std::optional<int64_t>>> Recorder::superseded_at_ms(uint64_t generation) {
   auto work = [generation](State& state) { return state.superseded_at_ms(generation); };
   co_return co_await within(limits_.query, std::move(work));

@@ -70,6 +70,10 @@ class Recorder {
   Task<State::Done> remember(CarriedOut request, int64_t at_ms);
   Task<Recorded<std::optional<std::string>>> answer(std::string request);
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);
+  Task<Recorded<std::vector<HistoryRow>>> changes_after(int64_t id, uint32_t limit);
+  Task<Recorded<HookMemory>> hook_memory();
+  Task<State::Done> keep(HookMemory memory);
+  Task<Recorded<int64_t>> latest_change(uint64_t generation);
   Task<Recorded<std::optional<int64_t>>> superseded_at_ms(uint64_t generation);
   // The changes of the flips and rollbacks since `generation`, newest first, as the history shows them.
   // Nothing: the history has no such generation.

@@ -112,6 +112,12 @@ PRAGMA user_version = 6;
     R"(
 ALTER TABLE services ADD COLUMN preview TEXT;
 ALTER TABLE services ADD COLUMN preview_clients TEXT NOT NULL DEFAULT '';
+    // hooks_until: the id of the latest change whose hooks have run; -1: the config had no hooks.
+    R"(
+INSERT INTO meta VALUES ('hooks_until', -1);
+CREATE TABLE hook_drains (
+  change INTEGER NOT NULL, service TEXT NOT NULL, generation INTEGER NOT NULL, input TEXT NOT NULL,
+  PRIMARY KEY (change, service)) WITHOUT ROWID;
 PRAGMA user_version = 7;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);

@@ -33,6 +33,7 @@
 
 #include "control/state/actor.h"
 #include "control/state/change_record.h"
+#include "control/state/hook_memory.h"
 #include "control/state/inventory.h"
 
 namespace teal {
@@ -214,6 +215,15 @@ class State {
 
   tl::expected<std::vector<OpenIntent>, std::string> open_intents();                      // oldest first
   tl::expected<std::vector<HistoryRow>, std::string> history(const HistoryQuery& query);  // newest first
+
+  // The changes with a greater id, oldest first.
+  tl::expected<std::vector<HistoryRow>, std::string> changes_after(int64_t id, uint32_t limit);
+
+  // The progress of hooks.
+  tl::expected<HookMemory, std::string> hook_memory();
+  Done keep(const HookMemory& memory);
+  // The id of the latest change with at most this generation; 0: there is none.
+  tl::expected<int64_t, std::string> latest_change(uint64_t generation);
 
   // Flips and rollbacks that were published with a greater generation, newest first. A rollback to
   // `generation` takes them back.

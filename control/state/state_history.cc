@@ -281,6 +281,10 @@ tl::expected<std::vector<HistoryRow>, std::string> State::history(const HistoryQ
   return read_changes(*db_, conditions, before, "\"" + *query.service + "\"", *query.service, query.limit);
 }
 
+tl::expected<std::vector<HistoryRow>, std::string> State::changes_after(int64_t id, uint32_t limit) {
+  return read_changes(*db_, "AND i.id > ? ORDER BY i.id LIMIT ?", id, limit);
+}
+
 State::Done State::forget_old(int64_t now_ms, KeptChanges kept) {
   return db_->commit("forget old changes", [&](SQLite::Database& sqlite) {
     const std::string nth_latest =

@@ -23,6 +23,7 @@ CONTROL = (
     "control/publish",
     "control/state",
     "control/health",
+    "control/hooks",
     "control/kernel",
     "control/trial",
     "control/change",

@@ -57,6 +57,7 @@ vip = "[fd18:0::10]:53"
 protocol = "udp"
 blue = ["[fd18:2::11]:53"]
 green = ["[fd18:2::21]:53"]
+rollout = {{ hooks = {{ pre_flip = {{ command = ["/bin/true"] }} }} }}
 
 [[group]]
 name = "shop"
@@ -287,7 +288,7 @@ def check_events(ask, document, run_dir):
             seen.add(event["event"])
         event = {}
     check(
-        {"intended", "published", "adopted", "done", "locked", "unlocked", "reloaded"} <= seen,
+        {"intended", "published", "adopted", "done", "hook_failed", "locked", "unlocked", "reloaded"} <= seen,
         f"events seen: {seen}",
     )
     for connection, _ in streams:

@@ -6,10 +6,18 @@ def send(ask, check):
     c = {"services": ["service-b"]}
     ask("POST", "/v1/ramp", {**c, "to": "blue"}, expect=400, code="bad_request")
     ask("POST", "/v1/ramp", {**c, "to": "blue", "steps": ["5%"]}, expect=400, code="bad_request")
+    refused = ask(
+        "POST", "/v1/ramp", {**c, "to": "blue", "steps": ["5%", "100%"]}, expect=422, code="refused"
+    )
+    check(
+        refused["error"]["details"][-1] == "service-b: pre_flip /bin/true: no teal-health is connected",
+        f"a hook that nobody runs: {refused}",
+    )
     # With force: the stand-in for the dataplane has no port towards the backends.
     ramp = {**c, "to": "blue", "steps": ["5%", "12.5%", "100%"], "force": True}
     ask("POST", "/v1/ramp", {**ramp, "dry_run": True})
-    ask("POST", "/v1/ramp", {**ramp, "every": "1h"})
+    begun = ask("POST", "/v1/ramp", {**ramp, "every": "1h"})["changed"][0]
+    check("pre_flip" in begun["forced"], f"the gates that were forced: {begun}")
     ask("POST", "/v1/ramp", ramp, expect=409, code="conflict")
     ask("POST", "/v1/pause", {**c, "reason": "a look at the logs"})
     ask("POST", "/v1/resume", c)

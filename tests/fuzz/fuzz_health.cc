@@ -26,6 +26,11 @@ std::string without_end(std::string line) {
 void read_as_teald(std::string_view line) {
   const auto message = teal::parse_to_teald(line);
   if (!message) return expect(!message.error().empty());
+  if (const auto* done = std::get_if<teal::HookDone>(&*message)) {
+    expect(done->reason.size() <= teal::kMaxHealthReason);
+    const auto again = teal::parse_to_teald(without_end(line_of(*done)));
+    return expect(again && std::get<teal::HookDone>(*again) == *done);
+  }
   const auto* report = std::get_if<teal::HealthReport>(&*message);
   if (report == nullptr) return;
   expect(report->backend < 4096 && report->reason.size() <= teal::kMaxHealthReason);
@@ -37,6 +42,13 @@ void read_as_teald(std::string_view line) {
 void read_as_prober(std::string_view line) {
   const auto message = teal::parse_to_prober(line);
   if (!message) return expect(!message.error().empty());
+  if (const auto* hook = std::get_if<teal::HookOrder>(&*message)) {
+    expect(hook->run.command.front().starts_with('/') && hook->run.timeout.count() > 0);
+    expect(hook->input.size() <= teal::kMaxHookInput);
+    const auto again = teal::parse_to_prober(without_end(line_of(*hook)));
+    expect(again && std::get<teal::HookOrder>(*again).run == hook->run);
+    return expect(std::get<teal::HookOrder>(*again).input == hook->input);
+  }
   const auto* list = std::get_if<teal::CheckList>(&*message);
   if (list == nullptr) return;
   for (const teal::CheckOrder& order : list->checks) {

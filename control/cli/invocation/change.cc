@@ -108,6 +108,8 @@ Described describe(const nlohmann::json& entry, bool colour) {
   if (const auto& preview = part(entry, "preview"); preview.is_object()) add(preview_text(preview, colour));
   if (const auto& paused = part(entry, "paused"); paused.is_boolean())
     add(paused.get<bool>() ? "is paused" : "goes on");
+  if (const auto forced = texts(entry, "forced"); !forced.empty())
+    add("forced past " + joined(forced, " and "));
   for (const auto& generation : part(entry, "undoes")) add("undoes generation " + generation.dump());
   if (const auto& state = part(entry, "state"); state.is_object()) add(arrow(state, colour));
   if (const auto& weight = part(entry, "weight"); weight.is_object()) add("weight " + arrow(weight, colour));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/cli/invocation/client.h"
 
+#include <functional>
 #include <utility>  // Asio 1.74 needs it in C++20 and does not include it
 
 #include <boost/asio/io_context.hpp>
@@ -59,10 +60,13 @@ Failure no_answer(const std::string& socket, Sent sent, const error_code& error,
   return no_answer(socket, sent, fmt::format("did not answer in HTTP: {}", error.message()));
 }
 
+// Returns another deadline; nothing: the time is over.
+using Prolong = std::function<std::optional<Deadline>()>;
+
 // Runs one asynchronous operation until it ends or the deadline passes. `start` begins it with the given
 // handler.
 template <typename Start>
-error_code run_until(asio::io_context& io, Deadline deadline, Start start) {
+error_code run_until(asio::io_context& io, Deadline deadline, Start start, const Prolong& prolong = {}) {
   error_code result = asio::error::timed_out;
   bool done = false;
   start([&](const error_code& error, auto&&...) {
@@ -70,7 +74,9 @@ error_code run_until(asio::io_context& io, Deadline deadline, Start start) {
     done = true;
   });
   io.restart();
-  while (!done && io.run_one_until(deadline) != 0) {
+  std::optional<Deadline> until = deadline;
+  while (!done && until) {
+    if (io.run_one_until(*until) == 0) until = prolong ? prolong() : std::nullopt;
   }
   return done ? result : asio::error::timed_out;
 }
@@ -116,6 +122,11 @@ tl::expected<nlohmann::json, Failure> Client::post(const std::string& target,
   return exchange(kind, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+// Returns whether teald answers a question.
+bool Client::answers() const {
+  return Client(socket_, timeout_).get("/v1/version").has_value();
+}
+
 tl::expected<nlohmann::json, Failure> Client::exchange(Kind kind, const std::string& target,
                                                        std::string body) const {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
@@ -141,9 +152,18 @@ tl::expected<nlohmann::json, Failure> Client::exchange(Kind kind, const std::str
   // all the same.
   const auto unsent =
       run_until(io, deadline, [&](auto handler) { http::async_write(socket, request, handler); });
-  auto error = unsent == asio::error::timed_out ? unsent : run_until(io, deadline, [&](auto handler) {
-    http::async_read(socket, buffer, parser, handler);
-  });
+  bool has_told = false;
+  const Prolong prolong = [&]() -> std::optional<Deadline> {
+    const bool may_wait = kind == Kind::kChange && std::chrono::steady_clock::now() < deadline + patience_;
+    if (!may_wait || !answers()) return std::nullopt;
+    if (!std::exchange(has_told, true)) waits_();
+    return std::chrono::steady_clock::now() + timeout_;
+  };
+  auto error = unsent == asio::error::timed_out
+                   ? unsent
+                   : run_until(
+                         io, deadline,
+                         [&](auto handler) { http::async_read(socket, buffer, parser, handler); }, prolong);
   if (error) {
     const Sent sent = kind != Kind::kChange ? Sent::kQuestion : unsent ? Sent::kPartOfChange : Sent::kChange;
     return tl::unexpected(no_answer(socket_, sent, unsent ? unsent : error, timeout_));

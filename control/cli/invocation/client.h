@@ -26,6 +26,12 @@ class Client {
   const std::string& socket() const { return socket_; }
   std::chrono::milliseconds timeout() const { return timeout_; }
   void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
+  // Lets a change take longer than the timeout, up to `longest`, as long as teald answers another question.
+  // `waits` is called once when that begins.
+  void be_patient(std::chrono::milliseconds longest, std::function<void()> waits) {
+    patience_ = longest;
+    waits_ = std::move(waits);
+  }
   // Tells teald who logged in, for changes of a process of root.
   void set_login_uid(std::optional<uint32_t> uid) { login_uid_ = uid; }
 
@@ -46,10 +52,13 @@ class Client {
   enum class Kind { kQuestion, kDryRun, kChange };
   tl::expected<nlohmann::json, Failure> exchange(Kind kind, const std::string& target,
                                                  std::string body) const;
+  bool answers() const;
 
   std::string socket_;
   std::chrono::milliseconds timeout_;
   std::optional<uint32_t> login_uid_;
+  std::chrono::milliseconds patience_{0};
+  std::function<void()> waits_ = [] {};
 };
 
 // Encodes a value for a query or a path (RFC 3986, section 2.1).

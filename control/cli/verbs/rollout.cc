@@ -27,6 +27,16 @@ std::string nothing_to_undo_lines(const nlohmann::json& services) {
   return lines;
 }
 
+// Says which hooks a change would wait for, one line each.
+std::string pre_flip_lines(const nlohmann::json& hooks) {
+  std::string lines;
+  for (size_t i = 0; i < hooks.size() && i < kMaxServiceLines; ++i)
+    lines += fmt::format("would first run the hook pre_flip of {}: {}, within {}\n",
+                         names_or_count(texts(hooks[i], "services")), text(hooks[i], "command"),
+                         span_text(hooks[i].at("timeout_seconds").get<double>()));
+  return lines;
+}
+
 ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const Surroundings& around) {
   ChangeWords words = rollout_words(reply, would, "already there", around);
   const auto& nothing = part(reply, "nothing_to_undo");
@@ -68,6 +78,7 @@ ChangeWords rollout_words(const nlohmann::json& reply, std::string_view would, s
   words.would = fmt::format("{} {}", would, words.done);
   words.nothing = unchanged_text(reply, nothing);
   words.lines = drain_end_lines(reply, around.columns);
+  if (flag(reply, "dry_run")) words.lines += pre_flip_lines(part(reply, "pre_flip"));
   return words;
 }
 

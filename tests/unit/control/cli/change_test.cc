@@ -90,6 +90,18 @@ TEST_F(CliTest, RollbackSaysWhichFlipsItUndidAndWhereNoneWasLeft) {
             "--to-generation N\n");
 }
 
+TEST_F(CliTest, ADryRunNamesTheHooksThatItDoesNotRun) {
+  json answer = dry(flip_answer());
+  answer["pre_flip"] = {
+      {{"services", {"service-a", "service-b"}}, {"command", "/usr/lib/x"}, {"timeout_seconds", 30.0}}};
+  daemon_->answer("POST /v1/flip", answer);
+  const auto result = teal({"flip", "service-a", "service-b", "--to", "green", "--dry-run"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_TRUE(contains(result.out,
+                       "would first run the hook pre_flip of service-a, service-b: /usr/lib/x, within 30s\n"))
+      << result.out;
+}
+
 TEST_F(CliTest, AnAnswerToADryRunBeginsWithWould) {
   daemon_->answer("POST /v1/flip", dry(flip_answer()));
   daemon_->answer("POST /v1/rollback", dry(flip_answer()));

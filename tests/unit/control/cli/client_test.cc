@@ -39,6 +39,20 @@ TEST_F(CliTest, AnUnreachableDaemonIsExitCode7) {
   EXPECT_EQ(json::parse(as_json.out)["error"]["code"], "unreachable");
 }
 
+TEST_F(CliTest, AChangeMayTakeLongerWhileTealdAnswersOtherQuestions) {
+  daemon_->answer("POST /v1/flip", {.status = 200, .body = "", .way = Answer::Way::kNever});
+  daemon_->answer("GET /v1/version", json{{"version", "0.1.0"}});
+  Client client(socket_, std::chrono::milliseconds(200));
+  int waits = 0;
+  client.be_patient(std::chrono::milliseconds(600), [&] { ++waits; });
+  const auto began = std::chrono::steady_clock::now();
+  const auto reply = client.post("/v1/flip", json::object());
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().exit_code, kLostAnswer);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(600));
+  EXPECT_EQ(waits, 1);
+}
+
 TEST_F(CliTest, WhoMayNotUseTheSocketIsToldWhoseItIs) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can be refused as somebody else";
   ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);

@@ -268,6 +268,9 @@ TEST(ChangesText, SaysWhatIsAlikeTogether) {
                       {{"service", "b"}, {"from", "blue"}, {"to", "green"}},
                       {{"service", "c"}, {"from", "green"}, {"to", "blue"}}};
   EXPECT_EQ(changes_text(moves, false), "a, b blue -> green, c green -> blue");
+  const json forced = {
+      {{"service", "a"}, {"from", "blue"}, {"to", "green"}, {"forced", {"min_capacity", "pre_flip"}}}};
+  EXPECT_EQ(changes_text(forced, false), "a blue -> green, forced past min_capacity and pre_flip");
   json many = json::array();
   for (int i = 0; i < 9; ++i)
     many.push_back({{"service", "s" + std::to_string(i)}, {"from", "blue"}, {"to", "green"}});

@@ -224,6 +224,28 @@ TEST(Config, ReadsTheLargestFileFast) {
   EXPECT_LT(took.count(), 20'000.0);  // generous: a sanitizer build on a busy machine passes
 }
 
+TEST(Config, AServiceHasTheHooksOfAllAndItsOwn) {
+  std::string text = kBase;
+  text += R"([rollout.hooks]
+pre_flip = { command = ["/usr/lib/pre", "x"], timeout = "1m" }
+step = { command = ["/usr/lib/step"] }
+)";
+  const std::string place = "active = \"blue\"\n";
+  text.insert(text.find(place),
+              R"(rollout = { hooks = { pre_flip = "none", drained = { command = ["/usr/lib/drained"] } } }
+)");
+  const auto config = parse_config(text, kPath);
+  ASSERT_TRUE(config) << joined(config.error());
+  const HookCommands& own = config->services[0].rules.hooks;
+  const HookCommands& all = config->services[1].rules.hooks;
+  EXPECT_FALSE(command_of(own, Hook::kPreFlip));
+  EXPECT_EQ(command_of(own, Hook::kStep)->command, std::vector<std::string>{"/usr/lib/step"});
+  EXPECT_EQ(command_of(own, Hook::kDrained)->timeout, std::chrono::seconds(30));
+  EXPECT_EQ(command_of(all, Hook::kPreFlip)->command, (std::vector<std::string>{"/usr/lib/pre", "x"}));
+  EXPECT_EQ(command_of(all, Hook::kPreFlip)->timeout, std::chrono::minutes(1));
+  EXPECT_FALSE(command_of(all, Hook::kDrained));
+}
+
 TEST(Config, RefusesTooManyServices) {
   const ConfigErrors errors = errors_of(big_config(1025, 1));
   ASSERT_EQ(errors.size(), 1u) << joined(errors);

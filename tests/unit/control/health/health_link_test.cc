@@ -97,6 +97,36 @@ TEST_F(HealthLinkTest, AProberGetsTheListAndReports) {
   EXPECT_GT(news, 0);
 }
 
+TEST_F(HealthLinkTest, AHookIsOrderedAndItsEndIsTold) {
+  HookOrder order{.id = 0, .hook = Hook::kPostFlip, .run = {}, .input = "{}"};
+  order.run.command = {"/x"};
+  std::vector<std::optional<HookDone>> ends;
+  const auto told = [&](std::optional<HookDone> done) { ends.push_back(std::move(done)); };
+  open();
+  EXPECT_FALSE(link->order(order, told)) << "no prober is connected";
+  std::optional<PlayedProber> prober(path());
+  std::string heard;
+  ASSERT_TRUE(hears(*prober, heard, "]}\n"));
+  heard.clear();
+  ASSERT_TRUE(link->order(order, told));
+  ASSERT_TRUE(link->order(order, told));
+  ASSERT_TRUE(comes_true([&] {
+    (void)prober->hear(heard);
+    return std::count(heard.begin(), heard.end(), '\n') == 2;
+  }));
+  const auto first = std::get<HookOrder>(*parse_to_prober(heard.substr(0, heard.find('\n'))));
+  EXPECT_EQ(first.run, order.run);
+  prober->say(line_of(HookDone{.id = 1, .passed = true, .reason = ""}));  // of an earlier teald
+  prober->say(line_of(HookDone{.id = first.id, .passed = false, .reason = "exit code 3"}));
+  prober->say(line_of(HookDone{.id = first.id, .passed = true, .reason = ""}));  // again
+  ASSERT_TRUE(comes_true([&] { return !ends.empty(); }));
+  prober.reset();
+  ASSERT_TRUE(comes_true([&] { return ends.size() == 2; }));
+  ASSERT_TRUE(ends[0]);
+  EXPECT_EQ(ends[0]->reason, "exit code 3");
+  EXPECT_FALSE(ends[1]) << "the prober is gone";
+}
+
 TEST_F(HealthLinkTest, AChangedListIsSentWhole) {
   open();
   PlayedProber prober(path());

@@ -75,6 +75,53 @@ TEST(HealthMessages, ReportsArriveAsTheyWereSent) {
   EXPECT_EQ(std::get<ProberRefused>(*refused).why, "another one");
 }
 
+TEST(HealthMessages, HooksAndTheirEndsArriveAsTheyWereSent) {
+  HookOrder order{.id = 1'795'930'000'000'001, .hook = Hook::kRolledBack, .run = {}, .input = ""};
+  order.run.command = {"/usr/lib/x", "", "a b"};
+  order.run.timeout = 1500ms;
+  order.input = "{\"reason\":\"line\\nend \xc3\xa4\"}";
+  const auto parsed = parse_to_prober(without_end(line_of(order)));
+  ASSERT_TRUE(parsed) << parsed.error();
+  const auto& got = std::get<HookOrder>(*parsed);
+  EXPECT_EQ(got.id, order.id);
+  EXPECT_EQ(got.hook, order.hook);
+  EXPECT_EQ(got.run, order.run);
+  EXPECT_EQ(got.input, order.input);
+  const HookDone done{.id = 7, .passed = false, .reason = "exit code 3"};
+  const auto ended = parse_to_teald(without_end(line_of(done)));
+  ASSERT_TRUE(ended) << ended.error();
+  EXPECT_EQ(std::get<HookDone>(*ended), done);
+}
+
+TEST(HealthMessages, OtherHooksAreRefused) {
+  const std::string good =
+      R"({"type":"hook","id":1,"hook":"step","command":["/x"],"timeout_ms":1,"input":"{}"})";
+  ASSERT_TRUE(parse_to_prober(good));
+  const std::pair<const char*, std::string> mistakes[] = {
+      {"\"id\":1", "\"id\":-1"},
+      {"\"step\"", "\"steps\""},
+      {"\"step\"", "7"},
+      {"[\"/x\"]", "[]"},
+      {"[\"/x\"]", "[\"x\"]"},
+      {"[\"/x\"]", "[\"/x\",7]"},
+      {"[\"/x\"]", "[\"/x\\u0000\"]"},
+      {"[\"/x\"]", "\"/x\""},
+      {"\"timeout_ms\":1", "\"timeout_ms\":0"},
+      {"\"timeout_ms\":1", "\"timeout_ms\":1e9"},
+      {"\"input\":\"{}\"", "\"input\":{}"},
+      {"{}", std::string(kMaxHookInput + 1, 'x')},
+  };
+  for (const auto& [from, to] : mistakes) {
+    std::string line = good;
+    line.replace(line.find(from), std::string_view(from).size(), to);
+    EXPECT_FALSE(parse_to_prober(line)) << line.substr(0, 200);
+  }
+  for (const char* line : {R"({"type":"hook_done"})", R"({"type":"hook_done","id":1,"passed":1,"reason":""})",
+                           R"({"type":"hook_done","id":"1","passed":true,"reason":""})",
+                           R"({"type":"hook_done","id":1,"passed":true})"})
+    EXPECT_FALSE(parse_to_teald(line)) << line;
+}
+
 constexpr const char* kBadReports[] = {
     "",
     "{",

@@ -230,6 +230,37 @@ TEST(State, MigratesADatabaseOfSchema2) {
   EXPECT_TRUE(state->open_intents()->back().record);
 }
 
+TEST(State, KeepsWhatHooksHaveRun) {
+  const TempDir dir;
+  auto state = State::open(dir.path());
+  ASSERT_TRUE(state) << state.error();
+  EXPECT_EQ(*state->hook_memory(), HookMemory()) << "no hooks so far";
+  const HookMemory memory{.delivered = 41, .drains = {{"web", 40, 7, "{}"}, {"web", 41, 8, "{\"a\":1}"}}};
+  ASSERT_TRUE(state->keep(memory));
+  state = State::open(dir.path());
+  EXPECT_EQ(*state->hook_memory(), memory);
+  ASSERT_TRUE(state->keep(HookMemory()));
+  EXPECT_EQ(*state->hook_memory(), HookMemory());
+  run_sql(dir.file("teal.db"), "INSERT INTO hook_drains VALUES (-7, 'web', 1, '')");
+  EXPECT_FALSE(state->hook_memory());
+}
+
+TEST(State, FindsTheChangesAfterAnId) {
+  const TempDir dir;
+  auto state = State::open(dir.path());
+  EXPECT_EQ(*state->latest_change(100), 0);
+  for (uint64_t generation = 1; generation <= 5; ++generation)
+    ASSERT_TRUE(state->intend({generation, "flip", "[]", "", {}}));
+  const auto changes = state->changes_after(2, 2);
+  ASSERT_TRUE(changes) << changes.error();
+  ASSERT_EQ(changes->size(), 2u);
+  EXPECT_EQ(changes->front().id, 3);
+  EXPECT_EQ(changes->back().id, 4);
+  EXPECT_EQ(changes->front().result, "pending");
+  EXPECT_EQ(*state->latest_change(3), 3);
+  EXPECT_EQ(*state->latest_change(100), 5);
+}
+
 TEST(State, HasOneSchemaWhicheverWayItCame) {
   const TempDir old_dir, new_dir;
   run_sql(old_dir.file("teal.db"), kSchema1);

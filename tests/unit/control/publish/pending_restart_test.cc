@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/change/pending_restart.h"
+#include "control/publish/pending_restart.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs that move new flows: flip, rollback, ramp, next and abort; and pause and resume.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "control/change/drain_end.h"
+#include "control/change/verbs.h"
+#include "control/config/config_rollout.h"
+
+namespace teal {
+
+// Gives silent neighbours of a new colour the time after which their silence is certain: a reload may have
+// just added these backends. The wait is before the flip's turn, so no other change waits.
+Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
+  const Clock::Time until = clock_.now() + kLongestSilence;
+  while (clock_.now() < until && publisher_.dataplane_running()) {
+    const Catalogue& catalogue = executor_.catalogue();
+    const auto plan = plan_rollout(request, view_of(catalogue));
+    if (!plan || !look_at_reach(*plan).is_undecided) co_return;
+    co_await clock_.sleep(std::chrono::milliseconds(100));
+  }
+}
+
+Task<Verbs::Result> Verbs::roll(RolloutRequest request, ChangeOptions options) {
+  if (options.actor.user.empty()) options.actor.user = users_.known(options.actor.uid);
+  const bool is_asked = goes_forward(request.verb) && !request.force;
+  if (is_asked) co_await wait_for_answers(request);
+  PreFlip hooks;
+  hooks.request.verb = request.verb == RolloutRequest::Verb::kRamp ? "ramp" : "flip";
+  hooks.request.reason = options.reason;
+  hooks.request.actor = options.actor;
+  hooks.is_due = is_asked && !options.dry_run;
+  if (hooks.is_due) {
+    std::optional<Refusal> refusal = co_await run_pre_flip(request, options, hooks);
+    if (refusal) co_return tl::unexpected(std::move(*refusal));
+  }
+  auto place = goes_forward(request.verb) ? Semaphore::Place::kLast : Semaphore::Place::kFirst;
+  Planner plan = [this, request = std::move(request), hooks = std::move(hooks)] {
+    return plan_roll(request, hooks);
+  };
+  co_return co_await change(std::move(options), std::move(plan), place);
+}
+
+// The hooks run before the flip's turn, so no other change waits. A request that would be refused in any case
+// runs none.
+Task<std::optional<Refusal>> Verbs::run_pre_flip(const RolloutRequest& request, const ChangeOptions& options,
+                                                 PreFlip& hooks) {
+  if (executor_.is_repetition(options)) co_return std::nullopt;
+  const auto plan = plan_rollout(request, view_for(request));
+  if (!plan) co_return std::nullopt;  // its turn says why
+  hooks.jobs = pre_flip_jobs_of(*plan, hooks);
+  if (hooks.jobs.empty()) co_return std::nullopt;
+  if (auto refusal = executor_.refused_by_gates(Change(), options)) co_return refusal;
+  std::vector<HookJob> jobs = hooks.jobs;
+  hooks.ends = co_await run_hooks_(std::move(jobs));
+  co_return std::nullopt;
+}
+
+// Returns the hooks that the plan waits for: of a flip that is a release, and of the begin of a ramp.
+std::vector<HookJob> Verbs::pre_flip_jobs_of(const RolloutPlan& plan, const PreFlip& hooks) const {
+  using Kind = ColourChange::Kind;
+  std::vector<HookMove> moves;
+  for (const ColourChange& change : plan.changes) {
+    const bool is_flip = change.kind == Kind::kFlip && change.is_release && change.share_before == 0;
+    const bool begins_ramp = change.kind == Kind::kShare && change.ramp && change.ramp->id == 0;
+    if (is_flip || begins_ramp)
+      moves.push_back(
+          {change.name, change.from, change.to, is_flip ? "100%" : share_text(change.ramp->share())});
+  }
+  return pre_flip_jobs(moves, hooks.request, [this](const std::string& service) {
+    return &executor_.catalogue().find(service)->config->rules.hooks;
+  });
+}
+
+RolloutView Verbs::view_for(const RolloutRequest& request) const {
+  RolloutView view = view_of(executor_.catalogue());
+  if (request.verb == RolloutRequest::Verb::kFlip) judge_flips_back(request.to, view);
+  return view;
+}
+
+Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
+  RolloutView view = view_for(request);
+  if (request.to_generation) {
+    const auto looked = co_await look_back(*request.to_generation, view);
+    if (!looked) co_return tl::unexpected(looked.error());
+  }
+  tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view);
+  if (!plan) co_return tl::unexpected(plan.error());
+  const Catalogue& catalogue = executor_.catalogue();
+  learn_what_is_slow(*plan);
+  if (plan->flipped_later) {
+    const ServiceState& service = catalogue.state(*catalogue.find(*plan->flipped_later));
+    co_return tl::unexpected(flipped_later(service, flipper(service), *request.seen_generation));
+  }
+  Change change = change_of(*plan, request.verb, catalogue);
+  const Reach reach = known_reach(*plan);
+  if (goes_forward(request.verb))
+    if (auto refusal = refused_by_gates(*plan, request, hooks, reach, change))
+      co_return tl::unexpected(std::move(*refusal));
+  warn_of(reach, change);
+  if (goes_forward(request.verb) && file_differs())
+    change.warnings.push_back(catalogue.config().path +
+                              " was edited and not reloaded; teal reload --dry-run shows the differences");
+  if (const std::string warning = way_back_is_lost(*plan, request.verb); !warning.empty())
+    change.warnings.push_back(warning);
+  tell_drains(*plan, change);
+  if (goes_forward(request.verb)) change.fields["judged"] = judged_json(*plan, catalogue);
+  if (request.to_generation) change.fields["added_since"] = plan->added_since;
+  if (request.verb != RolloutRequest::Verb::kRollback || request.to_generation) co_return change;
+  auto nothing = nlohmann::ordered_json::array();
+  for (const std::string& name : plan->nothing_to_undo) {
+    const ServiceState& service = catalogue.state(*catalogue.find(name));
+    nothing.push_back(nothing_to_undo_json(service, flipper(service)));
+  }
+  change.fields["nothing_to_undo"] = std::move(nothing);
+  co_return change;
+}
+
+// Looks at all gates of a way forward. Force passes them, and the change then names those that were closed.
+std::optional<Refusal> Verbs::refused_by_gates(const RolloutPlan& plan, const RolloutRequest& request,
+                                               const PreFlip& hooks, const Reach& reach,
+                                               Change& change) const {
+  const std::vector<HookJob> jobs = pre_flip_jobs_of(plan, hooks);
+  change.fields["pre_flip"] = pre_flip_json(request.force ? std::vector<HookJob>() : jobs);
+  if (hooks.is_due && !jobs.empty() && !(jobs == hooks.jobs)) return changed_during_pre_flip();
+  std::vector<Refusal> refusals;
+  std::vector<ClosedGate> closed;
+  if (auto refusal = judged_bad(plan, closed)) refusals.push_back(std::move(*refusal));
+  if (auto refusal = reach_gates(reach, plan, closed)) refusals.push_back(std::move(*refusal));
+  if (auto refusal = refused_by_pre_flip(hooks.jobs, hooks.ends)) refusals.push_back(std::move(*refusal));
+  if (!request.force) return all_reasons(std::move(refusals));
+  for (const HookJob& job : jobs) closed.push_back({"pre_flip", job.services});
+  tell_forced(closed, change);
+  return std::nullopt;
+}
+
+// A ramp whose colour is bad goes on by force only.
+std::optional<Refusal> Verbs::judged_bad(const RolloutPlan& plan, std::vector<ClosedGate>& closed) const {
+  std::optional<Refusal> refusal;
+  for (const ColourChange& change : plan.changes) {
+    const std::optional<Ramp>& ramp = executor_.catalogue().service(change.service)->ramp;
+    if (!ramp || change.kind == ColourChange::Kind::kAbort || !upkeep_.trials().is_bad(ramp->id)) continue;
+    closed.push_back({"judgement", {change.name}});
+    if (refusal) continue;
+    const Finding* finding = upkeep_.trials().latest(change.name);
+    refusal.emplace(
+        422, "refused",
+        "nothing was changed: " + (finding != nullptr ? text_of(*finding) : change.name + " is bad"),
+        fmt::format("teal abort {} takes the share back; --force goes on all the same", change.name));
+  }
+  return refusal;
+}
+
+// A ramp that begins keeps the times of its old colour: the colours are compared by them.
+void Verbs::learn_what_is_slow(RolloutPlan& plan) const {
+  for (ColourChange& change : plan.changes)
+    if (change.ramp && change.ramp->id == 0)
+      change.ramp->slow_us = upkeep_.trials().slow_us(*executor_.catalogue().service(change.service));
+}
+
+Verbs::Planned Verbs::plan_next(const std::vector<std::string>& services) const {
+  const RolloutRequest request{.verb = RolloutRequest::Verb::kNext, .what = {.services = services}};
+  const Catalogue& catalogue = executor_.catalogue();
+  const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view_of(catalogue));
+  if (!plan) return tl::unexpected(plan.error());
+  Change change = change_of(*plan, request.verb, catalogue);
+  const Reach reach = known_reach(*plan);
+  if (!plan->changes.empty())
+    if (auto refusal = cannot_serve(reach, plan->changes.front().to)) return tl::unexpected(*refusal);
+  warn_of(reach, change);
+  return change;
+}
+
+// Plans a rollback that nobody asked for. It is refused where no backend of the old colour can serve.
+Verbs::Planned Verbs::plan_way_back(const std::vector<std::string>& services) const {
+  const RolloutRequest request{.verb = RolloutRequest::Verb::kRollback, .what = {.services = services}};
+  const Catalogue& catalogue = executor_.catalogue();
+  const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view_of(catalogue));
+  if (!plan) return tl::unexpected(plan.error());
+  const Reach reach = look_at_reach(*plan);
+  if (!plan->changes.empty())
+    if (auto refusal = cannot_serve(reach, plan->changes.front().to)) return tl::unexpected(*refusal);
+  return change_of(*plan, request.verb, catalogue);
+}
+
+Task<Verbs::Result> Verbs::pause(Selection what, ChangeOptions options) {
+  Planner plan = [this, what = std::move(what), reason = options.reason]() -> Task<Planned> {
+    const Catalogue& catalogue = executor_.catalogue();
+    co_return plan_pause(what, reason, view_of(catalogue), catalogue);
+  };
+  co_return co_await change(std::move(options), std::move(plan));
+}
+
+Task<Verbs::Result> Verbs::resume(Selection what, ChangeOptions options) {
+  Planner plan = [this, what = std::move(what)]() -> Task<Planned> {
+    const Catalogue& catalogue = executor_.catalogue();
+    co_return plan_resume(what, view_of(catalogue), catalogue);
+  };
+  co_return co_await change(std::move(options), std::move(plan));
+}
+
+// Tells the drains as they would begin now. The answer has them as they began.
+void Verbs::tell_drains(const RolloutPlan& plan, Change& change) const {
+  change.fields["drains"] = drains_begun(plan.changes, executor_.catalogue(), publisher_, clock_);
+  std::vector<std::string> services;
+  for (const ColourChange& colour : plan.changes) services.push_back(colour.name);
+  change.complete = [this, services = std::move(services)](nlohmann::ordered_json& fields) {
+    fields["drains"] = drains_in_force(services, executor_.catalogue(), publisher_, clock_);
+  };
+}
+
+// Says which services a flip to `to` would take back.
+void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
+  const Catalogue& catalogue = executor_.catalogue();
+  for (RolloutService& service : view.services) {
+    if (!service.undo || service.undo->to != to) continue;
+    const CatalogueService& known = *catalogue.find(service.name);
+    const bool has_flows = flows_of(known, to, publisher_).live != 0;
+    service.flip_back_undoes = flip_back_undoes(catalogue.state(known), has_flows, clock_.wall_ms());
+  }
+}
+
+Reach Verbs::look_at_reach(const RolloutPlan& plan) const {
+  return reach_of(plan, executor_.catalogue(), facts_, clock_.now(), publisher_.dataplane_pid());
+}
+
+// Without a dataplane nothing is known.
+Reach Verbs::known_reach(const RolloutPlan& plan) const {
+  return plan.changes.empty() || !publisher_.dataplane_running() ? Reach() : look_at_reach(plan);
+}
+
+// Returns the name of the user who made the present colour active; "" if it is not known.
+std::string Verbs::flipper(const ServiceState& service) const {
+  return service.flipped_by ? users_.known(service.flipped_by->uid) : "";
+}
+
+// Fills in the active colours at that generation.
+Task<tl::expected<void, Refusal>> Verbs::look_back(uint64_t generation, RolloutView& view) {
+  const auto flips = co_await recorder_.flips_since(generation);
+  if (!flips)
+    co_return tl::unexpected(Refusal{503, "storage", flips.error(), "teal flip SERVICE --to COLOUR", {}});
+  if (!*flips)
+    co_return tl::unexpected(
+        Refusal{404,
+                "unknown_generation",
+                fmt::format("the history has no publication of generation {}", generation),
+                "teal history",
+                {}});
+  const auto colours = colours_before(**flips);
+  for (RolloutService& service : view.services)
+    if (const auto then = colours.find(service.name); then != colours.end()) service.back_then = then->second;
+  co_return tl::expected<void, Refusal>();
+}
+
+}  // namespace teal
