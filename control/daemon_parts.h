@@ -13,11 +13,11 @@
 
 #include "control/api/http/listener.h"
 #include "control/api/resources/lane.h"
+#include "control/api/resources/refusal_log.h"
 #include "control/api/resources/router.h"
 #include "control/api/resources/servers.h"
 #include "control/change/executor.h"
 #include "control/change/recovery.h"
-#include "control/change/refusal_log.h"
 #include "control/change/upkeep.h"
 #include "control/change/verbs.h"
 #include "control/daemon.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/change/refusal_log.h"
+#include "control/api/resources/refusal_log.h"
 
 #include <algorithm>
 #include <array>
