@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/rollout_lines.h"
+#include "control/cli/pages/rollout_lines.h"
 
 #include <map>
 

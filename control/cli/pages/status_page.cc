@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/status_page.h"
+#include "control/cli/pages/status_page.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/answer.h"
+#include "control/cli/pages/health_words.h"
+#include "control/cli/pages/rollout_lines.h"
+#include "control/cli/pages/status_ports.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/health.h"
-#include "control/cli/verbs/rollout_lines.h"
-#include "control/cli/verbs/status_ports.h"
 
 namespace teal::cli {
 namespace {
