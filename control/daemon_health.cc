@@ -105,6 +105,9 @@ void Daemon::Parts::begin_health() {
     health_link = std::make_unique<HealthLink>(io, health_listener->release_fd(), health, clock,
                                                std::move(users), [this] { health_upkeep.has_news(); });
   }
+  api.check_now = [this](const std::vector<uint16_t>& backends) {
+    return health_link != nullptr && health_link->ask_for(backends);
+  };
   spawn(health_upkeep.run({.catalogue = [this]() -> const Catalogue& { return executor.catalogue(); },
                            .send_list =
                                [this] {

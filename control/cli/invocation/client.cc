@@ -116,6 +116,11 @@ tl::expected<nlohmann::json, Failure> Client::post(const std::string& target,
   return exchange(kind, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+tl::expected<nlohmann::json, Failure> Client::inquire(const std::string& target,
+                                                      const nlohmann::json& body) const {
+  return exchange(Kind::kDryRun, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
 tl::expected<nlohmann::json, Failure> Client::exchange(Kind kind, const std::string& target,
                                                        std::string body) const {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
