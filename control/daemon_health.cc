@@ -108,6 +108,9 @@ void Daemon::Parts::begin_health() {
                                                  hooks.prober_has_news();
                                                });
   }
+  api.check_now = [this](const std::vector<uint16_t>& backends) {
+    return health_link != nullptr && health_link->ask_for(backends);
+  };
   spawn(health_upkeep.run({.catalogue = [this]() -> const Catalogue& { return executor.catalogue(); },
                            .send_list =
                                [this] {

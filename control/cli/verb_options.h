@@ -31,6 +31,14 @@ inline constexpr std::array kStatusOptions = {
 inline constexpr std::string_view kStatusExamples[] = {"teal status web",
                                                        "teal status --watch --interval 2s"};
 
+inline constexpr std::array kVerifyOptions = {
+    OptionSpec{'t', "to", "COLOUR", "the colour of the flip: blue or green (default: the idle colour)"},
+    kGroup,
+    OptionSpec{0, "timeout", "TIME", "how long to wait for the checks, at most 2m (default: 5s)"},
+};
+inline constexpr std::string_view kVerifyExamples[] = {"teal verify web",
+                                                       "teal verify --group shop --to green -o json"};
+
 inline constexpr std::array kFlowsOptions = {
     OptionSpec{'s', "service", "SERVICE", "only flows of this service"},
     OptionSpec{0, "colour", "COLOUR", "only flows of this colour: blue or green"},

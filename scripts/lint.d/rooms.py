@@ -37,6 +37,7 @@ CLI = (
     "control/cli/terminal",
     "control/cli/invocation",
     "control/cli/completion",
+    "control/cli/pages",
     "control/cli/verbs",
     "control/cli",
 )

@@ -143,6 +143,7 @@ def check_changes(ask, flows):
     ask(*flip, {**a, "to": "blue"}, name="status.sock", expect=403, code="read_only")
 
     ramp_requests.send(ask, check)
+    ramp_requests.verify(ask, check)
     drain = ask("GET", "/v1/services/{name}/drain", url="/v1/services/service-a/drain")["draining"]
     check(
         drain["flows"] == 200 and drain["clients"][0] == {"address": "10.0.0.0", "flows": 100},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests about ramps, for openapi_test.py: each answer is checked against the document."""
+"""The requests about ramps, and of verify, for openapi_test.py: each answer is checked against the document."""
 
 
 def send(ask, check):
@@ -25,3 +25,15 @@ def send(ask, check):
     view = ask("GET", "/v1/services/{name}", url="/v1/services/service-b")["ramp"]
     check(view["share_percent"] == 12.5 and view["step"] == 2, f"ramp: {view}")
     ask("POST", "/v1/abort", {**c, "reason": "errors"})
+
+
+def verify(ask, check):
+    """No teal-health is connected, and the stand-in has no port towards the backends."""
+    answer = ask("POST", "/v1/verify", {"group": "shop", "timeout": "100ms"})
+    check(answer["verdict"] == "refused" and answer["reasons"], f"verify of a group: {answer}")
+    checks = {backend["check"] for service in answer["services"] for backend in service["backends"]}
+    check(checks == {"no_answer", None}, f"the checks of a group: {answer}")
+    ask("POST", "/v1/verify", {"services": ["service-b"], "to": "blue"})
+    ask("POST", "/v1/verify", {"services": ["nope"]}, expect=404, code="unknown_service")
+    ask("POST", "/v1/verify", {"services": ["service-b"], "to": "red"}, expect=400, code="bad_request")
+    ask("POST", "/v1/verify", {"services": ["service-b"]}, name="status.sock", expect=403, code="read_only")

@@ -56,6 +56,7 @@ constexpr std::array kRoutes = {
     Endpoint{"POST", "/v1/pause", pause_ramp, "pauses ramps at their step"},
     Endpoint{"POST", "/v1/resume", resume_ramp, "resumes ramps"},
     Endpoint{"POST", "/v1/abort", abort_ramp, "ends ramps: all new flows go to the active colour again"},
+    Endpoint{"POST", "/v1/verify", verify, "checks backends now, and says what a flip would meet"},
     Endpoint{"POST", "/v1/drain", set_drain, "changes timeout or end of drains"},
     Endpoint{"POST", "/v1/backend", set_backend, "sets the admin state or weight of a backend"},
     Endpoint{"POST", "/v1/preview", set_preview, "sends some clients to the idle colour"},

@@ -3,7 +3,9 @@
 // Finds the resource that answers a request. Each resource has its own file.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -57,6 +59,10 @@ struct Api {
   Lane& readers;
   const Clock& clock;
   Clock::Time started;
+  // Makes teal-health check these backends now. Returns false if no prober would answer.
+  std::function<bool(const std::vector<uint16_t>&)> check_now = [](const std::vector<uint16_t>&) {
+    return false;
+  };
 
   EventFeed feed{events};
 
@@ -105,6 +111,8 @@ Task<Answer> list_flows(Api& api, const Request& request);
 Task<Answer> show_counters(Api& api, const Request& request);
 // health.cc
 Task<Answer> show_health(Api& api, const Request& request);
+// verify.cc
+Task<Answer> verify(Api& api, const Request& request);
 // metrics.cc
 Task<Answer> show_metrics(Api& api, const Request& request);
 // version.cc

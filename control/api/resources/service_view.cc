@@ -50,10 +50,7 @@ Json view_times(const Times& times) {
   return {{"count", times.count()}, {"p50_us", bound(50)}, {"p99_us", bound(99)}};
 }
 
-Json view_backend(const Api& api, const PoolMember& member, Colour colour, const Publisher::FlowSum& flows,
-                  const Segment* segment) {
-  const bool resolved = segment != nullptr &&
-                        segment->header().next_hops[member.id].load(std::memory_order_relaxed) != Hop::kNone;
+Json view_backend(const Api& api, const PoolMember& member, Colour colour, const Publisher::FlowSum& flows) {
   Json backend = {{"address", to_string(member.socket)},
                   {"id", member.id},
                   {"state", kAdminStateNames[static_cast<size_t>(member.admin)]},
@@ -61,10 +58,8 @@ Json view_backend(const Api& api, const PoolMember& member, Colour colour, const
                   {"file_weight", member.file_weight},
                   {"flows", flows.live},
                   {"closing", flows.closing},
-                  {"outcomes", view_outcomes(outcomes_of(api.publisher, member.id, colour))},
-                  {"next_hop", resolved ? "resolved" : "unresolved"}};
-  if (const std::string problem = problem_text(api.hop_states.of(member.id)); !resolved && !problem.empty())
-    backend["next_hop_problem"] = problem;
+                  {"outcomes", view_outcomes(outcomes_of(api.publisher, member.id, colour))}};
+  add_next_hop(backend, api, member.id);
   add_health(backend, api, member.id);
   if (member.retired) backend["retired"] = true;
   return backend;
@@ -72,7 +67,6 @@ Json view_backend(const Api& api, const PoolMember& member, Colour colour, const
 
 // The members of the pool, and backends that left the pool but still have flows of this colour.
 Json view_colour(const Api& api, const CatalogueService& service, Colour colour) {
-  const std::shared_ptr<Segment> segment = api.publisher.segment();
   Publisher::FlowSum sum;
   Json backends = Json::array();
   const auto add = [&](const PoolMember& member) {
@@ -80,7 +74,7 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
     if (member.retired && flows.live + flows.closing == 0) return;
     sum.live += flows.live;
     sum.closing += flows.closing;
-    backends.push_back(view_backend(api, member, colour, flows, segment.get()));
+    backends.push_back(view_backend(api, member, colour, flows));
   };
   const std::vector<PoolMember>& members = service.pools[static_cast<size_t>(colour)];
   for (const PoolMember& member : members) add(member);
@@ -133,6 +127,18 @@ Json view_draining(const Api& api, const CatalogueService& service) {
 }
 
 }  // namespace
+
+bool has_next_hop(const Api& api, uint16_t id) {
+  const std::shared_ptr<Segment> segment = api.publisher.segment();
+  return segment != nullptr && segment->header().next_hops[id].load(std::memory_order_relaxed) != Hop::kNone;
+}
+
+void add_next_hop(Json& backend, const Api& api, uint16_t id) {
+  const bool resolved = has_next_hop(api, id);
+  backend["next_hop"] = resolved ? "resolved" : "unresolved";
+  if (const std::string problem = problem_text(api.hop_states.of(id)); !resolved && !problem.empty())
+    backend["next_hop_problem"] = problem;
+}
 
 Json time_or_null(int64_t at_ms) {
   return at_ms == 0 ? Json(nullptr) : Json(rfc3339(at_ms));

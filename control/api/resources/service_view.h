@@ -16,6 +16,10 @@ Json view_config(const Api& api);
 Json view_retired_services(const Api& api);
 Json view_groups(const Api& api);
 
+// Returns false without a segment, too.
+bool has_next_hop(const Api& api, uint16_t id);
+// Adds "next_hop", and why there is none, as far as teald knows.
+void add_next_hop(Json& backend, const Api& api, uint16_t id);
 // Adds what is known of a backend's health: "health" is null if the backend has no check.
 void add_health(Json& backend, const Api& api, uint16_t id);
 // The number of checked backends, and since when their health is unknown.

@@ -127,6 +127,11 @@ bool Client::answers() const {
   return Client(socket_, timeout_).get("/v1/version").has_value();
 }
 
+tl::expected<nlohmann::json, Failure> Client::inquire(const std::string& target,
+                                                      const nlohmann::json& body) const {
+  return exchange(Kind::kDryRun, target, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
 tl::expected<nlohmann::json, Failure> Client::exchange(Kind kind, const std::string& target,
                                                        std::string body) const {
   const Deadline deadline = std::chrono::steady_clock::now() + timeout_;

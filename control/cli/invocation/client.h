@@ -39,6 +39,8 @@ class Client {
   // kUnreachable, teald has not got the whole request of a post(); after kLostAnswer it may have.
   tl::expected<nlohmann::json, Failure> get(const std::string& target) const;
   tl::expected<nlohmann::json, Failure> post(const std::string& target, const nlohmann::json& body) const;
+  // Posts a request that changes nothing.
+  tl::expected<nlohmann::json, Failure> inquire(const std::string& target, const nlohmann::json& body) const;
 
   enum class StreamEnd { kTaken, kClosed, kSilent };
   // Calls `take` with the bytes of the answer as they arrive. Ends when `take` returns false (kTaken), when

@@ -33,8 +33,8 @@ struct Failure {
   std::string hint = {};  // what to do next; may be empty
   std::vector<std::string> details =
       {};  // lines that are printed before the message, such as errors of a config file
-  // The daemon's answer to a change that succeeded before this failure, such as a flip whose drain took too
-  // long.
+  // The daemon's answer, if it answered: to a change that succeeded before this failure, such as a flip whose
+  // drain took too long, or to a question such as `teal verify`.
   std::shared_ptr<const nlohmann::json> done = nullptr;
 };
 

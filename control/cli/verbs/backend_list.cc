@@ -4,8 +4,8 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
+#include "control/cli/pages/health_words.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/health.h"
 #include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/answer.h"
+#include "control/cli/pages/status_ports.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/status_ports.h"
 #include "control/cli/verbs/verbs.h"
 #include "dataplane/shm/counters.h"
 #include "dataplane/shm/port_row.h"

@@ -9,9 +9,9 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
+#include "control/cli/pages/bars.h"
+#include "control/cli/pages/status_page.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/bars.h"
-#include "control/cli/verbs/status_page.h"
 #include "control/cli/verbs/verbs.h"
 
 namespace teal::cli {

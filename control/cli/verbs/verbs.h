@@ -10,6 +10,7 @@ namespace teal::cli {
 Outcome run_list(const Invocation&);
 Outcome run_status(const Invocation&);
 Outcome run_health(const Invocation&);
+Outcome run_verify(const Invocation&);
 Outcome run_flows(const Invocation&);
 Outcome run_stats(const Invocation&);
 Outcome run_history(const Invocation&);

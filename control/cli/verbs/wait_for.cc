@@ -9,8 +9,8 @@
 
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
+#include "control/cli/pages/health_words.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/health.h"
 
 namespace teal::cli {
 namespace {

@@ -7,9 +7,9 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
 #include "control/cli/invocation/event_parser.h"
+#include "control/cli/pages/bars.h"
 #include "control/cli/terminal/table.h"
 #include "control/cli/terminal/utf8_locale.h"
-#include "control/cli/verbs/bars.h"
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {

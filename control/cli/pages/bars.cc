@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/bars.h"
+#include "control/cli/pages/bars.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/status_ports.h"
+#include "control/cli/pages/status_ports.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

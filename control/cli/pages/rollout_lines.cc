@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/rollout_lines.h"
+#include "control/cli/pages/rollout_lines.h"
 
 #include <map>
 
@@ -45,6 +45,11 @@ std::string bake_line(const json& service, const json& trial, const Surroundings
       2, around.columns);
 }
 
+// "verdict so far: service-a: green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"
+std::string verdict_line(const json& trial, const Surroundings& around) {
+  return filled("verdict so far: " + text(trial, "text"), 2, around.columns);
+}
+
 // "judged at 12:00:03: web: green is bad: 61 of 1,220 reset, at least 4.0 % (blue 0.1 %); Teal rolled back"
 std::string finding_line(const json& finding, const Surroundings& around) {
   static const std::map<std::string, std::string> kActions = {{"rollback", "; Teal rolled back"},
@@ -69,7 +74,10 @@ std::vector<std::string> rollout_lines(const json& service, bool details, const 
   const auto &ramp = part(service, "ramp"), &trial = part(service, "trial");
   if (!ramp.is_null()) lines.push_back(ramp_line(service, ramp, around));
   if (trial.is_null()) return lines;
-  if (text(trial, "kind") == "flip") lines.push_back(bake_line(service, trial, around));
+  if (text(trial, "kind") == "flip")
+    lines.push_back(bake_line(service, trial, around));
+  else if (details)
+    lines.push_back(verdict_line(trial, around));
   if (details)
     for (const auto& signal : trial.at("signals"))
       if (number(signal.at("blue"), "flows") + number(signal.at("green"), "flows") != 0)

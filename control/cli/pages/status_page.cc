@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control/cli/verbs/status_page.h"
+#include "control/cli/pages/status_page.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,10 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "control/cli/invocation/answer.h"
+#include "control/cli/pages/health_words.h"
+#include "control/cli/pages/rollout_lines.h"
+#include "control/cli/pages/signals_table.h"
+#include "control/cli/pages/status_ports.h"
 #include "control/cli/terminal/table.h"
-#include "control/cli/verbs/health.h"
-#include "control/cli/verbs/rollout_lines.h"
-#include "control/cli/verbs/status_ports.h"
 
 namespace teal::cli {
 namespace {
@@ -131,6 +132,7 @@ Cell state_of_backend(const json& backend) {
     add(problem.empty() ? "no next hop" : problem);
   }
   if (!is_healthy(backend)) add(health_cell(backend).text);
+  if (const auto failing = failing_words(backend); !failing.empty()) add(failing);
   const bool warns = !state.empty();
   const auto weight = number(backend, "weight");
   const auto& in_file = part(backend, "file_weight");
@@ -333,6 +335,9 @@ std::string status_page(const json& reply, const PageForm& form, const Surroundi
   const auto notes = notes_of(reply, form.named, around);
   std::string ports = form.named ? "" : ports_table(reply.at("dataplane"), around);
   std::string table = table_of(services, services.size(), with_backends, around);
+  if (form.named)
+    if (const std::string signals = signals_table(services, around); !signals.empty())
+      table += "\n" + signals;
   const std::string all = fitting(notes, SIZE_MAX, "");
   if (lines_of(all) + lines_of(table) + lines_of(ports) <= max_lines)
     return page + all + "\n" + table + ports;
