@@ -220,8 +220,8 @@ std::string HealthLink::next_line(const State& state, Peer& peer) {
   return line_of(CheckNow{state.board.revision(), {backends.begin(), backends.end()}});
 }
 
-// Sends the latest list, orders to run hooks, and orders to check now. A line that is due while another one is
-// being sent follows later.
+// Sends the latest list, orders to run hooks, and orders to check now. A line that is due while another
+// one is being sent follows later.
 Task<void> HealthLink::write(std::shared_ptr<State> state, std::shared_ptr<Peer> peer) {
   while (!peer->is_ended) {
     boost::system::error_code error;

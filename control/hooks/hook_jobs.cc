@@ -41,8 +41,8 @@ struct HookEntry {
   HookMove move;
 };
 
-// Reads an entry of "changed" as change_of() in control/change writes it: a flip has "from" and "to", an abort
-// has "to" alone, and a step has neither, but "colour" and "share".
+// Reads an entry of "changed" as change_of() in control/change writes it: a flip has "from" and "to", an
+// abort has "to" alone, and a step has neither, but "colour" and "share".
 std::optional<HookEntry> entry_in(const Json& entry, std::string_view verb) {
   const auto service = entry.find("service");
   if (service == entry.end() || !service->is_string()) return std::nullopt;

@@ -23,7 +23,7 @@
 
 namespace teal {
 
-// One service of a change, for the input of a hook.
+// The input of a hook has one of these for each service.
 struct HookMove {
   std::string service;
   Colour from = Colour::kBlue, to = Colour::kBlue;
