@@ -233,7 +233,7 @@ std::string counts_text(const Api& api, const Inquiry& inquiry) {
     for (const PoolMember& member : *pool) {
       if (member.weight == 0) continue;
       ++takers;
-      if (!api.health.is_down(member.id) && has_next_hop(api, member.id)) ++able;
+      if (!api.health.is_out(member.id) && has_next_hop(api, member.id)) ++able;
     }
   }
   return fmt::format("{} of {} backends can serve", able, takers);
