@@ -242,6 +242,7 @@ Task<void> Daemon::Parts::watch_rollouts() {
   for (;;) {
     co_await clock.sleep(kFollowEvery);
     upkeep.look_at_rollouts();
+    look_at_backends();
   }
 }
 

@@ -86,6 +86,28 @@ OldColourChecks Daemon::Parts::old_colour_checks() {
           }};
 }
 
+// Without a running dataplane the counts of flows stand still.
+void Daemon::Parts::look_at_backends() {
+  if (!publisher->attached()) return;
+  const EjectionFacts facts{.sums =
+                                [this](uint16_t backend) {
+                                  BackendSums sums;
+                                  for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
+                                    const Outcomes outcomes = outcomes_of(*publisher, backend, colour);
+                                    sums.failures += outcomes.refused + outcomes.unanswered;
+                                    sums.answers += outcomes.answered;
+                                  }
+                                  return sums;
+                                },
+                            .is_down = [this](uint16_t backend) { return health.is_down(backend); },
+                            .is_judged =
+                                [this](uint16_t service, Colour colour) {
+                                  const std::optional<TrialView> trial = trials.view_of(service);
+                                  return trial && trial->tested == colour;
+                                }};
+  if (health.ejector().look(executor.catalogue(), facts)) health_upkeep.has_news();
+}
+
 // Without a socket nothing is checked, but everything else works.
 void Daemon::Parts::begin_health() {
   auto memory = read_health_file(options.run_dir);

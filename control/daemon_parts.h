@@ -61,6 +61,7 @@ struct Daemon::Parts {
   void publish_health(const HealthWords& words);
   TrialSource trial_source() const;
   OldColourChecks old_colour_checks();
+  void look_at_backends();
   Task<void> watch_segment();
   Task<void> watch_rollouts();
   Task<void> judge_rollouts();

@@ -19,7 +19,7 @@ uint64_t healthy_weight(const std::vector<PoolMember>& pool, const BackendFacts&
                         uint32_t dataplane_pid) {
   uint64_t weight = 0;
   for (const PoolMember& member : pool)
-    if (!facts.health.is_down(member.id) && !is_unreachable(facts.hops.of(member.id), now, dataplane_pid))
+    if (!facts.health.is_out(member.id) && !is_unreachable(facts.hops.of(member.id), now, dataplane_pid))
       weight += member.weight;
   return weight;
 }
@@ -54,11 +54,13 @@ void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, co
   for (const PoolMember& member : pool) {
     if (member.weight == 0) continue;
     ++takers;
-    if (facts.health.is_down(member.id)) {
+    if (facts.health.is_out(member.id)) {
       ++unreachable;
-      const std::string address = to_string(member.socket), reason = facts.health.of(member.id)->reason;
-      down.push_back(fmt::format("{} ({})", address, reason));
-      reach.backends.push_back(fmt::format("{}/{}/{}: down: {}", change.name, colour, address, reason));
+      const std::string address = to_string(member.socket), why = facts.health.why_out(member.id);
+      down.push_back(facts.health.is_down(member.id)
+                         ? fmt::format("{} ({})", address, facts.health.of(member.id)->reason)
+                         : fmt::format("{} ({})", address, why));
+      reach.backends.push_back(fmt::format("{}/{}/{}: {}", change.name, colour, address, why));
       continue;
     }
     const std::optional<HopState>& state = facts.hops.of(member.id);

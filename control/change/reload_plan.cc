@@ -9,6 +9,7 @@
 
 #include "control/change/drain.h"
 #include "control/config/config_changes.h"
+#include "control/config/config_check.h"
 #include "dataplane/config/config_reader.h"
 
 namespace teal {
@@ -77,17 +78,16 @@ std::string check_change(const std::optional<HealthCheck>& before, const std::op
 
 std::vector<std::string> health_changes(const HealthRules& before, const HealthRules& after) {
   std::vector<std::string> changes;
-  if (before.on_down != after.on_down)
-    changes.emplace_back(after.on_down == HealthRules::OnDown::kReset ? "on_down keep -> reset"
-                                                                      : "on_down reset -> keep");
-  if (before.slow_start != after.slow_start)
-    changes.push_back(fmt::format("slow_start {} -> {}", duration_text(before.slow_start),
-                                  duration_text(after.slow_start)));
-  if (before.panic != after.panic)
-    changes.push_back(fmt::format("panic {} -> {}", before.panic, after.panic));
-  if (before.empty != after.empty)
-    changes.emplace_back(after.empty == HealthRules::Empty::kReject ? "empty serve -> reject"
-                                                                    : "empty reject -> serve");
+  const auto add = [&](const char* key, const std::string& from, const std::string& to) {
+    if (from != to) changes.push_back(fmt::format("{} {} -> {}", key, from, to));
+  };
+  const auto is_reset = [](const HealthRules& of) { return of.on_down == HealthRules::OnDown::kReset; };
+  const auto rejects = [](const HealthRules& of) { return of.empty == HealthRules::Empty::kReject; };
+  add("on_down", is_reset(before) ? "reset" : "keep", is_reset(after) ? "reset" : "keep");
+  add("slow_start", duration_text(before.slow_start), duration_text(after.slow_start));
+  add("panic", std::to_string(before.panic), std::to_string(after.panic));
+  add("empty", rejects(before) ? "reject" : "serve", rejects(after) ? "reject" : "serve");
+  add("eject", eject_text(before.eject), eject_text(after.eject));
   return changes;
 }
 

@@ -17,6 +17,8 @@ constexpr milliseconds kLeastCheckTime{100};
 constexpr milliseconds kMostInterval = std::chrono::hours(1);
 constexpr milliseconds kMostCheckTimeout = std::chrono::minutes(1);
 constexpr milliseconds kMostSlowStart = std::chrono::hours(1);
+constexpr milliseconds kLeastEjection{100}, kMostEjection = std::chrono::hours(1);
+constexpr uint32_t kMostEjectFailures = 10'000;
 constexpr char kStatusForm[] = "a status code or a range from 100 to 599 such as \"200\" or \"200-399\"";
 
 constexpr std::string_view kCommonKeys[] = {"kind", "interval", "timeout", "rise", "fall"};
@@ -136,7 +138,27 @@ void read_fields_of_kind(const ConfigNode& table, HealthCheck& check) {
   }
 }
 
+// Reads `eject`: false, or a table with what differs from the defaults.
+EjectRules read_eject(const ConfigNode& node) {
+  EjectRules rules;
+  if (!node.is_table()) {
+    if (const auto flag = node.flag()) rules.is_on = *flag;
+    return rules;
+  }
+  node.allow_only({"failures", "time", "max_share"});
+  if (const auto key = node.find("failures")) take(key->integer(1, kMostEjectFailures), rules.failures);
+  if (const auto key = node.find("time")) take(key->duration(kLeastEjection, kMostEjection), rules.time);
+  if (const auto key = node.find("max_share")) take(key->integer(0, 100), rules.max_share);
+  return rules;
+}
+
 }  // namespace
+
+std::string eject_text(const EjectRules& rules) {
+  if (!rules.is_on) return "off";
+  return std::to_string(rules.failures) + " failures, " + duration_text(rules.time) + ", " +
+         std::to_string(rules.max_share) + " %";
+}
 
 std::optional<HealthCheck> read_check(const ConfigNode& service) {
   const auto table = service.find("check");
@@ -176,6 +198,7 @@ HealthRules read_health_rules(const ConfigNode& service) {
     take(node->choice<HealthRules::Empty>(
              {{"serve", HealthRules::Empty::kServe}, {"reject", HealthRules::Empty::kReject}}),
          rules.empty);
+  if (const auto node = service.find("eject")) rules.eject = read_eject(*node);
   return rules;
 }
 

@@ -41,6 +41,17 @@ struct HealthCheck {
   friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
 };
 
+// When a backend whose flows fail takes no new flows for a while (control/health/ejector.h): `eject` of a
+// [[service]]. Only of TCP services.
+struct EjectRules {
+  bool is_on = true;
+  uint32_t failures = 5;                   // since the latest answer
+  std::chrono::milliseconds time{30'000};  // of the first ejection; the n-th one takes n times as long
+  uint32_t max_share = 50;                 // percent of a pool's weight that may be ejected at once
+
+  friend bool operator==(const EjectRules&, const EjectRules&) = default;
+};
+
 // What the health of backends does. The defaults need no check.
 struct HealthRules {
   enum class OnDown : uint8_t { kKeep, kReset };   // the flows of a backend that goes down
@@ -50,6 +61,7 @@ struct HealthRules {
   std::chrono::milliseconds slow_start{0};  // how long a backend that comes back takes less than its part
   uint32_t panic = 0;                       // percent of a pool's weight; with less of it up, all serve
   Empty empty = Empty::kServe;
+  EjectRules eject;
 
   friend bool operator==(const HealthRules&, const HealthRules&) = default;
 };

@@ -118,6 +118,12 @@ bool HealthBoard::take(const HealthReport& report) {
   return true;
 }
 
+std::string HealthBoard::why_out(uint16_t backend) const {
+  if (is_down(backend)) return "down: " + slots_[backend].health.reason;
+  const Ejector::Ejection* ejection = ejector_.of(backend);
+  return ejection == nullptr ? "" : "ejected: " + reason_of(*ejection);
+}
+
 void HealthBoard::prober_came() {
   connected_ = true;
   prober_spoke();

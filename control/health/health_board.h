@@ -4,6 +4,8 @@
 // reports it. The board keeps the latest report: if no prober is connected, or it is silent, the health stays
 // as it was, and unknown_since_ms() says since when it may be out of date.
 //
+// The board also has the passive ejections, which need no check (ejector.h).
+//
 // A backend that was never checked is "unchecked". It takes new flows, as a backend without a check does.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/health/ejector.h"
 #include "control/health/health_messages.h"
 #include "control/loop/clock.h"
 #include "control/state/catalogue.h"
@@ -55,7 +58,7 @@ class HealthBoard {
   // A prober that says nothing for this time is silent. It says something each second.
   static constexpr std::chrono::seconds kLongestSilence{3};
 
-  explicit HealthBoard(const Clock& clock) : clock_(clock), slots_(kMaxBackends) {}
+  explicit HealthBoard(const Clock& clock) : clock_(clock), ejector_(clock), slots_(kMaxBackends) {}
 
   // Takes over what the last teald knew. To be called before the first follow().
   void remember(HealthMemory memory);
@@ -79,6 +82,13 @@ class HealthBoard {
   bool is_down(uint16_t backend) const {
     return slots_[backend].is_checked && slots_[backend].health.health == Health::kDown;
   }
+
+  Ejector& ejector() { return ejector_; }
+  const Ejector& ejector() const { return ejector_; }
+  // Returns whether the backend takes no new flows: it is down, or ejected.
+  bool is_out(uint16_t backend) const { return is_down(backend) || ejector_.of(backend) != nullptr; }
+  // Says why: "down: connection refused", "ejected: 5 failures since its last answer". "" if it is not out.
+  std::string why_out(uint16_t backend) const;
 
   void prober_came();
   void prober_spoke();
@@ -114,6 +124,7 @@ class HealthBoard {
   void take_over(Slot& slot, const CheckOrder& order);
 
   const Clock& clock_;
+  Ejector ejector_;
   std::vector<Slot> slots_;  // by backend id
   std::vector<CheckOrder> orders_;
   std::vector<const CheckOrder*> order_of_ = std::vector<const CheckOrder*>(kMaxBackends);  // by backend id

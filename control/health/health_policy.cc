@@ -7,9 +7,30 @@ namespace teal {
 
 namespace {
 
-uint8_t held_back_of(const BackendHealth& known, std::chrono::milliseconds slow_start, Clock::Time now) {
-  if (known.health == Health::kDown) return kDown;
-  return known.rose_at ? ramp(*known.rose_at, slow_start, now) : 0;
+std::optional<Clock::Time> latest_of(std::optional<Clock::Time> a, std::optional<Clock::Time> b) {
+  return a && b ? std::max(a, b) : a ? a : b;
+}
+
+// A backend that is ejected does not lose its flows: on_down = "reset" is about backends that are down, and
+// the workers reset the flows of each backend with kDown.
+uint8_t held_back_of(const HealthBoard& board, uint16_t backend, const HealthRules& rules, bool is_spared,
+                     Clock::Time now) {
+  if (board.is_down(backend)) return kDown;
+  if (board.ejector().of(backend) != nullptr && !is_spared)
+    return rules.on_down == HealthRules::OnDown::kReset ? kDown - 1 : kDown;
+  const BackendHealth* known = board.of(backend);
+  const std::optional<Clock::Time> checked = known == nullptr ? std::nullopt : known->rose_at;
+  const std::optional<Clock::Time> rose_at = latest_of(checked, board.ejector().rose_at(backend));
+  return rose_at ? ramp(*rose_at, rules.slow_start, now) : 0;
+}
+
+PoolWeight weight_of_checks(const std::vector<PoolMember>& pool, const HealthBoard& board) {
+  PoolWeight weight;
+  for (const PoolMember& member : pool) {
+    weight.all += member.weight;
+    if (!board.is_down(member.id)) weight.up += member.weight;
+  }
+  return weight;
 }
 
 }  // namespace
@@ -26,9 +47,10 @@ PoolWeight weight_of(const std::vector<PoolMember>& pool, const HealthBoard& boa
   PoolWeight weight;
   for (const PoolMember& member : pool) {
     weight.all += member.weight;
-    if (!board.is_down(member.id)) weight.up += member.weight;
+    if (!board.is_out(member.id)) weight.up += member.weight;
   }
-  return weight;
+  // Ejections alone never empty a pool.
+  return weight.up != 0 ? weight : weight_of_checks(pool, board);
 }
 
 PoolMode pool_mode(const PoolWeight& weight, const HealthRules& rules) {
@@ -41,16 +63,24 @@ PoolMode pool_mode(const PoolWeight& weight, const HealthRules& rules) {
 HealthWords health_words(const Catalogue& catalogue, const HealthBoard& board, Clock::Time now) {
   HealthWords words;
   for (const CatalogueService& service : catalogue.services()) {
-    if (!service.config->check) continue;
+    std::vector<uint16_t> spared;  // ejected backends that serve all the same
     for (size_t colour = 0; colour < kColours; ++colour) {
       const std::vector<PoolMember>& pool = service.pools[colour];
-      words.modes[service.id][colour] = pool_mode(weight_of(pool, board), service.config->health);
+      const PoolWeight weight = weight_of(pool, board);
+      words.modes[service.id][colour] = pool_mode(weight, service.config->health);
+      const bool is_emptied = std::all_of(pool.begin(), pool.end(), [&](const PoolMember& member) {
+        return member.weight == 0 || board.is_out(member.id);
+      });
+      if (is_emptied && weight.all != 0)
+        for (const PoolMember& member : pool) spared.push_back(member.id);
+    }
+    for (const std::vector<PoolMember>& pool : service.pools) {
       for (const PoolMember& member : pool) {
-        const BackendHealth* known = board.of(member.id);
-        if (known == nullptr) continue;
-        const uint8_t held_back = held_back_of(*known, service.config->health.slow_start, now);
+        const bool is_spared = std::find(spared.begin(), spared.end(), member.id) != spared.end();
+        const uint8_t held_back = held_back_of(board, member.id, service.config->health, is_spared, now);
         words.held_back[member.id] = held_back;
-        words.is_ramping = words.is_ramping || (held_back != 0 && held_back != kDown);
+        const bool is_ejected = board.ejector().of(member.id) != nullptr;
+        words.is_ramping = words.is_ramping || (held_back != 0 && held_back != kDown && !is_ejected);
       }
     }
   }

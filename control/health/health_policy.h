@@ -5,7 +5,7 @@
 //
 //   held_back  by backend. 0: takes its whole part of new flows. 255: is down and takes none. Between them:
 //              came back a moment ago, and takes (255 - n)/255 of its part. The part grows evenly over
-//              slow_start.
+//              slow_start. An ejected backend has 255, too, or 254 where on_down = "reset": its flows stay.
 //   mode       by service and colour:
 //                normal     backends that are down take no new flows
 //                all serve  too little of the pool's weight is up: each backend serves as if it were up
@@ -14,6 +14,9 @@
 // The weight of a pool is the sum of the weights in force, so a backend in drain or maint does not count. A
 // backend that is unchecked, or has no check, counts as up. A pool without weight is normal: nothing can
 // serve.
+//
+// An ejected backend counts as one that is not up. But ejections alone never empty a pool: if no other one
+// is up, those that are ejected and not down serve.
 #pragma once
 
 #include <array>
@@ -38,7 +41,7 @@ struct HealthWords {
 
 HealthWords health_words(const Catalogue& catalogue, const HealthBoard& board, Clock::Time now);
 
-// Returns the part of the pool's weight that is up.
+// Returns the part of the pool's weight that is up and not ejected.
 struct PoolWeight {
   uint64_t up = 0, all = 0;
 };

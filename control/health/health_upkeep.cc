@@ -11,6 +11,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "control/health/health_file.h"
+#include "control/loop/wall_clock.h"
 
 namespace teal {
 
@@ -48,6 +49,7 @@ void HealthUpkeep::act(const Means& means) {
   if (std::exchange(catalogue_is_due_, false) && board_.follow(catalogue)) means.send_list();
   tell_prober();
   tell_turns();
+  tell_ejections();
   HealthWords next = health_words(catalogue, board_, clock_.now());
   tell_modes(catalogue, next);
   words_ = std::move(next);
@@ -77,6 +79,34 @@ void HealthUpkeep::tell_turns() {
     told.update(counted_list("backends", addresses));
     if (!reason.empty()) told["reason"] = reason;
     events_.tell("health", std::move(told));
+  }
+}
+
+// One event tells of all backends that were ejected, another one of all that came back.
+void HealthUpkeep::tell_ejections() {
+  const std::vector<Ejector::Turn> turns = board_.ejector().take_turns();
+  size_t logged = 0;
+  for (const Ejector::Turn& turn : turns) {
+    if (++logged > kLoggedTurns) break;
+    if (turn.ejected)
+      spdlog::warn("{} of {} is ejected until {}: {}", turn.address, turn.service, rfc3339(turn.until_ms),
+                   turn.reason);
+    else
+      spdlog::warn("{} of {} is ejected no longer", turn.address, turn.service);
+  }
+  for (const bool ejected : {true, false}) {
+    std::vector<std::string> addresses;
+    std::string reason;
+    for (const Ejector::Turn& turn : turns) {
+      if (turn.ejected != ejected) continue;
+      if (addresses.empty()) reason = turn.reason;
+      addresses.push_back(turn.address);
+    }
+    if (addresses.empty()) continue;
+    nlohmann::ordered_json told = {{"ejected", ejected}};
+    told.update(counted_list("backends", addresses));
+    if (!reason.empty()) told["reason"] = reason;
+    events_.tell("ejection", std::move(told));
   }
 }
 

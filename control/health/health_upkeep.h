@@ -54,6 +54,7 @@ class HealthUpkeep {
  private:
   void act(const Means& means);
   void tell_turns();
+  void tell_ejections();
   void tell_modes(const Catalogue& catalogue, const HealthWords& next);
   void tell_prober();
   Task<void> keep();

@@ -11,6 +11,7 @@
 //   backends                                     next hops were resolved or lost
 //   dataplane_up dataplane_down
 //   health                                       backends went up or down
+//   ejection                                     backends were ejected, or came back
 //   pools                                        too few backends of pools are up, or enough again
 //   prober_up prober_down                        teal-health reports, or has fallen silent
 //   judged hook_failed locked unlocked reloaded

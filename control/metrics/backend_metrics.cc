@@ -25,6 +25,7 @@ struct BackendRow {
   AdminState admin = AdminState::kReady;
   Health health = Health::kUnchecked;
   std::optional<bool> passed;  // its latest check
+  bool is_ejected = false;
 };
 
 void add_colour(std::vector<BackendRow>& rows, const CatalogueService& service, Colour colour,
@@ -47,6 +48,7 @@ void add_colour(std::vector<BackendRow>& rows, const CatalogueService& service, 
                                                      std::memory_order_relaxed) != Hop::kNone;
     present.weight = member.weight;
     present.admin = member.admin;
+    present.is_ejected = health.ejector().of(member.id) != nullptr;
     if (const BackendHealth* known = health.of(member.id); known != nullptr) {
       present.health = known->health;
       present.passed = known->passed;
@@ -118,6 +120,12 @@ Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, con
   co_await write(passed, true, [](LongFamily& to, const BackendRow& row) {
     if (row.passed) to.add(row.labels, *row.passed ? 1 : 0);
   });
+  LongFamily ejected(
+      out, "teal_backend_ejected",
+      "1 if the backend takes no new flows for a while, because its flows failed, otherwise 0.",
+      MetricType::Gauge);
+  co_await write(ejected, true,
+                 [](LongFamily& to, const BackendRow& row) { to.add(row.labels, row.is_ejected ? 1 : 0); });
 }
 
 void write_prober(std::ostream& out, const HealthBoard& health) {

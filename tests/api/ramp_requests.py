@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests about ramps, and of verify, for openapi_test.py: each answer is checked against the document."""
+"""The requests about ramps and of verify, for openapi_test.py: each answer is checked by the document."""
 
 
 def send(ask, check):

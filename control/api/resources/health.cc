@@ -6,6 +6,7 @@
 #include "control/api/resources/fields.h"
 #include "control/api/resources/service_view.h"
 #include "control/health/health_policy.h"
+#include "control/loop/wall_clock.h"
 
 namespace teal {
 
@@ -71,6 +72,11 @@ Task<std::string> describe_health(Api& api, std::vector<std::string> names) {
 }  // namespace
 
 void add_health(Json& backend, const Api& api, uint16_t id) {
+  if (const Ejector::Ejection* ejection = api.health.ejector().of(id); ejection != nullptr)
+    backend["ejected"] = {{"until", rfc3339(ejection->until_ms)},
+                          {"failures", ejection->failures},
+                          {"times", ejection->times},
+                          {"reason", reason_of(*ejection)}};
   const BackendHealth* known = api.health.of(id);
   if (known == nullptr) {
     backend["health"] = nullptr;

@@ -20,7 +20,7 @@ namespace teal {
 namespace {
 
 constexpr std::chrono::milliseconds kDefaultPatience(5000), kLeastPatience(100), kMostPatience(120'000);
-constexpr std::chrono::milliseconds kLookAgain(20);
+constexpr std::chrono::milliseconds kLookAgain(20), kAskAgain(200);
 constexpr std::string_view kNothingWasChanged = "nothing was changed: ";
 
 struct Wanted {
@@ -65,10 +65,13 @@ tl::expected<VerifyRequest, Refusal> read_verify(const std::string& body) {
   return request;
 }
 
-Inquiry inquiry_of(const VerifyRequest& request, const std::vector<const RolloutService*>& services) {
+tl::expected<Inquiry, Refusal> inquiry_of(const VerifyRequest& request, const Catalogue& catalogue) {
+  const RolloutView view = view_of(catalogue);
+  const auto chosen = select_services(request.what, view);
+  if (!chosen) return tl::unexpected(chosen.error());
   Inquiry inquiry;
   inquiry.patience = request.patience;
-  for (const RolloutService* service : services)
+  for (const RolloutService* service : *chosen)
     inquiry.wanted.push_back({service->name, request.to.value_or(other(service->active))});
   return inquiry;
 }
@@ -92,21 +95,23 @@ bool has_answered(const Inquiry& inquiry, const BackendHealth& known) {
   return inquiry.is_sent && known.passed && known.heard_at >= inquiry.asked;
 }
 
-// Asks for the checks, and waits until each of them has answered or the time is over. A prober that is being
-// restarted is asked as soon as it is connected.
+// Asks for the checks, and waits until each of them has answered or the time is over. It asks again for those
+// that have not: a backend without any result needs `fall` failures before teal-health reports it, and a
+// prober may be restarting.
 Task<void> run_checks(const Api& api, Inquiry& inquiry) {
   const Clock::Time until = api.clock.now() + inquiry.patience;
+  Clock::Time ask_next{};
   for (;;) {
-    std::vector<uint16_t> backends;
-    bool are_missing = false;
+    std::vector<uint16_t> missing;
     for_each_checked(api, inquiry, [&](const PoolMember& member, const BackendHealth& known) {
-      backends.push_back(member.id);
-      are_missing = are_missing || !has_answered(inquiry, known);
+      if (!has_answered(inquiry, known)) missing.push_back(member.id);
     });
-    if (!are_missing || api.clock.now() >= until) co_return;
-    if (!inquiry.is_sent) {
-      inquiry.asked = api.clock.now();
-      inquiry.is_sent = api.check_now(backends);
+    const Clock::Time now = api.clock.now();
+    if (missing.empty() || now >= until) co_return;
+    if (now >= ask_next) {
+      ask_next = now + kAskAgain;
+      if (!inquiry.is_sent) inquiry.asked = now;
+      inquiry.is_sent = api.check_now(missing) || inquiry.is_sent;
     }
     co_await api.clock.sleep(kLookAgain);
   }
@@ -217,8 +222,6 @@ void warn_of_checks(const Api& api, const Inquiry& inquiry, std::vector<std::str
                                      service->config->check->fall));
     }
   }
-  if (!api.publisher.dataplane_running())
-    warnings.push_back("no dataplane is running: next hops are not known");
 }
 
 // The numbers of backends that take new flows, and of those that are up and have a next hop.
@@ -230,7 +233,7 @@ std::string counts_text(const Api& api, const Inquiry& inquiry) {
     for (const PoolMember& member : *pool) {
       if (member.weight == 0) continue;
       ++takers;
-      if (!api.health.is_down(member.id) && has_next_hop(api, member.id)) ++able;
+      if (!api.health.is_out(member.id) && has_next_hop(api, member.id)) ++able;
     }
   }
   return fmt::format("{} of {} backends can serve", able, takers);
@@ -277,9 +280,9 @@ Outlook outlook_of(const Api& api, const Inquiry& inquiry, const Forecast& forec
 Task<Answer> verify(Api& api, const Request& request) {
   const auto wanted = read_verify(request.body);
   if (!wanted) co_return tl::unexpected(wanted.error());
-  const auto chosen = select_services(wanted->what, view_of(api.executor.catalogue()));
-  if (!chosen) co_return tl::unexpected(chosen.error());
-  Inquiry inquiry = inquiry_of(*wanted, *chosen);
+  auto begun = inquiry_of(*wanted, api.executor.catalogue());
+  if (!begun) co_return tl::unexpected(begun.error());
+  Inquiry& inquiry = *begun;
   co_await run_checks(api, inquiry);
   auto forecast = co_await forecast_of(api, request, inquiry);
   if (!forecast) co_return tl::unexpected(forecast.error());

@@ -16,9 +16,12 @@ std::string since_words(const json& object, const char* key) {
   return since.empty() ? "since teald started" : "since " + time_text(since);
 }
 
-}  // namespace
+bool is_certainly_up(const json& backend) {
+  const auto health = text_or(backend, "health");
+  return health.empty() || (health == "up" && !backend.contains("health_unknown_since"));
+}
 
-Cell health_cell(const json& backend) {
+Cell checked_cell(const json& backend) {
   const auto health = text_or(backend, "health");
   if (health.empty()) return {""};
   if (health == "unchecked") return {health, Style::kWarning};  // nothing was ever known
@@ -27,12 +30,23 @@ Cell health_cell(const json& backend) {
     words += (health == "up" ? ", last check failed: " : ": ") + reason;
   if (backend.contains("health_unknown_since"))
     words = fmt::format("unknown {}, last known: {}", since_words(backend, "health_unknown_since"), words);
-  return {words, is_healthy(backend) ? Style::kPlain : Style::kWarning};
+  return {words, is_certainly_up(backend) ? Style::kPlain : Style::kWarning};
+}
+
+}  // namespace
+
+Cell health_cell(const json& backend) {
+  Cell cell = checked_cell(backend);
+  const auto& ejected = part(backend, "ejected");
+  if (ejected.is_null()) return cell;
+  const auto words =
+      fmt::format("ejected until {}: {}", time_text(text(ejected, "until")), text(ejected, "reason"));
+  return {cell.text.empty() ? words : cell.text + ", " + words, Style::kWarning};
 }
 
 bool is_healthy(const json& backend) {
-  const auto health = text_or(backend, "health");
-  return health.empty() || (health == "up" && !backend.contains("health_unknown_since"));
+  if (!part(backend, "ejected").is_null()) return false;
+  return is_certainly_up(backend);
 }
 
 std::string prober_problem(const json& prober) {

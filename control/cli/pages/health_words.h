@@ -12,10 +12,11 @@
 namespace teal::cli {
 
 // "up", "down: connection refused", "unchecked", or "unknown since 2026-11-23 05:30:00Z, last known: up".
-// Empty if the backend has no check. Warns unless the backend is certainly up.
+// An ejected backend has ", ejected until 2026-11-23 05:30:30Z: 5 failures since its last answer" behind it.
+// Empty if the backend has no check and is not ejected. Warns unless the backend is certainly up.
 Cell health_cell(const nlohmann::json& backend);
 
-// True if the backend has no check, or is certainly up.
+// True if the backend has no check, or is certainly up; false if it is ejected.
 bool is_healthy(const nlohmann::json& backend);
 
 // "teal-health does not report: health is unknown since ..., ...", or "" if it reports or nothing is checked.

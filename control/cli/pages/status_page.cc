@@ -132,7 +132,8 @@ Cell state_of_backend(const json& backend) {
     add(problem.empty() ? "no next hop" : problem);
   }
   if (!is_healthy(backend)) add(health_cell(backend).text);
-  if (const auto failing = failing_words(backend); !failing.empty()) add(failing);
+  const bool is_ejected = !part(backend, "ejected").is_null();
+  if (const auto failing = failing_words(backend); !failing.empty() && !is_ejected) add(failing);
   const bool warns = !state.empty();
   const auto weight = number(backend, "weight");
   const auto& in_file = part(backend, "file_weight");
@@ -241,7 +242,8 @@ int trouble_of(const json& service) {
   for (const auto& [colour, pool] : service.at("colours").items()) {
     for (const auto& backend : pool.at("backends")) {
       if (colour == service.at("active") && !flag(backend, "retired") &&
-          (text_or(backend, "next_hop") == "unresolved" || text_or(backend, "health") == "down"))
+          (text_or(backend, "next_hop") == "unresolved" || text_or(backend, "health") == "down" ||
+           !part(backend, "ejected").is_null()))
         return 1;
       is_notable = is_notable || state_of_backend(backend).style == Style::kWarning;
     }

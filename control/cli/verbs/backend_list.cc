@@ -25,11 +25,11 @@ std::string weight_text(const nlohmann::json& backend) {
                                         : fmt::format("{} (file {})", weight, in_file);
 }
 
-bool any_is_checked(const nlohmann::json& services) {
+bool any_has_health(const nlohmann::json& services) {
   for (const auto& service : services)
     for (const auto& pool : service.at("colours"))
       for (const auto& backend : pool.at("backends"))
-        if (!part(backend, "health").is_null()) return true;
+        if (!part(backend, "health").is_null() || !part(backend, "ejected").is_null()) return true;
   return false;
 }
 
@@ -40,7 +40,7 @@ Outcome run_backend_list(const Invocation& call) {
   if (!services) return tl::unexpected(services.error());
   nlohmann::json backends = nlohmann::json::array();
   std::string problems;  // why next hops are unresolved, a line each
-  const bool with_health = any_is_checked(*services);
+  const bool with_health = any_has_health(*services);
   Table table{.columns = {{"BACKEND", kLeft, true, true}, {"STATE"}, {"WEIGHT", kRight}, {"NEXT HOP"}},
               .rows = {}};
   if (with_health) table.columns.push_back({"HEALTH", kLeft, true, false, true});

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,6 +22,12 @@ std::string check_line(const json& service) {
   if (check.is_null()) return fmt::format("{}: no check\n", text(service, "name"));
   return fmt::format("{}: {} every {}\n", text(service, "name"), text(check, "kind"),
                      span_text(check.at("interval_seconds").get<double>()));
+}
+
+bool has_ejected(const json& service) {
+  const auto& backends = service.at("backends");
+  return std::any_of(backends.begin(), backends.end(),
+                     [](const json& backend) { return !part(backend, "ejected").is_null(); });
 }
 
 void add_rows(Table& table, const json& service) {
@@ -73,7 +80,7 @@ Outcome run_health(const Invocation& call) {
       .rows = {}};
   std::string lines;
   for (const auto& service : reply->at("services")) {
-    if (names.empty() && part(service, "check").is_null()) continue;
+    if (names.empty() && part(service, "check").is_null() && !has_ejected(service)) continue;
     if (!names.empty()) lines += check_line(service);
     add_rows(table, service);
     lines += pool_lines(service);

@@ -147,7 +147,8 @@ TEST_F(ReloadPlan, EachChangedKeyOfHealthIsNamed) {
   after.services[2].health = {.on_down = HealthRules::OnDown::kReset,
                               .slow_start = std::chrono::seconds(30),
                               .panic = 25,
-                              .empty = HealthRules::Empty::kReject};
+                              .empty = HealthRules::Empty::kReject,
+                              .eject = {.is_on = false}};
   EXPECT_EQ(
       plan(after),
       (Lines{
@@ -156,7 +157,8 @@ TEST_F(ReloadPlan, EachChangedKeyOfHealthIsNamed) {
           "200-399 -> status 200, match, interval 1s -> 2s, timeout 1s -> 500ms, rise 2 -> 3, fall 3 -> 4)",
           "changed service service-c (on_down keep -> reset)",
           "changed service service-c (slow_start 0s -> 30s)", "changed service service-c (panic 0 -> 25)",
-          "changed service service-c (empty serve -> reject)"}));
+          "changed service service-c (empty serve -> reject)",
+          "changed service service-c (eject 5 failures, 30s, 50 % -> off)"}));
 }
 
 TEST(Drift, IsTheRuntimeStateThatBeatsTheFile) {

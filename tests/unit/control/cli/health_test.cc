@@ -107,6 +107,27 @@ TEST_F(CliTest, BackendListAndStatusShowTheReason) {
   EXPECT_TRUE(contains(page, "down: connection")) << page;
 }
 
+TEST_F(CliTest, AnEjectedBackendIsShownEverywhereAlsoWithoutACheck) {
+  const json ejected = {{"until", "2026-11-23T05:30:30.000Z"},
+                        {"failures", 5},
+                        {"times", 1},
+                        {"reason", "5 failures since its last answer"}};
+  const json services = with_health(services_answer(), {{"health", nullptr}, {"ejected", ejected}});
+  daemon_->answer("GET /v1/services", services);
+  daemon_->answer("GET /v1/services/service-a", services["services"][0]);
+  const auto list = teal({"backend", "list", "service-a"}).out;
+  EXPECT_TRUE(contains(list, "ejected until 2026-11-23 05:30:30Z: 5 failures\n")) << list;
+  const auto page = teal({"status", "service-a"}).out;
+  EXPECT_TRUE(contains(page, "ejected until")) << page;
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "healthy", "--timeout", "50ms"}).exit_code, 4);
+  json health = health_answer();
+  health["services"][1]["backends"][0]["ejected"] = ejected;
+  daemon_->answer("GET /v1/health", health);
+  const auto shown = teal({"health"}).out;
+  expect_80_columns(shown);
+  EXPECT_TRUE(contains(shown, "service-b")) << shown;
+}
+
 TEST_F(CliTest, StatusWarnsOfASilentProber) {
   json services = services_answer();
   services["health"] = {

@@ -84,6 +84,17 @@ TEST(ConfigCheck, ReadsWhatHealthDoes) {
   EXPECT_EQ(parsed(checked("kind = \"tcp\"\n", "slow_start = \"0s\"\n")).health.slow_start, 0s);
 }
 
+TEST(ConfigCheck, ReadsWhenABackendIsEjected) {
+  const auto eject = [](const std::string& keys) {
+    return parsed(checked("kind = \"tcp\"\n", keys)).health.eject;
+  };
+  EXPECT_EQ(eject(""), EjectRules());
+  EXPECT_TRUE(eject("eject = true\n").is_on);
+  EXPECT_FALSE(eject("eject = false\n").is_on);
+  EXPECT_EQ(eject("eject = { failures = 3, time = \"5s\", max_share = 20 }\n"),
+            (EjectRules{.is_on = true, .failures = 3, .time = 5s, .max_share = 20}));
+}
+
 struct CheckMistake {
   const char* name;
   const char* keys;   // of the service
@@ -179,6 +190,12 @@ constexpr CheckMistake kCheckMistakes[] = {
      "service[0].panic: is 101, expected an integer from 0 to 100"},
     {"Empty", "empty = \"close\"\n", "kind = \"tcp\"\n", 7,
      "service[0].empty: is \"close\", expected \"serve\" or \"reject\""},
+    {"EjectFailures", "eject = { failures = 0 }\n", "kind = \"tcp\"\n", 7,
+     "service[0].eject.failures: is 0, expected an integer from 1 to 10000"},
+    {"EjectKey", "eject = { times = 5 }\n", "kind = \"tcp\"\n", 7,
+     "service[0].eject.times: is an unknown field, did you mean \"time\"?"},
+    {"EjectShare", "eject = { max_share = 101 }\n", "kind = \"tcp\"\n", 7,
+     "service[0].eject.max_share: is 101, expected an integer from 0 to 100"},
 };
 INSTANTIATE_TEST_SUITE_P(Config, ConfigCheckMistake, testing::ValuesIn(kCheckMistakes),
                          [](const auto& info) { return std::string(info.param.name); });

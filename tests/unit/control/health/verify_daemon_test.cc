@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// POST /v1/verify of a whole teald, with teal-health itself. The checks are commands that look at a file, and their
-// interval is an hour: so each result is of a check that verify asked for.
+// POST /v1/verify of a whole teald, with teal-health itself. The checks are commands that look at a file, and
+// their interval is an hour: so each result is of a check that verify asked for.
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -114,7 +114,7 @@ TEST_F(VerifyDaemon, WarnsOfABackendThatFailsNowAndIsStillUp) {
   EXPECT_EQ(answer["verdict"], "flips") << answer;
   EXPECT_EQ(answer["services"][0]["backends"][0]["health"], "up");
   EXPECT_EQ(answer["services"][0]["backends"][0]["check"], "failed");
-  EXPECT_EQ(answer["warnings"][0],
+  EXPECT_EQ(answer["warnings"].back(),
             "service-a/green/198.18.2.21:8080 failed its check now, and is up until it has failed 3 times");
 }
 
@@ -141,8 +141,9 @@ TEST_F(VerifyDaemon, AServiceWithoutACheckIsJudgedByItsGatesAlone) {
   const json answer = verify();
   EXPECT_EQ(answer["verdict"], "flips");
   EXPECT_TRUE(answer["services"][0]["backends"][0]["check"].is_null());
-  EXPECT_EQ(answer["warnings"], json({"service-a has no check: only its next hops are known",
-                                      "no dataplane is running: next hops are not known"}));
+  ASSERT_EQ(answer["warnings"].size(), 2u);
+  EXPECT_TRUE(answer["warnings"][0].get<std::string>().starts_with("no dataplane is running"));
+  EXPECT_EQ(answer["warnings"][1], "service-a has no check: only its next hops are known");
 }
 
 TEST_F(VerifyDaemon, AMistakeIsAnError) {
