@@ -13,6 +13,11 @@ bool is_member(const std::vector<PoolMember>& pool, uint16_t backend) {
   return std::any_of(pool.begin(), pool.end(), [&](const PoolMember& of) { return of.id == backend; });
 }
 
+// A colour gets new flows while it is active, or while a ramp is under way.
+bool gets_flows(const CatalogueService& service, const ServiceState& state, uint16_t backend) {
+  return state.ramp || is_member(service.pools[static_cast<size_t>(state.active)], backend);
+}
+
 }  // namespace
 
 std::string reason_of(const Ejector::Ejection& ejection) {
@@ -48,8 +53,8 @@ void Ejector::count(Slot& slot, const BackendSums& sums) {
 }
 
 // Failures of the time of the ejection do not count after it: these flows began before it.
-bool Ejector::end_if_over(Slot& slot, const EjectRules& rules, const std::string& service) {
-  if (rules.is_on && clock_.now() < slot.ejection->until) return false;
+bool Ejector::end_if_over(Slot& slot, bool may_last, const std::string& service) {
+  if (may_last && clock_.now() < slot.ejection->until) return false;
   slot.ejection.reset();
   slot.rose_at = clock_.now();
   slot.run = 0;
@@ -120,15 +125,17 @@ bool Ejector::look(const Catalogue& catalogue, const EjectionFacts& facts) {
           continue;
         }
         count(slot, facts.sums(member.id));
+        const bool is_ejectable = rules.is_on && gets_flows(service, catalogue.state(service), member.id);
         if (slot.ejection) {
-          changed = end_if_over(slot, rules, service.config->name) || changed;
+          changed = end_if_over(slot, is_ejectable, service.config->name) || changed;
           continue;
         }
         if (slot.times != 0 && now >= slot.forgive_at) {
           --slot.times;
           slot.forgive_at = now + kForgiveEvery;
         }
-        if (rules.is_on) changed = eject_if_due(service, member, facts) || changed;
+        if (!is_ejectable) slot.run = 0;
+        if (is_ejectable) changed = eject_if_due(service, member, facts) || changed;
       }
     }
   }

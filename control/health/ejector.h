@@ -14,6 +14,8 @@
 //   3. At most `max_share` percent of a pool's weight is ejected, so a pool of one backend loses none. The
 //      others take its flows. If all of them are down, the ejected ones serve (health_policy.h).
 //   4. A backend of a colour that is judged stays kJudgedFirst longer: the judgement sees its failures.
+//   5. A colour that gets no new flows loses its ejections: after a rollback, an operator repairs the colour
+//      and begins again.
 //
 // Worked example, with the defaults and a colour that nobody judges:
 //
@@ -105,7 +107,7 @@ class Ejector {
 
   void follow(const Catalogue& catalogue);
   void count(Slot& slot, const BackendSums& sums);
-  bool end_if_over(Slot& slot, const EjectRules& rules, const std::string& service);
+  bool end_if_over(Slot& slot, bool may_last, const std::string& service);
   bool eject_if_due(const CatalogueService& service, const PoolMember& member, const EjectionFacts& facts);
   bool leaves_enough(const CatalogueService& service, uint16_t backend) const;
 

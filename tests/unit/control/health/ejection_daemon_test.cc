@@ -74,13 +74,22 @@ TEST_F(EjectionDaemon, TheGatesOfAFlipCountAnEjectedBackendAsNotHealthy) {
   home.write_config(toml);
   RunningDaemon daemon(home);
   const uint16_t id = home.service("service-a")["colours"]["green"]["backends"][0]["id"];
+  ASSERT_EQ(home.post("/v1/ramp",
+                      R"({"services":["service-a"],"to":"green","steps":["5%","50%","100%"],"manual":true})")
+                .status,
+            200u);
   ASSERT_TRUE(is_ejected_by_refusals(id, Colour::kGreen));
-  const ApiReply refused = home.flip("service-a", "green");
+  const ApiReply refused = home.post("/v1/next", R"({"services":["service-a"]})");
   EXPECT_EQ(refused.status, 422u) << refused.body;
   EXPECT_NE(refused.body["error"]["details"].dump().find("service-a/green/198.18.2.21:8080: ejected: "),
             std::string::npos)
       << refused.body;
   EXPECT_EQ(held_back(id), kTakesAll) << "ejections alone never empty a pool";
+  ASSERT_EQ(home.post("/v1/abort", R"({"services":["service-a"]})").status, 200u);
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    return !home.service("service-a")["colours"]["green"]["backends"][0].contains("ejected");
+  })) << "the colour gets no new flows: an operator may begin again";
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u);
 }
 
 }  // namespace
