@@ -18,7 +18,8 @@ class Steering {
  public:
   explicit Steering(std::string pin_dir) : pin_dir_(std::move(pin_dir)) {}
 
-  // Sets the wanted VIPs, preview addresses and backends. Retired ones are included: their flows still need the workers.
+  // Sets the wanted VIPs, preview addresses and backends. Retired ones are included: their flows still need
+  // the workers.
   void want(const Inventory& inventory);
   // Sets the wanted local addresses. Returns whether they have changed.
   [[nodiscard]] bool want_local(const std::vector<IpAddress>& addresses);

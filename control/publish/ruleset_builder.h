@@ -44,7 +44,8 @@ struct RulesetInput {
 };
 
 // Fills all of `out`. Ids must be unique and below the limits, sockets unique, and preview clients at most
-// kMaxPreviewClients; the checks of configs and requests ensure this, and it is asserted. The error says that the Maglev tables do not fit, with the sizes.
+// kMaxPreviewClients; the checks of configs and requests ensure this, and it is asserted. The error says that
+// the Maglev tables do not fit, with the sizes.
 tl::expected<void, std::string> build_ruleset(const RulesetInput& plan, Ruleset& out);
 
 }  // namespace teal

@@ -65,9 +65,9 @@ struct ChangeRecord {
 RecordedService record_of(const ServiceState& service);
 RecordedBackend record_of(const BackendState& backend);
 
-// Sets the drains, ramps, previews and memberships that the record has. Which flips and shares are in force, the
-// segment says (learn_splits()). Services and backends that the inventory does not have are left out: their
-// ids were released.
+// Sets the drains, ramps, previews and memberships that the record has. Which flips and shares are in force,
+// the segment says (learn_splits()). Services and backends that the inventory does not have are left out:
+// their ids were released.
 void apply(const ChangeRecord& record, Inventory& inventory);
 
 // Sets what the segment does not say about the flips of the record that are in force: how they are undone,

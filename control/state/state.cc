@@ -108,8 +108,8 @@ PRAGMA user_version = 5;
 ALTER TABLE services ADD COLUMN ramp TEXT;
 PRAGMA user_version = 6;
 )",
-    // preview: an address. preview_clients: networks, with spaces between them. hooks_until: the id of the latest
-    // change whose hooks have run; -1: the config had no hooks.
+    // preview: an address. preview_clients: networks, with spaces between them. hooks_until: the id of the
+    // latest change whose hooks have run; -1: the config had no hooks.
     R"(
 ALTER TABLE services ADD COLUMN preview TEXT;
 ALTER TABLE services ADD COLUMN preview_clients TEXT NOT NULL DEFAULT '';

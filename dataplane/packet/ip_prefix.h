@@ -12,7 +12,7 @@
 
 namespace teal {
 
-// A network: all addresses whose first `bits` bits are those of `address`. The other bits of `address` are 0.
+// A network has all addresses that begin with the first `bits` bits of `address`. Its other bits are 0.
 // For IPv4, `bits` counts in the mapped form: 96 + the IPv4 prefix length.
 struct IpPrefix {
   IpAddress address;

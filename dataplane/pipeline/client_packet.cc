@@ -20,8 +20,8 @@ bool is_cut(const FlowTable& table, FlowIndex flow, const FlowState& state, uint
   return state.colour() != split.active && is_older(table.birth_generation(flow), split.flip_generation);
 }
 
-// Whether the packet is to the service's other address: the flow is to the VIP and the packet to the preview
-// address, or the other way round. The flow key has neither of them.
+// Whether one of the packet and its flow is to the VIP, and the other one to the preview address. The flow
+// key has no such address.
 bool is_to_other_address(const Packet& packet, const FlowState& state) {
   return (packet.role == Role::kToPreview) != (state.preview != 0);
 }

@@ -158,7 +158,8 @@ struct Ruleset {
   PreviewClients preview_clients[kMaxPreviewClients];
   uint16_t maglev[kMaglevCapacity];  // backend ids
 
-  // Returns the id of the service with this VIP. Of a preview address: the id plus kPreviewAddress.
+  // Returns the id of the service with this VIP. For a preview address, it returns the id plus
+  // kPreviewAddress.
   uint16_t find_service(const IpAddress& address, Be16 port, uint8_t protocol) const {
     return vips.find(address, port, protocol, [&](uint16_t id) -> const Socket& {
       return id < kPreviewAddress ? services[id].vip : services[id - kPreviewAddress].preview;

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The visible part of scripts/demo, in two acts, with clients and a live table. The lab must run.
 
-First act: a flip of all services and a rollback. Second act: a release of service-b whose servers refuse every
-connection goes out as a ramp; Teal takes it back by itself. Clients of the other services see nothing of it.
+First act: a flip of all services and a rollback. Second act: a release of service-b whose servers refuse
+every connection goes out as a ramp. Teal takes it back by itself, and clients of the other services see
+nothing of it.
 
 usage: demo.py [--first-flip-file FILE]      FILE gets the time of the first flip, in microseconds since 1970
 
@@ -245,10 +246,10 @@ def second_act(healthy, tried):
 
 def summary_of_second_act(healthy, tried, went_back):
     good = went_back and not healthy.tally.failures
+    served = healthy.tally.total("blue") + healthy.tally.total("green")
     print(
-        f"\nSecond act: {len(tried.tally.failures)} requests of {BAD_SERVICE} failed before Teal went back. Of the "
-        f"other services {len(healthy.tally.failures)} failed, of "
-        f"{healthy.tally.total('blue') + healthy.tally.total('green'):,}."
+        f"\nSecond act: {len(tried.tally.failures)} requests of {BAD_SERVICE} failed before Teal went back. "
+        f"Of the other services {len(healthy.tally.failures)} failed, of {served:,}."
     )
     for problem in healthy.tally.failures[:SHOWN_PROBLEMS]:
         print(f"    {problem}")

@@ -165,13 +165,8 @@ def check_changes(ask, flows):
     one = {"service": "service-a", "colour": "blue", "address": "198.18.2.11:8080"}
     ask("POST", "/v1/backend", {**one, "weight": 7, "state": "drain"})
     ask("POST", "/v1/backend", {**one, "weight": "file", "state": "ready"})
-    ask(
-        "POST",
-        "/v1/backend",
-        {**one, "address": "198.18.2.99:1", "weight": 1},
-        expect=404,
-        code="unknown_backend",
-    )
+    unknown = {**one, "address": "198.18.2.99:1", "weight": 1}
+    ask("POST", "/v1/backend", unknown, expect=404, code="unknown_backend")
     ask(
         "POST",
         "/v1/backend",

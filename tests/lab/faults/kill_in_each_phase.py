@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --workers 2
-"""teald and teal-health may be killed in any phase of a rollout: the phase goes on, and no client sees an error.
+"""teald and teal-health may be killed in any phase of a rollout. The phase goes on, and no client sees it.
 
     client1, client3 (HTTP and UDP load) == edge (teald, teal-health) == blue1, blue2 | green1, green2
 

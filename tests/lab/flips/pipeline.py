@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --workers 2
-"""The script of docs/rollouts.md releases from a pipeline: a good version, a bad one, and one that is refused.
+"""The script of docs/rollouts.md releases from a pipeline: a good version, a bad one, and a refused one.
 
     the pipeline (its ssh is `scripts/lab exec edge`) == edge == blue1, blue2 | green1, green2
 """

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # lab: --workers 2
-"""client2 tests the idle colour at the VIP, and everybody at the preview address, while all others get the active one.
+"""client2 tests the idle colour at the VIP, and everybody at the preview address. All others get the active
+one.
 
     client1, client2, client3 (by a router) == edge == blue1, blue2 | green1, green2
 

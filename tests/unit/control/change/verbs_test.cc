@@ -222,8 +222,7 @@ TEST_F(Verbs, ADrainThatEndsWithResetDoesSoByAPublicationAtItsDeadline) {
   EXPECT_EQ(dataplane->splits().services[0].reset_before, 0u);
   home.clock().skip(std::chrono::seconds(30));
   ASSERT_TRUE(home.comes_true([&] { return dataplane->splits().services[0].reset_before != 0; }));
-  EXPECT_EQ(dataplane->splits().services[0].reset_before,
-            dataplane->splits().services[0].flip_generation);
+  EXPECT_EQ(dataplane->splits().services[0].reset_before, dataplane->splits().services[0].flip_generation);
   EXPECT_EQ(home.service("service-a")["draining"]["state"], "resetting");
   const auto is_recorded = [&] {  // with its result, after the publication
     return home.get("/v1/history?limit=1").body["changes"][0]["verb"] == "reset";

@@ -254,19 +254,20 @@ TEST(Config, RefusesADuplicateVip) {
 
 TEST(Config, APreviewAddressIsNoOtherAddressOfTheFile) {
   const auto with_preview = [](const std::string& address) {
-    return with(kBase, "vip = \"198.18.0.10:80\"\n", "vip = \"198.18.0.10:80\"\npreview = \"" + address + "\"\n");
+    const std::string vip = "vip = \"198.18.0.10:80\"\n";
+    return with(kBase, vip, vip + "preview = \"" + address + "\"\n");
   };
   EXPECT_EQ(joined(errors_of(with_preview("198.18.0.110:80"))), "");
   EXPECT_EQ(joined(errors_of(with_preview("198.18.0.10:8080"))), "") << "another port";
   EXPECT_EQ(joined(errors_of(with_preview("198.18.0.10:80"))),
-            "teal.toml:4: service[0].preview: 198.18.0.10:80/tcp is also the VIP of service \"service-a\" (line 3), "
-            "expected a different address, port or protocol for each VIP and preview address\n");
+            "teal.toml:4: service[0].preview: 198.18.0.10:80/tcp is also the VIP of service \"service-a\" "
+            "(line 3), expected a different address, port or protocol for each VIP and preview address\n");
   EXPECT_EQ(joined(errors_of(with_preview("[fd18::110]:80"))),
-            "teal.toml:4: service[0].preview: \"[fd18::110]:80\" is IPv6 but the VIP \"198.18.0.10:80\" is IPv4, "
-            "expected one address family in a service\n");
+            "teal.toml:4: service[0].preview: \"[fd18::110]:80\" is IPv6 but the VIP \"198.18.0.10:80\" is "
+            "IPv4, expected one address family in a service\n");
   EXPECT_EQ(joined(errors_of(with_preview("198.18.2.11:8080"))),
-            "teal.toml:6: service[0].blue[0]: 198.18.2.11:8080/tcp is the preview address of service \"service-a\" "
-            "(line 4), expected the socket of a backend server\n");
+            "teal.toml:6: service[0].blue[0]: 198.18.2.11:8080/tcp is the preview address of service "
+            "\"service-a\" (line 4), expected the socket of a backend server\n");
   EXPECT_NE(joined(errors_of(with_preview("198.18.0.110"))).find("has no port"), std::string::npos);
 }
 

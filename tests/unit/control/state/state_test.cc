@@ -36,7 +36,7 @@ Inventory tended_inventory() {
   inventory.services[0].drain_then = DrainConfig::Then::kReset;
   inventory.services[1].drain_then = DrainConfig::Then::kWait;
   inventory.services[1].ramp = Ramp{7, {.steps = {100, 2500, kShareOne}}, 1, "a look at the logs"};
-  inventory.services[0].preview = Socket{*IpAddress::parse("198.18.0.110"), Be16::from_host(80), kProtocolTcp};
+  inventory.services[0].preview = tcp("198.18.0.110:80");
   inventory.services[0].preview_clients = {*parse_prefix("198.18.1.0/24"), *parse_prefix("198.18.3.7")};
   inventory.backends[0].members = {Membership{AdminState::kMaint, 0}, Membership{AdminState::kReady, 1000}};
   inventory.backends[1].members[1].admin = AdminState::kDrain;

@@ -11,8 +11,8 @@ namespace teal {
 namespace {
 
 TEST(IpPrefix, ReadsWhatItWrites) {
-  for (const char* text : {"198.18.1.0/24", "198.18.1.7/32", "0.0.0.0/0", "128.0.0.0/1", "fd18:1::/64", "fd18::7/128",
-                           "::/0", "fd18:1:2:3:8000::/65"}) {
+  for (const char* text : {"198.18.1.0/24", "198.18.1.7/32", "0.0.0.0/0", "128.0.0.0/1", "fd18:1::/64",
+                           "fd18::7/128", "::/0", "fd18:1:2:3:8000::/65"}) {
     const auto prefix = parse_prefix(text);
     ASSERT_TRUE(prefix) << prefix.error();
     EXPECT_EQ(to_string(*prefix), text);
@@ -34,8 +34,9 @@ TEST(IpPrefix, AnErrorSaysWhatWasExpected) {
       {"198.18.1.0/ 8", "\"198.18.1.0/ 8\" has no prefix length from 0 to 32"},
       {"client2", "\"client2\" is not an address or a network such as \"198.18.1.0/24\" or \"fd18:1::/64\""},
       {"", "\"\" is not an address or a network such as \"198.18.1.0/24\" or \"fd18:1::/64\""},
-      {"198.18.1/24", "\"198.18.1/24\" is not an address or a network such as \"198.18.1.0/24\" or "
-                      "\"fd18:1::/64\""},
+      {"198.18.1/24",
+       "\"198.18.1/24\" is not an address or a network such as \"198.18.1.0/24\" or "
+       "\"fd18:1::/64\""},
   };
   for (const auto& [text, error] : kErrors) {
     const auto prefix = parse_prefix(text);
@@ -64,7 +65,8 @@ TEST(IpPrefix, TheMaskSelectsTheSameClientsAsTheBits) {
     const IpAddress mask = prefix.mask();
     prefix.address = IpAddress::from_words(base.word(0) & mask.word(0), base.word(1) & mask.word(1));
     IpAddress client = base;
-    if (const size_t bit = random() % 160; bit < 128) client.bytes[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);
+    const size_t bit = random() % 160;
+    if (bit < 128) client.bytes[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);
     const PreviewClients rule{prefix.address, mask};
     EXPECT_EQ(rule.has(client), prefix.has(client)) << to_string(prefix) << " " << client.to_string();
   }
