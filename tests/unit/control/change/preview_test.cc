@@ -53,7 +53,7 @@ TEST_F(PreviewTest, StaysThroughFlipsReloadsAndRestarts) {
   ASSERT_TRUE(preview({"198.18.1.102"}));
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   EXPECT_TRUE(is_previewed("198.18.1.102"));
-  write_with("198.18.2.12:8080", "198.18.2.13:8080");
+  write_with("198.18.2.12:8080", "198.18.2.33:8080");
   const Result reloaded = reload();
   ASSERT_TRUE(reloaded) << reloaded.error().message;
   EXPECT_TRUE(is_previewed("198.18.1.102"));
