@@ -11,6 +11,8 @@ namespace teal {
 
 namespace {
 
+constexpr uint8_t kLeastBitsOfV4 = 96 + 8, kLeastBitsOfV6 = 16;  // of a network of clients that test
+
 const char* family_name(bool is_v4) {
   return is_v4 ? "IPv4" : "IPv6";
 }
@@ -21,6 +23,13 @@ Refusal other_family(const ServiceState& state, const IpPrefix& client) {
                   family_name(client.is_v4()), to_string(state.vip), state.name,
                   family_name(state.vip.address.is_v4())),
       "name clients that can reach the VIP");
+}
+
+Refusal nearly_everybody(const ServiceState& state, const IpPrefix& clients) {
+  return Refusal::bad_request(
+      fmt::format("{} is nearly everybody, and no gate or judgement protects a preview", to_string(clients)),
+      fmt::format("name the clients that test, or give the idle colour a share of all: teal ramp {} --to {}",
+                  state.name, name_of(other(state.active))));
 }
 
 Refusal on_the_backends_link(const ServiceState& state, const IpPrefix& client, const PoolMember& member) {
@@ -71,19 +80,21 @@ tl::expected<Change, Refusal> plan_preview(const PreviewRequest& request, const 
                                            const std::function<uint8_t(uint16_t)>& on_link_bits) {
   const CatalogueService* service = catalogue.find(request.service);
   if (service == nullptr) return tl::unexpected(unknown_service(request.service, catalogue.names()));
+  if (request.clients.size() > kMaxPreviewClientsOfService)
+    return tl::unexpected(
+        Refusal::bad_request(fmt::format("\"clients\" has {} networks, expected at most {}; a network such "
+                                         "as 198.18.1.0/24 names many clients",
+                                         request.clients.size(), kMaxPreviewClientsOfService)));
   const ServiceState& before = catalogue.state(*service);
   ServiceState state = before;
   state.preview_clients = without_repetitions(request.clients);
   for (const IpPrefix& client : state.preview_clients) {
     if (client.is_v4() != state.vip.address.is_v4()) return tl::unexpected(other_family(state, client));
+    if (client.bits < (client.is_v4() ? kLeastBitsOfV4 : kLeastBitsOfV6))
+      return tl::unexpected(nearly_everybody(state, client));
     if (const PoolMember* neighbour = neighbour_of(client, *service, on_link_bits))
       return tl::unexpected(on_the_backends_link(state, client, *neighbour));
   }
-  if (state.preview_clients.size() > kMaxPreviewClientsOfService)
-    return tl::unexpected(
-        Refusal::bad_request(fmt::format("\"clients\" has {} networks, expected at most {}; a network such "
-                                         "as 198.18.1.0/24 names many clients",
-                                         state.preview_clients.size(), kMaxPreviewClientsOfService)));
   if (const size_t all = others_of(catalogue, state.id) + state.preview_clients.size();
       all > kMaxPreviewClients)
     return tl::unexpected(

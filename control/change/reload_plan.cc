@@ -232,7 +232,8 @@ void compare_services(const ServiceConfig& before, const ServiceConfig& after, c
                          {"breaks", moves.flows_of(state.id, flows)}});
   }
   if (before.preview != after.preview)
-    changed(fmt::format("preview {} -> {}", preview_text(before.preview), preview_text(after.preview)));
+    changed(fmt::format("preview {} -> {}{}", preview_text(before.preview), preview_text(after.preview),
+                        before.preview ? ": flows to the old address break" : ""));
   if (before.affinity_client != after.affinity_client)
     changed(after.affinity_client ? "affinity flow -> client" : "affinity client -> flow");
   if (!(before.drain == after.drain))

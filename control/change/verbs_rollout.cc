@@ -217,8 +217,10 @@ void Verbs::judge_flips_back(Colour to, RolloutView& view) const {
   for (RolloutService& service : view.services) {
     if (!service.undo || service.undo->to != to) continue;
     const CatalogueService& known = *catalogue.find(service.name);
-    const bool has_flows = flows_of(known, to, publisher_).live != 0;
-    service.flip_back_undoes = flip_back_undoes(catalogue.state(known), has_flows, clock_.wall_ms());
+    const ServiceState& state = catalogue.state(known);
+    // Flows of a preview or of a ramp began since the flip: they say nothing about it.
+    const bool has_flows = draining_of(known, to, state.flip_generation, publisher_).live != 0;
+    service.flip_back_undoes = flip_back_undoes(state, has_flows, clock_.wall_ms());
   }
 }
 

@@ -83,12 +83,13 @@ bool Ejector::eject_if_due(const CatalogueService& service, const PoolMember& me
   const EjectRules& rules = service.config->health.eject;
   Slot& slot = slots_[member.id];
   const Clock::Time now = clock_.now();
+  // Without new flows it cannot show that it is repaired, so old failures do not count when it is back.
+  if (member.weight == 0 || facts.is_down(member.id)) slot.run = 0;
   if (slot.run < rules.failures) {
     slot.failed_at.reset();
     return false;
   }
   if (!slot.failed_at) slot.failed_at = now;
-  if (member.weight == 0 || facts.is_down(member.id)) return false;  // it gets no new flows
   for (size_t colour = 0; colour < kColours; ++colour)
     if (is_member(service.pools[colour], member.id) &&
         facts.is_judged(service.id, static_cast<Colour>(colour)) && now < *slot.failed_at + kJudgedFirst)

@@ -59,7 +59,9 @@ std::optional<HookEntry> entry_in(const Json& entry, std::string_view verb) {
   if (!colour || share == entry.end() || !share->is_object()) return std::nullopt;
   move.to = *colour;
   move.from = other(*colour);
-  move.share = share->value("to", "");
+  const auto of_now = share->find("to");
+  if (of_now == share->end() || !of_now->is_string()) return std::nullopt;
+  move.share = of_now->get<std::string>();
   return HookEntry{Hook::kStep, std::move(move)};
 }
 

@@ -33,14 +33,14 @@ std::optional<HookQueue::Due> HookQueue::next(Time now) {
   std::unordered_set<std::string_view> busy;
   for (Run& run : runs_) {
     const auto& services = run.job.services;
-    const bool pauses = !run.is_running && run.not_before > now;
+    const bool pauses = run.not_before > now;
     const bool is_free = std::none_of(services.begin(), services.end(),
                                       [&](const std::string& service) { return busy.contains(service); });
     if (!run.is_running && !pauses && is_free) {
       run.is_running = true;
       return Due{run.key, run.attempts + 1, run.job};
     }
-    if (!pauses) busy.insert(services.begin(), services.end());
+    busy.insert(services.begin(), services.end());
   }
   return std::nullopt;
 }
@@ -49,7 +49,7 @@ bool HookQueue::ended(uint64_t key, HookOutcome outcome, Time now) {
   const auto run = std::find_if(runs_.begin(), runs_.end(), [&](const Run& one) { return one.key == key; });
   if (run == runs_.end()) return true;
   run->is_running = false;
-  if (outcome == HookOutcome::kLost) {
+  if (outcome == HookOutcome::kLost && ++run->lost < kMostLost) {
     run->not_before = now + kLostPause;
     return false;
   }

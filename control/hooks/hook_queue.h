@@ -5,10 +5,10 @@
 //
 //   a run        ended with 0      over
 //                ended otherwise   again after a pause; over after kTries
-//                was lost          again after a pause, without a limit: teal-health has ended, or hangs
+//                was lost          again after a pause; over after kMostLost: teal-health has ended, or hangs
 //
-// Runs of one service follow each other. A run that pauses holds up nobody. So a hook that hangs delays the
-// hooks of its own services, and at most kMaxRunning - 1 others hang with it.
+// Runs of one service follow each other, also while one pauses: an older run never comes after a newer one.
+// So a hook that hangs delays the hooks of its own services, and at most kMaxRunning - 1 others hang with it.
 #pragma once
 
 #include <array>
@@ -36,6 +36,7 @@ class HookQueue {
   static constexpr std::array<std::chrono::seconds, kTries - 1> kPauses = {std::chrono::seconds(5),
                                                                            std::chrono::seconds(30)};
   static constexpr std::chrono::seconds kLostPause{5};
+  static constexpr uint32_t kMostLost = 5;  // a hook that ends teal-health must not run for ever
 
   // Forgets everything, and begins after this change.
   void begin_after(int64_t delivered);
@@ -66,6 +67,7 @@ class HookQueue {
     std::optional<int64_t> change;
     HookJob job;
     uint32_t attempts = 0;  // that have failed
+    uint32_t lost = 0;
     bool is_running = false;
     Time not_before{};
   };

@@ -160,7 +160,8 @@ Task<void> Hooks::run_due(HookQueue::Due due) {
   const HookEnd end = co_await runner_.run(std::move(job));
   const bool is_over = queue_.ended(due.key, end.outcome, clock_.now());
   if (is_over) std::erase_if(drains_, [&](const Drain& one) { return one.key == due.key; });
-  if (end.outcome == HookOutcome::kFailed) tell_failure(due.job, due.attempt, is_over, end.reason);
+  if (end.outcome == HookOutcome::kFailed || (is_over && end.outcome == HookOutcome::kLost))
+    tell_failure(due.job, due.attempt, is_over, end.reason);
   has_news();
 }
 

@@ -92,7 +92,7 @@ class Publisher {
   };
   FlowSum flows(uint16_t backend, Colour colour) const;
   // Its live flows that a drain waits for which this flip of its service began: those born under an older
-  // generation, and midstream flows. A worker that has not adopted the flip yet has only such flows.
+  // generation. A worker that has not adopted the flip yet has only such flows.
   uint64_t draining(uint16_t backend, Colour colour, uint64_t flip_generation) const;
   bool holds_flows(uint16_t backend) const;
 

@@ -2,6 +2,7 @@
 #include "control/state/inventory.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
@@ -99,9 +100,9 @@ tl::expected<void, std::string> number_services(const Inventory& stored, const C
     if (!retired.retired) out.notes.push_back(fmt::format("service \"{}\" left the config", retired.name));
     retired.retired = true;
     retired.ramp.reset();
+    retired.preview.reset();
     retired.preview_clients.clear();
     if (addresses.contains(retired.vip)) retired.vip = standin_socket(retired.id, retired.vip);
-    if (retired.preview && addresses.contains(*retired.preview)) retired.preview.reset();
     out.inventory.services.push_back(retired);
   }
   return {};
@@ -229,6 +230,11 @@ Inventory inventory_of(const Ruleset& ruleset, const TrafficSplits& splits) {
     if ((rule.flags & kServicePresent) == 0) continue;
     ServiceState service{.id = id, .name = fmt::format("recovered-{}", id), .vip = rule.vip};
     if (rule.preview.protocol != 0) service.preview = rule.preview;
+    for (uint32_t i = 0; i < rule.preview_clients; ++i) {
+      const PreviewClients& clients = ruleset.preview_clients[rule.first_preview_clients + i];
+      const int bits = std::popcount(clients.mask.word(0)) + std::popcount(clients.mask.word(1));
+      service.preview_clients.push_back({clients.network, static_cast<uint8_t>(bits)});
+    }
     service.affinity_client = (rule.flags & kAffinityClient) != 0;
     service.retired = (rule.flags & kServiceRetired) != 0;
     service.active = splits.services[id].active;

@@ -14,7 +14,11 @@ using UsedSockets = std::unordered_set<Socket, SocketHash>;
 template <typename Record, typename SocketOf>
 void reserve(const std::vector<Record>& planned, SocketOf socket_of, std::vector<Record>& records) {
   UsedSockets used;
-  for (Record& record : records) used.insert(socket_of(record));
+  for (Record& record : records) {
+    used.insert(socket_of(record));
+    if constexpr (requires { record.preview; })
+      if (record.preview) used.insert(*record.preview);
+  }
   const size_t present = records.size();
   for (Record record : planned) {
     const auto has_id = [&](const Record& known) { return known.id == record.id; };

@@ -86,6 +86,7 @@ void read_services(SQLite::Database& sqlite, Inventory& inventory) {
   std::bitset<kMaxServices> ids;
   std::unordered_set<std::string> names;
   Sockets vips;
+  size_t preview_clients = 0;
   while (select.executeStep()) {
     Row row(select, "services");
     ServiceState service;
@@ -111,6 +112,9 @@ void read_services(SQLite::Database& sqlite, Inventory& inventory) {
     service.added_after = static_cast<uint64_t>(row.integer("added_after", 0, kMaxGeneration));
     service.ramp = read_ramp(row);
     read_preview(row, service, vips);
+    preview_clients += service.preview_clients.size();
+    row.expect(preview_clients <= kMaxPreviewClients, "preview_clients",
+               fmt::format("at most {} networks of all services", kMaxPreviewClients));
     ids.set(service.id);
     inventory.services.push_back(std::move(service));
   }

@@ -31,14 +31,20 @@ inline bool is_preview(const Packet& packet, const Ruleset& ruleset) {
   return packet.role == Role::kToPreview || ruleset.previews(packet.key.service, packet.key.client);
 }
 
-// Returns the colour of a new flow. A midstream TCP flow most likely began before the flip, so during a drain
-// it gets the colour that it got then. If an insert has failed since the flip, the flow may be a new one that
-// has no entry. Then all its packets must get the colour that its SYN got.
-inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool midstream, bool preview,
-                                const InsertFailures& insert_failures, uint32_t now_tick) {
-  if (midstream && is_draining(split, now_tick) &&
-      !insert_failures.within(ticks_since(split.flipped_at_tick, now_tick), now_tick))
-    return preview ? other(split.previous) : split.previous;
+// Whether a midstream TCP flow most likely began before the flip: its drain lasts. If an insert has failed
+// since the flip, the flow may be a new one that has no entry. Then all its packets must get the colour that
+// its SYN got.
+inline bool began_before_the_flip(const TrafficSplit& split, const InsertFailures& insert_failures,
+                                  uint32_t now_tick) {
+  return is_draining(split, now_tick) &&
+         !insert_failures.within(ticks_since(split.flipped_at_tick, now_tick), now_tick);
+}
+
+// Returns the colour of a flow without an entry. One that began before the flip gets the colour that it got
+// then.
+inline Colour choose_new_colour(const TrafficSplit& split, uint64_t choice, bool before_the_flip,
+                                bool preview) {
+  if (before_the_flip) return preview ? other(split.previous) : split.previous;
   return preview ? other(split.active) : choose_colour(split, choice);
 }
 

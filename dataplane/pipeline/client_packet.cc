@@ -12,12 +12,15 @@ bool begins_tcp(const PacketShape& packet) {
   return (packet.tcp_flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
 }
 
-// Whether the service cuts UDP flows at a flip and this flow is older than the flip away from its colour.
-bool is_cut(const FlowTable& table, FlowIndex flow, const FlowState& state, uint16_t service,
-            const Rules& rules) {
+// Whether the service cuts UDP flows at a flip, and the packet's flow is older than the flip away from its
+// colour. A flow of a preview is on the colour that the flip made active.
+bool is_cut(const FlowTable& table, const Packet& packet, const FlowState& state, const Rules& rules) {
+  const uint16_t service = packet.key.service;
   if ((rules.ruleset.services[service].flags & kUdpCut) == 0) return false;
   const TrafficSplit& split = rules.splits.services[service];
-  return state.colour() != split.active && is_older(table.birth_generation(flow), split.flip_generation);
+  const Colour wanted = is_preview(packet, rules.ruleset) ? other(split.active) : split.active;
+  return state.colour() != wanted &&
+         is_older_flow(table.birth_generation(packet.flow), split.flip_generation);
 }
 
 // Whether one of the packet and its flow is to the VIP, and the other one to the preview address. The flow
@@ -31,6 +34,17 @@ bool begins_again(const FlowState& state) {
   return is_closing(state.phase) || state.phase == FlowPhase::kResetting;
 }
 
+// Whether a packet to the service's other address may take its tuple from the flow. Either the flow is over.
+// Or it is to the preview address and gives way to the VIP: it is not assured (anybody can forge it), or its
+// address has left the config.
+bool may_take_tuple(const Packet& packet, const FlowState& state, const Rules& rules) {
+  const bool udp = packet.shape.protocol == kProtocolUdp;
+  if (!udp && !begins_tcp(packet.shape)) return false;
+  if (!udp && begins_again(state)) return true;
+  return state.preview != 0 && ((state.flags & kFlowUnassured) != 0 ||
+                                rules.ruleset.services[packet.key.service].preview.protocol == 0);
+}
+
 }  // namespace
 
 Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
@@ -38,7 +52,7 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
   if (packet.flow != kNoFlow) {
     const FlowState state = flows_.table().state(packet.flow);
     if (is_to_other_address(packet, state)) [[unlikely]] {
-      if (!begins_tcp(packet.shape) || !begins_again(state)) return Verdict::drop(DropReason::k_tuple_in_use);
+      if (!may_take_tuple(packet, state, rules)) return Verdict::drop(DropReason::k_tuple_in_use);
     } else if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules, now_tick)) {
       end_flow(packet, Event::k_flows_cut);
       chosen_again = true;
@@ -59,9 +73,10 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
                                                                           uint32_t now_tick) const {
   const FlowKey& key = packet.key;
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
+  const TrafficSplit& split = rules.splits.services[key.service];
   const bool preview = is_preview(packet, rules.ruleset);
-  const Colour colour = choose_new_colour(rules.splits.services[key.service], choice, midstream, preview,
-                                          insert_failures_, now_tick);
+  const bool before_the_flip = midstream && began_before_the_flip(split, insert_failures_, now_tick);
+  const Colour colour = choose_new_colour(split, choice, before_the_flip, preview);
   const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
   if (backend == kNoId) return {Verdict::drop(DropReason::k_no_backend)};
   if (as == ChosenAs::kRejected) [[unlikely]]
@@ -70,7 +85,7 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
     return {Verdict::drop(DropReason::k_client_on_backend_link)};
   const uint64_t hop = next_hop(header_, backend);
   if (hop == Hop::kNone) return {Verdict::drop(DropReason::k_no_next_hop)};
-  return {Verdict::undecided(), colour, backend, hop, as, preview};
+  return {Verdict::undecided(), colour, backend, hop, as, preview, before_the_flip};
 }
 
 // Whether the packet's flow is on a backend that is down, and `choice` names another backend or none.
@@ -84,7 +99,7 @@ bool ClientPackets::leaves_down_backend(const Packet& packet, const Choice& choi
 bool ClientPackets::is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
                                         uint32_t now_tick) const {
   const FlowTable& table = flows_.table();
-  return is_cut(table, packet.flow, state, packet.key.service, rules) ||
+  return is_cut(table, packet, state, rules) ||
          (is_down(header_, table.backend(packet.flow)) &&
           leaves_down_backend(packet, choose(packet, false, rules, now_tick)));
 }
@@ -144,7 +159,10 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
                   .judged = chosen_again || choice.preview};
   state.flags = static_cast<uint8_t>(flag_of(choice.colour) | (midstream ? kFlowMidstream : 0) |
                                      (udp ? kFlowUdp : 0) | kFlowUnassured | kFlowUnanswered);
-  packet.flow = flows_.begin(packet.location, key, choice.backend, state, rules);
+  const uint32_t birth_generation = choice.before_the_flip
+                                        ? rules.splits.services[key.service].flip_generation - 1
+                                        : static_cast<uint32_t>(rules.generation);
+  packet.flow = flows_.begin(packet.location, key, choice.backend, birth_generation, state, rules);
   if (packet.flow == kNoFlow) {
     note_insert_failure(Event::k_table_full, hop_back, now_tick);
     return leave_without_entry(packet, rules, choice.hop);

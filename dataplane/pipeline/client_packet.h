@@ -39,7 +39,8 @@ class ClientPackets {
     uint16_t backend = kNoId;
     uint64_t hop = Hop::kNone;  // the backend's next hop
     ChosenAs as = ChosenAs::kFirst;
-    bool preview = false;  // the idle colour, by a preview
+    bool preview = false;          // the idle colour, by a preview
+    bool before_the_flip = false;  // a midstream flow that most likely began before it
   };
 
   Choice choose(const Packet& packet, bool midstream, const Rules& rules, uint32_t now_tick) const;

@@ -61,7 +61,7 @@ inline bool is_to_be_reset(const Flow& flow, const Rules& rules, const SegmentHe
   if (backend.flags & (colour == Colour::kBlue ? kBackendResetBlue : kBackendResetGreen)) return true;
   const TrafficSplit& split = rules.splits.services[backend.service];
   return split.reset_before != 0 && colour != split.active &&
-         is_older_flow(flow.birth_generation, flow.state, split.reset_before);
+         is_older_flow(flow.birth_generation, split.reset_before);
 }
 
 // A token bucket: it holds the tokens of a tenth of a second, at least one.

@@ -23,6 +23,10 @@ namespace teal {
 
 class Signals {
  public:
+  // A client repeats its SYN after 1 s (RFC 6298, 2). A sooner one may be a copy, or forged: it says nothing
+  // about the backend.
+  static constexpr uint32_t kRepeatTicks = 50;
+
   Signals(SegmentHeader& header, WorkerFlows& flows, WorkerBlock& block, uint64_t tsc_hz)
       : flows_(flows),
         block_(block),
@@ -35,7 +39,8 @@ class Signals {
   // A packet changes its flow's state from `before` to `after`. They set `counted` and `judged`, and clear
   // `sampled`.
   void client_sent(const Packet& packet, const FlowState& before, FlowState& after, const Rules& rules) {
-    if (awaits_outcome(before) && (packet.shape.tcp_flags & kTcpSyn) != 0) {
+    if (awaits_outcome(before) && (packet.shape.tcp_flags & kTcpSyn) != 0 &&
+        ticks_since(before.tick, after.tick) >= kRepeatTicks) {
       of(packet.backend, before).unanswered.add(1);
       after.counted = 1;
       trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::unanswered);

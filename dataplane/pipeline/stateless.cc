@@ -31,9 +31,10 @@ uint16_t Stateless::backend_of_client(const Packet& packet, const Rules& rules, 
   if (!may_be_stateless(protocol, rules, now_tick)) return kNoId;
   const FlowKey& key = packet.key;
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
-  const Colour colour =
-      choose_new_colour(rules.splits.services[key.service], choice, protocol == kProtocolTcp,
-                        is_preview(packet, rules.ruleset), insert_failures_, now_tick);
+  const TrafficSplit& split = rules.splits.services[key.service];
+  const bool before_the_flip =
+      protocol == kProtocolTcp && began_before_the_flip(split, insert_failures_, now_tick);
+  const Colour colour = choose_new_colour(split, choice, before_the_flip, is_preview(packet, rules.ruleset));
   const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
   return backend == kNoId || as == ChosenAs::kRejected ||
                  client_is_on_link(header_, key.client, backend, rules)

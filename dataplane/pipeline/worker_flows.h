@@ -40,12 +40,11 @@ class WorkerFlows {
   // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its
   // buckets are full.
   FlowIndex begin(const FlowTable::Location& location, const FlowKey& key, uint16_t backend,
-                  const FlowState& state, const Rules& rules) {
-    const FlowIndex flow =
-        table_.insert(location, key, backend, static_cast<uint32_t>(rules.generation), state);
+                  uint32_t birth_generation, const FlowState& state, const Rules& rules) {
+    const FlowIndex flow = table_.insert(location, key, backend, birth_generation, state);
     if (flow == kNoFlow) return kNoFlow;
     table_.bring_forward(flow, end_tick(state, rules));
-    ledger_.added(backend, state);
+    ledger_.added(backend, state, birth_generation);
     return flow;
   }
 

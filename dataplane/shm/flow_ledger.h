@@ -5,8 +5,8 @@
 // a wrong number only until the next start, which counts the flows again.
 //
 // FlowCount::older has the flows that a drain waits for. When a worker adopts a flip, all of its live flows
-// are older than the flip. A flow that begins later is younger, unless it is midstream. So only adopt() and
-// the ends of flows look at generations.
+// are older than the flip. A flow that begins later is younger, unless it is midstream and gets an older
+// birth generation. So only adopt(), midstream flows and the ends of flows look at generations.
 #pragma once
 
 #include "dataplane/shm/counters.h"
@@ -35,9 +35,9 @@ class FlowLedger {
   }
 
   // The flow has just begun.
-  void added(uint16_t backend, const FlowState& state) {
+  void added(uint16_t backend, const FlowState& state, uint32_t birth_generation) {
     change(backend, state, 1);
-    if (state.flags & kFlowMidstream) add(count_of(backend, state).older, 1);
+    if (state.flags & kFlowMidstream) change_older(backend, state, birth_generation, 1);
   }
   void removed(uint16_t backend, const FlowState& state, uint32_t birth_generation) {
     change(backend, state, -1);
@@ -79,7 +79,7 @@ class FlowLedger {
   void change_older(uint16_t backend, const FlowState& state, uint32_t birth_generation, int by) {
     if (is_closing(state.phase)) return;
     FlowCount& count = count_of(backend, state);
-    if (is_older_flow(birth_generation, state, count.older_than.load(std::memory_order_relaxed)))
+    if (is_older_flow(birth_generation, count.older_than.load(std::memory_order_relaxed)))
       add(count.older, by);
   }
   FlowCount& count_of(uint16_t backend, const FlowState& state) {

@@ -58,9 +58,8 @@ constexpr bool is_older(uint32_t generation, uint32_t than) {
 }
 
 // Whether a drain waits for this flow of its colour. The flip's generation has 32 bits, and 0 is no flip.
-inline bool is_older_flow(uint32_t birth_generation, const FlowState& state, uint32_t flip_generation) {
-  return (state.flags & kFlowMidstream) != 0 ||
-         (flip_generation != 0 && is_older(birth_generation, flip_generation));
+inline bool is_older_flow(uint32_t birth_generation, uint32_t flip_generation) {
+  return flip_generation != 0 && is_older(birth_generation, flip_generation);
 }
 
 // Prefetches a cache line. Inline assembly, because GCC 12 regards a function that only calls

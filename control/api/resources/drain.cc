@@ -40,14 +40,14 @@ Task<RemainingFlows> count_remaining_flows(Api& api, uint16_t service, DrainView
   const auto age = [&](uint32_t born) { return static_cast<uint32_t>(generation) - born; };
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsPerSlice) {
     if (bucket != 0) co_await yield_to_loop();
-    for_each_match(
-        table, bucket, bucket + kBucketsPerSlice, filter, api.executor.catalogue(), [&](const Flow& flow) {
-          if (is_closing(flow.state.phase) || !is_older_flow(flow.birth_generation, flow.state, flip)) return;
-          if (!remaining.oldest || age(flow.birth_generation) > age(*remaining.oldest))
-            remaining.oldest = flow.birth_generation;
-          ++remaining.by_backend[flow.backend];
-          remaining.clients.add(flow.client);
-        });
+    for_each_match(table, bucket, bucket + kBucketsPerSlice, filter, api.executor.catalogue(),
+                   [&](const Flow& flow) {
+                     if (is_closing(flow.state.phase) || !is_older_flow(flow.birth_generation, flip)) return;
+                     if (!remaining.oldest || age(flow.birth_generation) > age(*remaining.oldest))
+                       remaining.oldest = flow.birth_generation;
+                     ++remaining.by_backend[flow.backend];
+                     remaining.clients.add(flow.client);
+                   });
   }
   co_return remaining;
 }

@@ -66,7 +66,7 @@ testing::AssertionResult WorkerTest::ledger_is_exact() const {
       auto& [live, closing, older] = recount[{owner, flow.backend, colour}];
       ++(is_closing(flow.state.phase) ? closing : live);
       const uint32_t flip = segment().worker(owner).flows[flow.backend][colour].older_than.load();
-      older += !is_closing(flow.state.phase) && is_older_flow(flow.birth_generation, flow.state, flip);
+      older += !is_closing(flow.state.phase) && is_older_flow(flow.birth_generation, flip);
       embryonic[owner] += (flow.state.flags & kFlowUnassured) != 0;
     });
   }

@@ -81,6 +81,27 @@ TEST_F(PreviewTest, IsRefusedForClientsThatCannotReachTheService) {
             std::string::npos)
       << on_link.error().message;
   EXPECT_TRUE(preview({"198.18.2.0/23"})) << "it has other clients, too";
+  const Result everybody = preview({"0.0.0.0/0"});
+  ASSERT_FALSE(everybody);
+  EXPECT_EQ(everybody.error().message,
+            "0.0.0.0/0 is nearly everybody, and no gate or judgement protects a preview");
+}
+
+// Its flows are on the idle colour, but they began since the flip.
+TEST_F(PreviewTest, DoesNotTurnTheNextReleaseIntoAnUndo) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  const Result flipped = flip("service-a", Colour::kGreen);
+  ASSERT_TRUE(flipped);
+  clock.advance(std::chrono::hours(25));
+  const uint16_t blue = teald->executor.catalogue().find("service-a")->pools[0][0].id;
+  set_flows(blue, Colour::kBlue, 1);
+  FlowCount& count = (*dataplane)->segment().worker(0).flows[blue][0];
+  count.older_than = static_cast<uint32_t>(flipped->generation);
+  const Result release = flip("service-a", Colour::kBlue);
+  ASSERT_TRUE(release);
+  EXPECT_EQ(release->fields["changed"].dump(), R"([{"service":"service-a","from":"green","to":"blue"}])");
 }
 
 TEST_F(PreviewTest, HasAtMost32Networks) {
@@ -88,6 +109,7 @@ TEST_F(PreviewTest, HasAtMost32Networks) {
   start_teald();
   ASSERT_TRUE(follow());
   std::vector<std::string> many;
+  many.reserve(33);
   for (int i = 0; i < 33; ++i) many.push_back("198.18.9." + std::to_string(i));
   const Result refused = preview(many);
   ASSERT_FALSE(refused);

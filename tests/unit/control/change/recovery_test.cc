@@ -256,6 +256,22 @@ TEST_F(RecoveryTest, AReloadTakesItsIdsAndForgetsStatesOnlyIfItWasPublished) {
         << to_string(backend.socket) << ": flows hold its id";
 }
 
+// A reload gives the preview address of service-a to a new service as its VIP.
+TEST_F(RecoveryTest, TheIdsOfAReloadAreReservedWithSocketsOfTheirOwn) {
+  inventory.services[0].preview = tcp("198.18.0.110:80");
+  ASSERT_TRUE(state->save(inventory));
+  Config moved = config;
+  moved.services.push_back(moved.services[0]);
+  moved.services.back().name = "service-n";
+  moved.services.back().vip = tcp("198.18.0.110:80");
+  for (auto& pool : moved.services.back().pools) pool = {{tcp("198.18.2.99:8080"), 1}};
+  const Inventory planned = renumber(inventory, moved)->inventory;
+  const Inventory reserved = with_reserved_ids(inventory, planned);
+  ASSERT_TRUE(state->intend({6, "reload", "[]", "", {}, 0, ChangeRecord()}, &reserved));
+  ASSERT_TRUE(state->load());
+  EXPECT_EQ(state->load()->services[0].preview, inventory.services[0].preview);
+}
+
 TEST_F(RecoveryTest, AnOpenIntentOfSchema2IsInterrupted) {
   run_sql(
       dir.file("state/teal.db"),

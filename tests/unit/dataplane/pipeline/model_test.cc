@@ -21,8 +21,7 @@ struct ModelFlow {
   FlowPhase phase;
   bool unassured;
   uint32_t birth_generation;
-  bool to_preview = false;  // to the preview address
-  bool midstream = false;
+  bool to_preview = false;                           // to the preview address
   bool answered = false;                             // a packet of the backend has come
   bool client_reset = false, backend_reset = false;  // by Teal
 
@@ -80,8 +79,10 @@ class ModelTest : public WorkerTest {
     const TrafficSplit& split = splits->services[who.service];
     auto found = model_.find(number);
     if (found != model_.end() && found->second.to_preview != who.to_preview) {
-      const bool over = is_closing(found->second.phase) || found->second.phase == FlowPhase::kResetting;
-      if (!is_tcp(number) || flags != kSyn || !over) return {Fate::kInUse, who, kNoId, {}};
+      const ModelFlow& flow = found->second;
+      const bool over = is_tcp(number) && (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting);
+      const bool gives_way = flow.to_preview && flow.unassured;
+      if ((is_tcp(number) && flags != kSyn) || (!over && !gives_way)) return {Fate::kInUse, who, kNoId, {}};
       model_.erase(found);
       found = model_.end();
     }
@@ -92,13 +93,14 @@ class ModelTest : public WorkerTest {
     }
     if (found == model_.end()) {
       const bool midstream = is_tcp(number) && flags != kSyn;
-      const Colour colour = midstream && split.drain_ticks != 0 ? split.previous : split.active;
+      const bool before_the_flip = midstream && split.drain_ticks != 0;
+      const Colour colour = before_the_flip ? split.previous : split.active;
+      const auto now = static_cast<uint32_t>(next_generation() - 1);
       const bool rst = is_tcp(number) && (flags & kTcpRst) != 0;
       if (rst && who.to_preview) return {Fate::kNoPreview, who, kNoId, {}};
       if (!rst)
-        model_[number] = {kNoId,          FlowPhase::kEmbryonic,
-                          true,           static_cast<uint32_t>(next_generation() - 1),
-                          who.to_preview, midstream};
+        model_[number] = {kNoId, FlowPhase::kEmbryonic, true,
+                          before_the_flip ? split.flip_generation - 1 : now, who.to_preview};
       return {Fate::kToBackend, who, kNoId, is_previewed(number, who.to_preview) ? other(colour) : colour};
     }
     if (found->second.is_reset()) return reset_packet(number, false, flags);
@@ -132,7 +134,8 @@ class ModelTest : public WorkerTest {
       return flags == kSyn &&
              (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting || is_chosen_again(number, flow));
     return ruleset_input.services[ruleset_input.backends[flow.backend].service].udp_cut &&
-           colour_of(flow.backend) != split.active && flow.birth_generation < split.flip_generation;
+           colour_of(flow.backend) != colour_now(number, flow.to_preview) &&
+           flow.birth_generation < split.flip_generation;
   }
 
   // Whether a SYN chooses the flow again.
@@ -172,8 +175,7 @@ class ModelTest : public WorkerTest {
       if (found == model_.end() || number % kServices != service) continue;
       ModelFlow& flow = found->second;
       if (is_closing(flow.phase) || flow.phase == FlowPhase::kResetting ||
-          colour_of(flow.backend) == split.active ||
-          (flow.birth_generation >= split.reset_before && !flow.midstream))
+          colour_of(flow.backend) == split.active || flow.birth_generation >= split.reset_before)
         continue;
       if (!is_tcp(number) || flow.is_unanswered()) {
         model_.erase(found);

@@ -113,6 +113,32 @@ TEST_P(Preview, ATupleInUseCannotSpeakToTheOtherAddress) {
   EXPECT_EQ(flows(), 2u);
 }
 
+// Anybody can forge a packet to the preview address.
+TEST_P(Preview, AFlowThatIsNotAssuredGivesWayToTheVip) {
+  start();
+  const uint16_t service = GetParam();
+  EXPECT_EQ(colour_of(send_from_client(to_preview(service), kSyn)), Colour::kGreen);
+  const uint16_t backend = open_flow(client(service));
+  EXPECT_EQ(colour_of(backend), Colour::kBlue);
+  EXPECT_EQ(reply_source(client(service), backend), to_string(vip(service)));
+  EXPECT_TRUE(drops(DropReason::k_tuple_in_use, kFront, from_client(to_preview(service), kSyn)));
+  EXPECT_TRUE(ledger_is_exact());
+}
+
+TEST_F(PreviewTest, AUdpFlowThatIsCutFollowsThePreviewAtAFlip) {
+  ruleset_input.services[kEcho].udp_cut = true;
+  start();
+  set_preview(kEcho, {{client(kEcho).address}});
+  for (const Client& who : {client(kEcho), to_preview(kEcho, kOthers)}) {
+    flip({kEcho}, Colour::kBlue);
+    EXPECT_EQ(colour_of(open_flow(who)), Colour::kGreen);
+    flip({kEcho}, Colour::kGreen);
+    EXPECT_EQ(colour_of(send_from_client(who)), Colour::kBlue);
+    flip({kEcho}, Colour::kBlue);
+    EXPECT_EQ(colour_of(send_from_client(who)), Colour::kGreen);
+  }
+}
+
 TEST_P(PreviewOfATcpService, AClosedTupleMaySpeakToTheOtherAddress) {
   start();
   const uint16_t service = GetParam();
@@ -180,6 +206,7 @@ TEST_P(Preview, RepliesFromAnAddressThatLeftTheConfigAreDropped) {
   settle();
   EXPECT_TRUE(drops(DropReason::k_no_preview, kBack, from_backend(who, backend)));
   EXPECT_TRUE(punts_unchanged(kFront, request)) << "it is the kernel's again";
+  EXPECT_NE(send_from_client(client(GetParam()), kSyn), kNoId) << "its tuple is free for the VIP";
 }
 
 TEST_P(Preview, IcmpErrorsPassBothWaysWithItsAddress) {
@@ -226,6 +253,20 @@ TEST_P(PreviewOfATcpService, AResetComesFromTheAddressThatTheClientSpeaksTo) {
   ASSERT_EQ(probes.size(), 2u);
   EXPECT_EQ(probes[0].from(), to_string(address_of(who)));
   EXPECT_TRUE(is_rst_to_client(pass(kFront, ack_of_client(who)), who));
+}
+
+TEST_P(PreviewOfATcpService, ADrainsResetSparesMidstreamFlowsThatComeAfterTheDrain) {
+  start();
+  const uint16_t service = GetParam();
+  flip({service}, Colour::kGreen, 10);
+  let_pass(20);
+  settle();
+  reset_drained(service);
+  const Client who = to_preview(service);
+  EXPECT_EQ(colour_of(send_from_client(who, kAck)), Colour::kBlue);
+  sweep();
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  EXPECT_TRUE(ledger_is_exact());
 }
 
 TEST_P(PreviewOfATcpService, ADrainsResetSparesThePreviewsSinceTheFlip) {

@@ -36,12 +36,24 @@ TEST_F(BackendSignal, ARepeatedSynCountsAsUnansweredOnce) {
   const Client who = client(kWeb);
   const uint16_t backend = send_from_client(who, kSyn);
   EXPECT_EQ(outcomes(backend), (Outcomes{.begun = 1}));
+  wait(Signals::kRepeatTicks);
   send_from_client(who, kSyn);
   EXPECT_EQ(outcomes(backend), (Outcomes{.begun = 1, .unanswered = 1}));
   send_from_client(who, kSyn);
   wait_for_no_answer();
   pass(kBack, from_backend(who, backend, kSynAck));
   EXPECT_EQ(outcomes(backend), (Outcomes{.begun = 1, .unanswered = 1})) << "the first outcome counts";
+}
+
+TEST_F(BackendSignal, CopiesOfASynSayNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  send_from_client(who, kSyn);
+  wait(Signals::kRepeatTicks - 1);
+  send_from_client(who, kSyn);
+  pass(kBack, from_backend(who, backend, kSynAck));
+  EXPECT_EQ(outcomes(backend), (Outcomes{.begun = 1, .answered = 1}));
 }
 
 TEST_F(BackendSignal, ASecondWithoutAnAnswerCountsAsUnansweredOnce) {
@@ -178,6 +190,7 @@ TEST_F(BackendSignal, ARestartForgetsNoOutcomeAndCountsNoneAgain) {
   const Client answered = client(kWeb6, 0), silent = client(kWeb6, 1), waiting = client(kWeb6, 2);
   open_flow(answered);
   send_from_client(silent, kSyn);
+  wait(Signals::kRepeatTicks);
   send_from_client(silent, kSyn);
   send_from_client(waiting, kSyn);
   restart(2);

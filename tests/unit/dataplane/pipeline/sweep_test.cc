@@ -113,7 +113,10 @@ class SweepLateness : public Sweep {
       const auto service = static_cast<uint16_t>(below(kServices));
       TrafficSplit& split = splits->services[service];
       point_split(service, split.active == Colour::kBlue ? Colour::kGreen : Colour::kBlue);
-      if (below(2) == 0) split.reset_before = split.flip_generation;
+      if (below(2) == 0) {
+        split.reset_before = split.flip_generation;
+        split.flipped_at_tick = now_tick() - split.drain_ticks;  // a reset comes after the deadline
+      }
     }
     publish();
   }

@@ -84,13 +84,11 @@ class TrialModelTest : public WorkerTest {
       if (cut) begin(number, backend, false, true);
       return;
     }
-    if (flags == kSyn && flow.is_unanswered() && !flow.midstream && !flow.known) {
-      fail(number, flow, &TrialCounts::unanswered);
-      flow.known = true;
-    }
     if (flags == kSyn && is_closing(flow.phase)) return begin(number, backend, false, false);
-    if (flags == kSyn && flow.is_unanswered() && flow.colour != split.active)
+    if (flags == kSyn && flow.is_unanswered() && flow.colour != split.active) {
+      if (!flow.midstream && !flow.known) fail(number, flow, &TrialCounts::unanswered);
       return begin(number, backend, false, true);
+    }
     move(flow, false, flags);
   }
 

@@ -51,6 +51,7 @@ TEST_F(Trial, EachSignalCountsWhereTheBackendsSignalDoes) {
   refuse(client(kWeb, 0));
   EXPECT_EQ(counts(kWeb), (TrialCounts{.begun = 1, .refused = 1}));
   send_from_client(client(kWeb, 1), kSyn);
+  wait(Signals::kRepeatTicks);
   send_from_client(client(kWeb, 1), kSyn);
   EXPECT_EQ(counts(kWeb), (TrialCounts{.begun = 2, .refused = 1, .unanswered = 1}));
   send_from_client(client(kWeb, 2), kSyn);
@@ -69,6 +70,7 @@ TEST_F(Trial, AFlowFailsOnce) {
   start();
   const Client who = client(kWeb6);
   const uint16_t backend = send_from_client(who, kSyn);
+  wait(Signals::kRepeatTicks);
   send_from_client(who, kSyn);
   pass(kBack, from_backend(who, backend, kSynAck));
   send_from_client(who, kAck);
@@ -160,6 +162,7 @@ TEST_F(Trial, AFlowThatFailedIsNotMeasured) {
   start();
   const Client who = client(kWeb6);
   send_from_client(who, kSyn);
+  wait(Signals::kRepeatTicks);
   ask(who);
   pass(kBack, from_backend(who, 4, kAck, "200 OK"));
   EXPECT_EQ(counts(kWeb6), (TrialCounts{.begun = 1, .unanswered = 1}));
@@ -205,6 +208,7 @@ TEST_F(Trial, ARestartForgetsNoFailure) {
   start();
   const Client failed = client(kWeb6, 0), waiting = client(kWeb6, 1);
   send_from_client(failed, kSyn);
+  wait(Signals::kRepeatTicks);
   send_from_client(failed, kSyn);
   send_from_client(waiting, kSyn);
   restart(2);

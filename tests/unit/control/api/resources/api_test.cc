@@ -45,7 +45,7 @@ TEST_F(ApiTest, TheStatusSocketIsReadOnly) {
 
 TEST_F(ApiTest, ListsItsResources) {
   const nlohmann::json resources = home.get("/v1").body["resources"];
-  EXPECT_EQ(resources.size(), 23u);
+  EXPECT_EQ(resources.size(), 25u);
   for (const auto& resource : resources) {
     if (resource["method"] != "GET" || resource["path"] == "/v1/events" || resource["path"] == "/metrics")
       continue;
@@ -77,7 +77,7 @@ TEST_F(ApiTest, ShowsServicesWithoutADataplane) {
   EXPECT_EQ(body["config"]["loaded_at"].get<std::string>().size(), 24u);
   EXPECT_EQ(body["config"]["file_differs"], false);
   std::string expected_text = R"({
-    "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","previous":null,"undo":null,"generation_of_flip":0,
+    "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","preview":null,"previous":null,"undo":null,"generation_of_flip":0,
     "flipped_at":null,"file_active":"blue","drift":[],"drain":{"timeout_seconds":300.0,"then":"wait","udp":"stick"},
     "phase":"steady","ramp":null,"trial":null,"finding":null,"draining":null,"colours":{
       "blue":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},TIMES
