@@ -78,8 +78,11 @@ run_sanitizers() {
   export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1   # a leak fails a test, too
   export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export TSAN_OPTIONS=halt_on_error=1
+  # Each kill starts a program. With a sanitizer that takes minutes, so only --long does it.
+  local left_out=(-cli -judge)
+  [[ -n $sequences ]] || left_out+=(-faults)
   meson_tests "address and undefined" "$repo/build-asan" \
-    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf -cli -judge
+    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf "${left_out[@]}"
   meson_tests "thread" "$repo/build-tsan" -Db_sanitize=thread "${sanitizer_build[@]}" -- shm
 }
 
