@@ -145,6 +145,10 @@ TEST_F(EjectorTest, ABackendThatIsDownByItsChecksIsNotEjectedToo) {
   fail(0);
   EXPECT_FALSE(look(2s));
   EXPECT_EQ(shop.board.why_out(0), "down: x");
+  shop.report("198.18.2.11:8080", true, "");
+  EXPECT_FALSE(look(2s)) << "it is repaired, and has had no flow since";
+  fail(0);
+  EXPECT_TRUE(look());
 }
 
 TEST_F(EjectorTest, CountersThatBeginAgainAreNoFailures) {
