@@ -44,9 +44,7 @@ void Ejector::follow(const Catalogue& catalogue) {
 // A count that falls is of another segment, or of fewer workers: it is the new beginning.
 void Ejector::count(Slot& slot, const BackendSums& sums) {
   const BackendSums before = std::exchange(slot.seen, sums);
-  if (sums.answers < before.answers || sums.failures < before.failures)
-    slot.run = 0;
-  else if (sums.answers != before.answers)
+  if (sums.answers != before.answers || sums.failures < before.failures)
     slot.run = 0;
   else
     slot.run += sums.failures - before.failures;

@@ -329,6 +329,7 @@ TEST_F(ApiTest, RefusesLargeAndInvalidRequests) {
 TEST_F(ApiTest, OfConcurrentFlipsExactlyOneSucceeds) {
   constexpr int kRacers = 8;
   std::vector<std::thread> racers;
+  racers.reserve(kRacers);
   std::atomic<int> won{0}, conflicts{0};
   for (int i = 0; i < kRacers; ++i) {
     racers.emplace_back([&] {
