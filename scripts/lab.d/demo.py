@@ -11,7 +11,6 @@ usage: demo.py [--first-flip-file FILE]      FILE gets the time of the first fli
 A terminal of 80 columns shows the table in place. Elsewhere the demo prints a plain line each second.
 """
 import argparse
-import contextlib
 import json
 import os
 import pathlib
@@ -19,6 +18,7 @@ import subprocess
 import sys
 import time
 
+from bad_servers import firewall
 from load import COLOURS, SCRIPTS, Load
 
 CLIENTS = ["client1", "client2", "client3"]
@@ -45,37 +45,9 @@ def teal(*arguments):
     )
 
 
-def on_bad_hosts(*words):
-    for host in BAD_HOSTS:
-        subprocess.run([SCRIPTS / "lab", "exec", host, "--", "nft", *words], check=True)
-
-
-@contextlib.contextmanager
 def bad_release():
-    """The green servers of BAD_SERVICE refuse every connection."""
-    on_bad_hosts("add", "table", "inet", "bad")
-    on_bad_hosts("add", "chain", "inet", "bad", "in", "{ type filter hook input priority 0; }")
-    on_bad_hosts(
-        "add",
-        "rule",
-        "inet",
-        "bad",
-        "in",
-        "meta",
-        "nfproto",
-        "ipv6",
-        "tcp",
-        "dport",
-        "8080",
-        "reject",
-        "with",
-        "tcp",
-        "reset",
-    )
-    try:
-        yield
-    finally:
-        on_bad_hosts("delete", "table", "inet", "bad")
+    """The green servers of BAD_SERVICE, which is IPv6, refuse every connection."""
+    return firewall(BAD_HOSTS, "meta nfproto ipv6 reject with tcp reset")
 
 
 class Table:

@@ -23,7 +23,8 @@ BUILD = pathlib.Path(os.environ.get("TEAL_BUILD_DIR", REPO / "build"))
 RUN_DIR = pathlib.Path("/run/teal-lab")
 
 sys.path[:0] = [str(REPO / "scripts" / "python"), str(REPO / "scripts" / "lab.d")]
-from load import Load  # noqa: E402,F401  (for the tests)
+from bad_servers import firewall  # noqa: E402,F401  (for the tests)
+from load import Load  # noqa: E402,F401
 from teal import namespaces, test_runner, waiting  # noqa: E402
 from teal.control_socket import ControlSocket  # noqa: E402
 from teal.fresh_udp import fresh_udp_socket  # noqa: E402
@@ -194,8 +195,8 @@ def begin_teal(*arguments):
 
 def teal(*arguments, check=True):
     process = begin_teal(*arguments)
-    done = subprocess.CompletedProcess(arguments, None, *process.communicate())
-    done.returncode = process.returncode
+    out, err = process.communicate()
+    done = subprocess.CompletedProcess(arguments, process.returncode, out, err)
     expect(
         not check or done.returncode == 0,
         f"teal {' '.join(map(str, arguments))}: exit code {done.returncode}: {done.stdout}{done.stderr}",
@@ -207,6 +208,14 @@ def flip(colour, *names):
     """Flips the named services, or the group. Returns the answer."""
     what = names or ("--group", "shop")
     return json.loads(teal("flip", *what, "--to", colour, "-o", "json").stdout)
+
+
+def add_to_service_a(lines):
+    """Adds these lines to service-a in the config. A reload takes them over."""
+    config = RUN_DIR / "teal.toml"
+    text = config.read_text()
+    place = text.index('[[service]]\nname = "service-b"')
+    config.write_text(f"{text[:place]}{lines}\n\n{text[place:]}")
 
 
 def set_rollout_rules(rules):

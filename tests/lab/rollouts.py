@@ -36,23 +36,9 @@ def load(seconds=300):
         one.wait(timeout=20)
 
 
-def nft(host, *words):
-    subprocess.run(lab.command(host, "nft", *words), check=True)
-
-
-@contextlib.contextmanager
 def firewall(*rules):
     """These rules for what arrives at port 8080 of green's hosts."""
-    for host in GREENS:
-        nft(host, "add", "table", "inet", "bad")
-        nft(host, "add", "chain", "inet", "bad", "in", "{ type filter hook input priority 0; }")
-        for rule in rules:
-            nft(host, *f"add rule inet bad in tcp dport 8080 {rule}".split())
-    try:
-        yield
-    finally:
-        for host in GREENS:
-            nft(host, "delete", "table", "inet", "bad")
+    return lab.firewall(GREENS, *rules)
 
 
 def refuses():

@@ -47,9 +47,7 @@ def kill_both_in(expected_phase):
 
 
 def check_service_a():
-    text = CONFIG.read_text()
-    place = text.index('[[service]]\nname = "service-b"')
-    CONFIG.write_text(text[:place] + '[service.check]\nkind = "http"\n\n' + text[place:])
+    lab.add_to_service_a('[service.check]\nkind = "http"')
     lab.set_rollout_rules(f'on_few = "go"\nbake = "{BAKE}"')
     lab.scripts_lab("start", "health")
     lab.teal("wait", "service-a", "--for", "healthy", "--timeout", "10s")

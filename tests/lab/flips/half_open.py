@@ -8,7 +8,6 @@ The service is flipped to green, which answers no SYN, and back to blue after th
 its first retransmission. Green gets no further SYN: the client connects by its first one after the rollback.
 A connection that a backend has answered stays on this backend.
 """
-import contextlib
 import json
 import subprocess
 import threading
@@ -20,29 +19,16 @@ GREEN = ("green1", "green2")
 ROLLBACK = 1.2  # seconds after the first SYN; the kernel sends the second one after 1 s
 
 
-def nft(host, *words):
-    subprocess.run(lab.command(host, "nft", *words), check=True)
-
-
-@contextlib.contextmanager
 def silent_green():
     """Green's hosts drop SYNs to nginx during the block."""
-    for host in GREEN:
-        nft(host, "add table inet silent")
-        nft(host, "add chain inet silent input { type filter hook input priority 0; }")
-        nft(host, "add rule inet silent input tcp dport 8080 tcp flags & (syn | ack) == syn counter drop")
-    try:
-        yield
-    finally:
-        for host in GREEN:
-            nft(host, "delete table inet silent")
+    return lab.firewall(GREEN, "tcp flags & (syn | ack) == syn counter drop")
 
 
 def dropped_syns():
     total = 0
     for host in GREEN:
         listed = subprocess.run(
-            lab.command(host, "nft", "-j", "list", "chain", "inet", "silent", "input"),
+            lab.command(host, "nft", "-j", "list", "chain", "inet", "bad", "in"),
             capture_output=True,
             text=True,
             check=True,

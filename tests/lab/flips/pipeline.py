@@ -16,8 +16,7 @@ import lab
 import rollouts
 
 SERVICE = "service-a"
-CONFIG = lab.RUN_DIR / "teal.toml"
-ROLLOUT = 'rollout = { steps = ["50%", "100%"], every = "2s" }\n'
+ROLLOUT = 'rollout = { steps = ["50%", "100%"], every = "2s" }'
 
 
 def script():
@@ -48,9 +47,7 @@ def release(version):
 
 
 def test_a_good_release_ends_with_0():
-    text = CONFIG.read_text()
-    place = text.index('[[service]]\nname = "service-b"')
-    CONFIG.write_text(text[:place] + ROLLOUT + text[place:])
+    lab.add_to_service_a(ROLLOUT)
     lab.set_rollout_rules('bake = "3s"')
     with rollouts.load():
         code, told, deployed = release("42")

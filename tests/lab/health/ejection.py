@@ -6,23 +6,11 @@
 
 service-a has no check: the flows alone show that blue1 refuses.
 """
-import subprocess
 import time
 
 import lab
 
-CONFIG = lab.RUN_DIR / "teal.toml"
 TIME = 5  # seconds of the first ejection
-
-
-def nft(*words):
-    subprocess.run(lab.command("blue1", "nft", *words), check=True)
-
-
-def refuse():
-    nft("add", "table", "inet", "bad")
-    nft("add", "chain", "inet", "bad", "in", "{ type filter hook input priority 0; }")
-    nft(*"add rule inet bad in tcp dport 8080 reject with tcp reset".split())
 
 
 def ejected():
@@ -39,13 +27,10 @@ def host_of_new_flow():
 
 
 def test_a_backend_that_refuses_is_ejected_and_comes_back():
-    text = CONFIG.read_text()
-    name = 'name = "service-a"\n'
-    CONFIG.write_text(text.replace(name, f'{name}eject = {{ time = "{TIME}s" }}\n', 1))
+    lab.add_to_service_a(f'eject = {{ time = "{TIME}s" }}')
     lab.teal("reload")
     lab.expect_equal("hosts", {host_of_new_flow() for _ in range(40)}, {"blue1", "blue2"})
-    refuse()
-    try:
+    with lab.firewall(["blue1"], "reject with tcp reset"):
         began = time.monotonic()
         while not ejected():
             lab.expect(time.monotonic() < began + 2, "blue1 is not ejected after 2 s")
@@ -56,8 +41,6 @@ def test_a_backend_that_refuses_is_ejected_and_comes_back():
         lab.expect("failures since its last answer" in " ".join(shown.split()), f"status says why: {shown}")
         told = lab.teal("events", "-o", "json").stdout
         lab.expect('"ejection"' in told, f"an event tells of it: {told}")
-    finally:
-        nft("delete", "table", "inet", "bad")
     lab.wait_for("blue1 back", lambda: not ejected(), seconds=TIME + 3)
     lab.expect(time.monotonic() > ejected_at + TIME - 1, "blue1 is back before its time is over")
     lab.wait_for("a new flow on blue1", lambda: host_of_new_flow() == "blue1", seconds=3)

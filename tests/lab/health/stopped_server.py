@@ -13,9 +13,6 @@ import time
 
 import lab
 
-CONFIG = lab.RUN_DIR / "teal.toml"
-CHECK = '[service.check]\nkind = "http"\n\n'
-
 
 def signal_nginx(host, what):
     for pid in lab.nginx_of(host):
@@ -32,9 +29,7 @@ def hosts_of_new_flows(count):
 
 
 def check_service_a():
-    text = CONFIG.read_text()
-    place = text.index('[[service]]\nname = "service-b"')
-    CONFIG.write_text(text[:place] + CHECK + text[place:])
+    lab.add_to_service_a('[service.check]\nkind = "http"')
     lab.teal("reload")
     lab.scripts_lab("start", "health")
     lab.teal("wait", "service-a", "--for", "healthy", "--timeout", "10s")
