@@ -81,7 +81,7 @@ struct Change {
   std::shared_ptr<const Inventory> inventory;  // of a reload, or without the retired ids that are released
   std::optional<LockChange> lock;              // publishes nothing
   bool republish = false;                      // sets nothing; the segment gets everything
-  bool needs_new_ruleset = false;              // the states of its services are part of the ruleset
+  bool sets_preview = false;                   // its services get other clients of previews
 
   std::vector<uint16_t> flips;  // ids of services whose flip or abort this publication is
   bool is_reset = false;        // flows of the services' idle colour are reset
@@ -96,7 +96,7 @@ struct Change {
            !republish;
   }
   bool needs_ruleset() const {
-    return needs_new_ruleset || !backends.empty() || config != nullptr || inventory != nullptr || republish;
+    return sets_preview || !backends.empty() || config != nullptr || inventory != nullptr || republish;
   }
 };
 

@@ -11,7 +11,7 @@ namespace teal {
 
 namespace {
 
-constexpr uint8_t kLeastBitsOfV4 = 96 + 8, kLeastBitsOfV6 = 16;  // of a network of clients that test
+constexpr uint8_t kLeastBitsOfV4 = kMappedBits + 8, kLeastBitsOfV6 = 16;  // of a network of clients that test
 
 const char* family_name(bool is_v4) {
   return is_v4 ? "IPv4" : "IPv6";
@@ -118,7 +118,7 @@ tl::expected<Change, Refusal> plan_preview(const PreviewRequest& request, const 
   change.fields["changed"].push_back(
       {{"service", state.name}, {"preview", {{"colour", name_of(idle)}, {"clients", std::move(clients)}}}});
   change.way_back = command_for(before);
-  change.needs_new_ruleset = true;
+  change.sets_preview = true;
   change.services.push_back(std::move(state));
   return change;
 }

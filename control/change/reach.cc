@@ -2,7 +2,6 @@
 #include "control/change/reach.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include <fmt/format.h>
 
@@ -100,7 +99,9 @@ Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const Backen
   return reach;
 }
 
-std::optional<Refusal> cannot_serve(const Reach& reach, Colour to) {
+std::optional<Refusal> cannot_serve(const Reach& reach, const RolloutPlan& plan) {
+  if (plan.changes.empty()) return std::nullopt;
+  const Colour to = plan.changes.front().to;
   if (reach.dead.empty() && reach.too_small.empty()) return std::nullopt;
   std::vector<std::string> details = reach.backends;
   if (details.size() > kMaxDetails) {
@@ -124,10 +125,9 @@ std::optional<Refusal> cannot_serve(const Reach& reach, Colour to) {
 
 std::optional<Refusal> reach_gates(const Reach& reach, const RolloutPlan& plan,
                                    std::vector<ClosedGate>& closed) {
-  if (plan.changes.empty()) return std::nullopt;
   if (!reach.dead.empty()) closed.push_back({"reach", reach.dead});
   if (!reach.too_small.empty()) closed.push_back({"min_capacity", reach.too_small});
-  return cannot_serve(reach, plan.changes.front().to);
+  return cannot_serve(reach, plan);
 }
 
 std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
@@ -152,13 +152,11 @@ Refusal changed_during_pre_flip() {
 
 std::optional<Refusal> all_reasons(std::vector<Refusal> refusals) {
   if (refusals.empty()) return std::nullopt;
-  constexpr std::string_view kPrefix = "nothing was changed: ";
   Refusal all = std::move(refusals.front());
   for (size_t i = 1; i < refusals.size(); ++i) {
     const Refusal& next = refusals[i];
-    const std::string_view message = next.message;
     all.message += "; ";
-    all.message += message.starts_with(kPrefix) ? message.substr(kPrefix.size()) : message;
+    all.message += next.reason();
     all.details.insert(all.details.end(), next.details.begin(), next.details.end());
   }
   return all;

@@ -40,8 +40,8 @@ Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const Backen
                Clock::Time now, uint32_t dataplane_pid);
 
 // The refusal of a way back to services that are `dead`, or of a way forward to services that are dead or too
-// small. It has all reasons. Nothing: it is not refused.
-std::optional<Refusal> cannot_serve(const Reach& reach, Colour to);
+// small. It has all reasons. Nothing: it is not refused, or the plan changes nothing.
+std::optional<Refusal> cannot_serve(const Reach& reach, const RolloutPlan& plan);
 
 // A gate that a way forward did not pass: "reach", "min_capacity", "judgement" or "pre_flip".
 struct ClosedGate {

@@ -22,12 +22,20 @@ struct Refusal {
         hint(std::move(next_step)),
         details(std::move(lines)) {}
 
+  // How most messages begin.
+  static constexpr std::string_view kNothingChanged = "nothing was changed: ";
+
   unsigned status;  // of HTTP
   std::string_view code;
   std::string message;
   std::string hint;                  // "" for none
   std::vector<std::string> details;  // one line each: the errors of a config file
 
+  // The message without kNothingChanged, for a list of reasons.
+  std::string_view reason() const {
+    const std::string_view whole = message;
+    return whole.starts_with(kNothingChanged) ? whole.substr(kNothingChanged.size()) : whole;
+  }
   static Refusal bad_request(std::string message, std::string hint = "") {
     return {400, "bad_request", std::move(message), std::move(hint), {}};
   }

@@ -167,8 +167,7 @@ Verbs::Planned Verbs::plan_next(const std::vector<std::string>& services) const 
   if (!plan) return tl::unexpected(plan.error());
   Change change = change_of(*plan, request.verb, catalogue);
   const Reach reach = known_reach(*plan);
-  if (!plan->changes.empty())
-    if (auto refusal = cannot_serve(reach, plan->changes.front().to)) return tl::unexpected(*refusal);
+  if (auto refusal = cannot_serve(reach, *plan)) return tl::unexpected(*refusal);
   warn_of(reach, change);
   return change;
 }
@@ -180,8 +179,7 @@ Verbs::Planned Verbs::plan_way_back(const std::vector<std::string>& services) co
   const tl::expected<RolloutPlan, Refusal> plan = plan_rollout(request, view_of(catalogue));
   if (!plan) return tl::unexpected(plan.error());
   const Reach reach = look_at_reach(*plan);
-  if (!plan->changes.empty())
-    if (auto refusal = cannot_serve(reach, plan->changes.front().to)) return tl::unexpected(*refusal);
+  if (auto refusal = cannot_serve(reach, *plan)) return tl::unexpected(*refusal);
   return change_of(*plan, request.verb, catalogue);
 }
 

@@ -13,11 +13,6 @@ bool is_member(const std::vector<PoolMember>& pool, uint16_t backend) {
   return std::any_of(pool.begin(), pool.end(), [&](const PoolMember& of) { return of.id == backend; });
 }
 
-// A colour gets new flows while it is active, or while a ramp is under way.
-bool gets_flows(const CatalogueService& service, const ServiceState& state, uint16_t backend) {
-  return state.ramp || is_member(service.pools[static_cast<size_t>(state.active)], backend);
-}
-
 }  // namespace
 
 std::string reason_of(const Ejector::Ejection& ejection) {
@@ -113,8 +108,9 @@ bool Ejector::look(const Catalogue& catalogue, const EjectionFacts& facts) {
   for (const CatalogueService& service : catalogue.services()) {
     const EjectRules& rules = service.config->health.eject;
     if (service.config->vip.protocol != kProtocolTcp) continue;
-    for (const std::vector<PoolMember>& pool : service.pools) {
-      for (const PoolMember& member : pool) {
+    const ServiceState& state = catalogue.state(service);
+    for (const Colour colour : {state.active, other(state.active)}) {  // a backend of both is an active one
+      for (const PoolMember& member : service.pools[static_cast<size_t>(colour)]) {
         if (is_seen[member.id]) continue;
         is_seen[member.id] = true;
         Slot& slot = slots_[member.id];
@@ -124,7 +120,7 @@ bool Ejector::look(const Catalogue& catalogue, const EjectionFacts& facts) {
           continue;
         }
         count(slot, facts.sums(member.id));
-        const bool is_ejectable = rules.is_on && gets_flows(service, catalogue.state(service), member.id);
+        const bool is_ejectable = rules.is_on && (state.ramp || colour == state.active);  // gets new flows
         if (slot.ejection) {
           changed = end_if_over(slot, is_ejectable, service.config->name) || changed;
           continue;

@@ -12,7 +12,7 @@
 //   2. The n-th ejection lasts n times `time`, at most kLongest. Each kForgiveEvery without an ejection
 //      forgives one: n falls by 1.
 //   3. At most `max_share` percent of a pool's weight is ejected, so a pool of one backend loses none. The
-//      others take its flows. If all of them are down, the ejected ones serve (health_policy.h).
+//      others take its flows. If all others are down, the ejected backends serve (health_policy.h).
 //   4. A backend of a colour that is judged stays kJudgedFirst longer: the judgement sees its failures.
 //   5. A colour that gets no new flows loses its ejections: after a rollback, an operator repairs the colour
 //      and begins again.
@@ -48,7 +48,7 @@ struct BackendSums {
   uint64_t failures = 0, answers = 0;
 };
 
-// What the ejector asks about backends.
+// The ejector asks this about backends.
 struct EjectionFacts {
   std::function<BackendSums(uint16_t backend)> sums;
   std::function<bool(uint16_t backend)> is_down;  // by its checks

@@ -75,7 +75,7 @@ struct CheckNow {
   std::vector<uint16_t> backends;  // ids
 };
 
-// The order to run a command of a hook.
+// teald orders teal-health to run a command of a hook.
 struct HookOrder {
   uint64_t id = 0;
   Hook hook = Hook::kPreFlip;

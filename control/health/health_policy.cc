@@ -24,11 +24,12 @@ uint8_t held_back_of(const HealthBoard& board, uint16_t backend, const HealthRul
   return rose_at ? ramp(*rose_at, rules.slow_start, now) : 0;
 }
 
-PoolWeight weight_of_checks(const std::vector<PoolMember>& pool, const HealthBoard& board) {
+template <typename IsUp>
+PoolWeight weight_where(const std::vector<PoolMember>& pool, const IsUp& is_up) {
   PoolWeight weight;
   for (const PoolMember& member : pool) {
     weight.all += member.weight;
-    if (!board.is_down(member.id)) weight.up += member.weight;
+    if (is_up(member.id)) weight.up += member.weight;
   }
   return weight;
 }
@@ -44,13 +45,10 @@ uint8_t ramp(Clock::Time rose_at, std::chrono::milliseconds slow_start, Clock::T
 }
 
 PoolWeight weight_of(const std::vector<PoolMember>& pool, const HealthBoard& board) {
-  PoolWeight weight;
-  for (const PoolMember& member : pool) {
-    weight.all += member.weight;
-    if (!board.is_out(member.id)) weight.up += member.weight;
-  }
+  const PoolWeight weight = weight_where(pool, [&](uint16_t backend) { return !board.is_out(backend); });
+  if (weight.up != 0) return weight;
   // Ejections alone never empty a pool.
-  return weight.up != 0 ? weight : weight_of_checks(pool, board);
+  return weight_where(pool, [&](uint16_t backend) { return !board.is_down(backend); });
 }
 
 PoolMode pool_mode(const PoolWeight& weight, const HealthRules& rules) {

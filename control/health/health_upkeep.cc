@@ -56,6 +56,26 @@ void HealthUpkeep::act(const Means& means) {
   means.publish(words_);
 }
 
+// One event tells of all turns whose `state` is `first`, another one of all the others.
+template <typename Turn>
+static void tell_both(Events& events, const char* type, const char* field, const std::vector<Turn>& turns,
+                      bool Turn::*state, bool first) {
+  for (const bool value : {first, !first}) {
+    std::vector<std::string> addresses;
+    std::string reason;
+    for (const Turn& turn : turns) {
+      if (turn.*state != value) continue;
+      if (addresses.empty()) reason = turn.reason;
+      addresses.push_back(turn.address);
+    }
+    if (addresses.empty()) continue;
+    nlohmann::ordered_json told = {{field, value}};
+    told.update(counted_list("backends", addresses));
+    if (!reason.empty()) told["reason"] = reason;
+    events.tell(type, std::move(told));
+  }
+}
+
 // One event tells of all backends that went up, another one of all that went down.
 void HealthUpkeep::tell_turns() {
   const std::vector<HealthBoard::Turn> turns = board_.take_turns();
@@ -66,20 +86,7 @@ void HealthUpkeep::tell_turns() {
   }
   if (turns.size() > kLoggedTurns)
     spdlog::warn("{} more backends went up or down", turns.size() - kLoggedTurns);
-  for (const bool up : {false, true}) {
-    std::vector<std::string> addresses;
-    std::string reason;
-    for (const HealthBoard::Turn& turn : turns) {
-      if (turn.up != up) continue;
-      if (addresses.empty()) reason = turn.reason;
-      addresses.push_back(turn.address);
-    }
-    if (addresses.empty()) continue;
-    nlohmann::ordered_json told = {{"up", up}};
-    told.update(counted_list("backends", addresses));
-    if (!reason.empty()) told["reason"] = reason;
-    events_.tell("health", std::move(told));
-  }
+  tell_both(events_, "health", "up", turns, &HealthBoard::Turn::up, false);
 }
 
 // One event tells of all backends that were ejected, another one of all that came back.
@@ -94,20 +101,7 @@ void HealthUpkeep::tell_ejections() {
     else
       spdlog::warn("{} of {} is ejected no longer", turn.address, turn.service);
   }
-  for (const bool ejected : {true, false}) {
-    std::vector<std::string> addresses;
-    std::string reason;
-    for (const Ejector::Turn& turn : turns) {
-      if (turn.ejected != ejected) continue;
-      if (addresses.empty()) reason = turn.reason;
-      addresses.push_back(turn.address);
-    }
-    if (addresses.empty()) continue;
-    nlohmann::ordered_json told = {{"ejected", ejected}};
-    told.update(counted_list("backends", addresses));
-    if (!reason.empty()) told["reason"] = reason;
-    events_.tell("ejection", std::move(told));
-  }
+  tell_both(events_, "ejection", "ejected", turns, &Ejector::Turn::ejected, true);
 }
 
 void HealthUpkeep::tell_modes(const Catalogue& catalogue, const HealthWords& next) {

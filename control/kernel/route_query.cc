@@ -12,11 +12,10 @@
 #include <algorithm>
 
 #include "control/kernel/netlink_ptr.h"
+#include "dataplane/packet/ip_prefix.h"
 
 namespace teal {
 namespace {
-
-constexpr unsigned kMappedBits = 96;  // length of ::ffff:0:0/96, the prefix of mapped IPv4 addresses
 
 uint8_t mapped_bits(bool v4, unsigned prefix_bits) {
   return static_cast<uint8_t>(prefix_bits + (v4 ? kMappedBits : 0));

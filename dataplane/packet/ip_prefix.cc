@@ -9,7 +9,6 @@ namespace teal {
 
 namespace {
 
-constexpr uint8_t kMappedBits = 96;
 constexpr char kPrefixForm[] = "an address or a network such as \"198.18.1.0/24\" or \"fd18:1::/64\"";
 
 std::string quoted(std::string_view text) {

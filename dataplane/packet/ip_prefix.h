@@ -12,6 +12,9 @@
 
 namespace teal {
 
+// The length of ::ffff:0:0/96, the prefix of mapped IPv4 addresses.
+inline constexpr uint8_t kMappedBits = 96;
+
 // A network has all addresses that begin with the first `bits` bits of `address`. Its other bits are 0.
 // For IPv4, `bits` counts in the mapped form: 96 + the IPv4 prefix length.
 struct IpPrefix {
@@ -19,7 +22,6 @@ struct IpPrefix {
   uint8_t bits = 128;
 
   bool is_v4() const { return address.is_v4(); }
-  bool has(const IpAddress& other) const { return same_prefix(address, other, bits); }
   IpAddress mask() const;
 
   friend bool operator==(const IpPrefix&, const IpPrefix&) = default;

@@ -3,7 +3,7 @@
 
 namespace teal {
 
-// The backend of the flow that the quoted packet belongs to; kNoId: there is no such flow. A flow to the
+// The backend of the flow that the quoted packet belongs to; kNoId: none is known. A flow to the
 // preview address always has an entry.
 uint16_t IcmpErrors::backend_of_client(const Packet& packet, const Rules& rules, uint32_t now_tick) const {
   const bool preview = packet.role == Role::kIcmpToPreview;

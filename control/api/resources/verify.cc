@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kDefaultPatience(5000), kLeastPatience(100), kMostPatience(120'000);
 constexpr std::chrono::milliseconds kLookAgain(20), kAskAgain(200);
-constexpr std::string_view kNothingWasChanged = "nothing was changed: ";
 
 struct Wanted {
   std::string name;  // of the service: a reload may replace the catalogue during the wait
@@ -117,10 +116,6 @@ Task<void> run_checks(const Api& api, Inquiry& inquiry) {
   }
 }
 
-std::string without_prefix(const std::string& message) {
-  return message.starts_with(kNothingWasChanged) ? message.substr(kNothingWasChanged.size()) : message;
-}
-
 // A request that nobody can carry out, unlike one that a gate refuses.
 bool is_mistake(const Refusal& refusal) {
   return refusal.status == 400 || refusal.status == 404 || refusal.status == 409;
@@ -167,7 +162,7 @@ Task<tl::expected<Forecast, Refusal>> forecast_of(Api& api, const Request& reque
       continue;
     }
     if (is_mistake(plan.error())) co_return tl::unexpected(plan.error());
-    forecast.reasons.push_back(without_prefix(plan.error().message));
+    forecast.reasons.emplace_back(plan.error().reason());
     forecast.reasons.insert(forecast.reasons.end(), plan.error().details.begin(), plan.error().details.end());
   }
   // Another gate may have been first.
