@@ -148,7 +148,7 @@ void Daemon::Parts::begin_hooks() {
   hooks.begin({.catalogue = [this]() -> const Catalogue& { return executor.catalogue(); },
                .generation = [this] { return executor.generation(); },
                .end_of = [this](const PendingDrain& drain) { return end_of(drain); },
-               .is_connected = [this] { return health.is_connected(); },
+               .is_connected = [this] { return health.is_fresh(); },
                .spawn = [this](Task<void> task) { spawn(std::move(task)); }});
   verbs.run_hooks_with([this](std::vector<HookJob> jobs) { return hooks.run_now(std::move(jobs)); });
   spawn(hooks.run());

@@ -123,4 +123,27 @@ tl::expected<Change, Refusal> plan_preview(const PreviewRequest& request, const 
   return change;
 }
 
+std::optional<Refusal> preview_gate(const RolloutPlan& plan, const Catalogue& catalogue,
+                                    const Publisher& publisher, std::vector<ClosedGate>& closed) {
+  std::vector<std::string> untested, details;
+  for (const ColourChange& change : plan.changes) {
+    if (!begins_release(change) || !catalogue.find(change.name)->config->rules.require_preview) continue;
+    const ServiceState& state = *catalogue.service(change.service);
+    if (publisher.has_answered_preview(state.id, change.to, state.flip_generation)) continue;
+    untested.push_back(change.name);
+    details.push_back(
+        fmt::format("{}: {} has answered no flow of a preview since it is idle, and "
+                    "require_preview is set",
+                    change.name, name_of(change.to)));
+  }
+  if (untested.empty()) return std::nullopt;
+  const std::string services = listed(untested);
+  closed.push_back({"require_preview", std::move(untested)});
+  return Refusal{422, "refused",
+                 fmt::format("nothing was changed: {} was not previewed in {}",
+                             name_of(plan.changes.front().to), services),
+                 "teal preview set SERVICE CLIENT... lets a client test it; --force flips all the same",
+                 std::move(details)};
+}
+
 }  // namespace teal

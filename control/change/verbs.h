@@ -134,6 +134,7 @@ class Verbs {
   std::optional<DataplaneOptions> options_;  // of the config in force
   std::function<ConfigErrors(const Config&)> check_api_ = [](const Config&) { return ConfigErrors(); };
   RunHooks run_hooks_ = run_no_hooks;
+  uint32_t waiting_for_hooks_ = 0;  // requests
   std::function<std::string(const IpAddress&)> hop_problem_ = [](const IpAddress&) { return std::string(); };
 };
 

@@ -11,6 +11,23 @@
 
 namespace teal {
 
+namespace {
+
+// Requests that wait for their hook hold connections, of which the API has Limits::connections. The way back
+// needs one, too.
+constexpr uint32_t kMaxWaitingForHooks = 32;
+
+Refusal too_many_wait_for_hooks() {
+  return {
+      503,
+      "queued_too_long",
+      fmt::format("nothing was changed: {} other requests wait for their hook pre_flip", kMaxWaitingForHooks),
+      "look at `teal history`, then repeat the command",
+      {}};
+}
+
+}  // namespace
+
 // Gives silent neighbours of a new colour the time after which their silence is certain: a reload may have
 // just added these backends. The wait is before the flip's turn, so no other change waits.
 Task<void> Verbs::wait_for_answers(const RolloutRequest& request) {
@@ -53,21 +70,20 @@ Task<std::optional<Refusal>> Verbs::run_pre_flip(const RolloutRequest& request, 
   hooks.jobs = pre_flip_jobs_of(*plan, hooks);
   if (hooks.jobs.empty()) co_return std::nullopt;
   if (auto refusal = executor_.refused_by_gates(Change(), options)) co_return refusal;
+  if (waiting_for_hooks_ >= kMaxWaitingForHooks) co_return too_many_wait_for_hooks();
   std::vector<HookJob> jobs = hooks.jobs;
+  ++waiting_for_hooks_;
   hooks.ends = co_await run_hooks_(std::move(jobs));
+  --waiting_for_hooks_;
   co_return std::nullopt;
 }
 
-// Returns the hooks that the plan waits for: of a flip that is a release, and of the begin of a ramp.
+// Returns the hooks that the plan waits for.
 std::vector<HookJob> Verbs::pre_flip_jobs_of(const RolloutPlan& plan, const PreFlip& hooks) const {
-  using Kind = ColourChange::Kind;
   std::vector<HookMove> moves;
   for (const ColourChange& change : plan.changes) {
-    const bool is_flip = change.kind == Kind::kFlip && change.is_release && change.share_before == 0;
-    const bool begins_ramp = change.kind == Kind::kShare && change.ramp && change.ramp->id == 0;
-    if (is_flip || begins_ramp)
-      moves.push_back(
-          {change.name, change.from, change.to, is_flip ? "100%" : share_text(change.ramp->share())});
+    const uint16_t share = change.ramp ? change.ramp->share() : kShareOne;
+    if (begins_release(change)) moves.push_back({change.name, change.from, change.to, share_text(share)});
   }
   return pre_flip_jobs(moves, hooks.request, [this](const std::string& service) {
     return &executor_.catalogue().find(service)->config->rules.hooks;
@@ -122,6 +138,7 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
 std::optional<Refusal> Verbs::refused_by_gates(const RolloutPlan& plan, const RolloutRequest& request,
                                                const PreFlip& hooks, const Reach& reach,
                                                Change& change) const {
+  const Catalogue& catalogue = executor_.catalogue();
   const std::vector<HookJob> jobs = pre_flip_jobs_of(plan, hooks);
   change.fields["pre_flip"] = pre_flip_json(request.force ? std::vector<HookJob>() : jobs);
   if (hooks.is_due && !jobs.empty() && !(jobs == hooks.jobs)) return changed_during_pre_flip();
@@ -129,6 +146,8 @@ std::optional<Refusal> Verbs::refused_by_gates(const RolloutPlan& plan, const Ro
   std::vector<ClosedGate> closed;
   if (auto refusal = judged_bad(plan, closed)) refusals.push_back(std::move(*refusal));
   if (auto refusal = reach_gates(reach, plan, closed)) refusals.push_back(std::move(*refusal));
+  if (auto refusal = preview_gate(plan, catalogue, publisher_, closed))
+    refusals.push_back(std::move(*refusal));
   if (auto refusal = refused_by_pre_flip(hooks.jobs, hooks.ends)) refusals.push_back(std::move(*refusal));
   if (!request.force) return all_reasons(std::move(refusals));
   for (const HookJob& job : jobs) closed.push_back({"pre_flip", job.services});

@@ -81,6 +81,8 @@ struct RolloutRules {
   OnFew on_few = OnFew::kWait;
   // A way forward needs this part of the old colour's healthy weight, in 1/kShareOne.
   uint16_t min_capacity = kShareOne;
+  // A release needs a flow of a preview that the new colour has answered.
+  bool require_preview = false;
   AfterRollback after_rollback = AfterRollback::kDrain;
   std::optional<std::chrono::milliseconds> after_rollback_timeout;  // nothing: the drain's own
   HookCommands hooks;

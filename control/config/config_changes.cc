@@ -47,6 +47,7 @@ std::vector<std::string> rollout_changes(const ServiceConfig& before, const Serv
   add("on_bad", name(kOnBadNames, from.on_bad), name(kOnBadNames, to.on_bad));
   add("on_few", name(kOnFewNames, from.on_few), name(kOnFewNames, to.on_few));
   add("min_capacity", share_text(from.min_capacity), share_text(to.min_capacity));
+  add("require_preview", from.require_preview ? "true" : "false", to.require_preview ? "true" : "false");
   add("after_rollback", name(kAfterRollbackNames, from.after_rollback),
       name(kAfterRollbackNames, to.after_rollback));
   add("after_rollback_timeout", timeout(from), timeout(to));

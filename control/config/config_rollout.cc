@@ -70,6 +70,8 @@ void read_rules(const ConfigNode& table, RolloutRules& rules) {
     if (text && !share) node->error("is " + in_quotes(*text) + ", expected " + kCapacityForm);
     rules.min_capacity = share.value_or(rules.min_capacity);
   }
+  if (const auto node = table.find("require_preview"))
+    rules.require_preview = node->flag().value_or(rules.require_preview);
   if (const auto node = table.find("after_rollback")) {
     using After = RolloutRules::AfterRollback;
     rules.after_rollback = node->choice<After>({{"drain", After::kDrain}, {"reset", After::kReset}})
@@ -149,16 +151,16 @@ RolloutRules read_rollout_defaults(const ConfigNode& root) {
   RolloutRules rules;
   const auto table = root.find("rollout");
   if (!table || !table->expect_table("a table [rollout]")) return rules;
-  table->allow_only(
-      {"bake", "on_bad", "on_few", "min_capacity", "after_rollback", "after_rollback_timeout", "hooks"});
+  table->allow_only({"bake", "on_bad", "on_few", "min_capacity", "require_preview", "after_rollback",
+                     "after_rollback_timeout", "hooks"});
   read_rules(*table, rules);
   return rules;
 }
 
 std::optional<RampPlan> read_rollout(const ConfigNode& table, RolloutRules& rules) {
   if (!table.expect_table("a table [service.rollout]")) return std::nullopt;
-  table.allow_only({"steps", "every", "manual", "bake", "on_bad", "on_few", "min_capacity", "after_rollback",
-                    "after_rollback_timeout", "hooks"});
+  table.allow_only({"steps", "every", "manual", "bake", "on_bad", "on_few", "min_capacity", "require_preview",
+                    "after_rollback", "after_rollback_timeout", "hooks"});
   read_rules(table, rules);
   const auto steps = table.find("steps");
   if (!steps) {

@@ -129,7 +129,7 @@ bool HealthLink::ask_for(const std::vector<uint16_t>& backends) {
 
 bool HealthLink::order(HookOrder order, OnHookDone done) {
   const std::shared_ptr<Peer> peer = state_->peer;
-  if (peer == nullptr || peer->is_ended) return false;
+  if (peer == nullptr || peer->is_ended || !state_->board.is_fresh()) return false;
   order.id = state_->next_hook++;
   peer->hooks.emplace(order.id, std::move(done));
   peer->to_run.push_back(std::move(order));

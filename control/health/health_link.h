@@ -34,7 +34,7 @@ class HealthLink {
   bool ask_for(const std::vector<uint16_t>& backends);
 
   // Orders the hook, and calls done() once: with its end, or with nothing if the prober is gone first. The id
-  // of the order is set here. Returns false, without a call, if no prober is connected.
+  // of the order is set here. Returns false, without a call, if no prober would answer.
   using OnHookDone = std::function<void(std::optional<HookDone>)>;
   bool order(HookOrder order, OnHookDone done);
 

@@ -229,6 +229,7 @@ tl::expected<ToProber, std::string> hook_of(FieldReader& fields) {
   order.run.command = read_words(fields);
   order.run.timeout = std::chrono::milliseconds(fields.integer("timeout_ms", 1, kMaxCheckMs));
   order.input = fields.text("input", kMaxHookInput);
+  order.not_after_ms = fields.integer("not_after_ms", 0, INT64_MAX);
   if (!fields.error().empty()) return tl::unexpected(fields.error());
   return order;
 }
@@ -278,7 +279,8 @@ std::string line_of(const HookOrder& order) {
                   {"hook", name_of(order.hook)},
                   {"command", order.run.command},
                   {"timeout_ms", order.run.timeout.count()},
-                  {"input", order.input}});
+                  {"input", order.input},
+                  {"not_after_ms", order.not_after_ms}});
 }
 
 std::string line_of(const ProberRefused& refused) {

@@ -81,6 +81,9 @@ struct HookOrder {
   Hook hook = Hook::kPreFlip;
   HookCommand run;
   std::string input;  // a JSON object, for the command's standard input
+  // Later, the command does not begin: nobody waits for it any more, or it was ordered again. The steady
+  // clock of the host, in ms.
+  int64_t not_after_ms = INT64_MAX;
 };
 
 // A hook's command has ended, or could not be run.

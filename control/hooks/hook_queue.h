@@ -31,7 +31,7 @@ class HookQueue {
  public:
   using Time = Clock::Time;
   static constexpr size_t kMaxRunning = 4;
-  static constexpr size_t kMaxChanges = 64;  // that are not over; then the history waits
+  static constexpr size_t kMaxChanges = 1024;  // that are not over; then the history waits
   static constexpr uint32_t kTries = 3;
   static constexpr std::array<std::chrono::seconds, kTries - 1> kPauses = {std::chrono::seconds(5),
                                                                            std::chrono::seconds(30)};

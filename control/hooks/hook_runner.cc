@@ -9,7 +9,7 @@
 namespace teal {
 
 namespace {
-constexpr const char* kNoProber = "no teal-health is connected";
+constexpr const char* kNoProber = "no teal-health is connected, or it is silent";
 }
 
 Task<std::vector<HookEnd>> run_no_hooks(std::vector<HookJob> jobs) {
@@ -37,7 +37,10 @@ Task<HookEnd> HookRunner::run(HookJob job) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto waiter = std::make_shared<Waiter>(executor);
   const Clock::Time until = clock_.now() + job.run.timeout + kGrace;
-  HookOrder order{.hook = job.hook, .run = std::move(job.run), .input = std::move(job.input)};
+  HookOrder order{.hook = job.hook,
+                  .run = std::move(job.run),
+                  .input = std::move(job.input),
+                  .not_after_ms = clock_.steady_ms() + std::chrono::milliseconds(kGrace).count()};
   const bool is_ordered = order_(std::move(order), [waiter](std::optional<HookDone> done) {
     waiter->is_over = true;
     waiter->done = std::move(done);

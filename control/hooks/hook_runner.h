@@ -30,7 +30,7 @@ class HookRunner {
  public:
   // As HealthLink::order().
   using Order = std::function<bool(HookOrder, std::function<void(std::optional<HookDone>)>)>;
-  // As many as teal-health runs at once. So a timeout begins when the order is sent.
+  // As many as teal-health runs at once. So a command begins when it is ordered, and no later than kGrace.
   static constexpr uint32_t kMaxOrders = 16;
   // teal-health tells of an end within this time after the hook's timeout.
   static constexpr std::chrono::seconds kGrace{5};

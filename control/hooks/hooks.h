@@ -43,7 +43,7 @@ class Hooks {
     std::function<const Catalogue&()> catalogue;
     std::function<uint64_t()> generation;  // of the latest publication
     std::function<DrainEnd(const PendingDrain&)> end_of;
-    std::function<bool()> is_connected;  // a teal-health
+    std::function<bool()> is_connected;  // a teal-health that is not silent
     std::function<void(Task<void>)> spawn;
   };
 

@@ -33,7 +33,7 @@ constexpr int kNotificationBufferBytes = 1 << 20;
 constexpr int kReadsPerTurn = 256;  // then other tasks of the event loop run
 
 struct Hash {
-  size_t operator()(const IpAddress& address) const { return address_hash(address, 0); }
+  size_t operator()(const IpAddress& address) const { return AddressHash()(address); }
   size_t operator()(const NeighbourKey& key) const { return operator()(key.address) * 31 + key.ifindex; }
 };
 

@@ -13,10 +13,6 @@ namespace teal {
 
 namespace {
 
-struct AddressHash {
-  size_t operator()(const IpAddress& address) const { return address_hash(address, 0); }
-};
-
 constexpr uint32_t kLookupsPerSlice =
     16;  // a lookup is several round trips to the kernel: tens of microseconds
 

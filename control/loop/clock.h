@@ -21,6 +21,10 @@ class Clock {
   virtual ~Clock() = default;
 
   virtual Time now() const { return std::chrono::steady_clock::now(); }
+  // The same on the whole host, in ms.
+  int64_t steady_ms() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
+  }
   virtual int64_t wall_ms() const { return wall_clock_ms(); }  // since 1970, UTC
   virtual uint32_t tick() const { return now_ticks(); }        // the coarse clock of the workers
   // Returns at `until`, or as soon as the timer is cancelled.

@@ -15,7 +15,9 @@ CommandLine line_of_hook(const HookOrder& order) {
 
 }  // namespace
 
-Task<HookDone> run_hook(const HookOrder& order, Semaphore& places) {
+Task<HookDone> run_hook(const HookOrder& order, Semaphore& places, const Clock& clock) {
+  if (clock.steady_ms() > order.not_after_ms)
+    co_return HookDone{.id = order.id, .passed = false, .reason = "teal-health got the order too late"};
   const CommandLine line = line_of_hook(order);
   const CommandEnd end = co_await run_command(line, order.run.timeout, places);
   HookDone done;

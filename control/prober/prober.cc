@@ -88,7 +88,7 @@ void Prober::run(HookOrder order) {
 }
 
 Task<void> Prober::run_to_end(HookOrder order) {
-  const HookDone done = co_await run_hook(order, hook_places_);
+  const HookDone done = co_await run_hook(order, hook_places_, clock_);
   link_.send(line_of(done));
 }
 

@@ -54,6 +54,10 @@ struct HashSecret {
 inline uint64_t address_hash(const IpAddress& address, const HashSecret& secret) {
   return mix(address.word(0) ^ secret.first, address.word(1) ^ secret.second);
 }
+// For containers of the standard library.
+struct AddressHash {
+  size_t operator()(const IpAddress& address) const { return address_hash(address, 0); }
+};
 
 // The hash of a client that may have all addresses of a /64 of IPv6. For IPv4, the first word is 0, and no
 // client has an IPv6 address of ::/64 (RFC 4291, 2.4). The outer step is needed: after one step alone, some

@@ -54,9 +54,14 @@ class Signals {
     if (before.flags & kFlowMidstream) return;
     const bool rst = packet.shape.tcp_flags & kTcpRst;
     if (before.counted == 0) {
-      (rst ? of(packet.backend, before).refused : of(packet.backend, before).answered).add(1);
       after.counted = 1;
-      if (rst) trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::refused);
+      if (rst) {
+        of(packet.backend, before).refused.add(1);
+        trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::refused);
+      } else {
+        of(packet.backend, before).answered.add(1);
+        note_answer_when_idle(packet, before.colour(), rules);
+      }
     } else if (rst && before.phase == FlowPhase::kEstablished) {
       of(packet.backend, before).reset_by_backend.add(1);
       trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::reset);
@@ -90,6 +95,16 @@ class Signals {
   }
 
  private:
+  // A flow that began before the colour was idle says nothing.
+  void note_answer_when_idle(const Packet& packet, Colour colour, const Rules& rules) {
+    const TrafficSplit& split = rules.splits.services[packet.key.service];
+    if (colour == split.active || split.other_share != 0) [[likely]]
+      return;
+    const uint32_t born = flows_.table().birth_generation(packet.flow);
+    if (is_older_flow(born, split.flip_generation)) return;
+    block_.services[packet.key.service][static_cast<int>(colour)].answered_when_idle.store(
+        born, std::memory_order_relaxed);
+  }
   BackendSignals& of(uint16_t backend, const FlowState& state) {
     return block_.signals[backend][static_cast<int>(state.colour())];
   }

@@ -111,6 +111,9 @@ struct alignas(64) ServiceColourCounters {
   Counter midstream;     // by a TCP packet other than a SYN
   Counter chosen_again;  // in place of a flow that was chosen again
   Counter previewed;     // of a preview: to the idle colour
+  // The birth generation of the latest flow that this colour answered while it was idle and had no share of
+  // the new flows: a preview's. 0: none.
+  std::atomic<uint32_t> answered_when_idle;
 
   void count(Direction direction, uint32_t frame_bytes) {
     packets[static_cast<int>(direction)].add(1);

@@ -95,6 +95,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(WorkerBlock, signals)).add(offsetof(WorkerBlock, times));
   hash.add(offsetof(WorkerBlock, trials)).add(offsetof(ServiceColourCounters, chosen_again));
   hash.add(offsetof(ServiceColourCounters, previewed));
+  hash.add(offsetof(ServiceColourCounters, answered_when_idle));
   hash.add(offsetof(TrialCounters, unanswered)).add(offsetof(TrialCounters, reset));
   hash.add(offsetof(TrialCounters, no_reply)).add(offsetof(TrialCounters, slow)).add(kClientCells);
   for (std::string_view name : kEventNames) hash.add(name);

@@ -19,10 +19,6 @@ constexpr size_t kMaxShown = 10;  // backends, clients
 // A slice of a full table takes about a millisecond. Other tasks of the event loop run after each slice.
 constexpr uint64_t kBucketsPerSlice = 1024;
 
-struct AddressHash {
-  size_t operator()(const IpAddress& address) const { return address_hash(address, kMixC); }
-};
-
 // The flows that are left of the draining colour, from a scan of the flow table.
 struct RemainingFlows {
   std::optional<uint32_t> oldest;           // generation, low 32 bits

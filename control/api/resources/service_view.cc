@@ -101,14 +101,16 @@ Json view_undo(const ServiceState& state) {
   return {{"to", name_of(state.undo->to)}, {"generation", state.undo->generation}};
 }
 
-// Where the idle colour can be tested, and how many flows of it began so.
-Json view_preview(const ServiceState& state) {
+// Where the idle colour can be tested, and whether it has answered there.
+Json view_preview(const Api& api, const ServiceState& state) {
   if (!state.preview && state.preview_clients.empty()) return nullptr;
   Json clients = Json::array();
   for (const IpPrefix& client : state.preview_clients) clients.push_back(to_string(client));
-  return {{"colour", name_of(other(state.active))},
+  const Colour idle = other(state.active);
+  return {{"colour", name_of(idle)},
           {"address", state.preview ? Json(to_string(*state.preview)) : Json(nullptr)},
-          {"clients", std::move(clients)}};
+          {"clients", std::move(clients)},
+          {"answered", api.publisher.has_answered_preview(state.id, idle, state.flip_generation)}};
 }
 
 Json view_draining(const Api& api, const CatalogueService& service) {
@@ -157,7 +159,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"vip", to_string(state.vip)},
           {"protocol", protocol_name(state.vip)},
           {"active", name_of(state.active)},
-          {"preview", view_preview(state)},
+          {"preview", view_preview(api, state)},
           {"previous", name_or_null(state.previous)},
           {"undo", view_undo(state)},
           {"generation_of_flip", state.flip_generation},

@@ -116,9 +116,9 @@ Task<void> run_checks(const Api& api, Inquiry& inquiry) {
   }
 }
 
-// A request that nobody can carry out, unlike one that a gate refuses.
-bool is_mistake(const Refusal& refusal) {
-  return refusal.status == 400 || refusal.status == 404 || refusal.status == 409;
+// The gates and the lock refuse with these. Any other refusal says nothing about the colour.
+bool is_by_a_gate(const Refusal& refusal) {
+  return refusal.status == 422 || refusal.status == 423;
 }
 
 void add_plan(const ChangeResult& plan, Forecast& forecast) {
@@ -161,7 +161,7 @@ Task<tl::expected<Forecast, Refusal>> forecast_of(Api& api, const Request& reque
       add_plan(*plan, forecast);
       continue;
     }
-    if (is_mistake(plan.error())) co_return tl::unexpected(plan.error());
+    if (!is_by_a_gate(plan.error())) co_return tl::unexpected(plan.error());
     forecast.reasons.emplace_back(plan.error().reason());
     forecast.reasons.insert(forecast.reasons.end(), plan.error().details.begin(), plan.error().details.end());
   }

@@ -172,7 +172,7 @@ void add_service(Table& table, const json& service, bool all_backends) {
   }
 }
 
-// "preview of green: at 198.18.0.110:80, and for 198.18.1.102/32"
+// "preview of green: at 198.18.0.110:80, and for 198.18.1.102/32; it has answered"
 std::string preview_line(const json& service) {
   const auto& preview = part(service, "preview");
   if (preview.is_null()) return {};
@@ -182,7 +182,7 @@ std::string preview_line(const json& service) {
   if (!address.empty()) line += "at " + address;
   if (!address.empty() && !clients.empty()) line += ", and ";
   if (!clients.empty()) line += fmt::format("for {}", fmt::join(clients, ", "));
-  return line;
+  return line + (flag(preview, "answered") ? "; it has answered" : "; no flow was answered yet");
 }
 
 // Details of a service that the operator named.

@@ -43,8 +43,8 @@ def test_kill_dataplane_under_load():
             lab.scripts_lab("start", "dataplane", "--workers", str(workers))
             flows[0].ask()
             lab.expect(
-                time.monotonic() - start < 2,
-                f"from start to an answer: {time.monotonic() - start:.1f} s, expected under 2 s",
+                time.monotonic() - start < 5,
+                f"from start to an answer: {time.monotonic() - start:.1f} s, expected under 5 s",
             )
             lab.expect_equal(
                 f"answers to open connections, {workers} workers", [flow.ask() for flow in flows], births

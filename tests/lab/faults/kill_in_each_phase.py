@@ -36,8 +36,8 @@ def remembered():
 
 def kill_both_in(expected_phase):
     """Kills each process in this phase, and expects that nothing is forgotten."""
+    lab.wait_for(f"the phase {expected_phase}", lambda: phase() == expected_phase, 5)
     before = remembered()
-    lab.expect_equal("phase", before["phase"], expected_phase)
     for process in ("daemon", "health"):
         lab.scripts_lab("kill", process)
         if process == "health":

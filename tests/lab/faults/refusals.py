@@ -131,7 +131,7 @@ def test_the_socket_of_a_dead_daemon():
 # Mistake: the text of the lab's config, the text in its place, and the field that the error must name.
 BAD_CONFIGS = {
     "a duplicate VIP": (
-        'vip = "198.18.0.10:5300"\nprotocol = "udp"',
+        'vip = "198.18.0.10:5300"\npreview = "198.18.0.110:5300"\nprotocol = "udp"',
         'vip = "198.18.0.10:80"\nprotocol = "tcp"',
         "vip",
     ),

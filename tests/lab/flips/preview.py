@@ -99,6 +99,21 @@ def test_a_tuple_in_use_cannot_speak_to_the_other_address():
         one.close()
 
 
+def test_a_release_can_require_a_preview():
+    lab.flip("green", "service-a")  # forgets the previews of the tests before
+    lab.teal("rollback", "service-a")
+    lab.set_rollout_rules("require_preview = true")
+    refused = lab.teal("flip", "service-a", "--to", "green", check=False)
+    lab.expect_equal("exit code without a preview", refused.returncode, 3)
+    lab.expect("green has answered no flow of a preview" in refused.stderr, refused.stderr)
+    lab.teal("preview", "set", "service-a", address_of("client2", "service-a"))
+    lab.expect_equal("the answer to client2", lab.colour_of_new_flow("service-a", "client2"), "green")
+    lab.expect("it has answered" in lab.teal("status", "service-a").stdout, "status tells of the answer")
+    lab.flip("green", "service-a")
+    lab.teal("rollback", "service-a")
+    lab.teal("preview", "clear", "service-a")
+
+
 def test_what_cannot_be_previewed_is_refused():
     for clients, code, words in (
         (["fd18:1::7"], 1, "is IPv6, but the VIP 198.18.0.10:80"),

@@ -18,6 +18,15 @@ class PreviewTest : public ChangeFixture {
   bool is_previewed(const char* client) {
     return (*dataplane)->ruleset().previews(service("service-a").id, *IpAddress::parse(client));
   }
+  // The colour answers a flow of a preview that began just now.
+  void note_answer(Colour colour) {
+    (*dataplane)
+        ->segment()
+        .worker(0)
+        .services[service("service-a").id][static_cast<size_t>(colour)]
+        .answered_when_idle =
+        static_cast<uint32_t>(teald->executor.catalogue().inventory().published_generation);
+  }
   std::string clients() { return to_text(service("service-a").preview_clients); }
 };
 
@@ -139,6 +148,39 @@ TEST_F(PreviewTest, NeedsTheDisk) {
   EXPECT_EQ(clients(), "");
   repair_disk();
   EXPECT_TRUE(preview({"198.18.1.102"}));
+}
+
+TEST_F(PreviewTest, IsAGateWhereTheServiceRequiresOne) {
+  start_dataplane();
+  start_teald();
+  write_with("min_capacity = \"50%\"", "min_capacity = \"50%\"\nrequire_preview = true");
+  ASSERT_TRUE(follow());
+  ASSERT_TRUE(reload());
+  const Result refused = flip("service-a", Colour::kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "nothing was changed: green was not previewed in service-a");
+  EXPECT_EQ(refused.error().details,
+            std::vector<std::string>{"service-a: green has answered no flow of a preview since it is idle, "
+                                     "and require_preview is set"});
+  note_answer(Colour::kGreen);
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  ASSERT_TRUE(rollback("service-a")) << "the way back needs no preview";
+  EXPECT_FALSE(flip("service-a", Colour::kGreen)) << "the answer is older than the flip";
+  note_answer(Colour::kGreen);
+  start_teald();
+  ASSERT_TRUE(follow());
+  EXPECT_TRUE(flip("service-a", Colour::kGreen)) << "a restart of teald forgets no answer";
+}
+
+TEST_F(PreviewTest, TheGateIsPassedByForceAndTheHistorySaysSo) {
+  start_dataplane();
+  start_teald();
+  write_with("min_capacity = \"50%\"", "min_capacity = \"50%\"\nrequire_preview = true");
+  ASSERT_TRUE(follow());
+  ASSERT_TRUE(reload());
+  const RolloutRequest request{.what = {{"service-a"}, {}}, .to = Colour::kGreen, .force = true};
+  ASSERT_TRUE(teald->run(teald->verbs.roll(request, {})));
+  EXPECT_NE(latest().changes.find("\"forced\":[\"require_preview\"]"), std::string::npos) << latest().changes;
 }
 
 TEST_F(PreviewTest, WarnsWhereTheIdleColourTakesNoFlows) {

@@ -120,6 +120,8 @@ TEST_F(HealthLinkTest, AHookIsOrderedAndItsEndIsTold) {
   prober->say(line_of(HookDone{.id = first.id, .passed = false, .reason = "exit code 3"}));
   prober->say(line_of(HookDone{.id = first.id, .passed = true, .reason = ""}));  // again
   ASSERT_TRUE(comes_true([&] { return !ends.empty(); }));
+  clock.added = HealthBoard::kLongestSilence;
+  EXPECT_FALSE(link->order(order, told)) << "the prober is silent";
   prober.reset();
   ASSERT_TRUE(comes_true([&] { return ends.size() == 2; }));
   ASSERT_TRUE(ends[0]);

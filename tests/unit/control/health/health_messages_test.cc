@@ -79,6 +79,7 @@ TEST(HealthMessages, HooksAndTheirEndsArriveAsTheyWereSent) {
   HookOrder order{.id = 1'795'930'000'000'001, .hook = Hook::kRolledBack, .run = {}, .input = ""};
   order.run.command = {"/usr/lib/x", "", "a b"};
   order.run.timeout = 1500ms;
+  order.not_after_ms = 1'234'567'890;
   order.input = "{\"reason\":\"line\\nend \xc3\xa4\"}";
   const auto parsed = parse_to_prober(without_end(line_of(order)));
   ASSERT_TRUE(parsed) << parsed.error();
@@ -87,6 +88,7 @@ TEST(HealthMessages, HooksAndTheirEndsArriveAsTheyWereSent) {
   EXPECT_EQ(got.hook, order.hook);
   EXPECT_EQ(got.run, order.run);
   EXPECT_EQ(got.input, order.input);
+  EXPECT_EQ(got.not_after_ms, order.not_after_ms);
   const HookDone done{.id = 7, .passed = false, .reason = "exit code 3"};
   const auto ended = parse_to_teald(without_end(line_of(done)));
   ASSERT_TRUE(ended) << ended.error();
@@ -95,7 +97,7 @@ TEST(HealthMessages, HooksAndTheirEndsArriveAsTheyWereSent) {
 
 TEST(HealthMessages, OtherHooksAreRefused) {
   const std::string good =
-      R"({"type":"hook","id":1,"hook":"step","command":["/x"],"timeout_ms":1,"input":"{}"})";
+      R"({"type":"hook","id":1,"hook":"step","command":["/x"],"timeout_ms":1,"input":"{}","not_after_ms":9})";
   ASSERT_TRUE(parse_to_prober(good));
   const std::pair<const char*, std::string> mistakes[] = {
       {"\"id\":1", "\"id\":-1"},

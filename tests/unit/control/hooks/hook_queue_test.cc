@@ -114,12 +114,13 @@ TEST_F(HookQueueTest, AtMostFourRunAtOnce) {
 
 TEST_F(HookQueueTest, HasRoomForABoundedPartOfTheHistory) {
   queue.add(41, {job("a")});
-  for (int i = 1; i < 64; ++i) queue.add(41 + i, {});
+  constexpr int kMost = HookQueue::kMaxChanges;
+  for (int i = 1; i < kMost; ++i) queue.add(41 + i, {});
   EXPECT_FALSE(queue.has_room());
   EXPECT_EQ(begins(), "a");
   EXPECT_TRUE(ends("a", kPassed));
   EXPECT_TRUE(queue.has_room());
-  EXPECT_EQ(queue.delivered(), 104);
+  EXPECT_EQ(queue.delivered(), 40 + kMost);
 }
 
 TEST_F(HookQueueTest, ANewBeginningForgetsRunsThatAreUnderWay) {

@@ -15,15 +15,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-HookDone run_script(const std::string& script, const std::string& input = "{}",
-                    std::chrono::milliseconds timeout = 10s) {
-  HookOrder order{.id = 7, .hook = Hook::kStep, .run = {}, .input = input};
-  order.run.command = {"/bin/sh", "-c", script};
-  order.run.timeout = timeout;
+HookDone run_order(const HookOrder& order) {
   boost::asio::io_context io(1);
   Semaphore places(kMaxRunningHooks);
+  const Clock clock;
   HookDone done;
-  const auto run = [&]() -> Task<void> { done = co_await run_hook(order, places); };
+  const auto run = [&]() -> Task<void> { done = co_await run_hook(order, places, clock); };
   asio::co_spawn(io, run(), [](const std::exception_ptr& thrown) {
     if (thrown) std::rethrow_exception(thrown);
   });
@@ -31,12 +28,28 @@ HookDone run_script(const std::string& script, const std::string& input = "{}",
   EXPECT_EQ(done.id, 7u);
   return done;
 }
+HookDone run_script(const std::string& script, const std::string& input = "{}",
+                    std::chrono::milliseconds timeout = 10s) {
+  HookOrder order{.id = 7, .hook = Hook::kStep, .run = {}, .input = input};
+  order.run.command = {"/bin/sh", "-c", script};
+  order.run.timeout = timeout;
+  return run_order(order);
+}
 
 HookDone passed() {
   return {.id = 7, .passed = true, .reason = ""};
 }
 HookDone failed_hook(std::string reason) {
   return {.id = 7, .passed = false, .reason = std::move(reason)};
+}
+
+TEST(HookRun, AnOrderThatCameTooLateIsNotRun) {
+  HookOrder order{.id = 7, .hook = Hook::kStep, .run = {}, .input = "{}"};
+  order.run.command = {"/bin/true"};
+  order.not_after_ms = Clock().steady_ms() - 1;
+  EXPECT_EQ(run_order(order), failed_hook("teal-health got the order too late"));
+  order.not_after_ms += 60'000;
+  EXPECT_EQ(run_order(order), passed());
 }
 
 TEST(HookRun, GetsItsInputAndItsName) {

@@ -31,6 +31,9 @@ class PreviewTest : public ResetTest, public testing::WithParamInterface<uint16_
   uint64_t previewed(uint16_t service, Colour colour) const {
     return segment().worker(0).services[service][static_cast<int>(colour)].previewed.read();
   }
+  uint32_t answered_when_idle(uint16_t service, Colour colour) const {
+    return segment().worker(0).services[service][static_cast<int>(colour)].answered_when_idle.load();
+  }
   TrialCounts trial(uint16_t service, Colour colour) const {
     TrialCounts sum;
     for (const TrialCounters& cell : segment().worker(0).trials[service][static_cast<int>(colour)])
@@ -91,6 +94,29 @@ TEST_P(Preview, AddressLeadsEverybodyToTheIdleColourAndAnswers) {
   }
   EXPECT_EQ(count(DropReason::k_tuple_in_use), 0u);
   EXPECT_TRUE(ledger_is_exact());
+}
+
+TEST_P(Preview, AnAnswerOfTheIdleColourIsNoted) {
+  start();
+  const uint16_t service = GetParam();
+  flip({service}, Colour::kBlue);
+  const uint16_t refuses = send_from_client(to_preview(service), kSyn);
+  if (service == kWeb || service == kWeb6) reply_source(to_preview(service), refuses, kRst);
+  (void)open_flow(client(service, kOthers));
+  EXPECT_EQ(answered_when_idle(service, Colour::kBlue), 0u) << "blue is active";
+  EXPECT_EQ(answered_when_idle(service, Colour::kGreen), 0u) << "a refusal is no answer";
+  (void)open_flow(to_preview(service, 2 * kOthers));
+  EXPECT_EQ(answered_when_idle(service, Colour::kGreen), PublicationWord::unpack(header().word.load()).generation);
+}
+
+TEST_P(PreviewOfATcpService, ALateAnswerToAFlowOfBeforeTheFlipIsNotNoted) {
+  start();
+  const uint16_t service = GetParam();
+  flip({service}, Colour::kBlue);
+  const uint16_t late = send_from_client(client(service), kSyn);
+  flip({service}, Colour::kGreen);
+  (void)reply_source(client(service), late, kSyn | kAck);
+  EXPECT_EQ(answered_when_idle(service, Colour::kBlue), 0u);
 }
 
 TEST_P(Preview, AnExistingFlowStaysWhenAPreviewBegins) {
