@@ -97,6 +97,18 @@ TEST_F(JudgingTest, OnBadPauseStopsTheRampAtItsShare) {
   EXPECT_TRUE(service("service-a").ramp->paused);
 }
 
+TEST_F(JudgingTest, ARampThatIsResumedBeforeTheNextLookIsJudgedAnew) {
+  write_rules("on_bad = \"pause\"");
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(ramp());
+  judge();
+  for (int i = 0; i < 10 && !service("service-a").ramp->paused; ++i) green_serves(100ms, 80);
+  ASSERT_TRUE(service("service-a").ramp->paused);
+  ASSERT_TRUE(resume());
+  green_serves(1s, 80);
+  EXPECT_TRUE(service("service-a").ramp->paused);
+}
+
 TEST_F(JudgingTest, OnBadTellTellsOnceAndMovesNothing) {
   write_rules("on_bad = \"tell\"");
   ASSERT_TRUE(reload());
