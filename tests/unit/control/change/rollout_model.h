@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -111,6 +112,10 @@ inline std::string text_of(const PlainService& service) {
   text +=
       ", step " + std::to_string(service.ramp->step) + " of " + std::to_string(service.ramp->steps.size());
   return text + (service.ramp->paused ? ", paused" : service.ramp->manual ? ", manual" : "");
+}
+
+inline void PrintTo(const PlainService& service, std::ostream* stream) {
+  *stream << text_of(service);
 }
 
 }  // namespace teal

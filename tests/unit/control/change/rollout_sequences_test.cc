@@ -4,7 +4,7 @@
 // (rollout_model.h). The commands move service-a, service-b, or both as a group. The signals are counters of
 // flows: a colour of a service is good (0.1 % of its flows fail) or bad (50 %), with many flows or few. The
 // faults: the disk is full or fails (also in the middle of a change), the dataplane dies or ends, and may come
-// back with another segment, and teald restarts.
+// back with another segment, a colour of a service has no route, and teald restarts.
 //
 // After each command and each fault, the state of teald and the traffic splits of the segment are the
 // model's. After each tick of 100 ms the test checks what teald has done by itself:
@@ -12,7 +12,7 @@
 //     ramp is not paused, locked or judged bad. Then the step does begin.
 //   - Teal goes back, or pauses, only as `on_bad` says, in all services of the rollout at once, and with the
 //     evidence in the history. After a full flip it does so only in the bake, and not to a colour whose checks
-//     fail. A lock or a broken disk does not hold this up.
+//     fail. It never goes back to a colour without a route. A lock or a broken disk does not hold this up.
 //   - Teal leaves a colour that refuses half of its flows within 1 s, and one that resets them within 3 s
 //     (docs/judgement.md), if the old colour is well, and was well before.
 //   - Teal does nothing else.
@@ -54,7 +54,7 @@ class RolloutSequence : public RolloutWorld {
     spend_time();
     for (uint64_t steps = 20 + pick(30); steps > 0 && !HasFailure(); --steps) {
       for (RolloutWatch& watch : watches_) watch.certain_since.reset();
-      for (auto& [rollout, seen] : seen_flows_) seen.least = 0;
+      for (auto& [rollout, seen] : seen_flows_) seen.least = 0, seen.may_begin = true;
       act();
       compare();
     }
@@ -71,7 +71,7 @@ class RolloutSequence : public RolloutWorld {
     if (is_over && is_locked_) return change_lock();
     if (is_over && is_disk_broken_) return change_disk();
     if (is_over && !is_alive_) return change_dataplane();
-    switch (pick(20)) {
+    switch (pick(21)) {
       case 0:
         return change_disk();
       case 1:
@@ -80,6 +80,8 @@ class RolloutSequence : public RolloutWorld {
         return restart();
       case 3:
         return change_lock();
+      case 20:
+        return change_routes();
       case 4:
       case 5:
       case 6:
@@ -112,16 +114,20 @@ class RolloutSequence : public RolloutWorld {
     const std::string break_at = pick(8) != 0 ? "" : pick(2) == 0 ? "intended" : "published";
 
     std::array<PlainService, kServices> next = model_;
-    bool is_refused = is_locked_, is_judged_bad = false;
+    bool is_refused = is_locked_, is_gate_closed = false;
     for (const uint16_t id : ids) {
       const auto changed = after(request, configured_[id], model_[id]);
       is_refused = is_refused || !changed;
       next[id] = changed.value_or(model_[id]);
-      is_judged_bad = is_judged_bad || (goes_on(model_[id], next[id]) && is_bad(id));
+      if (next[id] == model_[id]) continue;
+      const bool cannot_serve = is_alive_ && is_cut(id, gets_flows(model_[id], next[id]));
+      is_gate_closed = is_gate_closed || cannot_serve || (goes_on(model_[id], next[id]) && is_bad(id));
     }
     const bool changes = next != model_;
     const bool is_way_back = request.verb == PlainVerb::kAbort || request.verb == PlainVerb::kRollback;
-    is_refused = is_refused || (changes && !is_way_back && !disk_records()) || (is_judged_bad && !force);
+    const bool has_gates =
+        !is_way_back && request.verb != PlainVerb::kPause && request.verb != PlainVerb::kResume && !force;
+    is_refused = is_refused || (changes && !is_way_back && !disk_records()) || (is_gate_closed && has_gates);
 
     if (disk_records() && is_settled_ && !break_at.empty()) {
       on_event = [this, break_at](const std::string& type) {
@@ -175,6 +181,10 @@ class RolloutSequence : public RolloutWorld {
   // Returns whether a ramp gets a greater share, or everything.
   static bool goes_on(const PlainService& before, const PlainService& next) {
     return before.ramp && (next.active != before.active || next.share() > before.share());
+  }
+  // Returns the colour that a change gives flows to.
+  static Colour gets_flows(const PlainService& before, const PlainService& next) {
+    return next.active == before.active && next.ramp ? other(next.active) : next.active;
   }
   bool is_bad(uint16_t id) {
     const std::optional<Ramp>& ramp = service(kNames[id]).ramp;
@@ -233,6 +243,9 @@ class RolloutSequence : public RolloutWorld {
                             before[member].ramp.has_value() == before[id].ramp.has_value();
         if (!is_one) continue;
         is_worse = is_worse || watches[member].was_worse;
+        ASSERT_TRUE(on_bad_ == OnBad::kPause || !is_cut(member, other(*before[member].tested())))
+            << kNames[member] << " cannot serve\n"
+            << trace_;
         EXPECT_EQ(this->seen(member), *after(request, {}, before[member]))
             << kNames[member] << " is of the same rollout\n"
             << trace_;
@@ -243,6 +256,7 @@ class RolloutSequence : public RolloutWorld {
       move(id, expected, 0);
     }
     totals_.alarms += alarmed.size();
+    if (!alarmed.empty()) totals_.alarm_traces += "a false alarm:\n" + trace_;
   }
 
   void look_for_evidence(uint16_t id) {
@@ -261,6 +275,8 @@ class RolloutSequence : public RolloutWorld {
     const auto tested = model.tested();
     if (!tested || !is_alive_ || on_bad_ == OnBad::kTell || is_old_sick_ || watch.is_muddied) return false;
     if (has_few_flows(id) || !is_failing(id, *tested)) return false;
+    for (uint16_t member = 0; member < kServices; ++member)  // it may be of the same rollout
+      if (is_cut(member, kBlue) || is_cut(member, kGreen)) return false;
     if (model.ramp) return on_bad_ == OnBad::kRollback || !model.ramp->paused;
     return on_bad_ == OnBad::kRollback && watch.has_baseline && is_baking(id, -300ms);
   }
@@ -271,7 +287,7 @@ class RolloutSequence : public RolloutWorld {
       if (!must_go_back(id))
         since.reset();
       else if (!since)
-        since = now;
+        since = std::max(now, ways_back_from_);
       else
         EXPECT_LT(now - *since, has_resets(id) ? 3s : 1s) << kNames[id] << " is bad\n" << trace_;
     }
@@ -298,13 +314,18 @@ class RolloutSequence : public RolloutWorld {
       trace_ += std::string("Teal: ") + kNames[id] + " is " + text_of(seen) + "\n";
       ASSERT_TRUE(step_seen && spent >= kEvery - 20ms) << "too early\n" << trace_;
       ASSERT_FALSE(is_held) << "it is judged bad\n" << trace_;
+      bool cannot_serve = false;
+      for (uint16_t member = 0; member < kServices; ++member)
+        cannot_serve = cannot_serve || (watches[member].rollout == watches[id].rollout &&
+                                        is_cut(member, other(before[member].active)));
       PlainService expected = before[id];
       if (seen.ramp && seen.ramp->paused) {
-        ASSERT_TRUE(on_few_ == OnFew::kPause && !is_enough) << trace_;
+        ASSERT_TRUE((on_few_ == OnFew::kPause && !is_enough) || cannot_serve) << trace_;
         expected.ramp->paused = true;
         ++totals_.pauses;
       } else {
         ASSERT_TRUE(disk_records() && may_be_enough) << trace_;
+        ASSERT_FALSE(is_cut(id, other(before[id].active))) << "it cannot serve\n" << trace_;
         expected.step_on();
         ++totals_.steps;
       }
@@ -338,7 +359,8 @@ TEST(RolloutSequences, FollowTheModelAndKeepThePromises) {
     RolloutSequence(seed, totals).run();
   }
   const double expected = kAlpha * static_cast<double>(totals.rollouts);
-  EXPECT_LE(static_cast<double>(totals.alarms), expected + 4 * std::sqrt(expected) + 1);
+  EXPECT_LE(static_cast<double>(totals.alarms), expected + 4 * std::sqrt(expected) + 1)
+      << totals.alarm_traces;
   std::cout << totals.commands << " commands, " << totals.refused << " refused, " << totals.faults
             << " faults, " << totals.rollouts << " rollouts; by Teal: " << totals.steps << " steps, "
             << totals.ways_back << " ways back, " << totals.pauses << " pauses, " << totals.alarms

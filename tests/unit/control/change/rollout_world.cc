@@ -14,11 +14,11 @@ using OnFew = RolloutRules::OnFew;
 
 RolloutWorld::RolloutWorld(uint64_t seed, RolloutTotals& totals) : totals_(totals), random_(seed) {
   FaultyDisk::use(dir.file("disk"));
-  write_rules_at_random();
+  write_rules_at_random(seed);
   EXPECT_TRUE(reload());
 }
 
-void RolloutWorld::write_rules_at_random() {
+void RolloutWorld::write_rules_at_random(uint64_t seed) {
   static constexpr OnBad kOnBad[] = {OnBad::kRollback, OnBad::kRollback, OnBad::kPause, OnBad::kTell};
   static constexpr OnFew kOnFew[] = {OnFew::kGo, OnFew::kWait, OnFew::kPause};
   on_bad_ = kOnBad[pick(4)];
@@ -40,9 +40,9 @@ void RolloutWorld::write_rules_at_random() {
             "rollout = { steps = [\"10%\", \"50%\", \"100%\"], every = \"1950ms\" }\n");
   }
   std::ofstream(dir.file("teal.toml")) << toml;
-  trace_ = std::string("on_bad ") + kOnBadNames[static_cast<size_t>(on_bad_)] + ", on_few " +
-           kOnFewNames[static_cast<size_t>(on_few_)] + ", bake " + bake + (has_checks_ ? ", checks" : "") +
-           (configured_[0].empty() ? "" : ", steps") + "\n";
+  trace_ = "TEAL_SEED=" + std::to_string(seed) + ": on_bad " + kOnBadNames[static_cast<size_t>(on_bad_)] +
+           ", on_few " + kOnFewNames[static_cast<size_t>(on_few_)] + ", bake " + bake +
+           (has_checks_ ? ", checks" : "") + (configured_[0].empty() ? "" : ", steps") + "\n";
 }
 
 // --- faults ---
@@ -75,6 +75,7 @@ void RolloutWorld::restart() {
   const Clock::Time now = clock.now();
   start_teald();
   teald->counted = counted;
+  tell_routes();
   may_back_off_ = false;
   for (uint16_t id = 0; id < kServices; ++id) {
     watches_[id].step_seen.reset();
@@ -99,7 +100,7 @@ void RolloutWorld::change_dataplane() {
     is_alive_ = false;
     return;
   }
-  if (pick(3) == 0 && teald->journal.unrecorded().empty()) {
+  if (pick(3) == 0 && disk_records() && teald->journal.unrecorded().empty()) {
     trace_ += "the segment is lost\n";
     for (const std::string& path : {dir.file("run/segment"), dir.file("run/segment.tmpfs")})
       std::filesystem::remove(path);
@@ -120,6 +121,28 @@ void RolloutWorld::change_lock() {
   trace_ += std::string(is_locked_ ? "unlock" : "lock") + (result ? "" : ": refused") + "\n";
   ASSERT_EQ(result.has_value(), disk_records()) << trace_;
   if (result) is_locked_ = !is_locked_;
+}
+
+void RolloutWorld::change_routes() {
+  ++totals_.faults;
+  const auto id = static_cast<uint16_t>(pick(kServices));
+  const Colour colour = pick(2) == 0 ? kBlue : kGreen;
+  bool& is_cut = is_cut_[id][static_cast<size_t>(colour)];
+  is_cut = !is_cut;
+  trace_ += std::string(kNames[id]) + ": " + name_of(colour) + (is_cut ? " has no route\n" : " has routes\n");
+  ways_back_from_ = clock.now() + Trials::kAgain;
+  tell_routes();
+}
+
+void RolloutWorld::tell_routes() {
+  for (uint16_t id = 0; id < kServices; ++id)
+    for (size_t colour = 0; colour < kColours; ++colour)
+      for (const PoolMember& member : teald->executor.catalogue().find(kNames[id])->pools[colour])
+        teald->hop_states.set(member.id,
+                              {.problem = is_cut_[id][colour] ? HopProblem::kNoRoute : HopProblem::kNone,
+                               .ifindex = 1,
+                               .neighbour = {},
+                               .since = clock.now()});
 }
 
 void RolloutWorld::change_signals() {
@@ -145,12 +168,14 @@ void RolloutWorld::follow_shares() {
     share = std::max(share, model_[id].share());
   }
   for (const auto& [rollout, share] : shares)
-    if (seen_flows_[rollout].share != share) seen_flows_[rollout] = {.share = share};
+    if (SeenFlows& seen = seen_flows_[rollout]; seen.share != share)
+      seen = {.share = share, .may_begin = seen.may_begin};
 }
 
 void RolloutWorld::serve() {
   follow_shares();
   for (uint16_t id = 0; id < kServices; ++id) serve(id);
+  for (auto& [rollout, seen] : seen_flows_) seen.may_begin = false;
   look_at_signals();
 }
 
@@ -165,7 +190,7 @@ void RolloutWorld::serve(uint16_t id) {
   if (watches_[id].past) *watches_[id].past += of_active;
   SeenFlows& seen = seen_flows_[watches_[id].rollout];
   seen.most += idle;
-  seen.least += idle;
+  seen.least += seen.may_begin ? 0 : idle;
 }
 Figures RolloutWorld::add(uint16_t id, Colour colour, uint64_t begun) {
   const uint64_t failed = begun == 0 ? 0 : draw(begun, signals_[id].rate[static_cast<size_t>(colour)]);
@@ -203,6 +228,10 @@ void RolloutWorld::move(uint16_t id, const PlainService& next, uint64_t rollout)
   const bool flips = next.active != model.active, begins_ramp = next.ramp && !model.ramp;
   const bool aborts = model.ramp && !next.ramp && !flips;
   if (!next.ramp || begins_ramp || next.share() != model.share()) watch.step_seen.reset();
+  if (flips || aborts) {  // the others begin the trial again
+    seen_flows_[watch.rollout].least = 0;
+    seen_flows_[watch.rollout].may_begin = true;
+  }
   if (flips || begins_ramp) {
     const Figures past = watch.past.value_or(Figures());
     const bool is_judged = begins_ramp || next.undo;

@@ -30,6 +30,7 @@ struct RolloutWatch {
 struct RolloutTotals {
   uint64_t commands = 0, refused = 0, faults = 0, rollouts = 0;
   uint64_t steps = 0, ways_back = 0, pauses = 0, alarms = 0;  // by Teal
+  std::string alarm_traces;
 };
 
 class RolloutWorld : public JudgingTest {
@@ -53,6 +54,9 @@ class RolloutWorld : public JudgingTest {
   void restart();
   void change_dataplane();
   void change_lock();
+  // The backends of a colour lose their routes, or get them back.
+  void change_routes();
+  bool is_cut(uint16_t id, Colour colour) const { return is_cut_[id][static_cast<size_t>(colour)]; }
 
   // --- flows ---
   void change_signals();
@@ -86,14 +90,16 @@ class RolloutWorld : public JudgingTest {
   struct SeenFlows {
     uint16_t share = 0;
     uint64_t most = 0, least = 0;  // a trial that began again has not seen the flows before
+    bool may_begin = true;         // a trial does not see the flows before its first look
   };
   std::map<uint64_t, SeenFlows> seen_flows_;  // by rollout
   uint64_t latest_rollout_ = 0;
   bool is_alive_ = true;  // the dataplane
   bool is_locked_ = false, is_disk_broken_ = false;
-  bool is_settled_ = false;    // the segment has everything
-  bool is_old_sick_ = false;   // an old colour is bad
-  bool may_back_off_ = false;  // a step may have failed, so the next attempt is later
+  bool is_settled_ = false;       // the segment has everything
+  bool is_old_sick_ = false;      // an old colour is bad
+  Clock::Time ways_back_from_{};  // before it, Teal may not try again to go back
+  bool may_back_off_ = false;     // a step may have failed, so the next attempt is later
   std::string trace_;
 
  private:
@@ -102,8 +108,9 @@ class RolloutWorld : public JudgingTest {
     bool few = false, resets = false;
   };
 
-  void write_rules_at_random();
+  void write_rules_at_random(uint64_t seed);
   bool has_segment() const;
+  void tell_routes();
   uint64_t draw(uint64_t count, double chance) {
     return std::binomial_distribution<uint64_t>(count, chance)(random_);
   }
@@ -116,6 +123,7 @@ class RolloutWorld : public JudgingTest {
   std::chrono::seconds bake_{5};
   bool has_checks_ = false;
   std::array<Signals, kServices> signals_;
+  std::array<std::array<bool, kColours>, kServices> is_cut_ = {};
   Clock::Time past_counts_from_{};  // a flip before it has no certain baseline
 };
 
