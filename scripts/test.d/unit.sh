@@ -102,7 +102,9 @@ run_faults() {
 # Runs more sequences of the models (tests/unit/control/change: sequences_test.cc, rollout_sequences_test.cc),
 # with other seeds.
 run_sequences() { more_sequences sequences faults_test 'Sequences.*'; }
-run_rollout_sequences() { more_sequences "sequences of rollouts" rollout_sequences_test 'RolloutSequences.*'; }
+run_rollout_sequences() {
+  more_sequences "sequences of rollouts" rollout_sequences_test 'RolloutSequences.*'
+}
 
 # more_sequences WHAT PROGRAM FILTER
 more_sequences() {

@@ -95,7 +95,7 @@ inline std::optional<PlainService> after(const PlainRequest& request, const std:
   return service;
 }
 
-// Returns the service as teald has it.
+// Returns the plain version of a state of teald.
 inline PlainService plain(const ServiceState& state) {
   PlainService service{.active = state.active, .undo = {}, .ramp = {}};
   if (state.undo) service.undo = state.undo->to;

@@ -3,23 +3,27 @@
 // Random sequences of commands, time, signals and faults, compared with the plainest version of a rollout
 // (rollout_model.h). The commands move service-a, service-b, or both as a group. The signals are counters of
 // flows: a colour of a service is good (0.1 % of its flows fail) or bad (50 %), with many flows or few. The
-// faults: the disk is full or fails (also in the middle of a change), the dataplane dies or ends, and may come
-// back with another segment, a colour of a service has no route, and teald restarts.
+// faults are:
+//   - The disk is full or fails, also in the middle of a change.
+//   - The dataplane dies or ends. It may come back with another segment.
+//   - A colour of a service has no route.
+//   - teald restarts.
 //
 // After each command and each fault, the state of teald and the traffic splits of the segment are the
 // model's. After each tick of 100 ms the test checks what teald has done by itself:
-//   - A step begins only if its time is over, it has had its flows, a dataplane runs, the disk works, and the
-//     ramp is not paused, locked or judged bad. Then the step does begin.
+//   - A step begins only if its time is over, it has had its flows, and a dataplane runs. The disk must work,
+//     and the ramp must not be paused, locked or judged bad. Then the step does begin.
 //   - Teal goes back, or pauses, only as `on_bad` says, in all services of the rollout at once, and with the
-//     evidence in the history. After a full flip it does so only in the bake, and not to a colour whose checks
-//     fail. It never goes back to a colour without a route. A lock or a broken disk does not hold this up.
+//     evidence in the history. After a full flip it does so only in the bake, and not to a colour whose
+//     checks fail. It never goes back to a colour without a route. A lock or a broken disk does not hold this
+//     up.
 //   - Teal leaves a colour that refuses half of its flows within 1 s, and one that resets them within 3 s
 //     (docs/judgement.md), if the old colour is well, and was well before.
 //   - Teal does nothing else.
 //
 // Teal may judge equal colours bad by chance: at most once in 1 / kAlpha rollouts. The test counts these
-// alarms. It allows the mean of that bound, 4 standard deviations and one more. That is not a test of the
-// bound itself: judge/rollouts_test.cc has one.
+// alarms. It allows the mean of that bound, 4 standard deviations and one more. judge/rollouts_test.cc tests
+// the bound itself.
 //
 // Disks that hang are not among the faults, because each one takes real time; sequences_test.cc has them. It
 // also kills teald within a change.

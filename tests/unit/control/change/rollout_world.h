@@ -15,7 +15,7 @@
 
 namespace teal {
 
-// What the test knows about a service's rollout beside the model.
+// The test's knowledge about a service's rollout beside the model.
 struct RolloutWatch {
   uint64_t rollout = 0;       // services that one publication began to move have the same; 0: none
   bool was_worse = false;     // the tested colour has been worse than the other one
@@ -38,7 +38,7 @@ class RolloutWorld : public JudgingTest {
   static constexpr size_t kServices = 2;
   static constexpr std::array<const char*, kServices> kNames = {"service-a", "service-b"};  // by id
   static constexpr std::chrono::milliseconds kTick{100};
-  // The time of a step: never over at the very moment of a look.
+  // The time of a step. It is never over at the very moment of a look.
   static constexpr std::chrono::milliseconds kEvery{1950};
   static constexpr double kGoodRate = 0.001, kBadRate = 0.5;  // of failures
 
@@ -67,7 +67,7 @@ class RolloutWorld : public JudgingTest {
   bool has_resets(uint16_t id) const { return signals_[id].resets; }
   // All flows of a tick. The checks of the old colour then know what the signals say.
   void serve();
-  // Whether the service is in the bake of a full flip, more or less.
+  // Returns whether the service is in the bake of a full flip, give or take `tolerance`.
   bool is_baking(uint16_t id, std::chrono::milliseconds tolerance) const {
     return model_[id].undo && clock.now() < watches_[id].flipped_at + bake_ + tolerance;
   }
