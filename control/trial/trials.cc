@@ -253,8 +253,13 @@ bool Trials::note(const Finding& finding, const std::string& action) {
 }
 
 void Trials::answered(const Finding& finding) {
-  if (const auto running = running_.find(key_of(finding)); running != running_.end())
-    running->second.is_answered = true;
+  const auto entry = running_.find(key_of(finding));
+  if (entry == running_.end()) return;
+  Running& running = entry->second;
+  running.is_answered = true;
+  // All members are paused now. An operator may resume them before the next look.
+  if (running.trial.is_of_ramp() && finding.on_bad == RolloutRules::OnBad::kPause)
+    running.paused = running.trial.members().size();
 }
 
 void Trials::put_off(const Finding& finding) {

@@ -70,6 +70,7 @@ run_unit() {
   if [[ -n $sequences ]]; then
     run_faults
     run_sequences
+    run_rollout_sequences
     run_rollouts
   fi
 }
@@ -98,15 +99,22 @@ run_faults() {
   fi
 }
 
-# Runs more sequences of the model (tests/unit/control/change/sequences_test.cc), with other seeds.
-run_sequences() {
-  step "normal build: $sequences sequences"
+# Runs more sequences of the models (tests/unit/control/change: sequences_test.cc, rollout_sequences_test.cc),
+# with other seeds.
+run_sequences() { more_sequences sequences faults_test 'Sequences.*'; }
+run_rollout_sequences() {
+  more_sequences "sequences of rollouts" rollout_sequences_test 'RolloutSequences.*'
+}
+
+# more_sequences WHAT PROGRAM FILTER
+more_sequences() {
+  step "normal build: $sequences $1"
   SECONDS=0
   if TMPDIR=/dev/shm TEAL_SEED=1000 TEAL_SEQUENCES=$sequences quietly \
-    "$repo/build/tests/unit/control/faults_test" --gtest_filter='Sequences.*' --gtest_brief=1; then
-    record "$sequences sequences" 1 0 0 "$SECONDS"
+    "$repo/build/tests/unit/control/$2" --gtest_filter="$3" --gtest_brief=1; then
+    record "$sequences $1" 1 0 0 "$SECONDS"
   else
-    record "$sequences sequences" 0 1 0 "$SECONDS"
+    record "$sequences $1" 0 1 0 "$SECONDS"
   fi
 }
 

@@ -11,42 +11,6 @@ namespace {
 using namespace std::chrono_literals;
 using OldColour = FlipJudge::OldColour;
 
-class JudgingTest : public RampTest {
- protected:
-  // Counts new flows, in each client cell alike. `refused` is the number of refusals among these flows.
-  void count(Colour colour, uint64_t begun, uint64_t refused = 0, uint16_t id = 0) {
-    for (TrialCounts& cell : teald->counted[id][static_cast<size_t>(colour)]) {
-      cell.begun += begun / FlipJudge::kClientCells;
-      cell.refused += refused / FlipJudge::kClientCells;
-    }
-  }
-  void judge() {
-    teald->upkeep.look_at_rollouts();
-    teald->run(teald->upkeep.judge());
-  }
-  // 5 minutes of good flows on blue, and then a flip.
-  void flip_after_good_flows() {
-    for (int i = 0; i < 300; ++i) {
-      count(kBlue, 80);
-      clock.advance(1s);
-      judge();
-    }
-    ASSERT_TRUE(flip("service-a", kGreen));
-    judge();
-    take_events();
-  }
-  // Green gets 80 flows each 100 ms, and refuses `refused` flows.
-  void green_serves(std::chrono::milliseconds time, uint64_t refused) {
-    for (std::chrono::milliseconds i{0}; i < time; i += 100ms) {
-      count(kGreen, 80, refused);
-      clock.advance(100ms);
-      judge();
-    }
-  }
-  void write_rules(const std::string& rules) { write_with("on_few = \"go\"", "on_few = \"go\"\n" + rules); }
-  Colour active(const std::string& name = "service-a") { return service(name).active; }
-};
-
 TEST_F(JudgingTest, AGreenThatRefusesIsRolledBackAfterAFullFlip) {
   flip_after_good_flows();
   green_serves(1s, 80);
@@ -129,6 +93,18 @@ TEST_F(JudgingTest, OnBadPauseStopsTheRampAtItsShare) {
   ASSERT_TRUE(resume());
   green_serves(1s, 0);
   EXPECT_FALSE(service("service-a").ramp->paused) << "after the resume, it is judged anew";
+  green_serves(1s, 80);
+  EXPECT_TRUE(service("service-a").ramp->paused);
+}
+
+TEST_F(JudgingTest, ARampThatIsResumedBeforeTheNextLookIsJudgedAnew) {
+  write_rules("on_bad = \"pause\"");
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(ramp());
+  judge();
+  for (int i = 0; i < 10 && !service("service-a").ramp->paused; ++i) green_serves(100ms, 80);
+  ASSERT_TRUE(service("service-a").ramp->paused);
+  ASSERT_TRUE(resume());
   green_serves(1s, 80);
   EXPECT_TRUE(service("service-a").ramp->paused);
 }

@@ -45,4 +45,41 @@ class RampTest : public ChangeFixture {
   std::string changed(const Result& result) { return result->fields["changed"].dump(); }
 };
 
+// The same with flows that a test counts.
+class JudgingTest : public RampTest {
+ protected:
+  // Counts new flows, in each client cell alike. `refused` is the number of refusals among these flows.
+  void count(Colour colour, uint64_t begun, uint64_t refused = 0, uint16_t id = 0) {
+    for (TrialCounts& cell : teald->counted[id][static_cast<size_t>(colour)]) {
+      cell.begun += begun / FlipJudge::kClientCells;
+      cell.refused += refused / FlipJudge::kClientCells;
+    }
+  }
+  void judge() {
+    teald->upkeep.look_at_rollouts();
+    teald->run(teald->upkeep.judge());
+  }
+  // 5 minutes of good flows on blue, and then a flip.
+  void flip_after_good_flows() {
+    for (int i = 0; i < 300; ++i) {
+      count(kBlue, 80);
+      clock.advance(std::chrono::seconds(1));
+      judge();
+    }
+    ASSERT_TRUE(flip("service-a", kGreen));
+    judge();
+    take_events();
+  }
+  // Green gets 80 flows each 100 ms, and refuses `refused` flows.
+  void green_serves(std::chrono::milliseconds time, uint64_t refused) {
+    for (std::chrono::milliseconds i{0}; i < time; i += std::chrono::milliseconds(100)) {
+      count(kGreen, 80, refused);
+      clock.advance(std::chrono::milliseconds(100));
+      judge();
+    }
+  }
+  void write_rules(const std::string& rules) { write_with("on_few = \"go\"", "on_few = \"go\"\n" + rules); }
+  Colour active(const std::string& name = "service-a") { return service(name).active; }
+};
+
 }  // namespace teal

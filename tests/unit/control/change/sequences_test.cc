@@ -10,7 +10,6 @@
 //   - after a step that was killed, the state is the model's before or after that step, never between
 //
 // TEAL_SEQUENCES is how many (12 by default; scripts/test --long runs 10,000), TEAL_SEED the first seed.
-#include <cstdlib>
 #include <map>
 #include <random>
 
@@ -19,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/control/change/mortal_daemon.h"
+#include "tests/unit/control/change/seeds.h"
 #include "tests/unit/control/faulty_disk.h"
 
 namespace teal {
@@ -340,11 +340,6 @@ class Sequence {
   uint64_t generation_ = 0;
   std::string trace_;
 };
-
-uint64_t number_from(const char* variable, uint64_t fallback) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
 
 TEST(Sequences, OfCommandsReloadsAndKillsFollowTheModel) {
   const uint64_t first = number_from("TEAL_SEED", 1), count = number_from("TEAL_SEQUENCES", 12);
