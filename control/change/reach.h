@@ -43,7 +43,8 @@ Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const Backen
 // small. It has all reasons. Nothing: it is not refused, or the plan changes nothing.
 std::optional<Refusal> cannot_serve(const Reach& reach, const RolloutPlan& plan);
 
-// A gate that a way forward did not pass: "reach", "min_capacity", "require_preview", "judgement" or "pre_flip".
+// A gate that a way forward did not pass: "reach", "min_capacity", "require_preview", "judgement" or
+// "pre_flip".
 struct ClosedGate {
   const char* name;
   std::vector<std::string> services;

@@ -105,8 +105,8 @@ struct ColourChange {
   std::optional<Ramp> ramp;        // as it shall be; nothing: none
 };
 
-// Returns whether the change brings something new to the users: a flip that a rollback undoes, or the begin of
-// a ramp. The later steps of a ramp do not.
+// Returns whether the change brings something new to the users: a flip that a rollback undoes, or the begin
+// of a ramp. The later steps of a ramp do not.
 inline bool begins_release(const ColourChange& change) {
   if (change.kind == ColourChange::Kind::kShare) return change.ramp && change.ramp->id == 0;
   return change.kind == ColourChange::Kind::kFlip && change.is_release && change.share_before == 0;

@@ -81,8 +81,8 @@ struct HookOrder {
   Hook hook = Hook::kPreFlip;
   HookCommand run;
   std::string input;  // a JSON object, for the command's standard input
-  // Later, the command does not begin: nobody waits for it any more, or it was ordered again. The steady
-  // clock of the host, in ms.
+  // Later, the command does not begin: nobody waits for the command any more, or teald has ordered it again.
+  // The steady clock of the host, in ms.
   int64_t not_after_ms = INT64_MAX;
 };
 

@@ -9,7 +9,7 @@
 namespace teal {
 
 namespace {
-constexpr const char* kNoProber = "no teal-health is connected, or it is silent";
+constexpr const char* kNoProber = "no teal-health answers";
 }
 
 Task<std::vector<HookEnd>> run_no_hooks(std::vector<HookJob> jobs) {

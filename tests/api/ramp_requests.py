@@ -10,7 +10,7 @@ def send(ask, check):
         "POST", "/v1/ramp", {**c, "to": "blue", "steps": ["5%", "100%"]}, expect=422, code="refused"
     )
     check(
-        refused["error"]["details"][-1] == "service-b: pre_flip /bin/true: no teal-health is connected, or it is silent",
+        refused["error"]["details"][-1] == "service-b: pre_flip /bin/true: no teal-health answers",
         f"a hook that nobody runs: {refused}",
     )
     # With force: the stand-in for the dataplane has no port towards the backends.

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "control/health/health_policy.h"
+#include "tests/support/rounds.h"
 #include "tests/unit/control/health/checked_shop.h"
 
 namespace teal {
@@ -272,8 +273,8 @@ class PlainEjector {
 };
 
 TEST_F(EjectorTest, IsAsThePlainestVersionSaysInRandomSequences) {
-  for (uint32_t seed = 0; seed < 20; ++seed) {
-    std::mt19937 random(seed);
+  for (int seed = 0; seed < test::rounds(20); ++seed) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
     rules() = {.failures = static_cast<uint32_t>(1 + random() % 8),
                .time = 100ms * (1 + random() % 50),
                .max_share = 100};
@@ -299,8 +300,8 @@ TEST_F(EjectorTest, IsAsThePlainestVersionSaysInRandomSequences) {
 }
 
 TEST_F(EjectorTest, NeverEjectsMoreThanTheShareInRandomSequences) {
-  for (uint32_t seed = 0; seed < 20; ++seed) {
-    std::mt19937 random(seed);
+  for (int seed = 0; seed < test::rounds(20); ++seed) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
     Config config = checked_shop();
     config.services[0].pools[0] = pool(
         {"198.18.2.11:8080", "198.18.2.12:8080", "198.18.2.14:8080", "198.18.2.15:8080", "198.18.2.16:8080"});

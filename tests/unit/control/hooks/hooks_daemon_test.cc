@@ -127,7 +127,7 @@ TEST_F(HooksDaemon, PreFlipRefusesAFlipAndSaysWhy) {
   RunningDaemon daemon(home);
   ApiReply refused = home.flip("service-a", "green");
   EXPECT_EQ(refused.status, 422u);
-  EXPECT_EQ(refused.body["error"]["details"][0], "service-a: pre_flip /bin/sh: no teal-health is connected, or it is silent");
+  EXPECT_EQ(refused.body["error"]["details"][0], "service-a: pre_flip /bin/sh: no teal-health answers");
   start_health();
   refused = home.flip("service-a", "green");
   EXPECT_EQ(refused.status, 422u);

@@ -87,7 +87,7 @@ TEST_F(PreFlipTest, WithoutATealHealthAFlipIsRefused) {
   teald->verbs.run_hooks_with(run_no_hooks);
   const Result refused = flip("service-a", Colour::kGreen);
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().details.at(0).find("no teal-health is connected"), std::string::npos);
+  EXPECT_NE(refused.error().details.at(0).find("no teal-health answers"), std::string::npos);
 }
 
 TEST_F(PreFlipTest, ARefusalListsAllReasons) {

@@ -15,6 +15,7 @@
 #include "dataplane/pipeline/classify.h"
 #include "dataplane/pipeline/track.h"
 #include "dataplane/pipeline/translate.h"
+#include "tests/support/rounds.h"
 #include "tests/unit/dataplane/ring_ports.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
@@ -176,7 +177,7 @@ class FastPathTwin : public WorkerTest {
 TEST_F(FastPathTwin, LeavesWhatTheSlowPathLeaves) {
   begin();
   uint64_t sent = 0;
-  for (int round = 0; round < 5000; ++round) {
+  for (int round = 0; round < rounds(5000); ++round) {
     if (below(100) == 0) change_something();
     now_tick_ += below(3);
     std::vector<std::pair<Wire, Frame>> packets;

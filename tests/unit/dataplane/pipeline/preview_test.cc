@@ -106,7 +106,8 @@ TEST_P(Preview, AnAnswerOfTheIdleColourIsNoted) {
   EXPECT_EQ(answered_when_idle(service, Colour::kBlue), 0u) << "blue is active";
   EXPECT_EQ(answered_when_idle(service, Colour::kGreen), 0u) << "a refusal is no answer";
   (void)open_flow(to_preview(service, 2 * kOthers));
-  EXPECT_EQ(answered_when_idle(service, Colour::kGreen), PublicationWord::unpack(header().word.load()).generation);
+  EXPECT_EQ(answered_when_idle(service, Colour::kGreen),
+            PublicationWord::unpack(header().word.load()).generation);
 }
 
 TEST_P(PreviewOfATcpService, ALateAnswerToAFlowOfBeforeTheFlipIsNotNoted) {
