@@ -55,7 +55,7 @@ TrialSource Daemon::Parts::trial_source() const {
               }};
 }
 
-// A backend without a check says nothing. If most of the others' weight fails, the colour is sick.
+// A backend without a check says nothing. If most of the weight of the others fails, the colour is sick.
 OldColourChecks Daemon::Parts::old_colour_checks() {
   const auto pool_of = [this](uint16_t service, Colour colour) {
     std::vector<PoolMember> checked;
@@ -71,18 +71,12 @@ OldColourChecks Daemon::Parts::old_colour_checks() {
                 for (const PoolMember& member : pool_of(service, colour)) backends.push_back(member.id);
                 return !backends.empty() && health_link != nullptr && health_link->ask_for(backends);
               },
-          .answer = [this, pool_of](uint16_t service, Colour colour,
-                                    Clock::Time asked) -> std::optional<FlipJudge::OldColour> {
-            if (!health.is_fresh()) return FlipJudge::OldColour::kNotAsked;
-            uint64_t all = 0, good = 0;
-            for (const PoolMember& member : pool_of(service, colour)) {
-              const BackendHealth& known = *health.of(member.id);
-              if (known.heard_at < asked) return std::nullopt;
-              all += member.weight;
-              if (known.passed.value_or(false)) good += member.weight;
-            }
-            if (all == 0) return FlipJudge::OldColour::kNotAsked;
-            return 2 * good > all ? FlipJudge::OldColour::kGood : FlipJudge::OldColour::kSick;
+          .answer = [this, pool_of](uint16_t service, Colour colour, Clock::Time asked,
+                                    bool is_over) -> std::optional<FlipJudge::OldColour> {
+            const auto weight = checked_since(pool_of(service, colour), health, asked, is_over);
+            if (!weight) return std::nullopt;
+            if (weight->all == 0) return FlipJudge::OldColour::kNotAsked;
+            return 2 * weight->up >= weight->all ? FlipJudge::OldColour::kGood : FlipJudge::OldColour::kSick;
           }};
 }
 

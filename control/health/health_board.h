@@ -96,6 +96,7 @@ class HealthBoard {
   bool is_connected() const { return connected_; }
   // Returns whether a prober is connected and not silent.
   bool is_fresh() const { return connected_ && clock_.now() < heard_at_ + kLongestSilence; }
+  bool has_heard_since(Clock::Time time) const { return heard_at_ >= time; }
   // Returns since when reports are missing; nothing while is_fresh(); 0 if there was never a prober.
   std::optional<int64_t> unknown_since_ms() const;
 

@@ -11,6 +11,7 @@
 #include "control/metrics/backend_metrics.h"
 #include "control/metrics/family.h"
 #include "control/metrics/ports.h"
+#include "control/metrics/rollout_metrics.h"
 #include "control/metrics/signal_metrics.h"
 #include "control/metrics/state_metrics.h"
 #include "control/metrics/traffic.h"
@@ -81,21 +82,6 @@ void write_by_direction(std::ostream& out, const Catalogue& catalogue, const Sum
                     {"colour", name_of(colour)},
                     {"direction", kDirectionNames[direction]}},
                    (sums.services[service.id][static_cast<size_t>(colour)].*values)[direction]);
-  family.write(out);
-}
-
-void write_shares(std::ostream& out, const Catalogue& catalogue) {
-  Family family("teal_service_share_ratio", "Share of the new flows that the colour of the service gets.",
-                MetricType::Gauge);
-  family.reserve(kColours * catalogue.services().size());
-  for (const CatalogueService& service : catalogue.services()) {
-    const ServiceState& state = catalogue.state(service);
-    for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
-      const uint32_t share = colour == state.active ? kShareOne - state.share() : state.share();
-      family.add({{"service", service.config->name}, {"colour", name_of(colour)}},
-                 static_cast<double>(share) / kShareOne);
-    }
-  }
   family.write(out);
 }
 
@@ -284,7 +270,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await yield_to_loop();
 
   write_active(out, catalogue());
-  write_shares(out, catalogue());
+  write_rollouts(out, catalogue(), source.trials);
   write_by_colour(out, catalogue(), sums,
                   Family("teal_flows", "Live flows, by service and colour.", MetricType::Gauge),
                   [](const OfColour& of) { return of.flows; });

@@ -45,6 +45,7 @@ class Metrics {
     const HealthBoard& health;
     Verbs& verbs;
     const Clock& clock;
+    const Trials& trials;
   };
 
   Metrics();

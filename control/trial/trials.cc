@@ -191,9 +191,10 @@ std::optional<Verdict> Trials::verdict_of(Running& running) {
     running.asked_at = clock_.now();
     running.asked_of = service;
   }
-  const std::optional<OldColour> answer = checks_.answer(service, old_colour, *running.asked_at);
-  if (!answer && clock_.now() < *running.asked_at + kLongestCheck) return std::nullopt;
-  return running.trial.verdict(answer.value_or(OldColour::kSick));
+  const bool is_over = clock_.now() >= *running.asked_at + kLongestCheck;
+  const std::optional<OldColour> answer = checks_.answer(service, old_colour, *running.asked_at, is_over);
+  if (!answer) return std::nullopt;
+  return running.trial.verdict(*answer);
 }
 
 std::vector<Finding> Trials::findings(const Catalogue& catalogue) {

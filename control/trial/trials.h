@@ -37,8 +37,11 @@ namespace teal {
 struct OldColourChecks {
   // Asks for a check of each backend now. Returns whether an answer can be expected.
   std::function<bool(uint16_t service, Colour)> ask;
-  // Returns what the checks since `asked` say; nothing: some of them have not ended yet.
-  std::function<std::optional<FlipJudge::OldColour>(uint16_t service, Colour, Clock::Time asked)> answer;
+  // Returns what the checks since `asked` say; nothing: some of them have not ended yet. If the time of the
+  // checks is over, it returns what is known.
+  std::function<std::optional<FlipJudge::OldColour>(uint16_t service, Colour, Clock::Time asked,
+                                                    bool is_over)>
+      answer;
 };
 
 // A colour that is bad, or two that are sick, and the figures that say so.

@@ -15,13 +15,13 @@ def nft(host, *words):
 
 
 @contextlib.contextmanager
-def firewall(hosts, *rules):
-    """These rules for what arrives at port 8080 of the hosts."""
+def firewall(hosts, *rules, at="tcp dport 8080"):
+    """These rules for what arrives there on the hosts."""
     for host in hosts:
         nft(host, "add", "table", "inet", "bad")
         nft(host, "add", "chain", "inet", "bad", "in", "{ type filter hook input priority 0; }")
         for rule in rules:
-            nft(host, *f"add rule inet bad in tcp dport 8080 {rule}".split())
+            nft(host, *f"add rule inet bad in {at} {rule}".split())
     try:
         yield
     finally:

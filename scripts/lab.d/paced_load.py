@@ -6,11 +6,12 @@ lab's services.
 usage: paced_load.py [--seconds N] [--tcp RATE] [--udp RATE]
 
 RATE is in flows a second: --tcp of each TCP service (default: 250), --udp of the UDP service (default: 100).
-It ends when its stdin does, or after N seconds. A server's failure is no failure of the load: a flow without
-an answer is given up after 4 s.
+It ends when its stdin does, or after N seconds. A flow without an answer is given up after 4 s. The load goes
+on after failures, and prints {"begun","failed"} at its end: the numbers of flows.
 """
 import argparse
 import collections
+import json
 import pathlib
 import selectors
 import socket
@@ -32,6 +33,7 @@ class Load:
         self.selector.register(sys.stdin, selectors.EVENT_READ)
         self.begun = collections.deque()  # (time, socket), the oldest first
         self.is_over = False
+        self.failed = 0
 
     def begin(self, protocol, address, port):
         if protocol == "udp":
@@ -45,8 +47,9 @@ class Load:
         self.selector.register(flow, events)
         self.begun.append((time.monotonic(), flow))
 
-    def end(self, flow):
+    def end(self, flow, failed=False):
         if flow.fileno() >= 0:
+            self.failed += failed
             self.selector.unregister(flow)
             flow.close()
 
@@ -56,10 +59,9 @@ class Load:
                 flow.send(REQUEST)
                 self.selector.modify(flow, selectors.EVENT_READ)
             else:
-                flow.recv(4096)
-                self.end(flow)
+                self.end(flow, failed=not flow.recv(4096))
         except OSError:
-            self.end(flow)
+            self.end(flow, failed=True)
 
     def wait(self, seconds):
         for key, events in self.selector.select(seconds):
@@ -68,7 +70,7 @@ class Load:
             else:
                 self.go_on(key.fileobj, events)
         while self.begun and self.begun[0][0] < time.monotonic() - PATIENCE_SECONDS:
-            self.end(self.begun.popleft()[1])
+            self.end(self.begun.popleft()[1], failed=True)
 
 
 def main():
@@ -86,6 +88,7 @@ def main():
                 load.begin(*service)
             begun[service] = due
         load.wait(PACE_SECONDS)
+    print(json.dumps({"begun": begun.total(), "failed": load.failed}))
 
 
 main()

@@ -23,17 +23,19 @@ LOAD = lab.REPO / "scripts" / "lab.d" / "paced_load.py"
 
 @contextlib.contextmanager
 def load(seconds=300):
-    """New flows at the rates of the claims, on client1. It reports failures that no bad green explains."""
+    """New flows at the rates of the claims, on client1. Yields a dictionary, which has the numbers of flows
+    ("begun", "failed") after the end."""
     one = subprocess.Popen(
         lab.command("client1", sys.executable, LOAD, "--seconds", str(seconds)),
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
     )
+    flows = {}
     try:
-        yield
+        yield flows
     finally:
-        one.stdin.close()
-        one.wait(timeout=20)
+        flows |= json.loads(one.communicate(timeout=20)[0])
 
 
 def firewall(*rules):
@@ -47,6 +49,10 @@ def refuses():
 
 def black_hole():
     return firewall("drop")
+
+
+def udp_black_hole():
+    return lab.firewall(GREENS, "drop", at="udp dport 5300")
 
 
 def resets_5_percent():

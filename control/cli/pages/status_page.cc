@@ -191,6 +191,7 @@ std::string detail_lines(const json& service, const Surroundings& around) {
                                  text(service, "protocol"), text(service, "active"));
   if (const auto previous = text_or(service, "previous"); !previous.empty())
     line += fmt::format(", previously {}", previous);
+  if (const auto phase = text_or(service, "phase"); !phase.empty()) line += ", " + phase;
   std::string lines = wrapped(line, around);
   if (const auto at = text_or(service, "flipped_at"); !at.empty()) {
     lines += fmt::format("  flipped at {} in generation {}\n", time_text(at),

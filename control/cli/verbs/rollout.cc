@@ -2,6 +2,8 @@
 #include "control/cli/verbs/rollout.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -34,6 +36,18 @@ std::string pre_flip_lines(const nlohmann::json& hooks) {
     lines += fmt::format("would first run the hook pre_flip of {}: {}, within {}\n",
                          names_or_count(texts(hooks[i], "services")), text(hooks[i], "command"),
                          span_text(hooks[i].at("timeout_seconds").get<double>()));
+  return lines;
+}
+
+// Says how Teal would judge the new colour, one line for services with the same rules.
+std::string judged_lines(const nlohmann::json& judged) {
+  std::map<std::pair<double, std::string>, std::vector<std::string>> services;  // by bake and on_bad
+  for (const auto& each : judged)
+    services[{each.at("bake_seconds").get<double>(), text(each, "on_bad")}].push_back(text(each, "service"));
+  std::string lines;
+  for (const auto& [rules, names] : services)
+    lines += fmt::format("would judge {}: bake {}, on_bad {}\n", names_or_count(names),
+                         span_text(rules.first), rules.second);
   return lines;
 }
 
@@ -78,7 +92,8 @@ ChangeWords rollout_words(const nlohmann::json& reply, std::string_view would, s
   words.would = fmt::format("{} {}", would, words.done);
   words.nothing = unchanged_text(reply, nothing);
   words.lines = drain_end_lines(reply, around.columns);
-  if (flag(reply, "dry_run")) words.lines += pre_flip_lines(part(reply, "pre_flip"));
+  if (flag(reply, "dry_run"))
+    words.lines += pre_flip_lines(part(reply, "pre_flip")) + judged_lines(part(reply, "judged"));
   return words;
 }
 

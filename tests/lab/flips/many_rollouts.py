@@ -17,12 +17,13 @@ STEPS = ("--steps", "5%,25%,50%,100%", "--every", "2s")
 
 
 def test_20_good_rollouts_are_never_rolled_back():
-    with rollouts.load(seconds=900):
+    with rollouts.load(seconds=900) as flows:
         time.sleep(rollouts.SECONDS_OF_GOOD_FLOWS)
         for number in range(20):
             to = "green" if number % 2 == 0 else "blue"
             lab.teal("ramp", "--group", "shop", "--to", to, *STEPS)
             lab.wait_for(to, lambda to=to: lab.status("service-c")["active"] == to, 60)
+    lab.expect_equal(f"flows that failed, of {flows['begun']}", flows["failed"], 0)
     changes = json.loads(lab.teal("history", "-n", "200", "-o", "json").stdout)["changes"]
     lab.expect_equal("rollbacks", [change for change in changes if change["verb"] == "rollback"], [])
 

@@ -11,7 +11,9 @@ namespace teal {
 class SteppedClock : public Clock {
  public:
   Time now() const override { return Time() + (passed_ += std::chrono::microseconds(1)); }  // so loops end
-  int64_t wall_ms() const override { return 1'700'000'000'000 + passed_ / std::chrono::milliseconds(1); }
+  int64_t wall_ms() const override {
+    return 1'700'000'000'000 + wall_jump_ms + passed_ / std::chrono::milliseconds(1);
+  }
   uint32_t tick() const override {
     return first_tick_ + static_cast<uint32_t>(passed_ / std::chrono::nanoseconds(kTickNs));
   }
@@ -24,6 +26,7 @@ class SteppedClock : public Clock {
   void advance(std::chrono::steady_clock::duration duration) { passed_ += duration; }
 
   std::function<void()> on_sleep = [] {};
+  int64_t wall_jump_ms = 0;  // somebody sets the clock of the host
 
  private:
   const uint32_t first_tick_ = now_ticks();

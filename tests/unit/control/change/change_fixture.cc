@@ -61,7 +61,7 @@ Teald::Teald(const std::string& run_dir, const std::string& state_directory, con
                               Colour colour) { return counted[service][static_cast<size_t>(colour)]; },
               .answer_times = [](uint16_t, Colour) { return AnswerTimes(); }},
              {.ask = [this](uint16_t, Colour) { return old_colour.has_value(); },
-              .answer = [this](uint16_t, Colour, Clock::Time) { return old_colour; }},
+              .answer = [this](uint16_t, Colour, Clock::Time, bool) { return old_colour; }},
              run_dir, clock),
       executor(*read_config(config_path),
                recovered(recorder, journal, publisher, *read_config(config_path), clock), journal, publisher,

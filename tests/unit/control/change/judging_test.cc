@@ -3,6 +3,9 @@
 // Tests what teald does by itself when the counters of flows say that a new colour is bad.
 #include "control/change/judging.h"
 
+#include <sstream>
+
+#include "control/metrics/rollout_metrics.h"
 #include "tests/unit/control/change/ramp_fixture.h"
 
 namespace teal {
@@ -24,6 +27,21 @@ TEST_F(JudgingTest, AGreenThatRefusesIsRolledBackAfterAFullFlip) {
   const Finding* finding = teald->trials.latest("service-a");
   ASSERT_NE(finding, nullptr);
   EXPECT_EQ(finding->verdict.judgement, Judgement::kBad);
+}
+
+TEST_F(JudgingTest, TheMetricsSayWhatWasFoundAndDone) {
+  const auto metrics = [this] {
+    std::ostringstream text;
+    write_rollouts(text, teald->executor.catalogue(), teald->trials);
+    return std::move(text).str();
+  };
+  flip_after_good_flows();
+  EXPECT_EQ(metrics().find("teal_rollout_finding_timestamp_seconds{"), std::string::npos);
+  green_serves(1s, 80);
+  EXPECT_NE(metrics().find("teal_rollout_finding_timestamp_seconds{service=\"service-a\",colour=\"green\","
+                           "judgement=\"bad\",action=\"rollback\"} 17"),
+            std::string::npos)
+      << metrics();
 }
 
 TEST_F(JudgingTest, AGoodGreenStays) {
@@ -285,11 +303,23 @@ TEST_F(JudgingTest, ARestartedTealdGoesOnWithTheBake) {
   EXPECT_EQ(active(), kBlue);
 }
 
-TEST_F(JudgingTest, AJumpOfTheWallClockMovesNoBake) {
+TEST_F(JudgingTest, AJumpOfTheWallClockMovesNoBakeAndNoStep) {
   flip_after_good_flows();
-  ASSERT_TRUE(teald->trials.view_of(0));
-  const double left = *teald->trials.view_of(0)->bake_seconds_left;
-  EXPECT_NEAR(left, 120, 1);
+  for (const int64_t jump : {-86'400'000, 86'400'000}) {
+    clock.wall_jump_ms = jump;
+    judge();
+    ASSERT_TRUE(teald->trials.view_of(0));
+    EXPECT_NEAR(*teald->trials.view_of(0)->bake_seconds_left, 120, 1);
+  }
+  green_serves(1s, 80);
+  EXPECT_EQ(active(), kBlue) << "green is judged all the same";
+  ASSERT_TRUE(ramp());
+  judge();
+  clock.wall_jump_ms = -86'400'000;
+  pass(5s);
+  EXPECT_EQ(share(), 500) << "the step lasts 10 s";
+  pass(6s);
+  EXPECT_EQ(share(), 2500);
 }
 
 TEST_F(JudgingTest, AStepWaitsForAHundredFlows) {

@@ -102,6 +102,19 @@ TEST_F(CliTest, ADryRunNamesTheHooksThatItDoesNotRun) {
       << result.out;
 }
 
+TEST_F(CliTest, ADryRunSaysHowTheNewColourWouldBeJudged) {
+  json answer = dry(flip_answer());
+  answer["judged"] = {{{"service", "service-a"}, {"bake_seconds", 120.0}, {"on_bad", "rollback"}},
+                      {{"service", "service-b"}, {"bake_seconds", 120.0}, {"on_bad", "rollback"}},
+                      {{"service", "service-c"}, {"bake_seconds", 0.0}, {"on_bad", "tell"}}};
+  daemon_->answer("POST /v1/flip", answer);
+  const auto result = teal({"flip", "service-a", "service-b", "service-c", "--to", "green", "--dry-run"});
+  EXPECT_TRUE(contains(result.out,
+                       "would judge service-c: bake 0s, on_bad tell\n"
+                       "would judge service-a, service-b: bake 2m, on_bad rollback\n"))
+      << result.out;
+}
+
 TEST_F(CliTest, AnAnswerToADryRunBeginsWithWould) {
   daemon_->answer("POST /v1/flip", dry(flip_answer()));
   daemon_->answer("POST /v1/rollback", dry(flip_answer()));

@@ -105,6 +105,13 @@ TEST_F(StatusTest, StatusShowsWhatIsRetiredAndWhatOperatorsSet) {
   expect_80_columns(text);
 }
 
+TEST_F(StatusTest, SaysThePhaseOfAServiceThatIsNamed) {
+  json answer = services_answer();
+  answer["services"][0]["phase"] = "draining";
+  daemon_->answer("GET /v1/services", answer);
+  EXPECT_TRUE(contains(teal({"status", "service-a"}).out, "active green, previously blue, draining\n"));
+}
+
 TEST_F(StatusTest, StatusOfOneServiceOnly) {
   const auto result = teal({"status", "service-a"});
   EXPECT_EQ(result.exit_code, 0);

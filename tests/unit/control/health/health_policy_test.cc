@@ -172,5 +172,49 @@ TEST(HealthPolicy, HoldsItsPromisesInRandomSequences) {
   }
 }
 
+// service-a's blue pool with three backends of weight 1.
+class CheckedSince : public testing::Test {
+ protected:
+  static Config with_three() {
+    Config config = checked_shop();
+    config.services[0].pools[0] = pool({"198.18.2.11:8080", "198.18.2.12:8080", "198.18.2.14:8080"});
+    return config;
+  }
+  std::optional<std::pair<uint64_t, uint64_t>> says(bool is_over) {
+    const auto weight = checked_since(shop.catalogue.services()[0].pools[0], shop.board, asked, is_over);
+    if (!weight) return std::nullopt;
+    return std::pair(weight->up, weight->all);
+  }
+  void ask() {
+    shop.board.prober_came();
+    for (const char* address : {"198.18.2.11:8080", "198.18.2.12:8080", "198.18.2.14:8080"})
+      shop.report(address, true);
+    shop.clock.pass(1s);
+    asked = shop.clock.now();
+    shop.clock.pass(100ms);
+  }
+
+  CheckedShop shop{with_three()};
+  Clock::Time asked{};
+};
+using Said = std::optional<std::pair<uint64_t, uint64_t>>;
+
+TEST_F(CheckedSince, WaitsForAllAndThenABackendThatIsSilentFails) {
+  ask();
+  shop.report("198.18.2.11:8080", true);
+  shop.report("198.18.2.12:8080", false, "HTTP 503");
+  shop.board.prober_spoke();
+  EXPECT_EQ(says(false), Said());
+  EXPECT_EQ(says(true), Said(std::pair(1, 3)));
+  shop.report("198.18.2.14:8080", true);
+  EXPECT_EQ(says(false), Said(std::pair(2, 3)));
+}
+
+TEST_F(CheckedSince, AProberThatHangsLeavesTheLastKnownHealth) {
+  ask();
+  EXPECT_EQ(says(false), Said());
+  EXPECT_EQ(says(true), Said(std::pair(3, 3)));
+}
+
 }  // namespace
 }  // namespace teal

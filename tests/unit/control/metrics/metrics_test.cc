@@ -271,6 +271,18 @@ TEST_F(MetricsTest, TheLockTheFileAndTheDriftAreSeen) {
   EXPECT_EQ(value(text, R"(teal_service_drift{service="service-b"})"), "0");
 }
 
+TEST_F(MetricsTest, ARampHasAShareAndCanBePaused) {
+  RunningDaemon daemon(home);
+  EXPECT_EQ(scrape().find("teal_service_ramp_paused{"), std::string::npos);
+  const std::string ramp = R"({"services":["service-a"],"to":"green","steps":["25%","100%"],"force":true})";
+  ASSERT_EQ(home.post("/v1/ramp", ramp).status, 200u);
+  std::string text = scrape();
+  EXPECT_EQ(value(text, R"(teal_service_share_ratio{service="service-a",colour="green"})"), "0.25");
+  EXPECT_EQ(value(text, R"(teal_service_ramp_paused{service="service-a"})"), "0");
+  ASSERT_EQ(home.post("/v1/pause", R"({"services":["service-a"],"reason":"logs"})").status, 200u);
+  EXPECT_EQ(value(scrape(), R"(teal_service_ramp_paused{service="service-a"})"), "1");
+}
+
 TEST_F(MetricsTest, TheLastReloadHasAResultAndATime) {
   RunningDaemon daemon(home);
   const auto time = [&] { return std::stod(value(scrape(), "teal_config_last_reload_timestamp_seconds")); };
