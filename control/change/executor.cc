@@ -233,7 +233,7 @@ Task<bool> ChangeExecutor::publish_ruleset(const Progress& progress) {
 
 Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
   log(progress, spdlog::level::err, refusal.message);
-  if (progress.change.is_retry) co_return;
+  if (progress.change.is_retry && !progress.intent) co_return;
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
   save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload reserved new ids
   progress.told["result"] = "not_published";

@@ -5,6 +5,16 @@
 
 namespace teal {
 
+namespace {
+
+// Returns whether the ramp took its last step after its colour was found bad, and before the answer.
+bool has_completed(const Finding& finding, const ServiceState& state) {
+  return finding.is_of_ramp && !state.ramp && state.undo && state.active == finding.tested &&
+         state.flipped_by && state.flipped_by->verb == FlipVerb::kRamp;
+}
+
+}  // namespace
+
 std::vector<std::string> still_on(const Finding& finding, const Catalogue& catalogue) {
   std::vector<std::string> services;
   for (const std::string& name : finding.services) {
@@ -12,7 +22,7 @@ std::vector<std::string> still_on(const Finding& finding, const Catalogue& catal
     if (service == nullptr) continue;
     const ServiceState& state = catalogue.state(*service);
     const uint64_t rollout = state.ramp ? state.ramp->id : state.undo ? state.flip_generation : 0;
-    if (rollout == finding.rollout) services.push_back(name);
+    if (rollout == finding.rollout || has_completed(finding, state)) services.push_back(name);
   }
   return services;
 }

@@ -129,7 +129,7 @@ std::optional<Refusal> preview_gate(const RolloutPlan& plan, const Catalogue& ca
   for (const ColourChange& change : plan.changes) {
     if (!begins_release(change) || !catalogue.find(change.name)->config->rules.require_preview) continue;
     const ServiceState& state = *catalogue.service(change.service);
-    if (publisher.has_answered_preview(state.id, change.to, state.flip_generation)) continue;
+    if (publisher.has_answered_preview(state.id, change.to, state.idle_since())) continue;
     untested.push_back(change.name);
     details.push_back(
         fmt::format("{}: {} has answered no flow of a preview since it is idle, and "

@@ -48,13 +48,15 @@ void compare(const ColourChange& change, const CatalogueService& service, const 
 void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const BackendFacts& facts,
              Clock::Time now, uint32_t dataplane_pid, Reach& reach) {
   const std::string colour = name_of(change.to);
+  // A backend that is only ejected serves where no other one is up: it is good enough for the way back.
+  const bool is_way_back = !needs_capacity(change);
   size_t takers = 0, unreachable = 0, silent = 0;
   std::vector<std::string> without_hop, down;
   for (const PoolMember& member : pool) {
     if (member.weight == 0) continue;
     ++takers;
     if (facts.health.is_out(member.id)) {
-      ++unreachable;
+      if (facts.health.is_down(member.id) || !is_way_back) ++unreachable;
       const std::string address = to_string(member.socket), why = facts.health.why_out(member.id);
       down.push_back(facts.health.is_down(member.id)
                          ? fmt::format("{} ({})", address, facts.health.of(member.id)->reason)

@@ -120,7 +120,7 @@ Task<void> Upkeep::advance_ramps(const Turn& turn) {
   for (const std::vector<std::string>& services : due) {
     const Ramp& ramp = *catalogue.state(*catalogue.find(services.front())).ramp;
     const auto on_few = on_few_of(services, catalogue);
-    if (trials_.is_bad(ramp.id) && !are_only_told(services, catalogue))
+    if ((trials_.is_bad(ramp.id) || trials_.has_finding(ramp.id)) && !are_only_told(services, catalogue))
       continue;  // it is rolled back, or will be
     if (on_few == RolloutRules::OnFew::kGo || trials_.has_seen_enough(ramp.id)) {
       co_await advance(turn, services);

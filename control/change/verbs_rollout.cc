@@ -17,6 +17,16 @@ namespace {
 // needs one, too.
 constexpr uint32_t kMaxWaitingForHooks = 32;
 
+class Counted {
+ public:
+  explicit Counted(uint32_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+
+ private:
+  uint32_t& count_;
+};
+
 Refusal too_many_wait_for_hooks() {
   return {
       503,
@@ -70,11 +80,11 @@ Task<std::optional<Refusal>> Verbs::run_pre_flip(const RolloutRequest& request, 
   hooks.jobs = pre_flip_jobs_of(*plan, hooks);
   if (hooks.jobs.empty()) co_return std::nullopt;
   if (auto refusal = executor_.refused_by_gates(Change(), options)) co_return refusal;
+  if (options.client_is_gone()) co_return std::nullopt;  // its turn says so
   if (waiting_for_hooks_ >= kMaxWaitingForHooks) co_return too_many_wait_for_hooks();
   std::vector<HookJob> jobs = hooks.jobs;
-  ++waiting_for_hooks_;
+  const Counted counted(waiting_for_hooks_);
   hooks.ends = co_await run_hooks_(std::move(jobs));
-  --waiting_for_hooks_;
   co_return std::nullopt;
 }
 

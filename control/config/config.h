@@ -68,7 +68,7 @@ struct RampPlan {
 // colour (docs/judgement.md). The table [rollout] has the defaults; `[service.rollout]` has the fields in
 // which the service differs.
 struct RolloutRules {
-  enum class OnBad : uint8_t {
+  enum class OnBad : uint8_t {  // the most careful first
     kRollback,
     kPause,  // a ramp; after a full flip there is nothing to pause, so Teal tells
     kTell,

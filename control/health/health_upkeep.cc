@@ -147,6 +147,7 @@ Task<void> HealthUpkeep::keep() {
   std::string problem = written ? "" : written.error();
   if (!problem.empty() && problem != file_problem_)
     spdlog::warn("cannot keep the health of backends: {}", problem);
+  if (!problem.empty()) kept_version_.reset();  // the next look tries again
   file_problem_ = std::move(problem);
   is_keeping_ = false;
 }

@@ -66,7 +66,7 @@ class HealthUpkeep {
   HealthWords words_;
   bool is_due_ = true, catalogue_is_due_ = true;
   bool was_fresh_ = false;
-  uint64_t kept_version_ = 0;
+  std::optional<uint64_t> kept_version_ = 0;
   bool is_keeping_ = false;  // a write of the file is under way
   std::string file_problem_;
   asio::steady_timer* wake_ = nullptr;

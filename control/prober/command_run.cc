@@ -83,8 +83,12 @@ std::string words_of(const CommandEnd& end) {
 }
 
 Task<CommandEnd> run_command(const CommandLine& line, std::chrono::milliseconds timeout, Semaphore& places) {
-  using How = CommandEnd::How;
   const Semaphore::Permit place = co_await places.acquire();
+  co_return co_await run_command(line, timeout);
+}
+
+Task<CommandEnd> run_command(const CommandLine& line, std::chrono::milliseconds timeout) {
+  using How = CommandEnd::How;
   auto started = Command::start(line);
   if (!started) co_return CommandEnd(How::kNotStarted, started.error());
   Command& command = **started;

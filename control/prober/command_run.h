@@ -36,7 +36,9 @@ struct CommandEnd {
 // Returns why the command did not pass, without its output: "the command ended with exit code 3".
 std::string words_of(const CommandEnd& end);
 
-// The timeout counts from the start of the command, which waits for a place.
+// Starts the command at once.
+Task<CommandEnd> run_command(const CommandLine& line, std::chrono::milliseconds timeout);
+// Waits for a place first. The timeout counts from the start of the command.
 Task<CommandEnd> run_command(const CommandLine& line, std::chrono::milliseconds timeout, Semaphore& places);
 
 // Kills all commands that run, with their children. To be called at the end of the process.

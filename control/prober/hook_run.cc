@@ -16,12 +16,15 @@ CommandLine line_of_hook(const HookOrder& order) {
 }  // namespace
 
 Task<HookDone> run_hook(const HookOrder& order, Semaphore& places, const Clock& clock) {
-  if (clock.steady_ms() > order.not_after_ms)
-    co_return HookDone{.id = order.id, .passed = false, .reason = "teal-health got the order too late"};
-  const CommandLine line = line_of_hook(order);
-  const CommandEnd end = co_await run_command(line, order.run.timeout, places);
+  const Semaphore::Permit place = co_await places.acquire();
   HookDone done;
   done.id = order.id;
+  if (clock.steady_ms() > order.not_after_ms) {
+    done.reason = "teal-health was too late to run it";
+    co_return done;
+  }
+  const CommandLine line = line_of_hook(order);
+  const CommandEnd end = co_await run_command(line, order.run.timeout);
   done.passed = end.passed();
   if (done.passed) co_return done;
   done.reason = words_of(end);

@@ -197,12 +197,12 @@ uint64_t Publisher::draining(uint16_t backend, Colour colour, uint64_t flip_gene
   return sum;
 }
 
-bool Publisher::has_answered_preview(uint16_t service, Colour idle, uint64_t flip_generation) const {
+bool Publisher::has_answered_preview(uint16_t service, Colour idle, uint64_t since_generation) const {
   for (uint32_t index = 0; index < worker_count(); ++index) {
     const uint32_t born =
         segment_->worker(index).services[service][static_cast<size_t>(idle)].answered_when_idle.load(
             std::memory_order_relaxed);
-    if (born != 0 && !is_older_flow(born, static_cast<uint32_t>(flip_generation))) return true;
+    if (born != 0 && !is_older(born, static_cast<uint32_t>(since_generation))) return true;
   }
   return false;
 }

@@ -95,9 +95,9 @@ class Publisher {
   // generation. A worker that has not adopted the flip yet has only such flows.
   uint64_t draining(uint16_t backend, Colour colour, uint64_t flip_generation) const;
   bool holds_flows(uint16_t backend) const;
-  // Returns whether the idle colour has answered a flow of a preview that began since this flip. A new
-  // segment forgets it.
-  bool has_answered_preview(uint16_t service, Colour idle, uint64_t flip_generation) const;
+  // Returns whether the idle colour has answered a flow of a preview that began under this generation or a
+  // later one. A new segment forgets it.
+  bool has_answered_preview(uint16_t service, Colour idle, uint64_t since_generation) const;
 
  private:
   PublicationWord word() const;

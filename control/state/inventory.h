@@ -16,6 +16,7 @@
 // socket that no packet carries (standin_socket), until its flows have ended.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -103,6 +104,8 @@ struct ServiceState {
   std::vector<IpPrefix> preview_clients;  // they get the idle colour; of the VIP's family
 
   uint16_t share() const { return ramp ? ramp->share() : 0; }  // of the idle colour, in 1/kShareOne
+  // The idle colour is idle in this service since this generation.
+  uint64_t idle_since() const { return std::max(flip_generation, added_after + 1); }
   friend bool operator==(const ServiceState&, const ServiceState&) = default;
 };
 

@@ -22,6 +22,14 @@ std::string name_in(const std::vector<TrialMember>& members, uint16_t service) {
   return "";
 }
 
+RolloutRules::OnBad most_careful(const std::vector<TrialMember>& members, const Catalogue& catalogue) {
+  auto on_bad = RolloutRules::OnBad::kTell;
+  for (const TrialMember& member : members)
+    if (const CatalogueService* service = catalogue.find(member.name); service != nullptr)
+      on_bad = std::min(on_bad, service->config->rules.on_bad);
+  return on_bad;
+}
+
 }  // namespace
 
 std::string text_of(const Finding& finding) {
@@ -117,7 +125,7 @@ void Trials::end_trials(const WantedTrials& wanted) {
     const auto as_now = wanted.find(entry.first);
     if (as_now == wanted.end() || as_now->second.members != entry.second.trial.members()) return true;
     const bool goes_on_again = as_now->second.paused < entry.second.paused;
-    return entry.second.is_answered && goes_on_again;  // the operator has seen what was found
+    return entry.second.answered_as && goes_on_again;  // the operator has seen what was found
   });
 }
 
@@ -200,10 +208,14 @@ std::optional<Verdict> Trials::verdict_of(Running& running) {
 std::vector<Finding> Trials::findings(const Catalogue& catalogue) {
   std::vector<Finding> found;
   for (auto& [key, running] : running_) {
-    if (running.is_answered || clock_.now() < running.again_at) continue;
+    if (clock_.now() < running.again_at) continue;
+    const std::vector<TrialMember>& members = running.trial.members();
+    const RolloutRules::OnBad on_bad = most_careful(members, catalogue);
+    if (running.answered_as && on_bad >= *running.answered_as) continue;  // a reload may ask for more
     const std::optional<Verdict> verdict = verdict_of(running);
     if (!verdict) continue;
-    const std::vector<TrialMember>& members = running.trial.members();
+    const bool is_known =
+        running.finding != nullptr && running.finding->verdict.judgement == verdict->judgement;
     auto finding = std::make_shared<Finding>();
     *finding = {.rollout = std::get<0>(key),
                 .services = {},
@@ -211,11 +223,10 @@ std::vector<Finding> Trials::findings(const Catalogue& catalogue) {
                 .is_of_ramp = std::get<1>(key),
                 .tested = std::get<2>(key),
                 .verdict = *verdict,
+                .on_bad = on_bad,
                 .at_ms = clock_.wall_ms(),
-                .action = running.finding != nullptr ? running.finding->action : ""};
+                .action = is_known ? running.finding->action : ""};
     for (const TrialMember& member : members) finding->services.push_back(member.name);
-    if (const CatalogueService* worst = catalogue.find(finding->worst))
-      finding->on_bad = worst->config->rules.on_bad;
     for (const std::string& service : finding->services) latest_[service] = finding;
     running.finding = finding;
     if (verdict->judgement == Judgement::kBothSick) forgive(running);
@@ -227,6 +238,7 @@ std::vector<Finding> Trials::findings(const Catalogue& catalogue) {
 // Drops what was seen since the flip, and what is seen in the next kForgetNs.
 void Trials::forgive(Running& running) {
   running.trial.forget(clock_.now());
+  running.verdict = {};
   running.asked_at.reset();
   running.forgiven_until = clock_.now() + std::chrono::nanoseconds(FlipJudge::kForgetNs);
   count_from_now(running, true);
@@ -257,7 +269,7 @@ void Trials::answered(const Finding& finding) {
   const auto entry = running_.find(key_of(finding));
   if (entry == running_.end()) return;
   Running& running = entry->second;
-  running.is_answered = true;
+  running.answered_as = finding.on_bad;
   // All members are paused now. An operator may resume them before the next look.
   if (running.trial.is_of_ramp() && finding.on_bad == RolloutRules::OnBad::kPause)
     running.paused = running.trial.members().size();
@@ -285,6 +297,11 @@ bool Trials::has_seen_enough(uint64_t ramp) const {
 bool Trials::is_bad(uint64_t ramp) const {
   const Running* running = ramp_of(ramp);
   return running != nullptr && running->verdict.judgement == Judgement::kBad;
+}
+
+bool Trials::has_finding(uint64_t ramp) const {
+  const Running* running = ramp_of(ramp);
+  return running != nullptr && running->finding != nullptr;
 }
 
 std::optional<TrialView> Trials::view_of(uint16_t service) const {

@@ -52,7 +52,7 @@ struct Finding {
   bool is_of_ramp = false;
   Colour tested = Colour::kGreen;
   Verdict verdict;
-  RolloutRules::OnBad on_bad = RolloutRules::OnBad::kRollback;  // of the worst service
+  RolloutRules::OnBad on_bad = RolloutRules::OnBad::kRollback;  // the most careful one of its services
   int64_t at_ms = 0;                                            // since 1970, UTC
   std::string action;  // what follows: a verb, "nothing" or "refused"; empty: not decided yet
 };
@@ -106,6 +106,8 @@ class Trials {
   bool has_seen_enough(uint64_t ramp) const;
   // Returns whether the tested colour of the ramp is bad at the moment.
   bool is_bad(uint64_t ramp) const;
+  // Returns whether it was found bad in the present trial, also if it has recovered.
+  bool has_finding(uint64_t ramp) const;
   // Returns whether the service's latest flip is judged, also before the first look at it.
   bool is_baking(const ServiceState& service) const {
     return !service.ramp && service.undo && starts_.contains({service.flip_generation, service.name});
@@ -126,7 +128,7 @@ class Trials {
     Verdict verdict = {};                      // without the old colour's health
     std::optional<Clock::Time> asked_at = {};  // for the old colour's health
     uint16_t asked_of = kNoId;                 // the service
-    bool is_answered = false;
+    std::optional<RolloutRules::OnBad> answered_as = {};
     size_t paused = 0;                               // members whose ramp is paused
     Clock::Time again_at{};                          // before that, it finds nothing
     std::optional<Clock::Time> forgiven_until = {};  // nothing counts before

@@ -53,15 +53,11 @@ class Signals {
       samples_.backend_sent(packet, after, rules);
     if (before.flags & kFlowMidstream) return;
     const bool rst = packet.shape.tcp_flags & kTcpRst;
+    if ((before.flags & kFlowUnanswered) != 0 && !rst) note_answer_when_idle(packet, before.colour(), rules);
     if (before.counted == 0) {
+      (rst ? of(packet.backend, before).refused : of(packet.backend, before).answered).add(1);
       after.counted = 1;
-      if (rst) {
-        of(packet.backend, before).refused.add(1);
-        trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::refused);
-      } else {
-        of(packet.backend, before).answered.add(1);
-        note_answer_when_idle(packet, before.colour(), rules);
-      }
+      if (rst) trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::refused);
     } else if (rst && before.phase == FlowPhase::kEstablished) {
       of(packet.backend, before).reset_by_backend.add(1);
       trials_.failed(trials_.subject(packet), after, rules, &TrialCounters::reset);

@@ -110,7 +110,7 @@ Json view_preview(const Api& api, const ServiceState& state) {
   return {{"colour", name_of(idle)},
           {"address", state.preview ? Json(to_string(*state.preview)) : Json(nullptr)},
           {"clients", std::move(clients)},
-          {"answered", api.publisher.has_answered_preview(state.id, idle, state.flip_generation)}};
+          {"answered", api.publisher.has_answered_preview(state.id, idle, state.idle_since())}};
 }
 
 Json view_draining(const Api& api, const CatalogueService& service) {

@@ -172,6 +172,26 @@ TEST_F(PreviewTest, IsAGateWhereTheServiceRequiresOne) {
   EXPECT_TRUE(flip("service-a", Colour::kGreen)) << "a restart of teald forgets no answer";
 }
 
+TEST_F(PreviewTest, ANewServiceInheritsNoAnswerOfTheServiceThatHadItsId) {
+  start_dataplane();
+  start_teald();
+  ASSERT_TRUE(follow());
+  (*dataplane)->segment().worker(0).services[3][1].answered_when_idle =
+      static_cast<uint32_t>(teald->executor.catalogue().inventory().published_generation);
+  write_with("[rollout]", R"([[service]]
+name = "service-d"
+vip = "198.18.0.14:80"
+protocol = "tcp"
+blue = ["198.18.2.51:8080"]
+green = ["198.18.2.61:8080"]
+rollout = { require_preview = true }
+
+[rollout])");
+  ASSERT_TRUE(reload());
+  ASSERT_EQ(service("service-d").id, 3);
+  EXPECT_FALSE(flip("service-d", Colour::kGreen));
+}
+
 TEST_F(PreviewTest, TheGateIsPassedByForceAndTheHistorySaysSo) {
   start_dataplane();
   start_teald();

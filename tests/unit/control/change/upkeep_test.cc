@@ -97,6 +97,12 @@ TEST_F(UpkeepTest, WithoutAFreeSlotItTriesAgain) {
 class UpkeepThatFails : public UpkeepTest {
  protected:
   size_t rows() { return teald->state().history({.service = {}, .limit = 1000, .before = {}})->size(); }
+  size_t rows_with(const std::string& verb, const std::string& result) {
+    const auto history = teald->state().history({.service = {}, .limit = 1000, .before = {}});
+    return static_cast<size_t>(std::count_if(history->begin(), history->end(), [&](const HistoryRow& row) {
+      return row.verb == verb && row.result == result;
+    }));
+  }
   size_t rows_of_five_minutes(const std::function<void()>& attempt) {
     const size_t before = rows();
     for (const Clock::Time end = clock.now() + 5min; clock.now() < end; clock.advance(100ms)) attempt();
@@ -125,6 +131,23 @@ TEST_F(UpkeepThatFails, TriesAPublicationSeldomAndRecordsOneFailure) {
   clock.advance(60s);
   ASSERT_TRUE(follow());
   EXPECT_EQ(latest().result, "done");
+}
+
+// An open intent would hold up the hooks of all later changes.
+TEST_F(UpkeepThatFails, AStepThatIsTriedAgainLeavesNoOpenIntent) {
+  start_dataplane();
+  start_teald();
+  RolloutRequest request{
+      .verb = RolloutRequest::Verb::kRamp, .what = {{"service-a"}, {}}, .to = Colour::kGreen};
+  request.ramp = {.steps = {500, kShareOne}, .every = 1s, .manual = {}};
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
+  stall();
+  for (int i = 0; i < 100; ++i) {
+    clock.advance(1s);
+    (void)follow();
+  }
+  EXPECT_GE(rows_with("step", "not_published"), 2u);
+  EXPECT_EQ(rows_with("step", "pending"), 0u);
 }
 
 TEST_F(UpkeepThatFails, TriesAResetSeldomAndRecordsOneFailure) {

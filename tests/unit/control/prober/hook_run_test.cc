@@ -47,7 +47,7 @@ TEST(HookRun, AnOrderThatCameTooLateIsNotRun) {
   HookOrder order{.id = 7, .hook = Hook::kStep, .run = {}, .input = "{}"};
   order.run.command = {"/bin/true"};
   order.not_after_ms = Clock().steady_ms() - 1;
-  EXPECT_EQ(run_order(order), failed_hook("teal-health got the order too late"));
+  EXPECT_EQ(run_order(order), failed_hook("teal-health was too late to run it"));
   order.not_after_ms += 60'000;
   EXPECT_EQ(run_order(order), passed());
 }
