@@ -127,6 +127,11 @@ tl::expected<std::optional<ColourChange>, Refusal> change_of_service(const Rollo
   return ramp_to(request.to, Ramp{.plan = plan}, service);
 }
 
+bool gets_release(const RolloutRequest& request, const RolloutService& service) {
+  return request.verb == Verb::kFlip && request.to != service.active &&
+         !(service.undo && service.flip_back_undoes);
+}
+
 void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
   plan.unchanged.push_back(service.name);
   if (request.verb == Verb::kFlip && service.ramp) plan.on_a_ramp.push_back(service.name);
@@ -237,8 +242,14 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   const auto chosen = select_services(request.what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   RolloutPlan plan;
+  // Services that one flip moves are judged as one, and go back as one.
+  const bool is_release = std::any_of(chosen->begin(), chosen->end(), [&](const RolloutService* service) {
+    return gets_release(request, *service);
+  });
   for (const RolloutService* service : *chosen) {
-    auto change = change_of_service(request, *service);
+    RolloutService now = *service;
+    if (is_release) now.flip_back_undoes = false;
+    auto change = change_of_service(request, now);
     if (!change) return tl::unexpected(std::move(change.error()));
     if (!*change) {
       leave(*service, request, plan);
@@ -270,8 +281,10 @@ std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb)
     undone.insert(*change.undoes);
   }
   if (services.empty()) return "";
-  return fmt::format("this flip takes back the flip of generation {} in {}, so no rollback undoes it",
-                     fmt::join(undone, ", "), listed(services));
+  return fmt::format(
+      "this flip takes back the flip of generation {} in {}, so no rollback undoes it, Teal "
+      "does not judge it, and neither pre_flip nor min_capacity is asked",
+      fmt::join(undone, ", "), listed(services));
 }
 
 std::string flip_text(const ServiceState& service, const std::string& user) {

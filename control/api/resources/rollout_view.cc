@@ -33,13 +33,14 @@ Json view_signal(const SignalFigures& signal, Colour tested) {
 // Null: they go on.
 const char* what_ramps_wait_for(const Api& api) {
   if (api.executor.catalogue().inventory().lock) return "the end of the lock";
+  if (!api.recorder.trouble().empty()) return "the repair of the disk";
   return api.publisher.dataplane_running() ? nullptr : "the dataplane";
 }
 
 }  // namespace
 
 const char* phase_of(const Api& api, const ServiceState& state, bool is_draining) {
-  if (state.ramp) return state.ramp->paused || what_ramps_wait_for(api) != nullptr ? "paused" : "ramping";
+  if (state.ramp) return state.ramp->paused ? "paused" : "ramping";
   if (api.upkeep.trials().is_baking(state)) return "baking";
   return is_draining ? "draining" : "steady";
 }

@@ -22,7 +22,8 @@ std::string ramp_line(const json& service, const json& ramp, const Surroundings&
   if (const auto& paused = part(ramp, "paused"); !paused.is_null()) {
     const std::string why = text(ramp, "paused");
     line += why.empty() ? "paused" : "paused: " + why;
-    line += fmt::format("; teal resume {} goes on", text(service, "name"));
+    line +=
+        fmt::format("; teal abort {0} takes the share back, teal resume {0} goes on", text(service, "name"));
   } else if (const auto waits_for = text_or(ramp, "waits_for"); !waits_for.empty()) {
     line += fmt::format("{} after {}", percent("next_percent"), waits_for);
   } else if (const auto& left = part(ramp, "seconds_to_next"); left.is_number()) {

@@ -189,13 +189,14 @@ std::string preview_line(const json& service) {
 std::string detail_lines(const json& service, const Surroundings& around) {
   std::string line = fmt::format("{}: {} {}, active {}", text(service, "name"), text(service, "vip"),
                                  text(service, "protocol"), text(service, "active"));
-  if (const auto previous = text_or(service, "previous"); !previous.empty())
-    line += fmt::format(", previously {}", previous);
+  const auto previous = text_or(service, "previous");
+  const bool was_aborted = previous == text(service, "active");
+  if (!previous.empty() && !was_aborted) line += fmt::format(", previously {}", previous);
   if (const auto phase = text_or(service, "phase"); !phase.empty()) line += ", " + phase;
   std::string lines = wrapped(line, around);
   if (const auto at = text_or(service, "flipped_at"); !at.empty()) {
-    lines += fmt::format("  flipped at {} in generation {}\n", time_text(at),
-                         number(service, "generation_of_flip"));
+    lines += fmt::format("  {} at {} in generation {}\n", was_aborted ? "ramp aborted" : "flipped",
+                         time_text(at), number(service, "generation_of_flip"));
   }
   if (const auto& drain = part(service, "drain"); !drain.is_null()) {
     lines += fmt::format("  drains for {}, then {}; udp {}\n",

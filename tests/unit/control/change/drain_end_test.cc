@@ -135,7 +135,8 @@ TEST_F(DrainEnds, AFlipThatTakesBackAnotherOneWarnsThatNothingIsLeftToUndo) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen));  // generation 2
   clock.advance(10min);
   const char* const warning =
-      "this flip takes back the flip of generation 2 in service-a, so no rollback undoes it\n";
+      "this flip takes back the flip of generation 2 in service-a, so no rollback undoes it, Teal does not "
+      "judge it, and neither pre_flip nor min_capacity is asked\n";
   EXPECT_EQ(warnings(flip("service-a", Colour::kBlue, {.dry_run = true})), warning);
   EXPECT_EQ(warnings(flip("service-a", Colour::kBlue)), warning);
   EXPECT_EQ(rollback("service-a")->fields["nothing_to_undo"].size(), 1u) << "as it said";

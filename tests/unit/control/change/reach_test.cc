@@ -208,7 +208,8 @@ TEST_F(ReachTest, ABackendThatTakesNoFlowsIsNotAskedOf) {
   ASSERT_TRUE(well);
   ASSERT_EQ(well->warnings.size(), 1u);
   EXPECT_EQ(well->warnings[0],
-            "this flip takes back the flip of generation 2 in service-a, so no rollback undoes it");
+            "this flip takes back the flip of generation 2 in service-a, so no rollback undoes it, Teal does "
+            "not judge it, and neither pre_flip nor min_capacity is asked");
 }
 
 TEST_F(ReachTest, WithoutADataplaneADryRunAndAFlipOfNothingWarnToo) {

@@ -55,10 +55,11 @@ struct PlainRequest {
   PlainVerb verb = PlainVerb::kFlip;
   Colour to = Colour::kBlue;  // of a flip or ramp
   PlainRamp ramp;             // of a ramp
+  bool takes_back = true;     // of a flip: it brings no service anything new
 };
 
 // Returns the service after the request; nothing: it is refused. `configured` are the steps of a plain flip;
-// none: it has no steps. The latest flip is less than an hour old, so a flip back undoes it.
+// none: it has no steps. The latest flip is less than an hour old.
 inline std::optional<PlainService> after(const PlainRequest& request, const std::vector<uint16_t>& configured,
                                          PlainService service) {
   switch (request.verb) {
@@ -66,8 +67,9 @@ inline std::optional<PlainService> after(const PlainRequest& request, const std:
     case PlainVerb::kFlipNow:
       if (request.to == service.active) {
         service.ramp.reset();
-      } else if (request.verb == PlainVerb::kFlipNow || configured.empty() || service.undo) {
-        service.flip(service.undo ? std::nullopt : std::optional(service.active));
+      } else if (request.verb == PlainVerb::kFlipNow || configured.empty() ||
+                 (service.undo && request.takes_back)) {
+        service.flip(service.undo && request.takes_back ? std::nullopt : std::optional(service.active));
       } else if (!service.ramp) {
         service.ramp = PlainRamp{configured};
       }

@@ -114,6 +114,8 @@ class RolloutSequence : public RolloutWorld {
     const Colour active = model_[ids.front()].active;
     request.to = pick(4) == 0 ? active : other(active);
     request.ramp.manual = pick(6) == 0;
+    for (const uint16_t id : ids)
+      if (model_[id].active != request.to && !model_[id].undo) request.takes_back = false;
     const bool force = pick(6) == 0;
     const std::string break_at = pick(8) != 0 ? "" : pick(2) == 0 ? "intended" : "published";
 

@@ -82,12 +82,12 @@ TEST(Rollout, TableOfRequests) {
   seen_nothing.seen_generation = 0;
   const Case cases[] = {
       {"flip of one", flip({"c"}, kGreen), "c:blue>green! |"},
-      {"flip of several", flip({"a", "c"}, kGreen), "a:blue>green,undoes12 c:blue>green! |"},
+      {"flip of several", flip({"a", "c"}, kGreen), "a:blue>green! c:blue>green! |"},
       {"a flip back that is a release of its own", flip({"b"}, kBlue), "b:green>blue! |"},
       {"a flip to where it is changes nothing", flip({"b"}, kGreen), "| b"},
       {"some change, some do not", flip({"b", "c"}, kGreen), "c:blue>green! | b"},
       {"a name twice counts once", flip({"c", "c"}, kGreen), "c:blue>green! |"},
-      {"flip of a group", group_flip, "a:blue>green,undoes12 c:blue>green! | b"},
+      {"flip of a group", group_flip, "a:blue>green! c:blue>green! | b"},
       {"rollback undoes the latest flip", rollback({"a"}), "a:blue>green,undoes12 |"},
       {"rollback of several", rollback({"a", "b"}), "a:blue>green,undoes12 b:green>blue,undoes9 |"},
       {"nothing to undo", rollback({"c"}), "| c nothing: c"},

@@ -138,13 +138,18 @@ class Sequence {
                                    : nlohmann::json{{"services", names}, {"to", to}})
                   .dump(),
               model_, std::nullopt};
+    // Each flip is less than an hour old. A flip back undoes it, unless the same request is a release for
+    // another service.
+    const bool takes_back = std::none_of(names.begin(), names.end(), [&](const std::string& name) {
+      return model_[name].active != to && !model_[name].undo;
+    });
     for (const std::string& name : names) {
       ServiceModel& service = (*step.after)[name];
       if (service.active == to) continue;
       if (!takes_flows(service, to)) return step.after.reset(), step;
       service.active = to;
       service.flipped = true;
-      service.undo = !service.undo;  // each flip is less than an hour old, so a flip back undoes it
+      service.undo = !takes_back;
     }
     if (locked_) step.after.reset();
     return step;

@@ -119,7 +119,9 @@ TEST_F(CliTest, StatusShowsARampItsNextStepAndWhyItIsPaused) {
       << page();
   EXPECT_TRUE(contains(page(), "87.5% of new flows"));
   ramp["paused"] = "errors";
-  EXPECT_TRUE(contains(page(), "paused: errors;\n  teal resume service-b goes on")) << page();
+  EXPECT_TRUE(contains(
+      page(), "paused: errors;\n  teal abort service-b takes the share back, teal resume service-b goes on"))
+      << page();
   ramp["paused"] = nullptr;
   ramp["seconds_to_next"] = nullptr;
   EXPECT_TRUE(contains(page(), "at teal next")) << page();
