@@ -66,7 +66,7 @@ show_skipped() {
 show_failures() { grep -v -E '^\[ +(OK|RUN|-+) +\]|^ +[0-9]+/[0-9]+ .* OK ' "$1" | tail -n 80; }
 
 run_unit() {
-  meson_tests "normal build" "$repo/build" -- unit shm bpf install
+  meson_tests "normal build" "$repo/build" -Dquick=true -- unit shm bpf install
   if [[ -n $sequences ]]; then
     run_faults
     run_sequences
