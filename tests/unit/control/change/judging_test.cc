@@ -2,10 +2,6 @@
 //
 // Tests what teald does by itself when the counters of flows say that a new colour is bad.
 #include "control/change/judging.h"
-
-#include <sstream>
-
-#include "control/metrics/rollout_metrics.h"
 #include "tests/unit/control/change/ramp_fixture.h"
 
 namespace teal {
@@ -27,21 +23,6 @@ TEST_F(JudgingTest, AGreenThatRefusesIsRolledBackAfterAFullFlip) {
   const Finding* finding = teald->trials.latest("service-a");
   ASSERT_NE(finding, nullptr);
   EXPECT_EQ(finding->verdict.judgement, Judgement::kBad);
-}
-
-TEST_F(JudgingTest, TheMetricsSayWhatWasFoundAndDone) {
-  const auto metrics = [this] {
-    std::ostringstream text;
-    write_rollouts(text, teald->executor.catalogue(), teald->trials);
-    return std::move(text).str();
-  };
-  flip_after_good_flows();
-  EXPECT_EQ(metrics().find("teal_rollout_finding_timestamp_seconds{"), std::string::npos);
-  green_serves(1s, 80);
-  EXPECT_NE(metrics().find("teal_rollout_finding_timestamp_seconds{service=\"service-a\",colour=\"green\","
-                           "judgement=\"bad\",action=\"rollback\"} 17"),
-            std::string::npos)
-      << metrics();
 }
 
 TEST_F(JudgingTest, AGoodGreenStays) {
@@ -359,50 +340,6 @@ TEST_F(JudgingTest, CountersThatBeginAgainAreNoEvidence) {
   teald->counted.clear();  // another segment
   green_serves(300ms, 0);
   EXPECT_EQ(active(), kGreen);
-}
-
-TEST_F(JudgingTest, TheMostCarefulServiceOfARolloutDecides) {
-  write_with("name = \"service-a\"\n", "name = \"service-a\"\nrollout = { on_bad = \"tell\" }\n");
-  ASSERT_TRUE(reload());
-  for (int i = 0; i < 300; ++i) {
-    count(kBlue, 80, 0, 0);
-    count(kBlue, 80, 0, 1);
-    clock.advance(1s);
-    judge();
-  }
-  RolloutRequest request{.verb = Verb::kFlip, .what = {{"service-a", "service-b"}, {}}, .to = kGreen};
-  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
-  judge();
-  green_serves(1s, 80);
-  EXPECT_EQ(active("service-a"), kBlue) << "service-a alone would only be told of";
-  EXPECT_EQ(active("service-b"), kBlue);
-}
-
-TEST_F(JudgingTest, AReloadThatAsksForMoreThanWasDoneIsFollowed) {
-  write_rules("on_bad = \"tell\"");
-  ASSERT_TRUE(reload());
-  flip_after_good_flows();
-  green_serves(1s, 80);
-  EXPECT_EQ(active(), kGreen);
-  write_rules("on_bad = \"rollback\"");
-  ASSERT_TRUE(reload());
-  green_serves(500ms, 80);
-  EXPECT_EQ(active(), kBlue);
-}
-
-TEST_F(JudgingTest, ARampThatEndsBeforeTheAnswerIsTakenBack) {
-  ASSERT_TRUE(ramp());
-  const uint64_t id = service("service-a").ramp->id;
-  const Finding finding{.rollout = id, .services = {"service-a"}, .worst = "service-a", .is_of_ramp = true};
-  EXPECT_EQ(still_on(finding, teald->executor.catalogue()), std::vector<std::string>{"service-a"});
-  ASSERT_TRUE(roll(Verb::kNext));
-  ASSERT_TRUE(roll(Verb::kNext));
-  ASSERT_FALSE(service("service-a").ramp);
-  EXPECT_EQ(still_on(finding, teald->executor.catalogue()), std::vector<std::string>{"service-a"});
-  ASSERT_TRUE(rollback("service-a"));
-  EXPECT_TRUE(still_on(finding, teald->executor.catalogue()).empty()) << "an operator was faster";
-  ASSERT_TRUE(flip("service-a", kGreen));
-  EXPECT_TRUE(still_on(finding, teald->executor.catalogue()).empty()) << "another rollout";
 }
 
 }  // namespace
