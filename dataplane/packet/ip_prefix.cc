@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kPrefixForm[] = "an address or a network such as \"198.18.1.0/24\" or \"fd18:1::/64\"";
 
-std::string quoted(std::string_view text) {
+std::string in_marks(std::string_view text) {
   return '"' + std::string(text) + '"';
 }
 
@@ -40,19 +40,19 @@ IpAddress IpPrefix::mask() const {
 tl::expected<IpPrefix, std::string> parse_prefix(std::string_view text) {
   const size_t slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));
-  if (!address) return tl::unexpected(quoted(text) + " is not " + kPrefixForm);
+  if (!address) return tl::unexpected(in_marks(text) + " is not " + kPrefixForm);
   IpPrefix prefix{*address};
   if (slash != std::string_view::npos) {
     const uint8_t most = address->is_v4() ? 32 : 128;
     const auto length = parse_length(text.substr(slash + 1), most);
     if (!length)
-      return tl::unexpected(quoted(text) + " has no prefix length from 0 to " + std::to_string(most));
+      return tl::unexpected(in_marks(text) + " has no prefix length from 0 to " + std::to_string(most));
     prefix.bits = static_cast<uint8_t>(*length + (address->is_v4() ? kMappedBits : 0));
   }
   prefix.address = masked(*address, prefix.mask());
   if (prefix.address != *address)
-    return tl::unexpected(quoted(text) + " has bits behind its prefix length, expected " +
-                          quoted(to_string(prefix)));
+    return tl::unexpected(in_marks(text) + " has bits behind its prefix length, expected " +
+                          in_marks(to_string(prefix)));
   return prefix;
 }
 
