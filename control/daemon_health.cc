@@ -57,7 +57,7 @@ TrialSource Daemon::Parts::trial_source() const {
 
 // A backend without a check says nothing. If most of the weight of the others fails, the colour is sick.
 OldColourChecks Daemon::Parts::old_colour_checks() {
-  const auto pool_of = [this](uint16_t service, Colour colour) {
+  const auto checked_of = [this](uint16_t service, Colour colour) {
     std::vector<PoolMember> checked;
     const CatalogueService* known = executor.catalogue().find(executor.catalogue().service(service)->name);
     if (known == nullptr) return checked;
@@ -66,14 +66,14 @@ OldColourChecks Daemon::Parts::old_colour_checks() {
     return checked;
   };
   return {.ask =
-              [this, pool_of](uint16_t service, Colour colour) {
+              [this, checked_of](uint16_t service, Colour colour) {
                 std::vector<uint16_t> backends;
-                for (const PoolMember& member : pool_of(service, colour)) backends.push_back(member.id);
+                for (const PoolMember& member : checked_of(service, colour)) backends.push_back(member.id);
                 return !backends.empty() && health_link != nullptr && health_link->ask_for(backends);
               },
-          .answer = [this, pool_of](uint16_t service, Colour colour, Clock::Time asked,
-                                    bool is_over) -> std::optional<FlipJudge::OldColour> {
-            const auto weight = checked_since(pool_of(service, colour), health, asked, is_over);
+          .answer = [this, checked_of](uint16_t service, Colour colour, Clock::Time asked,
+                                       bool is_over) -> std::optional<FlipJudge::OldColour> {
+            const auto weight = checked_since(checked_of(service, colour), health, asked, is_over);
             if (!weight) return std::nullopt;
             if (weight->all == 0) return FlipJudge::OldColour::kNotAsked;
             return 2 * weight->up >= weight->all ? FlipJudge::OldColour::kGood : FlipJudge::OldColour::kSick;

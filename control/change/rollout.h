@@ -12,8 +12,8 @@
 //   rollback                       blue     nothing: unchanged
 //
 // A flip back by hand undoes a flip, too, if the flip is not settled yet (flip_back_undoes()). Later, it is a
-// release like any other, and a rollback undoes it. A request that is a release for one of its services is a
-// release for all of them.
+// release like any other, and a rollback undoes it. A flip that is a release for one of several services is a
+// release for each.
 //
 // A ramp gives the idle colour a growing share of the new flows. Its last step is a flip, which a rollback
 // undoes. Before that, a rollback is an abort: it takes the share back. A ramp forgets the flip before it, as

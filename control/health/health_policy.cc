@@ -51,16 +51,15 @@ PoolWeight weight_of(const std::vector<PoolMember>& pool, const HealthBoard& boa
   return weight_where(pool, [&](uint16_t backend) { return !board.is_down(backend); });
 }
 
-std::optional<PoolWeight> checked_since(const std::vector<PoolMember>& pool, const HealthBoard& board,
+std::optional<PoolWeight> checked_since(const std::vector<PoolMember>& checked, const HealthBoard& board,
                                         Clock::Time asked, bool is_over) {
   PoolWeight weight;
-  for (const PoolMember& member : pool) {
-    const BackendHealth* known = board.of(member.id);
-    if (known == nullptr || member.weight == 0) continue;
-    const bool has_ended = known->heard_at >= asked && known->passed;
+  for (const PoolMember& member : checked) {
+    const BackendHealth& known = *board.of(member.id);
+    const bool has_ended = known.heard_at >= asked && known.passed;
     if (!has_ended && !is_over) return std::nullopt;
     const bool is_good =
-        has_ended ? *known->passed : !board.has_heard_since(asked) && known->health != Health::kDown;
+        has_ended ? *known.passed : !board.has_heard_since(asked) && known.health != Health::kDown;
     weight.all += member.weight;
     if (is_good) weight.up += member.weight;
   }

@@ -47,10 +47,10 @@ struct PoolWeight {
   uint64_t up = 0, all = 0;
 };
 PoolWeight weight_of(const std::vector<PoolMember>& pool, const HealthBoard& board);
-// What the checks since `asked` say about the backends of a pool that have a weight and a check. Nothing:
-// some have not ended yet. Once the time is over, a backend whose check has not ended fails. But if the
-// prober has said nothing since, the last known health counts.
-std::optional<PoolWeight> checked_since(const std::vector<PoolMember>& pool, const HealthBoard& board,
+// Returns the weight of these backends, and the part of it that passed its checks since `asked`. Each backend
+// has a check. Returns nothing if some checks have not ended yet. Once the time is over, a backend whose
+// check has not ended fails. But if the prober has said nothing since, the last known health counts.
+std::optional<PoolWeight> checked_since(const std::vector<PoolMember>& checked, const HealthBoard& board,
                                         Clock::Time asked, bool is_over);
 PoolMode pool_mode(const PoolWeight& weight, const HealthRules& rules);
 

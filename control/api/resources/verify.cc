@@ -8,7 +8,6 @@
 #include <array>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "control/api/resources/changes.h"
 #include "control/api/resources/service_view.h"
@@ -128,10 +127,9 @@ void add_plan(const ChangeResult& plan, Forecast& forecast) {
     (is_full ? forecast.flipped : forecast.ramped).push_back(change.value("service", ""));
   }
   for (const auto& hook : plan.fields.value("pre_flip", Json::array()))
-    forecast.warnings.push_back(
-        fmt::format("a flip would first run the hook pre_flip of {}: {}",
-                    fmt::join(hook.at("services").get<std::vector<std::string>>(), ", "),
-                    hook.at("command").get<std::string>()));
+    forecast.warnings.push_back(fmt::format("a flip would first run the hook pre_flip of {}: {}",
+                                            listed(hook.at("services").get<std::vector<std::string>>()),
+                                            hook.at("command").get<std::string>()));
   for (const auto& name : plan.fields.value("unchanged", Json::array()))
     forecast.unchanged.push_back(name.get<std::string>());
   forecast.warnings.insert(forecast.warnings.end(), plan.warnings.begin(), plan.warnings.end());

@@ -119,6 +119,12 @@ void ChangeFixture::write_with(const std::string& from, const std::string& to) {
   std::ofstream(dir.file("teal.toml")) << toml;
 }
 
+void ChangeFixture::write_without_service_c() {
+  const std::string toml = kShopToml;
+  const size_t begin = toml.find("[[service]]\nname = \"service-c\""), end = toml.find("[[group]]");
+  write_with(toml.substr(begin, end - begin), "");
+}
+
 ChangeFixture::Result ChangeFixture::flip(const std::string& service, Colour to, ChangeOptions options) {
   RolloutRequest request{.verb = RolloutRequest::Verb::kFlip, .what = {{service}, {}}, .to = to};
   return teald->run(teald->verbs.roll(std::move(request), std::move(options)));

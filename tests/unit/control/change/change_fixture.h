@@ -105,6 +105,7 @@ class ChangeFixture : public testing::Test {
   void start_dataplane(uint32_t workers = 1);
   void start_teald();                                               // in place of the one that there is
   void write_with(const std::string& from, const std::string& to);  // kShopToml with this replacement
+  void write_without_service_c();
 
   Upkeep::Followed follow() { return teald->run(teald->upkeep.follow_segment()); }
   void tidy() { teald->run(teald->upkeep.tidy()); }

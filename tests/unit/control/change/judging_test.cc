@@ -37,12 +37,7 @@ TEST_F(JudgingTest, AGoodGreenStays) {
 }
 
 TEST_F(JudgingTest, AGroupGoesBackInOnePublication) {
-  for (int i = 0; i < 300; ++i) {
-    count(kBlue, 80, 0, 0);
-    count(kBlue, 80, 0, 1);
-    clock.advance(1s);
-    judge();
-  }
+  serve_good_flows({0, 1});
   RolloutRequest request{.verb = Verb::kFlip, .what = {{}, "shop"}, .to = kGreen};
   ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(request), {})));
   const uint64_t flipped = teald->executor.generation();

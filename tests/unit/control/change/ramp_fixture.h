@@ -59,13 +59,16 @@ class JudgingTest : public RampTest {
     teald->upkeep.look_at_rollouts();
     teald->run(teald->upkeep.judge());
   }
-  // 5 minutes of good flows on blue, and then a flip.
-  void flip_after_good_flows() {
+  // 5 minutes of good flows on blue, of each of these services.
+  void serve_good_flows(std::initializer_list<uint16_t> ids) {
     for (int i = 0; i < 300; ++i) {
-      count(kBlue, 80);
+      for (const uint16_t id : ids) count(kBlue, 80, 0, id);
       clock.advance(std::chrono::seconds(1));
       judge();
     }
+  }
+  void flip_after_good_flows() {
+    serve_good_flows({0});
     ASSERT_TRUE(flip("service-a", kGreen));
     judge();
     take_events();

@@ -65,9 +65,7 @@ TEST_F(UpkeepOfRetired, WhileTheDataplaneIsDownTheCountsAreNotTrusted) {
 }
 
 TEST_F(UpkeepOfRetired, AServiceGoesWithItsLastBackend) {
-  std::string toml = kShopToml;
-  const size_t begin = toml.find("[[service]]\nname = \"service-c\""), end = toml.find("[[group]]");
-  write_with(toml.substr(begin, end - begin), "");
+  write_without_service_c();
   ASSERT_TRUE(reload());
   take_events();
   tidy();

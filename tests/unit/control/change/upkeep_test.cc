@@ -310,9 +310,7 @@ TEST_F(EndsOfDrains, AServiceThatLeavesTheConfigEndsItsDrain) {
   set_flows(5, Colour::kBlue, 1);
   ASSERT_TRUE(flip("service-c", Colour::kGreen));
   tidy();
-  std::string toml = kShopToml;
-  const size_t begin = toml.find("[[service]]\nname = \"service-c\""), end = toml.find("[[group]]");
-  write_with(toml.substr(begin, end - begin), "");
+  write_without_service_c();
   ASSERT_TRUE(reload());
   take_events();
   tidy();
