@@ -15,44 +15,6 @@ FlowTable::Geometry FlowTable::Geometry::for_capacity(uint64_t flows, uint32_t p
   return {partitions, static_cast<uint32_t>(std::max(1.0, std::ceil(slots / kSlots)))};
 }
 
-FlowIndex FlowTable::insert(const Location& location, const FlowKey& key, uint16_t backend,
-                            uint32_t birth_generation, FlowState state) {
-  uint64_t number = location.first;
-  uint32_t empty = tag_matches(number, 0);
-  if (std::popcount(empty) <= static_cast<int>(kSlots / 3)) {
-    const uint64_t other = second(location);
-    if (const uint32_t others = tag_matches(other, 0); std::popcount(others) > std::popcount(empty)) {
-      number = other;
-      empty = others;
-    }
-  }
-  if (empty == 0) return kNoFlow;
-
-  const uint32_t slot = static_cast<uint32_t>(std::countr_zero(empty));
-  const FlowIndex index = index_of(number, slot);
-  Bucket& bucket = buckets_[number];
-  if (number != location.first) {
-    state.flags |= kFlowDisplaced;
-    auto& displaced = buckets_[location.first].displaced;
-    displaced.store(static_cast<uint16_t>(displaced.load(std::memory_order_relaxed) + 1),
-                    std::memory_order_relaxed);
-  } else {
-    state.flags &= static_cast<uint8_t>(~kFlowDisplaced);
-  }
-  bucket.young.store(bucket.young.load(std::memory_order_relaxed) | uint32_t{1} << slot,
-                     std::memory_order_relaxed);
-  // Each release store below pairs with the acquire load of the same word in read().
-  bucket.inserts.store(bucket.inserts.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  Entry& e = bucket.entries[slot];
-  e.words[0].store(key.client.word(0), std::memory_order_release);
-  e.words[1].store(key.client.word(1), std::memory_order_release);
-  e.words[2].store(uint64_t{key.client_port.raw} | uint64_t{backend} << 16 | uint64_t{birth_generation} << 32,
-                   std::memory_order_release);
-  e.words[3].store(std::bit_cast<uint64_t>(state), std::memory_order_release);
-  bucket.tags[slot].store(location.tag(), std::memory_order_release);
-  return index;
-}
-
 void FlowTable::remove(FlowIndex index, const Location& location) {
   const uint64_t bucket = bucket_of(index);
   buckets_[bucket].tags[slot_of(index)].store(0, std::memory_order_relaxed);
