@@ -38,8 +38,10 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   for (uint64_t i = std::min<uint64_t>(pace, kMaxAtOnce); i > 0 && probes_have_room(); --i) {
     swept_until_tsc_ += tsc_per_bucket_;
     const uint64_t bucket = hand_;
-    if (++hand_ == flows_.end_bucket()) hand_ = flows_.first_bucket();
-    flows_.table().prefetch_tags(hand_);
+    hand_ = after(bucket);
+    // What was prefetched one bucket ago has come.
+    flows_.table().prefetch_tags(after(hand_));
+    flows_.table().prefetch_young(hand_);
     if (flows_.table().young(bucket) != 0) look_at_young(bucket, rules, now_tick);
     if (looks_at_all()) {
       --all_are_due_;

@@ -51,6 +51,9 @@ class Sweeper {
   void look_at_young(uint64_t bucket, const Rules& rules, uint32_t now_tick);
   void look_into(uint64_t bucket, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
   void treat(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
+  uint64_t after(uint64_t bucket) const {
+    return bucket + 1 == flows_.end_bucket() ? flows_.first_bucket() : bucket + 1;
+  }
   bool probes_have_room() const {
     return probes_.count + FlowTable::kSlots * Resetter::kProbesOfAFlow <= Burst::kCapacity;
   }

@@ -85,4 +85,14 @@ struct Flow {
 };
 static_assert(sizeof(Flow) == 32);
 
+// Compares birth generations, which are the low 32 bits of a generation and wrap.
+constexpr bool is_older(uint32_t generation, uint32_t than) {
+  return static_cast<int32_t>(generation - than) < 0;
+}
+
+// Whether a drain waits for this flow of its colour. The flip's generation has 32 bits, and 0 is no flip.
+inline bool is_older_flow(uint32_t birth_generation, uint32_t flip_generation) {
+  return flip_generation != 0 && is_older(birth_generation, flip_generation);
+}
+
 }  // namespace teal

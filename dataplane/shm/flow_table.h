@@ -52,16 +52,6 @@ namespace teal {
 using FlowIndex = uint64_t;  // only FlowTable::index_of() makes one: not every number is an index
 inline constexpr FlowIndex kNoFlow = ~uint64_t{0};
 
-// Compares birth generations, which are the low 32 bits of a generation and wrap.
-constexpr bool is_older(uint32_t generation, uint32_t than) {
-  return static_cast<int32_t>(generation - than) < 0;
-}
-
-// Whether a drain waits for this flow of its colour. The flip's generation has 32 bits, and 0 is no flip.
-inline bool is_older_flow(uint32_t birth_generation, uint32_t flip_generation) {
-  return flip_generation != 0 && is_older(birth_generation, flip_generation);
-}
-
 // Prefetches a cache line. Inline assembly, because GCC 12 regards a function that only calls
 // __builtin_prefetch as free of effects and drops its calls.
 [[gnu::always_inline]] inline void prefetch(const void* line) {
@@ -153,6 +143,12 @@ class FlowTable {
     for (uint32_t slot = 0; slot < kSlots; slot += 64 / sizeof(Entry))
       prefetch(&buckets_[bucket].entries[slot]);
   }
+  // Prefetches the entries of young(). The bucket's tags are at hand.
+  void prefetch_young(uint64_t bucket) const {
+    for (uint32_t slots = young(bucket); slots != 0; slots &= slots - 1)
+      prefetch(&buckets_[bucket].entries[std::countr_zero(slots)]);
+  }
+
   // A lookup in steps, so that the cache misses of a burst overlap. The caller leaves some time between
   // steps:
   //   1. prefetch_tags()

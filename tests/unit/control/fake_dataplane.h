@@ -37,7 +37,7 @@ class FakeDataplane {
   void die();
 
   static bool wait_for(const std::function<bool()>& condition,
-                       std::chrono::milliseconds at_most = std::chrono::seconds(5));
+                       std::chrono::milliseconds at_most = std::chrono::seconds(20));
 
  private:
   void work(uint32_t worker);
