@@ -116,7 +116,7 @@ TEST_F(EjectorTest, TenSecondsWithoutAnEjectionForgiveOne) {
   EXPECT_EQ(ejections_after(0s), 2u);
   EXPECT_EQ(ejections_after(9900ms), 3u);
   EXPECT_EQ(ejections_after(20s), 2u) << "3 - 2 + 1";
-  EXPECT_EQ(ejections_after(1h), 1u) << "all are forgiven, and no more than all";
+  EXPECT_EQ(ejections_after(1min), 1u) << "all are forgiven, and no more than all";
 }
 
 TEST_F(EjectorTest, AtMostHalfOfAPoolsWeightIsEjected) {
