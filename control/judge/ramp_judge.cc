@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <map>
 
 #include "control/judge/capital.h"
 #include "control/judge/log_sum.h"
@@ -27,12 +28,27 @@ LogFactors log_factors(double ratio, double share) {
 RampJudge::RampJudge(std::span<const Stream> streams, Colour tested, uint64_t now_ns, double alpha)
     : streams_(streams.begin(), streams.end()),
       states_(streams.size()),
+      pool_of_(streams.size(), kNoPool),
       tested_(tested),
       log_threshold_(-std::log(alpha)),
       start_ns_(now_ns),
       now_ns_(now_ns),
       window_began_ns_(now_ns) {
   assert(!streams_.empty());
+  std::map<Signal, std::vector<size_t>> streams_by_signal;
+  for (size_t stream = 0; stream < streams_.size(); ++stream)
+    streams_by_signal[streams_[stream].signal].push_back(stream);
+  for (const auto& [signal, members] : streams_by_signal) {
+    if (members.size() < 2) continue;
+    for (const size_t stream : members) pool_of_[stream] = states_.size();
+    states_.emplace_back();
+  }
+  const size_t pools = states_.size() - streams_.size();
+  const auto log_part = [&](size_t states) {
+    return -std::log((pools == 0 ? 1.0 : 2.0) * static_cast<double>(states));
+  };
+  log_weights_.assign(streams_.size(), log_part(streams_.size()));
+  log_weights_.resize(states_.size(), log_part(pools));
   for (State& state : states_) state.log_capital.fill(kLogOfZero);
 }
 
@@ -74,18 +90,26 @@ uint32_t RampJudge::begin_step(double share, uint64_t now_ns) {
 void RampJudge::add(size_t stream, uint32_t step, const ByColour& counted, uint64_t now_ns) {
   advance(now_ns);
   if (shares_.empty()) return;
-  State& state = states_[stream];
   const bool is_known = step < shares_.size();
   const double share = is_known ? shares_[step] : highest_share_;
-  if (step + 1 == shares_.size() || !is_known) {
-    for (size_t colour = 0; colour < kColours; ++colour) {
-      state.step[colour] += counted[colour];
-      state.window[colour] += counted[colour];
-    }
-  }
   const auto green = static_cast<double>(counted[static_cast<size_t>(tested_)].failed);
   const auto blue = static_cast<double>(counted[static_cast<size_t>(other(tested_))].failed);
-  if (share <= 0 || share >= 1 || (green == 0 && blue == 0)) return;
+  for (const size_t index : {stream, pool_of_[stream]}) {
+    if (index == kNoPool) continue;
+    if (step + 1 == shares_.size() || !is_known) count(states_[index], counted);
+    if (share > 0 && share < 1 && (green != 0 || blue != 0)) bet(states_[index], share, green, blue);
+  }
+}
+
+void RampJudge::count(State& state, const ByColour& counted) {
+  for (size_t colour = 0; colour < kColours; ++colour) {
+    state.step[colour] += counted[colour];
+    state.window[colour] += counted[colour];
+  }
+}
+
+// `green` and `blue` are numbers of failures.
+void RampJudge::bet(State& state, double share, double green, double blue) {
   double ratio = kFirstRatio;
   for (double& log_capital : state.log_capital) {
     const LogFactors factors = log_factors(ratio, share);
@@ -106,32 +130,40 @@ bool RampJudge::differs(const State& state) const {
   return green.begun > 0 && green.rate() - blue.rate() >= kLeastDifference;
 }
 
+// The stream that a state is named after: of a pool, its stream that has the greatest value.
+size_t RampJudge::stream_of(size_t state) const {
+  if (state < streams_.size()) return state;
+  size_t worst = kNoPool;
+  for (size_t stream = 0; stream < streams_.size(); ++stream) {
+    if (pool_of_[stream] != state) continue;
+    if (worst == kNoPool || log_value_of(states_[stream]) > log_value_of(states_[worst])) worst = stream;
+  }
+  return worst;
+}
+
 Verdict RampJudge::verdict() const {
-  Verdict verdict;
-  verdict.tested = tested_;
-  double log_sum = kLogOfZero, log_sum_that_counts = kLogOfZero;
-  double log_greatest = kLogOfZero, log_greatest_that_counts = kLogOfZero;
-  size_t worst_that_counts = 0;
+  struct Sum {
+    double log_value = kLogOfZero, log_greatest = kLogOfZero;
+    size_t greatest = 0;  // the state with the greatest part of the sum
+    void add(size_t state, double log_part) {
+      log_value = log_of_sum(log_value, log_part);
+      if (log_part <= log_greatest) return;
+      log_greatest = log_part;
+      greatest = state;
+    }
+  };
+  Sum all, that_counts;
   for (size_t index = 0; index < states_.size(); ++index) {
-    const double log_value = log_value_of(states_[index]);
-    log_sum = log_of_sum(log_sum, log_value);
-    if (log_value > log_greatest) {
-      log_greatest = log_value;
-      verdict.worst = index;
-    }
-    if (!differs(states_[index])) continue;
-    log_sum_that_counts = log_of_sum(log_sum_that_counts, log_value);
-    if (log_value > log_greatest_that_counts) {
-      log_greatest_that_counts = log_value;
-      worst_that_counts = index;
-    }
+    const double log_part = log_value_of(states_[index]) + log_weights_[index];
+    all.add(index, log_part);
+    if (differs(states_[index])) that_counts.add(index, log_part);
   }
-  const double log_weight = -std::log(static_cast<double>(states_.size()));
-  verdict.log_value = log_sum + log_weight;
-  if (log_sum_that_counts + log_weight >= log_threshold_) {
-    verdict.judgement = Judgement::kBad;
-    verdict.worst = worst_that_counts;
-  }
+  const bool is_bad = that_counts.log_value >= log_threshold_;
+  Verdict verdict;
+  verdict.judgement = is_bad ? Judgement::kBad : verdict.judgement;
+  verdict.tested = tested_;
+  verdict.log_value = all.log_value;
+  verdict.worst = stream_of(is_bad ? that_counts.greatest : all.greatest);
   verdict.stream = streams_[verdict.worst];
   const ByColour& step = states_[verdict.worst].step;
   verdict.of_tested = step[static_cast<size_t>(tested_)];

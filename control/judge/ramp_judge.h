@@ -16,10 +16,13 @@
 //      second one below 1. A capital that does not grow on average reaches 1/alpha with a chance of at most
 //      alpha, at any time (Ville 1939).
 //   4. r is unknown. So the capital is divided evenly among r = 4, 8, 16, ... 512, and among the streams.
-//      Green is bad when the sum reaches 1/alpha.
+//      Green is bad when the sum reaches 1/alpha. Services that move together often fail together, each of
+//      them seldom. So where a signal has streams of several services, there is a pool with the failures of
+//      all of them, and the pools get half of the capital. Rule 3 holds for a pool, as it holds for each
+//      failure, whatever its service.
 //   5. Green may become bad late. So the capital is not bet at once: 80 % is invested step by step, and 20
 //      % every 10 s, in parts that add up to 1 (capital.h). Rule 3 still holds for the sum.
-//   6. A stream counts only while the two rates differ by at least 0.5 points, over the last 30 to 60 s of
+//   6. A stream or pool counts only while the two rates differ by at least 0.5 points, over the last 30 to 60 s of
 //      this step. This rule can only prevent a rollback.
 //
 // The rates may change at any time, by load, drift or a common outage. Such a change moves both colours,
@@ -93,7 +96,7 @@ class RampJudge {
   Verdict verdict() const;
 
  private:
-  struct State {
+  struct State {                              // of a stream, or of a pool
     std::array<double, kRatios> log_capital;  // of each ratio; both purses are 1
     ByColour step;                            // flows of this step
     ByColour window, window_before;           // the same, by time
@@ -102,12 +105,18 @@ class RampJudge {
   void advance(uint64_t now_ns);
   void invest(double capital);
   double not_invested() const;
+  static void count(State& state, const ByColour& counted);
+  void bet(State& state, double share, double green, double blue);
   double log_value_of(const State& state) const;
   bool differs(const State& state) const;
+  size_t stream_of(size_t state) const;
 
+  static constexpr size_t kNoPool = SIZE_MAX;
   std::vector<Stream> streams_;
-  std::vector<State> states_;
-  std::vector<double> shares_;  // by step
+  std::vector<State> states_;        // of the streams, and behind them of the pools
+  std::vector<size_t> pool_of_;      // by stream: an index of states_, or kNoPool
+  std::vector<double> log_weights_;  // by state: its part of the capital
+  std::vector<double> shares_;       // by step
   double highest_share_ = 0;
   Colour tested_;
   double log_threshold_;

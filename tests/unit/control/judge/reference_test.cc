@@ -16,7 +16,7 @@ constexpr double kPrecision = 1e-9;  // of a logarithm
 
 // A bet on one ratio. It began at one moment.
 struct Bet {
-  size_t stream;
+  size_t stream;  // or the number of streams + a signal: on the failures of all services by this signal
   long double ratio, capital;
 };
 
@@ -28,7 +28,8 @@ long double investment(int n) {
 // Every investment of RampJudge is a bet of its own.
 class PlainRampTest {
  public:
-  explicit PlainRampTest(size_t streams) : streams_(streams) {}
+  // Each service has all signals, and the streams of a service follow each other.
+  explicit PlainRampTest(size_t services) : services_(services), streams_(services * kSignals) {}
 
   void begin_step() { invest(0.8L * investment(++steps_)); }
   void advance(double seconds) {
@@ -37,7 +38,7 @@ class PlainRampTest {
   void failure(size_t stream, bool is_green, long double share) {
     const long double q0 = 2 * share / (1 + share);
     for (Bet& bet : bets_) {
-      if (bet.stream != stream) continue;
+      if (bet.stream != stream && bet.stream != streams_ + stream % kSignals) continue;
       const long double q = bet.ratio * share / (1 - share + bet.ratio * share);
       bet.capital *= is_green ? q / q0 : (1 - q) / (1 - q0);
     }
@@ -51,12 +52,16 @@ class PlainRampTest {
  private:
   void invest(long double part) {
     not_invested_ -= part;
-    for (size_t stream = 0; stream < streams_; ++stream) {
-      for (long double ratio = 4; ratio <= 512; ratio *= 2)
-        bets_.push_back({stream, ratio, part / 8 / static_cast<long double>(streams_)});
+    const long double of_streams = services_ > 1 ? part / 2 : part;
+    for (long double ratio = 4; ratio <= 512; ratio *= 2) {
+      for (size_t stream = 0; stream < streams_; ++stream)
+        bets_.push_back({stream, ratio, of_streams / 8 / static_cast<long double>(streams_)});
+      for (size_t signal = 0; signal < kSignals && services_ > 1; ++signal)
+        bets_.push_back({streams_ + signal, ratio, part / 2 / 8 / kSignals});
     }
   }
-  size_t streams_;
+  static constexpr size_t kSignals = std::size(kTcpSignals);
+  size_t services_, streams_;
   int steps_ = 0, restarts_ = 0;
   long double not_invested_ = 1;
   std::vector<Bet> bets_;
@@ -65,9 +70,9 @@ class PlainRampTest {
 TEST(Reference, RampJudgeHasTheValueOfThePlainestVersion) {
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     Random random(seed);
-    const size_t streams = 1 + static_cast<size_t>(random.uniform(0, 5));
-    RampJudge test(streams_of(2), Colour::kGreen, 0);
-    PlainRampTest plain(streams_of(2).size());
+    const size_t services = 1 + seed % 3, streams = streams_of(services).size();
+    RampJudge test(streams_of(services), Colour::kGreen, 0);
+    PlainRampTest plain(services);
     std::vector<double> shares;
     double seconds = 0;
     for (int event = 0; event < 200; ++event) {

@@ -91,7 +91,7 @@ std::vector<Known> Traffic::end_tick() {
 }
 
 void add_to(RampJudge& test, uint32_t step, const std::array<uint64_t, kColours>& begun,
-            const std::vector<Known>& known, uint64_t now_ns) {
+            const std::vector<Known>& known, uint64_t now_ns, size_t service) {
   for (size_t signal = 0; signal < kSignals; ++signal) {
     for (uint32_t born = 0; born <= step; ++born) {
       RampJudge::ByColour counted{};
@@ -104,7 +104,7 @@ void add_to(RampJudge& test, uint32_t step, const std::array<uint64_t, kColours>
       } else if (counted == RampJudge::ByColour{}) {
         continue;
       }
-      test.add(signal, born, counted, now_ns);
+      test.add(service * kSignals + signal, born, counted, now_ns);
     }
   }
 }

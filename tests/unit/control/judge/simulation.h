@@ -83,9 +83,9 @@ class Traffic {
   std::vector<std::vector<Known>> later_;  // by tick
 };
 
-// One service's outcomes of a tick, in the form of RampJudge.
+// A service's outcomes of a tick, in the form of RampJudge. `service` is its number in streams_of().
 void add_to(RampJudge& test, uint32_t step, const std::array<uint64_t, kColours>& begun,
-            const std::vector<Known>& known, uint64_t now_ns);
+            const std::vector<Known>& known, uint64_t now_ns, size_t service = 0);
 
 // The flows of green of a tick, in the form of FlipJudge. `begun` are spread evenly over the cells, and
 // `extra` are further flows.

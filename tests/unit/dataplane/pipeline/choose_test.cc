@@ -3,6 +3,7 @@
 // Where new flows go: by share, by weight and by affinity.
 #include "dataplane/pipeline/choose.h"
 
+#include <random>
 #include <set>
 
 #include "control/metrics/traffic.h"
@@ -36,6 +37,25 @@ TEST_F(Choice, ShareOf0And1AreWhole) {
   publish_splits();
   for (uint32_t i = 50; i < 100; ++i)
     EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kBlue);
+}
+
+// In random steps, from 0 to 1.
+TEST(ChooseColour, ARaisedShareSendsNobodyBack) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 100'000; ++i) {
+    const uint64_t choice = random();  // of a flow, or with affinity of a client
+    TrafficSplit split{.active = i % 2 == 0 ? Colour::kBlue : Colour::kGreen};
+    bool on_other = false;
+    uint32_t share = 0;
+    while (share < kShareOne) {
+      share = std::min<uint32_t>(kShareOne, share + 1 + static_cast<uint32_t>(random() % 3'000));
+      split.other_share = static_cast<uint16_t>(share);
+      const bool is_on_other = choose_colour(split, choice) != split.active;
+      EXPECT_TRUE(is_on_other || !on_other) << choice << " at " << share;
+      on_other = is_on_other;
+    }
+    EXPECT_TRUE(on_other);
+  }
 }
 
 TEST_F(Choice, ShareTakesItsFlowsFromAllBackends) {
