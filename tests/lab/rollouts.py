@@ -17,7 +17,7 @@ import lab
 
 GREENS = ("green1", "green2")
 SERVICES = ("service-a", "service-b", "service-c")
-SECONDS_OF_GOOD_FLOWS = 8  # the normal failure rate is then below 0.1 %
+SECONDS_OF_GOOD_FLOWS = 5  # the normal failure rate is then at most 0.25 %
 LOAD = lab.REPO / "scripts" / "lab.d" / "paced_load.py"
 
 

@@ -39,6 +39,10 @@ def test_a_green_that_resets_5_percent_is_rolled_back_within_10_s_at_25_percent(
     rollouts.expect_rollback_in_a_ramp(resets_5_percent, 25, 10)
 
 
+def test_a_green_that_resets_5_percent_is_rolled_back_within_60_s_at_1_percent():
+    rollouts.expect_rollback_in_a_ramp(resets_5_percent, 1, 60)
+
+
 def test_a_good_rollout_fails_no_flow():
     with rollouts.load() as flows:
         time.sleep(1)

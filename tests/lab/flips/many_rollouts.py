@@ -34,10 +34,7 @@ def test_each_bad_green_is_rolled_back_ten_times():
         for bad, seconds in ((refuses, 1), (black_hole, 3), (hangs, 3), (resets_5_percent, 3)):
             rollouts.expect_rollback_after_a_flip(bad, seconds)
         rollouts.expect_rollback_in_a_ramp(resets_5_percent, 25, 10)
-
-
-def test_a_green_that_resets_5_percent_is_rolled_back_at_1_percent():
-    rollouts.expect_rollback_in_a_ramp(resets_5_percent, 1, 120)
+        rollouts.expect_rollback_in_a_ramp(resets_5_percent, 1, 60)
 
 
 lab.run()
