@@ -71,6 +71,7 @@ inline std::optional<PlainService> after(const PlainRequest& request, const std:
                  (service.undo && request.takes_back)) {
         service.flip(service.undo && request.takes_back ? std::nullopt : std::optional(service.active));
       } else if (!service.ramp) {
+        service.undo.reset();
         service.ramp = PlainRamp{configured};
       }
       break;
