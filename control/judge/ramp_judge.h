@@ -17,9 +17,8 @@
 //      alpha, at any time (Ville 1939).
 //   4. r is unknown. So the capital is divided evenly among r = 4, 8, 16, ... 512, and among the streams.
 //      Green is bad when the sum reaches 1/alpha. Services that move together often fail together, each of
-//      them seldom. So where a signal has streams of several services, there is a pool with the failures of
-//      all of them, and the pools get half of the capital. Rule 3 holds for a pool, as it holds for each
-//      failure, whatever its service.
+//      them seldom. So a signal of several services has a pool, too, with the failures of all of them, and
+//      the pools get half of the capital. Rule 3 holds for each failure, so it holds for a pool.
 //   5. Green may become bad late. So the capital is not bet at once: 80 % is invested step by step, and 20
 //      % every 10 s, in parts that add up to 1 (capital.h). Rule 3 still holds for the sum.
 //   6. A stream or pool counts only while the two rates differ by at least 0.5 points, over the last 30 to 60 s of

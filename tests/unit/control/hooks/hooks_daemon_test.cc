@@ -54,8 +54,8 @@ class HooksDaemon : public testing::Test {
   bool hears(const std::string& name, size_t count) {
     return FakeDataplane::wait_for([&] { return heard(name).size() >= count; });
   }
-  // Passes the pauses between the tries of a hook at 20 times the real speed. A try that has no end within the
-  // hook's timeout comes again, so hooks of these tests have one of 10 minutes: 30 s at that speed.
+  // Passes the pauses between the tries of a hook at 20 times the real speed. A try that has no end within
+  // the hook's timeout comes again, so hooks of these tests have one of 10 minutes: 30 s at that speed.
   bool hears_after_pauses(const std::string& name, size_t count) {
     return FakeDataplane::wait_for(
         [&] {
