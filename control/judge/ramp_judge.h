@@ -21,8 +21,8 @@
 //      the pools get half of the capital. Rule 3 holds for each failure, so it holds for a pool.
 //   5. Green may become bad late. So the capital is not bet at once: 80 % is invested step by step, and 20
 //      % every 10 s, in parts that add up to 1 (capital.h). Rule 3 still holds for the sum.
-//   6. A stream or pool counts only while the two rates differ by at least 0.5 points, over the last 30 to 60 s of
-//      this step. This rule can only prevent a rollback.
+//   6. A stream or pool counts only while the two rates differ by at least 0.5 points, over the last 30 to
+//      60 s of this step. This rule can only prevent a rollback.
 //
 // The rates may change at any time, by load, drift or a common outage. Such a change moves both colours,
 // and the test uses the colour of each failure only. Lindon and Malek ("Anytime-Valid Inference for
