@@ -28,7 +28,7 @@ LogFactors log_factors(double ratio, double share) {
 RampJudge::RampJudge(std::span<const Stream> streams, Colour tested, uint64_t now_ns, double alpha)
     : streams_(streams.begin(), streams.end()),
       states_(streams.size()),
-      pool_of_(streams.size(), kNoPool),
+      joint_of_(streams.size(), kNone),
       tested_(tested),
       log_threshold_(-std::log(alpha)),
       start_ns_(now_ns),
@@ -40,15 +40,15 @@ RampJudge::RampJudge(std::span<const Stream> streams, Colour tested, uint64_t no
     streams_by_signal[streams_[stream].signal].push_back(stream);
   for (const auto& [signal, members] : streams_by_signal) {
     if (members.size() < 2) continue;
-    for (const size_t stream : members) pool_of_[stream] = states_.size();
+    for (const size_t stream : members) joint_of_[stream] = states_.size();
     states_.emplace_back();
   }
-  const size_t pools = states_.size() - streams_.size();
+  const size_t joints = states_.size() - streams_.size();
   const auto log_part = [&](size_t states) {
-    return -std::log((pools == 0 ? 1.0 : 2.0) * static_cast<double>(states));
+    return -std::log((joints == 0 ? 1.0 : 2.0) * static_cast<double>(states));
   };
   log_weights_.assign(streams_.size(), log_part(streams_.size()));
-  log_weights_.resize(states_.size(), log_part(pools));
+  log_weights_.resize(states_.size(), log_part(joints));
   for (State& state : states_) state.log_capital.fill(kLogOfZero);
 }
 
@@ -94,8 +94,8 @@ void RampJudge::add(size_t stream, uint32_t step, const ByColour& counted, uint6
   const double share = is_known ? shares_[step] : highest_share_;
   const auto green = static_cast<double>(counted[static_cast<size_t>(tested_)].failed);
   const auto blue = static_cast<double>(counted[static_cast<size_t>(other(tested_))].failed);
-  for (const size_t index : {stream, pool_of_[stream]}) {
-    if (index == kNoPool) continue;
+  for (const size_t index : {stream, joint_of_[stream]}) {
+    if (index == kNone) continue;
     if (step + 1 == shares_.size() || !is_known) count(states_[index], counted);
     if (share > 0 && share < 1 && (green != 0 || blue != 0)) bet(states_[index], share, green, blue);
   }
@@ -130,13 +130,13 @@ bool RampJudge::differs(const State& state) const {
   return green.begun > 0 && green.rate() - blue.rate() >= kLeastDifference;
 }
 
-// The stream that a state is named after: of a pool, its stream that has the greatest value.
+// The stream that a state is named after: of a joint stream, the one of its streams with the greatest value.
 size_t RampJudge::stream_of(size_t state) const {
   if (state < streams_.size()) return state;
-  size_t worst = kNoPool;
+  size_t worst = kNone;
   for (size_t stream = 0; stream < streams_.size(); ++stream) {
-    if (pool_of_[stream] != state) continue;
-    if (worst == kNoPool || log_value_of(states_[stream]) > log_value_of(states_[worst])) worst = stream;
+    if (joint_of_[stream] != state) continue;
+    if (worst == kNone || log_value_of(states_[stream]) > log_value_of(states_[worst])) worst = stream;
   }
   return worst;
 }

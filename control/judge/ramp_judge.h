@@ -17,11 +17,12 @@
 //      alpha, at any time (Ville 1939).
 //   4. r is unknown. So the capital is divided evenly among r = 4, 8, 16, ... 512, and among the streams.
 //      Green is bad when the sum reaches 1/alpha. Services that move together often fail together, each of
-//      them seldom. So a signal of several services has a pool, too, with the failures of all of them, and
-//      the pools get half of the capital. Rule 3 holds for each failure, so it holds for a pool.
+//      them seldom. So a signal of several services has a joint stream, too, with the failures of all of
+//      them, and the joint streams get half of the capital. Rule 3 holds for each failure, so it holds for
+//      a joint stream.
 //   5. Green may become bad late. So the capital is not bet at once: 80 % is invested step by step, and 20
 //      % every 10 s, in parts that add up to 1 (capital.h). Rule 3 still holds for the sum.
-//   6. A stream or pool counts only while the two rates differ by at least 0.5 points, over the last 30 to
+//   6. A stream counts only while the two rates differ by at least 0.5 points, over the last 30 to
 //      60 s of this step. This rule can only prevent a rollback.
 //
 // The rates may change at any time, by load, drift or a common outage. Such a change moves both colours,
@@ -95,7 +96,7 @@ class RampJudge {
   Verdict verdict() const;
 
  private:
-  struct State {                              // of a stream, or of a pool
+  struct State {                              // of a stream
     std::array<double, kRatios> log_capital;  // of each ratio; both purses are 1
     ByColour step;                            // flows of this step
     ByColour window, window_before;           // the same, by time
@@ -110,10 +111,10 @@ class RampJudge {
   bool differs(const State& state) const;
   size_t stream_of(size_t state) const;
 
-  static constexpr size_t kNoPool = SIZE_MAX;
+  static constexpr size_t kNone = SIZE_MAX;
   std::vector<Stream> streams_;
-  std::vector<State> states_;        // of the streams, and behind them of the pools
-  std::vector<size_t> pool_of_;      // by stream: an index of states_, or kNoPool
+  std::vector<State> states_;        // of the streams, and behind them of the joint ones
+  std::vector<size_t> joint_of_;     // by stream: an index of states_, or kNone
   std::vector<double> log_weights_;  // by state: its part of the capital
   std::vector<double> shares_;       // by step
   double highest_share_ = 0;
