@@ -141,8 +141,11 @@ Task<void> Daemon::Parts::stay_alive() {
 Task<void> Daemon::Parts::recover_again() {
   if (!recovery_due || clock.now() < recover_next || !publisher->refused().empty()) co_return;
   recover_next = clock.now() + kRecoverEvery;
+  // A large file takes its time, and no rollback waits for it: the turn begins when it is read.
+  const State::Done reopened = co_await recorder.reopen();
+  if (!reopened) co_return;
   const ChangeExecutor::Turn turn = co_await executor.turn();
-  Recorder::Recorded<Recorder::Stored> stored = co_await recorder.reopen();
+  Recorder::Recorded<Recorder::Stored> stored = recorder.take_over();
   if (!stored) co_return;
   if (auto copy = StateCopy::read(options.run_dir)) take_over_copy(std::move(*copy), *stored);
   tl::expected<Recovered, std::string> recovered =

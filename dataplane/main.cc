@@ -52,6 +52,10 @@ int fail(ExitCode code, const std::string& message) {
   return code;
 }
 
+std::string dataplane_lock(const Arguments& arguments) {
+  return arguments.run_dir + "/dataplane.lock";
+}
+
 // Detaches the steering program from every AF_XDP port of the config. From then on, the kernel gets the
 // packets of the services. Removes the TAPs of this instance, also TAPs of ports that the config no longer
 // has, but none that a running dataplane has open.
@@ -65,7 +69,10 @@ int detach(const Arguments& arguments, const DataplaneOptions& options) {
   }
   if (const auto unpinned = unpin_steering(arguments.pin_dir()); !unpinned)
     return fail(kFailed, unpinned.error());
-  const auto taps = remove_taps(arguments.instance());
+  std::vector<std::string> used;
+  if (ProcessLock::is_held(dataplane_lock(arguments)))
+    for (const PortOptions& port : options.ports) used.push_back(port.name);
+  const auto taps = remove_taps(arguments.instance(), used);
   if (!taps) return fail(kFailed, taps.error());
   for (const std::string& tap : taps->removed) spdlog::info("TAP {} removed", tap);
   for (const std::string& tap : taps->in_use) spdlog::warn("TAP {} stays: a dataplane has it open", tap);
@@ -139,8 +146,7 @@ void run_workers(WorkerContext& shared, const sigset_t& signals) {
   RTE_LCORE_FOREACH_WORKER(lcore) {
     rte_eal_remote_launch(run_worker, &launches[next++], lcore);
   }
-  const std::string status =
-      fmt::format("{} worker(s) poll {} port(s)", launches.size(), shared.ports.size());
+  const std::string status = fmt::format("workers: {}, ports: {}", launches.size(), shared.ports.size());
   spdlog::info("ready: {}", status);
   sd_notifyf(0, "READY=1\nSTATUS=%s", status.c_str());
 
@@ -163,7 +169,7 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(arguments.run_dir, error);
   if (error) return fail(kFailed, fmt::format("run directory {}: {}", arguments.run_dir, error.message()));
-  const auto lock = ProcessLock::acquire(arguments.run_dir + "/dataplane.lock", kLockTimeout);
+  const auto lock = ProcessLock::acquire(dataplane_lock(arguments), kLockTimeout);
   if (!lock) return fail(kLockHeld, lock.error());
 
   auto opened = Segment::open_or_create(

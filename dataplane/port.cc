@@ -111,13 +111,13 @@ tl::expected<void, std::string> open_device(Port& port, const PortOptions& optio
 
 tl::expected<bool, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool) {
   const auto failed = [&](const char* what, int error) {
-    return tl::unexpected(fmt::format("{} with {} queue(s): {}", what, queues, rte_strerror(-error)));
+    return tl::unexpected(fmt::format("{}, queues: {}: {}", what, queues, rte_strerror(-error)));
   };
   rte_eth_dev_info info;
   if (const int error = rte_eth_dev_info_get(ethdev, &info); error != 0) return failed("device info", error);
   if (std::min(info.max_rx_queues, info.max_tx_queues) < queues)
     return tl::unexpected(fmt::format(
-        "the device has {} receive and {} transmit queue(s), expected one for each of {} workers: "
+        "receive queues of the device: {}, transmit queues: {}, expected one of each for each of {} workers: "
         "set fewer workers",
         info.max_rx_queues, info.max_tx_queues, queues));
   rte_eth_conf conf{};
@@ -211,7 +211,7 @@ void fill_port_row(PortRow& row, const Port& port) {
 }
 
 std::string description_of(const Port& port) {
-  return fmt::format("port {}: driver {}, {} queue(s), MAC {:02x}{}", port.name, port.driver,
+  return fmt::format("port {}: driver {}, queues: {}, MAC {:02x}{}", port.name, port.driver,
                      port.queues.size(), fmt::join(port.mac.bytes, ":"),
                      port.tap == nullptr ? "" : fmt::format(", TAP {}", port.tap->interface()));
 }

@@ -13,8 +13,6 @@
 namespace teal {
 namespace {
 
-using NicCounters = std::array<uint64_t, kNicCounterCount>;
-
 // An AF_XDP port has an ethdev for each queue, any other port has one for all queues.
 bool is_first_of_ethdev(const Port& port, size_t queue) {
   return queue == 0 || port.queues[queue].ethdev != port.queues[queue - 1].ethdev;
@@ -22,19 +20,12 @@ bool is_first_of_ethdev(const Port& port, size_t queue) {
 
 NicCounters counters_of(const Port& port) {
   NicCounters sums{};
-  const auto add = [&](NicCounter counter, uint64_t value) { sums[static_cast<size_t>(counter)] += value; };
   for (size_t queue = 0; queue < port.queues.size(); ++queue) {
     rte_eth_stats stats{};
     if (!is_first_of_ethdev(port, queue) || rte_eth_stats_get(port.queues[queue].ethdev, &stats) != 0)
       continue;
-    add(NicCounter::k_rx_packets, stats.ipackets);
-    add(NicCounter::k_tx_packets, stats.opackets);
-    add(NicCounter::k_rx_bytes, stats.ibytes);
-    add(NicCounter::k_tx_bytes, stats.obytes);
-    add(NicCounter::k_rx_missed, stats.imissed);
-    add(NicCounter::k_rx_errors, stats.ierrors);
-    add(NicCounter::k_tx_errors, stats.oerrors);
-    add(NicCounter::k_rx_no_buffers, stats.rx_nombuf);
+    const NicCounters of_ethdev = nic_counters(stats);
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += of_ethdev[i];
   }
   return sums;
 }
@@ -74,6 +65,22 @@ void link_changed(const Port& port, const Link& link) {
 }
 
 }  // namespace
+
+NicCounters nic_counters(const rte_eth_stats& stats) {
+  NicCounters counters{};
+  const auto set = [&](NicCounter counter, uint64_t value) {
+    counters[static_cast<size_t>(counter)] = value;
+  };
+  set(NicCounter::k_rx_packets, stats.ipackets);
+  set(NicCounter::k_tx_packets, stats.opackets);
+  set(NicCounter::k_rx_bytes, stats.ibytes);
+  set(NicCounter::k_tx_bytes, stats.obytes);
+  set(NicCounter::k_rx_missed, stats.imissed);
+  set(NicCounter::k_rx_errors, stats.ierrors);
+  set(NicCounter::k_tx_errors, stats.oerrors);
+  set(NicCounter::k_rx_no_buffers, stats.rx_nombuf);
+  return counters;
+}
 
 void PortMonitor::look() {
   const auto now = std::chrono::steady_clock::now();

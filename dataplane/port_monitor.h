@@ -3,14 +3,23 @@
 // Watches the links and reads the NICs' counters, on the main thread. The workers do not take part.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <span>
 #include <vector>
+
+#include <rte_ethdev.h>
 
 #include "dataplane/loss_log.h"
 #include "dataplane/port.h"
 #include "dataplane/shm/segment.h"
 
 namespace teal {
+
+using NicCounters = std::array<uint64_t, kNicCounterCount>;  // by NicCounter
+
+// What a driver of DPDK counted, as Teal names it.
+NicCounters nic_counters(const rte_eth_stats& stats);
 
 class PortMonitor {
  public:

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -85,7 +86,8 @@ bool is_tap(rtnl_link* link) {
   return type != nullptr && std::string_view(type) == "tun" && rtnl_link_get_arptype(link) == ARPHRD_ETHER;
 }
 
-// Returns whether a process has the TAP open: the kernel then gives the TAP a carrier.
+// Returns whether a process has the TAP open: the kernel then gives the TAP a carrier, until set_carrier()
+// takes it away.
 bool is_open(rtnl_link* link) {
   return rtnl_link_get_carrier(link) == 1;
 }
@@ -208,7 +210,8 @@ void Tap::set_carrier(bool up) const {
                  std::strerror(errno));
 }
 
-tl::expected<RemovedTaps, std::string> remove_taps(const std::string& instance) {
+tl::expected<RemovedTaps, std::string> remove_taps(const std::string& instance,
+                                                   const std::vector<std::string>& used) {
   const auto links = Links::open();
   if (!links) return tl::unexpected(links.error());
   const auto all = links->all();
@@ -219,7 +222,7 @@ tl::expected<RemovedTaps, std::string> remove_taps(const std::string& instance) 
     auto* link = reinterpret_cast<rtnl_link*>(object);
     if (!is_tap(link) || !alias_of(link).starts_with(alias_prefix(instance))) continue;
     const std::string name = rtnl_link_get_name(link);
-    if (is_open(link)) {
+    if (is_open(link) || std::find(used.begin(), used.end(), name) != used.end()) {
       taps.in_use.push_back(name);
       continue;
     }

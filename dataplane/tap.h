@@ -56,7 +56,9 @@ struct RemovedTaps {
   std::vector<std::string> in_use;  // a process has them open
 };
 
-// Removes the interfaces that an instance made and that no process has open.
-tl::expected<RemovedTaps, std::string> remove_taps(const std::string& instance);
+// Removes the interfaces that an instance made and that no process has open. `used` are names of interfaces
+// that a running dataplane has: while the link of its NIC is down, such an interface looks closed.
+tl::expected<RemovedTaps, std::string> remove_taps(const std::string& instance,
+                                                   const std::vector<std::string>& used = {});
 
 }  // namespace teal

@@ -93,8 +93,8 @@ tl::expected<Change, Refusal> plan_backend(const BackendRequest& request, const 
   change.fields["changed"].push_back(std::move(entry));
   const uint64_t flows = publisher.flows(member->id, request.colour).live;
   if (after.admin == AdminState::kMaint && flows != 0)
-    change.warnings.push_back(flows == 1 ? "the backend's flow is reset"
-                                         : fmt::format("the backend's {} flows are reset", flows));
+    change.warnings.push_back(flows == 1 ? "maint resets the backend's flow"
+                                         : fmt::format("maint resets the backend's {} flows", flows));
   if (weight == 0 && !others_take_flows)
     change.warnings.push_back(fmt::format("no {} backend takes new flows now, so Teal refuses a flip to {}",
                                           kColourNames[colour], kColourNames[colour]));

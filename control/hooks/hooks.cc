@@ -78,7 +78,7 @@ Task<void> Hooks::look() {
   }
   if (!is_on_) {
     const auto latest = co_await recorder_.latest_change(since_);
-    if (!latest) co_return;
+    if (!latest) co_return note(latest.error());
     queue_.begin_after(*latest);
     is_on_ = true;
   }
@@ -88,11 +88,15 @@ Task<void> Hooks::look() {
   co_await keep();
 }
 
+// Says once why hooks do not run.
+void Hooks::note(const std::string& problem) {
+  if (std::exchange(problem_, problem) != problem) spdlog::error("hooks do not run: {}", problem);
+}
+
 Task<bool> Hooks::load() {
   auto memory = co_await recorder_.hook_memory();
   if (!memory) {
-    if (std::exchange(problem_, memory.error()) != memory.error())
-      spdlog::error("hooks do not run: {}", memory.error());
+    note(memory.error());
     co_return false;
   }
   kept_ = std::move(*memory);
@@ -107,7 +111,8 @@ Task<bool> Hooks::load() {
 Task<void> Hooks::read_history() {
   while (queue_.has_room()) {
     const auto changes = co_await recorder_.changes_after(queue_.last(), kChangesAtOnce);
-    if (!changes) co_return;
+    if (!changes) co_return note(changes.error());
+    problem_.clear();
     for (const HistoryRow& change : *changes) {
       if (change.result == "pending" || !queue_.has_room()) co_return;
       take(change);

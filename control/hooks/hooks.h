@@ -76,6 +76,7 @@ class Hooks {
 
   Task<void> look();
   Task<bool> load();
+  void note(const std::string& problem);
   Task<void> read_history();
   void take(const HistoryRow& change);
   void queue_ended_drains();

@@ -159,15 +159,19 @@ Verdict RampJudge::verdict() const {
     if (differs(states_[index])) that_counts.add(index, log_part);
   }
   const bool is_bad = that_counts.log_value >= log_threshold_;
+  const size_t greatest = is_bad ? that_counts.greatest : all.greatest;
   Verdict verdict;
-  verdict.judgement = is_bad ? Judgement::kBad : verdict.judgement;
+  verdict.judgement = is_bad ? Judgement::kBad : Judgement::kNotWorse;
   verdict.tested = tested_;
   verdict.log_value = all.log_value;
-  verdict.worst = stream_of(is_bad ? that_counts.greatest : all.greatest);
+  verdict.worst = stream_of(greatest);
   verdict.stream = streams_[verdict.worst];
-  const ByColour& step = states_[verdict.worst].step;
-  verdict.of_tested = step[static_cast<size_t>(tested_)];
-  verdict.of_other = step[static_cast<size_t>(other(tested_))];
+  // Before the answer, each service shows its own figures.
+  const size_t shown = is_bad ? greatest : verdict.worst;
+  if (shown >= streams_.size())
+    verdict.services = static_cast<size_t>(std::count(joint_of_.begin(), joint_of_.end(), shown));
+  verdict.of_tested = states_[shown].step[static_cast<size_t>(tested_)];
+  verdict.of_other = states_[shown].step[static_cast<size_t>(other(tested_))];
   return verdict;
 }
 

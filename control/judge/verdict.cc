@@ -147,7 +147,8 @@ std::string line_of(const Verdict& verdict) {
     case Judgement::kNotWorse:
       break;
     case Judgement::kBad:
-      return fmt::format("{} is bad: {}, at least {} {}", tested, figures,
+      return fmt::format("{} is bad: {}{}, at least {} {}", tested, figures,
+                         verdict.services == 1 ? "" : fmt::format(" in {} services", verdict.services),
                          percent_rounded_down(lower_bound_of(verdict.of_tested)), beside);
     case Judgement::kBothSick:
       return fmt::format("{} is bad: {} {}, but {} is sick, too", tested, figures, beside,

@@ -79,8 +79,9 @@ struct Verdict {
   size_t worst = 0;      // index of the stream with the greatest value
   Stream stream;         // this stream
   Colour tested = Colour::kGreen;
-  Figures of_tested;  // of this stream
-  Figures of_other;   // during a ramp: since the step began; after a full flip: of the last 5 minutes before
+  size_t services = 1;  // whose flows the figures count: above 1 if only all services together are bad
+  Figures of_tested;    // of this stream, in these services
+  Figures of_other;  // during a ramp: since the step began; after a full flip: of the last 5 minutes before
 };
 
 // Returns the decimal logarithm of the test's value, rounded to 0.01. Minus infinity: no stream is judged.
@@ -89,6 +90,7 @@ double log10_value(const Verdict& verdict);
 // Returns one line about the stream with the greatest value, for example
 //   "green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"
 //   "green is bad: 61 of 1,220 reset, at least 4.1 % (blue 0.1 %)"
+//   "green is bad: 6 of 1,000 reset in 10 services, at least 0.2 % (blue 0.0 %)"
 //
 // "At most" and "at least" are upper_bound_of() and lower_bound_of(), rounded up and down. The figure in
 // parentheses is the plain rate of the other colour.

@@ -56,7 +56,7 @@ Task<void> Probe::run(std::shared_ptr<Probe> self) {
   Clock::Time due = clock.now() + part(self->means_.random());
   while (!self->is_stopped_) {
     const Clock::Time moment = rounded_up(due);
-    co_await clock.wait(self->timer_, moment);
+    if (!self->is_hurried_) co_await clock.wait(self->timer_, moment);
     if (self->is_stopped_) co_return;
     const Clock::Time begun = clock.now();
     if (std::exchange(self->is_hurried_, false)) self->was_told_ = false;

@@ -7,7 +7,9 @@ namespace teal {
 Task<State::Done> HistoryReader::open() {
   if (!recorder_.is_open()) co_return tl::unexpected(recorder_.why_closed());
   if (reader_.is_open()) co_return State::Done();
-  const Recorded<Recorder::Stored> opened = co_await reader_.reopen();
+  const State::Done reopened = co_await reader_.reopen();
+  if (!reopened) co_return tl::unexpected(reopened.error());
+  const Recorded<Recorder::Stored> opened = reader_.take_over();
   if (!opened) co_return tl::unexpected(opened.error());
   co_return State::Done();
 }

@@ -83,6 +83,7 @@ void Journal::took(const std::vector<Unrecorded>& changes, const std::vector<int
 }
 
 void Journal::failed(const std::string& why) {
+  if (queue_.empty()) return;  // what failed has been recorded by a call that was given up
   if (why_.empty())
     spdlog::error("{} {} not recorded: {}", queue_.size(), queue_.size() == 1 ? "change is" : "changes are",
                   why);

@@ -48,7 +48,7 @@ Task<Result> Recorder::on_disk(SteadyClock::duration limit, Work work, std::func
     Result result = work();
     asio::post(home, [this, call, late = std::move(late), result = std::move(result)]() mutable {
       if (call->waiter == nullptr) {
-        hangs_since_.reset();
+        landed();
         return late(std::move(result));
       }
       call->result.emplace(std::move(result));
@@ -59,8 +59,17 @@ Task<Result> Recorder::on_disk(SteadyClock::duration limit, Work work, std::func
   co_await waiter.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
   call->waiter = nullptr;
   if (call->result) co_return std::move(*call->result);
-  hangs_since_ = SteadyClock::now() - limit;
+  give_up(limit);
   co_return tl::unexpected(no_answer(state_dir_, limit));
+}
+
+void Recorder::give_up(SteadyClock::duration after) {
+  ++given_up_;
+  if (!hangs_since_) hangs_since_ = SteadyClock::now() - after;
+}
+
+void Recorder::landed() {
+  if (--given_up_ == 0) hangs_since_.reset();
 }
 
 template <typename Work, typename Result>
@@ -94,24 +103,33 @@ Recorder::Recorded<Recorder::Stored> Recorder::open() {
   asio::post(disk_, [this, opening] { opening->set_value(open_on_disk()); });
   if (opened.wait_for(limits_.query) == std::future_status::ready) return took(opened.get());
   opening_ = std::move(opened);
-  hangs_since_ = SteadyClock::now() - limits_.query;
+  give_up(limits_.query);
   why_closed_ = no_answer(state_dir_, limits_.query);
   return tl::unexpected(why_closed_);
 }
 
-Task<Recorder::Recorded<Recorder::Stored>> Recorder::reopen() {
+Task<Recorder::Recorded<void>> Recorder::reopen() {
   if (opening_.valid() && opening_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
-    (void)opening_.get();
-    hangs_since_.reset();
+    reopened_ = opening_.get();
+    landed();
   }
+  if (reopened_) co_return Recorded<void>();
   auto work = [this]() -> Recorded<Opening> { return open_on_disk(); };
-  std::function<void(Recorded<Opening>)> late = [](const Recorded<Opening>&) {};
+  std::function<void(Recorded<Opening>)> late = [this](Recorded<Opening> opening) {
+    if (opening) reopened_ = std::move(*opening);
+  };
   auto opening =
       co_await on_disk<decltype(work), Recorded<Opening>>(limits_.query, std::move(work), std::move(late));
   if (!opening) co_return tl::unexpected(opening.error());
-  Recorded<Stored> stored = took(std::move(*opening));
-  if (!open_) co_return tl::unexpected(why_closed_);
-  co_return stored;
+  reopened_ = std::move(*opening);
+  co_return Recorded<void>();
+}
+
+Recorder::Recorded<Recorder::Stored> Recorder::take_over() {
+  if (!reopened_) return tl::unexpected(why_closed_);
+  Recorded<Stored> stored = took(std::move(*std::exchange(reopened_, std::nullopt)));
+  if (!open_) return tl::unexpected(why_closed_);
+  return stored;
 }
 
 std::string Recorder::trouble() const {

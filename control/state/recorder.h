@@ -50,8 +50,11 @@ class Recorder {
   // result may be readable without being open: then the disk takes no writes. Until it is open, every call
   // but reopen() fails.
   Recorded<Stored> open();
-  // The same for a coroutine. It succeeds only if the database is open then.
-  Task<Recorded<Stored>> reopen();
+  // The same in two parts, for a coroutine. After a successful reopen(), calls still fail until take_over(),
+  // which succeeds only if the database is open then. An opening that comes after its time limit is the
+  // result of the next reopen().
+  Task<Recorded<void>> reopen();
+  Recorded<Stored> take_over();
   bool is_open() const { return open_; }
   const std::string& why_closed() const { return why_closed_; }
   // Says why calls fail at present; "" if they do not.
@@ -95,6 +98,8 @@ class Recorder {
   };
   Opening open_on_disk();
   Recorded<Stored> took(Opening opening);
+  void give_up(std::chrono::steady_clock::duration after);
+  void landed();
 
   std::string state_dir_;
   asio::thread_pool& disk_;
@@ -102,8 +107,10 @@ class Recorder {
   std::optional<State> state_;  // used on the disk's thread only
   bool open_ = false;
   std::string why_closed_ = "it was not opened";
+  size_t given_up_ = 0;  // calls that have not returned
   std::optional<std::chrono::steady_clock::time_point> hangs_since_;
-  std::future<Opening> opening_;  // of an open() that was given up
+  std::future<Opening> opening_;     // of an open() that was given up
+  std::optional<Opening> reopened_;  // for take_over()
 };
 
 Recorder::Recorded<Recorder::Stored> read_stored(State& state, bool with_answers = false);

@@ -40,6 +40,7 @@ nlohmann::ordered_json evidence_json(const Finding& finding) {
   const Verdict& verdict = finding.verdict;
   return {{"service", finding.worst},
           {"signal", name_of(verdict.stream.signal)},
+          {"services", verdict.services},
           {"tested", name_of(finding.tested)},
           {"flows", verdict.of_tested.begun},
           {"failed", verdict.of_tested.failed},

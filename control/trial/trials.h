@@ -59,8 +59,8 @@ struct Finding {
 
 // Returns "web: green is bad: 61 of 1,220 reset, at least 4.0 % (blue 0.1 %)".
 std::string text_of(const Finding& finding);
-// {"service","signal","tested","flows","failed","other_flows","other_failed","log10_value"}: Evidence in
-// docs/openapi.yaml.
+// {"service","signal","services","tested","flows","failed","other_flows","other_failed","log10_value"}:
+// Evidence in docs/openapi.yaml.
 nlohmann::ordered_json evidence_json(const Finding& finding);
 
 // A trial as it is now, of one of its services.

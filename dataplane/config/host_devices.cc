@@ -90,7 +90,7 @@ std::string why_pci_unusable(const std::string& address, Access access, const Ho
 std::string queue_error(const std::string& interface, uint32_t queues, uint32_t workers) {
   if (queues >= workers) return "";
   return fmt::format(
-      "{0} has {1} queue(s), expected one for each of {2} workers: run `ethtool -L {0} combined {2}`, or set "
+      "queues of {0}: {1}, expected one for each of {2} workers: run `ethtool -L {0} combined {2}`, or set "
       "fewer workers",
       interface, queues, workers);
 }

@@ -16,6 +16,7 @@ run_fuzz() {
   if ((${#targets[@]} == 0)); then record "fuzz: no target in tests/fuzz" 0 1 0 0; return; fi
   if ! run_ninja "$directory" "${targets[@]}"; then record "fuzz: build" 0 1 0 0; return; fi
   step "fuzz: $fuzz_seconds s for each of ${#targets[@]} targets"
+  rm -f "$directory"/*.passed
   for target in "${targets[@]}"; do
     while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n || true; done
     fuzz_one "$directory" "$target" &
@@ -32,14 +33,13 @@ run_fuzz() {
   done
 }
 
-# fuzz_one DIRECTORY TARGET: writes DIRECTORY/NAME.log, and NAME.passed if nothing was found.
+# fuzz_one DIRECTORY TARGET: writes DIRECTORY/NAME.log, and makes NAME.passed if nothing was found.
 fuzz_one() {
   local directory=$1 name=${2##*/} corpora
   # libFuzzer writes to the first corpus; the second one has the seeds of the repository.
   corpora=("$directory/corpus/$name" "$repo/tests/fuzz/corpus/${name#fuzz_}")
   if [[ ! -d ${corpora[1]} ]]; then unset 'corpora[1]'; fi
   mkdir -p "${corpora[0]}"
-  rm -f "$directory/$name.passed"
   "$directory/$2" -max_total_time="$fuzz_seconds" -timeout=5 -rss_limit_mb=2048 \
     -artifact_prefix="$directory/$name-" "${corpora[@]}" &>"$directory/$name.log" || return 0
   touch "$directory/$name.passed"

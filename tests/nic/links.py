@@ -55,7 +55,7 @@ def test_the_nic_counts_what_the_workers_receive():
 def test_more_workers_than_queues():
     niclab.niclab("stop", "dataplane")
     said = niclab.start_fails("--workers", "4")
-    lab.expect("2 receive and 2 transmit queue(s), expected one for each of 4 workers" in said, said)
+    lab.expect("receive queues of the device: 2, transmit queues: 2, expected one of each for each of 4 workers" in said, said)
 
 
 def test_device_of_a_driver_of_the_kernel():

@@ -5,6 +5,10 @@
 client1 == edge (teal, teald, teal-dataplane) == blue1, blue2 | green1, green2
 """
 import json
+import os
+import pathlib
+import pwd
+import signal
 import sqlite3
 import subprocess
 
@@ -58,6 +62,35 @@ def test_a_typo_does_not_take_the_control_plane_away():
     CONFIG.write_text(good)
     lab.teal("reload")
     lab.expect("the config file" not in lab.teal("status").stdout, "the notice goes")
+
+
+def latest(verb):
+    changes = json.loads(lab.teal("history", "-o", "json").stdout)["changes"]
+    return next((change for change in changes if change["verb"] == verb), None)
+
+
+def test_behind_sudo_the_history_names_the_login():
+    login = pwd.getpwnam("daemon")
+    words = (lab.BUILD / "control" / "teal", "lock", "--reason", "audit")
+    subprocess.run(
+        lab.command("edge", *words),
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TEAL_SOCKET": str(lab.RUN_DIR / "control.sock")},
+        preexec_fn=lambda: pathlib.Path("/proc/self/loginuid").write_text(str(login.pw_uid)),
+    )
+    change = latest("lock")
+    lab.expect_equal("who", (change["user"], change["by_root"]), ("daemon", True))
+
+
+def test_a_signal_reloads_and_raises_the_revision():
+    last = latest("lock")["revision"]
+    lab.teal("unlock")
+    os.kill(lab.pid_of("daemon"), signal.SIGHUP)
+    lab.wait_for("the reload", lambda: (latest("reload") or {}).get("reason") == "SIGHUP")
+    change = latest("reload")
+    lab.expect_equal("who", change["user"], "teald")
+    lab.expect(change["revision"] > last, f"the revision rises: {change}")
 
 
 def test_a_backup_is_one_command():

@@ -189,5 +189,15 @@ TEST_F(TapTest, DetachKeepsATapThatADataplaneHasOpen) {
   EXPECT_TRUE(exists("front"));
 }
 
+TEST_F(TapTest, DetachKeepsTheTapOfARunningDataplaneWhoseLinkIsDown) {
+  const auto tap = open_front();
+  const Driver driver("front");
+  (*tap)->set_carrier(false);
+  const auto taps = remove_taps("one", {"front"});
+  ASSERT_TRUE(taps) << taps.error();
+  EXPECT_THAT(taps->in_use, ElementsAre("front"));
+  EXPECT_TRUE(exists("front"));
+}
+
 }  // namespace
 }  // namespace teal

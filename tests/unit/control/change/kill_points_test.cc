@@ -46,6 +46,7 @@ constexpr Kind kKinds[] = {
     {"pause", R"({"services":["service-b"]})"},
     {"resume", R"({"services":["service-b"]})"},
     {"abort", R"({"services":["service-b"]})"},
+    {"preview", R"({"service":"service-a","clients":["198.18.0.0/24"]})"},
     {"reload", "{}"},
     {"lock", "{}", "locked"},
     {"unlock", "{}", "unlocked"}};
@@ -115,6 +116,7 @@ json shown(const DaemonHome& home, bool with_pauses) {
     json& of = seen["services"][service["name"]];
     of = {{"active", service["active"]},
           {"back", service["undo"].is_null() ? json() : service["undo"]["to"]},
+          {"preview", service["preview"]},
           {"drain", service["drain"]},
           {"ramp", shown_ramp(service["ramp"], with_pauses)}};
     for (const char* colour : {"blue", "green"})

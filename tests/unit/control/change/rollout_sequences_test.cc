@@ -196,6 +196,11 @@ class RolloutSequence : public RolloutWorld {
     const std::optional<Ramp>& ramp = service(kNames[id]).ramp;
     return ramp && teald->trials.is_bad(ramp->id);
   }
+  // A ramp that was found bad waits for an operator if Teal's own way back is refused.
+  bool is_found_bad(uint16_t id) {
+    const std::optional<Ramp>& ramp = service(kNames[id]).ramp;
+    return is_bad(id) || (ramp && teald->trials.has_finding(ramp->id));
+  }
 
   // --- time, and what teald does by itself ---
 
@@ -217,7 +222,7 @@ class RolloutSequence : public RolloutWorld {
     look_for_ways_back();
     look_for_what_must_go_back();
     std::array<bool, kServices> is_bad_now;
-    for (uint16_t id = 0; id < kServices; ++id) is_bad_now[id] = is_bad(id);
+    for (uint16_t id = 0; id < kServices; ++id) is_bad_now[id] = is_found_bad(id);
     const Clock::Time now = clock.now();
     see_steps(now);
     EXPECT_TRUE(follow());

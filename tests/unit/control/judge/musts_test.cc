@@ -184,6 +184,10 @@ TEST(Musts, ResetsOfFivePercentAreFoundWithinTenSecondsAtAQuarter) {
 TEST(Musts, ResetsOfFivePercentAreFoundWithinSixtySecondsAtOnePercentInMostRuns) {
   // 15 connections are reset in 60 s, and in some runs far fewer: docs/judgement.md.
   const auto mostly_in_time = [](double healthy, const Times& times) {
+    EXPECT_LE(times.median, 60);
+    EXPECT_GE(times.part_within, healthy < 0.002 ? 0.9 : healthy < 0.005 ? 0.8 : 0.5);
+  };
+  const auto nearly_so = [](double healthy, const Times& times) {
     EXPECT_LE(times.median, healthy < 0.005 ? 60 : 75);
     EXPECT_GE(times.part_within, healthy < 0.002 ? 0.9 : healthy < 0.005 ? 0.8 : 0.4);
   };
@@ -192,7 +196,7 @@ TEST(Musts, ResetsOfFivePercentAreFoundWithinSixtySecondsAtOnePercentInMostRuns)
                   .share = 0.01,
                   .services = 3,
                   .bad_services = 2},
-                 60, mostly_in_time);
+                 60, nearly_so);
 }
 
 TEST(Musts, AGreenThatBecomesBadLateIsFound) {

@@ -33,6 +33,36 @@ TEST(RampJudgement, AGreenThatFailsAloneIsBad) {
   EXPECT_EQ(verdict.of_other, (Figures{300, 0}));
 }
 
+TEST(RampJudgement, FailuresThatAreFewInEachServiceAreFoundTogether) {
+  std::vector<Stream> streams;
+  for (uint16_t service = 0; service < 10; ++service) streams.push_back({service, Signal::kReset});
+  RampJudge test(streams, Colour::kGreen, 0);
+  test.begin_step(0.05, 0);
+  for (size_t stream = 0; stream < 10; ++stream)
+    test.add(stream, 0, counted({2000, 0}, {100, stream < 6 ? 1u : 0u}), kSecond);
+  const Verdict verdict = test.verdict();
+  EXPECT_EQ(verdict.judgement, Judgement::kBad);
+  EXPECT_EQ(verdict.services, 10u);
+  EXPECT_EQ(verdict.of_tested, (Figures{1000, 6}));
+  EXPECT_EQ(verdict.of_other, (Figures{20'000, 0}));
+  EXPECT_LT(verdict.worst, 6u);
+  EXPECT_EQ(line_of(verdict), "green is bad: 6 of 1,000 reset in 10 services, at least 0.2 % (blue 0.0 %)");
+}
+
+TEST(RampJudgement, OneBadServiceOfManyHasItsOwnFigures) {
+  std::vector<Stream> streams;
+  for (uint16_t service = 0; service < 10; ++service) streams.push_back({service, Signal::kReset});
+  RampJudge test(streams, Colour::kGreen, 0);
+  test.begin_step(0.05, 0);
+  for (size_t stream = 0; stream < 10; ++stream)
+    test.add(stream, 0, counted({2000, 2}, {100, stream == 7 ? 20u : 0u}), kSecond);
+  const Verdict verdict = test.verdict();
+  EXPECT_EQ(verdict.judgement, Judgement::kBad);
+  EXPECT_EQ(verdict.worst, 7u);
+  EXPECT_EQ(verdict.services, 1u);
+  EXPECT_EQ(verdict.of_tested, (Figures{100, 20}));
+}
+
 TEST(RampJudgement, EitherColourMayBeTheTestedOne) {
   RampJudge test(kOneStream, Colour::kBlue, 0);
   test.begin_step(0.25, 0);

@@ -32,11 +32,12 @@ class ProbeClock : public Clock {
 class ProbeTest : public testing::Test {
  protected:
   // Runs checks with these results, then stops: '+', '-', or '.' and ' ' for checks that were not made.
-  void run(const std::string& results, CheckOrder order) {
+  void run(const std::string& results, CheckOrder order, bool hurries = false) {
     probe = std::make_shared<Probe>(std::move(order), means, io.get_executor());
     probe->report_as(1);
     wanted = results;
     probe->start();
+    if (hurries) probe->hurry();
     io.run();
     io.restart();
   }
@@ -104,6 +105,13 @@ TEST_F(ProbeTest, ABackendThatWasDownNeedsItsRiseAlsoForANewProber) {
   made = 0;
   run("++ ", order(false));
   EXPECT_EQ(told(), "down passed \nup passed \n");
+}
+
+TEST_F(ProbeTest, AProbeThatIsHurriedAtItsStartDoesNotWait) {
+  const Clock::Time now = clock.now();
+  run("+ ", order(), true);
+  ASSERT_FALSE(begun.empty());
+  EXPECT_EQ(begun[0], now);
 }
 
 TEST_F(ProbeTest, AHeldBackendSaysSo) {

@@ -111,7 +111,7 @@ TEST_F(HostDevices, ProblemsAreListedByPort) {
       (std::vector<std::string>{
           "port front: this host has no PCI device 0000:3b:00.0",
           "port back: interface not-there: No such device",
-          "port side: lo has 1 queue(s), expected one for each of 200 workers: run `ethtool -L lo combined "
+          "port side: queues of lo: 1, expected one for each of 200 workers: run `ethtool -L lo combined "
           "200`, or set fewer workers"}));
 }
 

@@ -126,6 +126,7 @@ TEST_F(Repetition, EveryChangingVerbTakesOne) {
       {"/v1/drain", R"("services":["service-a"],"then":"wait")"},
       {"/v1/backend",
        R"("service":"service-a","colour":"blue","address":"198.18.2.11:8080","state":"drain")"},
+      {"/v1/preview", R"("service":"service-a","clients":["198.18.0.0/24"])"},
       {"/v1/reload", R"("reason":"new pool")"},
       {"/v1/lock", R"("reason":"audit")"},
       {"/v1/unlock", R"("reason":"audit is over")"}};
