@@ -18,7 +18,7 @@ NIC = niclab.NICS["back"]
 def test_the_log_names_driver_queues_and_tap_of_each_port():
     log = niclab.log_of("dataplane")
     for side in niclab.TAPS:
-        line = re.search(rf"port {side}: driver (net_\w+), (\d) queue\(s\), MAC .*, TAP {side}$", log, re.M)
+        line = re.search(rf"port {side}: driver (net_\w+), queues: (\d), MAC .*, TAP {side}$", log, re.M)
         lab.expect(line, f"no line about port {side}: {log}")
         niclab.wait_for(
             f"link of {side} in the log", lambda: f"port {side}: link up" in niclab.log_of("dataplane")
@@ -55,7 +55,8 @@ def test_the_nic_counts_what_the_workers_receive():
 def test_more_workers_than_queues():
     niclab.niclab("stop", "dataplane")
     said = niclab.start_fails("--workers", "4")
-    lab.expect("receive queues of the device: 2, transmit queues: 2, expected one of each for each of 4 workers" in said, said)
+    queues = "receive queues of the device: 2, transmit queues: 2, expected one of each for each of 4 workers"
+    lab.expect(queues in said, said)
 
 
 def test_device_of_a_driver_of_the_kernel():

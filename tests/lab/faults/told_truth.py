@@ -86,6 +86,7 @@ def test_behind_sudo_the_history_names_the_login():
 def test_a_signal_reloads_and_raises_the_revision():
     last = latest("lock")["revision"]
     lab.teal("unlock")
+    CONFIG.write_text(CONFIG.read_text().replace('timeout = "5m"', 'timeout = "6m"', 1))
     os.kill(lab.pid_of("daemon"), signal.SIGHUP)
     lab.wait_for("the reload", lambda: (latest("reload") or {}).get("reason") == "SIGHUP")
     change = latest("reload")

@@ -76,9 +76,7 @@ def test_ready_watchdog_and_stopping():
     dataplane = Notified()
     first = dataplane.messages(2)
     lab.expect("READY=1" in first[0].split("\n"), f"the first message is {first[0]!r}")
-    lab.expect(
-        "STATUS=workers: 1, ports: 2" in first[0].split("\n"), f"the first message is {first[0]!r}"
-    )
+    lab.expect("STATUS=workers: 1, ports: 2" in first[0].split("\n"), f"the first message is {first[0]!r}")
     lab.expect(first[1:].count("WATCHDOG=1") >= 6, f"in 2 s, of {WATCHDOG_SECONDS} s: {first}")
 
     with held(dataplane.worker_thread()):
