@@ -49,18 +49,24 @@ http {
 END
 }
 
-# wait_for_servers HOST: HOST asks the backends without Teal. An error here is an error of the lab.
+# wait_for_servers HOST: HOST asks the backends without Teal, all at a time. An error here is an error of the
+# lab.
 wait_for_servers() {
-  local name body v4 v6
+  local name pid pids=()
   for name in "${backends[@]}"; do
-    body="${name%[0-9]} $name"
-    v4="198.18.2.${backend_byte[$name]}"
-    v6="fd18:2::${backend_byte[$name]}"
-    wait_until 10 http_answers "$1" "$v4" 8080 "$body" || server_failed "$1" "$name" "HTTP over IPv4"
-    wait_until 10 http_answers "$1" "[$v6]" 8080 "$body" || server_failed "$1" "$name" "HTTP over IPv6"
-    wait_until 10 udp_answers "$1" "$v4" 5300 "$body" || server_failed "$1" "$name" "UDP over IPv4"
-    wait_until 10 udp_answers "$1" "$v6" 5300 "$body" || server_failed "$1" "$name" "UDP over IPv6"
+    wait_for_server "$1" "$name" &
+    pids+=($!)
   done
+  for pid in "${pids[@]}"; do wait "$pid" || exit 1; done
+}
+
+# wait_for_server HOST BACKEND
+wait_for_server() {
+  local body="${2%[0-9]} $2" v4="198.18.2.${backend_byte[$2]}" v6="fd18:2::${backend_byte[$2]}"
+  wait_until 10 http_answers "$1" "$v4" 8080 "$body" || server_failed "$1" "$2" "HTTP over IPv4"
+  wait_until 10 http_answers "$1" "[$v6]" 8080 "$body" || server_failed "$1" "$2" "HTTP over IPv6"
+  wait_until 10 udp_answers "$1" "$v4" 5300 "$body" || server_failed "$1" "$2" "UDP over IPv4"
+  wait_until 10 udp_answers "$1" "$v6" 5300 "$body" || server_failed "$1" "$2" "UDP over IPv6"
 }
 
 # server_failed HOST BACKEND WHAT

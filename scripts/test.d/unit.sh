@@ -68,7 +68,7 @@ show_skipped() {
 show_failures() { grep -v -E '^\[ +(OK|RUN|-+) +\]|^ +[0-9]+/[0-9]+ .* OK ' "$1" | tail -n 80; }
 
 run_unit() {
-  # The tests of the suite "sanitized" take most of the build, and the sanitizers see more.
+  # The tests of the suite "sanitized" take much of the build, and the sanitizers see more.
   local left_out=()
   if [[ $every_part == yes && -z $sequences ]]; then left_out=(-sanitized); fi
   meson_tests "normal build" "$repo/build" -Dquick=true -- unit shm bpf install "${left_out[@]}"
@@ -89,7 +89,7 @@ run_sanitizers() {
   local left_out=(-cli -judge)
   [[ -n $sequences ]] || left_out+=(-faults -sequences -openapi)
   meson_tests "address and undefined" "$repo/build-asan" \
-    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm bpf "${left_out[@]}"
+    -Db_sanitize=address,undefined "${sanitizer_build[@]}" -- unit shm "${left_out[@]}"
   meson_tests "thread" "$repo/build-tsan" -Db_sanitize=thread "${sanitizer_build[@]}" -- shm
 }
 
