@@ -2,6 +2,7 @@
 #include "control/judge/ramp_judge.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <gtest/gtest.h>
 
@@ -33,14 +34,19 @@ TEST(RampJudgement, AGreenThatFailsAloneIsBad) {
   EXPECT_EQ(verdict.of_other, (Figures{300, 0}));
 }
 
-TEST(RampJudgement, FailuresThatAreFewInEachServiceAreFoundTogether) {
+// A step of 5 % of ten services: 2,000 flows of blue and 100 of green each, and so many are reset.
+RampJudge ten_services(uint64_t blue, const std::function<uint64_t(size_t)>& green) {
   std::vector<Stream> streams;
   for (uint16_t service = 0; service < 10; ++service) streams.push_back({service, Signal::kReset});
   RampJudge test(streams, Colour::kGreen, 0);
   test.begin_step(0.05, 0);
-  for (size_t stream = 0; stream < 10; ++stream)
-    test.add(stream, 0, counted({2000, 0}, {100, stream < 6 ? 1u : 0u}), kSecond);
-  const Verdict verdict = test.verdict();
+  for (size_t service = 0; service < 10; ++service)
+    test.add(service, 0, counted({2000, blue}, {100, green(service)}), kSecond);
+  return test;
+}
+
+TEST(RampJudgement, FailuresThatAreFewInEachServiceAreFoundTogether) {
+  const Verdict verdict = ten_services(0, [](size_t service) { return service < 6 ? 1 : 0; }).verdict();
   EXPECT_EQ(verdict.judgement, Judgement::kBad);
   EXPECT_EQ(verdict.services, 10u);
   EXPECT_EQ(verdict.of_tested, (Figures{1000, 6}));
@@ -50,13 +56,7 @@ TEST(RampJudgement, FailuresThatAreFewInEachServiceAreFoundTogether) {
 }
 
 TEST(RampJudgement, OneBadServiceOfManyHasItsOwnFigures) {
-  std::vector<Stream> streams;
-  for (uint16_t service = 0; service < 10; ++service) streams.push_back({service, Signal::kReset});
-  RampJudge test(streams, Colour::kGreen, 0);
-  test.begin_step(0.05, 0);
-  for (size_t stream = 0; stream < 10; ++stream)
-    test.add(stream, 0, counted({2000, 2}, {100, stream == 7 ? 20u : 0u}), kSecond);
-  const Verdict verdict = test.verdict();
+  const Verdict verdict = ten_services(2, [](size_t service) { return service == 7 ? 20 : 0; }).verdict();
   EXPECT_EQ(verdict.judgement, Judgement::kBad);
   EXPECT_EQ(verdict.worst, 7u);
   EXPECT_EQ(verdict.services, 1u);
