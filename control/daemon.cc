@@ -141,7 +141,7 @@ Task<void> Daemon::Parts::stay_alive() {
 Task<void> Daemon::Parts::recover_again() {
   if (!recovery_due || clock.now() < recover_next || !publisher->refused().empty()) co_return;
   recover_next = clock.now() + kRecoverEvery;
-  // A large file takes its time, and no rollback waits for it: the turn begins when it is read.
+  // To read a large file takes time. The turn begins after that, so no rollback waits for the file.
   const State::Done reopened = co_await recorder.reopen();
   if (!reopened) co_return;
   const ChangeExecutor::Turn turn = co_await executor.turn();

@@ -18,7 +18,7 @@ namespace teal {
 
 using NicCounters = std::array<uint64_t, kNicCounterCount>;  // by NicCounter
 
-// What a driver of DPDK counted, as Teal names it.
+// Returns the counters of a DPDK driver by Teal's names.
 NicCounters nic_counters(const rte_eth_stats& stats);
 
 class PortMonitor {

@@ -39,7 +39,7 @@ void Sweeper::sweep(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
     swept_until_tsc_ += tsc_per_bucket_;
     const uint64_t bucket = hand_;
     hand_ = after(bucket);
-    // What was prefetched one bucket ago has come.
+    // The tags of hand_ were prefetched one bucket ago.
     flows_.table().prefetch_tags(after(hand_));
     flows_.table().prefetch_young(hand_);
     if (flows_.table().young(bucket) != 0) look_at_young(bucket, rules, now_tick);

@@ -44,7 +44,7 @@ bool ConnectionSlots::begin_stream() {
 
 bool ConnectionSlots::begin_unread(size_t bytes) {
   // A single answer may have any size: resources bound their answers themselves. Small answers are always
-  // sent: that of a change must arrive.
+  // sent, because the answer of a change must arrive.
   constexpr size_t kSmall = 64 * 1024;
   if (bytes > kSmall && unread_bytes_ != 0 && unread_bytes_ + bytes > limits_.unread_bytes) return false;
   unread_bytes_ += bytes;

@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "tests/support/damage.h"
+
 namespace teal {
 namespace {
 
@@ -211,15 +213,7 @@ TEST(HealthMessages, RandomChangesOfALineNeverThrow) {
       without_end(line_of(CheckList{.revision = 1, .checks = {order_of(CheckKind::kHttp, 1)}}));
   std::mt19937 random(1);
   for (int i = 0; i < 20'000; ++i) {
-    std::string line = good;
-    for (int changes = 1 + static_cast<int>(random() % 4); changes > 0; --changes) {
-      const size_t at = random() % line.size();
-      if (random() % 3 == 0)
-        line.erase(at, 1 + random() % 8);
-      else
-        line[at] = static_cast<char>(random());
-      if (line.empty()) line = " ";
-    }
+    const std::string line = test::damaged(good, random);
     (void)parse_to_prober(line);
     (void)parse_to_teald(line);
   }

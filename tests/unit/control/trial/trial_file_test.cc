@@ -6,6 +6,7 @@
 #include <fstream>
 #include <random>
 
+#include "tests/support/damage.h"
 #include "tests/support/rounds.h"
 #include "tests/unit/control/temp_dir.h"
 
@@ -81,17 +82,7 @@ TEST_F(TrialFile, ADamagedFileIsNamedAndNotUsed) {
 TEST(TrialText, RandomChangesNeverThrow) {
   const string good = trials_text(two_starts());
   std::mt19937 random(1);
-  for (int i = 0; i < test::rounds(20'000); ++i) {
-    string text = good;
-    for (int changes = 1 + static_cast<int>(random() % 4); changes > 0; --changes) {
-      const size_t at = random() % text.size();
-      if (random() % 3 == 0)
-        text.erase(at, 1 + random() % 8);
-      else
-        text[at] = static_cast<char>(random());
-    }
-    (void)parse_trials(text);
-  }
+  for (int i = 0; i < test::rounds(20'000); ++i) (void)parse_trials(test::damaged(good, random));
 }
 
 }  // namespace
