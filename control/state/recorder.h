@@ -46,6 +46,8 @@ class Recorder {
   Recorder(std::string state_dir, asio::thread_pool& disk, Limits limits)
       : state_dir_(std::move(state_dir)), disk_(disk), limits_(limits) {}
 
+  void set_limits(Limits limits) { limits_ = limits; }  // of the calls from now on
+
   // Opens the database and reads it, for a start: blocks the caller, at most for the query's time limit. The
   // result may be readable without being open: then the disk takes no writes. Until it is open, every call
   // but reopen() fails.
