@@ -119,21 +119,22 @@ std::string in_use(const std::string& path) {
 
 // Creates the file of a new segment: on huge pages if enough are free, else on tmpfs. If the segment that was
 // set aside takes the huge pages, it is removed.
-tl::expected<SegmentFile, std::string> new_file(const SegmentPaths& paths, bool try_huge_pages,
+tl::expected<SegmentFile, std::string> new_file(const SegmentPaths& paths, const Segment::Options& options,
                                                 uint64_t bytes, Segment::Opened* opened) {
-  if (try_huge_pages && paths.huge.empty()) opened->no_huge_pages = "/dev/hugepages is not a hugetlbfs";
-  if (try_huge_pages && !paths.huge.empty()) {
+  if (options.try_huge_pages && paths.huge.empty())
+    opened->no_huge_pages = "/dev/hugepages is not a hugetlbfs";
+  if (options.try_huge_pages && !paths.huge.empty()) {
     opened->path = paths.huge;
-    auto file = SegmentFile::create(paths.huge, bytes);
+    auto file = SegmentFile::create(paths.huge, bytes, options.reserve);
     if (!file && unlink(aside_path(paths.huge).c_str()) == 0) {
       if (!opened->notice.empty()) opened->notice += "; it was removed, as its huge pages are needed";
-      file = SegmentFile::create(paths.huge, bytes);
+      file = SegmentFile::create(paths.huge, bytes, options.reserve);
     }
     if (file) return file;
     opened->no_huge_pages = file.error();
   }
   opened->path = paths.tmpfs;
-  return SegmentFile::create(paths.tmpfs, bytes);
+  return SegmentFile::create(paths.tmpfs, bytes, options.reserve);
 }
 
 // Fills a zeroed file. `state` is stored last.
@@ -204,7 +205,7 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   if (opened.segment.file_.base() == nullptr) {
     const auto geometry = FlowTable::Geometry::for_capacity(options.flow_capacity, options.partitions);
     const Layout layout = Layout::of(geometry);
-    auto file = new_file(paths, options.try_huge_pages, layout.bytes, &opened);
+    auto file = new_file(paths, options, layout.bytes, &opened);
     if (!file) return tl::make_unexpected(file.error());
     if (!file->lock()) return tl::make_unexpected(in_use(opened.path));
     if (auto filled = fill(*file, options, geometry, layout); !filled)

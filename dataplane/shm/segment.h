@@ -109,6 +109,7 @@ class Segment {
     uint64_t hash_seed = 0;  // 0: random
     uint32_t partitions = 64;
     bool try_huge_pages = true;
+    bool reserve = true;  // as of SegmentFile::create; tests start faster without
   };
   struct Opened;  // below
 

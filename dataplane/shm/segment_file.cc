@@ -97,43 +97,47 @@ tl::expected<SegmentFile, std::string> SegmentFile::open(const std::string& path
   return file;
 }
 
-tl::expected<SegmentFile, std::string> SegmentFile::create(const std::string& path, uint64_t bytes) {
+tl::expected<SegmentFile, std::string> SegmentFile::create(const std::string& path, uint64_t bytes,
+                                                           bool reserve) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
   if (error) return failed(path, "cannot create its directory", error.value());
   SegmentFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kSegmentFileMode));
   if (file.fd_ < 0) return failed(path, "cannot create", errno);
   // fchmod sets the mode regardless of the umask.
-  auto reserved = fchmod(file.fd_, kSegmentFileMode) == 0 ? file.reserve(path, bytes)
+  auto extended = fchmod(file.fd_, kSegmentFileMode) == 0 ? file.extend(path, bytes, reserve)
                                                           : failed(path, "cannot set its mode", errno);
-  if (!reserved) {
+  if (!extended) {
     unlink(path.c_str());
-    return tl::make_unexpected(reserved.error());
+    return tl::make_unexpected(extended.error());
   }
   return file;
 }
 
-// Allocates every page. ftruncate and mmap alone can succeed although the memory is missing.
-tl::expected<void, std::string> SegmentFile::reserve(const std::string& path, uint64_t bytes) {
+tl::expected<void, std::string> SegmentFile::extend(const std::string& path, uint64_t bytes, bool reserve) {
   struct statfs file_system;
   if (fstatfs(fd_, &file_system) != 0) return failed(path, "cannot stat its file system", errno);
   const bool huge = file_system.f_type == HUGETLBFS_MAGIC;
   const uint64_t page = huge ? static_cast<uint64_t>(file_system.f_bsize) : 4096;
   bytes_ = (bytes + page - 1) / page * page;
-  const auto length = static_cast<off_t>(bytes_);
+  if (!huge && ftruncate(fd_, static_cast<off_t>(bytes_)) != 0)
+    return failed(path, "cannot set the size " + mebibytes(bytes_), errno);
+  // Fails at once if too few huge pages are free.
+  if (auto mapped = map(path); !mapped) return mapped;
+  return reserve ? allocate(path, huge) : tl::expected<void, std::string>();
+}
 
+// Allocates every page. ftruncate and mmap alone can succeed although the memory is missing, or more than a
+// limit of the control group.
+tl::expected<void, std::string> SegmentFile::allocate(const std::string& path, bool huge) {
+  const auto length = static_cast<off_t>(bytes_);
   if (huge) {
-    // The mapping reserves the pages and fails at once if too few are free. A limit of the control group
-    // takes effect only when pages are allocated.
-    if (auto mapped = map(path); !mapped) return mapped;
     if (fallocate(fd_, 0, 0, length) != 0)
       return failed(path, "cannot reserve " + mebibytes(bytes_) + " of huge pages", errno);
     // Fills the page tables; otherwise the first accesses of the workers would. A failure is harmless.
     madvise(base_, bytes_, MADV_POPULATE_WRITE);
     return {};
   }
-  if (ftruncate(fd_, length) != 0) return failed(path, "cannot set the size " + mebibytes(bytes_), errno);
-  if (auto mapped = map(path); !mapped) return mapped;
   madvise(base_, bytes_, MADV_HUGEPAGE);  // takes effect on a tmpfs mounted with huge=advise; else harmless
   if (madvise(base_, bytes_, MADV_POPULATE_WRITE) == 0) return {};
   // fallocate is for Linux before 5.14, which has no MADV_POPULATE_WRITE. It also gives the reason of a

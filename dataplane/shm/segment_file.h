@@ -35,10 +35,10 @@ class SegmentFile {
   // able to write to RUN_DIR; with a symlink they could make a privileged process open another file.
   static tl::expected<SegmentFile, std::string> open(const std::string& path, bool follow_link = false);
 
-  // Creates a file (0660) of at least `bytes` zeroes, and its directory if it is missing. The memory is
-  // reserved, so a full file system gives an error here and not a SIGBUS later. A failed creation leaves no
-  // file.
-  static tl::expected<SegmentFile, std::string> create(const std::string& path, uint64_t bytes);
+  // Creates a file (0660) of at least `bytes` zeroes, and its directory if it is missing. With `reserve`, a
+  // full file system gives an error here and not a SIGBUS later. A failed creation leaves no file.
+  static tl::expected<SegmentFile, std::string> create(const std::string& path, uint64_t bytes,
+                                                       bool reserve = true);
 
   SegmentFile(SegmentFile&& other) noexcept;
   SegmentFile& operator=(SegmentFile&& other) noexcept;
@@ -55,7 +55,9 @@ class SegmentFile {
  private:
   explicit SegmentFile(int fd) : fd_(fd) {}
   tl::expected<void, std::string> map(const std::string& path);
-  tl::expected<void, std::string> reserve(const std::string& path, uint64_t bytes);
+  // Gives a new file its size.
+  tl::expected<void, std::string> extend(const std::string& path, uint64_t bytes, bool reserve);
+  tl::expected<void, std::string> allocate(const std::string& path, bool huge);
 
   int fd_ = -1;
   void* base_ = nullptr;

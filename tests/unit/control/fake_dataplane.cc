@@ -22,6 +22,7 @@ FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool 
   options.run_dir = run_dir;
   options.flow_capacity = 10'000;
   options.try_huge_pages = false;
+  options.reserve = false;
   auto opened = Segment::open_or_create(options);
   EXPECT_TRUE(opened) << opened.error();
   segment_.emplace(std::move(opened->segment));

@@ -4,9 +4,6 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "dataplane/pipeline/choose.h"
 #include "dataplane/resume.h"
 #include "tests/unit/dataplane/ring_ports.h"
@@ -83,14 +80,12 @@ void WorkerTest::start(const WorkerTestOptions& options) {
 
 void WorkerTest::start_unpublished(const WorkerTestOptions& options) {
   options_ = options;
-  std::string run_dir = (std::filesystem::temp_directory_path() / "teal-worker-test-XXXXXX").string();
-  ASSERT_NE(mkdtemp(run_dir.data()), nullptr);
-  run_dir_ = run_dir;
-  auto opened = Segment::open_or_create({.run_dir = run_dir_,
+  auto opened = Segment::open_or_create({.run_dir = run_dir_.path(),
                                          .flow_capacity = options.flow_capacity,
                                          .hash_seed = 42,
                                          .partitions = options.partitions,
-                                         .try_huge_pages = false});
+                                         .try_huge_pages = false,
+                                         .reserve = false});
   ASSERT_TRUE(opened.has_value()) << opened.error();
   opened_ = std::make_unique<Segment::Opened>(std::move(*opened));
   header().tsc_hz = kTicksPerSecond * kTscPerTick;
@@ -162,7 +157,6 @@ void WorkerTest::TearDown() {
   EXPECT_TRUE(RingPorts::get().pool_is_whole()) << "an mbuf leaked or was freed twice";
   writer_.reset();
   opened_.reset();
-  std::filesystem::remove_all(run_dir_);
 }
 
 // A slot may wait for the workers to pass a quiescent state.

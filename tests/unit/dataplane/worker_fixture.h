@@ -35,6 +35,7 @@
 #include "control/publish/ruleset_builder.h"
 #include "dataplane/worker.h"
 #include "tests/support/packet_builder.h"
+#include "tests/unit/dataplane/shm/temporary_run_dir.h"
 
 struct rte_mbuf;
 
@@ -179,7 +180,7 @@ class WorkerTest : public testing::Test {
   uint64_t publish(uint8_t ruleset_slot);
 
   WorkerTestOptions options_;
-  std::string run_dir_;
+  TemporaryRunDir run_dir_;
   std::vector<Port> ports_;
   std::unique_ptr<Segment::Opened> opened_;
   std::unique_ptr<PublicationWriter> writer_;

@@ -19,8 +19,12 @@ namespace teal {
 namespace {
 
 Segment::Options small(const std::string& run_dir) {
-  return {
-      .run_dir = run_dir, .flow_capacity = 1000, .hash_seed = 1, .partitions = 64, .try_huge_pages = false};
+  return {.run_dir = run_dir,
+          .flow_capacity = 1000,
+          .hash_seed = 1,
+          .partitions = 64,
+          .try_huge_pages = false,
+          .reserve = false};
 }
 
 class PublicationTest : public testing::Test {
