@@ -106,7 +106,7 @@ Task<void> Daemon::Parts::begin() {
   servers = std::make_unique<ApiServers>(io, options.run_dir, api);
   if (const auto open = servers->apply(executor.catalogue().config().api); !open) {
     spdlog::critical("{}", open.error());
-    co_return co_await end(kExitError);
+    if (!servers->has_control()) co_return co_await end(kExitError);
   }
   executor.on_reload([this](const Config& config) {
     if (servers == nullptr) return;
@@ -271,6 +271,9 @@ Task<void> Daemon::Parts::tidy() {
     busy.sample(*publisher);
     losses.sample(*publisher, clock.now());
     steering_losses.sample(steer_counters(*publisher, steering), clock.now());
+    if (const uint64_t lost = steering_losses.news(clock.now()); lost != 0)
+      spdlog::warn("the steering program dropped {} packet{}, as no dataplane had a socket on their queues",
+                   lost, lost == 1 ? "" : "s");
     refusals.end_windows();
     tell_service_manager();
   }

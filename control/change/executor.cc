@@ -283,10 +283,10 @@ Task<void> ChangeExecutor::adopt(Progress& progress) {
   const Watch watch = co_await watch_adoption(publisher_, clock_);
   progress.result.adoption = watch.adoption;
   progress.result.dataplane_running = watch.dataplane_running;
-  progress.detail = adoption_text(watch.adoption);
+  progress.detail = watch.dataplane_running ? adoption_text(watch.adoption) : "no dataplane runs";
   if (watch.adoption.complete()) {
     publisher_.acknowledge(progress.result.generation);
-    tell(progress, "adopted");
+    if (watch.dataplane_running) tell(progress, "adopted");
   } else {
     progress.outcome = Outcome::kAdoptionTimeout;
   }

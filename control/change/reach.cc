@@ -44,6 +44,24 @@ void compare(const ColourChange& change, const CatalogueService& service, const 
                   share_text(static_cast<uint16_t>(weight * kShareOne / old_weight)), share_text(least)));
 }
 
+// Warns where the health of backends that take new flows is not known, or no longer.
+void warn_of_unknown(const ColourChange& change, const std::vector<PoolMember>& pool,
+                     const HealthBoard& health, Reach& reach) {
+  size_t checked = 0, unknown = 0;
+  for (const PoolMember& member : pool) {
+    const BackendHealth* known = member.weight == 0 ? nullptr : health.of(member.id);
+    if (known == nullptr) continue;
+    ++checked;
+    if (known->health == Health::kUnchecked) ++unknown;
+  }
+  if (checked != 0 && !health.is_fresh())
+    reach.warnings.push_back(fmt::format("{}: teal-health does not report: what is known of {} {} is old",
+                                         change.name, checked, checked == 1 ? "check" : "checks"));
+  else if (unknown != 0)
+    reach.warnings.push_back(fmt::format("{}: {} of {} checks of {} {} no result yet", change.name, unknown,
+                                         checked, name_of(change.to), unknown == 1 ? "has" : "have"));
+}
+
 // Adds what is known about one service's new colour.
 void look_at(const ColourChange& change, const std::vector<PoolMember>& pool, const BackendFacts& facts,
              Clock::Time now, uint32_t dataplane_pid, Reach& reach) {
@@ -95,7 +113,9 @@ Reach reach_of(const RolloutPlan& plan, const Catalogue& catalogue, const Backen
   Reach reach;
   for (const ColourChange& change : plan.changes) {
     const CatalogueService& service = *catalogue.find(change.name);
-    look_at(change, service.pools[static_cast<size_t>(change.to)], facts, now, dataplane_pid, reach);
+    const std::vector<PoolMember>& pool = service.pools[static_cast<size_t>(change.to)];
+    look_at(change, pool, facts, now, dataplane_pid, reach);
+    warn_of_unknown(change, pool, facts.health, reach);
     if (needs_capacity(change)) compare(change, service, facts, now, dataplane_pid, reach);
   }
   return reach;

@@ -132,6 +132,19 @@ bool gets_release(const RolloutRequest& request, const RolloutService& service) 
          !(service.undo && service.flip_back_undoes);
 }
 
+// Returns whether the config may say which steps the request takes.
+bool takes_steps(const RolloutRequest& request) {
+  return request.verb == Verb::kRamp || (request.verb == Verb::kFlip && !request.now);
+}
+
+// Returns the first service that moves and whose config has steps.
+const RolloutService* first_with_steps(const std::vector<const RolloutService*>& chosen, Colour to) {
+  const auto found = std::find_if(chosen.begin(), chosen.end(), [&](const RolloutService* service) {
+    return service->active != to && service->rollout;
+  });
+  return found == chosen.end() ? nullptr : *found;
+}
+
 void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
   plan.unchanged.push_back(service.name);
   if (request.verb == Verb::kFlip && service.ramp) plan.on_a_ramp.push_back(service.name);
@@ -246,9 +259,15 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   const bool is_release = std::any_of(chosen->begin(), chosen->end(), [&](const RolloutService* service) {
     return gets_release(request, *service);
   });
+  const RolloutService* leader = takes_steps(request) ? first_with_steps(*chosen, request.to) : nullptr;
   for (const RolloutService* service : *chosen) {
     RolloutService now = *service;
     if (is_release) now.flip_back_undoes = false;
+    if (leader != nullptr && !(now.rollout == leader->rollout)) {
+      now.rollout = leader->rollout;
+      plan.steps_of = leader->name;
+      plan.follow_steps.push_back(now.name);
+    }
     auto change = change_of_service(request, now);
     if (!change) return tl::unexpected(std::move(change.error()));
     if (!*change) {
@@ -285,6 +304,17 @@ std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb)
       "this flip takes back the flip of generation {} in {}, so no rollback undoes it, Teal "
       "does not judge it, and neither pre_flip nor min_capacity is asked",
       fmt::join(undone, ", "), listed(services));
+}
+
+std::string steps_are_shared(const RolloutPlan& plan) {
+  std::vector<std::string> services;
+  for (const ColourChange& change : plan.changes)
+    if (change.ramp &&
+        std::find(plan.follow_steps.begin(), plan.follow_steps.end(), change.name) != plan.follow_steps.end())
+      services.push_back(change.name);
+  if (services.empty()) return "";
+  return fmt::format("what one command moves is judged as one, so the steps of {} are those of {}, too",
+                     plan.steps_of, listed(services));
 }
 
 std::string flip_text(const ServiceState& service, const std::string& user) {

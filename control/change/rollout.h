@@ -122,6 +122,10 @@ struct RolloutPlan {
   std::vector<std::string> added_since;  // they did not exist at to_generation
   std::vector<std::string> on_a_ramp;    // of a flip: on the way to the colour, step by step
 
+  // These services have other steps in the config, or none, and take those of `steps_of`.
+  std::vector<std::string> follow_steps;
+  std::string steps_of;
+
   std::optional<std::string> flipped_later;  // a service with a flip later than seen_generation: a conflict
 };
 
@@ -144,6 +148,9 @@ constexpr bool goes_forward(RolloutRequest::Verb verb) {
 // Returns the warning of a flip that takes back another one: after it, a rollback has nothing to undo
 // (decision 16). Returns "" for any other change.
 std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb);
+
+// Returns the warning that some services take the steps of another one; "" if none does.
+std::string steps_are_shared(const RolloutPlan& plan);
 
 // Describes how the service got its active colour: "green is active since generation 13, a flip by alice".
 // `user` is the name of the user, or "".

@@ -129,8 +129,8 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
   if (goes_forward(request.verb) && file_differs())
     change.warnings.push_back(catalogue.config().path +
                               " was edited and not reloaded; teal reload --dry-run shows the differences");
-  if (const std::string warning = way_back_is_lost(*plan, request.verb); !warning.empty())
-    change.warnings.push_back(warning);
+  for (const std::string& warning : {way_back_is_lost(*plan, request.verb), steps_are_shared(*plan)})
+    if (!warning.empty()) change.warnings.push_back(warning);
   tell_drains(*plan, change);
   if (goes_forward(request.verb)) change.fields["judged"] = judged_json(*plan, catalogue);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;

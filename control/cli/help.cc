@@ -30,7 +30,9 @@ constexpr std::array<std::pair<int, std::string_view>, 9> kExitCodes = {{
      "timeout: a change was published but not adopted in time, and is not undone; or a wait reached its "
      "timeout"},
     {kConflict, "conflict: another change came first; nothing was changed"},
-    {kRolledBack, "Teal rolled back, or another operator changed the active colour, during --wait"},
+    {kRolledBack,
+     "during --wait, Teal rolled back or found the new colour bad, or another operator changed the active "
+     "colour"},
     {kUnreachable, "teald cannot be reached, or does not answer a question; nothing was changed"},
     {kLostAnswer,
      "a change was sent and its answer is lost: the change may have been made; the same command with the "

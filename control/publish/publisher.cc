@@ -71,8 +71,10 @@ tl::expected<bool, std::string> Publisher::attach() {
 }
 
 bool Publisher::dataplane_running() const {
-  if (!ProcessLock::is_held(run_dir_ + "/dataplane.lock")) return false;
-  return segment_ == nullptr || !is_exiting(segment_->header().dataplane_pid.load(std::memory_order_relaxed));
+  const uint32_t holder = dataplane_pid();
+  if (holder == 0 || segment_ == nullptr) return holder != 0;
+  // A dataplane that starts has the lock, and its pid is not in the header yet.
+  return segment_->header().dataplane_pid.load(std::memory_order_acquire) == holder && !is_exiting(holder);
 }
 
 uint32_t Publisher::dataplane_pid() const {

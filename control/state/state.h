@@ -157,7 +157,7 @@ class State {
   static constexpr int kSchema = 7;
   // Generation numbers are reserved on disk in blocks. A number of the block may have been given to a change
   // that could not be recorded.
-  static constexpr uint64_t kReservedGenerations = 100;
+  static constexpr uint64_t kReservedGenerations = 10'000;
   static constexpr int64_t kRequestsKeptMs = int64_t{24} * 3600 * 1000;
   static constexpr int64_t kRequestsKept = 10'000;  // the oldest are forgotten earlier
   // The history has the changes of the last 400 days: at least the latest 1,000, and at most 100,000.

@@ -30,6 +30,7 @@ struct TrialStart {
   TrialCells old_colour;        // what it did in its last 5 minutes
   double flows_per_second = 0;  // of both colours, then
   TrialCells at_flip;           // the counters of the new colour
+  int64_t flipped_at_ms = 0;    // of Clock::steady_ms(): no new segment and no set clock moves the bake
   // An outage of both colours was forgiven a moment ago: nothing counts before the trial has begun to count
   // again.
   bool is_forgiven = false;

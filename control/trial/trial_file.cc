@@ -56,6 +56,7 @@ std::string trials_text(const TrialStarts& starts) {
                        {"old_colour", cells_json(start.old_colour)},
                        {"flows_per_second", start.flows_per_second},
                        {"at_flip", cells_json(start.at_flip)},
+                       {"flipped_at_steady_ms", start.flipped_at_ms},
                        {"is_forgiven", start.is_forgiven}});
   return Json{{"version", kTrialsFileVersion}, {"starts", std::move(entries)}}.dump() + "\n";
 }
@@ -72,13 +73,17 @@ tl::expected<TrialStarts, std::string> parse_trials(std::string_view text) {
     if (!entry.is_object()) return bad("a start is not an object");
     const Json generation = entry.value("generation", Json()), service = entry.value("service", Json()),
                rate = entry.value("flows_per_second", Json()),
+               flipped_at = entry.value("flipped_at_steady_ms", Json()),
                is_forgiven = entry.value("is_forgiven", Json());
     const auto old_colour = cells_in(entry, "old_colour"), at_flip = cells_in(entry, "at_flip");
     if (!generation.is_number_unsigned() || !service.is_string() || !rate.is_number() || !old_colour ||
-        !at_flip || !is_forgiven.is_boolean() || rate.get<double>() < 0)
+        !at_flip || !flipped_at.is_number_integer() || !is_forgiven.is_boolean() || rate.get<double>() < 0)
       return bad("a start lacks a field");
-    starts[{generation.get<uint64_t>(), service.get<std::string>()}] = {
-        .old_colour = *old_colour, .flows_per_second = rate, .at_flip = *at_flip, .is_forgiven = is_forgiven};
+    starts[{generation.get<uint64_t>(), service.get<std::string>()}] = {.old_colour = *old_colour,
+                                                                        .flows_per_second = rate,
+                                                                        .at_flip = *at_flip,
+                                                                        .flipped_at_ms = flipped_at,
+                                                                        .is_forgiven = is_forgiven};
   }
   return starts;
 }

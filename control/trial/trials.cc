@@ -12,10 +12,6 @@ namespace {
 using std::chrono::milliseconds;
 using OldColour = FlipJudge::OldColour;
 
-milliseconds age_of(const TrafficSplit& split, uint32_t now_tick) {
-  return milliseconds(ticks_since(split.flipped_at_tick, now_tick) * (kTickNs / 1'000'000));
-}
-
 std::string name_in(const std::vector<TrialMember>& members, uint16_t service) {
   for (const TrialMember& member : members)
     if (member.service == service) return member.name;
@@ -60,15 +56,15 @@ Trials::Trials(TrialSource source, OldColourChecks checks, std::string run_dir, 
 
 // --- the life of trials ---
 
-void Trials::look(const Catalogue& catalogue, const TrafficSplits* splits, uint32_t epoch) {
+void Trials::look(const Catalogue& catalogue, bool has_segment, uint32_t epoch) {
   trial_of_.clear();
-  if (splits == nullptr) return running_.clear();
+  if (!has_segment) return running_.clear();
   const Clock::Time now = clock_.now();
   const bool has_other_workers = epoch_ && *epoch_ != epoch;
   epoch_ = epoch;
   if (has_other_workers) past_.begin_again();
   past_.sample(catalogue, source_, now);
-  WantedTrials wanted = wanted_trials(catalogue, *splits);
+  WantedTrials wanted = wanted_trials(catalogue);
   end_bakes(wanted);
   end_trials(wanted);
   forget_unknown(catalogue);
@@ -90,7 +86,7 @@ void Trials::look(const Catalogue& catalogue, const TrafficSplits* splits, uint3
 }
 
 // A ramp that the segment has taught teald has no id before it goes on.
-Trials::WantedTrials Trials::wanted_trials(const Catalogue& catalogue, const TrafficSplits& splits) const {
+Trials::WantedTrials Trials::wanted_trials(const Catalogue& catalogue) const {
   WantedTrials wanted;
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
@@ -102,7 +98,7 @@ Trials::WantedTrials Trials::wanted_trials(const Catalogue& catalogue, const Tra
       trial.members.push_back(member);
     } else if (is_baking(state)) {
       Wanted& trial = wanted[{state.flip_generation, false, state.active}];
-      trial.flip = clock_.now() - age_of(splits.services[service.id], clock_.tick());
+      trial.flip = Clock::Time(milliseconds(starts_.at({state.flip_generation, state.name}).flipped_at_ms));
       trial.bake = std::max(trial.bake, service.config->rules.bake);
       trial.members.push_back(member);
     }
@@ -169,7 +165,8 @@ void Trials::flipped(const std::vector<ServiceState>& states, const Catalogue& b
     const Past::Window window = past_.of(before.state(*service), source_, clock_.now());
     starts_[{state.flip_generation, state.name}] = {.old_colour = window.cells,
                                                     .flows_per_second = window.flows_per_second,
-                                                    .at_flip = source_.cells(state.id, state.active)};
+                                                    .at_flip = source_.cells(state.id, state.active),
+                                                    .flipped_at_ms = clock_.steady_ms()};
   }
   keep_starts();
 }

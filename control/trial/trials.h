@@ -85,10 +85,10 @@ class Trials {
 
   Trials(TrialSource source, OldColourChecks checks, std::string run_dir, const Clock& clock);
 
-  // Begins and ends trials as the state says, and reads the counters. `splits` is null without a segment.
+  // Begins and ends trials as the state says, and reads the counters, which a segment has.
   // `epoch` is another one when a dataplane has started: it may have other workers. To be called about ten
   // times a second.
-  void look(const Catalogue& catalogue, const TrafficSplits* splits, uint32_t epoch);
+  void look(const Catalogue& catalogue, bool has_segment, uint32_t epoch);
   // To be called when flips are published, before the catalogue has these states.
   void flipped(const std::vector<ServiceState>& states, const Catalogue& before);
 
@@ -145,7 +145,7 @@ class Trials {
   using WantedTrials = std::map<Key, Wanted>;
 
   static Key key_of(const Finding& finding) { return {finding.rollout, finding.is_of_ramp, finding.tested}; }
-  WantedTrials wanted_trials(const Catalogue& catalogue, const TrafficSplits& splits) const;
+  WantedTrials wanted_trials(const Catalogue& catalogue) const;
   void end_bakes(WantedTrials& wanted);
   void end_trials(const WantedTrials& wanted);
   void begin(const Key& key, const Wanted& wanted);

@@ -68,6 +68,13 @@ start_dataplane() {
   running dataplane@edge || program_failed dataplane "it ended at its start"
 }
 
+# detach_dataplane: its programs on the ports outlive it.
+detach_dataplane() {
+  if [[ ! -e $run_dir/teal.toml ]]; then return; fi   # a bare lab
+  in_host edge "$dataplane_binary" --config "$run_dir/teal.toml" --run-dir "$run_dir" --detach >/dev/null ||
+    fail "cannot detach the dataplane"
+}
+
 dataplane_ready_or_dead() {
   tail -n "+$1" "$dataplane_log" | grep -q 'ready:' || ! running dataplane@edge
 }

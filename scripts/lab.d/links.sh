@@ -32,11 +32,18 @@ make_namespace() {
   ip netns add "$prefix$1"
   set_sysctls "$1" net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
     net.ipv6.conf.all.accept_ra=0 net.ipv6.conf.default.accept_ra=0 \
+    net.ipv6.conf.all.keep_addr_on_down=1 net.ipv6.conf.default.keep_addr_on_down=1 \
     net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
   ip -n "$prefix$1" link set lo up
 }
 
 set_sysctls() { in_host "$1" sysctl -q -w "${@:2}"; }
+
+# flush_rules: removes what a test left in nftables.
+flush_rules() {
+  local name
+  for name in "${hosts[@]}"; do in_host "$name" nft flush ruleset; done
+}
 
 # plug HOST INTERFACE BRIDGE: connects a host to a bridge. Each end gets `queues` queues, enough for the
 # maximum of workers. The start of the dataplane sets how many queues edge uses.

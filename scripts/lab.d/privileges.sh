@@ -73,7 +73,7 @@ make_shared_directories() {
 # share_with_services: makes the directories and files that the two services need.
 share_with_services() {
   make_shared_directories
-  read_units
+  if [[ ! -e $run_dir/units ]]; then read_units; fi
   (
     # shellcheck disable=SC1091
     source "$run_dir/units/teald"

@@ -44,15 +44,28 @@ none_alive() {
   done
 }
 
+# end_all_but_servers: ends every other process on the hosts.
+end_all_but_servers() {
+  local namespace servers pids
+  servers=$(cat "$run_dir/pid/"{nginx,udp_echo}@*)
+  servers+=$'\n'$(for pid in $servers; do cat "/proc/$pid/task/$pid/children"; done | tr ' ' '\n')
+  mapfile -t pids < <(for namespace in $(lab_namespaces); do ip netns pids "$namespace"; done |
+    grep -vx -e $$ -f <(grep . <<<"$servers"))
+  end_by_kill "${pids[@]}"
+}
+
+end_by_kill() {
+  (($# > 0)) || return 0
+  kill -9 "$@" 2>/dev/null || true
+  wait_until 5 none_alive "$@" || fail "still running after kill -9: $*"
+}
+
 # remove_hosts: ends every process in the lab's namespaces, also clients that tests left behind, but not this
 # script, and removes the namespaces.
 remove_hosts() {
   local namespaces pids namespace
   mapfile -t namespaces < <(lab_namespaces)
   mapfile -t pids < <(for namespace in "${namespaces[@]}"; do ip netns pids "$namespace"; done | grep -vx $$)
-  if ((${#pids[@]} > 0)); then
-    kill -9 "${pids[@]}" 2>/dev/null || true
-    wait_until 5 none_alive "${pids[@]}" || fail "still running after kill -9: ${pids[*]}"
-  fi
+  end_by_kill "${pids[@]}"
   for namespace in "${namespaces[@]}"; do ip netns delete "$namespace"; done
 }

@@ -18,6 +18,13 @@ start_servers() {
   done
 }
 
+servers_run() {
+  local name
+  for name in "${backends[@]}"; do
+    if ! running "nginx@$name" || ! running "udp_echo@$name"; then return 1; fi
+  done
+}
+
 # Connections live until the client closes them, so only Teal or the test can end one.
 write_nginx_config() {
   cat <<END

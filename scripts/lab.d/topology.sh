@@ -18,6 +18,12 @@ make_topology() {
 
   plug edge front front
   plug edge back back
+  # Each queue makes the start of the dataplane longer. So these are enough for most tests only; while a
+  # dataplane has the port, a change of their number loses packets.
+  for name in front back; do
+    set_channels edge "$name" 4
+    set_channels "$name" edge 4
+  done
   address edge front 1 1
   address edge back 2 1
   # Without redirects: edge would tell client1 about the router of client3, and packets would go around edge.

@@ -54,8 +54,9 @@ build_lab_programs() {
   if ! run_ninja "$repo/build" "${lab_programs[@]}"; then record "$1: build" 0 1 0 0; return 1; fi
 }
 
-# Each file gets a fresh lab: the flows, generations and dead programs of one file cannot disturb the next
-# one. A line "# lab: OPTIONS" in a file has options for scripts/lab up.
+# Each file gets a fresh Teal: the flows, generations and dead programs of one file cannot disturb the next
+# one. After a failure the hosts are fresh, too. A line "# lab: OPTIONS" in a file has options for scripts/lab
+# up.
 run_lab() {
   local files=() options file name seconds
   build_lab_programs lab || return 0
@@ -76,18 +77,16 @@ run_lab() {
       record "lab: $name: skipped, it needs root" 0 0 1 0
       continue
     fi
-    if ! quietly "$repo/scripts/lab" down; then
-      record "lab: $name: the lab before did not go down" 0 1 0 0
-      continue
-    fi
     read -r -a options < <(sed -n 's/^# lab: //p' "$file"; echo)
     SECONDS=0
-    if ! quietly "$repo/scripts/lab" up "${options[@]}"; then
+    if ! quietly "$repo/scripts/lab" renew "${options[@]}"; then
       record "lab: $name: the lab did not come up" 0 1 0 "$SECONDS"
+      quietly "$repo/scripts/lab" down || record "lab: $name: down" 0 1 0 0
       continue
     fi
     if ! record_printed "lab: $name" "$seconds" "$repo/scripts/lab" run "$name"; then
       tail -n 20 /run/teal-lab/log/dataplane.log /run/teal-lab/log/daemon.log || true
+      quietly "$repo/scripts/lab" down || record "lab: $name: down" 0 1 0 0
     fi
   done
   if ((EUID == 0)); then quietly "$repo/scripts/lab" down || record "lab: down" 0 1 0 0; fi

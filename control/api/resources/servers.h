@@ -22,6 +22,9 @@ class ApiServers {
   // `api` must outlive this object and the servers' coroutines that are left in `io`.
   ApiServers(asio::io_context& io, std::string run_dir, Api& api, ServerLimits limits = {});
 
+  // Returns whether operators can reach teald.
+  bool has_control() const { return control_ != nullptr; }
+
   // Opens missing sockets, sets access rights, and closes sockets that the config no longer has. Call it at
   // the start and after each reload. If a step fails, its socket stays as before and the error has the
   // reason; the other steps are done.

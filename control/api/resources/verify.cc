@@ -255,6 +255,21 @@ struct Outlook {
   std::string text;
 };
 
+// Returns the first service whose checks of the colour all fail now; "": there is none.
+std::string failing_service(const Api& api, const Inquiry& inquiry) {
+  for (const Wanted& wanted : inquiry.wanted) {
+    const std::vector<PoolMember>* pool = pool_of(api, wanted);
+    if (pool == nullptr) continue;
+    size_t passed = 0, failed = 0;
+    for (const PoolMember& member : *pool) {
+      const BackendHealth* known = api.health.of(member.id);
+      if (known != nullptr && member.weight != 0) ++(*known->passed ? passed : failed);
+    }
+    if (passed == 0 && failed != 0) return wanted.name;
+  }
+  return "";
+}
+
 Outlook outlook_of(const Api& api, const Inquiry& inquiry, const Forecast& forecast) {
   const std::string flip = "a flip of " + targets_text(inquiry);
   if (!forecast.reasons.empty())
@@ -268,6 +283,9 @@ Outlook outlook_of(const Api& api, const Inquiry& inquiry, const Forecast& forec
     return {"no_answer", fmt::format("{} of {} checks gave no answer within {}{}", silent, checked,
                                      duration_text(inquiry.patience),
                                      api.health.is_fresh() ? "" : ": teal-health does not report")};
+  if (const std::string name = failing_service(api, inquiry); !name.empty())
+    return {"failing",
+            fmt::format("{} would be made, and every backend of {} fails its check now", flip, name)};
   if (forecast.flipped.empty() && forecast.ramped.empty())
     return {"unchanged", fmt::format("{} would change nothing; {}", flip, counts_text(api, inquiry))};
   return {"flips", fmt::format("{} would {}: {}", flip, forecast.flipped.empty() ? "begin a ramp" : "be made",

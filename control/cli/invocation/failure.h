@@ -21,7 +21,7 @@ enum ExitCode : int {
   kRefused = 3,   // a gate or a lock refused the change; nothing was changed
   kTimeout = 4,   // a change was published, not adopted in time and not undone; or a wait reached its timeout
   kConflict = 5,  // another change came first: --if-generation, rollback; nothing was changed
-  kRolledBack = 6,   // Teal or somebody else changed the active colour during --wait
+  kRolledBack = 6,   // during --wait, Teal or somebody else changed the active colour, or Teal found it bad
   kUnreachable = 7,  // teald cannot be reached, so nothing was changed; or its answer to a question is lost
   kLostAnswer = 8,   // a change was sent, and its answer is lost: it may have been made
 };

@@ -88,15 +88,41 @@ tl::expected<Lines, Failure> not_adopted(const Client& daemon) {
   return Lines{fmt::format("a worker is on generation {}, the latest is {}", adopted, latest)};
 }
 
+// Returns the figures of both colours that say most.
+std::string figures_of(const nlohmann::json& finding) {
+  const auto& evidence = part(finding, "evidence");
+  if (evidence.empty()) return "";
+  return fmt::format(
+      "; {} of {} flows of {} failed, {} of {} of the other colour, value of the test 1e{:.1f}",
+      number(evidence, "failed"), number(evidence, "flows"), text(evidence, "tested"),
+      number(evidence, "other_failed"), number(evidence, "other_flows"),
+      evidence.at("log10_value").get<double>());
+}
+
+// Teal found the new colour bad and leaves the rest to the operator, as the config says (on_bad).
+std::optional<Failure> found_bad(const nlohmann::json& service) {
+  const auto& finding = part(service, "finding");
+  if (finding.is_null() || text(finding, "judgement") != "bad") return std::nullopt;
+  const auto name = text(service, "name"), action = text_or(finding, "action");
+  const auto& ramp = part(service, "ramp");
+  const bool is_paused = action == "pause" && !ramp.is_null() && !part(ramp, "paused").is_null();
+  if (!is_paused && action != "nothing") return std::nullopt;
+  return Failure{.exit_code = kRolledBack,
+                 .code = "found_bad",
+                 .message = fmt::format("{}{}; {}", text(finding, "text"), figures_of(finding),
+                                        is_paused ? "its ramp is paused" : "Teal leaves it there (on_bad)"),
+                 .hint = fmt::format("teal rollback {} goes back", name)};
+}
+
 // The service left the way to the colour that it was waited for.
 Failure rolled_back(const nlohmann::json& service) {
   const auto name = text(service, "name");
   Failure failure{.exit_code = kRolledBack, .code = "rolled_back", .message = {}};
   const auto& finding = part(service, "finding");
   if (!finding.is_null() && text_or(finding, "action") == "rollback") {
-    failure.message = fmt::format("{} is {} again, because Teal rolled it back: {}", name,
-                                  text(service, "active"), text(finding, "text"));
-    failure.hint = fmt::format("teal history {} has the figures", name);
+    failure.message = fmt::format("{} is {} again, because Teal rolled it back: {}{}", name,
+                                  text(service, "active"), text(finding, "text"), figures_of(finding));
+    failure.hint = fmt::format("teal history {} shows when", name);
   } else {
     failure.message = fmt::format("{} is {} again: another operator changed it during the wait", name,
                                   text(service, "active"));
@@ -136,6 +162,7 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
     if (goal != wanted.active.end()) {
       if (service.at("active") != goal->second && part(service, "ramp").is_null())
         return tl::unexpected(rolled_back(service));
+      if (auto bad = found_bad(service)) return tl::unexpected(std::move(*bad));
       line = not_rolled_out(service);
     }
     if (!line)

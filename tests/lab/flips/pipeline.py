@@ -56,7 +56,17 @@ def test_a_good_release_ends_with_0():
     lab.expect_equal("active", lab.status(SERVICE)["active"], "green")
     reasons = [change["reason"] for change in json.loads(lab.teal("history", "-o", "json").stdout)["changes"]]
     lab.expect("release 42" in reasons, f"the history has the reason: {reasons}")
-    lab.teal("rollback", SERVICE)
+
+
+def test_the_next_release_a_moment_later_takes_its_steps_too():
+    with rollouts.load():
+        code, told, deployed = release("42a")
+    lab.expect_equal(f"exit code: {told}", code, 0)
+    lab.expect_equal("deployed", deployed, "blue 42a")
+    changes = json.loads(lab.teal("history", "-o", "json").stdout)["changes"]
+    verbs = [change["verb"] for change in changes if change["reason"] == "release 42a"]
+    lab.expect("ramp" in verbs, f"it was a ramp: {verbs}")
+    lab.expect_equal("active", lab.status(SERVICE)["active"], "blue")
 
 
 def test_a_bad_release_ends_with_6_and_the_verdict():

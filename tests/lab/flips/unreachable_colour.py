@@ -39,6 +39,7 @@ def unplugged_green():
         for host in GREEN:
             run_on(host, "ip", "link", "set", "eth0", "up")
             run_on(host, "ip", "route", "replace", "default", "via", "198.18.2.1")
+            run_on(host, "ip", "-6", "route", "replace", "default", "via", "fd18:2::1")
         for address in ADDRESSES:
             subprocess.run(lab.command("edge", "ip", "neigh", "del", address, "dev", "back"), check=False)
         lab.wait_for("green with a next hop", lambda: green_has("resolved"), seconds=20)

@@ -334,7 +334,7 @@ TEST_F(Executor, WithoutADataplaneAChangeWaitsForTheNext) {
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_FALSE(result->dataplane_running);
   EXPECT_EQ(result->warnings.size(), 1u);
-  EXPECT_EQ(take_events(), "intended published adopted done");
+  EXPECT_EQ(take_events(), "intended published done") << "nobody has adopted it";
 }
 
 }  // namespace

@@ -199,6 +199,20 @@ TEST_F(JudgingTest, ABakeThatIsOverNeverBeginsAgain) {
   EXPECT_FALSE(teald->trials.is_baking(service("service-a")));
 }
 
+TEST_F(JudgingTest, ALostSegmentMakesNoBakeLonger) {
+  flip_after_good_flows();
+  ASSERT_TRUE(set_drain(10s, DrainConfig::Then::kWait))
+      << "a new segment does not tell when an older flip was";
+  clock.advance(60s);
+  dataplane.reset();
+  for (const char* file : {"run/segment", "run/segment.tmpfs"}) std::filesystem::remove(dir.file(file));
+  start_dataplane();
+  ASSERT_TRUE(follow());
+  judge();
+  ASSERT_TRUE(teald->trials.view_of(0));
+  EXPECT_NEAR(*teald->trials.view_of(0)->bake_seconds_left, 60, 2);
+}
+
 TEST_F(JudgingTest, CountersOfOtherWorkersAreNoEvidence) {
   flip_after_good_flows();
   green_serves(1s, 0);

@@ -266,15 +266,15 @@ TEST_F(RampTest, ARollbackDoesNotAbortARampThatItsSenderHasNotSeen) {
   EXPECT_EQ(share(), 500);
 }
 
-TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfRampsAndFlips) {
+TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfTheWholeGroup) {
   write_with("green = [\"198.18.2.21:8080\"]\n",
              "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"] }\n");
   ASSERT_TRUE(reload());
   clock.on_sleep = [] {};
-  const Result mixed = roll(Verb::kFlip, {{}, "shop"});
-  ASSERT_FALSE(mixed);
-  EXPECT_NE(mixed.error().hint.find("teal rollback service-a service-b undoes"), std::string::npos)
-      << mixed.error().hint;
+  const Result ramp = roll(Verb::kFlip, {{}, "shop"});
+  ASSERT_FALSE(ramp);
+  EXPECT_NE(ramp.error().hint.find("teal abort service-a service-b undoes"), std::string::npos)
+      << ramp.error().hint;
   dataplane->step();
 }
 

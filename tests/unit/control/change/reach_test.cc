@@ -39,6 +39,13 @@ class ReachTest : public ChangeFixture {
         .verb = RolloutRequest::Verb::kFlip, .what = {{service}, {}}, .to = to, .force = true};
     return teald->run(teald->verbs.roll(std::move(request), {}));
   }
+  void check_service_a() {
+    std::string toml = kShopToml;
+    toml.insert(toml.find("[[service]]\nname = \"service-b\""), "[service.check]\nkind = \"http\"\n\n");
+    std::ofstream(dir.file("teal.toml")) << toml;
+    ASSERT_TRUE(reload());
+    ASSERT_TRUE(teald->health.follow(teald->executor.catalogue()));
+  }
   Result flip_shop(Colour to) {
     RolloutRequest request{.verb = RolloutRequest::Verb::kFlip, .what = {{}, "shop"}, .to = to};
     return teald->run(teald->verbs.roll(std::move(request), {}));
@@ -143,12 +150,20 @@ TEST_F(ReachTest, AColourThatServesInPartIsTakenWithAWarning) {
             "service-a: 1 of 2 blue backends has no next hop: 198.18.2.11:8080 (no route)");
 }
 
+TEST_F(ReachTest, AFlipWarnsOfHealthThatIsNotKnownYetOrNoLonger) {
+  check_service_a();
+  const Result silent = flip("service-a", kGreen);
+  ASSERT_TRUE(silent);
+  EXPECT_EQ(silent->warnings[0], "service-a: teal-health does not report: what is known of 1 check is old");
+  teald->health.prober_came();
+  teald->health.prober_spoke();
+  const Result early = flip("service-a", kBlue);
+  ASSERT_TRUE(early);
+  EXPECT_EQ(early->warnings[0], "service-a: 2 of 2 checks of blue have no result yet");
+}
+
 TEST_F(ReachTest, AColourWhoseBackendsAreDownIsRefusedWithTheReason) {
-  std::string toml = kShopToml;
-  toml.insert(toml.find("[[service]]\nname = \"service-b\""), "[service.check]\nkind = \"http\"\n\n");
-  std::ofstream(dir.file("teal.toml")) << toml;
-  ASSERT_TRUE(reload());
-  ASSERT_TRUE(teald->health.follow(teald->executor.catalogue()));
+  check_service_a();
   ASSERT_TRUE(teald->health.take({.revision = teald->health.list().revision,
                                   .backend = id_of("198.18.2.21:8080"),
                                   .reason = "HTTP 503, expected 200 to 399"}));

@@ -121,8 +121,10 @@ class RolloutSequence : public RolloutWorld {
 
     std::array<PlainService, kServices> next = model_;
     bool is_refused = is_locked_, is_gate_closed = false;
+    // Only service-a has steps in the config. A service that moves with service-a takes them, too.
+    const bool a_moves = ids.front() == 0 && model_[0].active != request.to;
     for (const uint16_t id : ids) {
-      const auto changed = after(request, configured_[id], model_[id]);
+      const auto changed = after(request, configured_[a_moves ? 0 : id], model_[id]);
       is_refused = is_refused || !changed;
       next[id] = changed.value_or(model_[id]);
       if (next[id] == model_[id]) continue;
@@ -216,10 +218,11 @@ class RolloutSequence : public RolloutWorld {
     if (is_alive_) dataplane->step();
     if (!disk_records()) may_back_off_ = true;
     serve();
+    const Clock::Time judged_at = clock.now();  // the way back itself may take long
     judge();
     for (RolloutWatch& watch : watches_)
       if (!watch.past) watch.past.emplace();
-    look_for_ways_back();
+    look_for_ways_back(judged_at);
     look_for_what_must_go_back();
     std::array<bool, kServices> is_bad_now;
     for (uint16_t id = 0; id < kServices; ++id) is_bad_now[id] = is_found_bad(id);
@@ -232,7 +235,7 @@ class RolloutSequence : public RolloutWorld {
     compare();
   }
 
-  void look_for_ways_back() {
+  void look_for_ways_back(Clock::Time judged_at) {
     const auto before = model_;
     const auto watches = watches_;
     std::set<uint64_t> alarmed;  // rollouts
@@ -244,7 +247,7 @@ class RolloutSequence : public RolloutWorld {
       const PlainService expected = *after(request, {}, before[id]);
       ASSERT_TRUE(is_alive_ && on_bad_ != OnBad::kTell && seen == expected) << trace_;
       if (!before[id].ramp) {
-        ASSERT_TRUE(on_bad_ == OnBad::kRollback && is_baking(id, 300ms)) << trace_;
+        ASSERT_TRUE(on_bad_ == OnBad::kRollback && is_baking(id, judged_at, 300ms)) << trace_;
         ASSERT_TRUE(teald->old_colour != OldColour::kSick) << "the old colour is as sick\n" << trace_;
       }
       bool is_worse = false;
@@ -289,7 +292,7 @@ class RolloutSequence : public RolloutWorld {
     for (uint16_t member = 0; member < kServices; ++member)  // it may be of the same rollout
       if (is_cut(member, kBlue) || is_cut(member, kGreen)) return false;
     if (model.ramp) return on_bad_ == OnBad::kRollback || !model.ramp->paused;
-    return on_bad_ == OnBad::kRollback && watch.has_baseline && is_baking(id, -300ms);
+    return on_bad_ == OnBad::kRollback && watch.has_baseline && is_baking(id, clock.now(), -300ms);
   }
   void look_for_what_must_go_back() {
     const Clock::Time now = clock.now();

@@ -53,6 +53,35 @@ std::string shown(const tl::expected<RolloutPlan, Refusal>& plan) {
   return text;
 }
 
+TEST(Rollout, WhatOneCommandMovesTakesTheSameSteps) {
+  const RampPlan slow{.steps = {100, kShareOne}, .every = std::chrono::minutes(5)};
+  const RampPlan fast{.steps = {5000, kShareOne}, .every = std::chrono::seconds(1)};
+  RolloutView shop = view();
+  shop.services.resize(3);
+  const auto [a, b, c] = std::tie(shop.services[0], shop.services[1], shop.services[2]);
+  b = {.name = "b", .id = 1, .rollout = slow};
+  c.rollout = fast;
+  for (const bool is_ramp : {false, true}) {
+    RolloutRequest request = flip({"a", "b", "c"}, kGreen);
+    if (is_ramp) request.verb = Verb::kRamp;
+    const auto plan = plan_rollout(request, shop);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->changes.size(), 3u);
+    for (const ColourChange& change : plan->changes) {
+      ASSERT_TRUE(change.ramp) << change.name;
+      EXPECT_EQ(change.ramp->plan, slow) << change.name;
+    }
+    EXPECT_EQ(steps_are_shared(*plan),
+              "what one command moves is judged as one, so the steps of b are those of a, c, too");
+  }
+  RolloutRequest now = flip({"a", "b", "c"}, kGreen);
+  now.now = true;
+  const auto plan = plan_rollout(now, shop);
+  ASSERT_TRUE(plan);
+  for (const ColourChange& change : plan->changes) EXPECT_FALSE(change.ramp) << change.name;
+  EXPECT_EQ(steps_are_shared(*plan), "");
+}
+
 struct Case {
   const char* name;
   RolloutRequest request;

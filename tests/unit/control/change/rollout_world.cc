@@ -209,7 +209,7 @@ void RolloutWorld::look_at_signals() {
   is_old_sick_ = false;
   for (uint16_t id = 0; id < kServices; ++id) {
     const auto tested = model_[id].tested();
-    if (!tested || !(model_[id].ramp || is_baking(id, 300ms))) continue;
+    if (!tested || !(model_[id].ramp || is_baking(id, clock.now(), 300ms))) continue;
     const bool is_sick = is_failing(id, other(*tested));
     is_old_sick_ = is_old_sick_ || is_sick;
     if (is_failing(id, *tested) && !(model_[id].ramp && is_sick)) watches_[id].was_worse = true;

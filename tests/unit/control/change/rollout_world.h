@@ -67,9 +67,9 @@ class RolloutWorld : public JudgingTest {
   bool has_resets(uint16_t id) const { return signals_[id].resets; }
   // All flows of a tick. The checks of the old colour then know what the signals say.
   void serve();
-  // Returns whether the service is in the bake of a full flip, give or take `tolerance`.
-  bool is_baking(uint16_t id, std::chrono::milliseconds tolerance) const {
-    return model_[id].undo && clock.now() < watches_[id].flipped_at + bake_ + tolerance;
+  // Returns whether the service is in the bake of a full flip at that time, give or take `tolerance`.
+  bool is_baking(uint16_t id, Clock::Time at, std::chrono::milliseconds tolerance) const {
+    return model_[id].undo && at < watches_[id].flipped_at + bake_ + tolerance;
   }
 
   // --- the model ---

@@ -105,6 +105,17 @@ TEST_F(Start, RefusesAnApiThatCannotBeOpened) {
   EXPECT_TRUE(contains(config()["file_errors"][0], ":39: api.listen: ")) << config();
 }
 
+TEST_F(Start, APortThatAnotherProcessTookLeavesTheControlSocket) {
+  const uint16_t port = TakenPort().port();  // free again
+  home.write_config(std::string(kShopToml) + "[api]\nlisten = \"127.0.0.1:" + std::to_string(port) + "\"\n");
+  restart();
+  ASSERT_TRUE(config()["file_errors"].empty()) << config();
+  teald.reset();
+  const TakenPort taken(port);
+  restart();
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u) << "there is a way to act";
+}
+
 TEST_F(Start, AReloadRefusesAnApiThatCannotBeOpened) {
   const TakenPort taken;
   home.write_config(std::string(kShopToml) + "[api]\nlisten = \"" + taken.address() + "\"\n");

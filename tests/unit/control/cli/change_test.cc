@@ -217,7 +217,7 @@ TEST_F(CliTest, ReloadShowsItsPlan) {
       {"changed", {{{"kind", "timeouts"}, {"detail", "flows go by the new ones at once"}}}},
       {"retired",
        {{{"kind", "backend"}, {"service", "web"}, {"address", "198.18.2.11:8080"}, {"flows", 98}}}},
-      {"restart", {"[dataplane] workers: the file says 4, teal-dataplane runs 2: takes a restart of it"}}};
+      {"restart", {"[dataplane] workers: configured 4, running 2: restart teal-dataplane to apply it"}}};
   daemon_->answer("POST /v1/reload", change_answer({{"plan", plan}}));
   const auto result = teal({"reload", "--reason", "release 42"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -230,8 +230,8 @@ TEST_F(CliTest, ReloadShowsItsPlan) {
       "                                               at once\n"
       "retired  backend   web/198.18.2.11:8080                                       98\n"
       "retired: takes no new flows; its 98 flows continue until they end\n"
-      "restart: [dataplane] workers: the file says 4, teal-dataplane runs 2: takes a\n"
-      "  restart of it\n");
+      "restart: [dataplane] workers: configured 4, running 2: restart teal-dataplane\n"
+      "  to apply it\n");
   EXPECT_EQ(daemon_->last_body(), json({{"reason", "release 42"}}));
 
   const json moves = {

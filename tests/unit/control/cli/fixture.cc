@@ -43,7 +43,7 @@ json services_answer() {
             {"generation_of_flip", 11},
             {"flipped_at", "2026-11-23T05:30:00.123Z"},
             {"file_active", "blue"},
-            {"drift", {"active is green, the file says blue"}},
+            {"drift", {"this drain is 1h, the file says 5m"}},
             {"drain", drain},
             {"colours",
              {{"blue", pool(198, 1234, {backend("198.18.2.11:8080", 100), backend("198.18.2.12:8080", 98)})},

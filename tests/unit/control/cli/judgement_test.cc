@@ -50,7 +50,13 @@ json a_finding() {
           {"judgement", "bad"},
           {"action", "rollback"},
           {"text", "service-a: green is bad: 61 of 1,220 reset, at least 4.0 % (blue 0.1 %)"},
-          {"evidence", json::object()}};
+          {"evidence",
+           {{"tested", "green"},
+            {"flows", 1220},
+            {"failed", 61},
+            {"other_flows", 9000},
+            {"other_failed", 9},
+            {"log10_value", -31.25}}}};
 }
 
 class JudgementTest : public CliTest {
@@ -137,8 +143,39 @@ TEST_F(JudgementTest, ARollbackByTealDuringTheWaitIsExitCode6WithTheVerdict) {
   EXPECT_EQ(
       result.err,
       "teal: service-a is blue again, because Teal rolled it back: service-a: green is bad: 61 of 1,220 "
-      "reset, at least 4.0 % (blue 0.1 %)\n"
-      "hint: teal history service-a has the figures\n");
+      "reset, at least 4.0 % (blue 0.1 %); 61 of 1220 flows of green failed, 9 of 9000 of the other colour, "
+      "value of the test 1e-31.2\n"
+      "hint: teal history service-a shows when\n");
+}
+
+TEST_F(JudgementTest, AWaitEndsWithTheVerdictWhereTealLeavesTheRestToTheOperator) {
+  flips_service_a();
+  json told = a_finding();
+  told["action"] = "nothing";
+  daemon_->answer("GET /v1/services/service-a", with(service("green"), "finding", told));
+  const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
+  EXPECT_EQ(result.exit_code, 6);
+  EXPECT_TRUE(contains(result.err, "green is bad")) << result.err;
+  EXPECT_TRUE(contains(result.err, "Teal leaves it there (on_bad)\nhint: teal rollback service-a"))
+      << result.err;
+
+  json paused = a_ramp(), found = a_finding();
+  found["action"] = "pause";
+  json ramps = with(service("blue"), "finding", found);
+  ramps["ramp"] = paused;
+  daemon_->answers("GET /v1/services/service-a", {ramps, service("green")});
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0) << "an operator resumed it";
+  paused["paused"] = "green is bad";
+  ramps["ramp"] = paused;
+  daemon_->answer("GET /v1/services/service-a", ramps);
+  const auto stopped = teal({"flip", "service-a", "--to", "green", "--wait"});
+  EXPECT_EQ(stopped.exit_code, 6);
+  EXPECT_TRUE(contains(stopped.err, "its ramp is paused")) << stopped.err;
+
+  json both = told;
+  both["judgement"] = "both_sick";
+  daemon_->answer("GET /v1/services/service-a", with(service("green"), "finding", both));
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0) << "blue is no better";
 }
 
 TEST_F(JudgementTest, ARampWaitsForItsLastStep) {

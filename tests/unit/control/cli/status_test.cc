@@ -20,7 +20,7 @@ TEST_F(StatusTest, StatusShowsFlowsByColourAndBackendAndWhatDrains) {
             "generation 12; 2 workers, 223 of 1000000 flow entries\n"
             "draining: service-a blue, 198 flows left on 2 backends; 4m12s to the deadline,\n"
             "  then wait; done in about 33s\n"
-            "drift: service-a: active is green, the file says blue\n"
+            "drift: service-a: this drain is 1h, the file says 5m\n"
             "\n"
             "SERVICE    COLOUR  BACKEND              FLOWS  CLOSING  BEGUN  STATE\n"
             "service-a  blue    2 backends             198        3   1234  draining\n"

@@ -104,14 +104,16 @@ TEST_F(VerifyDaemon, NamesEveryReasonForARefusal) {
   EXPECT_NE(reasons[2].get<std::string>().find("audit"), std::string::npos);
 }
 
-TEST_F(VerifyDaemon, WarnsOfABackendThatFailsNowAndIsStillUp) {
+TEST_F(VerifyDaemon, AColourWhoseChecksAllFailNowIsNotVerified) {
   write_config();
   RunningDaemon daemon(home);
   start_prober();
   ASSERT_EQ(verify()["verdict"], "flips");
   make("sick");
   const json answer = verify();
-  EXPECT_EQ(answer["verdict"], "flips") << answer;
+  EXPECT_EQ(answer["verdict"], "failing") << answer;
+  EXPECT_EQ(answer["text"],
+            "a flip of service-a to green would be made, and every backend of service-a fails its check now");
   EXPECT_EQ(answer["services"][0]["backends"][0]["health"], "up");
   EXPECT_EQ(answer["services"][0]["backends"][0]["check"], "failed");
   EXPECT_EQ(answer["warnings"].back(),

@@ -30,6 +30,24 @@ TEST(SteeringLosses, AreWhatTheProgramDroppedAndOfTheLastMinute) {
   EXPECT_EQ(losses.of_last_minute(), 0u);
 }
 
+TEST(SteeringLosses, TheLogTellsOfThemOnceAMinuteAndNotOfThoseBefore) {
+  SteeringLosses losses;
+  const auto at = [&](int second, uint64_t dropped) {
+    SteerCounters counters{};
+    counters[STEER_NO_SOCKET] = dropped;
+    losses.sample(counters, Clock::Time(std::chrono::seconds(second)));
+    return losses.news(Clock::Time(std::chrono::seconds(second)));
+  };
+  EXPECT_EQ(losses.news(Clock::Time()), 0u);
+  EXPECT_EQ(at(100, 7), 0u) << "before teald";
+  EXPECT_EQ(at(101, 10), 3u);
+  EXPECT_EQ(at(102, 20), 0u) << "within the minute";
+  EXPECT_EQ(at(161, 25), 15u);
+  EXPECT_EQ(at(300, 25), 0u);
+  EXPECT_EQ(at(301, 2), 0u) << "the program is a new one";
+  EXPECT_EQ(at(302, 4), 2u);
+}
+
 TEST(SteeringLosses, BeginAgainWithTheProgramAndAreNotKnownWithoutIt) {
   const Clock::Time start{};
   SteeringLosses losses;

@@ -66,6 +66,16 @@ TEST_F(PublisherTest, ADataplaneThatIsBeingKilledDoesNotRunAlthoughItHoldsItsLoc
   waitpid(killed, nullptr, 0);
 }
 
+// It has the lock already. Its flows are not counted yet, and no worker polls.
+TEST_F(PublisherTest, ADataplaneThatStartsDoesNotRunYet) {
+  FakeDataplane dataplane(dir.path());
+  ASSERT_TRUE(publisher.refresh());
+  for (const uint32_t former : {0u, 1u}) {
+    dataplane.segment().header().dataplane_pid = former;
+    EXPECT_FALSE(publisher.dataplane_running()) << former;
+  }
+}
+
 TEST_F(PublisherTest, OnlyTheLastPublicationsAreLogged) {
   FakeDataplane dataplane(dir.path());
   ASSERT_TRUE(publisher.refresh());

@@ -22,6 +22,7 @@ TrialStarts two_starts() {
     for (TrialCounts& cell : *cells)
       for (const auto field : TrialCounts::kFields) cell.*field = count++;
   start.flows_per_second = 512.5;
+  start.flipped_at_ms = 86'400'123;
   TrialStart forgiven = start;
   forgiven.is_forgiven = true;
   return {{{7, "service-a"}, start}, {{UINT64_MAX, "service-\"b\""}, forgiven}};
@@ -73,6 +74,7 @@ TEST_F(TrialFile, ADamagedFileIsNamedAndNotUsed) {
                                  {"[1,2,3,4,5,6,7],", ""},
                                  {"[1,2,3,4,5,6,7]", "[1,2,3,4,5,6,\"7\"]"},
                                  {"[1,2,3,4,5,6,7]", "[1,2,3,4,5,6,99999999999999999999]"},
+                                 {"86400123", "86400123.5"},
                                  {"\"is_forgiven\":false", "\"is_forgiven\":0"}}) {
     write(changed(what, by));
     EXPECT_EQ(error(), path + "a start lacks a field") << by;
