@@ -3,6 +3,7 @@
 // The one way of every change: its steps, and what happens when a step fails.
 #include "control/change/executor.h"
 
+#include <fstream>
 #include <map>
 
 #include <unistd.h>

@@ -176,6 +176,7 @@ TEST(Rollout, ColoursBeforeAreThoseThatTheOldestLaterFlipLeft) {
 
 TEST(Rollout, LongListsAreCutShort) {
   std::vector<std::string> names;
+  names.reserve(12);
   for (int i = 0; i < 12; ++i) names.push_back(std::to_string(i));
   EXPECT_EQ(listed(names), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
 }
