@@ -134,13 +134,14 @@ bool gets_release(const RolloutRequest& request, const RolloutService& service) 
 
 // Returns whether the config may say which steps the request takes.
 bool takes_steps(const RolloutRequest& request) {
-  return request.verb == Verb::kRamp || (request.verb == Verb::kFlip && !request.now);
+  return request.ramp.steps.empty() &&
+         (request.verb == Verb::kRamp || (request.verb == Verb::kFlip && !request.now));
 }
 
 // Returns the first service that moves and whose config has steps.
 const RolloutService* first_with_steps(const std::vector<const RolloutService*>& chosen, Colour to) {
   const auto found = std::find_if(chosen.begin(), chosen.end(), [&](const RolloutService* service) {
-    return service->active != to && service->rollout;
+    return service->active != to && !service->ramp && service->rollout;
   });
   return found == chosen.end() ? nullptr : *found;
 }
@@ -263,7 +264,7 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   for (const RolloutService* service : *chosen) {
     RolloutService now = *service;
     if (is_release) now.flip_back_undoes = false;
-    if (leader != nullptr && !(now.rollout == leader->rollout)) {
+    if (leader != nullptr && !now.ramp && !(now.rollout == leader->rollout)) {
       now.rollout = leader->rollout;
       plan.steps_of = leader->name;
       plan.follow_steps.push_back(now.name);

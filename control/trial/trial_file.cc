@@ -77,7 +77,8 @@ tl::expected<TrialStarts, std::string> parse_trials(std::string_view text) {
                is_forgiven = entry.value("is_forgiven", Json());
     const auto old_colour = cells_in(entry, "old_colour"), at_flip = cells_in(entry, "at_flip");
     if (!generation.is_number_unsigned() || !service.is_string() || !rate.is_number() || !old_colour ||
-        !at_flip || !flipped_at.is_number_integer() || !is_forgiven.is_boolean() || rate.get<double>() < 0)
+        !at_flip || !flipped_at.is_number_integer() || flipped_at.get<int64_t>() < 0 ||
+        !is_forgiven.is_boolean() || rate.get<double>() < 0)
       return bad("a start lacks a field");
     starts[{generation.get<uint64_t>(), service.get<std::string>()}] = {.old_colour = *old_colour,
                                                                         .flows_per_second = rate,

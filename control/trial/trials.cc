@@ -98,7 +98,9 @@ Trials::WantedTrials Trials::wanted_trials(const Catalogue& catalogue) const {
       trial.members.push_back(member);
     } else if (is_baking(state)) {
       Wanted& trial = wanted[{state.flip_generation, false, state.active}];
-      trial.flip = Clock::Time(milliseconds(starts_.at({state.flip_generation, state.name}).flipped_at_ms));
+      const int64_t flipped_at = starts_.at({state.flip_generation, state.name}).flipped_at_ms;
+      // A file of another boot may name a time to come.
+      trial.flip = Clock::Time(milliseconds(std::min(flipped_at, clock_.steady_ms())));
       trial.bake = std::max(trial.bake, service.config->rules.bake);
       trial.members.push_back(member);
     }

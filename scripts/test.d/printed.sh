@@ -66,6 +66,7 @@ run_lab() {
     mapfile -t files < <(find "$repo/tests/lab" -mindepth 2 -name '*.py' | sort)
   fi
   step "lab: tests"
+  if ((EUID == 0)); then quietly "$repo/scripts/lab" down || true; fi   # it may be of another checkout
   for file in "${files[@]}"; do
     name=$(basename "$file" .py)
     seconds=$lab_test_seconds

@@ -283,11 +283,11 @@ Outlook outlook_of(const Api& api, const Inquiry& inquiry, const Forecast& forec
     return {"no_answer", fmt::format("{} of {} checks gave no answer within {}{}", silent, checked,
                                      duration_text(inquiry.patience),
                                      api.health.is_fresh() ? "" : ": teal-health does not report")};
-  if (const std::string name = failing_service(api, inquiry); !name.empty())
-    return {"failing",
-            fmt::format("{} would be made, and every backend of {} fails its check now", flip, name)};
   if (forecast.flipped.empty() && forecast.ramped.empty())
     return {"unchanged", fmt::format("{} would change nothing; {}", flip, counts_text(api, inquiry))};
+  if (const std::string name = failing_service(api, inquiry); !name.empty())
+    return {"failing",
+            fmt::format("no gate would refuse {}, but every backend of {} fails its check now", flip, name)};
   return {"flips", fmt::format("{} would {}: {}", flip, forecast.flipped.empty() ? "begin a ramp" : "be made",
                                counts_text(api, inquiry))};
 }

@@ -99,19 +99,29 @@ std::string figures_of(const nlohmann::json& finding) {
       evidence.at("log10_value").get<double>());
 }
 
-// Teal found the new colour bad and leaves the rest to the operator, as the config says (on_bad).
-std::optional<Failure> found_bad(const nlohmann::json& service) {
-  const auto& finding = part(service, "finding");
-  if (finding.is_null() || text(finding, "judgement") != "bad") return std::nullopt;
-  const auto name = text(service, "name"), action = text_or(finding, "action");
+// Returns whether the finding is about the rollout that the service is on, and not an earlier one.
+bool is_of_present_rollout(const nlohmann::json& finding, const nlohmann::json& service) {
   const auto& ramp = part(service, "ramp");
-  const bool is_paused = action == "pause" && !ramp.is_null() && !part(ramp, "paused").is_null();
-  if (!is_paused && action != "nothing") return std::nullopt;
+  return number(finding, "rollout") ==
+         (ramp.is_null() ? number(service, "generation_of_flip") : number(ramp, "id"));
+}
+
+// Teal found the new colour bad and leaves the rest to the operator, as the config says (on_bad).
+std::optional<Failure> found_bad(const nlohmann::json& service, const WaitFor& wanted) {
+  const auto& finding = part(service, "finding");
+  if (finding.is_null() || text(finding, "judgement") != "bad" || !is_of_present_rollout(finding, service))
+    return std::nullopt;
+  const auto& ramp = part(service, "ramp");
+  // After an operator's resume, another reason may pause the ramp.
+  const bool is_paused = !ramp.is_null() && text_or(ramp, "paused") == text(finding, "text");
+  if (!is_paused && text_or(finding, "action") != "nothing") return std::nullopt;
+  std::vector<std::string> moved;
+  for (const auto& [name, colour] : wanted.active) moved.push_back(name);
   return Failure{.exit_code = kRolledBack,
                  .code = "found_bad",
                  .message = fmt::format("{}{}; {}", text(finding, "text"), figures_of(finding),
                                         is_paused ? "its ramp is paused" : "Teal leaves it there (on_bad)"),
-                 .hint = fmt::format("teal rollback {} goes back", name)};
+                 .hint = fmt::format("teal rollback {} goes back", joined(moved, " "))};
 }
 
 // The service left the way to the colour that it was waited for.
@@ -162,7 +172,7 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
     if (goal != wanted.active.end()) {
       if (service.at("active") != goal->second && part(service, "ramp").is_null())
         return tl::unexpected(rolled_back(service));
-      if (auto bad = found_bad(service)) return tl::unexpected(std::move(*bad));
+      if (auto bad = found_bad(service, wanted)) return tl::unexpected(std::move(*bad));
       line = not_rolled_out(service);
     }
     if (!line)

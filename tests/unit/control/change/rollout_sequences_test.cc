@@ -122,9 +122,9 @@ class RolloutSequence : public RolloutWorld {
     std::array<PlainService, kServices> next = model_;
     bool is_refused = is_locked_, is_gate_closed = false;
     // Only service-a has steps in the config. A service that moves with service-a takes them, too.
-    const bool a_moves = ids.front() == 0 && model_[0].active != request.to;
+    const bool a_moves = ids.front() == 0 && model_[0].active != request.to && !model_[0].ramp;
     for (const uint16_t id : ids) {
-      const auto changed = after(request, configured_[a_moves ? 0 : id], model_[id]);
+      const auto changed = after(request, configured_[a_moves && !model_[id].ramp ? 0 : id], model_[id]);
       is_refused = is_refused || !changed;
       next[id] = changed.value_or(model_[id]);
       if (next[id] == model_[id]) continue;

@@ -74,6 +74,20 @@ TEST(Rollout, WhatOneCommandMovesTakesTheSameSteps) {
     EXPECT_EQ(steps_are_shared(*plan),
               "what one command moves is judged as one, so the steps of b are those of a, c, too");
   }
+  RolloutRequest named = flip({"a", "b", "c"}, kGreen);
+  named.verb = Verb::kRamp;
+  named.ramp.steps = {2000, kShareOne};
+  const auto as_named = plan_rollout(named, shop);
+  ASSERT_TRUE(as_named);
+  EXPECT_EQ(steps_are_shared(*as_named), "") << "the request has the steps";
+  RolloutView ramping = shop;
+  ramping.services[1].ramp = Ramp{.id = 11, .plan = slow};
+  ramping.services[2].rollout.reset();
+  const auto others = plan_rollout(flip({"a", "b", "c"}, kGreen), ramping);
+  ASSERT_TRUE(others);
+  EXPECT_EQ(steps_are_shared(*others), "") << "b does not move, so nothing follows it";
+  EXPECT_EQ(others->changes.size(), 2u);
+
   RolloutRequest now = flip({"a", "b", "c"}, kGreen);
   now.now = true;
   const auto plan = plan_rollout(now, shop);

@@ -152,7 +152,15 @@ TEST_F(JudgementTest, AWaitEndsWithTheVerdictWhereTealLeavesTheRestToTheOperator
   flips_service_a();
   json told = a_finding();
   told["action"] = "nothing";
-  daemon_->answer("GET /v1/services/service-a", with(service("green"), "finding", told));
+  const auto flipped = [](json finding, uint64_t generation) {
+    json one = with(service("green"), "finding", std::move(finding));
+    one["generation_of_flip"] = generation;
+    return one;
+  };
+  daemon_->answer("GET /v1/services/service-a", flipped(told, 14));
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0)
+      << "it is of an earlier rollout";
+  daemon_->answer("GET /v1/services/service-a", flipped(told, 13));
   const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
   EXPECT_EQ(result.exit_code, 6);
   EXPECT_TRUE(contains(result.err, "green is bad")) << result.err;
@@ -165,7 +173,11 @@ TEST_F(JudgementTest, AWaitEndsWithTheVerdictWhereTealLeavesTheRestToTheOperator
   ramps["ramp"] = paused;
   daemon_->answers("GET /v1/services/service-a", {ramps, service("green")});
   EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0) << "an operator resumed it";
-  paused["paused"] = "green is bad";
+  paused["paused"] = "few flows";
+  ramps["ramp"] = paused;
+  daemon_->answers("GET /v1/services/service-a", {ramps, service("green")});
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0) << "for another reason";
+  paused["paused"] = found["text"];
   ramps["ramp"] = paused;
   daemon_->answer("GET /v1/services/service-a", ramps);
   const auto stopped = teal({"flip", "service-a", "--to", "green", "--wait"});
@@ -174,7 +186,7 @@ TEST_F(JudgementTest, AWaitEndsWithTheVerdictWhereTealLeavesTheRestToTheOperator
 
   json both = told;
   both["judgement"] = "both_sick";
-  daemon_->answer("GET /v1/services/service-a", with(service("green"), "finding", both));
+  daemon_->answer("GET /v1/services/service-a", flipped(both, 13));
   EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 0) << "blue is no better";
 }
 

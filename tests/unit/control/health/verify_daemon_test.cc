@@ -113,7 +113,8 @@ TEST_F(VerifyDaemon, AColourWhoseChecksAllFailNowIsNotVerified) {
   const json answer = verify();
   EXPECT_EQ(answer["verdict"], "failing") << answer;
   EXPECT_EQ(answer["text"],
-            "a flip of service-a to green would be made, and every backend of service-a fails its check now");
+            "no gate would refuse a flip of service-a to green, but every backend of service-a fails its "
+            "check now");
   EXPECT_EQ(answer["services"][0]["backends"][0]["health"], "up");
   EXPECT_EQ(answer["services"][0]["backends"][0]["check"], "failed");
   EXPECT_EQ(answer["warnings"].back(),
