@@ -264,11 +264,8 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   for (const RolloutService* service : *chosen) {
     RolloutService now = *service;
     if (is_release) now.flip_back_undoes = false;
-    if (leader != nullptr && !now.ramp && !(now.rollout == leader->rollout)) {
-      now.rollout = leader->rollout;
-      plan.steps_of = leader->name;
-      plan.follow_steps.push_back(now.name);
-    }
+    const bool follows = leader != nullptr && !now.ramp && !(now.rollout == leader->rollout);
+    if (follows) now.rollout = leader->rollout;
     auto change = change_of_service(request, now);
     if (!change) return tl::unexpected(std::move(change.error()));
     if (!*change) {
@@ -286,6 +283,10 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
     const uint64_t latest =
         service->ramp ? std::max(service->ramp->id, service->flip_generation) : service->flip_generation;
     if (request.seen_generation && latest > *request.seen_generation) plan.flipped_later = service->name;
+    if (follows && (*change)->ramp) {
+      plan.steps_of = leader->name;
+      plan.follow_steps.push_back(service->name);
+    }
     plan.changes.push_back(std::move(**change));
   }
   return plan;
@@ -308,14 +309,9 @@ std::string way_back_is_lost(const RolloutPlan& plan, RolloutRequest::Verb verb)
 }
 
 std::string steps_are_shared(const RolloutPlan& plan) {
-  std::vector<std::string> services;
-  for (const ColourChange& change : plan.changes)
-    if (change.ramp &&
-        std::find(plan.follow_steps.begin(), plan.follow_steps.end(), change.name) != plan.follow_steps.end())
-      services.push_back(change.name);
-  if (services.empty()) return "";
+  if (plan.follow_steps.empty()) return "";
   return fmt::format("what one command moves is judged as one, so the steps of {} are those of {}, too",
-                     plan.steps_of, listed(services));
+                     plan.steps_of, listed(plan.follow_steps));
 }
 
 std::string flip_text(const ServiceState& service, const std::string& user) {

@@ -122,7 +122,7 @@ struct RolloutPlan {
   std::vector<std::string> added_since;  // they did not exist at to_generation
   std::vector<std::string> on_a_ramp;    // of a flip: on the way to the colour, step by step
 
-  // These services have other steps in the config, or none, and take those of `steps_of`.
+  // These services take the steps of `steps_of`: the config has other steps for them, or none.
   std::vector<std::string> follow_steps;
   std::string steps_of;
 

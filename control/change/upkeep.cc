@@ -153,7 +153,7 @@ Task<void> Upkeep::pause(const Turn& turn, const std::vector<std::string>& servi
 void Upkeep::look_at_rollouts() {
   const std::shared_ptr<Segment> segment = publisher_.segment();
   const uint32_t epoch = segment == nullptr ? 0 : segment->header().dataplane_epoch.load();
-  trials_.look(executor_.catalogue(), segment != nullptr, epoch);
+  trials_.look(executor_.catalogue(), publisher_.splits() != nullptr, epoch);
 }
 
 Task<void> Upkeep::judge() {

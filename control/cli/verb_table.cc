@@ -55,9 +55,8 @@ constexpr Verb kVerbs[] = {
          "changed.\n"
          "The exit code is 0 if a flip would be made, 3 if a gate would refuse it or all checks of a "
          "service fail now, and 4 if a check gave no answer in time. With -o json, the answer of the last "
-         "two "
-         "is below \"done\". A backend that fails its check once is still up: it goes down after as many "
-         "failures as `fall` in the config says.",
+         "two is below \"done\". A backend that fails its check once is still up: it goes down after as "
+         "many failures as `fall` in the config says.",
      .options = kVerifyOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,

@@ -17,7 +17,6 @@ class SteeringLosses {
   void sample(const std::optional<SteerCounters>& counters, Clock::Time now) {
     if (!counters) {
       dropped_.reset();
-      told_.reset();
       window_ = {};
       return;
     }
@@ -29,19 +28,14 @@ class SteeringLosses {
   uint64_t of_last_minute() const { return window_.of_last_minute(); }
   // Returns how many packets the log shall tell of now, at most once a minute; 0: none.
   uint64_t news(Clock::Time now) {
-    if (!dropped_) return 0;
-    const uint64_t told = told_.value_or(*dropped_);  // it does not tell of what was before teald
-    if (!told_ || *dropped_ < told) told_ = dropped_;
-    if (*dropped_ <= told || now < next_) return 0;
-    told_ = dropped_;
+    if (of_last_minute() == 0 || now < next_) return 0;
     next_ = now + std::chrono::minutes(1);
-    return *dropped_ - told;
+    return of_last_minute();
   }
 
  private:
   std::optional<uint64_t> dropped_;
   LossWindow window_;
-  std::optional<uint64_t> told_;
   Clock::Time next_{};
 };
 

@@ -56,9 +56,9 @@ Trials::Trials(TrialSource source, OldColourChecks checks, std::string run_dir, 
 
 // --- the life of trials ---
 
-void Trials::look(const Catalogue& catalogue, bool has_segment, uint32_t epoch) {
+void Trials::look(const Catalogue& catalogue, bool is_published, uint32_t epoch) {
   trial_of_.clear();
-  if (!has_segment) return running_.clear();
+  if (!is_published) return running_.clear();
   const Clock::Time now = clock_.now();
   const bool has_other_workers = epoch_ && *epoch_ != epoch;
   epoch_ = epoch;

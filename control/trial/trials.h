@@ -85,10 +85,10 @@ class Trials {
 
   Trials(TrialSource source, OldColourChecks checks, std::string run_dir, const Clock& clock);
 
-  // Begins and ends trials as the state says, and reads the counters, which a segment has.
+  // Begins and ends trials as the state says, and reads the counters. Nothing is published without a segment.
   // `epoch` is another one when a dataplane has started: it may have other workers. To be called about ten
   // times a second.
-  void look(const Catalogue& catalogue, bool has_segment, uint32_t epoch);
+  void look(const Catalogue& catalogue, bool is_published, uint32_t epoch);
   // To be called when flips are published, before the catalogue has these states.
   void flipped(const std::vector<ServiceState>& states, const Catalogue& before);
 

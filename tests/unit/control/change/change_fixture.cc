@@ -103,6 +103,10 @@ void ChangeFixture::start_dataplane(uint32_t workers) {
   dataplane.emplace(dir.file("run"), workers);
 }
 
+void ChangeFixture::lose_segment() {
+  for (const char* file : {"run/segment", "run/segment.tmpfs"}) std::filesystem::remove(dir.file(file));
+}
+
 void ChangeFixture::start_teald() {
   teald.reset();
   teald.emplace(dir.file("run"), dir.file("state"), dir.file("teal.toml"), clock, limits,

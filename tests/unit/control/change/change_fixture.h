@@ -103,6 +103,7 @@ class ChangeFixture : public testing::Test {
   ChangeFixture();
 
   void start_dataplane(uint32_t workers = 1);
+  void lose_segment();                                              // the file; who has mapped it keeps it
   void start_teald();                                               // in place of the one that there is
   void write_with(const std::string& from, const std::string& to);  // kShopToml with this replacement
   void write_without_service_c();

@@ -205,7 +205,7 @@ TEST_F(JudgingTest, ALostSegmentMakesNoBakeLonger) {
       << "a new segment does not tell when an older flip was";
   clock.advance(60s);
   dataplane.reset();
-  for (const char* file : {"run/segment", "run/segment.tmpfs"}) std::filesystem::remove(dir.file(file));
+  lose_segment();
   start_dataplane();
   ASSERT_TRUE(follow());
   judge();

@@ -266,6 +266,19 @@ TEST_F(RampTest, ARollbackDoesNotAbortARampThatItsSenderHasNotSeen) {
   EXPECT_EQ(share(), 500);
 }
 
+TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfRampsAndFlips) {
+  write_with("green = [\"198.18.2.21:8080\"]\n",
+             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"] }\n");
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(ramp({{"service-b"}, {}}));  // a plain flip ends this ramp
+  clock.on_sleep = [] {};
+  const Result mixed = roll(Verb::kFlip, {{}, "shop"});
+  ASSERT_FALSE(mixed);
+  EXPECT_NE(mixed.error().hint.find("teal rollback service-a service-b undoes"), std::string::npos)
+      << mixed.error().hint;
+  dataplane->step();
+}
+
 TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfTheWholeGroup) {
   write_with("green = [\"198.18.2.21:8080\"]\n",
              "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"] }\n");

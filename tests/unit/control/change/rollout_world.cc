@@ -102,8 +102,7 @@ void RolloutWorld::change_dataplane() {
   }
   if (pick(3) == 0 && disk_records() && teald->journal.unrecorded().empty()) {
     trace_ += "the segment is lost\n";
-    for (const std::string& path : {dir.file("run/segment"), dir.file("run/segment.tmpfs")})
-      std::filesystem::remove(path);
+    lose_segment();
     teald->counted.clear();
     past_counts_from_ = clock.now() + Past::kEvery + 1s;
     if (pick(2) == 0) return;

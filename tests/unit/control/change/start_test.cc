@@ -112,6 +112,7 @@ TEST_F(Start, APortThatAnotherProcessTookLeavesTheControlSocket) {
   ASSERT_TRUE(config()["file_errors"].empty()) << config();
   teald.reset();
   const TakenPort taken(port);
+  ASSERT_EQ(taken.port(), port);
   restart();
   EXPECT_EQ(home.flip("service-a", "green").status, 200u) << "there is a way to act";
 }

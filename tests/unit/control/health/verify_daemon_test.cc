@@ -26,10 +26,13 @@ class VerifyDaemon : public testing::Test {
   VerifyDaemon() { std::filesystem::create_directories(home.run_dir()); }
   ~VerifyDaemon() override { end_prober(); }
 
-  // A check fails while the file "sick" is there, and hangs while the file "hangs" is there.
-  void write_config(bool checks = true) {
+  // A check fails while the file "sick", or "sick-ADDRESS:PORT" of its backend, is there. It hangs while the
+  // file "hangs" is there.
+  // `more` backends follow green's first one.
+  void write_config(bool checks = true, const std::string& more = "") {
     const std::string command = "for i in 1 2 3 4 5 6 7 8 9; do test -e " + home.dir().file("hangs") +
                                 " || break; sleep 1; done; test ! -e " + home.dir().file("sick") +
+                                " -a ! -e " + home.dir().file("sick-$TEAL_BACKEND") +
                                 " || { echo sick; exit 1; }";
     const std::string check =
         "[service.check]\nkind = \"command\"\ntimeout = \"20s\"\ncommand = [\"/bin/sh\", "
@@ -38,6 +41,7 @@ class VerifyDaemon : public testing::Test {
     std::string toml = kShopToml;
     const std::string after = "green = [\"198.18.2.21:8080\"]\n";
     if (checks) toml.insert(toml.find(after) + after.size(), check);
+    toml.insert(toml.find(after) + after.size() - 2, more);
     home.write_config(toml);
   }
   void make(const char* name) { std::ofstream(home.dir().file(name)) << "x"; }
@@ -102,6 +106,20 @@ TEST_F(VerifyDaemon, NamesEveryReasonForARefusal) {
   EXPECT_EQ(reasons[0], "no green backend of service-a is up and can be reached");
   EXPECT_EQ(reasons[1], "service-a/green/198.18.2.21:8080: down: sick");
   EXPECT_NE(reasons[2].get<std::string>().find("audit"), std::string::npos);
+}
+
+TEST_F(VerifyDaemon, WarnsOfABackendThatFailsNowAndIsStillUp) {
+  write_config(true, ", \"198.18.2.29:8080\"");
+  RunningDaemon daemon(home);
+  start_prober();
+  ASSERT_EQ(verify()["verdict"], "flips");
+  make("sick-198.18.2.21:8080");
+  const json answer = verify();
+  EXPECT_EQ(answer["verdict"], "flips") << answer;
+  EXPECT_EQ(answer["services"][0]["backends"][0]["health"], "up");
+  EXPECT_EQ(answer["services"][0]["backends"][0]["check"], "failed");
+  EXPECT_EQ(answer["warnings"].back(),
+            "service-a/green/198.18.2.21:8080 failed its check now, and is up until it has failed 3 times");
 }
 
 TEST_F(VerifyDaemon, AColourWhoseChecksAllFailNowIsNotVerified) {

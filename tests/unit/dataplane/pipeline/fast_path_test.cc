@@ -177,7 +177,7 @@ class FastPathTwin : public WorkerTest {
 TEST_F(FastPathTwin, LeavesWhatTheSlowPathLeaves) {
   begin();
   uint64_t sent = 0;
-  for (int round = 0; round < rounds(2500); ++round) {
+  for (int round = 0; round < rounds(5000); ++round) {
     if (below(100) == 0) change_something();
     now_tick_ += below(3);
     std::vector<std::pair<Wire, Frame>> packets;
