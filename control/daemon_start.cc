@@ -80,7 +80,7 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
       trials(trial_source(), old_colour_checks(), options.run_dir, clock),
       executor(std::move(config), std::move(recovered.inventory), journal, *publisher, steering, events,
                clock),
-      upkeep(executor, *publisher, steering, events, trials, clock),
+      upkeep(executor, *publisher, steering, events, trials, options.run_dir, clock),
       verbs(executor, upkeep, recorder, *publisher, {hop_states, health}, users, files, clock),
       api{executor,        upkeep,   verbs,     *publisher, hop_states, health,     health_upkeep,
           steering,        recorder, journal,   events,     metrics,    busy,       losses,

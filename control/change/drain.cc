@@ -15,8 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kTrendWindow = 30s;
-
 Refusal nothing_set() {
   return Refusal::bad_request("the request sets neither \"timeout\" nor \"then\", so it changes nothing");
 }
@@ -43,89 +41,6 @@ const char* drain_state_name(DrainView::State state) {
 
 const char* then_name(DrainConfig::Then then) {
   return then == DrainConfig::Then::kReset ? "reset" : "wait";
-}
-
-namespace {
-
-// `live_of(backend id)` says which flows count as live.
-template <typename LiveOf>
-ColourFlows sum_of(const CatalogueService& service, Colour colour, const Publisher& publisher,
-                   const LiveOf& live_of) {
-  ColourFlows sum;
-  const auto add = [&](const std::vector<PoolMember>& members) {
-    for (const PoolMember& member : members) {
-      const uint64_t live = live_of(member.id);
-      sum.live += live;
-      sum.closing += publisher.flows(member.id, colour).closing;
-      if (live != 0) ++sum.backends;
-    }
-  };
-  add(service.pools[static_cast<size_t>(colour)]);
-  // A backend of both pools that left this one may still have flows of this colour.
-  for (const PoolMember& member : service.pools[static_cast<size_t>(other(colour))]) {
-    const auto is_same = [&](const PoolMember& here) { return here.id == member.id; };
-    const std::vector<PoolMember>& here = service.pools[static_cast<size_t>(colour)];
-    if (std::none_of(here.begin(), here.end(), is_same)) add({member});
-  }
-  add(service.retired);
-  return sum;
-}
-
-}  // namespace
-
-ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher) {
-  return sum_of(service, colour, publisher,
-                [&](uint16_t backend) { return publisher.flows(backend, colour).live; });
-}
-
-ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
-                        const Publisher& publisher) {
-  return sum_of(service, colour, publisher,
-                [&](uint16_t backend) { return publisher.draining(backend, colour, flip_generation); });
-}
-
-void DrainTrends::flip(const std::vector<ServiceState>& states, const Catalogue& catalogue,
-                       const Publisher& publisher) {
-  for (const ServiceState& state : states) {
-    if (const auto known = trends_.find(state.id); known != trends_.end()) {
-      const auto& [flip_generation, colour, samples] = known->second;
-      const CatalogueService* service = catalogue.find(state.name);
-      const uint64_t left = draining_of(*service, colour, flip_generation, publisher).live;
-      ended_.push_back({state.id, colour, flip_generation, left});
-    }
-    trends_[state.id] = {.flip_generation = state.flip_generation, .colour = other(state.active)};
-  }
-}
-
-void DrainTrends::sample(const Catalogue& catalogue, const Publisher& publisher, Time now) {
-  std::unordered_map<uint16_t, Trend> before = std::move(trends_);
-  trends_.clear();
-  for (const CatalogueService& service : catalogue.services()) {
-    const ServiceState& state = catalogue.state(service);
-    if (state.flip_generation == 0) continue;
-    const Colour idle = other(state.active);
-    const uint64_t flows = draining_of(service, idle, state.flip_generation, publisher).live;
-    auto known = before.extract(service.id);
-    if (flows == 0) {
-      if (!known.empty()) ended_.push_back({service.id, idle, known.mapped().flip_generation, flows});
-      continue;
-    }
-    Trend trend = known.empty() ? Trend{state.flip_generation, idle} : std::move(known.mapped());
-    trend.samples.push_back({now, flows});
-    while (trend.samples.front().at + kTrendWindow < now) trend.samples.pop_front();
-    trends_.emplace(service.id, std::move(trend));
-  }
-  for (const auto& [id, gone] : before)
-    ended_.push_back({id, gone.colour, gone.flip_generation, std::nullopt});
-}
-
-std::optional<double> DrainTrends::seconds_to_end(uint16_t service) const {
-  const auto trend = trends_.find(service);
-  if (trend == trends_.end() || trend->second.samples.size() < 2) return std::nullopt;
-  const Sample &first = trend->second.samples.front(), &last = trend->second.samples.back();
-  if (last.flows >= first.flows) return std::nullopt;
-  const double seconds = std::chrono::duration<double>(last.at - first.at).count();
-  return static_cast<double>(last.flows) * seconds / static_cast<double>(first.flows - last.flows);
 }
 
 std::optional<DrainView> drain_of(const CatalogueService& service, const Catalogue& catalogue,

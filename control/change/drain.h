@@ -6,14 +6,11 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <optional>
-#include <unordered_map>
-#include <utility>
-#include <vector>
 
 #include "control/change/change.h"
 #include "control/change/rollout.h"
+#include "control/drain/drain_trends.h"
 #include "control/loop/clock.h"
 #include "control/publish/publisher.h"
 #include "control/state/catalogue.h"
@@ -42,57 +39,6 @@ struct DrainView {
 };
 const char* drain_state_name(DrainView::State state);
 const char* then_name(DrainConfig::Then then);
-
-// The flows of one colour of a service, on members and on retired backends.
-struct ColourFlows {
-  uint64_t live = 0;
-  uint64_t closing = 0;
-  uint32_t backends = 0;  // backends that have live ones
-};
-ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher);
-// The same, but `live` and `backends` count only flows that are older than this flip of the service
-// (Publisher::draining). The colour may have younger ones, of a ramp.
-ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
-                        const Publisher& publisher);
-
-struct EndedDrain {
-  uint16_t service = kNoId;
-  Colour colour = Colour::kBlue;  // the idle one
-  uint64_t flip_generation = 0;   // of the flip that began the drain
-  std::optional<uint64_t> flows;  // flows that were left; nothing: the service left the config
-  bool is_drained() const { return flows == uint64_t{0}; }
-};
-
-// Follows each drain from its flip to its end, and how many flows are left. Upkeep samples about once a
-// second.
-class DrainTrends {
- public:
-  using Time = Clock::Time;
-
-  // To be called before a flip gives these states to the services: the drains of before end, and new ones
-  // begin.
-  void flip(const std::vector<ServiceState>& states, const Catalogue& catalogue, const Publisher& publisher);
-  void sample(const Catalogue& catalogue, const Publisher& publisher, Time now);
-  // Estimates when the last flow ends, by the pace of the latest half minute. Nothing: there are not two
-  // samples yet, or the flows do not decline.
-  std::optional<double> seconds_to_end(uint16_t service) const;
-  // Returns the drains that have ended since the last call. A drain that ended before the first sample is not
-  // among them.
-  std::vector<EndedDrain> take_ended() { return std::exchange(ended_, {}); }
-
- private:
-  struct Sample {
-    Time at;
-    uint64_t flows;
-  };
-  struct Trend {
-    uint64_t flip_generation = 0;
-    Colour colour = Colour::kBlue;
-    std::deque<Sample> samples = {};
-  };
-  std::unordered_map<uint16_t, Trend> trends_;  // by service id
-  std::vector<EndedDrain> ended_;
-};
 
 // Returns the drain of a service; nothing: no live flow of the idle colour is left that is older than the
 // latest flip.

@@ -8,19 +8,21 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "control/change/drain.h"
 #include "control/change/published_form.h"
 #include "control/state/splits.h"
 
 namespace teal {
 
 Upkeep::Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events,
-               Trials& trials, const Clock& clock)
+               Trials& trials, std::string run_dir, const Clock& clock)
     : executor_(executor),
       publisher_(publisher),
       steering_(steering),
       events_(events),
       trials_(trials),
-      clock_(clock) {
+      clock_(clock),
+      trends_(std::move(run_dir)) {
   executor_.on_flip([this](const std::vector<ServiceState>& states) {
     trends_.flip(states, executor_.catalogue(), publisher_);
     trials_.flipped(states, executor_.catalogue());

@@ -13,11 +13,11 @@
 
 #include <tl/expected.hpp>
 
-#include "control/change/drain.h"
 #include "control/change/executor.h"
 #include "control/change/judging.h"
 #include "control/change/ramp.h"
 #include "control/change/retired.h"
+#include "control/drain/drain_trends.h"
 #include "control/kernel/steering.h"
 #include "control/loop/backoff.h"
 #include "control/loop/clock.h"
@@ -33,7 +33,7 @@ class Upkeep {
 
   // The parts that are passed by reference outlive this.
   Upkeep(ChangeExecutor& executor, Publisher& publisher, Steering& steering, Events& events, Trials& trials,
-         const Clock& clock);
+         std::string run_dir, const Clock& clock);
 
   // Attaches to the segment, publishes everything into a segment that lacks it, begins the next steps of
   // ramps, and begins the resets of overdue drains. To be called about ten times a second. A change that

@@ -26,6 +26,7 @@ CONTROL = (
     "control/hooks",
     "control/kernel",
     "control/trial",
+    "control/drain",
     "control/change",
     "control/metrics",
     "control/api/http",

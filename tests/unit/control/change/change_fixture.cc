@@ -66,7 +66,7 @@ Teald::Teald(const std::string& run_dir, const std::string& state_directory, con
       executor(*read_config(config_path),
                recovered(recorder, journal, publisher, *read_config(config_path), clock), journal, publisher,
                steering, events, clock),
-      upkeep(executor, publisher, steering, events, trials, clock),
+      upkeep(executor, publisher, steering, events, trials, run_dir, clock),
       verbs(executor, upkeep, recorder, publisher, {hop_states, health}, users, files, clock) {
   events.listen(listener);
   const auto flush = [](Journal& queue) -> Task<void> { (void)co_await queue.flush(); };

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <random>
+
+#include "tests/support/damage.h"
+#include "tests/support/rounds.h"
 #include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/stepped_clock.h"
@@ -55,7 +60,7 @@ class DrainTest : public testing::Test {
   FakeDataplane dataplane;
   Publisher publisher{dir.path()};
   std::optional<Catalogue> catalogue;
-  DrainTrends trends;
+  DrainTrends trends{dir.path()};
   uint64_t generation = 4;
 };
 
@@ -129,12 +134,95 @@ TEST_F(DrainTest, TheLastFlowsEndIsToldOnce) {
   EXPECT_TRUE(trends.take_ended().empty());
 }
 
+TEST_F(DrainTest, ADrainThatEndsWhileTealdIsDownIsToldOnceByTheNext) {
+  flipped(1s, DrainConfig::Then::kWait);
+  set_flows(0, Colour::kBlue, 1);
+  trends.sample(*catalogue, publisher, {});
+  set_flows(0, Colour::kBlue, 0);
+  DrainTrends next(dir.path());
+  next.sample(*catalogue, publisher, {});
+  const auto ended = next.take_ended();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_TRUE(ended[0].is_drained());
+  EXPECT_EQ(ended[0].flip_generation, 5u);
+  EXPECT_EQ(ended[0].colour, Colour::kBlue);
+  DrainTrends third(dir.path());
+  third.sample(*catalogue, publisher, {});
+  EXPECT_TRUE(third.take_ended().empty());
+}
+
+TEST_F(DrainTest, ADrainOfBeforeThatGoesOnIsNotTold) {
+  flipped(1s, DrainConfig::Then::kWait);
+  set_flows(0, Colour::kBlue, 1);
+  trends.sample(*catalogue, publisher, {});
+  DrainTrends next(dir.path());
+  next.sample(*catalogue, publisher, {});
+  EXPECT_TRUE(next.take_ended().empty());
+}
+
+// The flip came into force, and the file still has the drain of the flip before it.
+TEST_F(DrainTest, AfterAKillInAFlipTheDrainOfBeforeHasEndedAndTheNewOneIsFollowed) {
+  flipped(1s, DrainConfig::Then::kWait);
+  ServiceState before = catalogue->inventory().services[0];
+  before.active = Colour::kBlue;
+  before.flip_generation = 4;
+  trends.flip({before}, *catalogue, publisher);
+  DrainTrends next(dir.path());
+  next.sample(*catalogue, publisher, {});
+  const auto ended = next.take_ended();
+  ASSERT_EQ(ended.size(), 2u);
+  EXPECT_EQ(ended[0].flip_generation, 4u);
+  EXPECT_EQ(ended[0].colour, Colour::kGreen);
+  EXPECT_EQ(ended[1].flip_generation, 5u);
+  EXPECT_EQ(ended[1].colour, Colour::kBlue);
+}
+
 TEST_F(DrainTest, WithoutADataplaneThereIsNoEstimate) {
   flipped(61s, DrainConfig::Then::kReset);
   set_flows(0, Colour::kBlue, 3);
   ASSERT_TRUE(view()->estimate_seconds);
   dataplane.die();
   EXPECT_FALSE(view()->estimate_seconds);
+}
+
+// --- drains.json ---
+
+const std::string kDrains = drains_text({{"service-a", 5, Colour::kBlue}, {"service-b", 7, Colour::kGreen}});
+
+TEST(DrainsText, ReadsWhatItWrote) {
+  const auto read = parse_drains(kDrains);
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(drains_text(*read), kDrains);
+}
+
+TEST(DrainsText, DamageIsNamed) {
+  const auto error = [](const std::string& what, const std::string& by) {
+    std::string text = kDrains;
+    text.replace(text.find(what), what.size(), by);
+    const auto read = parse_drains(text);
+    return read ? "" : read.error();
+  };
+  EXPECT_EQ(error(kDrains, ""), "it is not a JSON object");
+  EXPECT_EQ(error("\"version\":1", "\"version\":2"), "it has another version");
+  EXPECT_EQ(error("\"drains\"", "\"flows\""), "it lacks a field");
+  for (const auto& [what, by] : {std::pair("\"service-a\"", "1"),
+                                 {"\"generation\":5", "\"generation\":-5"},
+                                 {"\"blue\"", "\"red\""},
+                                 {"\"colour\":\"green\"", "\"colours\":2"}})
+    EXPECT_EQ(error(what, by), "a drain lacks a field") << by;
+}
+
+TEST(DrainsText, RandomChangesNeverThrow) {
+  std::mt19937 random(1);
+  for (int i = 0; i < test::rounds(20'000); ++i) (void)parse_drains(test::damaged(kDrains, random));
+}
+
+TEST_F(DrainTest, ADamagedFileIsNotUsed) {
+  flipped(1s, DrainConfig::Then::kWait);
+  std::ofstream(dir.file("drains.json")) << kDrains.substr(0, 20);
+  DrainTrends next(dir.path());
+  next.sample(*catalogue, publisher, {});
+  EXPECT_TRUE(next.take_ended().empty());
 }
 
 // --- changes of drains ---

@@ -333,5 +333,19 @@ TEST_F(EndsOfDrains, AStartTellsOfDrainsThatEndLater) {
   EXPECT_EQ(take_events(), "") << "it had ended before the start";
 }
 
+TEST_F(EndsOfDrains, ADrainThatEndsWhileTealdIsDownIsToldAtTheStart) {
+  flip_with_flows(3);
+  tidy();
+  teald.reset();
+  set_flows(0, Colour::kBlue, 0);
+  start_teald();
+  take_events();
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+  EXPECT_EQ(told("drains"), R"(["service-a"])");
+  tidy();
+  EXPECT_EQ(take_events(), "") << "once";
+}
+
 }  // namespace
 }  // namespace teal

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How many flows each drain has left, from its flip to its end. RUN_DIR/drains.json names the drains under
+// way, so that the next teald tells the end of each. The run directory is a tmpfs: like the flows, the file
+// does not outlive a reboot.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "control/loop/clock.h"
+#include "control/publish/publisher.h"
+#include "control/state/catalogue.h"
+
+namespace teal {
+
+// The flows of one colour of a service, on members and on retired backends.
+struct ColourFlows {
+  uint64_t live = 0;
+  uint64_t closing = 0;
+  uint32_t backends = 0;  // backends that have live ones
+};
+ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publisher& publisher);
+// The same, but `live` and `backends` count only flows that are older than this flip of the service
+// (Publisher::draining). The colour may have younger ones, of a ramp.
+ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
+                        const Publisher& publisher);
+
+struct EndedDrain {
+  uint16_t service = kNoId;
+  Colour colour = Colour::kBlue;  // the idle one
+  uint64_t flip_generation = 0;   // of the flip that began the drain
+  std::optional<uint64_t> flows;  // flows that were left; nothing: the service left the config
+  bool is_drained() const { return flows == uint64_t{0}; }
+};
+
+// A drain as drains.json names it.
+struct KnownDrain {
+  std::string service;
+  uint64_t flip_generation = 0;
+  Colour colour = Colour::kBlue;  // the idle one
+};
+std::string drains_text(const std::vector<KnownDrain>& drains);
+// The error says what is wrong with the text.
+tl::expected<std::vector<KnownDrain>, std::string> parse_drains(std::string_view text);
+
+class DrainTrends {
+ public:
+  using Time = Clock::Time;
+
+  // Reads the drains of the teald before.
+  explicit DrainTrends(std::string run_dir);
+
+  // To be called before a flip gives these states to the services: the drains of before end, and new ones
+  // begin.
+  void flip(const std::vector<ServiceState>& states, const Catalogue& catalogue, const Publisher& publisher);
+  // To be called about once a second.
+  void sample(const Catalogue& catalogue, const Publisher& publisher, Time now);
+  // Estimates when the last flow ends, by the pace of the latest half minute. Nothing: there are not two
+  // samples yet, or the flows do not decline.
+  std::optional<double> seconds_to_end(uint16_t service) const;
+  // Returns the drains that have ended since the last call.
+  std::vector<EndedDrain> take_ended() { return std::exchange(ended_, {}); }
+
+ private:
+  struct Sample {
+    Time at;
+    uint64_t flows;
+  };
+  struct Trend {
+    uint64_t flip_generation = 0;
+    Colour colour = Colour::kBlue;
+    std::deque<Sample> samples = {};
+  };
+
+  void take_over(const Catalogue& catalogue);
+  static EndedDrain ended_by_flip(const CatalogueService& service, const Trend& trend,
+                                  const Publisher& publisher);
+  void keep(const Catalogue& catalogue);
+
+  const std::string run_dir_;
+  std::vector<KnownDrain> of_last_teald_;       // until the first call that has a catalogue
+  std::string kept_;                            // the text of the file
+  std::unordered_map<uint16_t, Trend> trends_;  // by service id
+  std::vector<EndedDrain> ended_;
+};
+
+}  // namespace teal
