@@ -152,6 +152,14 @@ nlohmann::ordered_json who_and_why(const ChangeOptions& options) {
           {"reason", options.reason}};
 }
 
+void ChangeExecutor::tell_of_services(Progress& progress) {
+  const Json& shown = progress.shown;
+  Json first = Json::array();
+  for (size_t i = 0; i < std::min(shown.size(), kNamedInEvent); ++i) first.push_back(shown[i]);
+  if (first.size() < shown.size()) progress.told["count"] = shown.size();
+  progress.told["services"] = std::move(first);
+}
+
 ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions options) {
   Progress progress{.change = std::move(change), .options = std::move(options)};
   progress.began = clock_.now();
@@ -164,7 +172,7 @@ ChangeExecutor::Progress ChangeExecutor::begin(Change change, ChangeOptions opti
   progress.shown = shown_changes(progress.change);
   progress.told = {{"generation", generation}, {"verb", progress.change.verb}};
   progress.told.update(who_and_why(progress.options));
-  if (!progress.change.republish && !progress.change.releases_ids) progress.told["services"] = progress.shown;
+  if (!progress.change.republish && !progress.change.releases_ids) tell_of_services(progress);
   progress.result = unchanged(progress.change, progress.options);
   progress.result.generation = generation;
   if (progress.revision) progress.result.revision = *progress.revision;

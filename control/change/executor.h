@@ -135,6 +135,7 @@ class ChangeExecutor {
   Task<Watch> acknowledge();
   Task<Result> carry_out(Change change, ChangeOptions options);
   Progress begin(Change change, ChangeOptions options);
+  static void tell_of_services(Progress& progress);
   Intent intent_of(const Progress& progress, bool is_adopted) const;
   Task<State::Done> finish(Progress& progress, Outcome outcome, std::string detail, ChangeRecord record);
   Task<std::optional<Refusal>> intend(Progress& progress);

@@ -166,6 +166,14 @@ std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
                  "--force flips all the same, and does not run the hook", std::move(details)};
 }
 
+Refusal called_off_during_pre_flip(const std::string& user) {
+  return {409,
+          "conflict",
+          fmt::format("nothing was changed: {} went back while the hook pre_flip ran", user),
+          "look at `teal history`, then repeat the command",
+          {}};
+}
+
 Refusal changed_during_pre_flip() {
   return {409, "conflict",
           "nothing was changed: the services, or the config, were changed while the hook pre_flip ran",

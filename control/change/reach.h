@@ -58,6 +58,8 @@ std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
                                            const std::vector<HookEnd>& ends);
 // The services were changed, or the config, since the hooks began.
 Refusal changed_during_pre_flip();
+// A user went back meanwhile.
+Refusal called_off_during_pre_flip(const std::string& user);
 // One refusal with all reasons; nothing: there are none.
 std::optional<Refusal> all_reasons(std::vector<Refusal> refusals);
 

@@ -171,6 +171,9 @@ tl::expected<std::vector<const RolloutService*>, Refusal> select_services(const 
 // [{"service","from","to"}]. Services that were not flipped since are left out.
 std::unordered_map<std::string, Colour> colours_before(const std::vector<std::string>& flips);
 
+// [{"service","steps","every_seconds","manual"}]: the ramps that the plan begins.
+nlohmann::ordered_json ramps_json(const RolloutPlan& plan);
+
 Refusal unknown_service(const std::string& name, const std::vector<std::string>& known);
 
 // Returns "a, b, c". After ten names it ends with "and N more".

@@ -86,6 +86,20 @@ std::string way_back(const RolloutPlan& plan) {
 
 }  // namespace
 
+nlohmann::ordered_json ramps_json(const RolloutPlan& plan) {
+  auto ramps = nlohmann::ordered_json::array();
+  for (const ColourChange& change : plan.changes) {
+    if (!change.ramp || change.ramp->id != 0) continue;
+    auto steps = nlohmann::ordered_json::array();
+    for (const uint16_t share : change.ramp->plan.steps) steps.push_back(share_text(share));
+    ramps.push_back({{"service", change.name},
+                     {"steps", std::move(steps)},
+                     {"every_seconds", std::chrono::duration<double>(change.ramp->plan.every).count()},
+                     {"manual", change.ramp->plan.manual}});
+  }
+  return ramps;
+}
+
 Change change_of(const RolloutPlan& plan, RolloutRequest::Verb verb, const Catalogue& catalogue) {
   const VerbWords words = words_of(verb);
   Change change{.verb = words.name};

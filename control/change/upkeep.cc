@@ -113,12 +113,14 @@ Task<void> Upkeep::reset_overdue(const Turn& turn) {
 }
 
 // Steps wait while nobody can see them: without a dataplane, or under a lock. A step that a gate refuses
-// pauses the ramp.
+// pauses the ramp. A step that found no free slot is tried again when one is free: each attempt has a row in
+// the history, for its intent.
 Task<void> Upkeep::advance_ramps(const Turn& turn) {
   const Catalogue& catalogue = executor_.catalogue();
   if (!publisher_.dataplane_running() || catalogue.inventory().lock) co_return ramps_.begin_again();
   const auto due = ramps_.due(catalogue, clock_.now());
   if (due.empty() || !stepping_.is_due()) co_return;
+  if (stepping_.is_failing() && !publisher_.grace_period_over()) co_return;
   for (const std::vector<std::string>& services : due) {
     const Ramp& ramp = *catalogue.state(*catalogue.find(services.front())).ramp;
     const auto on_few = on_few_of(services, catalogue);
@@ -235,13 +237,11 @@ void Upkeep::tell_of_ended_drains() {
     uint64_t flows = 0;
   };
   std::map<std::tuple<uint64_t, Colour, std::string_view>, Together> ended;  // by flip, colour, and by what
-  for (const EndedDrain& drain : trends_.take_ended()) {
-    const ServiceState* service = executor_.catalogue().service(drain.service);
-    if (service == nullptr) continue;
-    const std::string_view by = drain.is_drained() ? "" : drain.flows ? "flip" : "reload";
-    Together& together = ended[{drain.flip_generation, drain.colour, by}];
-    together.services.push_back(service->name);
-    together.flows += drain.flows.value_or(0);
+  for (const auto& end : trends_.take_ended()) {
+    const std::string_view by = end.is_drained() ? "" : end.flows ? "flip" : "reload";
+    Together& together = ended[{end.drain.flip_generation, end.drain.colour, by}];
+    together.services.push_back(end.drain.service);
+    together.flows += end.flows.value_or(0);
   }
   for (const auto& [key, together] : ended) {
     const auto& [generation, colour, by] = key;

@@ -92,19 +92,19 @@ constexpr unsigned kFileRefused = 422;  // any other refusal is not about the fi
 
 // The file is read, and new backends get time to answer the kernel, before the turn: neither holds up another
 // change.
-Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
+Task<Verbs::Result> Verbs::reload(ChangeOptions options, bool force) {
   const bool dry_run = options.dry_run;
   const std::string path = executor_.catalogue().config().path;
   auto read = [path] { return read_config_file(path); };
   const auto file = co_await run_on(files_, std::move(read));
-  std::vector<std::string> warnings;
-  if (file) warnings = co_await new_without_hop(file->config);
-  Planner plan = [this, &file, &warnings]() -> Task<Planned> {
+  std::vector<BackendWithoutHop> unreachable;
+  if (file) unreachable = co_await new_without_hop(file->config);
+  Planner plan = [this, &file, &unreachable, force]() -> Task<Planned> {
     if (file && file_.differs_from(file->config.text))  // another reload may have taken over the later text
       co_return tl::unexpected(Refusal(409, "conflict",
                                        "nothing was changed: the config file was edited after it was read",
                                        "look at `teal reload --dry-run`, then repeat the command"));
-    co_return plan_reload_of(file, std::move(warnings));
+    co_return plan_reload_of(file, unreachable, force);
   };
   Result result = co_await change(std::move(options), std::move(plan));
   if (!dry_run) last_reload_ = {result.has_value(), clock_.wall_ms()};
@@ -123,52 +123,81 @@ Task<Verbs::Result> Verbs::reload(ChangeOptions options) {
 }
 
 Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,
-                                     std::vector<std::string> warnings) {
+                                     const std::vector<BackendWithoutHop>& new_without_hop, bool force) {
   const Catalogue& catalogue = executor_.catalogue();
   Planned change = plan_reload(file, catalogue, publisher_);
   if (!change) return change;
+  if (!force)
+    if (auto refusal = leaves_the_dead(*change, new_without_hop)) return tl::unexpected(std::move(*refusal));
   if (ConfigErrors errors = check_api_(file->config); !errors.empty())
     return tl::unexpected(bad_api(catalogue.config().path, std::move(errors)));
   change->fields["plan"]["restart"] = restart_.lines(file->options);
   change->fields["drains"] = drains_after_reload(*change, catalogue, publisher_, clock_);
-  change->warnings.insert(change->warnings.end(), warnings.begin(), warnings.end());
+  for (const BackendWithoutHop& backend : new_without_hop)
+    change->warnings.push_back(fmt::format("{} is new and has no next hop ({}): no flow begins there",
+                                           backend.name, backend.problem));
   return change;
 }
 
-// Warns of new backends that have no next hop after a second.
-Task<std::vector<std::string>> Verbs::new_without_hop(const Config& config) const {
-  constexpr std::chrono::milliseconds kPatience(1000), kPause(100);
-  constexpr size_t kLookupsAtOnce = 16;  // then other tasks of the event loop run
-  struct NewBackend {
-    std::string name;
-    IpAddress address;
-    std::string problem;
+// The colours that get new flows need a backend that can be reached. A pool without a new backend is as it
+// was: a reload may change other things.
+std::optional<Refusal> Verbs::leaves_the_dead(const Change& reload,
+                                              const std::vector<BackendWithoutHop>& new_without_hop) const {
+  if (reload.config == nullptr || new_without_hop.empty() || !publisher_.dataplane_running())
+    return std::nullopt;
+  const auto is_dead = [&](const PoolMember& member, bool& is_new) {
+    const auto known = std::find_if(new_without_hop.begin(), new_without_hop.end(),
+                                    [&](const auto& backend) { return backend.socket == member.socket; });
+    if (known != new_without_hop.end()) return is_new = true;
+    return is_unreachable(facts_.hops.of(member.id), clock_.now(), publisher_.dataplane_pid());
   };
+  const Catalogue after(*reload.config, *reload.inventory);
+  std::vector<std::string> dead;
+  for (const CatalogueService& service : after.services()) {
+    if (executor_.catalogue().find(service.config->name) == nullptr) continue;  // nobody uses it yet
+    const ServiceState& state = after.state(service);
+    for (const Colour colour : {state.active, other(state.active)}) {
+      if (colour != state.active && !state.ramp) continue;
+      bool is_new = false, all_dead = true;
+      for (const PoolMember& member : service.pools[static_cast<size_t>(colour)])
+        if (member.weight != 0 && !is_dead(member, is_new)) all_dead = false;
+      if (is_new && all_dead)
+        dead.push_back(fmt::format("no backend of {}, {} colour of {}, can be reached", name_of(colour),
+                                   colour == state.active ? "the active" : "the ramp's", state.name));
+    }
+  }
+  if (dead.empty()) return std::nullopt;
+  std::vector<std::string> details;
+  for (const BackendWithoutHop& backend : new_without_hop)
+    details.push_back(fmt::format("{}: {}", backend.name, backend.problem));
+  return Refusal{422, "refused", "nothing was changed: " + listed(dead),
+                 "--force takes the file over all the same", std::move(details)};
+}
+
+// Returns the new backends that have no next hop after the time that makes silence certain.
+Task<std::vector<Verbs::BackendWithoutHop>> Verbs::new_without_hop(const Config& config) const {
+  constexpr std::chrono::milliseconds kPause(100);
+  constexpr size_t kLookupsAtOnce = 16;  // then other tasks of the event loop run
   const BackendsBySocket known = backends_by_socket(executor_.catalogue().inventory());
-  std::vector<NewBackend> backends;
+  std::vector<BackendWithoutHop> backends;
   for (const ServiceConfig& service : config.services)
     for (size_t colour = 0; colour < kColours; ++colour)
       for (const BackendConfig& backend : service.pools[colour])
         if (!known.contains(backend.socket))
           backends.push_back(
               {fmt::format("{}/{}/{}", service.name, kColourNames[colour], to_string(backend.socket)),
-               backend.socket.address, ""});
-  const Clock::Time deadline = clock_.now() + kPatience;
+               backend.socket, ""});
+  const Clock::Time deadline = clock_.now() + kLongestSilence;
   for (;;) {
     for (size_t i = 0; i < backends.size(); ++i) {
-      backends[i].problem = hop_problem_(backends[i].address);
+      backends[i].problem = hop_problem_(backends[i].socket.address);
       if (i % kLookupsAtOnce == kLookupsAtOnce - 1) co_await yield_to_loop();
     }
-    std::erase_if(backends, [](const NewBackend& backend) { return backend.problem.empty(); });
+    std::erase_if(backends, [](const BackendWithoutHop& backend) { return backend.problem.empty(); });
     if (backends.empty() || clock_.now() >= deadline) break;
     co_await clock_.sleep(kPause);
   }
-  std::vector<std::string> warnings;
-  warnings.reserve(backends.size());
-  for (const NewBackend& backend : backends)
-    warnings.push_back(fmt::format("{} is new and has no next hop ({}): no flow begins there", backend.name,
-                                   backend.problem));
-  co_return warnings;
+  co_return backends;
 }
 
 Task<Verbs::Result> Verbs::lock(ChangeOptions options) {

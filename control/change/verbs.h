@@ -14,6 +14,7 @@
 #include "control/change/reach.h"
 #include "control/change/rollout.h"
 #include "control/change/upkeep.h"
+#include "control/change/waiting_releases.h"
 #include "control/config/config_file.h"
 #include "control/hooks/hook_runner.h"
 #include "control/kernel/hop_states.h"
@@ -42,7 +43,9 @@ class Verbs {
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
   Task<Result> set_backend(BackendRequest request, ChangeOptions options);
   Task<Result> set_preview(PreviewRequest request, ChangeOptions options);
-  Task<Result> reload(ChangeOptions options);  // reads the config file again; all or nothing
+  // Reads the config file again; all or nothing. Without force it is refused if a service that is there would
+  // get new backends only that cannot be reached.
+  Task<Result> reload(ChangeOptions options, bool force = false);
   Task<Result> lock(ChangeOptions options);
   Task<Result> unlock(ChangeOptions options);
 
@@ -75,6 +78,8 @@ class Verbs {
   using RunHooks = std::function<Task<std::vector<HookEnd>>(std::vector<HookJob>)>;
   void run_hooks_with(RunHooks run) { run_hooks_ = std::move(run); }
 
+  const WaitingReleases& waiting_releases() const { return waiting_releases_; }
+
   // `check` returns the errors of the sockets in [api] that cannot be opened.
   void check_api_with(std::function<ConfigErrors(const Config&)> check) { check_api_ = std::move(check); }
   // `problem` returns why an address has no next hop now, and makes the kernel look for one; "": it has one.
@@ -85,6 +90,13 @@ class Verbs {
  private:
   using Planned = tl::expected<Change, Refusal>;
   using Planner = std::function<Task<Planned>()>;
+
+  // A backend that a reload adds.
+  struct BackendWithoutHop {
+    std::string name;  // "web/blue/198.18.2.11:8080"
+    Socket socket;
+    std::string problem;
+  };
 
   Task<Result> change(ChangeOptions options, Planner plan, Semaphore::Place place = Semaphore::Place::kLast);
   Task<void> wait_for_answers(const RolloutRequest& request);
@@ -97,6 +109,7 @@ class Verbs {
   };
   Task<std::optional<Refusal>> run_pre_flip(const RolloutRequest& request, const ChangeOptions& options,
                                             PreFlip& hooks);
+  std::vector<std::string> call_off_releases(const RolloutRequest& request, const ChangeOptions& options);
   std::vector<HookJob> pre_flip_jobs_of(const RolloutPlan& plan, const PreFlip& hooks) const;
   RolloutView view_for(const RolloutRequest& request) const;
   Task<Planned> plan_roll(RolloutRequest request, PreFlip hooks);
@@ -106,13 +119,16 @@ class Verbs {
   Planned plan_way_back(const std::vector<std::string>& services) const;
   std::optional<Refusal> judged_bad(const RolloutPlan& plan, std::vector<ClosedGate>& closed) const;
   void learn_what_is_slow(RolloutPlan& plan) const;
+  void warn_of_what_is_lost(const RolloutPlan& plan, Change& change) const;
   void tell_drains(const RolloutPlan& plan, Change& change) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
   Reach look_at_reach(const RolloutPlan& plan) const;
   Reach known_reach(const RolloutPlan& plan) const;
   Planned plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,
-                         std::vector<std::string> warnings);
-  Task<std::vector<std::string>> new_without_hop(const Config& config) const;
+                         const std::vector<BackendWithoutHop>& new_without_hop, bool force);
+  Task<std::vector<BackendWithoutHop>> new_without_hop(const Config& config) const;
+  std::optional<Refusal> leaves_the_dead(const Change& reload,
+                                         const std::vector<BackendWithoutHop>& new_without_hop) const;
   std::string flipper(const ServiceState& service) const;
   Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
 
@@ -134,7 +150,7 @@ class Verbs {
   std::optional<DataplaneOptions> options_;  // of the config in force
   std::function<ConfigErrors(const Config&)> check_api_ = [](const Config&) { return ConfigErrors(); };
   RunHooks run_hooks_ = run_no_hooks;
-  uint32_t waiting_for_hooks_ = 0;  // requests
+  WaitingReleases waiting_releases_;
   std::function<std::string(const IpAddress&)> hop_problem_ = [](const IpAddress&) { return std::string(); };
 };
 

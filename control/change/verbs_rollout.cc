@@ -17,16 +17,6 @@ namespace {
 // needs one, too.
 constexpr uint32_t kMaxWaitingForHooks = 32;
 
-class Counted {
- public:
-  explicit Counted(uint32_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-
- private:
-  uint32_t& count_;
-};
-
 Refusal too_many_wait_for_hooks() {
   return {
       503,
@@ -63,11 +53,26 @@ Task<Verbs::Result> Verbs::roll(RolloutRequest request, ChangeOptions options) {
     std::optional<Refusal> refusal = co_await run_pre_flip(request, options, hooks);
     if (refusal) co_return tl::unexpected(std::move(*refusal));
   }
+  const std::vector<std::string> called_off = call_off_releases(request, options);
   auto place = goes_forward(request.verb) ? Semaphore::Place::kLast : Semaphore::Place::kFirst;
   Planner plan = [this, request = std::move(request), hooks = std::move(hooks)] {
     return plan_roll(request, hooks);
   };
-  co_return co_await change(std::move(options), std::move(plan), place);
+  Result result = co_await change(std::move(options), std::move(plan), place);
+  if (result) result->warnings.insert(result->warnings.end(), called_off.begin(), called_off.end());
+  co_return result;
+}
+
+// A way back calls off the releases of its services that wait for their hooks. Returns a sentence for each.
+std::vector<std::string> Verbs::call_off_releases(const RolloutRequest& request,
+                                                  const ChangeOptions& options) {
+  if (goes_forward(request.verb) || options.dry_run) return {};
+  const RolloutView view = view_of(executor_.catalogue());
+  const auto selected = select_services(request.what, view);
+  if (!selected) return {};  // its turn says why
+  std::vector<std::string> services;
+  for (const RolloutService* service : *selected) services.push_back(service->name);
+  return waiting_releases_.call_off(services, text_of(options.actor));
 }
 
 // The hooks run before the flip's turn, so no other change waits. A request that would be refused in any case
@@ -81,10 +86,16 @@ Task<std::optional<Refusal>> Verbs::run_pre_flip(const RolloutRequest& request, 
   if (hooks.jobs.empty()) co_return std::nullopt;
   if (auto refusal = executor_.refused_by_gates(Change(), options)) co_return refusal;
   if (options.client_is_gone()) co_return std::nullopt;  // its turn says so
-  if (waiting_for_hooks_ >= kMaxWaitingForHooks) co_return too_many_wait_for_hooks();
+  if (waiting_releases_.size() >= kMaxWaitingForHooks) co_return too_many_wait_for_hooks();
   std::vector<HookJob> jobs = hooks.jobs;
-  const Counted counted(waiting_for_hooks_);
+  std::vector<std::string> services;
+  for (const ColourChange& change : plan->changes) services.push_back(change.name);
+  const WaitingReleases::Place place = waiting_releases_.add({.services = std::move(services),
+                                                              .to = plan->changes.front().to,
+                                                              .user = text_of(options.actor),
+                                                              .since_ms = clock_.wall_ms()});
   hooks.ends = co_await run_hooks_(std::move(jobs));
+  if (!(*place).called_off_by.empty()) co_return called_off_during_pre_flip((*place).called_off_by);
   co_return std::nullopt;
 }
 
@@ -133,6 +144,9 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
     if (!warning.empty()) change.warnings.push_back(warning);
   tell_drains(*plan, change);
   if (goes_forward(request.verb)) change.fields["judged"] = judged_json(*plan, catalogue);
+  if (goes_forward(request.verb)) warn_of_what_is_lost(*plan, change);
+  if (request.verb == RolloutRequest::Verb::kFlip || request.verb == RolloutRequest::Verb::kRamp)
+    change.fields["ramps"] = ramps_json(*plan);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
   if (request.verb != RolloutRequest::Verb::kRollback || request.to_generation) co_return change;
   auto nothing = nlohmann::ordered_json::array();
@@ -180,6 +194,26 @@ std::optional<Refusal> Verbs::judged_bad(const RolloutPlan& plan, std::vector<Cl
         fmt::format("teal abort {} takes the share back; --force goes on all the same", change.name));
   }
   return refusal;
+}
+
+// Warns of a flip that has little to be judged by, and of clients of a preview that it sends to the other
+// colour.
+void Verbs::warn_of_what_is_lost(const RolloutPlan& plan, Change& change) const {
+  constexpr uint64_t kFew = 100;
+  for (const ColourChange& each : plan.changes) {
+    if (each.ramp || each.kind != ColourChange::Kind::kFlip) continue;
+    const ServiceState& service = *executor_.catalogue().service(each.service);
+    const uint64_t flows = upkeep_.trials().flows_of_past(service);
+    if (each.is_release && each.share_before == 0 && flows != 0 && flows < kFew)
+      change.warnings.push_back(
+          fmt::format("{}: {} had only {} new flows in its last 5 minutes to compare with: Teal finds only a "
+                      "{} that nearly always fails",
+                      each.name, name_of(each.from), flows, name_of(each.to)));
+    if (!service.preview_clients.empty())
+      change.warnings.push_back(
+          fmt::format("{}: the clients of its preview get {}, the idle colour, from now on", each.name,
+                      name_of(each.from)));
+  }
 }
 
 // A ramp that begins keeps the times of its old colour: the colours are compared by them.

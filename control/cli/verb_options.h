@@ -100,6 +100,8 @@ inline constexpr std::string_view kRampExamples[] = {
     "teal ramp web --to green --steps 1%,5%,25%,100% --every 2m --reason \"v42\"",
     "teal ramp --group shop --to green --steps 10%,100% --manual --dry-run"};
 inline constexpr std::array kNextOptions = {kGroup, kForce};
+inline constexpr std::array kReloadOptions = {
+    OptionSpec{'f', "force", "", "although an active colour, or that of a ramp, would be out of reach"}};
 inline constexpr std::array kGroupOptions = {kGroup};
 
 inline constexpr std::array kDrainOptions = {

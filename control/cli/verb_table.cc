@@ -271,14 +271,18 @@ constexpr Verb kVerbs[] = {
      .changes = true,
      .run = run_preview_clear},
     {.name = "reload",
+     .usage = "[--force]",
      .summary = "apply the changed config file, all or nothing",
      .description =
          "Adds, changes and removes services, backends, weights and VIPs. Existing flows stay on their "
          "backends. A service or backend that leaves the file while it has flows is retired: it takes no "
          "new flows, and it is removed when its last flow has ended. Flows of a VIP that changes, or of a "
          "backend that moves to another service, break. --dry-run shows what would change, and counts them.\n"
+         "The file is refused if a service would lose the last backend of its active colour, or if only new "
+         "backends serve there and none has a next hop after 2 s. --force passes the latter.\n"
          "Active colours, and states and weights of backends that were set at run time, stay. Changes of "
          "[dataplane] and [[port]] need a restart of teal-dataplane.",
+     .options = kReloadOptions,
      .theme = Theme::kChange,
      .changes = true,
      .examples = kReloadExamples,

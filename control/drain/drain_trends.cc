@@ -117,9 +117,11 @@ DrainTrends::DrainTrends(std::string run_dir) : run_dir_(std::move(run_dir)) {
 }
 
 void DrainTrends::take_over(const Catalogue& catalogue) {
-  for (const KnownDrain& drain : std::exchange(of_last_teald_, {}))
+  for (KnownDrain& drain : std::exchange(of_last_teald_, {}))
     if (const CatalogueService* service = catalogue.find(drain.service))
-      trends_[service->id] = {.flip_generation = drain.flip_generation, .colour = drain.colour};
+      trends_[service->id] = {.drain = std::move(drain)};
+    else
+      ended_.push_back({std::move(drain), std::nullopt});
 }
 
 void DrainTrends::flip(const std::vector<ServiceState>& states, const Catalogue& catalogue,
@@ -127,51 +129,47 @@ void DrainTrends::flip(const std::vector<ServiceState>& states, const Catalogue&
   take_over(catalogue);
   for (const ServiceState& state : states) {
     if (const auto known = trends_.find(state.id); known != trends_.end())
-      ended_.push_back(ended_by_flip(*catalogue.find(state.name), known->second, publisher));
-    trends_[state.id] = {.flip_generation = state.flip_generation, .colour = other(state.active)};
+      end_by_flip(*catalogue.find(state.name), known->second.drain, publisher);
+    trends_[state.id] = {.drain = {state.name, state.flip_generation, other(state.active)}};
   }
-  keep(catalogue);
+  keep();
 }
 
 void DrainTrends::sample(const Catalogue& catalogue, const Publisher& publisher, Time now) {
   take_over(catalogue);
-  std::unordered_map<uint16_t, Trend> before = std::exchange(trends_, {});
+  std::map<uint16_t, Trend> before = std::exchange(trends_, {});
   for (const CatalogueService& service : catalogue.services()) {
     const ServiceState& state = catalogue.state(service);
     if (state.flip_generation == 0) continue;
-    const Colour idle = other(state.active);
-    const uint64_t flows = draining_of(service, idle, state.flip_generation, publisher).live;
+    const KnownDrain drain = {state.name, state.flip_generation, other(state.active)};
+    const uint64_t flows = draining_of(service, drain.colour, drain.flip_generation, publisher).live;
     auto known = before.extract(service.id);
-    if (!known.empty() && known.mapped().flip_generation != state.flip_generation) {
-      // The last teald was killed in a flip.
-      ended_.push_back(ended_by_flip(service, known.mapped(), publisher));
-      known.mapped() = {.flip_generation = state.flip_generation, .colour = idle};
+    if (!known.empty() && known.mapped().drain.flip_generation != drain.flip_generation) {
+      // The last teald was killed in this flip.
+      end_by_flip(service, known.mapped().drain, publisher);
+      known.mapped() = {.drain = drain};
     }
     if (flows == 0) {
-      if (!known.empty()) ended_.push_back({service.id, idle, state.flip_generation, flows});
+      if (!known.empty()) ended_.push_back({drain, flows});
       continue;
     }
-    Trend trend = known.empty() ? Trend{state.flip_generation, idle} : std::move(known.mapped());
+    Trend trend = known.empty() ? Trend{.drain = drain} : std::move(known.mapped());
     trend.samples.push_back({now, flows});
     while (trend.samples.front().at + kTrendWindow < now) trend.samples.pop_front();
     trends_.emplace(service.id, std::move(trend));
   }
-  for (const auto& [id, gone] : before)
-    ended_.push_back({id, gone.colour, gone.flip_generation, std::nullopt});
-  keep(catalogue);
+  for (auto& [id, gone] : before) ended_.push_back({std::move(gone.drain), std::nullopt});
+  keep();
 }
 
-EndedDrain DrainTrends::ended_by_flip(const CatalogueService& service, const Trend& trend,
-                                      const Publisher& publisher) {
-  const auto& [flip_generation, colour, samples] = trend;
-  return {service.id, colour, flip_generation, draining_of(service, colour, flip_generation, publisher).live};
+void DrainTrends::end_by_flip(const CatalogueService& service, const KnownDrain& drain,
+                              const Publisher& publisher) {
+  ended_.push_back({drain, draining_of(service, drain.colour, drain.flip_generation, publisher).live});
 }
 
-void DrainTrends::keep(const Catalogue& catalogue) {
+void DrainTrends::keep() {
   std::vector<KnownDrain> drains;
-  for (const CatalogueService& service : catalogue.services())
-    if (const auto trend = trends_.find(service.id); trend != trends_.end())
-      drains.push_back({service.config->name, trend->second.flip_generation, trend->second.colour});
+  for (const auto& [id, trend] : trends_) drains.push_back(trend.drain);
   std::string text = drains_text(drains);
   if (text == kept_) return;
   kept_ = std::move(text);

@@ -7,10 +7,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -34,20 +34,19 @@ ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publi
 ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
                         const Publisher& publisher);
 
-struct EndedDrain {
-  uint16_t service = kNoId;
-  Colour colour = Colour::kBlue;  // the idle one
+struct KnownDrain {
+  std::string service;
   uint64_t flip_generation = 0;   // of the flip that began the drain
+  Colour colour = Colour::kBlue;  // the idle one
+};
+
+struct EndedDrain {
+  KnownDrain drain;
   std::optional<uint64_t> flows;  // flows that were left; nothing: the service left the config
   bool is_drained() const { return flows == uint64_t{0}; }
 };
 
-// A drain as drains.json names it.
-struct KnownDrain {
-  std::string service;
-  uint64_t flip_generation = 0;
-  Colour colour = Colour::kBlue;  // the idle one
-};
+// The text of drains.json.
 std::string drains_text(const std::vector<KnownDrain>& drains);
 // The error says what is wrong with the text.
 tl::expected<std::vector<KnownDrain>, std::string> parse_drains(std::string_view text);
@@ -76,20 +75,19 @@ class DrainTrends {
     uint64_t flows;
   };
   struct Trend {
-    uint64_t flip_generation = 0;
-    Colour colour = Colour::kBlue;
+    KnownDrain drain;
     std::deque<Sample> samples = {};
   };
 
   void take_over(const Catalogue& catalogue);
-  static EndedDrain ended_by_flip(const CatalogueService& service, const Trend& trend,
-                                  const Publisher& publisher);
-  void keep(const Catalogue& catalogue);
+  // The drain ends by a flip, which leaves it the flows that it has now.
+  void end_by_flip(const CatalogueService& service, const KnownDrain& drain, const Publisher& publisher);
+  void keep();
 
   const std::string run_dir_;
-  std::vector<KnownDrain> of_last_teald_;       // until the first call that has a catalogue
-  std::string kept_;                            // the text of the file
-  std::unordered_map<uint16_t, Trend> trends_;  // by service id
+  std::vector<KnownDrain> of_last_teald_;  // until the first call that has a catalogue
+  std::string kept_;                       // the text of the file
+  std::map<uint16_t, Trend> trends_;       // by service id
   std::vector<EndedDrain> ended_;
 };
 

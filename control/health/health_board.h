@@ -57,6 +57,8 @@ class HealthBoard {
  public:
   // A prober that says nothing for this time is silent. It says something each second.
   static constexpr std::chrono::seconds kLongestSilence{3};
+  // It answers an order to check at once with ProberAlive.
+  static constexpr std::chrono::milliseconds kLongestToAcknowledge{300};
 
   explicit HealthBoard(const Clock& clock) : clock_(clock), ejector_(clock), slots_(kMaxBackends) {}
 
@@ -97,6 +99,10 @@ class HealthBoard {
   // Returns whether a prober is connected and not silent.
   bool is_fresh() const { return connected_ && clock_.now() < heard_at_ + kLongestSilence; }
   bool has_heard_since(Clock::Time time) const { return heard_at_ >= time; }
+  // Returns whether the prober hangs: it has not even acknowledged an order of that time.
+  bool ignores_order_of(Clock::Time time) const {
+    return !has_heard_since(time) && clock_.now() >= time + kLongestToAcknowledge;
+  }
   // Returns since when reports are missing; nothing while is_fresh(); 0 if there was never a prober.
   std::optional<int64_t> unknown_since_ms() const;
 

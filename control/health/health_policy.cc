@@ -54,10 +54,11 @@ PoolWeight weight_of(const std::vector<PoolMember>& pool, const HealthBoard& boa
 std::optional<PoolWeight> checked_since(const std::vector<PoolMember>& checked, const HealthBoard& board,
                                         Clock::Time asked, bool is_over) {
   PoolWeight weight;
+  const bool waits = !is_over && !board.ignores_order_of(asked);
   for (const PoolMember& member : checked) {
     const BackendHealth& known = *board.of(member.id);
     const bool has_ended = known.heard_at >= asked && known.passed;
-    if (!has_ended && !is_over) return std::nullopt;
+    if (!has_ended && waits) return std::nullopt;
     const bool is_good =
         has_ended ? *known.passed : !board.has_heard_since(asked) && known.health != Health::kDown;
     weight.all += member.weight;

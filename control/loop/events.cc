@@ -22,8 +22,7 @@ void Events::tell(std::string type, nlohmann::ordered_json fields) {
 }
 
 nlohmann::ordered_json counted_list(const char* name, const std::vector<std::string>& names) {
-  constexpr size_t kNamed = 16;
-  const auto end = names.begin() + static_cast<ptrdiff_t>(std::min(names.size(), kNamed));
+  const auto end = names.begin() + static_cast<ptrdiff_t>(std::min(names.size(), kNamedInEvent));
   return {{"count", names.size()}, {name, std::vector<std::string>(names.begin(), end)}};
 }
 

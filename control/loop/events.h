@@ -68,8 +68,10 @@ class Events {
   std::vector<std::function<void(const ToldEvent&)>> listeners_;
 };
 
-// Returns {"count":200,NAME:["198.18.2.11:8080",...]} with at most 16 names. One event that tells of many
-// things does not push other events out.
+// One event that tells of many things does not push other events out, so a list in an event is at most so
+// long.
+inline constexpr size_t kNamedInEvent = 16;
+// Returns {"count":200,NAME:["198.18.2.11:8080",...]} with the first names.
 nlohmann::ordered_json counted_list(const char* name, const std::vector<std::string>& names);
 
 }  // namespace teal

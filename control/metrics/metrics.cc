@@ -270,7 +270,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await yield_to_loop();
 
   write_active(out, catalogue());
-  write_rollouts(out, catalogue(), source.trials);
+  write_rollouts(out, catalogue(), source.trials, source.publisher);
   write_by_colour(out, catalogue(), sums,
                   Family("teal_flows", "Live flows, by service and colour.", MetricType::Gauge),
                   [](const OfColour& of) { return of.flows; });

@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/metrics/rollout_metrics.h"
 
+#include "control/change/rollout_phase.h"
 #include "control/metrics/family.h"
 
 namespace teal {
 
 namespace {
+
+void write_phases(std::ostream& out, const Catalogue& catalogue, const Trials& trials,
+                  const Publisher& publisher) {
+  Family family("teal_service_phase", "1 for the present phase of the service's rollout, otherwise 0.",
+                MetricType::Gauge);
+  family.reserve(kRolloutPhases.size() * catalogue.services().size());
+  for (const CatalogueService& service : catalogue.services()) {
+    const RolloutPhase present = phase_of(service, catalogue.state(service), trials, publisher);
+    for (const RolloutPhase phase : kRolloutPhases)
+      family.add({{"service", service.config->name}, {"phase", name_of(phase)}}, uint64_t{phase == present});
+  }
+  family.write(out);
+}
 
 void write_shares(std::ostream& out, const Catalogue& catalogue) {
   Family family("teal_service_share_ratio", "Share of the new flows that the colour of the service gets.",
@@ -50,7 +64,9 @@ void write_findings(std::ostream& out, const Catalogue& catalogue, const Trials&
 
 }  // namespace
 
-void write_rollouts(std::ostream& out, const Catalogue& catalogue, const Trials& trials) {
+void write_rollouts(std::ostream& out, const Catalogue& catalogue, const Trials& trials,
+                    const Publisher& publisher) {
+  write_phases(out, catalogue, trials, publisher);
   write_shares(out, catalogue);
   write_paused(out, catalogue);
   write_findings(out, catalogue, trials);

@@ -77,6 +77,7 @@ void Prober::follow(CheckList list) {
 }
 
 void Prober::check_now(const CheckNow& order) {
+  link_.send(line_of(ProberAlive()));
   if (order.revision != revision_) return;
   for (const uint16_t backend : order.backends)
     if (const auto known = probes_.find(backend); known != probes_.end()) known->second->hurry();

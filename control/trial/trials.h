@@ -112,6 +112,10 @@ class Trials {
   bool is_baking(const ServiceState& service) const {
     return !service.ramp && service.undo && starts_.contains({service.flip_generation, service.name});
   }
+  // Returns how many flows began on the active colour in the window that a full flip is compared with.
+  uint64_t flows_of_past(const ServiceState& service) const {
+    return sum_of(past_.of(service, source_, clock_.now()).cells).begun;
+  }
   // Returns Past::Window::slow_us of the service now.
   uint32_t slow_us(const ServiceState& service) const {
     return past_.of(service, source_, clock_.now()).slow_us;

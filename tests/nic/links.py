@@ -23,6 +23,7 @@ def test_the_log_names_driver_queues_and_tap_of_each_port():
         niclab.wait_for(
             f"link of {side} in the log", lambda: f"port {side}: link up" in niclab.log_of("dataplane")
         )
+        print(re.findall(rf"port {side}: link up.*", niclab.log_of("dataplane")))
 
 
 def test_a_link_that_goes_down_is_noticed_and_comes_back():

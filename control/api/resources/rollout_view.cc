@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api/resources/rollout_view.h"
 
+#include "control/change/rollout_phase.h"
+
 namespace teal {
 
 namespace {
@@ -39,12 +41,6 @@ const char* what_ramps_wait_for(const Api& api) {
 
 }  // namespace
 
-const char* phase_of(const Api& api, const ServiceState& state, bool is_draining) {
-  if (state.ramp) return state.ramp->paused ? "paused" : "ramping";
-  if (api.upkeep.trials().is_baking(state)) return "baking";
-  return is_draining ? "draining" : "steady";
-}
-
 Json view_ramp(const Api& api, const ServiceState& state) {
   if (!state.ramp) return nullptr;
   const Ramp& ramp = *state.ramp;
@@ -55,7 +51,7 @@ Json view_ramp(const Api& api, const ServiceState& state) {
   const bool goes_on = left && waits_for == nullptr;
   return {{"id", ramp.id},
           {"to", name_of(other(state.active))},
-          {"phase", phase_of(api, state, false)},
+          {"phase", name_of(ramp.paused ? RolloutPhase::kPaused : RolloutPhase::kRamping)},
           {"share_percent", percent(ramp.share())},
           {"step", ramp.step + 1},
           {"steps_percent", std::move(steps)},

@@ -7,8 +7,6 @@
 
 namespace teal {
 
-// Returns "ramping", "paused", "baking", "draining" or "steady".
-const char* phase_of(const Api& api, const ServiceState& state, bool is_draining);
 Json view_ramp(const Api& api, const ServiceState& state);
 // Null: nothing is judged.
 Json view_trial(const Api& api, const ServiceState& state);

@@ -128,6 +128,13 @@ Json view_draining(const Api& api, const CatalogueService& service) {
           {"estimate_seconds", drain->estimate_seconds ? Json(*drain->estimate_seconds) : Json(nullptr)}};
 }
 
+// Null: no flip or ramp of the service waits for its hook pre_flip.
+Json view_waiting(const Api& api, const ServiceState& state) {
+  const WaitingReleases::Release* release = api.verbs.waiting_releases().of(state.name);
+  if (release == nullptr) return nullptr;
+  return {{"to", name_of(release->to)}, {"user", release->user}, {"since", rfc3339(release->since_ms)}};
+}
+
 }  // namespace
 
 bool has_next_hop(const Api& api, uint16_t id) {
@@ -173,8 +180,9 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"colours",
            {{"blue", view_colour(api, service, Colour::kBlue)},
             {"green", view_colour(api, service, Colour::kGreen)}}},
-          {"phase", phase_of(api, state, !draining.is_null())},
+          {"phase", name_of(phase_of(service, state, api.upkeep.trials(), api.publisher))},
           {"ramp", view_ramp(api, state)},
+          {"waiting_release", view_waiting(api, state)},
           {"trial", view_trial(api, state)},
           {"finding", view_finding(api, state)},
           {"draining", std::move(draining)}};

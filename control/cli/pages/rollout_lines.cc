@@ -27,15 +27,27 @@ std::string ramp_line(const json& service, const json& ramp, const Surroundings&
   } else if (const auto waits_for = text_or(ramp, "waits_for"); !waits_for.empty()) {
     line += fmt::format("{} after {}", percent("next_percent"), waits_for);
   } else if (const auto& left = part(ramp, "seconds_to_next"); left.is_number()) {
-    line += left.get<double>() > 0
-                ? fmt::format("{} in {}", percent("next_percent"), span_text(left.get<double>()))
-                : fmt::format("{} after {} ({} so far)", percent("next_percent"),
-                              counted(number_or_0(part(service, "trial"), "flows_needed"), "new flow"),
-                              number_or_0(part(service, "trial"), "flows"));
+    const auto& trial = part(service, "trial");
+    const auto needed = trial.is_null() ? 0 : number_or_0(trial, "flows_needed"),
+               so_far = trial.is_null() ? 0 : number_or_0(trial, "flows");
+    line += percent("next_percent");
+    if (left.get<double>() > 0) line += " in " + span_text(left.get<double>());
+    if (left.get<double>() > 0 && so_far < needed) line += ", and";
+    if (left.get<double>() <= 0 || so_far < needed)
+      line += fmt::format(" after {} ({} so far)", counted(needed, "new flow"), so_far);
   } else {
     line += fmt::format("{} at teal next {}", percent("next_percent"), text(service, "name"));
   }
   return filled(line, 2, around.columns);
+}
+
+// "waiting: web to green, asked by alice at 12:00:03: the hook pre_flip runs"
+std::string waiting_line(const json& service, const json& waiting, const Surroundings& around) {
+  return filled(fmt::format("waiting: {0} to {1}, asked by {2} at {3}: the hook pre_flip runs; teal rollback "
+                            "{0} calls it off",
+                            text(service, "name"), text(waiting, "to"), text(waiting, "user"),
+                            time_text(text(waiting, "since"))),
+                2, around.columns);
 }
 
 // "bake: web on green, judged for 1m20s more: green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"
@@ -68,9 +80,20 @@ std::string finding_line(const json& finding, const Surroundings& around) {
 
 }  // namespace
 
+bool is_of_present_rollout(const json& finding, const json& service) {
+  const auto& ramp = part(service, "ramp");
+  return number(finding, "rollout") ==
+         (ramp.is_null() ? number(service, "generation_of_flip") : number(ramp, "id"));
+}
+
 std::vector<std::string> rollout_lines(const json& service, bool details, const Surroundings& around) {
   std::vector<std::string> lines;
-  if (const auto& finding = part(service, "finding"); !finding.is_null())
+  if (const auto& waiting = part(service, "waiting_release"); !waiting.is_null())
+    lines.push_back(waiting_line(service, waiting, around));
+  // What Teal left to the operator is news until the operator acts.
+  if (const auto& finding = part(service, "finding");
+      !finding.is_null() &&
+      (text_or(finding, "action") == "rollback" || is_of_present_rollout(finding, service)))
     lines.push_back(finding_line(finding, around));
   const auto &ramp = part(service, "ramp"), &trial = part(service, "trial");
   if (!ramp.is_null()) lines.push_back(ramp_line(service, ramp, around));

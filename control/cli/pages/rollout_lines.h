@@ -17,4 +17,7 @@ namespace teal::cli {
 std::vector<std::string> rollout_lines(const nlohmann::json& service, bool details,
                                        const Surroundings& around);
 
+// Returns whether the finding is about the rollout that the service is on, and not an earlier one.
+bool is_of_present_rollout(const nlohmann::json& finding, const nlohmann::json& service);
+
 }  // namespace teal::cli

@@ -84,6 +84,31 @@ std::string config_warnings(const json& config, bool is_locked, const Surroundin
   return lines;
 }
 
+// Returns whether no backend that takes the users' new flows can get a packet.
+bool is_out_of_reach(const json& service) {
+  size_t takers = 0;
+  for (const auto& backend : service.at("colours").at(text(service, "active")).at("backends")) {
+    const auto state = text_or(backend, "state");
+    if (flag(backend, "retired") || (!state.empty() && state != "ready") || number(backend, "weight") == 0)
+      continue;
+    if (text_or(backend, "next_hop") != "unresolved") return false;
+    ++takers;
+  }
+  return takers != 0;
+}
+
+std::string reach_warning(const json& reply, const Surroundings& around) {
+  if (!flag(reply.at("dataplane"), "running")) return "";
+  std::vector<std::string> names;
+  for (const auto& service : reply.at("services"))
+    if (is_out_of_reach(service)) names.push_back(text(service, "name"));
+  return names.empty() ? ""
+                       : warning_line("new flows are dropped, as no backend of the active colour has a next "
+                                      "hop: " +
+                                          names_or_count(names),
+                                      around);
+}
+
 // Facts that an operator must know first.
 std::string warnings_of(const json& reply, const Surroundings& around) {
   std::string lines;
@@ -103,7 +128,7 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
   if (const auto problem = prober_problem(part(reply, "health")); !problem.empty())
     lines += warning_line(problem, around);
   for (const std::string& line : port_warnings(reply.at("dataplane"))) lines += warning_line(line, around);
-  return lines;
+  return lines + reach_warning(reply, around);
 }
 
 Cell state_of_colour(const json& service, const std::string& colour) {
@@ -194,7 +219,8 @@ std::string detail_lines(const json& service, const Surroundings& around) {
   if (!previous.empty() && !was_aborted) line += fmt::format(", previously {}", previous);
   if (const auto phase = text_or(service, "phase"); !phase.empty()) line += ", " + phase;
   std::string lines = wrapped(line, around);
-  if (const auto at = text_or(service, "flipped_at"); !at.empty()) {
+  const bool is_old = was_aborted && !part(service, "ramp").is_null();  // another ramp has begun
+  if (const auto at = text_or(service, "flipped_at"); !at.empty() && !is_old) {
     lines += fmt::format("  {} at {} in generation {}\n", was_aborted ? "ramp aborted" : "flipped",
                          time_text(at), number(service, "generation_of_flip"));
   }

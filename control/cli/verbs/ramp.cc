@@ -3,6 +3,7 @@
 // teal ramp, next, abort, pause, resume
 #include <nlohmann/json.hpp>
 
+#include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/change.h"
 #include "control/cli/verbs/rollout.h"
 #include "control/cli/verbs/verbs.h"
@@ -15,15 +16,16 @@ namespace {
 Outcome change_ramps(const Invocation& call, const std::string& target, nlohmann::json request,
                      std::string_view nothing, std::string hint,
                      std::chrono::milliseconds timeout = kDefaultWait) {
+  const std::string to = text_or(request, "to");
   auto reply = post_change(call, target, std::move(request));
   if (!reply) return tl::unexpected(reply.error());
   if (!call.json) {
     ChangeWords words = rollout_words(*reply, call.verb.name, nothing, call.around);
     add_unchanged(*reply, words);
-    if (!words.done.empty()) words.hint = std::move(hint);
+    if (!words.done.empty() && !flag(*reply, "dry_run")) words.hint = std::move(hint);
     print_change(call, *reply, words);
   }
-  return finish_rollout(call, std::move(*reply), timeout);
+  return finish_rollout(call, std::move(*reply), to, timeout);
 }
 
 Outcome change_ramps(const Invocation& call, const std::string& target, std::string_view nothing) {
@@ -62,7 +64,7 @@ Outcome run_abort(const Invocation& call) {
 }
 
 Outcome run_pause(const Invocation& call) {
-  return change_ramps(call, "/v1/pause", "without a ramp that goes on");
+  return change_ramps(call, "/v1/pause", "without a ramp, or paused already");
 }
 
 Outcome run_resume(const Invocation& call) {

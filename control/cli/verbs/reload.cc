@@ -82,7 +82,9 @@ std::string counts(const json& plan) {
 }  // namespace
 
 Outcome run_reload(const Invocation& call) {
-  const auto reply = post_change(call, "/v1/reload", json::object());
+  json request = json::object();
+  if (call.arguments.has("force")) request["force"] = true;
+  const auto reply = post_change(call, "/v1/reload", std::move(request));
   if (!reply) return tl::unexpected(reply.error());
   if (call.json) {
     call.print(*reply);

@@ -39,6 +39,21 @@ std::string pre_flip_lines(const nlohmann::json& hooks) {
   return lines;
 }
 
+// Says which steps each ramp would take, one line for services with the same steps.
+std::string ramp_lines(const nlohmann::json& ramps) {
+  std::map<std::string, std::vector<std::string>> services;  // by steps
+  for (const auto& ramp : ramps) {
+    const auto steps = joined(texts(ramp, "steps"), ", ");
+    const auto when = flag(ramp, "manual") ? std::string("each at teal next")
+                                           : "one every " + span_text(ramp.at("every_seconds").get<double>());
+    services[fmt::format("steps {}, {}", steps, when)].push_back(text(ramp, "service"));
+  }
+  std::string lines;
+  for (const auto& [steps, names] : services)
+    lines += fmt::format("would ramp {}: {}\n", names_or_count(names), steps);
+  return lines;
+}
+
 // Says how Teal would judge the new colour, one line for services with the same rules.
 std::string judged_lines(const nlohmann::json& judged) {
   std::map<std::pair<double, std::string>, std::vector<std::string>> services;  // by bake and on_bad
@@ -73,9 +88,12 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
   return words;
 }
 
-// The end of a rollout is the end of its ramps, its bake and its drains.
-WaitFor end_of(const nlohmann::json& reply, std::chrono::milliseconds timeout) {
+// The end of a rollout is the end of its ramps, its bake and its drains. A service that needs no change may
+// still be in its bake, or on a ramp there. `to` is the colour that the request names, or "".
+WaitFor end_of(const nlohmann::json& reply, const std::string& to, std::chrono::milliseconds timeout) {
   WaitFor wanted{.services = texts(reply, "unchanged"), .condition = "drained", .timeout = timeout};
+  if (!to.empty())
+    for (const std::string& name : wanted.services) wanted.active[name] = to;
   for (const auto& change : reply.at("changed")) {
     const auto name = text(change, "service");
     wanted.services.push_back(name);
@@ -93,7 +111,8 @@ ChangeWords rollout_words(const nlohmann::json& reply, std::string_view would, s
   words.nothing = unchanged_text(reply, nothing);
   words.lines = drain_end_lines(reply, around.columns);
   if (flag(reply, "dry_run"))
-    words.lines += pre_flip_lines(part(reply, "pre_flip")) + judged_lines(part(reply, "judged"));
+    words.lines += pre_flip_lines(part(reply, "pre_flip")) + ramp_lines(part(reply, "ramps")) +
+                   judged_lines(part(reply, "judged"));
   return words;
 }
 
@@ -103,9 +122,10 @@ void add_unchanged(const nlohmann::json& reply, ChangeWords& words) {
     words.lines += fmt::format("unchanged: {}\n", names_or_count(unchanged));
 }
 
-Outcome finish_rollout(const Invocation& call, nlohmann::json reply, std::chrono::milliseconds timeout) {
+Outcome finish_rollout(const Invocation& call, nlohmann::json reply, const std::string& to,
+                       std::chrono::milliseconds timeout) {
   if (call.arguments.has("wait") && !flag(reply, "dry_run")) {
-    const WaitFor wanted = end_of(reply, timeout);
+    const WaitFor wanted = end_of(reply, to, timeout);
     const auto took = wait_for(call, wanted);
     if (!took) {
       Failure failure = took.error();
@@ -128,6 +148,7 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
              std::string_view would) {
   const auto timeout = call.arguments.duration("timeout");
   if (!timeout) return tl::unexpected(timeout.error());
+  const std::string to = text_or(request, "to");
   auto reply = post_change(call, target, std::move(request));
   if (!reply) return tl::unexpected(reply.error());
   if (!call.json) print_change(call, *reply, words_of(*reply, would, call.around));
@@ -136,7 +157,7 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
                                         [](const auto& change) { return part(change, "to").is_null(); });
   if (begins_ramps && !call.json)
     call.around.err << "hint: a ramp begins; teal status SERVICE shows its steps, and --now flips at once\n";
-  return finish_rollout(call, std::move(*reply), timeout->value_or(kDefaultWait));
+  return finish_rollout(call, std::move(*reply), to, timeout->value_or(kDefaultWait));
 }
 
 }  // namespace teal::cli

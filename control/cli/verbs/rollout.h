@@ -21,7 +21,8 @@ Outcome roll(const Invocation& call, const std::string& target, nlohmann::json r
 
 // With --wait, waits until the ramps, the bake and the drains of the answered change are over. The failure
 // has kRolledBack if Teal or another operator went back. With --json, prints the answer.
-Outcome finish_rollout(const Invocation& call, nlohmann::json reply, std::chrono::milliseconds timeout);
+Outcome finish_rollout(const Invocation& call, nlohmann::json reply, const std::string& to,
+                       std::chrono::milliseconds timeout);
 
 // Tells what was changed, and the drains that begin. `nothing` says how services are that stay as they are.
 ChangeWords rollout_words(const nlohmann::json& reply, std::string_view would, std::string_view nothing,

@@ -10,6 +10,7 @@
 #include "control/cli/invocation/answer.h"
 #include "control/cli/invocation/services.h"
 #include "control/cli/pages/health_words.h"
+#include "control/cli/pages/rollout_lines.h"
 #include "control/cli/terminal/table.h"
 
 namespace teal::cli {
@@ -99,13 +100,6 @@ std::string figures_of(const nlohmann::json& finding) {
       evidence.at("log10_value").get<double>());
 }
 
-// Returns whether the finding is about the rollout that the service is on, and not an earlier one.
-bool is_of_present_rollout(const nlohmann::json& finding, const nlohmann::json& service) {
-  const auto& ramp = part(service, "ramp");
-  return number(finding, "rollout") ==
-         (ramp.is_null() ? number(service, "generation_of_flip") : number(ramp, "id"));
-}
-
 // Teal found the new colour bad and leaves the rest to the operator, as the config says (on_bad).
 std::optional<Failure> found_bad(const nlohmann::json& service, const WaitFor& wanted) {
   const auto& finding = part(service, "finding");
@@ -134,8 +128,8 @@ Failure rolled_back(const nlohmann::json& service) {
                                   text(service, "active"), text(finding, "text"), figures_of(finding));
     failure.hint = fmt::format("teal history {} shows when", name);
   } else {
-    failure.message = fmt::format("{} is {} again: another operator changed it during the wait", name,
-                                  text(service, "active"));
+    failure.message =
+        fmt::format("{} is {} again: it was changed after this request", name, text(service, "active"));
     failure.hint = fmt::format("teal history {} shows who changed it, and why", name);
   }
   return failure;
@@ -196,7 +190,7 @@ std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
   if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
   if (!left.empty() && is_of_rollout(left.front()))
-    return fmt::format("teal status {} shows it; it goes on", name);
+    return fmt::format("it goes on; teal status {} shows it, and the same command goes on waiting", name);
   if (wanted.condition == "healthy")
     return fmt::format(
         "teal backend list {} shows next hops and health; ip neigh shows the kernel's neighbours", name);

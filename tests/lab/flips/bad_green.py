@@ -67,7 +67,7 @@ def test_a_good_green_stays_and_a_killed_teald_goes_on_with_the_bake():
         lab.scripts_lab("start", "daemon")
         lab.expect_equal("phase of the new teald", lab.status("service-a")["phase"], "baking")
         with refuses():
-            rollouts.expect_rollback(time.time(), 2)
+            rollouts.expect_rollback(time.time(), 1)
 
 
 def test_a_waiting_command_ends_with_6_and_the_verdict():
@@ -99,7 +99,7 @@ def test_a_prober_that_hangs_delays_no_rollback():
         try:
             lab.flip("green")
             with refuses():
-                rollouts.expect_rollback(time.time(), 3)
+                rollouts.expect_rollback(time.time(), 1)
         finally:
             os.kill(lab.pid_of("health"), signal.SIGCONT)
 

@@ -74,6 +74,8 @@ def connects_after_a_rollback(service):
         lab.expect_equal("SYNs that green got after the rollback", dropped_syns() - dropped, 0)
     lab.expect(dropped >= 1, "green got the client's SYN")
     lab.expect_equal(f"error of the client after {client.seconds:.2f} s", client.error, None)
+    # A client repeats its SYN after 1, 3 and 7 s.
+    lab.expect(client.seconds < 5, f"connects at the first SYN after the rollback: {client.seconds:.2f} s")
     lab.expect_equal("colour of the connection", client.flow.ask().split()[0], "blue")
     lab.expect_equal("answer to the connection of before", old.ask(), birth)
     lab.expect_equal("wrong colours", lab.api().totals()["wrong_colour_flows"], 0)

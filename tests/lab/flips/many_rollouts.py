@@ -11,7 +11,7 @@ import time
 
 import lab
 import rollouts
-from rollouts import black_hole, hangs, refuses, resets_5_percent
+from rollouts import black_hole, hangs, refuses, resets_5_percent, udp_black_hole
 
 STEPS = ("--steps", "5%,25%,50%,100%", "--every", "2s")
 
@@ -31,7 +31,13 @@ def test_21_good_rollouts_are_never_rolled_back():
 
 def test_each_bad_green_is_rolled_back_ten_times():
     for _ in range(10):
-        for bad, seconds in ((refuses, 1), (black_hole, 3), (hangs, 3), (resets_5_percent, 3)):
+        for bad, seconds in (
+            (refuses, 1),
+            (black_hole, 3),
+            (udp_black_hole, 3),
+            (hangs, 3),
+            (resets_5_percent, 3),
+        ):
             rollouts.expect_rollback_after_a_flip(bad, seconds)
         rollouts.expect_rollback_in_a_ramp(resets_5_percent, 25, 10)
         rollouts.expect_rollback_in_a_ramp(resets_5_percent, 1, 60)

@@ -82,8 +82,9 @@ RingPorts::RingPorts() {
                                           kQueues, rte_socket_id());
     if (ethdev < 0) give_up("rte_eth_from_rings");
     port.ethdev = static_cast<uint16_t>(ethdev);
-    if (const auto started = start_ethdev(port.ethdev, kQueues, pool_); !started)
-      give_up(started.error().c_str());
+    const auto started = start_ethdev(port.ethdev, kQueues, pool_);
+    if (!started) give_up(started.error().c_str());
+    spreads_ = *started;
   }
 }
 

@@ -25,6 +25,7 @@ class RingPorts {
 
   uint16_t ethdev(uint16_t wire) const { return ports_[wire].ethdev; }
   rte_mempool* pool() const { return pool_; }
+  bool spreads() const { return spreads_; }  // what start_ethdev() said
   // Plays the wire: a frame arrives on a queue.
   bool put(uint16_t wire, uint16_t queue, rte_mbuf* mbuf);
   // Returns the next frame that left by any queue, or null.
@@ -42,6 +43,7 @@ class RingPorts {
     std::array<rte_ring*, kQueues> receive{}, transmit{};
   };
   rte_mempool* pool_ = nullptr;
+  bool spreads_ = true;
   std::array<RingPort, kRings> ports_;
 };
 

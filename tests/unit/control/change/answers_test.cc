@@ -54,7 +54,7 @@ TEST_F(JudgingTest, ARampThatEndsBeforeTheAnswerIsTakenBack) {
 TEST_F(JudgingTest, TheMetricsSayWhatWasFoundAndDone) {
   const auto metrics = [this] {
     std::ostringstream text;
-    write_rollouts(text, teald->executor.catalogue(), teald->trials);
+    write_rollouts(text, teald->executor.catalogue(), teald->trials, teald->publisher);
     return std::move(text).str();
   };
   flip_after_good_flows();

@@ -59,7 +59,7 @@ Teald::Teald(const std::string& run_dir, const std::string& state_directory, con
       health(clock),
       trials({.cells = [this](uint16_t service,
                               Colour colour) { return counted[service][static_cast<size_t>(colour)]; },
-              .answer_times = [](uint16_t, Colour) { return AnswerTimes(); }},
+              .answer_times = [this](uint16_t, Colour) { return answer_times; }},
              {.ask = [this](uint16_t, Colour) { return old_colour.has_value(); },
               .answer = [this](uint16_t, Colour, Clock::Time, bool) { return old_colour; }},
              run_dir, clock),

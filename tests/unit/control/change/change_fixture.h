@@ -88,6 +88,7 @@ struct Teald {
   HealthBoard health;    // the same
   // What the counters of each service, by id, show in each colour; a test counts.
   std::map<uint16_t, std::array<TrialCells, kColours>> counted;
+  AnswerTimes answer_times{};                      // of all services in both colours
   std::optional<FlipJudge::OldColour> old_colour;  // what a check of the old colour says; nothing: no check
   Trials trials;
   ChangeExecutor executor;

@@ -232,7 +232,9 @@ TEST_F(HungDisk, ANewSegmentGetsItsRulesWithoutTheDisk) {
   dataplane.reset();
   std::filesystem::remove(dir.file("run/segment"));
   start_dataplane();
+  take_events();
   ASSERT_TRUE(follow());
+  EXPECT_EQ(take_events().find("intended"), std::string::npos) << "the disk would be asked";
   EXPECT_NE((*dataplane)->generation(), 0u);
 }
 

@@ -129,7 +129,7 @@ TEST_F(DrainTest, TheLastFlowsEndIsToldOnce) {
   const auto ended = trends.take_ended();
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_TRUE(ended[0].is_drained());
-  EXPECT_EQ(ended[0].colour, Colour::kBlue);
+  EXPECT_EQ(ended[0].drain.colour, Colour::kBlue);
   trends.sample(*catalogue, publisher, {});
   EXPECT_TRUE(trends.take_ended().empty());
 }
@@ -144,8 +144,8 @@ TEST_F(DrainTest, ADrainThatEndsWhileTealdIsDownIsToldOnceByTheNext) {
   const auto ended = next.take_ended();
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_TRUE(ended[0].is_drained());
-  EXPECT_EQ(ended[0].flip_generation, 5u);
-  EXPECT_EQ(ended[0].colour, Colour::kBlue);
+  EXPECT_EQ(ended[0].drain.flip_generation, 5u);
+  EXPECT_EQ(ended[0].drain.colour, Colour::kBlue);
   DrainTrends third(dir.path());
   third.sample(*catalogue, publisher, {});
   EXPECT_TRUE(third.take_ended().empty());
@@ -160,6 +160,17 @@ TEST_F(DrainTest, ADrainOfBeforeThatGoesOnIsNotTold) {
   EXPECT_TRUE(next.take_ended().empty());
 }
 
+TEST_F(DrainTest, ADrainOfAServiceThatIsGoneAtTheStartHasEnded) {
+  flipped(1s, DrainConfig::Then::kWait);
+  std::ofstream(dir.file("drains.json")) << drains_text({{"gone", 3, Colour::kBlue}});
+  DrainTrends next(dir.path());
+  next.sample(*catalogue, publisher, {});
+  const auto ended = next.take_ended();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].drain.service, "gone");
+  EXPECT_FALSE(ended[0].flows);
+}
+
 // The flip came into force, and the file still has the drain of the flip before it.
 TEST_F(DrainTest, AfterAKillInAFlipTheDrainOfBeforeHasEndedAndTheNewOneIsFollowed) {
   flipped(1s, DrainConfig::Then::kWait);
@@ -171,10 +182,10 @@ TEST_F(DrainTest, AfterAKillInAFlipTheDrainOfBeforeHasEndedAndTheNewOneIsFollowe
   next.sample(*catalogue, publisher, {});
   const auto ended = next.take_ended();
   ASSERT_EQ(ended.size(), 2u);
-  EXPECT_EQ(ended[0].flip_generation, 4u);
-  EXPECT_EQ(ended[0].colour, Colour::kGreen);
-  EXPECT_EQ(ended[1].flip_generation, 5u);
-  EXPECT_EQ(ended[1].colour, Colour::kBlue);
+  EXPECT_EQ(ended[0].drain.flip_generation, 4u);
+  EXPECT_EQ(ended[0].drain.colour, Colour::kGreen);
+  EXPECT_EQ(ended[1].drain.flip_generation, 5u);
+  EXPECT_EQ(ended[1].drain.colour, Colour::kBlue);
 }
 
 TEST_F(DrainTest, WithoutADataplaneThereIsNoEstimate) {

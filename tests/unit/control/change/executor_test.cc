@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "tests/unit/control/change/change_fixture.h"
 
 namespace teal {
@@ -95,6 +97,27 @@ TEST_F(Executor, OneEventTellsOfAllBackendsThatAReloadRetires) {
   const auto few = counted_list("backends", std::vector<std::string>(200, "x"));
   EXPECT_EQ(few["count"], 200);
   EXPECT_EQ(few["backends"].size(), 16u) << "an event is small";
+}
+
+// The file loses 200 services that nobody uses.
+TEST_F(Executor, TheRemovalOf200ServicesPushesNoOtherEventOut) {
+  std::string toml = kShopToml;
+  for (int n = 0; n < 200; ++n)
+    toml += fmt::format(
+        "\n[[service]]\nname = \"s{0}\"\nvip = \"198.18.3.{0}:80\"\nprotocol = \"tcp\"\n"
+        "blue = [\"198.18.2.31:{1}\"]\ngreen = [\"198.18.2.32:{1}\"]\n",
+        n, 8000 + n);
+  std::ofstream(dir.file("teal.toml")) << toml;
+  ASSERT_TRUE(reload());
+  ASSERT_TRUE(flip("service-a", Colour::kGreen, {.reason = "release 42"}));
+  const uint64_t flipped = teald->events.latest();
+  std::ofstream(dir.file("teal.toml")) << kShopToml;
+  ASSERT_TRUE(reload());
+  tidy();
+  const std::vector<ToldEvent> since = teald->events.after(flipped);
+  EXPECT_LE(since.size(), 8u);
+  for (const ToldEvent& event : since) EXPECT_LT(event.data.size(), 4096u) << event.type << " " << event.data;
+  EXPECT_EQ(nlohmann::json::parse(since.front().data)["count"], 200) << since.front().data;
 }
 
 TEST_F(Executor, EachStepIsMadeBeforeItsEvent) {
@@ -228,7 +251,7 @@ TEST_F(Executor, AResultThatCannotBeRecordedIsBroughtAlongByTheNext) {
   on_event = [&](const std::string& type) {
     if (type == "published") break_disk();
   };
-  const Result result = set_backend("198.18.2.12:8080", AdminState::kDrain);
+  const Result result = set_backend("198.18.2.12:8080", AdminState::kMaint);
   ASSERT_TRUE(result) << "it is in force";
   EXPECT_EQ(result->warnings.size(), 1u);
   EXPECT_EQ(take_events(), "intended published adopted done");
@@ -237,7 +260,7 @@ TEST_F(Executor, AResultThatCannotBeRecordedIsBroughtAlongByTheNext) {
   EXPECT_EQ(latest().result, "pending");
   EXPECT_EQ(teald->state().load()->backends[1].members[0], Membership());
   ASSERT_TRUE(flip("service-b", Colour::kGreen));
-  EXPECT_EQ(teald->state().load()->backends[1].members[0].admin, AdminState::kDrain);
+  EXPECT_EQ(teald->state().load()->backends[1].members[0].admin, AdminState::kMaint);
 
   ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kReady));
   start_teald();

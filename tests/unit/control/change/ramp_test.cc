@@ -2,6 +2,7 @@
 //
 // Tests ramps: their steps, their ways back, and what a restart leaves of them.
 #include "control/change/ramp.h"
+#include "control/change/rollout_phase.h"
 
 #include "tests/unit/control/change/ramp_fixture.h"
 
@@ -318,6 +319,71 @@ TEST_F(RampTest, ADrainEndsWithItsLastOlderFlowWhileTheIdleColourTakesNewFlows) 
   tidy();
   EXPECT_EQ(take_events(), "drained");
   EXPECT_EQ(share(), 500) << "the ramp goes on";
+}
+
+// A reload, a drain, a backend and a preview are changes of other things.
+TEST_F(RampTest, OtherChangesLeaveItsShare) {
+  ASSERT_TRUE(ramp());
+  write_with("198.18.2.13:8080", "198.18.2.33:8080");
+  ASSERT_TRUE(reload());
+  EXPECT_EQ(share(), 500) << "after a reload";
+  ASSERT_TRUE(set_drain(90s, DrainConfig::Then::kReset));
+  EXPECT_EQ(share(), 500) << "after a change of the drain";
+  ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kDrain));
+  EXPECT_EQ(share(), 500) << "after a change of a backend";
+  PreviewRequest request{.service = "service-a", .clients = {*parse_prefix("198.18.7.0/24")}};
+  ASSERT_TRUE(teald->run(teald->verbs.set_preview(std::move(request), {})));
+  EXPECT_EQ(share(), 500) << "after a preview";
+  ASSERT_TRUE(flip("service-b", kGreen));
+  EXPECT_EQ(share(), 500) << "after a flip of another service";
+  pass(11s);
+  EXPECT_EQ(share(), 2500) << "the ramp goes on";
+}
+
+TEST_F(RampTest, AnAbortAndALastStepTellTheDrainsThatTheyBegin) {
+  ASSERT_TRUE(ramp());
+  set_flows(2, kGreen, 4);
+  const Result aborted = roll(Verb::kAbort);
+  ASSERT_TRUE(aborted);
+  ASSERT_EQ(aborted->fields["drains"].size(), 1u) << aborted->fields["drains"];
+  EXPECT_EQ(aborted->fields["drains"][0]["colour"], "green");
+  EXPECT_EQ(aborted->fields["drains"][0]["flows"], 4);
+  set_flows(2, kGreen, 0);
+  set_flows(0, kBlue, 3);
+  ASSERT_TRUE(ramp());
+  ASSERT_TRUE(roll(Verb::kNext));
+  const Result last = roll(Verb::kNext);
+  ASSERT_TRUE(last);
+  ASSERT_EQ(last->fields["drains"].size(), 1u) << last->fields["drains"];
+  EXPECT_EQ(last->fields["drains"][0]["colour"], "blue");
+  EXPECT_EQ(last->fields["drains"][0]["flows"], 3);
+}
+
+// Steady, then each phase in its turn.
+TEST_F(JudgingTest, ThePhaseFollowsTheRollout) {
+  const auto phase = [this] {
+    const Catalogue& catalogue = teald->executor.catalogue();
+    const CatalogueService& known = *catalogue.find("service-a");
+    return std::string(name_of(phase_of(known, catalogue.state(known), teald->trials, teald->publisher)));
+  };
+  serve_good_flows({0});
+  EXPECT_EQ(phase(), "steady");
+  ASSERT_TRUE(ramp());
+  EXPECT_EQ(phase(), "ramping");
+  ASSERT_TRUE(pause("logs"));
+  EXPECT_EQ(phase(), "paused");
+  set_flows(2, kGreen, 4);
+  ASSERT_TRUE(roll(Verb::kAbort));
+  judge();
+  EXPECT_EQ(phase(), "draining");
+  set_flows(2, kGreen, 0);
+  EXPECT_EQ(phase(), "steady");
+  set_flows(0, kBlue, 3);
+  ASSERT_TRUE(flip("service-a", kGreen));
+  judge();
+  EXPECT_EQ(phase(), "baking");
+  green_serves(121s, 0);
+  EXPECT_EQ(phase(), "draining");
 }
 
 }  // namespace

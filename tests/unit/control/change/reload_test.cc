@@ -79,12 +79,12 @@ TEST_F(Reload, WarnsOfANewBackendWithoutANextHop) {
     asked.push_back(address.to_string());
     return asked.size() == 3 ? "" : "no answer";
   });
-  write_with("198.18.2.13:8080", "198.18.2.33:8080");
-  EXPECT_EQ(warnings(reload({.dry_run = true})), "") << "it answers within a second";
+  write_with("198.18.2.23:8080", "198.18.2.33:8080");
+  EXPECT_EQ(warnings(reload({.dry_run = true})), "") << "it answers in time";
   EXPECT_EQ(asked, std::vector<std::string>(3, "198.18.2.33")) << "known backends are not asked";
   teald->verbs.look_for_hops_with([](const IpAddress&) { return "no route"; });
   const std::string text = warnings(reload());
-  EXPECT_TRUE(text.starts_with("service-c/blue/198.18.2.33:8080 is new and has no next hop (no route)"))
+  EXPECT_TRUE(text.starts_with("service-c/green/198.18.2.33:8080 is new and has no next hop (no route)"))
       << text;
 }
 
@@ -137,6 +137,52 @@ TEST_F(Reload, TheEventOfABackendThatMovesNamesItsNewService) {
   ASSERT_TRUE(reload());
   EXPECT_EQ(take_events(), "intended moved reloaded published adopted done");
   EXPECT_EQ(told("backends"), "[\"198.18.2.12:8080 to service-c\"]");
+}
+
+// A typo in the address of the pool that serves the users.
+TEST_F(Reload, IsRefusedIfItLeavesAnActiveColourOutOfReach) {
+  teald->verbs.look_for_hops_with(
+      [](const IpAddress& address) { return address.to_string() == "198.18.2.33" ? "no route" : ""; });
+  write_with("198.18.2.13:8080", "198.18.2.33:8080");
+  for (const bool dry_run : {true, false}) {
+    const Result refused = reload({.dry_run = dry_run});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, "refused");
+    EXPECT_EQ(refused.error().message,
+              "nothing was changed: no backend of blue, the active colour of service-c, can be reached");
+    EXPECT_EQ(refused.error().details,
+              (std::vector<std::string>{"service-c/blue/198.18.2.33:8080: no route"}));
+  }
+  EXPECT_EQ(take_events(), "");
+  const Result forced = teald->run(teald->verbs.reload({}, true));
+  ASSERT_TRUE(forced);
+  EXPECT_NE(warnings(forced).find("no flow begins there"), std::string::npos);
+  write_with("198.18.2.23:8080", "198.18.2.43:8080");
+  EXPECT_TRUE(reload()) << "the dead pool stays as it is";
+}
+
+TEST_F(Reload, TakesNewBackendsOutOfReachWhereOthersServe) {
+  teald->verbs.look_for_hops_with([](const IpAddress&) { return "no route"; });
+  write_with("198.18.2.12:8080", "198.18.2.32:8080");
+  EXPECT_TRUE(reload()) << "198.18.2.11 serves";
+  std::ofstream(dir.file("teal.toml")) << std::string(kShopToml) +
+                                              "\n[[service]]\nname = \"new\"\n"
+                                              "vip = \"198.18.0.12:80\"\nprotocol = \"tcp\"\n"
+                                              "blue = [\"198.18.2.14:8080\"]\n"
+                                              "green = [\"198.18.2.24:8080\"]\n";
+  EXPECT_TRUE(reload()) << "nobody uses a new service yet";
+}
+
+TEST_F(Reload, IsRefusedIfItLeavesTheColourOfARampOutOfReach) {
+  RolloutRequest ramp{.verb = RolloutRequest::Verb::kRamp, .what = {{"service-c"}, {}}, .to = Colour::kGreen};
+  ramp.ramp = {.steps = {500, kShareOne}, .every = {}, .manual = true};
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(ramp), {})));
+  teald->verbs.look_for_hops_with([](const IpAddress&) { return "no route"; });
+  write_with("198.18.2.23:8080", "198.18.2.33:8080");
+  const Result refused = reload();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("green, the ramp's colour of service-c"), std::string::npos)
+      << refused.error().message;
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A rollback undoes the latest flip, unless it is undone already. It never returns to the abandoned colour.
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+
 #include "tests/unit/control/change/change_fixture.h"
 
 namespace teal {
@@ -180,6 +183,27 @@ TEST_F(Rollback, TheHintOfATimeoutFitsTheVerb) {
   EXPECT_EQ(hint(set_backend("198.18.2.12:8080", AdminState::kDrain)),
             named("teal backend set service-a/blue/198.18.2.12:8080 ready --weight file undoes the change"));
   dataplane->step();
+}
+
+// Another change holds the turn while a flip and then a rollback are requested.
+Task<void> request_during_a_change(Teald& teald, RolloutRequest flip, RolloutRequest back) {
+  const ChangeExecutor::Turn turn = co_await teald.executor.turn();
+  for (RolloutRequest* request : {&flip, &back}) {
+    asio::co_spawn(teald.io, teald.verbs.roll(std::move(*request), {}), asio::detached);
+    for (int i = 0; i < 10; ++i) co_await asio::post(asio::use_awaitable);  // until it waits for its turn
+  }
+}
+
+TEST_F(Rollback, GoesBeforeAFlipThatWaitsLonger) {
+  ASSERT_TRUE(flip("service-a", kGreen));
+  std::vector<std::string> made;
+  on_event = [&](const std::string& type) {
+    if (type == "published") made.push_back(told("verb"));
+  };
+  RolloutRequest forward{.verb = RolloutRequest::Verb::kFlip, .what = {{"service-b"}, {}}, .to = kGreen},
+      back{.verb = RolloutRequest::Verb::kRollback, .what = {{"service-a"}, {}}};
+  teald->run(request_during_a_change(*teald, std::move(forward), std::move(back)));
+  EXPECT_EQ(made, (std::vector<std::string>{"\"rollback\"", "\"flip\""}));
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ TEST_F(UpkeepThatFails, TriesAPublicationSeldomAndRecordsOneFailure) {
 }
 
 // An open intent would hold up the hooks of all later changes.
-TEST_F(UpkeepThatFails, AStepThatIsTriedAgainLeavesNoOpenIntent) {
+TEST_F(UpkeepThatFails, TriesAStepAgainWhenASlotIsFreeAndRecordsOneFailure) {
   start_dataplane();
   start_teald();
   RolloutRequest request{
@@ -146,8 +146,14 @@ TEST_F(UpkeepThatFails, AStepThatIsTriedAgainLeavesNoOpenIntent) {
     clock.advance(1s);
     (void)follow();
   }
-  EXPECT_GE(rows_with("step", "not_published"), 2u);
+  EXPECT_EQ(rows_with("step", "not_published"), 1u);
   EXPECT_EQ(rows_with("step", "pending"), 0u);
+  EXPECT_EQ(service("service-a").ramp->share(), 500);
+  dataplane->step();
+  clock.on_sleep = [this] { dataplane->step(); };
+  clock.advance(60s);
+  ASSERT_TRUE(follow());
+  EXPECT_EQ(rows_with("step", "done"), 1u);
 }
 
 TEST_F(UpkeepThatFails, TriesAResetSeldomAndRecordsOneFailure) {

@@ -206,5 +206,60 @@ TEST_F(JudgementTest, ARampWaitsForItsLastStep) {
   EXPECT_EQ(teal({"ramp", "service-a", "--to", "green", "--steps", "5%,100%", "--wait"}).exit_code, 6);
 }
 
+// The command before gave up waiting; the service is there, and Teal still judges it.
+TEST_F(JudgementTest, ARepeatedFlipWaitsForTheBakeToo) {
+  json answer = flip_answer();
+  answer["changed"] = json::array();
+  answer["unchanged"] = {"service-a"};
+  daemon_->answer("POST /v1/flip", answer);
+  daemon_->answers("GET /v1/services/service-a",
+                   {with(service("green"), "trial", a_trial("flip")), service("green")});
+  const auto good = teal({"flip", "service-a", "--to", "green", "--wait"});
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+  EXPECT_EQ(std::ranges::count(daemon_->requests(), "GET /v1/services/service-a"), 2);
+  daemon_->answers("GET /v1/services/service-a", {with(service("green"), "trial", a_trial("flip")),
+                                                  with(service("blue"), "finding", a_finding())});
+  EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 6);
+}
+
+// What Teal left to the operator is told until the operator has acted.
+TEST_F(JudgementTest, StatusForgetsAFindingThatWasActedOn) {
+  json finding = a_finding();
+  finding["action"] = "nothing";
+  const auto page = [&](uint64_t generation) {
+    json all = services_answer();
+    all["services"] = {with(with(service("green"), "finding", finding), "generation_of_flip", generation)};
+    daemon_->answer("GET /v1/services", all);
+    return teal({"status"}).out;
+  };
+  EXPECT_TRUE(contains(page(13), "Teal moved nothing"));
+  EXPECT_FALSE(contains(page(14), "judged at"));
+}
+
+TEST_F(JudgementTest, StatusSaysWhatAStepStillNeeds) {
+  const auto page = [&](double left, int flows) {
+    json all = services_answer(), ramp = a_ramp(), trial = a_trial("ramp");
+    ramp["seconds_to_next"] = left;
+    trial["flows"] = flows;
+    all["services"] = {with(with(service("blue"), "ramp", ramp), "trial", trial)};
+    daemon_->answer("GET /v1/services", all);
+    return teal({"status"}).out;
+  };
+  EXPECT_TRUE(contains(page(42, 12), "100% in 42s, and")) << page(42, 12);
+  EXPECT_TRUE(contains(page(42, 12), "100 new flows (12 so far)")) << page(42, 12);
+  EXPECT_TRUE(contains(page(42, 100), "100% in 42s\n"));
+  EXPECT_TRUE(contains(page(0, 12), "100% after 100 new")) << page(0, 12);
+}
+
+TEST_F(JudgementTest, StatusShowsAReleaseThatWaitsForItsHook) {
+  json all = services_answer();
+  all["services"] = {with(service("blue"), "waiting_release",
+                          {{"to", "green"}, {"user", "alice"}, {"since", "2026-11-23T05:35:00.123Z"}})};
+  daemon_->answer("GET /v1/services", all);
+  const auto page = teal({"status"}).out;
+  EXPECT_TRUE(contains(page, "waiting: service-a to green, asked by alice at 2026-11-23 05:35:00Z")) << page;
+  EXPECT_TRUE(contains(page, "teal rollback service-a calls it off")) << page;
+}
+
 }  // namespace
 }  // namespace teal::cli

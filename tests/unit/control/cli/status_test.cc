@@ -18,6 +18,8 @@ TEST_F(StatusTest, StatusShowsFlowsByColourAndBackendAndWhatDrains) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out,
             "generation 12; 2 workers, 223 of 1000000 flow entries\n"
+            "new flows are dropped, as no backend of the active colour has a next hop:\n"
+            "  service-a\n"
             "draining: service-a blue, 198 flows left on 2 backends; 4m12s to the deadline,\n"
             "  then wait; done in about 33s\n"
             "drift: service-a: this drain is 1h, the file says 5m\n"
@@ -43,7 +45,7 @@ TEST_F(StatusTest, StatusBeginsWithWhatAnOperatorHasToKnow) {
                        "flow entries\n"
                        "locked by alice since 2026-11-23 05:00:00Z: release freeze; see teal unlock\n"
                        "the config file has changed since it was loaded; see teal reload --dry-run\n"
-                       "draining: service-a"));
+                       "new flows are dropped,"));
   EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mlocked by alice"));
 }
 
@@ -71,7 +73,7 @@ TEST_F(StatusTest, StatusSaysWhyTheFileIsNotInForceAndWhatWaitsForARestart) {
                        "  config: alice locked all changes; see teal reload --dry-run\n"
                        "not in force: [dataplane] idle: configured spin, running adaptive: restart\n"
                        "  teal-dataplane\n"
-                       "draining: service-a"))
+                       "new flows are dropped,"))
       << teal({"status"}).out;
 }
 
@@ -361,8 +363,21 @@ TEST_F(StatusTest, StatusSaysThatAReloadRefusedTheFileAndWhatIsInForce) {
                        "the config file was refused at 2026-11-23 06:00:00Z: teal.toml:12: vip:\n"
                        "  expected a port (and 1 more error); still in force is the config of 2026-11-23\n"
                        "  05:00:00Z; see teal reload --dry-run\n"
-                       "draining: service-a"))
+                       "new flows are dropped,"))
       << text;
+}
+
+TEST_F(StatusTest, SaysFirstThatAnActiveColourIsOutOfReach) {
+  json all = services_answer();
+  json& service = all["services"][0];
+  for (auto& backend : service["colours"][service["active"].get<std::string>()]["backends"])
+    backend["next_hop"] = "unresolved";
+  daemon_->answer("GET /v1/services", all);
+  const auto page = teal({"status"}).out;
+  EXPECT_TRUE(contains(page, "has a next hop:\n  service-a\n")) << page;
+  all["dataplane"]["running"] = false;
+  daemon_->answer("GET /v1/services", all);
+  EXPECT_FALSE(contains(teal({"status"}).out, "new flows are dropped")) << "the first line says why";
 }
 
 }  // namespace

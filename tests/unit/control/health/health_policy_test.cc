@@ -214,6 +214,10 @@ TEST_F(CheckedSince, AProberThatHangsLeavesTheLastKnownHealth) {
   ask();
   EXPECT_EQ(says(false), Said());
   EXPECT_EQ(says(true), Said(std::pair(3, 3)));
+  shop.clock.pass(200ms);
+  EXPECT_EQ(says(false), Said(std::pair(3, 3))) << "300 ms without an acknowledgement";
+  shop.board.prober_spoke();
+  EXPECT_EQ(says(false), Said()) << "it lives: it may still check";
 }
 
 }  // namespace

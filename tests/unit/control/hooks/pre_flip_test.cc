@@ -43,9 +43,11 @@ class PreFlipTest : public ChangeFixture {
     ChangeOptions options;
     const Result back = co_await teald->verbs.roll(std::move(request), std::move(options));
     EXPECT_TRUE(back) << "while the hook runs";
+    if (back) warned = back->warnings;
   }
 
   std::vector<HookJob> asked;
+  std::vector<std::string> warned;  // by that request
   HookEnd end{HookOutcome::kPassed, ""};
   std::function<Task<void>()> meanwhile = []() -> Task<void> { co_return; };
 };
@@ -190,6 +192,25 @@ TEST_F(PreFlipTest, ARepeatedRequestRunsNoHook) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen, options)) << "the first answer";
   EXPECT_EQ(asked.size(), 1u);
   EXPECT_EQ(service("service-a").active, Colour::kBlue);
+}
+
+// The operator who goes back would otherwise see "nothing to undo", and the flip a moment later.
+TEST_F(PreFlipTest, ARollbackCallsOffAFlipThatWaits) {
+  meanwhile = [this]() -> Task<void> {
+    const WaitingReleases::Release* waiting = teald->verbs.waiting_releases().of("service-a");
+    EXPECT_TRUE(waiting != nullptr && waiting->to == Colour::kGreen && waiting->user == "root");
+    EXPECT_EQ(teald->verbs.waiting_releases().of("service-b"), nullptr);
+    co_await roll_back_meanwhile("service-a");
+    EXPECT_EQ(teald->verbs.waiting_releases().of("service-a"), nullptr);
+  };
+  const Result refused = flip("service-a", Colour::kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "conflict");
+  EXPECT_EQ(refused.error().message, "nothing was changed: root went back while the hook pre_flip ran");
+  EXPECT_EQ(service("service-a").active, Colour::kBlue);
+  ASSERT_EQ(warned.size(), 1u);
+  EXPECT_EQ(warned[0],
+            "the release of service-a to green by root, which waits for its hook pre_flip, is called off");
 }
 
 }  // namespace

@@ -79,8 +79,11 @@ TEST_F(MetricsTest, HasTheDocumentedNames) {
 TEST_F(MetricsTest, LinksAndNicCountersOfThePorts) {
   FakeDataplane dataplane(home.run_dir());
   dataplane.add_port(3, "back", LinkState::kDown, 7);
+  dataplane.add_port(4, "front", LinkState::kUp, 0);
+  dataplane.segment().header().ports[4].spreads = 0;
   RunningDaemon daemon(home);
   const std::string text = scrape();
+  EXPECT_EQ(value(text, "teal_port_rss{port=\"front\"}"), "0");
   EXPECT_EQ(value(text, "teal_port_link_up{port=\"back\"}"), "0");
   EXPECT_EQ(value(text, "teal_port_link_speed_mbps{port=\"back\"}"), "10000");
   EXPECT_EQ(value(text, "teal_port_queues{port=\"back\"}"), "2");
@@ -279,8 +282,13 @@ TEST_F(MetricsTest, ARampHasAShareAndCanBePaused) {
   std::string text = scrape();
   EXPECT_EQ(value(text, R"(teal_service_share_ratio{service="service-a",colour="green"})"), "0.25");
   EXPECT_EQ(value(text, R"(teal_service_ramp_paused{service="service-a"})"), "0");
+  EXPECT_EQ(value(text, R"(teal_service_phase{service="service-a",phase="ramping"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_service_phase{service="service-a",phase="steady"})"), "0");
+  EXPECT_EQ(value(text, R"(teal_service_phase{service="service-b",phase="steady"})"), "1");
   ASSERT_EQ(home.post("/v1/pause", R"({"services":["service-a"],"reason":"logs"})").status, 200u);
-  EXPECT_EQ(value(scrape(), R"(teal_service_ramp_paused{service="service-a"})"), "1");
+  text = scrape();
+  EXPECT_EQ(value(text, R"(teal_service_ramp_paused{service="service-a"})"), "1");
+  EXPECT_EQ(value(text, R"(teal_service_phase{service="service-a",phase="paused"})"), "1");
 }
 
 TEST_F(MetricsTest, TheLastReloadHasAResultAndATime) {

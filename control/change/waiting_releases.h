@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "control/change/rollout.h"
+
+namespace teal {
+
+// The flips and ramps that wait for their hook pre_flip. A way back of one of their services calls them off:
+// whoever goes back does not want the release to come a moment later.
+class WaitingReleases {
+ public:
+  struct Release {
+    std::vector<std::string> services;
+    Colour to = Colour::kBlue;
+    std::string user;
+    int64_t since_ms = 0;            // since 1970, UTC
+    std::string called_off_by = {};  // a user; "": nobody did
+  };
+
+  // A release waits as long as its place lives.
+  class Place {
+   public:
+    Place(std::list<Release>& list, Release release)
+        : list_(list), at_(list.insert(list.end(), std::move(release))) {}
+    Place(const Place&) = delete;
+    ~Place() { list_.erase(at_); }
+    const Release& operator*() const { return *at_; }
+
+   private:
+    std::list<Release>& list_;
+    std::list<Release>::iterator at_;
+  };
+  [[nodiscard]] Place add(Release release) { return Place(list_, std::move(release)); }
+
+  size_t size() const { return list_.size(); }
+  // Null: none of this service waits.
+  const Release* of(const std::string& service) const {
+    for (const Release& release : list_)
+      if (release.called_off_by.empty() && moves(release, service)) return &release;
+    return nullptr;
+  }
+  // Returns a sentence for each release of these services that waits.
+  std::vector<std::string> call_off(const std::vector<std::string>& services, const std::string& user) {
+    std::vector<std::string> sentences;
+    for (Release& release : list_) {
+      const auto is_moved = [&](const std::string& service) { return moves(release, service); };
+      if (!release.called_off_by.empty() || std::none_of(services.begin(), services.end(), is_moved))
+        continue;
+      release.called_off_by = user;
+      sentences.push_back(
+          fmt::format("the release of {} to {} by {}, which waits for its hook pre_flip, is called off",
+                      listed(release.services), name_of(release.to), release.user));
+    }
+    return sentences;
+  }
+
+ private:
+  static bool moves(const Release& release, const std::string& service) {
+    return std::find(release.services.begin(), release.services.end(), service) != release.services.end();
+  }
+
+  std::list<Release> list_;
+};
+
+}  // namespace teal
