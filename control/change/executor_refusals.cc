@@ -12,7 +12,9 @@ Refusal conflict(std::string_view what, uint64_t expected, uint64_t present) {
   return {
       409,
       "conflict",
-      fmt::format("the {} is {}, not {}: another change was made since", what, present, expected),
+      present > expected
+          ? fmt::format("the {} is {}, not {}: another change was made since", what, present, expected)
+          : fmt::format("the {} is {}, not {}", what, present, expected),
       fmt::format("look at `teal history`, then repeat the command with the present {}, or leave it", what),
       {}};
 }

@@ -2,6 +2,7 @@
 //
 // How the executor answers requests that change nothing: there is nothing to do, or an earlier request with
 // the same id has made the change (requests.h). And how it treats workers that adopt a change late.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "control/change/executor.h"
@@ -18,6 +19,20 @@ constexpr const char* kWayBack = "way_back";
 
 std::string dumped(const Json& answer) {
   return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// The change of an earlier request may be in force no longer.
+void warn_of_later_flips(const Catalogue& catalogue, Json& answer) {
+  const uint64_t generation = answer.value("generation", uint64_t{0});
+  for (const Json& change : answer.value("changed", Json::array())) {
+    const CatalogueService* service = catalogue.find(change.value("service", ""));
+    const std::string wanted = change.contains("from") ? change.value("to", "") : change.value("colour", "");
+    if (service == nullptr || wanted.empty()) continue;
+    const ServiceState& state = catalogue.state(*service);
+    if (state.flip_generation <= generation || wanted == name_of(state.active)) continue;
+    answer["warnings"].push_back(fmt::format("{}: that was changed since: {} is active since generation {}",
+                                             state.name, name_of(state.active), state.flip_generation));
+  }
 }
 
 }  // namespace
@@ -79,6 +94,7 @@ Task<std::optional<ChangeExecutor::Result>> ChangeExecutor::repeated(const Turn&
     result.emplace(tl::unexpected(answer_is_lost(first.error())));
   } else {
     first->erase(kWayBack);
+    warn_of_later_flips(catalogue_, *first);
     ChangeResult answer;
     answer.first_answer = std::move(*first);
     result.emplace(std::move(answer));

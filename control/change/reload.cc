@@ -67,9 +67,10 @@ std::vector<std::string> forgotten(const Catalogue& now, const Inventory& after)
 }  // namespace
 
 Refusal bad_config(const std::string& path, std::vector<std::string> errors) {
-  std::string hint = is_unreadable(path, errors)
-                         ? fmt::format("let teald read the file: teald runs as uid {}", geteuid())
-                         : "teal check " + path;
+  std::string hint = !is_unreadable(path, errors) ? "teal check " + path
+                     : ::access(path.c_str(), F_OK) != 0
+                         ? "put the file back: the config in force stays"
+                         : fmt::format("let teald read the file: teald runs as uid {}", geteuid());
   return refused_file(path, std::move(errors), std::move(hint));
 }
 

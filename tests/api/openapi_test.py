@@ -219,9 +219,10 @@ def check_reload(ask, config):
     )
     config.write_text(changed)
     wait_for(lambda: ask("GET", "/v1/services")["config"]["file_differs"], "teald sees that the file differs")
-    plan = ask("POST", "/v1/reload", {"dry_run": True})["plan"]
+    ask("POST", "/v1/reload", {"dry_run": True}, expect=422, code="refused")  # out of reach here
+    plan = ask("POST", "/v1/reload", {"dry_run": True, "force": True})["plan"]
     check(plan["added"] and plan["changed"] and plan["retired"], f"the plan of a reload: {plan}")
-    drains = ask("POST", "/v1/reload", {"reason": "another backend"})["drains"]
+    drains = ask("POST", "/v1/reload", {"reason": "another backend", "force": True})["drains"]
     check(drains == [], f"nothing drains after the rollback: {drains}")
     retired = ask("GET", "/v1/services/{name}", url="/v1/services/service-a")["colours"]["blue"]["backends"]
     check(

@@ -103,10 +103,11 @@ std::string reach_warning(const json& reply, const Surroundings& around) {
   for (const auto& service : reply.at("services"))
     if (is_out_of_reach(service)) names.push_back(text(service, "name"));
   return names.empty() ? ""
-                       : warning_line("new flows are dropped, as no backend of the active colour has a next "
-                                      "hop: " +
-                                          names_or_count(names),
-                                      around);
+                       : warning_line(
+                             "new flows are dropped, as no backend of the active colour has a next "
+                             "hop: " +
+                                 names_or_count(names),
+                             around);
 }
 
 // Facts that an operator must know first.
