@@ -230,7 +230,7 @@ def check_reload(ask, config):
         f"a retired backend with flows is shown: {retired}",
     )
     config.write_text(text.replace('"service-b"', '"service-d"').replace("[fd18:0::10]", "[fd18:0::11]"))
-    ask("POST", "/v1/reload")
+    ask("POST", "/v1/reload", {"force": True})
 
 
 def check_history(ask):
