@@ -152,10 +152,12 @@ nlohmann::ordered_json who_and_why(const ChangeOptions& options) {
           {"reason", options.reason}};
 }
 
+// A flip names each of its services: whoever counts flips needs all.
 void ChangeExecutor::tell_of_services(Progress& progress) {
   const Json& shown = progress.shown;
   Json first = Json::array();
-  for (size_t i = 0; i < std::min(shown.size(), kNamedInEvent); ++i) first.push_back(shown[i]);
+  const size_t most = progress.change.flips.empty() ? kNamedInEvent : shown.size();
+  for (size_t i = 0; i < std::min(shown.size(), most); ++i) first.push_back(shown[i]);
   if (first.size() < shown.size()) progress.told["count"] = shown.size();
   progress.told["services"] = std::move(first);
 }

@@ -23,10 +23,15 @@ std::string dumped(const Json& answer) {
 
 // The change of an earlier request may be in force no longer.
 void warn_of_later_flips(const Catalogue& catalogue, Json& answer) {
+  const auto text = [](const Json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+  };
   const uint64_t generation = answer.value("generation", uint64_t{0});
   for (const Json& change : answer.value("changed", Json::array())) {
-    const CatalogueService* service = catalogue.find(change.value("service", ""));
-    const std::string wanted = change.contains("from") ? change.value("to", "") : change.value("colour", "");
+    const CatalogueService* service = catalogue.find(text(change, "service"));
+    const bool is_step = change.contains("share") && !change.contains("to");  // of a ramp
+    const std::string wanted = text(change, is_step ? "colour" : "to");
     if (service == nullptr || wanted.empty()) continue;
     const ServiceState& state = catalogue.state(*service);
     if (state.flip_generation <= generation || wanted == name_of(state.active)) continue;

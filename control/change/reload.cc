@@ -5,6 +5,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include "control/change/recovery.h"
@@ -68,7 +71,7 @@ std::vector<std::string> forgotten(const Catalogue& now, const Inventory& after)
 
 Refusal bad_config(const std::string& path, std::vector<std::string> errors) {
   std::string hint = !is_unreadable(path, errors) ? "teal check " + path
-                     : ::access(path.c_str(), F_OK) != 0
+                     : errors.front().find(std::strerror(ENOENT)) != std::string::npos
                          ? "put the file back: the config in force stays"
                          : fmt::format("let teald read the file: teald runs as uid {}", geteuid());
   return refused_file(path, std::move(errors), std::move(hint));

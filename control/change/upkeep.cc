@@ -113,14 +113,12 @@ Task<void> Upkeep::reset_overdue(const Turn& turn) {
 }
 
 // Steps wait while nobody can see them: without a dataplane, or under a lock. A step that a gate refuses
-// pauses the ramp. A step that found no free slot is tried again when one is free: each attempt has a row in
-// the history, for its intent.
+// pauses the ramp.
 Task<void> Upkeep::advance_ramps(const Turn& turn) {
   const Catalogue& catalogue = executor_.catalogue();
   if (!publisher_.dataplane_running() || catalogue.inventory().lock) co_return ramps_.begin_again();
   const auto due = ramps_.due(catalogue, clock_.now());
   if (due.empty() || !stepping_.is_due()) co_return;
-  if (stepping_.is_failing() && !publisher_.grace_period_over()) co_return;
   for (const std::vector<std::string>& services : due) {
     const Ramp& ramp = *catalogue.state(*catalogue.find(services.front())).ramp;
     const auto on_few = on_few_of(services, catalogue);
@@ -136,8 +134,10 @@ Task<void> Upkeep::advance_ramps(const Turn& turn) {
   }
 }
 
-// Begins the next step of the services of one ramp.
+// Begins the next step of the services of one ramp. A step that found no free slot is tried again when one is
+// free: each attempt has a row in the history, for its intent.
 Task<void> Upkeep::advance(const Turn& turn, const std::vector<std::string>& services) {
+  if (stepping_.is_failing() && !publisher_.grace_period_over()) co_return;
   tl::expected<Change, Refusal> change = plan_step_(services);
   std::string why = change ? "the time of the step is over" : change.error().message;
   if (!change) co_return co_await pause(turn, services, std::move(why));

@@ -88,6 +88,7 @@ Task<Verbs::Result> Verbs::set_preview(PreviewRequest request, ChangeOptions opt
   co_return co_await change(std::move(options), std::move(plan));
 }
 
+constexpr size_t kMostDetails = 20;
 constexpr unsigned kFileRefused = 422;  // any other refusal is not about the file
 
 // The file is read, and new backends get time to answer the kernel, before the turn: neither holds up another
@@ -139,39 +140,48 @@ Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors
   return change;
 }
 
-// The colours that get new flows need a backend that can be reached. A pool without a new backend is as it
-// was: a reload may change other things.
+// A colour that gets new flows, and of which a backend can be reached, must keep such a backend. A colour that
+// is dead already may stay so: the file may change other things.
 std::optional<Refusal> Verbs::leaves_the_dead(const Change& reload,
                                               const std::vector<BackendWithoutHop>& new_without_hop) const {
-  if (reload.config == nullptr || new_without_hop.empty() || !publisher_.dataplane_running())
-    return std::nullopt;
-  const auto is_dead = [&](const PoolMember& member, bool& is_new) {
-    const auto known = std::find_if(new_without_hop.begin(), new_without_hop.end(),
-                                    [&](const auto& backend) { return backend.socket == member.socket; });
-    if (known != new_without_hop.end()) return is_new = true;
-    return is_unreachable(facts_.hops.of(member.id), clock_.now(), publisher_.dataplane_pid());
+  if (reload.config == nullptr || !publisher_.dataplane_running()) return std::nullopt;
+  const Catalogue &before = executor_.catalogue(), after(*reload.config, *reload.inventory);
+  const BackendsBySocket known = backends_by_socket(before.inventory());
+  std::vector<std::string> details;
+  const auto reaches = [&](const CatalogueService& service, Colour colour, bool explains) {
+    const std::vector<PoolMember>& pool = service.pools[static_cast<size_t>(colour)];
+    return std::any_of(pool.begin(), pool.end(), [&](const PoolMember& member) {
+      if (member.weight == 0) return false;
+      std::string problem;
+      for (const BackendWithoutHop& backend : new_without_hop)
+        if (backend.socket == member.socket) problem = backend.problem;
+      const auto backend = known.find(member.socket);
+      if (backend != known.end()) {
+        const std::optional<HopState>& state = facts_.hops.of(backend->second->id);
+        if (is_unreachable(state, clock_.now(), publisher_.dataplane_pid())) problem = problem_text(state);
+      }
+      if (explains && !problem.empty() && details.size() < kMostDetails)
+        details.push_back(fmt::format("{}/{}/{}: {}", service.config->name, name_of(colour),
+                                      to_string(member.socket), problem));
+      return problem.empty();
+    });
   };
-  const Catalogue after(*reload.config, *reload.inventory);
   std::vector<std::string> dead;
   for (const CatalogueService& service : after.services()) {
-    if (executor_.catalogue().find(service.config->name) == nullptr) continue;  // nobody uses it yet
+    const CatalogueService* const present = before.find(service.config->name);
+    if (present == nullptr) continue;  // nobody uses it yet
     const ServiceState& state = after.state(service);
     for (const Colour colour : {state.active, other(state.active)}) {
-      if (colour != state.active && !state.ramp) continue;
-      bool is_new = false, all_dead = true;
-      for (const PoolMember& member : service.pools[static_cast<size_t>(colour)])
-        if (member.weight != 0 && !is_dead(member, is_new)) all_dead = false;
-      if (is_new && all_dead)
+      const bool is_active = colour == state.active;
+      if ((!is_active && !state.ramp) || !reaches(*present, colour, false)) continue;
+      if (!reaches(service, colour, true))
         dead.push_back(fmt::format("no backend of {}, {} colour of {}, can be reached", name_of(colour),
-                                   colour == state.active ? "the active" : "the ramp's", state.name));
+                                   is_active ? "the active" : "the ramp's", state.name));
     }
   }
   if (dead.empty()) return std::nullopt;
-  std::vector<std::string> details;
-  for (const BackendWithoutHop& backend : new_without_hop)
-    details.push_back(fmt::format("{}: {}", backend.name, backend.problem));
   return Refusal{422, "refused", "nothing was changed: " + listed(dead),
-                 "--force takes the file over all the same", std::move(details)};
+                 "--force takes the file over all the same; a start of teald would, too", std::move(details)};
 }
 
 // Returns the new backends that have no next hop after the time that makes silence certain.

@@ -43,8 +43,8 @@ class Verbs {
   Task<Result> set_drain(DrainRequest request, ChangeOptions options);
   Task<Result> set_backend(BackendRequest request, ChangeOptions options);
   Task<Result> set_preview(PreviewRequest request, ChangeOptions options);
-  // Reads the config file again; all or nothing. Without force it is refused if a service that is there would
-  // get new backends only that cannot be reached.
+  // Reads the config file again; all or nothing. Without force it is refused if a service would lose the last
+  // backend of its active colour, or of its ramp's, that can be reached.
   Task<Result> reload(ChangeOptions options, bool force = false);
   Task<Result> lock(ChangeOptions options);
   Task<Result> unlock(ChangeOptions options);
@@ -105,11 +105,15 @@ class Verbs {
     HookRequest request;
     bool is_due = false;  // the request waits for its hooks
     std::vector<HookJob> jobs;
-    std::vector<HookEnd> ends;  // of the jobs
+    std::vector<HookEnd> ends;                      // of the jobs
+    std::shared_ptr<WaitingReleases::Place> place;  // of a release that waits
+    // Of a way back: whether it is made, and so calls off the releases that wait. Nothing: it does not.
+    std::function<bool(const Change&)> passes_gates;
   };
   Task<std::optional<Refusal>> run_pre_flip(const RolloutRequest& request, const ChangeOptions& options,
                                             PreFlip& hooks);
-  std::vector<std::string> call_off_releases(const RolloutRequest& request, const ChangeOptions& options);
+  void call_off_releases(const RolloutRequest& request, const RolloutView& view, const Actor& actor,
+                         Change& change);
   std::vector<HookJob> pre_flip_jobs_of(const RolloutPlan& plan, const PreFlip& hooks) const;
   RolloutView view_for(const RolloutRequest& request) const;
   Task<Planned> plan_roll(RolloutRequest request, PreFlip hooks);

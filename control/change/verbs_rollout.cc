@@ -53,26 +53,16 @@ Task<Verbs::Result> Verbs::roll(RolloutRequest request, ChangeOptions options) {
     std::optional<Refusal> refusal = co_await run_pre_flip(request, options, hooks);
     if (refusal) co_return tl::unexpected(std::move(*refusal));
   }
-  const std::vector<std::string> called_off = call_off_releases(request, options);
+  if (!goes_forward(request.verb) && !options.dry_run)
+    hooks.passes_gates = [this, options](const Change& change) {
+      return !executor_.refused_by_gates(change, options);
+    };
   auto place = goes_forward(request.verb) ? Semaphore::Place::kLast : Semaphore::Place::kFirst;
-  Planner plan = [this, request = std::move(request), hooks = std::move(hooks)] {
-    return plan_roll(request, hooks);
+  // From here on, the turn decides: the release waits no longer.
+  Planner plan = [this, request = std::move(request), hooks = std::move(hooks)]() mutable {
+    return plan_roll(request, std::exchange(hooks, PreFlip()));
   };
-  Result result = co_await change(std::move(options), std::move(plan), place);
-  if (result) result->warnings.insert(result->warnings.end(), called_off.begin(), called_off.end());
-  co_return result;
-}
-
-// A way back calls off the releases of its services that wait for their hooks. Returns a sentence for each.
-std::vector<std::string> Verbs::call_off_releases(const RolloutRequest& request,
-                                                  const ChangeOptions& options) {
-  if (goes_forward(request.verb) || options.dry_run) return {};
-  const RolloutView view = view_of(executor_.catalogue());
-  const auto selected = select_services(request.what, view);
-  if (!selected) return {};  // its turn says why
-  std::vector<std::string> services;
-  for (const RolloutService* service : *selected) services.push_back(service->name);
-  return waiting_releases_.call_off(services, text_of(options.actor));
+  co_return co_await change(std::move(options), std::move(plan), place);
 }
 
 // The hooks run before the flip's turn, so no other change waits. A request that would be refused in any case
@@ -90,12 +80,11 @@ Task<std::optional<Refusal>> Verbs::run_pre_flip(const RolloutRequest& request, 
   std::vector<HookJob> jobs = hooks.jobs;
   std::vector<std::string> services;
   for (const ColourChange& change : plan->changes) services.push_back(change.name);
-  const WaitingReleases::Place place = waiting_releases_.add({.services = std::move(services),
-                                                              .to = plan->changes.front().to,
-                                                              .user = text_of(options.actor),
-                                                              .since_ms = clock_.wall_ms()});
+  hooks.place = waiting_releases_.add({.services = std::move(services),
+                                       .to = plan->changes.front().to,
+                                       .user = text_of(options.actor),
+                                       .since_ms = clock_.wall_ms()});
   hooks.ends = co_await run_hooks_(std::move(jobs));
-  if (!(*place).called_off_by.empty()) co_return called_off_during_pre_flip((*place).called_off_by);
   co_return std::nullopt;
 }
 
@@ -114,10 +103,27 @@ std::vector<HookJob> Verbs::pre_flip_jobs_of(const RolloutPlan& plan, const PreF
 RolloutView Verbs::view_for(const RolloutRequest& request) const {
   RolloutView view = view_of(executor_.catalogue());
   if (request.verb == RolloutRequest::Verb::kFlip) judge_flips_back(request.to, view);
+  // The latest step of a service with a release that waits is that release: calling it off undoes it.
+  if (request.verb == RolloutRequest::Verb::kRollback && !request.to_generation)
+    for (RolloutService& service : view.services)
+      if (waiting_releases_.of(service.name) != nullptr) service.undo.reset();
   return view;
 }
 
+// A way back calls off the releases of its services that wait for their hooks, and its answer says so.
+void Verbs::call_off_releases(const RolloutRequest& request, const RolloutView& view, const Actor& actor,
+                              Change& change) {
+  const auto selected = select_services(request.what, view);
+  if (!selected) return;  // not so: the plan was made
+  std::vector<std::string> services;
+  for (const RolloutService* service : *selected) services.push_back(service->name);
+  for (std::string& sentence : waiting_releases_.call_off(services, text_of(actor)))
+    change.warnings.push_back(std::move(sentence));
+}
+
 Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
+  if (hooks.place && !(**hooks.place).called_off_by.empty())
+    co_return tl::unexpected(called_off_during_pre_flip((**hooks.place).called_off_by));
   RolloutView view = view_for(request);
   if (request.to_generation) {
     const auto looked = co_await look_back(*request.to_generation, view);
@@ -137,6 +143,8 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
     if (auto refusal = refused_by_gates(*plan, request, hooks, reach, change))
       co_return tl::unexpected(std::move(*refusal));
   warn_of(reach, change);
+  if (hooks.passes_gates && hooks.passes_gates(change))
+    call_off_releases(request, view, hooks.request.actor, change);
   if (goes_forward(request.verb) && file_differs())
     change.warnings.push_back(catalogue.config().path +
                               " was edited and not reloaded; teal reload --dry-run shows the differences");
@@ -200,20 +208,25 @@ std::optional<Refusal> Verbs::judged_bad(const RolloutPlan& plan, std::vector<Cl
 // colour.
 void Verbs::warn_of_what_is_lost(const RolloutPlan& plan, Change& change) const {
   constexpr uint64_t kFew = 100;
+  std::vector<std::string> few, previewed;
   for (const ColourChange& each : plan.changes) {
     if (each.ramp || each.kind != ColourChange::Kind::kFlip) continue;
     const ServiceState& service = *executor_.catalogue().service(each.service);
-    const uint64_t flows = upkeep_.trials().flows_of_past(service);
-    if (each.is_release && each.share_before == 0 && flows != 0 && flows < kFew)
-      change.warnings.push_back(
-          fmt::format("{}: {} had only {} new flows in its last 5 minutes to compare with: Teal finds only a "
-                      "{} that nearly always fails",
-                      each.name, name_of(each.from), flows, name_of(each.to)));
-    if (!service.preview_clients.empty())
-      change.warnings.push_back(
-          fmt::format("{}: the clients of its preview get {}, the idle colour, from now on", each.name,
-                      name_of(each.from)));
+    const bool is_judged =
+        each.is_release && each.share_before == 0 &&
+        executor_.catalogue().find(each.name)->config->rules.bake > std::chrono::milliseconds(0);
+    const uint64_t flows = is_judged ? upkeep_.trials().flows_of_past(service) : 0;
+    if (flows != 0 && flows < kFew) few.push_back(fmt::format("{} ({})", each.name, flows));
+    if (!service.preview_clients.empty()) previewed.push_back(each.name);
   }
+  if (!few.empty())
+    change.warnings.push_back(
+        fmt::format("fewer than {} new flows in the last 5 minutes to compare with: {}: Teal finds only a "
+                    "colour that nearly always fails",
+                    kFew, listed(few)));
+  if (!previewed.empty())
+    change.warnings.push_back("the clients of a preview get the colour that is idle from now on: " +
+                              listed(previewed));
 }
 
 // A ramp that begins keeps the times of its old colour: the colours are compared by them.

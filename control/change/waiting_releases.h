@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,7 @@
 namespace teal {
 
 // The flips and ramps that wait for their hook pre_flip. A way back of one of their services calls them off:
-// whoever goes back does not want the release to come a moment later.
+// an operator who goes back does not want the release to come a moment later.
 class WaitingReleases {
  public:
   struct Release {
@@ -39,7 +40,9 @@ class WaitingReleases {
     std::list<Release>& list_;
     std::list<Release>::iterator at_;
   };
-  [[nodiscard]] Place add(Release release) { return Place(list_, std::move(release)); }
+  [[nodiscard]] std::shared_ptr<Place> add(Release release) {
+    return std::make_shared<Place>(list_, std::move(release));
+  }
 
   size_t size() const { return list_.size(); }
   // Null: none of this service waits.

@@ -95,11 +95,14 @@ constexpr Verb kVerbs[] = {
      .examples = kEventsExamples,
      .run = run_events},
     {.name = "wait",
-     .usage = "SERVICE... | --group GROUP --for drained|healthy|settled [--colour COLOUR] [--timeout TIME]",
-     .summary = "wait until services are drained, healthy or settled",
+     .usage = "SERVICE... | --group GROUP --for drained|healthy|rolled-out|settled [--colour COLOUR] "
+              "[--timeout TIME]",
+     .summary = "wait until services are drained, healthy, rolled out or settled",
      .description = "drained: the idle colour has no flows.\n"
                     "healthy: each backend of the colour that is ready and has a weight above 0 has a "
                     "resolved next hop, and is up if it is checked.\n"
+                    "rolled-out: the ramp, the judgement and the drain are over. If Teal or an operator goes "
+                    "back meanwhile, the exit code is 6.\n"
                     "settled: drained, and each worker has adopted the latest generation.\n"
                     "Each of them needs a running dataplane.\n"
                     "The wait continues when teald is restarted. At the timeout, teal prints what is left "
@@ -278,8 +281,9 @@ constexpr Verb kVerbs[] = {
          "backends. A service or backend that leaves the file while it has flows is retired: it takes no "
          "new flows, and it is removed when its last flow has ended. Flows of a VIP that changes, or of a "
          "backend that moves to another service, break. --dry-run shows what would change, and counts them.\n"
-         "The file is refused if a service would lose the last backend of its active colour, or if only new "
-         "backends serve there and none has a next hop after 2 s. --force passes the latter.\n"
+         "The file is refused if a service would lose the last backend of its active colour, or of its "
+         "ramp's, that takes new flows or can be reached; a new one has 2 s to answer. --force passes the "
+         "latter. A start of teald does not ask whether backends can be reached.\n"
          "Active colours, and states and weights of backends that were set at run time, stay. Changes of "
          "[dataplane] and [[port]] need a restart of teal-dataplane.",
      .options = kReloadOptions,

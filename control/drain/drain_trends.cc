@@ -173,7 +173,9 @@ void DrainTrends::keep() {
   std::string text = drains_text(drains);
   if (text == kept_) return;
   kept_ = std::move(text);
-  if (const auto written = replace_run_file(drains_path(run_dir_), kept_); !written)
+  const auto written = replace_run_file(drains_path(run_dir_), kept_);
+  if (!written) kept_.clear();  // the next sample tries again
+  if (std::exchange(is_kept_, written.has_value()) && !written)
     spdlog::warn("if teald restarts, drains that end meanwhile get no event: {}", written.error());
 }
 

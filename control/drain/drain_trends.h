@@ -86,7 +86,8 @@ class DrainTrends {
 
   const std::string run_dir_;
   std::vector<KnownDrain> of_last_teald_;  // until the first call that has a catalogue
-  std::string kept_;                       // the text of the file
+  std::string kept_;                       // the text of the file; "": not known
+  bool is_kept_ = true;                    // the latest attempt to write it succeeded
   std::map<uint16_t, Trend> trends_;       // by service id
   std::vector<EndedDrain> ended_;
 };

@@ -43,11 +43,12 @@ std::string ramp_line(const json& service, const json& ramp, const Surroundings&
 
 // "waiting: web to green, asked by alice at 12:00:03: the hook pre_flip runs"
 std::string waiting_line(const json& service, const json& waiting, const Surroundings& around) {
-  return filled(fmt::format("waiting: {0} to {1}, asked by {2} at {3}: the hook pre_flip runs; teal rollback "
-                            "{0} calls it off",
-                            text(service, "name"), text(waiting, "to"), text(waiting, "user"),
-                            time_text(text(waiting, "since"))),
-                2, around.columns);
+  return filled(
+      fmt::format("waiting: {0} to {1}, asked by {2} at {3}: the hook pre_flip runs; teal abort {0} "
+                  "calls it off",
+                  text(service, "name"), text(waiting, "to"), text(waiting, "user"),
+                  time_text(text(waiting, "since"))),
+      2, around.columns);
 }
 
 // "bake: web on green, judged for 1m20s more: green: 0 of 4,210 refused, at most 0.1 % (blue 0.0 %)"
@@ -90,7 +91,7 @@ std::vector<std::string> rollout_lines(const json& service, bool details, const 
   std::vector<std::string> lines;
   if (const auto& waiting = part(service, "waiting_release"); !waiting.is_null())
     lines.push_back(waiting_line(service, waiting, around));
-  // What Teal left to the operator is news until the operator acts.
+  // A finding that Teal left to the operator is news until the operator acts.
   if (const auto& finding = part(service, "finding");
       !finding.is_null() &&
       (text_or(finding, "action") == "rollback" || is_of_present_rollout(finding, service)))

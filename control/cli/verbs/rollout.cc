@@ -93,7 +93,10 @@ ChangeWords words_of(const nlohmann::json& reply, std::string_view would, const 
 WaitFor end_of(const nlohmann::json& reply, const std::string& to, std::chrono::milliseconds timeout) {
   WaitFor wanted{.services = texts(reply, "unchanged"), .condition = "drained", .timeout = timeout};
   if (!to.empty())
-    for (const std::string& name : wanted.services) wanted.active[name] = to;
+    for (const std::string& name : wanted.services) {
+      wanted.active[name] = to;
+      wanted.unchanged.insert(name);
+    }
   for (const auto& change : reply.at("changed")) {
     const auto name = text(change, "service");
     wanted.services.push_back(name);

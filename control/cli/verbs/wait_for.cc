@@ -110,7 +110,9 @@ std::optional<Failure> found_bad(const nlohmann::json& service, const WaitFor& w
   const bool is_paused = !ramp.is_null() && text_or(ramp, "paused") == text(finding, "text");
   if (!is_paused && text_or(finding, "action") != "nothing") return std::nullopt;
   std::vector<std::string> moved;
-  for (const auto& [name, colour] : wanted.active) moved.push_back(name);
+  for (const auto& [name, colour] : wanted.active)
+    if (!wanted.unchanged.contains(name)) moved.push_back(name);
+  if (moved.empty()) moved.push_back(text(service, "name"));
   return Failure{.exit_code = kRolledBack,
                  .code = "found_bad",
                  .message = fmt::format("{}{}; {}", text(finding, "text"), figures_of(finding),
@@ -166,8 +168,9 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
     if (goal != wanted.active.end()) {
       if (service.at("active") != goal->second && part(service, "ramp").is_null())
         return tl::unexpected(rolled_back(service));
-      if (auto bad = found_bad(service, wanted)) return tl::unexpected(std::move(*bad));
       line = not_rolled_out(service);
+      if (line || !wanted.unchanged.contains(text(service, "name")))
+        if (auto bad = found_bad(service, wanted)) return tl::unexpected(std::move(*bad));
     }
     if (!line)
       line = wanted.condition == "healthy"
@@ -190,7 +193,7 @@ std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
   if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
   if (!left.empty() && is_of_rollout(left.front()))
-    return fmt::format("it goes on; teal status {} shows it, and the same command goes on waiting", name);
+    return fmt::format("it goes on; teal wait {} --for rolled-out waits for its end", name);
   if (wanted.condition == "healthy")
     return fmt::format(
         "teal backend list {} shows next hops and health; ip neigh shows the kernel's neighbours", name);

@@ -69,13 +69,16 @@ def test_a_preview_reaches_the_idle_colour_and_a_flip_reverses_it():
 
 
 def test_a_preview_under_load_fails_no_request():
-    load = lab.Load(["client1", "client2"])  # client2 is moved
+    load, moved = lab.Load(["client1", "client3"]), lab.Load(["client2"])
     for _ in range(5):
         for service in lab.SERVICES:
             lab.teal("preview", "set", service, address_of("client2", service))
         for service in lab.SERVICES:
             lab.teal("preview", "clear", service)
     lab.expect_no_trouble(load.stop())
+    of_moved = moved.stop()  # its new flows change their colour
+    lab.expect_equal("failed requests of client2", of_moved.failures, [])
+    lab.expect_equal("moved flows of client2", of_moved.moved, [])
 
 
 def test_a_tuple_in_use_cannot_speak_to_the_other_address():

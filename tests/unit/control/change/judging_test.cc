@@ -352,7 +352,7 @@ TEST_F(JudgingTest, CountersThatBeginAgainAreNoEvidence) {
   EXPECT_EQ(active(), kGreen);
 }
 
-// Of 1,000 first answers, 985 came within 1,024 us, and 99 % within 262,144 us.
+// 985 of 1,000 first answers came within 1,024 us, and 99 % within 262,144 us.
 TEST_F(JudgingTest, InARampSlowIsLongerThan99PercentOfTheOldColoursFlows) {
   serve_good_flows({0});
   teald->answer_times[TimeHistogram::bucket_of(900)] = 985;

@@ -164,6 +164,18 @@ TEST_F(Reload, IsRefusedIfItLeavesAnActiveColourOutOfReach) {
   EXPECT_TRUE(reload()) << "the dead pool stays as it is";
 }
 
+TEST_F(Reload, IsRefusedIfItTakesTheLastBackendThatCanBeReached) {
+  teald->hop_states.set(1, HopState{.problem = HopProblem::kNoRoute});
+  write_with("\"198.18.2.11:8080\", ", "");
+  const Result refused = reload();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("no backend of blue, the active colour of service-a"),
+            std::string::npos)
+      << refused.error().message;
+  teald->hop_states.set(0, HopState{.problem = HopProblem::kNoRoute});
+  EXPECT_TRUE(reload()) << "none could be reached before";
+}
+
 TEST_F(Reload, TakesNewBackendsOutOfReachWhereOthersServe) {
   teald->verbs.look_for_hops_with([](const IpAddress&) { return "no route"; });
   write_with("198.18.2.12:8080", "198.18.2.32:8080");

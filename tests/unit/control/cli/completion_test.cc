@@ -69,7 +69,7 @@ TEST_P(Completion, OffersVerbsOptionsAndValues) {
        {"teal flip --to ", "blue green"},
        {"teal flip service-a -t g", "green"},
        {"teal -o ", "json table"},
-       {"teal wait x --for ", "drained healthy settled"},
+       {"teal wait x --for ", "drained healthy rolled-out settled"},
        {"teal -o json wait x --f", "--for"},
        {"teal drain x --then r", "reset"},
        {"teal drain x --timeout ", ""},

@@ -222,7 +222,7 @@ TEST_F(JudgementTest, ARepeatedFlipWaitsForTheBakeToo) {
   EXPECT_EQ(teal({"flip", "service-a", "--to", "green", "--wait"}).exit_code, 6);
 }
 
-// What Teal left to the operator is told until the operator has acted.
+// A finding that Teal left to the operator is told until the operator has acted.
 TEST_F(JudgementTest, StatusForgetsAFindingThatWasActedOn) {
   json finding = a_finding();
   finding["action"] = "nothing";
@@ -258,7 +258,7 @@ TEST_F(JudgementTest, StatusShowsAReleaseThatWaitsForItsHook) {
   daemon_->answer("GET /v1/services", all);
   const auto page = teal({"status"}).out;
   EXPECT_TRUE(contains(page, "waiting: service-a to green, asked by alice at 2026-11-23 05:35:00Z")) << page;
-  EXPECT_TRUE(contains(page, "teal rollback service-a calls it off")) << page;
+  EXPECT_TRUE(contains(page, "teal abort service-a calls it off")) << page;
 }
 
 }  // namespace

@@ -194,6 +194,24 @@ TEST_F(PreFlipTest, ARepeatedRequestRunsNoHook) {
   EXPECT_EQ(service("service-a").active, Colour::kBlue);
 }
 
+// A rollback would otherwise move everybody to the colour of the release, by an older flip.
+TEST_F(PreFlipTest, ARollbackThatCallsOffAFlipLeavesTheServiceWhereItIs) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  clock.advance(std::chrono::hours(2));  // now a flip to blue is a release
+  meanwhile = [this] { return roll_back_meanwhile("service-a"); };
+  EXPECT_FALSE(flip("service-a", Colour::kBlue));
+  EXPECT_EQ(service("service-a").active, Colour::kGreen);
+}
+
+TEST_F(PreFlipTest, AWayBackThatIsRefusedCallsNothingOff) {
+  meanwhile = [this]() -> Task<void> {
+    RolloutRequest request{.verb = Verb::kRollback, .what = {{"service-a"}, {}}};
+    ChangeOptions options{.if_revision = 999};
+    EXPECT_FALSE(co_await teald->verbs.roll(std::move(request), std::move(options)));
+  };
+  EXPECT_TRUE(flip("service-a", Colour::kGreen));
+}
+
 // The operator who goes back would otherwise see "nothing to undo", and the flip a moment later.
 TEST_F(PreFlipTest, ARollbackCallsOffAFlipThatWaits) {
   meanwhile = [this]() -> Task<void> {
