@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The phase of a service's rollout. A phase follows from the state, the judgement and the flows that are left,
-// so nothing stores it.
+// The phase of a service's rollout. A phase follows from the state, the judgement and the flows that are
+// left, so nothing stores it.
 #pragma once
 
 #include <array>

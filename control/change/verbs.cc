@@ -140,8 +140,8 @@ Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors
   return change;
 }
 
-// A colour that gets new flows, and of which a backend can be reached, must keep such a backend. A colour that
-// is dead already may stay so: the file may change other things.
+// A colour that gets new flows, and of which a backend can be reached, must keep such a backend. A colour
+// that is dead already may stay so: the file may change other things.
 std::optional<Refusal> Verbs::leaves_the_dead(const Change& reload,
                                               const std::vector<BackendWithoutHop>& new_without_hop) const {
   if (reload.config == nullptr || !publisher_.dataplane_running()) return std::nullopt;
