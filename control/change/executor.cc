@@ -152,12 +152,10 @@ nlohmann::ordered_json who_and_why(const ChangeOptions& options) {
           {"reason", options.reason}};
 }
 
-// A flip names each of its services: whoever counts flips needs all.
 void ChangeExecutor::tell_of_services(Progress& progress) {
   const Json& shown = progress.shown;
   Json first = Json::array();
-  const size_t most = progress.change.flips.empty() ? kNamedInEvent : shown.size();
-  for (size_t i = 0; i < std::min(shown.size(), most); ++i) first.push_back(shown[i]);
+  for (size_t i = 0; i < std::min(shown.size(), kNamedInEvent); ++i) first.push_back(shown[i]);
   if (first.size() < shown.size()) progress.told["count"] = shown.size();
   progress.told["services"] = std::move(first);
 }
@@ -247,7 +245,7 @@ Task<void> ChangeExecutor::give_up(Progress& progress, const Refusal& refusal) {
   (void)co_await finish(progress, Outcome::kNotPublished, refusal.message, ChangeRecord());
   save_due_ = save_due_ || progress.change.config != nullptr;  // the intent of a reload reserved new ids
   progress.told["result"] = "not_published";
-  tell(progress, "failed");
+  tell_end(progress, "failed");
 }
 
 void ChangeExecutor::apply(const Progress& progress) {
@@ -314,7 +312,7 @@ Task<void> ChangeExecutor::record_result(Progress& progress) {
   know(progress.result, progress.options, progress.began_at_ms, is_done, done.has_value());
   progress.told["result"] = is_done ? "done" : "adoption_timeout";
   progress.told["recorded"] = progress.result.recorded;
-  tell(progress, is_done ? "done" : "failed");
+  tell_end(progress, is_done ? "done" : "failed");
 }
 
 Task<State::Done> ChangeExecutor::finish(Progress& progress, Outcome outcome, std::string detail,
@@ -349,6 +347,15 @@ void ChangeExecutor::log(const Progress& progress, int level, std::string result
 // A change that publishes nothing has no generation of its own, and so none of the events about a generation.
 void ChangeExecutor::tell(const Progress& progress, const char* event) const {
   if (!progress.change.lock) events_.tell(event, progress.told);
+}
+
+// The last event of a flip names each of its services: they are counted by it.
+void ChangeExecutor::tell_end(Progress& progress, const char* event) const {
+  if (!progress.change.flips.empty()) {
+    progress.told.erase("count");
+    progress.told["services"] = progress.shown;
+  }
+  tell(progress, event);
 }
 
 // --- beside the changes ---

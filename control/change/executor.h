@@ -148,6 +148,7 @@ class ChangeExecutor {
   Task<void> record_result(Progress& progress);
   Result answer(Progress progress);
   void tell(const Progress& progress, const char* event) const;
+  void tell_end(Progress& progress, const char* event) const;
   void log(const Progress& progress, int level, std::string result) const;
 
   Catalogue catalogue_;

@@ -80,7 +80,7 @@ std::optional<ColourChange> rollback_of(const RolloutRequest& request, const Rol
   Colour to = service.active;
   if (request.to_generation) {
     if (!is_newer(service, *request.to_generation)) to = service.back_then.value_or(service.active);
-  } else if (service.undo && !service.ramp) {
+  } else if (service.undo && !service.ramp && !service.waits) {
     to = service.undo->to;
   }
   if (to == service.active) return abort_of(service);
@@ -149,7 +149,7 @@ const RolloutService* first_with_steps(const std::vector<const RolloutService*>&
 void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
   plan.unchanged.push_back(service.name);
   if (request.verb == Verb::kFlip && service.ramp) plan.on_a_ramp.push_back(service.name);
-  if (request.verb != Verb::kRollback) return;
+  if (request.verb != Verb::kRollback || service.waits) return;
   if (!request.to_generation) {
     plan.nothing_to_undo.push_back(service.name);
   } else if (is_newer(service, *request.to_generation)) {

@@ -80,6 +80,7 @@ struct RolloutService {
   bool flip_back_undoes = false;                          // a flip to undo->to undoes the latest flip
   std::optional<Ramp> ramp;                               // under way
   std::optional<RampPlan> rollout;                        // of the config
+  bool waits = false;                                     // its latest step is a release that waits
   std::optional<Colour> back_then;  // its active colour at to_generation; nothing: as now
 };
 

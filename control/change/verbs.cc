@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/verbs.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "control/change/change_lock.h"
@@ -147,8 +149,8 @@ std::optional<Refusal> Verbs::leaves_the_dead(const Change& reload,
   if (reload.config == nullptr || !publisher_.dataplane_running()) return std::nullopt;
   const Catalogue &before = executor_.catalogue(), after(*reload.config, *reload.inventory);
   const BackendsBySocket known = backends_by_socket(before.inventory());
-  std::vector<std::string> details;
-  const auto reaches = [&](const CatalogueService& service, Colour colour, bool explains) {
+  const auto reaches = [&](const CatalogueService& service, Colour colour,
+                           std::vector<std::string>& problems) {
     const std::vector<PoolMember>& pool = service.pools[static_cast<size_t>(colour)];
     return std::any_of(pool.begin(), pool.end(), [&](const PoolMember& member) {
       if (member.weight == 0) return false;
@@ -160,23 +162,27 @@ std::optional<Refusal> Verbs::leaves_the_dead(const Change& reload,
         const std::optional<HopState>& state = facts_.hops.of(backend->second->id);
         if (is_unreachable(state, clock_.now(), publisher_.dataplane_pid())) problem = problem_text(state);
       }
-      if (explains && !problem.empty() && details.size() < kMostDetails)
-        details.push_back(fmt::format("{}/{}/{}: {}", service.config->name, name_of(colour),
-                                      to_string(member.socket), problem));
+      if (!problem.empty())
+        problems.push_back(fmt::format("{}/{}/{}: {}", service.config->name, name_of(colour),
+                                       to_string(member.socket), problem));
       return problem.empty();
     });
   };
-  std::vector<std::string> dead;
+  std::vector<std::string> dead, details;
   for (const CatalogueService& service : after.services()) {
     const CatalogueService* const present = before.find(service.config->name);
     if (present == nullptr) continue;  // nobody uses it yet
     const ServiceState& state = after.state(service);
     for (const Colour colour : {state.active, other(state.active)}) {
       const bool is_active = colour == state.active;
-      if ((!is_active && !state.ramp) || !reaches(*present, colour, false)) continue;
-      if (!reaches(service, colour, true))
-        dead.push_back(fmt::format("no backend of {}, {} colour of {}, can be reached", name_of(colour),
-                                   is_active ? "the active" : "the ramp's", state.name));
+      std::vector<std::string> before_it, problems;
+      if ((!is_active && !state.ramp) || !reaches(*present, colour, before_it)) continue;
+      if (reaches(service, colour, problems)) continue;
+      dead.push_back(fmt::format("no backend of {}, {} colour of {}, can be reached", name_of(colour),
+                                 is_active ? "the active" : "the ramp's", state.name));
+      const size_t room = kMostDetails - std::min(kMostDetails, details.size());
+      problems.resize(std::min(problems.size(), room));
+      details.insert(details.end(), problems.begin(), problems.end());
     }
   }
   if (dead.empty()) return std::nullopt;

@@ -83,8 +83,12 @@ Task<std::optional<Refusal>> Verbs::run_pre_flip(const RolloutRequest& request, 
   hooks.place = waiting_releases_.add({.services = std::move(services),
                                        .to = plan->changes.front().to,
                                        .user = text_of(options.actor),
-                                       .since_ms = clock_.wall_ms()});
+                                       .since_ms = clock_.wall_ms(),
+                                       .is_given_up = options.client_is_gone});
   hooks.ends = co_await run_hooks_(std::move(jobs));
+  const bool is_refused = std::any_of(hooks.ends.begin(), hooks.ends.end(),
+                                      [](const HookEnd& end) { return end.outcome != HookOutcome::kPassed; });
+  if (is_refused) hooks.place.reset();  // it moves nothing any more
   co_return std::nullopt;
 }
 
@@ -106,7 +110,7 @@ RolloutView Verbs::view_for(const RolloutRequest& request) const {
   // The latest step of a service with a release that waits is that release: calling it off undoes it.
   if (request.verb == RolloutRequest::Verb::kRollback && !request.to_generation)
     for (RolloutService& service : view.services)
-      if (waiting_releases_.of(service.name) != nullptr) service.undo.reset();
+      service.waits = waiting_releases_.holds(service.name, clock_.now());
   return view;
 }
 
@@ -117,7 +121,7 @@ void Verbs::call_off_releases(const RolloutRequest& request, const RolloutView& 
   if (!selected) return;  // not so: the plan was made
   std::vector<std::string> services;
   for (const RolloutService* service : *selected) services.push_back(service->name);
-  for (std::string& sentence : waiting_releases_.call_off(services, text_of(actor)))
+  for (std::string& sentence : waiting_releases_.call_off(services, text_of(actor), clock_.now()))
     change.warnings.push_back(std::move(sentence));
 }
 

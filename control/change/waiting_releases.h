@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -12,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "control/change/rollout.h"
+#include "control/loop/clock.h"
 
 namespace teal {
 
@@ -25,6 +28,8 @@ class WaitingReleases {
     std::string user;
     int64_t since_ms = 0;            // since 1970, UTC
     std::string called_off_by = {};  // a user; "": nobody did
+    Clock::Time called_off_at = {};
+    std::function<bool()> is_given_up = [] { return false; };  // its client has gone
   };
 
   // A release waits as long as its place lives.
@@ -44,21 +49,36 @@ class WaitingReleases {
     return std::make_shared<Place>(list_, std::move(release));
   }
 
+  // A second way back, by another operator at the same moment, must not go further than the first one.
+  static constexpr std::chrono::seconds kSameMoment{10};
+
   size_t size() const { return list_.size(); }
   // Null: none of this service waits.
   const Release* of(const std::string& service) const {
     for (const Release& release : list_)
-      if (release.called_off_by.empty() && moves(release, service)) return &release;
+      if (release.called_off_by.empty() && !release.is_given_up() && moves(release, service)) return &release;
     return nullptr;
   }
+  // Returns whether a rollback leaves the service where it is, because its latest step is a release that
+  // waits, or that was called off just now.
+  bool holds(const std::string& service, Clock::Time now) const {
+    const auto is_just_off = [&](const Release& release) {
+      return !release.called_off_by.empty() && now < release.called_off_at + kSameMoment &&
+             moves(release, service);
+    };
+    return of(service) != nullptr || std::any_of(list_.begin(), list_.end(), is_just_off);
+  }
   // Returns a sentence for each release of these services that waits.
-  std::vector<std::string> call_off(const std::vector<std::string>& services, const std::string& user) {
+  std::vector<std::string> call_off(const std::vector<std::string>& services, const std::string& user,
+                                    Clock::Time now) {
     std::vector<std::string> sentences;
     for (Release& release : list_) {
       const auto is_moved = [&](const std::string& service) { return moves(release, service); };
-      if (!release.called_off_by.empty() || std::none_of(services.begin(), services.end(), is_moved))
+      if (!release.called_off_by.empty() || release.is_given_up() ||
+          std::none_of(services.begin(), services.end(), is_moved))
         continue;
       release.called_off_by = user;
+      release.called_off_at = now;
       sentences.push_back(
           fmt::format("the release of {} to {} by {}, which waits for its hook pre_flip, is called off",
                       listed(release.services), name_of(release.to), release.user));

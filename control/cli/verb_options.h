@@ -63,7 +63,9 @@ inline constexpr std::string_view kEventsExamples[] = {"teal events -f", "teal e
 inline constexpr std::array kWaitOptions = {
     kGroup,
     OptionSpec{0, "for", "drained|healthy|rolled-out|settled", "the condition to wait for"},
-    OptionSpec{0, "colour", "COLOUR", "with --for healthy: of blue or green (default: the active colour)"},
+    OptionSpec{0, "colour", "COLOUR",
+               "with --for healthy or rolled-out: blue or green (default: the active "
+               "colour, or that of the ramp)"},
     OptionSpec{0, "timeout", "TIME", "give up after this time, with exit code 4 (default: 10m)"},
 };
 inline constexpr std::string_view kWaitExamples[] = {

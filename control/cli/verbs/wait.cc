@@ -37,10 +37,10 @@ Outcome run_wait(const Invocation& call) {
         "teal wait: --for CONDITION is missing; expected drained, healthy, rolled-out or settled",
         "teal wait --help describes the conditions"));
   }
-  if (*colour && **condition != "healthy")
-    return tl::unexpected(
-        usage_failure(fmt::format("teal wait: --colour needs --for healthy, and --for is {}", **condition),
-                      "teal wait --help describes the conditions"));
+  if (*colour && **condition != "healthy" && **condition != "rolled-out")
+    return tl::unexpected(usage_failure(
+        fmt::format("teal wait: --colour needs --for healthy or rolled-out, and --for is {}", **condition),
+        "teal wait --help describes the conditions"));
   const auto services = selected_services(call);
   if (!services) return tl::unexpected(services.error());
   WaitFor wanted{.services = *services,
@@ -50,7 +50,10 @@ Outcome run_wait(const Invocation& call) {
   if (wanted.condition == "rolled-out") {
     const auto goals = colours_to_come(call, wanted.services);
     if (!goals) return tl::unexpected(goals.error());
-    wanted.active = *goals;
+    for (const auto& [name, present] : *goals) {
+      wanted.active[name] = colour->value_or(present);
+      wanted.unchanged.insert(name);  // what was found earlier is not news
+    }
   }
   const auto took = wait_for(call, wanted);
   if (!took) return tl::unexpected(took.error());

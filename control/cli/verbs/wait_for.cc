@@ -166,8 +166,14 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
     const auto goal = wanted.active.find(text(service, "name"));
     std::optional<std::string> line;
     if (goal != wanted.active.end()) {
-      if (service.at("active") != goal->second && part(service, "ramp").is_null())
+      const auto& waiting = part(service, "waiting_release");
+      const bool comes = !waiting.is_null() && text(waiting, "to") == goal->second;
+      if (service.at("active") != goal->second && part(service, "ramp").is_null() && !comes)
         return tl::unexpected(rolled_back(service));
+      if (comes) {
+        lines.push_back(text(service, "name") + ": the hook pre_flip runs");
+        continue;
+      }
       line = not_rolled_out(service);
       if (line || !wanted.unchanged.contains(text(service, "name")))
         if (auto bad = found_bad(service, wanted)) return tl::unexpected(std::move(*bad));
@@ -186,14 +192,16 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
 
 bool is_of_rollout(const std::string& line) {
   return line.find("% of new flows on ") != std::string::npos ||
-         line.find(": judged for ") != std::string::npos || line.ends_with(": the judgement begins");
+         line.find(": judged for ") != std::string::npos || line.ends_with(": the judgement begins") ||
+         line.ends_with(": the hook pre_flip runs");
 }
 
 std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
   if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
   if (!left.empty() && is_of_rollout(left.front()))
-    return fmt::format("it goes on; teal wait {} --for rolled-out waits for its end", name);
+    return fmt::format("it goes on; teal wait {} --for rolled-out --colour {} waits for its end",
+                       joined(wanted.services, " "), wanted.active.begin()->second);
   if (wanted.condition == "healthy")
     return fmt::format(
         "teal backend list {} shows next hops and health; ip neigh shows the kernel's neighbours", name);

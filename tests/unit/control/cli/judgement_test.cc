@@ -261,5 +261,25 @@ TEST_F(JudgementTest, StatusShowsAReleaseThatWaitsForItsHook) {
   EXPECT_TRUE(contains(page, "teal abort service-a calls it off")) << page;
 }
 
+TEST_F(JudgementTest, RolledOutIsWhenRampJudgementAndDrainAreOver) {
+  const json ramping = with(service("blue"), "ramp", a_ramp());
+  daemon_->answers("GET /v1/services/service-a",
+                   {ramping, ramping, with(service("green"), "trial", a_trial("flip")), service("green")});
+  const auto over = teal({"wait", "service-a", "--for", "rolled-out"});
+  EXPECT_EQ(over.exit_code, 0) << over.err;
+  EXPECT_TRUE(over.out.starts_with("service-a is rolled-out (")) << over.out;
+  EXPECT_EQ(std::ranges::count(daemon_->requests(), "GET /v1/services/service-a"), 4);
+  daemon_->answers("GET /v1/services/service-a",
+                   {ramping, ramping, with(service("blue"), "finding", a_finding())});
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "rolled-out"}).exit_code, 6);
+  daemon_->answer("GET /v1/services/service-a", service("blue"));
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "rolled-out", "--colour", "green"}).exit_code, 6)
+      << "it went back before the wait";
+  daemon_->answers(
+      "GET /v1/services/service-a",
+      {service("blue"), with(service("blue"), "waiting_release", {{"to", "green"}}), service("green")});
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "rolled-out", "--colour", "green"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace teal::cli

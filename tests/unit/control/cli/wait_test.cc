@@ -54,7 +54,8 @@ TEST_F(WaitTest, HealthyTakesAColour) {
       teal({"wait", "service-a", "--for", "healthy", "--colour", "green", "--timeout", "50ms"}).exit_code, 4);
   const auto wrong = teal({"wait", "service-a", "--for", "drained", "--colour", "blue"});
   EXPECT_EQ(wrong.exit_code, 2);
-  EXPECT_TRUE(contains(wrong.err, "--colour needs --for healthy, and --for is drained")) << wrong.err;
+  EXPECT_TRUE(contains(wrong.err, "--colour needs --for healthy or rolled-out, and --for is drained"))
+      << wrong.err;
   EXPECT_EQ(teal({"wait", "service-a", "--for", "healthy", "--colour", "red"}).exit_code, 2);
 }
 

@@ -198,9 +198,26 @@ TEST_F(PreFlipTest, ARepeatedRequestRunsNoHook) {
 TEST_F(PreFlipTest, ARollbackThatCallsOffAFlipLeavesTheServiceWhereItIs) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   clock.advance(std::chrono::hours(2));  // now a flip to blue is a release
-  meanwhile = [this] { return roll_back_meanwhile("service-a"); };
+  meanwhile = [this]() -> Task<void> {
+    co_await roll_back_meanwhile("service-a");
+    co_await roll_back_meanwhile("service-a");  // another operator, at the same moment
+  };
   EXPECT_FALSE(flip("service-a", Colour::kBlue));
   EXPECT_EQ(service("service-a").active, Colour::kGreen);
+}
+
+TEST_F(PreFlipTest, AReleaseWhoseClientIsGoneHoldsNoRollbackUp) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  clock.advance(std::chrono::hours(2));
+  bool is_gone = false;
+  meanwhile = [&]() -> Task<void> {
+    is_gone = true;  // Ctrl-C
+    return roll_back_meanwhile("service-a");
+  };
+  ChangeOptions options;
+  options.client_is_gone = [&] { return is_gone; };
+  EXPECT_FALSE(flip("service-a", Colour::kBlue, options));
+  EXPECT_EQ(service("service-a").active, Colour::kBlue) << "by the rollback";
 }
 
 TEST_F(PreFlipTest, AWayBackThatIsRefusedCallsNothingOff) {
