@@ -2,6 +2,7 @@
 #include "control/change/reach.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -164,6 +165,48 @@ std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
   if (services.empty()) return std::nullopt;
   return Refusal{422, "refused", "nothing was changed: the hook pre_flip refuses " + listed(services),
                  "--force flips all the same, and does not run the hook", std::move(details)};
+}
+
+std::optional<Refusal> loses_reach(const Catalogue& before, const Catalogue& after,
+                                   const std::vector<BackendWithoutHop>& new_without_hop,
+                                   const BackendFacts& facts, Clock::Time now, uint32_t dataplane_pid) {
+  std::unordered_map<Socket, std::string, SocketHash> problems;
+  for (const BackendWithoutHop& backend : new_without_hop) problems[backend.socket] = backend.problem;
+  for (const auto& [socket, backend] : backends_by_socket(before.inventory()))
+    if (const auto& state = facts.hops.of(backend->id); is_unreachable(state, now, dataplane_pid))
+      problems[socket] = problem_text(state);
+  // Returns a line for each backend that takes new flows. Nothing: one of them can be reached.
+  const auto why_dead = [&](const CatalogueService& service,
+                            Colour colour) -> std::optional<std::vector<std::string>> {
+    std::vector<std::string> lines;
+    for (const PoolMember& member : service.pools[static_cast<size_t>(colour)]) {
+      if (member.weight == 0) continue;
+      const auto problem = problems.find(member.socket);
+      if (problem == problems.end()) return std::nullopt;
+      lines.push_back(fmt::format("{}/{}/{}: {}", service.config->name, name_of(colour),
+                                  to_string(member.socket), problem->second));
+    }
+    return lines;
+  };
+  std::vector<std::string> dead, details;
+  for (const CatalogueService& service : after.services()) {
+    const CatalogueService* const present = before.find(service.config->name);
+    if (present == nullptr) continue;  // nobody uses it yet
+    const ServiceState& state = after.state(service);
+    for (const Colour colour : {state.active, other(state.active)}) {
+      const bool is_active = colour == state.active;
+      if ((!is_active && !state.ramp) || why_dead(*present, colour)) continue;
+      const auto lines = why_dead(service, colour);
+      if (!lines) continue;
+      dead.push_back(fmt::format("no backend of {}, {} colour of {}, can be reached", name_of(colour),
+                                 is_active ? "the active" : "the ramp's", state.name));
+      details.insert(details.end(), lines->begin(), lines->end());
+    }
+  }
+  if (dead.empty()) return std::nullopt;
+  details.resize(std::min(details.size(), kMaxDetails));
+  return Refusal{422, "refused", "nothing was changed: " + listed(dead),
+                 "--force takes the file over all the same; a start of teald would, too", std::move(details)};
 }
 
 Refusal called_off_during_pre_flip(const std::string& user) {

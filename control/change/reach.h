@@ -63,6 +63,18 @@ Refusal called_off_during_pre_flip(const std::string& user);
 // One refusal with all reasons; nothing: there are none.
 std::optional<Refusal> all_reasons(std::vector<Refusal> refusals);
 
+// A backend that a reload adds, and to which the dataplane cannot send packets.
+struct BackendWithoutHop {
+  std::string name;  // "web/blue/198.18.2.11:8080"
+  Socket socket;
+  std::string problem;
+};
+// The refusal of a reload by which a colour that gets new flows would lose its last backend that can be
+// reached. A colour that is dead already may stay so: the file may change other things.
+std::optional<Refusal> loses_reach(const Catalogue& before, const Catalogue& after,
+                                   const std::vector<BackendWithoutHop>& new_without_hop,
+                                   const BackendFacts& facts, Clock::Time now, uint32_t dataplane_pid);
+
 // Adds what is known about backends that cannot serve to the warnings of the change.
 void warn_of(const Reach& reach, Change& change);
 // Adds the gates that force has passed to the entries of the change.

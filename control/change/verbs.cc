@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/change/verbs.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "control/change/change_lock.h"
@@ -90,7 +88,6 @@ Task<Verbs::Result> Verbs::set_preview(PreviewRequest request, ChangeOptions opt
   co_return co_await change(std::move(options), std::move(plan));
 }
 
-constexpr size_t kMostDetails = 20;
 constexpr unsigned kFileRefused = 422;  // any other refusal is not about the file
 
 // The file is read, and new backends get time to answer the kernel, before the turn: neither holds up another
@@ -130,8 +127,12 @@ Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors
   const Catalogue& catalogue = executor_.catalogue();
   Planned change = plan_reload(file, catalogue, publisher_);
   if (!change) return change;
-  if (!force)
-    if (auto refusal = leaves_the_dead(*change, new_without_hop)) return tl::unexpected(std::move(*refusal));
+  if (!force && change->config != nullptr && publisher_.dataplane_running()) {
+    const Catalogue after(*change->config, *change->inventory);
+    auto refusal =
+        loses_reach(catalogue, after, new_without_hop, facts_, clock_.now(), publisher_.dataplane_pid());
+    if (refusal) return tl::unexpected(std::move(*refusal));
+  }
   if (ConfigErrors errors = check_api_(file->config); !errors.empty())
     return tl::unexpected(bad_api(catalogue.config().path, std::move(errors)));
   change->fields["plan"]["restart"] = restart_.lines(file->options);
@@ -142,56 +143,8 @@ Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors
   return change;
 }
 
-// A colour that gets new flows, and of which a backend can be reached, must keep such a backend. A colour
-// that is dead already may stay so: the file may change other things.
-std::optional<Refusal> Verbs::leaves_the_dead(const Change& reload,
-                                              const std::vector<BackendWithoutHop>& new_without_hop) const {
-  if (reload.config == nullptr || !publisher_.dataplane_running()) return std::nullopt;
-  const Catalogue &before = executor_.catalogue(), after(*reload.config, *reload.inventory);
-  const BackendsBySocket known = backends_by_socket(before.inventory());
-  const auto reaches = [&](const CatalogueService& service, Colour colour,
-                           std::vector<std::string>& problems) {
-    const std::vector<PoolMember>& pool = service.pools[static_cast<size_t>(colour)];
-    return std::any_of(pool.begin(), pool.end(), [&](const PoolMember& member) {
-      if (member.weight == 0) return false;
-      std::string problem;
-      for (const BackendWithoutHop& backend : new_without_hop)
-        if (backend.socket == member.socket) problem = backend.problem;
-      const auto backend = known.find(member.socket);
-      if (backend != known.end()) {
-        const std::optional<HopState>& state = facts_.hops.of(backend->second->id);
-        if (is_unreachable(state, clock_.now(), publisher_.dataplane_pid())) problem = problem_text(state);
-      }
-      if (!problem.empty())
-        problems.push_back(fmt::format("{}/{}/{}: {}", service.config->name, name_of(colour),
-                                       to_string(member.socket), problem));
-      return problem.empty();
-    });
-  };
-  std::vector<std::string> dead, details;
-  for (const CatalogueService& service : after.services()) {
-    const CatalogueService* const present = before.find(service.config->name);
-    if (present == nullptr) continue;  // nobody uses it yet
-    const ServiceState& state = after.state(service);
-    for (const Colour colour : {state.active, other(state.active)}) {
-      const bool is_active = colour == state.active;
-      std::vector<std::string> before_it, problems;
-      if ((!is_active && !state.ramp) || !reaches(*present, colour, before_it)) continue;
-      if (reaches(service, colour, problems)) continue;
-      dead.push_back(fmt::format("no backend of {}, {} colour of {}, can be reached", name_of(colour),
-                                 is_active ? "the active" : "the ramp's", state.name));
-      const size_t room = kMostDetails - std::min(kMostDetails, details.size());
-      problems.resize(std::min(problems.size(), room));
-      details.insert(details.end(), problems.begin(), problems.end());
-    }
-  }
-  if (dead.empty()) return std::nullopt;
-  return Refusal{422, "refused", "nothing was changed: " + listed(dead),
-                 "--force takes the file over all the same; a start of teald would, too", std::move(details)};
-}
-
 // Returns the new backends that have no next hop after the time that makes silence certain.
-Task<std::vector<Verbs::BackendWithoutHop>> Verbs::new_without_hop(const Config& config) const {
+Task<std::vector<BackendWithoutHop>> Verbs::new_without_hop(const Config& config) const {
   constexpr std::chrono::milliseconds kPause(100);
   constexpr size_t kLookupsAtOnce = 16;  // then other tasks of the event loop run
   const BackendsBySocket known = backends_by_socket(executor_.catalogue().inventory());

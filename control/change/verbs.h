@@ -91,13 +91,6 @@ class Verbs {
   using Planned = tl::expected<Change, Refusal>;
   using Planner = std::function<Task<Planned>()>;
 
-  // A backend that a reload adds.
-  struct BackendWithoutHop {
-    std::string name;  // "web/blue/198.18.2.11:8080"
-    Socket socket;
-    std::string problem;
-  };
-
   Task<Result> change(ChangeOptions options, Planner plan, Semaphore::Place place = Semaphore::Place::kLast);
   Task<void> wait_for_answers(const RolloutRequest& request);
   // The pre_flip hooks of a request.
@@ -107,13 +100,13 @@ class Verbs {
     std::vector<HookJob> jobs;
     std::vector<HookEnd> ends;                      // of the jobs
     std::shared_ptr<WaitingReleases::Place> place;  // of a release that waits
-    // Of a way back: whether it is made, and so calls off the releases that wait. Nothing: it does not.
+    // Returns whether a way back is made, which calls off the releases that wait. Empty: the request is not a
+    // way back, or a dry run.
     std::function<bool(const Change&)> passes_gates;
   };
   Task<std::optional<Refusal>> run_pre_flip(const RolloutRequest& request, const ChangeOptions& options,
                                             PreFlip& hooks);
-  void call_off_releases(const RolloutRequest& request, const RolloutView& view, const Actor& actor,
-                         Change& change);
+  void call_off_releases(const RolloutPlan& plan, const Actor& actor, Change& change);
   std::vector<HookJob> pre_flip_jobs_of(const RolloutPlan& plan, const PreFlip& hooks) const;
   RolloutView view_for(const RolloutRequest& request) const;
   Task<Planned> plan_roll(RolloutRequest request, PreFlip hooks);
@@ -123,7 +116,7 @@ class Verbs {
   Planned plan_way_back(const std::vector<std::string>& services) const;
   std::optional<Refusal> judged_bad(const RolloutPlan& plan, std::vector<ClosedGate>& closed) const;
   void learn_what_is_slow(RolloutPlan& plan) const;
-  void warn_of_what_is_lost(const RolloutPlan& plan, Change& change) const;
+  void warn_of_flips(const RolloutPlan& plan, Change& change) const;
   void tell_drains(const RolloutPlan& plan, Change& change) const;
   void judge_flips_back(Colour to, RolloutView& view) const;
   Reach look_at_reach(const RolloutPlan& plan) const;
@@ -131,8 +124,6 @@ class Verbs {
   Planned plan_reload_of(const tl::expected<ConfigFile, ConfigErrors>& file,
                          const std::vector<BackendWithoutHop>& new_without_hop, bool force);
   Task<std::vector<BackendWithoutHop>> new_without_hop(const Config& config) const;
-  std::optional<Refusal> leaves_the_dead(const Change& reload,
-                                         const std::vector<BackendWithoutHop>& new_without_hop) const;
   std::string flipper(const ServiceState& service) const;
   Task<tl::expected<void, Refusal>> look_back(uint64_t generation, RolloutView& view);
 

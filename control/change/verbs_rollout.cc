@@ -115,12 +115,9 @@ RolloutView Verbs::view_for(const RolloutRequest& request) const {
 }
 
 // A way back calls off the releases of its services that wait for their hooks, and its answer says so.
-void Verbs::call_off_releases(const RolloutRequest& request, const RolloutView& view, const Actor& actor,
-                              Change& change) {
-  const auto selected = select_services(request.what, view);
-  if (!selected) return;  // not so: the plan was made
-  std::vector<std::string> services;
-  for (const RolloutService* service : *selected) services.push_back(service->name);
+void Verbs::call_off_releases(const RolloutPlan& plan, const Actor& actor, Change& change) {
+  std::vector<std::string> services = plan.unchanged;
+  for (const ColourChange& each : plan.changes) services.push_back(each.name);
   for (std::string& sentence : waiting_releases_.call_off(services, text_of(actor), clock_.now()))
     change.warnings.push_back(std::move(sentence));
 }
@@ -147,8 +144,7 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
     if (auto refusal = refused_by_gates(*plan, request, hooks, reach, change))
       co_return tl::unexpected(std::move(*refusal));
   warn_of(reach, change);
-  if (hooks.passes_gates && hooks.passes_gates(change))
-    call_off_releases(request, view, hooks.request.actor, change);
+  if (hooks.passes_gates && hooks.passes_gates(change)) call_off_releases(*plan, hooks.request.actor, change);
   if (goes_forward(request.verb) && file_differs())
     change.warnings.push_back(catalogue.config().path +
                               " was edited and not reloaded; teal reload --dry-run shows the differences");
@@ -156,7 +152,7 @@ Task<Verbs::Planned> Verbs::plan_roll(RolloutRequest request, PreFlip hooks) {
     if (!warning.empty()) change.warnings.push_back(warning);
   tell_drains(*plan, change);
   if (goes_forward(request.verb)) change.fields["judged"] = judged_json(*plan, catalogue);
-  if (goes_forward(request.verb)) warn_of_what_is_lost(*plan, change);
+  if (goes_forward(request.verb)) warn_of_flips(*plan, change);
   if (request.verb == RolloutRequest::Verb::kFlip || request.verb == RolloutRequest::Verb::kRamp)
     change.fields["ramps"] = ramps_json(*plan);
   if (request.to_generation) change.fields["added_since"] = plan->added_since;
@@ -210,7 +206,7 @@ std::optional<Refusal> Verbs::judged_bad(const RolloutPlan& plan, std::vector<Cl
 
 // Warns of a flip that has little to be judged by, and of clients of a preview that it sends to the other
 // colour.
-void Verbs::warn_of_what_is_lost(const RolloutPlan& plan, Change& change) const {
+void Verbs::warn_of_flips(const RolloutPlan& plan, Change& change) const {
   constexpr uint64_t kFew = 100;
   std::vector<std::string> few, previewed;
   for (const ColourChange& each : plan.changes) {

@@ -56,7 +56,7 @@ class WaitingReleases {
   // Null: none of this service waits.
   const Release* of(const std::string& service) const {
     for (const Release& release : list_)
-      if (release.called_off_by.empty() && !release.is_given_up() && moves(release, service)) return &release;
+      if (waits(release) && moves(release, service)) return &release;
     return nullptr;
   }
   // Returns whether a rollback leaves the service where it is, because its latest step is a release that
@@ -74,9 +74,7 @@ class WaitingReleases {
     std::vector<std::string> sentences;
     for (Release& release : list_) {
       const auto is_moved = [&](const std::string& service) { return moves(release, service); };
-      if (!release.called_off_by.empty() || release.is_given_up() ||
-          std::none_of(services.begin(), services.end(), is_moved))
-        continue;
+      if (!waits(release) || std::none_of(services.begin(), services.end(), is_moved)) continue;
       release.called_off_by = user;
       release.called_off_at = now;
       sentences.push_back(
@@ -87,6 +85,9 @@ class WaitingReleases {
   }
 
  private:
+  static bool waits(const Release& release) {
+    return release.called_off_by.empty() && !release.is_given_up();
+  }
   static bool moves(const Release& release, const std::string& service) {
     return std::find(release.services.begin(), release.services.end(), service) != release.services.end();
   }

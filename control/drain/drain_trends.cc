@@ -60,6 +60,11 @@ ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t
                 [&](uint16_t backend) { return publisher.draining(backend, colour, flip_generation); });
 }
 
+bool is_draining(const CatalogueService& service, const ServiceState& state, const Publisher& publisher) {
+  return state.flip_generation != 0 && publisher.splits() != nullptr &&
+         draining_of(service, other(state.active), state.flip_generation, publisher).live != 0;
+}
+
 // --- the file ---
 
 std::string drains_text(const std::vector<KnownDrain>& drains) {
@@ -92,24 +97,10 @@ tl::expected<std::vector<KnownDrain>, std::string> parse_drains(std::string_view
   return drains;
 }
 
-namespace {
-
-// Without a file: none is known. The error: there is a file, but it cannot be used.
-tl::expected<std::vector<KnownDrain>, std::string> read_drains_file(const std::string& run_dir) {
-  const auto text = read_run_file(drains_path(run_dir));
-  if (!text) return tl::unexpected(text.error());
-  if (!*text) return std::vector<KnownDrain>();
-  auto drains = parse_drains(**text);
-  if (!drains) return tl::unexpected(drains_path(run_dir) + ": " + drains.error());
-  return drains;
-}
-
-}  // namespace
-
 // --- the trends ---
 
 DrainTrends::DrainTrends(std::string run_dir) : run_dir_(std::move(run_dir)) {
-  auto drains = read_drains_file(run_dir_);
+  auto drains = read_run_file(drains_path(run_dir_), parse_drains);
   if (drains)
     of_last_teald_ = std::move(*drains);
   else

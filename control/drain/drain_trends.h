@@ -34,6 +34,9 @@ ColourFlows flows_of(const CatalogueService& service, Colour colour, const Publi
 ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t flip_generation,
                         const Publisher& publisher);
 
+// Returns whether flows are left of the colour that the service's latest flip left.
+bool is_draining(const CatalogueService& service, const ServiceState& state, const Publisher& publisher);
+
 struct KnownDrain {
   std::string service;
   uint64_t flip_generation = 0;   // of the flip that began the drain

@@ -76,12 +76,7 @@ tl::expected<void, std::string> write_health_file(const std::string& run_dir, co
 }
 
 tl::expected<HealthMemory, std::string> read_health_file(const std::string& run_dir) {
-  const auto text = read_run_file(path_in(run_dir));
-  if (!text) return tl::unexpected(text.error());
-  if (!*text) return HealthMemory();
-  auto memory = parse_health(**text);
-  if (!memory) return tl::unexpected(path_in(run_dir) + ": " + memory.error());
-  return memory;
+  return read_run_file(path_in(run_dir), parse_health);
 }
 
 }  // namespace teal

@@ -20,4 +20,17 @@ tl::expected<void, std::string> replace_run_file(const std::string& path, std::s
 // larger than kMaxRunFile. A FIFO does not hold up the caller.
 tl::expected<std::optional<std::string>, std::string> read_run_file(const std::string& path);
 
+// The same for a file that `parse` reads. Without a file: what a file without entries says. The error of
+// `parse` gets the path.
+template <typename T>
+tl::expected<T, std::string> read_run_file(const std::string& path,
+                                           tl::expected<T, std::string> (*parse)(std::string_view)) {
+  const auto text = read_run_file(path);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return T();
+  auto read = parse(**text);
+  if (!read) return tl::unexpected(path + ": " + read.error());
+  return read;
+}
+
 }  // namespace teal

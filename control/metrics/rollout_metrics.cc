@@ -2,6 +2,7 @@
 #include "control/metrics/rollout_metrics.h"
 
 #include "control/change/rollout_phase.h"
+#include "control/drain/drain_trends.h"
 #include "control/metrics/family.h"
 
 namespace teal {
@@ -14,7 +15,8 @@ void write_phases(std::ostream& out, const Catalogue& catalogue, const Trials& t
                 MetricType::Gauge);
   family.reserve(kRolloutPhases.size() * catalogue.services().size());
   for (const CatalogueService& service : catalogue.services()) {
-    const RolloutPhase present = phase_of(service, catalogue.state(service), trials, publisher);
+    const ServiceState& state = catalogue.state(service);
+    const RolloutPhase present = phase_of(state, trials, is_draining(service, state, publisher));
     for (const RolloutPhase phase : kRolloutPhases)
       family.add({{"service", service.config->name}, {"phase", name_of(phase)}}, uint64_t{phase == present});
   }

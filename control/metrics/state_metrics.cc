@@ -37,9 +37,8 @@ void write_state(std::ostream& out, const ChangeExecutor& executor, const Publis
   drifts.reserve(executor.catalogue().services().size());
   for (const CatalogueService& service : executor.catalogue().services()) {
     const ServiceState& state = executor.catalogue().state(service);
-    const bool is_draining =
-        draining_of(service, other(state.active), state.flip_generation, publisher).live != 0;
-    drifts.add({{"service", service.config->name}}, uint64_t{drift(service, state, is_draining).size()});
+    const bool drains = is_draining(service, state, publisher);
+    drifts.add({{"service", service.config->name}}, uint64_t{drift(service, state, drains).size()});
   }
   drifts.write(out);
 }

@@ -94,12 +94,7 @@ tl::expected<void, std::string> write_trials_file(const std::string& run_dir, co
 }
 
 tl::expected<TrialStarts, std::string> read_trials_file(const std::string& run_dir) {
-  const auto text = read_run_file(trials_path(run_dir));
-  if (!text) return tl::unexpected(text.error());
-  if (!*text) return TrialStarts();
-  auto starts = parse_trials(**text);
-  if (!starts) return tl::unexpected(trials_path(run_dir) + ": " + starts.error());
-  return starts;
+  return read_run_file(trials_path(run_dir), parse_trials);
 }
 
 }  // namespace teal

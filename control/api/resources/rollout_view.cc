@@ -51,7 +51,7 @@ Json view_ramp(const Api& api, const ServiceState& state) {
   const bool goes_on = left && waits_for == nullptr;
   return {{"id", ramp.id},
           {"to", name_of(other(state.active))},
-          {"phase", name_of(ramp.paused ? RolloutPhase::kPaused : RolloutPhase::kRamping)},
+          {"phase", name_of(phase_of(state, api.upkeep.trials(), false))},
           {"share_percent", percent(ramp.share())},
           {"step", ramp.step + 1},
           {"steps_percent", std::move(steps)},

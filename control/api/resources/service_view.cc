@@ -180,7 +180,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"colours",
            {{"blue", view_colour(api, service, Colour::kBlue)},
             {"green", view_colour(api, service, Colour::kGreen)}}},
-          {"phase", name_of(phase_of(service, state, api.upkeep.trials(), api.publisher))},
+          {"phase", name_of(phase_of(state, api.upkeep.trials(), !draining.is_null()))},
           {"ramp", view_ramp(api, state)},
           {"waiting_release", view_waiting(api, state)},
           {"trial", view_trial(api, state)},

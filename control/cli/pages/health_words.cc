@@ -49,6 +49,11 @@ bool is_healthy(const json& backend) {
   return is_certainly_up(backend);
 }
 
+bool takes_new_flows(const json& backend) {
+  const auto state = text_or(backend, "state");
+  return !flag(backend, "retired") && (state.empty() || state == "ready") && number(backend, "weight") != 0;
+}
+
 std::string prober_problem(const json& prober) {
   if (prober.is_null() || number_or_0(prober, "checked") == 0 || flag(prober, "fresh")) return "";
   return fmt::format("teal-health {}: health is unknown {}, and the last known health stays",

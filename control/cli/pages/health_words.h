@@ -19,6 +19,9 @@ Cell health_cell(const nlohmann::json& backend);
 // True if the backend has no check, or is certainly up; false if it is ejected.
 bool is_healthy(const nlohmann::json& backend);
 
+// True if the backend takes new flows, as far as operators and the config say.
+bool takes_new_flows(const nlohmann::json& backend);
+
 // "teal-health does not report: health is unknown since ..., ...", or "" if it reports or nothing is checked.
 std::string prober_problem(const nlohmann::json& prober);
 

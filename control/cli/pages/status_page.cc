@@ -88,9 +88,7 @@ std::string config_warnings(const json& config, bool is_locked, const Surroundin
 bool is_out_of_reach(const json& service) {
   size_t takers = 0;
   for (const auto& backend : service.at("colours").at(text(service, "active")).at("backends")) {
-    const auto state = text_or(backend, "state");
-    if (flag(backend, "retired") || (!state.empty() && state != "ready") || number(backend, "weight") == 0)
-      continue;
+    if (!takes_new_flows(backend)) continue;
     if (text_or(backend, "next_hop") != "unresolved") return false;
     ++takers;
   }

@@ -52,9 +52,7 @@ std::optional<std::string> not_healthy(const nlohmann::json& service, const std:
   std::vector<std::string> unresolved, sick;
   size_t taking = 0;
   for (const auto& backend : service.at("colours").at(colour).at("backends")) {
-    const auto state = text_or(backend, "state");
-    if (flag(backend, "retired") || (!state.empty() && state != "ready") || number(backend, "weight") == 0)
-      continue;
+    if (!takes_new_flows(backend)) continue;
     ++taking;
     if (text(backend, "next_hop") == "resolved") {
       if (!is_healthy(backend)) sick.push_back(text(backend, "address") + ": " + health_cell(backend).text);

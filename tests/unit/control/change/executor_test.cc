@@ -8,8 +8,6 @@
 
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 #include "tests/unit/control/change/change_fixture.h"
 
 namespace teal {
@@ -101,13 +99,7 @@ TEST_F(Executor, OneEventTellsOfAllBackendsThatAReloadRetires) {
 
 // The file loses 200 services that nobody uses.
 TEST_F(Executor, TheRemovalOf200ServicesPushesNoOtherEventOut) {
-  std::string toml = kShopToml;
-  for (int n = 0; n < 200; ++n)
-    toml += fmt::format(
-        "\n[[service]]\nname = \"s{0}\"\nvip = \"198.18.3.{0}:80\"\nprotocol = \"tcp\"\n"
-        "blue = [\"198.18.2.31:{1}\"]\ngreen = [\"198.18.2.32:{1}\"]\n",
-        n, 8000 + n);
-  std::ofstream(dir.file("teal.toml")) << toml;
+  std::ofstream(dir.file("teal.toml")) << shop_with_more_services(200);
   ASSERT_TRUE(reload());
   ASSERT_TRUE(flip("service-a", Colour::kGreen, {.reason = "release 42"}));
   const uint64_t flipped = teald->events.latest();

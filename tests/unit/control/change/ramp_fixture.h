@@ -28,6 +28,12 @@ class RampTest : public ChangeFixture {
     return roll(Verb::kRamp, std::move(what),
                 {.steps = {500, 2500, kShareOne}, .every = std::chrono::seconds(10)});
   }
+  // Steps of 10 % and 100 % in the config, and what else its rollout has: ", every = \"5s\"".
+  void give_steps_to_service_a(const std::string& more = "") {
+    const std::string green = "green = [\"198.18.2.21:8080\"]\n";
+    write_with(green, green + "rollout = { steps = [\"10%\", \"100%\"]" + more + " }\n");
+    ASSERT_TRUE(reload());
+  }
   // Time passes, and upkeep looks ten times a second.
   void pass(std::chrono::seconds time) {
     for (std::chrono::milliseconds i{0}; i < time; i += std::chrono::milliseconds(100)) {

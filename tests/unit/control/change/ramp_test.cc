@@ -213,9 +213,7 @@ TEST_F(RampTest, TheLastBackendOfItsColourCannotBeTakenOut) {
 }
 
 TEST_F(RampTest, AFlipFollowsTheStepsOfTheConfigUnlessItGoesBack) {
-  write_with("green = [\"198.18.2.21:8080\"]\n",
-             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"], every = \"5s\" }\n");
-  ASSERT_TRUE(reload());
+  give_steps_to_service_a(", every = \"5s\"");
   ASSERT_TRUE(flip("service-a", kGreen));
   EXPECT_EQ(share(), 1000);
   const Result again = flip("service-a", kGreen);
@@ -234,9 +232,7 @@ TEST_F(RampTest, AFlipFollowsTheStepsOfTheConfigUnlessItGoesBack) {
 }
 
 TEST_F(RampTest, ARequestForAManualRampTakesTheStepsOfTheConfig) {
-  write_with("green = [\"198.18.2.21:8080\"]\n",
-             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"], every = \"5s\" }\n");
-  ASSERT_TRUE(reload());
+  give_steps_to_service_a(", every = \"5s\"");
   ASSERT_TRUE(roll(Verb::kRamp, {{"service-a"}, {}}, {.steps = {}, .every = {}, .manual = true}));
   pass(60s);
   EXPECT_EQ(share(), 1000);
@@ -268,9 +264,7 @@ TEST_F(RampTest, ARollbackDoesNotAbortARampThatItsSenderHasNotSeen) {
 }
 
 TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfRampsAndFlips) {
-  write_with("green = [\"198.18.2.21:8080\"]\n",
-             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"] }\n");
-  ASSERT_TRUE(reload());
+  give_steps_to_service_a();
   ASSERT_TRUE(ramp({{"service-b"}, {}}));  // a plain flip ends this ramp
   clock.on_sleep = [] {};
   const Result mixed = roll(Verb::kFlip, {{}, "shop"});
@@ -281,9 +275,7 @@ TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfRampsAndFlips) {
 }
 
 TEST_F(RampTest, TheHintOfATimeoutNamesTheWayBackOfTheWholeGroup) {
-  write_with("green = [\"198.18.2.21:8080\"]\n",
-             "green = [\"198.18.2.21:8080\"]\nrollout = { steps = [\"10%\", \"100%\"] }\n");
-  ASSERT_TRUE(reload());
+  give_steps_to_service_a();
   clock.on_sleep = [] {};
   const Result ramp = roll(Verb::kFlip, {{}, "shop"});
   ASSERT_FALSE(ramp);
@@ -364,7 +356,8 @@ TEST_F(JudgingTest, ThePhaseFollowsTheRollout) {
   const auto phase = [this] {
     const Catalogue& catalogue = teald->executor.catalogue();
     const CatalogueService& known = *catalogue.find("service-a");
-    return std::string(name_of(phase_of(known, catalogue.state(known), teald->trials, teald->publisher)));
+    const ServiceState& state = catalogue.state(known);
+    return std::string(name_of(phase_of(state, teald->trials, is_draining(known, state, teald->publisher))));
   };
   serve_good_flows({0});
   EXPECT_EQ(phase(), "steady");

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "control/config/config.h"
 
 namespace teal {
@@ -85,5 +87,16 @@ services = ["service-a", "service-b"]
 on_few = "go"
 min_capacity = "50%"
 )";
+
+// The same with `count` more services, at most 200: s0, s1, ... Each has a backend of each colour.
+inline std::string shop_with_more_services(int count) {
+  std::string toml = kShopToml;
+  for (int n = 0; n < count; ++n)
+    toml += fmt::format(
+        "\n[[service]]\nname = \"s{0}\"\nvip = \"198.18.3.{0}:80\"\nprotocol = \"tcp\"\n"
+        "blue = [\"198.18.2.31:{1}\"]\ngreen = [\"198.18.2.32:{1}\"]\n",
+        n, 8000 + n);
+  return toml;
+}
 
 }  // namespace teal

@@ -322,15 +322,9 @@ TEST_F(MetricsTest, BusySecondsOfWorkersAreCounters) {
 
 // An alert on increase() would miss the first failure of a series that begins with this failure.
 TEST_F(MetricsTest, EachServiceOfALargeFlipIsCounted) {
-  std::string toml = kShopToml, names;
-  for (int n = 0; n < 20; ++n) {
-    toml += fmt::format(
-        "\n[[service]]\nname = \"s{0}\"\nvip = \"198.18.3.{0}:80\"\nprotocol = \"tcp\"\n"
-        "blue = [\"198.18.2.31:{1}\"]\ngreen = [\"198.18.2.32:{1}\"]\n",
-        n, 8000 + n);
-    names += fmt::format("{}\"s{}\"", n == 0 ? "" : ",", n);
-  }
-  home.write_config(toml);
+  std::string names;
+  for (int n = 0; n < 20; ++n) names += fmt::format("{}\"s{}\"", n == 0 ? "" : ",", n);
+  home.write_config(shop_with_more_services(20));
   RunningDaemon daemon(home);
   ASSERT_EQ(home.post("/v1/flip", R"({"services":[)" + names + R"(],"to":"green"})").status, 200u);
   EXPECT_EQ(value(scrape(), R"(teal_flips_total{service="s19",to="green",result="done"})"), "1");
