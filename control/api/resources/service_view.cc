@@ -7,6 +7,7 @@
 #include "control/change/change_lock.h"
 #include "control/change/drain.h"
 #include "control/change/reload_plan.h"
+#include "control/change/rollout_phase.h"
 #include "control/loop/wall_clock.h"
 #include "control/metrics/ports.h"
 #include "control/metrics/signals.h"
