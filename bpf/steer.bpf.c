@@ -17,7 +17,8 @@
  * then, and the address's other ports stay with the kernel.
  *
  * The kernel also gets the frames that this program cannot read: truncated or invalid headers, VLAN tags,
- * other EtherTypes, more than MAX_EXTENSIONS extension headers. A frame for a worker is dropped if its queue
+ * other EtherTypes, more than MAX_EXTENSIONS extension headers. It gets those that it has to answer, too: with
+ * a TTL of 1 or less, or source routed through this host. A worker would only hand them on. A frame for a worker is dropped if its queue
  * has no AF_XDP socket. Otherwise the kernel would answer for the VIP or forward an untranslated reply, and
  * either would reset clients.
  *
@@ -41,6 +42,13 @@
 
 #define MAX_EXTENSIONS 6
 #define MAX_OFFSET 0x7fff
+
+/* From RFC 791, 3.1. */
+#define OPTION_END 0
+#define OPTION_NO_OPERATION 1
+#define OPTION_LOOSE_SOURCE_ROUTE 131
+#define OPTION_STRICT_SOURCE_ROUTE 137
+#define MAX_OPTION_BYTES 40
 
 #define FRAGMENT_OFFSET_V4 0x1fff
 #define FRAGMENT_OFFSET_V6 0xfff8
@@ -144,23 +152,42 @@ static __always_inline bool limit(struct packet* packet, __u32 ip_bytes) {
   return true;
 }
 
+/* Returns true if the IPv4 options [offset, end) have a source route. Invalid options have none. */
+static __always_inline bool has_source_route(struct xdp_md* ctx, __u32 offset, __u32 end) {
+  for (int i = 0; i < MAX_OPTION_BYTES; i++) {
+    __u8* type = bytes_at(ctx, offset, 1, end);
+    if (!type || *type == OPTION_END) return false;
+    if (*type == OPTION_NO_OPERATION) {
+      offset++;
+      continue;
+    }
+    if (*type == OPTION_LOOSE_SOURCE_ROUTE || *type == OPTION_STRICT_SOURCE_ROUTE) return true;
+    __u8* bytes = bytes_at(ctx, offset + 1, 1, end);
+    if (!bytes || *bytes < 2) return false;
+    offset += *bytes;
+  }
+  return false;
+}
+
 static __always_inline bool read_v4(struct xdp_md* ctx, struct packet* packet) {
   struct iphdr* ip = bytes_at(ctx, packet->offset, sizeof(*ip), packet->end);
   if (!ip || ip->version != 4 || ip->ihl < 5) return false;
   __u32 header_bytes = ip->ihl * 4;
   __u32 ip_bytes = bpf_ntohs(ip->tot_len);
   if (ip_bytes < header_bytes || !limit(packet, ip_bytes)) return false;
+  if (!packet->quoted && ip->ttl <= 1) return false;
   map_v4(packet->source.address, ip->saddr);
   map_v4(packet->destination.address, ip->daddr);
   packet->protocol = ip->protocol;
   packet->later_fragment = (ip->frag_off & bpf_htons(FRAGMENT_OFFSET_V4)) != 0;
+  __u32 options = packet->offset + sizeof(*ip);
   packet->offset += header_bytes;
-  return true;
+  return packet->quoted || header_bytes == sizeof(*ip) || !has_source_route(ctx, options, packet->offset);
 }
 
 static __always_inline bool read_v6(struct xdp_md* ctx, struct packet* packet) {
   struct ipv6hdr* ip = bytes_at(ctx, packet->offset, sizeof(*ip), packet->end);
-  if (!ip || ip->version != 6) return false;
+  if (!ip || ip->version != 6 || (!packet->quoted && ip->hop_limit <= 1)) return false;
   if (!limit(packet, sizeof(*ip) + bpf_ntohs(ip->payload_len))) return false;
   if (!copy_v6(packet->source.address, &ip->saddr) || !copy_v6(packet->destination.address, &ip->daddr))
     return false;

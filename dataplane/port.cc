@@ -55,6 +55,14 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
   spdlog::info("port {}: steering program {} {} on {}, {} mode", port.name, steering->program_id,
                steering->replaced ? "replaced in place" : "attached", port.interface,
                steering->mode == XdpMode::kNative ? "native" : "generic");
+  if (!steering->native_refusal.empty())
+    spdlog::warn("port {}: generic XDP is slow; the driver of {} refused native mode: {}", port.name,
+                 port.interface, steering->native_refusal);
+  else if (steering->mode == XdpMode::kGeneric)
+    spdlog::warn(
+        "port {}: generic XDP is slow, and stays until the program is detached: stop, "
+        "\"teal-dataplane --detach\" and start to try native mode again",
+        port.name);
   port.steered = true;
   for (uint32_t queue = 0; queue < *queues; ++queue) {
     // With busy_budget=0 an empty poll makes no system call.

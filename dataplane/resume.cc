@@ -2,6 +2,7 @@
 #include "dataplane/resume.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "dataplane/shm/flow_ledger.h"
@@ -9,6 +10,20 @@
 
 namespace teal {
 namespace {
+
+// The latest publication, copied as a reader of RCU: once the reader is gone, teald may fill the slots again.
+struct PublicationCopy {
+  std::unique_ptr<Ruleset> ruleset;
+  std::unique_ptr<TrafficSplits> splits;
+  uint64_t generation;
+
+  static PublicationCopy of(Segment& segment) {
+    PublicationReader reader(segment, 0);
+    const PublicationWord word = PublicationWord::unpack(reader.load());
+    return {std::make_unique<Ruleset>(segment.ruleset(word.ruleset_slot)),
+            std::make_unique<TrafficSplits>(segment.splits(word.split_slot)), word.generation};
+  }
+};
 
 void free_unused_last_hops(SegmentHeader& header, const std::vector<bool>& used) {
   const auto taken =
@@ -20,23 +35,60 @@ void free_unused_last_hops(SegmentHeader& header, const std::vector<bool>& used)
   }
 }
 
+// A damaged segment may have any id: the workers do not check it.
+void forget_last_hop(FlowTable& table, FlowIndex index, FlowState state) {
+  state.last_hop = kNoLastHop;
+  table.set_state(index, state);
+}
+
+uint32_t value(const std::atomic<uint32_t>& count) {
+  return count.load(std::memory_order_relaxed);
+}
+
+// Calls visit(counted, shown) for each number of flows.
+template <typename Visit>
+void for_each_count(Segment& segment, std::vector<FlowNumbers>& counted, Visit&& visit) {
+  for (uint32_t worker = 0; worker < kWorkerSlots; ++worker) {
+    for (uint32_t id = 0; id < kMaxBackends; ++id) {
+      for (uint32_t colour = 0; colour < kColours; ++colour)
+        visit(counted[worker].flows[id][colour], segment.worker(worker).flows[id][colour]);
+    }
+    segment.worker(worker).status.embryonic_flows.store(value(counted[worker].embryonic),
+                                                        std::memory_order_relaxed);
+  }
+}
+
+// Shows the counts of this start in place of those of the dataplane before. Another worker may own a flow
+// now, so the sums of teald grow before they shrink: none of them is 0 where there are flows.
+void show(Segment& segment, std::vector<FlowNumbers>& counted) {
+  for_each_count(segment, counted, [](const FlowCount& count, FlowCount& shown) {
+    shown.live.store(std::max(value(count.live), value(shown.live)), std::memory_order_relaxed);
+    shown.closing.store(std::max(value(count.closing), value(shown.closing)), std::memory_order_relaxed);
+    shown.older.store(std::max(value(count.older), value(shown.older)), std::memory_order_relaxed);
+  });
+  for_each_count(segment, counted, [](const FlowCount& count, FlowCount& shown) {
+    shown.live.store(value(count.live), std::memory_order_relaxed);
+    shown.closing.store(value(count.closing), std::memory_order_relaxed);
+    shown.older.store(value(count.older), std::memory_order_relaxed);
+    // Release: pairs with the acquire load in Publisher::draining().
+    shown.older_than.store(value(count.older_than), std::memory_order_release);
+  });
+}
+
 }  // namespace
 
 Resumed resume_flows(Segment& segment, uint32_t workers) {
   SegmentHeader& header = segment.header();
   FlowTable table = segment.flow_table();
-  const PublicationWord word = PublicationWord::unpack(header.word.load(std::memory_order_acquire));
-  const Rules rules{segment.ruleset(word.ruleset_slot), segment.splits(word.split_slot), word.generation};
+  const PublicationCopy publication = PublicationCopy::of(segment);
+  const Rules rules{*publication.ruleset, *publication.splits, publication.generation};
 
-  std::vector<FlowLedger> ledgers;
-  for (uint32_t worker = 0; worker < kWorkerSlots; ++worker) {
-    ledgers.emplace_back(segment.worker(worker));
-    ledgers.back().clear();
-    if (worker < workers) ledgers.back().adopt(rules);
-  }
+  std::vector<FlowNumbers> counted(kWorkerSlots);
+  for (uint32_t worker = 0; worker < workers; ++worker) FlowLedger(counted[worker]).adopt(rules);
   Resumed resumed;
   std::vector<bool> used_last_hops(kMaxLastHops);
   for (uint32_t worker = 0; worker < workers; ++worker) {
+    FlowLedger ledger(counted[worker]);
     const uint64_t end = table.first_bucket(worker + 1, workers);
     for (uint64_t bucket = table.first_bucket(worker, workers); bucket < end; ++bucket) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
@@ -47,14 +99,21 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
           ++resumed.removed;
           return;
         }
-        ledgers[worker].recounted(flow.backend, flow.state, flow.birth_generation);
-        if (flow.state.last_hop < kMaxLastHops) used_last_hops[flow.state.last_hop] = true;
+        ledger.recounted(flow.backend, flow.state, flow.birth_generation);
+        if (flow.state.last_hop < kMaxLastHops)
+          used_last_hops[flow.state.last_hop] = true;
+        else if (flow.state.last_hop != kNoLastHop)
+          forget_last_hop(table, index, flow.state);
         ++resumed.flows;
       });
     }
   }
   table.recount_displaced(rules);
+  show(segment, counted);
   free_unused_last_hops(header, used_last_hops);
+  // Release: whoever sees it sees the counts. They are exact once the dataplane has its next epoch.
+  header.counted_epoch.store(header.dataplane_epoch.load(std::memory_order_relaxed) + 1,
+                             std::memory_order_release);
   return resumed;
 }
 

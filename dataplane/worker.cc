@@ -13,7 +13,7 @@ namespace teal {
 
 // A packet's way. Each stage takes the whole burst and skips the packets whose verdict an earlier stage has
 // decided.
-void Worker::forward(const Rules& rules, uint32_t now_tick) {
+void Worker::forward(const Rules& rules, uint64_t now_tick) {
   const LookAhead lookups(burst_, flows_.table());
 
   // Parse each packet and name its flow, or punt or drop what belongs to no flow.
@@ -39,6 +39,7 @@ void Worker::forward(const Rules& rules, uint32_t now_tick) {
 
 uint32_t Worker::iterate(const Time& now) {
   uint32_t packets = 0;
+  now_tsc_ = now.tsc;
   timers_.begin(sweeper_.looks_at_all());
   signals_.samples().set_time(now.tsc);
   for (const PortQueue queue : receive_queues_) {
@@ -49,12 +50,14 @@ uint32_t Worker::iterate(const Time& now) {
     packets += burst_.count;
     forward(load_rules(), now.tick);
   }
-  shared_.handover.take(burst_, index_);
-  if (burst_.count != 0) {
+  // All that the ring had: several workers may each give more than a burst. They go on giving meanwhile.
+  for (uint32_t taken = 0; taken < Handover::kRingEntries; taken += Burst::kCapacity) {
+    shared_.handover.take(burst_, index_);
     packets += burst_.count;
-    forward(load_rules(), now.tick);
+    if (burst_.count != 0) forward(load_rules(), now.tick);
+    if (burst_.count < Burst::kCapacity) break;
   }
-  packets += relay();
+  packets += relay() + ask(now);
   timers_.done(Stage::k_rest);
   packets += sweep(now);
   timers_.done(Stage::k_sweep);
@@ -158,11 +161,23 @@ void Worker::transmit(Transmit& out) {
   out.count = 0;
 }
 
-// Ends and resets flows. A worker without packets adopts publications here. Probes leave by dispatch(), as
-// all packets do.
+// Asks about flows of the bursts before: the probe follows the packet that was the reason.
+uint32_t Worker::ask(const Time& now) {
+  if (!asks_.are_waiting()) return 0;
+  burst_.count = 0;
+  asks_.send(load_rules(), now.tsc, static_cast<uint32_t>(now.tick));
+  return send_probes();
+}
+
+// Ends and resets flows. A worker without packets adopts publications here.
 uint32_t Worker::sweep(const Time& now) {
   burst_.count = 0;
-  sweeper_.sweep(load_rules(), now.tsc, now.tick);
+  sweeper_.sweep(load_rules(), now.tsc, static_cast<uint32_t>(now.tick));
+  return send_probes();
+}
+
+// Probes leave by dispatch(), as all packets do.
+uint32_t Worker::send_probes() {
   if (burst_.count == 0) return 0;
   address(burst_, macs_);
   dispatch();
@@ -177,13 +192,34 @@ uint32_t Worker::relay() {
   return relayed.received;
 }
 
+// Packets that came in by one port leave together.
 void Worker::punt_packets() {
+  std::array<rte_mbuf*, Burst::kCapacity> mbufs;
+  uint32_t count = 0;
+  uint16_t port = 0;
   for (Packet& packet : burst_.all()) {
     if (packet.verdict.kind() != Verdict::Kind::kPunt) continue;
-    const uint16_t port = traits_[packet.mbuf->port].id;
-    const bool taken = shared_.punt.send(port, index_, {&packet.mbuf, 1}) == 1;
-    taken ? block_.count(Event::k_punted) : block_.count(DropReason::k_punt_full);
+    if (!punt_limits_.take(packet.verdict.punt_class(), now_tsc_)) {
+      block_.count(DropReason::k_punt_limit);
+      rte_pktmbuf_free(packet.mbuf);
+      continue;
+    }
+    const uint16_t id = traits_[packet.mbuf->port].id;
+    if (id != port) {
+      send_punts(port, {mbufs.data(), count});
+      count = 0;
+      port = id;
+    }
+    mbufs[count++] = packet.mbuf;
   }
+  send_punts(port, {mbufs.data(), count});
+}
+
+void Worker::send_punts(uint16_t port, std::span<rte_mbuf*> mbufs) {
+  if (mbufs.empty()) return;
+  const uint32_t taken = shared_.punt.send(port, index_, mbufs);
+  block_.count(Event::k_punted, taken);
+  block_.count(DropReason::k_punt_full, mbufs.size() - taken);
 }
 
 namespace {
@@ -207,9 +243,12 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       flows_(shared.segment, block_, index, shared.handover.workers()),
       last_hops_(shared.segment.header()),
       signals_(shared.segment.header(), flows_, block_, shared.segment.header().tsc_hz),
-      tracker_(shared.segment.header(), block_, flows_, last_hops_, signals_),
-      resetter_(flows_, last_hops_, shared.segment, block_, shared.handover.workers(), shared.pool, burst_),
-      sweeper_(flows_, resetter_, signals_, burst_, shared.segment.header(), block_),
+      probes_(shared.pool, burst_),
+      asks_(flows_, probes_, shared.segment.header(), block_, shared.handover.workers()),
+      tracker_(shared.segment.header(), block_, flows_, last_hops_, signals_, asks_),
+      resetter_(flows_, last_hops_, shared.segment.header(), block_, shared.handover.workers(), probes_),
+      sweeper_(flows_, resetter_, asks_, signals_, probes_, shared.segment.header(), block_),
+      punt_limits_(shared.segment.header().tsc_hz, shared.handover.workers()),
       idle_(shared.idle),
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {

@@ -12,8 +12,11 @@
 
 #include "dataplane/handover.h"
 #include "dataplane/idle.h"
+#include "dataplane/pipeline/ask.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/hops.h"
+#include "dataplane/pipeline/probe.h"
+#include "dataplane/pipeline/punt_limits.h"
 #include "dataplane/pipeline/reset.h"
 #include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/sweep.h"
@@ -61,12 +64,15 @@ class Worker {
 
   Rules load_rules();
   void receive(PortQueue queue);
-  void forward(const Rules& rules, uint32_t now_tick);
+  void forward(const Rules& rules, uint64_t now_tick);
   void dispatch();
   void transmit(Transmit& out);
   void punt_packets();
+  void send_punts(uint16_t port, std::span<rte_mbuf*> mbufs);
   uint32_t relay();
+  uint32_t ask(const Time& now);
   uint32_t sweep(const Time& now);
+  uint32_t send_probes();
   void sleep(uint32_t microseconds);
 
   WorkerContext& shared_;
@@ -78,9 +84,13 @@ class Worker {
   uint64_t adopted_generation_ = ~uint64_t{0};  // not a generation, so the first burst adopts
   LastHops last_hops_;
   Signals signals_;
+  Probes probes_;
+  Asks asks_;
   Tracker tracker_;
   Resetter resetter_;
   Sweeper sweeper_;
+  PuntLimits punt_limits_;
+  uint64_t now_tsc_ = 0;  // of this iteration
   IdleGovernor idle_;
   StageTimers timers_;
   std::vector<PortTraits> traits_;  // by ethdev

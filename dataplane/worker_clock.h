@@ -10,7 +10,7 @@ namespace teal {
 // The time of a worker's iteration: all packets of an iteration have the same time.
 struct Time {
   uint64_t tsc = 0;   // for what is paced in less than a tick: the sweep, the rate of resets
-  uint32_t tick = 0;  // for the timeouts of flows
+  uint64_t tick = 0;  // for the timeouts of flows, which take the low 32 bits
 };
 
 // Turns a TSC value into a time. Once a second the clock is set by CLOCK_MONOTONIC: teald writes the times of

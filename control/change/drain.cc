@@ -126,7 +126,7 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
   return change;
 }
 
-Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick) {
+Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint64_t now_tick) {
   Change change{.verb = "reset"};
   change.is_reset = true;
   change.despite_disk = change.despite_lock = true;

@@ -60,6 +60,6 @@ tl::expected<Change, Refusal> plan_drain(const DrainRequest& request, const Roll
 
 // Plans the reset of every drain with then = "reset" whose deadline is over and that has flows left. Drains
 // that are being reset already are left out.
-Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint32_t now_tick);
+Change plan_overdue_resets(const Catalogue& catalogue, const Publisher& publisher, uint64_t now_tick);
 
 }  // namespace teal

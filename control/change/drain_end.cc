@@ -26,8 +26,8 @@ bool loses_flows(const CatalogueService& service, Colour idle, const Catalogue& 
 
 }  // namespace
 
-std::chrono::milliseconds age_of_flip(const TrafficSplit& split, uint32_t now_tick) {
-  return std::chrono::milliseconds(ticks_since(split.flipped_at_tick, now_tick) * kTickMs);
+std::chrono::milliseconds age_of_flip(const TrafficSplit& split, uint64_t now_tick) {
+  return std::chrono::milliseconds(age_in_ticks(split.flipped_at_tick, now_tick) * kTickMs);
 }
 
 Deadline deadline_of(const TrafficSplit& split, std::chrono::milliseconds timeout, const Clock& clock) {

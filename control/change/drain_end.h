@@ -25,7 +25,7 @@ struct Deadline {
 };
 
 // The time since the flip that the split has.
-std::chrono::milliseconds age_of_flip(const TrafficSplit& split, uint32_t now_tick);
+std::chrono::milliseconds age_of_flip(const TrafficSplit& split, uint64_t now_tick);
 
 // The deadline of a drain with this timeout.
 Deadline deadline_of(const TrafficSplit& split, std::chrono::milliseconds timeout, const Clock& clock);

@@ -40,7 +40,7 @@ std::shared_ptr<const TrafficSplits> splits_after(const Change& change, const Ca
 
 std::vector<SplitUpdate> split_updates(const Change& change, const Catalogue& catalogue,
                                        const TrafficSplits* present, const Clock& clock) {
-  const uint32_t now_tick = clock.tick();
+  const uint64_t now_tick = clock.tick();
   const int64_t now_ms = clock.wall_ms();
   std::vector<SplitUpdate> updates;
   for (const ServiceState& state : change.services) {

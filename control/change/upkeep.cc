@@ -222,8 +222,11 @@ Task<void> Upkeep::tidy() {
   const Turn turn = co_await executor_.turn();
   co_await executor_.record_what_is_missing(turn);
   if (!publisher_.refused().empty()) co_return;  // the flows are not known
-  trends_.sample(executor_.catalogue(), publisher_, clock_.now());
-  tell_of_ended_drains();
+  // Without a segment no flow exists.
+  if (!publisher_.attached() || publisher_.counts_are_exact()) {
+    trends_.sample(executor_.catalogue(), publisher_, clock_.now());
+    tell_of_ended_drains();
+  }
   if (!publisher_.grace_period_over()) co_return;
   if (publisher_.is_steered() && steering_.cleanup_due()) steering_.clean_up();
   co_await executor_.save_if_due(turn);
@@ -253,11 +256,10 @@ void Upkeep::tell_of_ended_drains() {
   }
 }
 
-// While the dataplane is down, the flow counts are not exact: a worker that was killed may have left one too
-// low. Without a segment no flow exists.
+// Without a segment no flow exists.
 Task<void> Upkeep::release_retired(const Turn& turn) {
   if (!executor_.catalogue().inventory().has_retired() || !releasing_.is_due()) co_return;
-  if (publisher_.attached() && !publisher_.dataplane_running()) co_return;
+  if (publisher_.attached() && !publisher_.counts_are_exact()) co_return;
   auto release = retired_.look(executor_.catalogue().inventory(),
                                [this](uint16_t backend) { return publisher_.holds_flows(backend); });
   if (!release) co_return;

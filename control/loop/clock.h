@@ -26,7 +26,7 @@ class Clock {
     return std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
   }
   virtual int64_t wall_ms() const { return wall_clock_ms(); }  // since 1970, UTC
-  virtual uint32_t tick() const { return now_ticks(); }        // the coarse clock of the workers
+  virtual uint64_t tick() const { return now_ticks(); }        // the coarse clock of the workers
   // Returns at `until`, or as soon as the timer is cancelled.
   virtual Task<void> wait(asio::steady_timer& timer, Time until) const {
     timer.expires_at(until);

@@ -47,7 +47,7 @@ struct Sums {
         entries += sum.live + sum.closing;
       }
     }
-    publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
+    publisher.for_each_block([&](const WorkerBlock& worker) {
       for (size_t i = 0; i < kEventCount; ++i) events[i] += worker.events[i].read();
       for (size_t i = 0; i < kDropReasonCount; ++i) drops[i] += worker.drops[i].read();
       for (const CatalogueService& service : catalogue.services())

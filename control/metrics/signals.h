@@ -64,16 +64,14 @@ struct TimesOfColour {
 // All zero without a segment. `backend` and `service` are ids.
 inline Outcomes outcomes_of(const Publisher& publisher, uint16_t backend, Colour colour) {
   Outcomes sum;
-  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
-    sum.add(worker.signals[backend][static_cast<size_t>(colour)]);
-  });
+  publisher.for_each_block(
+      [&](const WorkerBlock& worker) { sum.add(worker.signals[backend][static_cast<size_t>(colour)]); });
   return sum;
 }
 inline TimesOfColour times_of(const Publisher& publisher, uint16_t service, Colour colour) {
   TimesOfColour sum;
-  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
-    sum.add(worker.times[service][static_cast<size_t>(colour)]);
-  });
+  publisher.for_each_block(
+      [&](const WorkerBlock& worker) { sum.add(worker.times[service][static_cast<size_t>(colour)]); });
   return sum;
 }
 

@@ -24,7 +24,7 @@ inline TrialCounts counts_of(const TrialCounters& counters) {
 // All zero without a segment. `service` is an id.
 inline TrialCells trials_of(const Publisher& publisher, uint16_t service, Colour colour) {
   TrialCells sums;
-  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) {
+  publisher.for_each_block([&](const WorkerBlock& worker) {
     for (size_t cell = 0; cell < kClientCells; ++cell)
       sums[cell] += counts_of(worker.trials[service][static_cast<size_t>(colour)][cell]);
   });

@@ -165,6 +165,12 @@ uint32_t Publisher::worker_count() const {
   return std::min(segment_->header().worker_count.load(std::memory_order_relaxed), kWorkerSlots);
 }
 
+uint32_t Publisher::block_count() const {
+  if (segment_ == nullptr) return 0;
+  const uint32_t most = segment_->header().most_workers.load(std::memory_order_relaxed);
+  return std::max(worker_count(), std::min(most, kWorkerSlots));
+}
+
 uint64_t Publisher::adopted_generation(bool dataplane_running) const {
   if (!dataplane_running || segment_ == nullptr) return 0;
   uint64_t oldest = generation();
@@ -175,6 +181,14 @@ uint64_t Publisher::adopted_generation(bool dataplane_running) const {
     oldest = std::min(oldest, PublicationWord::unpack(adopted).generation);
   }
   return oldest;
+}
+
+bool Publisher::counts_are_exact() const {
+  if (segment_ == nullptr || !dataplane_running()) return false;
+  const SegmentHeader& header = segment_->header();
+  // Acquire: pairs with the release store of resume_flows().
+  const uint64_t counted = header.counted_epoch.load(std::memory_order_acquire);
+  return counted != 0 && counted == header.dataplane_epoch.load(std::memory_order_relaxed);
 }
 
 Publisher::FlowSum Publisher::flows(uint16_t backend, Colour colour) const {

@@ -78,12 +78,23 @@ class Publisher {
   // The oldest generation among the workers that poll: the present one if all sleep, 0 if no dataplane runs.
   uint64_t adopted_generation(bool dataplane_running) const;
 
+  // Calls visit(const WorkerBlock&) for each worker that any dataplane on this segment has had. A total over
+  // them never goes back, whatever the number of workers is.
+  template <typename Visit>
+  void for_each_block(Visit&& visit) const {
+    for (uint32_t index = 0; index < block_count(); ++index) visit(std::as_const(segment_->worker(index)));
+  }
+
   // Calls visit(index, const WorkerBlock&) for each worker that the dataplane has, or had before it died.
   template <typename Visit>
   void for_each_worker(Visit&& visit) const {
     for (uint32_t index = 0; index < worker_count(); ++index)
       visit(index, std::as_const(segment_->worker(index)));
   }
+
+  // Whether the numbers of flows below are exact: a dataplane runs, and its start has counted all flows.
+  // Otherwise they are those of the dataplane before. Nobody may conclude from them that a flow has ended.
+  bool counts_are_exact() const;
 
   // The flows of a backend, summed over all workers.
   struct FlowSum {
@@ -102,6 +113,7 @@ class Publisher {
  private:
   PublicationWord word() const;
   uint32_t worker_count() const;
+  uint32_t block_count() const;
   bool forget_dead_readers();
   tl::expected<bool, std::string> attach();
 

@@ -34,7 +34,7 @@ void learn_share(ServiceState& service, uint16_t share) {
 }  // namespace
 
 std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
-                                   const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms) {
+                                   const TrafficSplits& splits, uint64_t now_tick, int64_t now_ms) {
   std::vector<uint16_t> learned;
   for (ServiceState& service : inventory.services) {
     const TrafficSplit& split = splits.services[service.id];
@@ -62,7 +62,7 @@ uint32_t drain_ticks(std::chrono::milliseconds timeout) {
 }
 
 TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, const TrafficSplit* present,
-                        uint32_t now_tick, int64_t now_ms) {
+                        uint64_t now_tick, int64_t now_ms) {
   TrafficSplit split{};
   split.active = service.active;
   split.previous = service.previous.value_or(service.active);
@@ -75,20 +75,20 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
   split.drain_ticks = drain_ticks(drain.timeout);
   if (present != nullptr && present->drain_ticks != 0 && present->flip_generation == split.flip_generation) {
     split.flipped_at_tick = present->flipped_at_tick;
-    const bool over = ticks_since(split.flipped_at_tick, now_tick) >= split.drain_ticks;
+    const bool over = age_in_ticks(split.flipped_at_tick, now_tick) >= split.drain_ticks;
     if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
     return split;
   }
-  // Ticks of another boot mean nothing here, so the wall clock decides. A flip that is older than its drain
-  // is put at the end of the drain, because ticks wrap.
+  // Ticks of another boot mean nothing here, so the wall clock decides. A flip may be older than this boot: one
+  // that is older than its drain is put at the end of the drain.
   const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
   split.flipped_at_tick =
-      now_tick - static_cast<uint32_t>(std::clamp<int64_t>(elapsed, 0, split.drain_ticks));
+      now_tick - static_cast<uint64_t>(std::clamp<int64_t>(elapsed, 0, split.drain_ticks));
   return split;
 }
 
 TrafficSplits make_splits(const Inventory& inventory, const Config& config, const TrafficSplits* present,
-                          uint32_t now_tick, int64_t now_ms) {
+                          uint64_t now_tick, int64_t now_ms) {
   std::unordered_map<std::string_view, const ServiceConfig*> by_name;
   for (const ServiceConfig& service : config.services) by_name.emplace(service.name, &service);
   TrafficSplits splits{};

@@ -18,17 +18,17 @@ namespace teal {
 // with another share is paused. Returns the ids of the services that were flipped. `now_tick` and `now_ms`
 // are the same moment.
 std::vector<uint16_t> learn_splits(Inventory& inventory, uint64_t published_generation,
-                                   const TrafficSplits& splits, uint32_t now_tick, int64_t now_ms);
+                                   const TrafficSplits& splits, uint64_t now_tick, int64_t now_ms);
 
 // Returns the traffic split of a service. `present` (or null) is its split in the segment now. If that has
 // the same flip, its exact time of the flip is kept, and so is a reset under way, as long as the deadline is
 // over. `now_tick` and `now_ms` are the same moment.
 TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, const TrafficSplit* present,
-                        uint32_t now_tick, int64_t now_ms);
+                        uint64_t now_tick, int64_t now_ms);
 
 // Returns the traffic splits of all services. `present` (or null): the splits in the segment now.
 TrafficSplits make_splits(const Inventory& inventory, const Config& config, const TrafficSplits* present,
-                          uint32_t now_tick, int64_t now_ms);
+                          uint64_t now_tick, int64_t now_ms);
 
 uint32_t drain_ticks(std::chrono::milliseconds timeout);  // at least 1, as 0 says "never flipped"
 

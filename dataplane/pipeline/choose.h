@@ -34,10 +34,9 @@ inline bool is_preview(const Packet& packet, const Ruleset& ruleset) {
 // Whether a midstream TCP flow most likely began before the flip: its drain lasts. If an insert has failed
 // since the flip, the flow may be a new one that has no entry. Then all its packets must get the colour that
 // its SYN got.
-inline bool began_before_the_flip(const TrafficSplit& split, const InsertFailures& insert_failures,
-                                  uint32_t now_tick) {
-  return is_draining(split, now_tick) &&
-         !insert_failures.within(ticks_since(split.flipped_at_tick, now_tick), now_tick);
+inline bool began_before_the_flip(const TrafficSplit& split, const InsertFailures& insert_failures) {
+  return is_draining(split, insert_failures.now_tick()) &&
+         !insert_failures.within(age_in_ticks(split.flipped_at_tick, insert_failures.now_tick()));
 }
 
 // Returns the colour of a flow without an entry. One that began before the flip gets the colour that it got

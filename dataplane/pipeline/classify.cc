@@ -33,7 +33,7 @@ struct Context {
   packet.location = context.table.locate(flow_hash(client, client_port, service, context.table.secret()));
   context.table.prefetch_tags(packet.location.first);
   if (ttl <= 1) [[unlikely]]
-    return Verdict::punt();
+    return Verdict::punt(PuntClass::kToService);
   return Verdict::undecided();
 }
 
@@ -61,7 +61,7 @@ template <bool kIcmp, typename Parsed>
                          context.rules[backend], ttl);
     }
   }
-  return Verdict::punt();
+  return Verdict::punt(PuntClass::kHost);
 }
 
 [[gnu::always_inline]] inline Verdict classify_plain(Packet& packet, const Context& context,
@@ -80,18 +80,18 @@ template <bool kIcmp, typename Parsed>
     case ParseResult::kIcmpError:
       return classify_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kOther:
-      return Verdict::punt();
+      return Verdict::punt(PuntClass::kHost);
     // On a steered port, a fragment is to a VIP's or from a backend's address. Without L4 ports it has no
     // flow.
     case ParseResult::kFragment:
       return context.ports[packet.mbuf->port].steered ? Verdict::drop(DropReason::k_fragment)
-                                                      : Verdict::punt();
+                                                      : Verdict::punt(PuntClass::kHost);
     case ParseResult::kTruncated:
       return Verdict::drop(DropReason::k_truncated);
     case ParseResult::kBadHeader:
       return Verdict::drop(DropReason::k_bad_header);
   }
-  return Verdict::punt();
+  return Verdict::punt(PuntClass::kHost);
 }
 
 // classify_plain() is compiled once for each family, so that the family's offsets are constants.

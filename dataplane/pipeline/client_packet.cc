@@ -53,14 +53,19 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
     const FlowState state = flows_.table().state(packet.flow);
     if (is_to_other_address(packet, state)) [[unlikely]] {
       if (!may_take_tuple(packet, state, rules)) return Verdict::drop(DropReason::k_tuple_in_use);
-    } else if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules, now_tick)) {
+    } else if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules)) {
       end_flow(packet, Event::k_flows_cut);
       chosen_again = true;
     } else if (!begins_tcp(packet.shape)) {
       return follow_flow(packet, rules, hop_back, now_tick);
     } else if (!begins_again(state)) {
-      if (!is_chosen_again(packet, state, rules, now_tick))
+      if (!is_chosen_again(packet, state, rules)) {
+        if (would_go_elsewhere(packet, state, rules)) [[unlikely]] {
+          if (const Verdict verdict = asks_.syn(packet, rules, now_tick); !verdict.is_undecided())
+            return verdict;
+        }
         return follow_flow(packet, rules, hop_back, now_tick);
+      }
       chosen_again = true;
     }
   }
@@ -69,13 +74,13 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
 
 // Chooses a colour and a backend for a new flow. The verdict is a drop if the flow cannot begin.
 [[gnu::always_inline]] inline ClientPackets::Choice ClientPackets::choose(const Packet& packet,
-                                                                          bool midstream, const Rules& rules,
-                                                                          uint32_t now_tick) const {
+                                                                          bool midstream,
+                                                                          const Rules& rules) const {
   const FlowKey& key = packet.key;
   const uint64_t choice = choice_of(packet, rules, flows_.table().secret());
   const TrafficSplit& split = rules.splits.services[key.service];
   const bool preview = is_preview(packet, rules.ruleset);
-  const bool before_the_flip = midstream && began_before_the_flip(split, insert_failures_, now_tick);
+  const bool before_the_flip = midstream && began_before_the_flip(split, insert_failures_);
   const Colour colour = choose_new_colour(split, choice, before_the_flip, preview);
   const auto [backend, as] = choose_backend(header_, rules.ruleset, key.service, colour, choice);
   if (backend == kNoId) return {Verdict::drop(DropReason::k_no_backend)};
@@ -96,24 +101,32 @@ bool ClientPackets::leaves_down_backend(const Packet& packet, const Choice& choi
 }
 
 // Whether the UDP flow of a packet ends here and the packet begins another one.
-bool ClientPackets::is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
-                                        uint32_t now_tick) const {
+bool ClientPackets::is_udp_chosen_again(const Packet& packet, const FlowState& state,
+                                        const Rules& rules) const {
   const FlowTable& table = flows_.table();
-  return is_cut(table, packet, state, rules) ||
-         (is_down(header_, table.backend(packet.flow)) &&
-          leaves_down_backend(packet, choose(packet, false, rules, now_tick)));
+  return is_cut(table, packet, state, rules) || (is_down(header_, table.backend(packet.flow)) &&
+                                                 leaves_down_backend(packet, choose(packet, false, rules)));
 }
 
 // Whether the flow of a SYN gets a new choice: its backend has never answered, and a new flow would not go
 // there. The flow stays where the new choice cannot be reached.
-bool ClientPackets::is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
-                                    uint32_t now_tick) const {
+bool ClientPackets::is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const {
   if (!is_unanswered(state)) return false;
-  const Choice choice = choose(packet, false, rules, now_tick);
+  const Choice choice = choose(packet, false, rules);
   if (leaves_down_backend(packet, choice)) return true;
   const BackendRule& backend = rules.ruleset.backends[flows_.table().backend(packet.flow)];
   return choice.verdict.is_undecided() &&
          (choice.colour != state.colour() || !takes_new_flows(backend, state.colour()));
+}
+
+// Whether a new flow of the packet's tuple would go to another backend, and the packet's own flow is assured:
+// its backend has the connection, or had it.
+bool ClientPackets::would_go_elsewhere(const Packet& packet, const FlowState& state,
+                                       const Rules& rules) const {
+  if (state.flags & kFlowUnassured) return false;
+  const Choice choice = choose(packet, false, rules);
+  return choice.verdict.is_undecided() &&
+         (choice.backend != flows_.table().backend(packet.flow) || choice.colour != state.colour());
 }
 
 Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
@@ -128,6 +141,7 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   signals_.client_sent(packet, before, after, rules);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoLastHop) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
+  asks_.client_sent(packet.flow, before, after);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
 }
 
@@ -138,7 +152,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   const FlowKey& key = packet.key;
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
-  const Choice choice = choose(packet, midstream, rules, now_tick);
+  const Choice choice = choose(packet, midstream, rules);
   if (!choice.verdict.is_undecided()) {
     if (choice.as != ChosenAs::kRejected) return choice.verdict;
     packet.backend = choice.backend;  // translate() looks at its rule
@@ -150,7 +164,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   // A RST ends the connection that it is about: there is nothing to remember.
   if (packet.shape.tcp_flags & kTcpRst) return leave_without_entry(packet, rules, choice.hop);
   if (flows_.is_embryonic_quota_used_up()) {
-    note_insert_failure(Event::k_embryonic_quota, hop_back, now_tick);
+    note_insert_failure(Event::k_embryonic_quota, hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }
   FlowState state{.tick = now_tick,
@@ -164,7 +178,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
                                         : static_cast<uint32_t>(rules.generation);
   packet.flow = flows_.begin(packet.location, key, choice.backend, birth_generation, state, rules);
   if (packet.flow == kNoFlow) {
-    note_insert_failure(Event::k_table_full, hop_back, now_tick);
+    note_insert_failure(Event::k_table_full, hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }
   if (choice.as != ChosenAs::kFirst) [[unlikely]]
@@ -209,8 +223,8 @@ Verdict ClientPackets::reject(Packet& packet, const Rules& rules, uint64_t hop_b
   return rejects_.reject(packet, hop_back, now_tick);
 }
 
-void ClientPackets::note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick) {
-  insert_failures_.note(why, now_tick);
+void ClientPackets::note_insert_failure(Event why, uint64_t hop_back) {
+  insert_failures_.note(why);
   last_hops_.note_stateless_client(hop_back);
 }
 

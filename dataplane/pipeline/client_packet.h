@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "dataplane/pipeline/ask.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/choose.h"
 #include "dataplane/pipeline/hops.h"
@@ -17,7 +18,7 @@ namespace teal {
 class ClientPackets {
  public:
   ClientPackets(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-                InsertFailures& insert_failures, ResetAnswers& reset_answers, Signals& signals)
+                InsertFailures& insert_failures, ResetAnswers& reset_answers, Signals& signals, Asks& asks)
       : header_(header),
         block_(block),
         flows_(flows),
@@ -25,6 +26,7 @@ class ClientPackets {
         insert_failures_(insert_failures),
         reset_answers_(reset_answers),
         signals_(signals),
+        asks_(asks),
         rejects_(block) {}
 
   // `packet.flow` is the packet's flow or kNoFlow, `hop_back` the hop that the packet came by. Sets the
@@ -43,19 +45,18 @@ class ClientPackets {
     bool before_the_flip = false;  // a midstream flow that most likely began before it
   };
 
-  Choice choose(const Packet& packet, bool midstream, const Rules& rules, uint32_t now_tick) const;
-  bool is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
-                       uint32_t now_tick) const;
+  Choice choose(const Packet& packet, bool midstream, const Rules& rules) const;
+  bool is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const;
+  bool would_go_elsewhere(const Packet& packet, const FlowState& state, const Rules& rules) const;
   bool leaves_down_backend(const Packet& packet, const Choice& choice) const;
-  bool is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules,
-                           uint32_t now_tick) const;
+  bool is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const;
   Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick,
                      bool chosen_again);
   Verdict follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
   Verdict leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop);
   Verdict reject(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
-  void note_insert_failure(Event why, uint64_t hop_back, uint32_t now_tick);
+  void note_insert_failure(Event why, uint64_t hop_back);
   void replace_flow(Packet& packet, const Rules& rules);
   void end_flow(Packet& packet, Event why);
 
@@ -66,6 +67,7 @@ class ClientPackets {
   InsertFailures& insert_failures_;
   ResetAnswers& reset_answers_;
   Signals& signals_;
+  Asks& asks_;
   Rejects rejects_;
 };
 

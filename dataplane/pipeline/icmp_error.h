@@ -18,10 +18,10 @@ class IcmpErrors {
       : header_(header), block_(block), flows_(flows), last_hops_(last_hops), stateless_(stateless) {}
 
   // `packet.flow` is the flow of the quoted packet or kNoFlow. Sets the packet's backend and hop, or decides.
-  Verdict track(Packet& packet, const Rules& rules, uint32_t now_tick);
+  Verdict track(Packet& packet, const Rules& rules);
 
  private:
-  uint16_t backend_of_client(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+  uint16_t backend_of_client(const Packet& packet, const Rules& rules) const;
 
   SegmentHeader& header_;
   WorkerBlock& block_;

@@ -8,25 +8,30 @@
 namespace teal {
 
 // When this worker last could not make an entry for a flow. For some time after that, packets without an
-// entry may belong to flows of Teal (stateless.h).
+// entry may belong to flows of Teal (stateless.h). It has its own time, of 64 bits: that may be long ago.
 class InsertFailures {
  public:
   explicit InsertFailures(WorkerBlock& block) : block_(block) {}
 
+  // At the start of an iteration.
+  void set_time(uint64_t tick) { now_tick_ = tick; }
+  uint64_t now_tick() const { return now_tick_; }
+
   // `why` is k_table_full or k_embryonic_quota. The packet is forwarded without an entry.
-  void note(Event why, uint32_t now_tick) {
+  void note(Event why) {
     block_.count(why);
     block_.count(Event::k_stateless);
-    block_.status.last_insert_failure_tick.store(now_tick, std::memory_order_relaxed);
+    block_.status.last_insert_failure_tick.store(now_tick_, std::memory_order_relaxed);
   }
 
-  bool within(uint32_t ticks, uint32_t now_tick) const {
-    const uint32_t failed_at = block_.status.last_insert_failure_tick.load(std::memory_order_relaxed);
-    return failed_at != 0 && ticks_since(failed_at, now_tick) <= ticks;
+  bool within(uint64_t ticks) const {
+    const uint64_t failed_at = block_.status.last_insert_failure_tick.load(std::memory_order_relaxed);
+    return failed_at != 0 && age_in_ticks(failed_at, now_tick_) <= ticks;
   }
 
  private:
   WorkerBlock& block_;
+  uint64_t now_tick_ = 0;
 };
 
 }  // namespace teal

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of a flow as a table. A flow keeps no sequence numbers: RST and FIN only shorten the timeout, and
-// later data restores the flow. So a forged RST or FIN costs a live flow nothing but a shorter timeout. After
-// both FINs, data takes back the FIN of its own sender alone. After a RST, the client's data waits for the
-// backend's answer, as a new flow's does; kFlowUnanswered says whether the backend had ever answered.
+// later data restores the flow. So a forged FIN costs a live flow nothing but a shorter timeout. After both
+// FINs, data takes back the FIN of its own sender alone. A RST of the client says nothing about an assured
+// flow: the backend is asked (ask.h). After any other RST, the client's data waits for the backend's answer,
+// as a new flow's does; kFlowUnanswered says whether the backend had ever answered.
 #pragma once
 
 #include <array>
@@ -13,6 +14,11 @@
 #include "dataplane/shm/flow_table.h"
 
 namespace teal {
+
+// Between two probes to an end of a flow (reset.h, ask.h): 600 ms, and one tick more as both ends of the time
+// are rounded down. Linux answers the probes of a socket once in 500 ms (net.ipv4.tcp_invalid_ratelimit).
+inline constexpr uint32_t kProbeTicks = 61;
+inline constexpr uint8_t kMaxProbes = 3;
 
 enum class FlowEvent : uint8_t {  // the client's; the backend's follow in the same order
   kBareAck,                       // a segment without data, SYN, FIN or RST
@@ -34,23 +40,26 @@ inline FlowEvent tcp_event(const PacketShape& packet) {
 namespace phase_table {
 inline constexpr FlowPhase kEmb = FlowPhase::kEmbryonic, kEst = FlowPhase::kEstablished,
                            kCFi = FlowPhase::kClientFin, kBFi = FlowPhase::kBackendFin,
-                           kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset, kRng = FlowPhase::kResetting;
+                           kClo = FlowPhase::kClosed, kRes = FlowPhase::kReset, kRng = FlowPhase::kResetting,
+                           kAsk = FlowPhase::kAsked;
 // clang-format off
 inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
-                            static_cast<size_t>(FlowPhase::kCount)> kNext = {{
+                            kFlowPhases> kNext = {{
   //                  client: ack   data  syn   fin   rst    backend: ack   data  syn   fin   rst
   /* embryonic   */         {{kEmb, kEmb, kEmb, kEmb, kRes,           kEst, kEst, kEst, kBFi, kRes}},
-  /* established */         {{kEst, kEst, kEst, kCFi, kRes,           kEst, kEst, kEst, kBFi, kRes}},
-  /* client fin  */         {{kCFi, kEst, kCFi, kCFi, kRes,           kCFi, kCFi, kCFi, kClo, kRes}},
+  /* established */         {{kEst, kEst, kEst, kCFi, kAsk,           kEst, kEst, kEst, kBFi, kRes}},
+  /* client fin  */         {{kCFi, kEst, kCFi, kCFi, kAsk,           kCFi, kCFi, kCFi, kClo, kRes}},
   /* backend fin */         {{kBFi, kBFi, kBFi, kClo, kRes,           kBFi, kEst, kBFi, kBFi, kRes}},
   /* closed      */         {{kClo, kBFi, kClo, kClo, kRes,           kClo, kCFi, kClo, kClo, kRes}},
   /* reset       */         {{kRes, kEmb, kRes, kRes, kRes,           kRes, kEst, kRes, kRes, kRes}},
   /* resetting   */         {{kRng, kRng, kRng, kRng, kRes,           kRng, kRng, kRng, kRng, kRes}},
+  /* asked       */         {{kAsk, kAsk, kAsk, kAsk, kAsk,           kAsk, kAsk, kEst, kAsk, kRes}},
 }};
 // clang-format on
 }  // namespace phase_table
 
-// A SYN of a client on a closed or reset flow is not asked here: it begins a new flow (client_packet.cc).
+// A SYN of a client on a closed or reset flow is not asked here: it begins a new flow (client_packet.cc). The
+// table is that of an assured flow: next_state() has the one exception.
 constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent event) {
   return phase_table::kNext[static_cast<size_t>(phase)]
                            [static_cast<size_t>(event) + (from_backend ? kEventsOfOneSide : 0)];
@@ -78,6 +87,23 @@ constexpr bool awaits_outcome(const FlowState& state) {
   return is_unanswered(state) && state.counted == 0 && (state.flags & kFlowMidstream) == 0;
 }
 
+// What next_state() does for a flow that is or was kAsked. The flow's tick is then the time of the latest
+// probe. Nobody is asked about a flow that is not assured: an end may not have the connection yet.
+inline void settle_asked(const FlowState& before, FlowState& after, bool rst_of_client) {
+  if (after.phase != FlowPhase::kAsked) {
+    after.flags &= static_cast<uint8_t>(~kFlowClientReset);
+    after.probes = 0;
+  } else if (before.phase == FlowPhase::kAsked) {
+    after.tick = before.tick;
+    if (rst_of_client) after.flags |= kFlowClientReset;
+  } else if (before.flags & kFlowUnassured) {
+    after.phase = FlowPhase::kReset;
+  } else {
+    after.flags |= kFlowClientReset;
+    after.probes = 0;
+  }
+}
+
 // The state of a flow after a packet from one of its ends.
 inline FlowState next_state(const FlowState& before, bool from_backend, const PacketShape& packet,
                             uint32_t now_tick) {
@@ -92,6 +118,8 @@ inline FlowState next_state(const FlowState& before, bool from_backend, const Pa
     after.phase = FlowPhase::kEstablished;
   }
   if (from_backend) after.flags &= static_cast<uint8_t>(~kFlowUnanswered);
+  if (after.phase == FlowPhase::kAsked || before.phase == FlowPhase::kAsked) [[unlikely]]
+    settle_asked(before, after, !from_backend && event == FlowEvent::kRst);
   if (assures(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnassured);
   return after;
 }
@@ -106,10 +134,11 @@ inline uint32_t timeout_ticks(const Timeouts& timeouts, const FlowState& state) 
     case FlowPhase::kClientFin:
     case FlowPhase::kBackendFin:
       return timeouts.tcp_half_closed;
+    case FlowPhase::kAsked:
+      return kProbeTicks;
     case FlowPhase::kClosed:
     case FlowPhase::kReset:
     case FlowPhase::kResetting:
-    case FlowPhase::kCount:
       break;
   }
   return timeouts.tcp_closed;

@@ -7,7 +7,7 @@ namespace teal {
 
 Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
   const FlowIndex flow = packet.flow;
-  if (flow == kNoFlow) return stateless_.forward_reply(packet, rules, now_tick);
+  if (flow == kNoFlow) return stateless_.forward_reply(packet, rules);
 
   const FlowTable& table = flows_.table();
   const uint16_t backend = table.backend(flow);
@@ -18,6 +18,10 @@ Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
       if ((packet.shape.tcp_flags & kTcpRst) == 0) return verdict;
     }
     const FlowState before = table.state(flow);
+    if (asks_.may_get_answer(packet, before)) [[unlikely]] {
+      const Verdict verdict = asks_.backend_sent(packet, rules, now_tick);
+      if (!verdict.is_undecided() || packet.role == Role::kOfResetFlow) return verdict;
+    }
     FlowState after = next_state(before, true, packet.shape, now_tick);
     signals_.backend_sent(packet, before, after, rules);
     flows_.change(flow, before, after, rules);

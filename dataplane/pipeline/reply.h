@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "dataplane/pipeline/ask.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/reset_answer.h"
@@ -14,14 +15,15 @@ namespace teal {
 class Replies {
  public:
   Replies(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-          Stateless& stateless, ResetAnswers& reset_answers, Signals& signals)
+          Stateless& stateless, ResetAnswers& reset_answers, Signals& signals, Asks& asks)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
         stateless_(stateless),
         reset_answers_(reset_answers),
-        signals_(signals) {}
+        signals_(signals),
+        asks_(asks) {}
 
   // `packet.flow` is the packet's flow or kNoFlow. Sets the packet's hop; or decides: a packet of no flow of
   // Teal is punted, TCP of a backend that does not have the flow is dropped.
@@ -35,6 +37,7 @@ class Replies {
   Stateless& stateless_;
   ResetAnswers& reset_answers_;
   Signals& signals_;
+  Asks& asks_;
 };
 
 }  // namespace teal

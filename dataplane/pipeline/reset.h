@@ -19,29 +19,23 @@
 // Teal answers each further packet of an end again. As nothing passes from one end to the other any more, the
 // numbers of the last packet are exact.
 //
-// Linux answers the probes of a socket once in 500 ms (net.ipv4.tcp_invalid_ratelimit), so probes are further
-// apart. An end that never answers has closed its socket, cannot be reached, or is behind a firewall that
+// An end that never answers has closed its socket, cannot be reached, or is behind a firewall that
 // drops segments outside of the window. After three tries Teal removes the flow. A later packet of such an
 // end reaches a socket that does not know the connection, and that host resets it.
 //
 // A flow without an entry (stateless.h) cannot be reset.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/hops.h"
+#include "dataplane/pipeline/pace.h"
+#include "dataplane/pipeline/probe.h"
 #include "dataplane/pipeline/worker_flows.h"
 #include "dataplane/shm/segment.h"
 
-struct rte_mempool;
-
 namespace teal {
-
-// 600 ms, and one tick more as both ends of the time are rounded down.
-inline constexpr uint32_t kProbeTicks = 61;
-inline constexpr uint8_t kMaxProbes = 3;
 
 // Whether Teal resets the flows of this backend because it is down. While all backends of the pool serve,
 // flows begin on it, so none is reset.
@@ -64,35 +58,14 @@ inline bool is_to_be_reset(const Flow& flow, const Rules& rules, const SegmentHe
          is_older_flow(flow.birth_generation, split.reset_before);
 }
 
-// A token bucket: it holds the tokens of a tenth of a second, at least one.
-class Pace {
- public:
-  explicit Pace(uint64_t tsc_hz) : tsc_hz_(tsc_hz) {}
-
-  // Takes a token. Returns false if there is none. `now_tsc` never goes back.
-  bool take(uint64_t now_tsc, uint32_t per_second) {
-    const uint64_t cost = tsc_hz_ / std::max(per_second, 1u);
-    const uint64_t depth = std::max(tsc_hz_ / 10, cost);
-    if (now_tsc - paid_until_tsc_ > depth) paid_until_tsc_ = now_tsc - depth;
-    if (now_tsc - paid_until_tsc_ < cost) return false;
-    paid_until_tsc_ += cost;
-    return true;
-  }
-
- private:
-  uint64_t tsc_hz_;
-  uint64_t paid_until_tsc_ = 0;
-};
-
 // Begins resets and carries them on; the sweep calls it. One per worker.
 class Resetter {
  public:
   static constexpr uint32_t kProbesOfAFlow = 2;
 
-  // All `workers` share the rate of the ruleset. A probe takes an mbuf of `pool` and becomes an undecided row
-  // of `probes`: it has a hop, and lacks only its Ethernet addresses.
-  Resetter(WorkerFlows& flows, const LastHops& last_hops, Segment& segment, WorkerBlock& block,
-           uint32_t workers, rte_mempool* pool, Burst& probes);
+  // All `workers` share the rate of the ruleset.
+  Resetter(WorkerFlows& flows, const LastHops& last_hops, SegmentHeader& header, WorkerBlock& block,
+           uint32_t workers, Probes& probes);
 
   // Begins to reset a live flow that is_to_be_reset(), as far as the rate allows. A UDP flow ends at once,
   // and so does a TCP flow whose backend has never answered: no end has a connection.
@@ -110,11 +83,8 @@ class Resetter {
   const LastHops& last_hops_;
   SegmentHeader& header_;
   WorkerBlock& block_;
-  const uint32_t workers_;
-  rte_mempool* pool_;
-  Burst& probes_;
+  Probes& probes_;
   Pace pace_;
-  uint64_t random_;
 };
 
 }  // namespace teal

@@ -13,7 +13,7 @@ Verdict SlowPath::track(Packet& packet, const Rules& rules, uint64_t hop_back, u
     case Role::kIcmpToVip:
     case Role::kIcmpFromBackend:
     case Role::kIcmpToPreview:
-      return icmp_errors_.track(packet, rules, now_tick);
+      return icmp_errors_.track(packet, rules);
     case Role::kFromPreview:      // Replies alone gives this role
     case Role::kIcmpFromPreview:  // IcmpErrors alone gives this role
     case Role::kOfResetFlow:      // ResetAnswers alone gives this role

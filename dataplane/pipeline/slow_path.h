@@ -6,8 +6,8 @@
 //   from a backend   reply          may change the flow's state
 //   ICMP error       icmp_error     changes no state
 //
-// Two rooms serve the others: reset_answer if Teal resets the packet's flow, stateless if the flow has no
-// entry.
+// Three rooms serve the others: reset_answer if Teal resets the packet's flow, ask if the flow may be over,
+// stateless if it has no entry.
 #pragma once
 
 #include "dataplane/pipeline/client_packet.h"
@@ -22,15 +22,18 @@ namespace teal {
 class SlowPath {
  public:
   SlowPath(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-           Signals& signals)
+           Signals& signals, Asks& asks)
       : insert_failures_(block),
         stateless_(header, block, flows, last_hops, insert_failures_),
         reset_answers_(block, flows),
-        client_packets_(header, block, flows, last_hops, insert_failures_, reset_answers_, signals),
-        replies_(header, block, flows, last_hops, stateless_, reset_answers_, signals),
+        client_packets_(header, block, flows, last_hops, insert_failures_, reset_answers_, signals, asks),
+        replies_(header, block, flows, last_hops, stateless_, reset_answers_, signals, asks),
         icmp_errors_(header, block, flows, last_hops, stateless_) {}
   SlowPath(const SlowPath&) = delete;  // the rooms refer to each other
   SlowPath& operator=(const SlowPath&) = delete;
+
+  // At the start of a burst.
+  void set_time(uint64_t tick) { insert_failures_.set_time(tick); }
 
   // Decides about an undecided packet, or leaves it to translate(): then the packet has a backend and a hop.
   // `packet.flow` is the packet's flow or kNoFlow, `hop_back` the hop that the packet came by.

@@ -28,19 +28,19 @@ class Stateless {
 
   // Forwards a backend's packet to the client of a stateless flow, or punts it: most likely it is about
   // somebody's own traffic with the backend.
-  Verdict forward_reply(Packet& packet, const Rules& rules, uint32_t now_tick);
+  Verdict forward_reply(Packet& packet, const Rules& rules);
 
   // Whether a packet of the backend's side, about `packet.backend`, may be about a stateless flow: this
   // worker would have sent the client's packet to this very backend, under one colour or the other. Never if
   // the client is on the backend's own link: this host is on it, and its own health checks stay its own.
-  bool may_be_of_backend(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+  bool may_be_of_backend(const Packet& packet, const Rules& rules) const;
 
   // The backend that gets the next packet of a stateless flow's client. kNoId: none, as nothing says that
   // there is such a flow.
-  uint16_t backend_of_client(const Packet& packet, const Rules& rules, uint32_t now_tick) const;
+  uint16_t backend_of_client(const Packet& packet, const Rules& rules) const;
 
  private:
-  bool may_be_stateless(uint8_t protocol, const Rules& rules, uint32_t now_tick) const;
+  bool may_be_stateless(uint8_t protocol, const Rules& rules) const;
 
   SegmentHeader& header_;
   WorkerBlock& block_;

@@ -81,11 +81,14 @@ void Sweeper::treat(FlowIndex index, const Flow& flow, const Rules& rules, uint6
                     uint32_t now_tick) {
   if (flow.state.phase == FlowPhase::kResetting) {
     resetter_.go_on(index, flow, rules, now_tick);
-  } else if (ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {
+  } else if (flow.state.phase != FlowPhase::kAsked &&
+             ticks_since(flow.state.tick, now_tick) >= timeout_ticks(rules.ruleset.timeouts, flow.state)) {
     flows_.end(index, flow, rules);
     block_.count(Event::k_flows_aged);
   } else if (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules, header_)) {
     resetter_.begin(index, flow, rules, now_tsc, now_tick);
+  } else if (flow.state.phase == FlowPhase::kAsked) {
+    asks_.go_on(index, flow, rules, now_tsc, now_tick);
   }
 }
 

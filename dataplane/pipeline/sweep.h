@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A clock hand goes round the worker's buckets at a steady pace, a few buckets per iteration. It ends the
-// flows whose timeout is over, resets the flows that the rules ask to reset (reset.h), and counts flows whose
-// backend has not answered for 1 s (signals.h). A round takes 1 s, and longer for a table of more
+// flows whose timeout is over, resets the flows that the rules ask to reset (reset.h), asks again about flows
+// that may be over (ask.h), and counts flows whose backend has not answered for 1 s (signals.h). A round takes 1 s, and longer for a table of more
 // than 100,000 buckets.
 //
 // The sweep looks into a bucket only when the bucket is due: at the tick at which one of its flows may have
@@ -18,7 +18,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/ask.h"
 #include "dataplane/pipeline/reset.h"
 #include "dataplane/pipeline/signals.h"
 #include "dataplane/pipeline/worker_flows.h"
@@ -30,11 +30,12 @@ class Sweeper {
   static constexpr uint64_t kBucketsPerSecond = 100'000;  // at most
   static constexpr uint32_t kMaxAtOnce = 256;             // buckets an iteration
 
-  // `resetter` puts its probes into `probes`.
-  Sweeper(WorkerFlows& flows, Resetter& resetter, Signals& signals, const Burst& probes,
+  // `resetter` and `asks` send by `probes`.
+  Sweeper(WorkerFlows& flows, Resetter& resetter, Asks& asks, Signals& signals, const Probes& probes,
           const SegmentHeader& header, WorkerBlock& block)
       : flows_(flows),
         resetter_(resetter),
+        asks_(asks),
         signals_(signals),
         probes_(probes),
         header_(header),
@@ -55,13 +56,14 @@ class Sweeper {
     return bucket + 1 == flows_.end_bucket() ? flows_.first_bucket() : bucket + 1;
   }
   bool probes_have_room() const {
-    return probes_.count + FlowTable::kSlots * Resetter::kProbesOfAFlow <= Burst::kCapacity;
+    return probes_.have_room_for(FlowTable::kSlots * Resetter::kProbesOfAFlow);
   }
 
   WorkerFlows& flows_;
   Resetter& resetter_;
+  Asks& asks_;
   Signals& signals_;
-  const Burst& probes_;
+  const Probes& probes_;
   const SegmentHeader& header_;
   WorkerBlock& block_;
   uint64_t hand_;  // bucket

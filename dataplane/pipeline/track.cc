@@ -8,9 +8,11 @@
 namespace teal {
 
 uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports,
-                        const PortMacs& macs, const LookAhead& lookups, uint32_t now_tick) {
+                        const PortMacs& macs, const LookAhead& lookups, uint64_t now_tick) {
+  slow_path_.set_time(now_tick);
+  const auto tick = static_cast<uint32_t>(now_tick);  // of flows
   FlowTable& table = flows_.table();
-  FastPath fast_path{table, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, now_tick};
+  FastPath fast_path{table, rules.ruleset, ports, macs, header_.next_hops, last_hops_, block_, tick};
   uint32_t left = 0;
   lookups.begin();
   for (Packet& packet : burst.all()) {
@@ -22,7 +24,7 @@ uint32_t Tracker::track(Burst& burst, const Rules& rules, std::span<const PortTr
     const FlowIndex found = table.find_by(packet.flow, packet.location, packet.key, rules);
     packet.flow = found;
     packet.verdict =
-        slow_path_.track(packet, rules, arrival_hop(ports[packet.mbuf->port], packet.frame), now_tick);
+        slow_path_.track(packet, rules, arrival_hop(ports[packet.mbuf->port], packet.frame), tick);
     if (found != kNoFlow && packet.flow != found) lookups.forget(found);
     left += packet.verdict.is_undecided();
   }

@@ -23,17 +23,17 @@ namespace teal {
 class Tracker {
  public:
   Tracker(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-          Signals& signals)
+          Signals& signals, Asks& asks)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
-        slow_path_(header, block, flows, last_hops, signals) {}
+        slow_path_(header, block, flows, last_hops, signals, asks) {}
 
   // Decides about each undecided packet, or gives it a backend and a hop. Returns how many packets are left
   // undecided, for translate(). `ports` as for classify(), `macs` as for translate().
   uint32_t track(Burst& burst, const Rules& rules, std::span<const PortTraits> ports, const PortMacs& macs,
-                 const LookAhead& lookups, uint32_t now_tick);
+                 const LookAhead& lookups, uint64_t now_tick);
 
  private:
   SegmentHeader& header_;

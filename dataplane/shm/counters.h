@@ -36,7 +36,10 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(reject_limit, "empty = \"reject\": past the rate of answers, or not to be answered")        \
   X(tx_full, "the transmit queue was full")                                                     \
   X(flow_reset, "a packet of a flow that Teal resets, which needs no RST as answer")            \
-  X(punt_full, "the TAP port to the kernel was full")
+  X(asked_syn, "a SYN of a flow whose backend is being asked whether the connection is over")   \
+  X(ask_answer, "a backend's answer to that question, which is not for the client")             \
+  X(punt_full, "the TAP port to the kernel was full")                                           \
+  X(punt_limit, "past the rate at which packets about services are handed to the kernel")
 
 #define TEAL_EVENTS(X)                                                                      \
   X(rx, "packets received from the ports")                                                  \
@@ -56,6 +59,8 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(rejected, "packets of new flows that Teal answered by a RST or an ICMP error")          \
   X(reset_probes, "probes to an end of a flow that Teal resets")                            \
   X(resets_sent, "RSTs sent to an end of a flow that Teal resets")                          \
+  X(asks, "probes to a backend: is the connection over, as its client's RST or SYN says?")  \
+  X(asks_unanswered, "flows whose backend answered none of three such probes")              \
   X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
   X(table_full, "inserts refused because both buckets were full")                           \
   X(embryonic_quota, "inserts refused because too many flows are not assured")              \
@@ -206,7 +211,7 @@ struct alignas(64) WorkerStatus {
   Counter busy_tsc;                                // worker: rw; TSC cycles spent on bursts that held packets
   Counter total_tsc;                               // worker: rw; TSC cycles since its start
   std::atomic<uint32_t> embryonic_flows;           // worker: rw; flows that are not assured
-  std::atomic<uint32_t> last_insert_failure_tick;  // worker: rw; 0 = never
+  std::atomic<uint64_t> last_insert_failure_tick;  // worker: rw; 0 = never
 };
 
 struct alignas(64) WorkerBlock {

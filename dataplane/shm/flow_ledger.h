@@ -15,9 +15,16 @@
 
 namespace teal {
 
+// The numbers of a ledger apart from a worker's block: a start counts in them.
+struct FlowNumbers {
+  FlowCount flows[kMaxBackends][kColours] = {};  // by backend id
+  std::atomic<uint32_t> embryonic = 0;
+};
+
 class FlowLedger {
  public:
-  explicit FlowLedger(WorkerBlock& block) : block_(block) {}
+  explicit FlowLedger(WorkerBlock& block) : flows_(block.flows), embryonic_(block.status.embryonic_flows) {}
+  explicit FlowLedger(FlowNumbers& numbers) : flows_(numbers.flows), embryonic_(numbers.embryonic) {}
 
   // The worker adopts a publication, and no flow has begun under it.
   void adopt(const Rules& rules) {
@@ -25,7 +32,7 @@ class FlowLedger {
       const BackendRule& backend = rules.ruleset.backends[id];
       if ((backend.flags & kBackendPresent) == 0) continue;
       const uint32_t flip = rules.splits.services[backend.service].flip_generation;
-      for (FlowCount& count : block_.flows[id]) {
+      for (FlowCount& count : flows_[id]) {
         if (count.older_than.load(std::memory_order_relaxed) == flip) continue;
         count.older.store(count.live.load(std::memory_order_relaxed), std::memory_order_relaxed);
         // Release: pairs with the acquire load in Publisher::draining().
@@ -53,19 +60,7 @@ class FlowLedger {
     change(backend, state, 1);
     change_older(backend, state, birth_generation, 1);
   }
-  uint32_t embryonic() const { return block_.status.embryonic_flows.load(std::memory_order_relaxed); }
-
-  void clear() {
-    block_.status.embryonic_flows.store(0, std::memory_order_relaxed);
-    for (auto& by_colour : block_.flows) {
-      for (FlowCount& count : by_colour) {
-        count.live.store(0, std::memory_order_relaxed);
-        count.closing.store(0, std::memory_order_relaxed);
-        count.older.store(0, std::memory_order_relaxed);
-        count.older_than.store(0, std::memory_order_relaxed);
-      }
-    }
-  }
+  uint32_t embryonic() const { return embryonic_.load(std::memory_order_relaxed); }
 
  private:
   static void add(std::atomic<uint32_t>& value, int by) {
@@ -74,7 +69,7 @@ class FlowLedger {
   void change(uint16_t backend, const FlowState& state, int by) {
     FlowCount& count = count_of(backend, state);
     add(is_closing(state.phase) ? count.closing : count.live, by);
-    if (state.flags & kFlowUnassured) add(block_.status.embryonic_flows, by);
+    if (state.flags & kFlowUnassured) add(embryonic_, by);
   }
   void change_older(uint16_t backend, const FlowState& state, uint32_t birth_generation, int by) {
     if (is_closing(state.phase)) return;
@@ -83,10 +78,11 @@ class FlowLedger {
       add(count.older, by);
   }
   FlowCount& count_of(uint16_t backend, const FlowState& state) {
-    return block_.flows[backend][static_cast<int>(state.colour())];
+    return flows_[backend][static_cast<int>(state.colour())];
   }
 
-  WorkerBlock& block_;
+  FlowCount (&flows_)[kMaxBackends][kColours];
+  std::atomic<uint32_t>& embryonic_;
 };
 
 }  // namespace teal

@@ -19,8 +19,9 @@ enum class FlowPhase : uint8_t {
   kClosed,      // both FINs
   kReset,
   kResetting,  // live, but Teal resets it (pipeline/reset.h)
-  kCount
+  kAsked,      // live: Teal asks the backend whether the connection is over (pipeline/ask.h)
 };
+inline constexpr uint32_t kFlowPhases = 8;  // 3 bits of a flow's state
 constexpr bool is_closing(FlowPhase phase) {
   return phase == FlowPhase::kClosed || phase == FlowPhase::kReset;
 }
@@ -30,8 +31,8 @@ enum FlowFlags : uint8_t {
   kFlowDisplaced = 2,  // the flow is in its second bucket
   kFlowMidstream = 4,  // the flow began with a TCP packet other than a SYN
   kFlowUdp = 8,
-  kFlowUnassured = 16,     // not assured: not both ends have shown that they talk
-  kFlowClientReset = 32,   // Teal resets the flow: the client was sent a RST, or sent one
+  kFlowUnassured = 16,    // not assured: not both ends have shown that they talk
+  kFlowClientReset = 32,  // Teal resets the flow: the client was sent a RST, or sent one. kAsked: it sent one
   kFlowBackendReset = 64,  // the same for the backend
   kFlowUnanswered = 128,   // no packet of the backend has come yet
 };
@@ -43,6 +44,9 @@ constexpr uint8_t flag_of(Colour colour) {
 
 inline constexpr uint16_t kNoLastHop = 0x7fff;
 
+// FlowState::probes of a flow whose SYNs pass to its backend for a while (pipeline/ask.h).
+inline constexpr uint8_t kSynPasses = 3;
+
 // This is the mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
   uint32_t tick = 0;           // idle since: the timeout counts from this tick
@@ -52,7 +56,7 @@ struct FlowState {
   uint8_t judged : 1 = 0;  // no outcome of the flow counts in TrialCounters any more: it failed, or never did
   uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
   uint8_t counted : 1 = 0;  // the flow's first outcome is counted, or is not to be counted (BackendSignals)
-  uint8_t probes : 2 = 0;   // while Teal resets the flow: the probes sent to its ends
+  uint8_t probes : 2 = 0;   // kResetting, kAsked: the probes sent to its ends; else 0 or kSynPasses
   uint8_t flags = 0;        // FlowFlags
 
   Colour colour() const { return flags & kFlowGreen ? Colour::kGreen : Colour::kBlue; }
@@ -63,8 +67,8 @@ static_assert(sizeof(FlowState) == 8);
 // Returns true if Teal resets the flow or has reset it. Then only a RST passes from one end to the other
 // (pipeline/reset.h).
 constexpr bool is_reset_by_teal(const FlowState& state) {
-  return state.phase >= FlowPhase::kReset && (state.phase == FlowPhase::kResetting ||
-                                              (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
+  return state.phase == FlowPhase::kResetting ||
+         (state.phase == FlowPhase::kReset && (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
 // Returns true if the flow is established and assured, to the VIP, and Teal neither resets nor samples it. A

@@ -24,8 +24,8 @@ inline constexpr uint32_t kShareOne = 10'000;              // a share is in 1/10
 inline constexpr uint32_t kMaxPreviewClients = 1024;       // networks of all services together
 inline constexpr uint32_t kMaxPreviewClientsOfService = 32;  // each new flow is compared with all of them
 
-// A tick is 10 ms of CLOCK_MONOTONIC. Ticks have 32 bits and wrap after 497 days; differences are modulo
-// 2^32.
+// A tick is 10 ms of CLOCK_MONOTONIC. Flows have the low 32 bits, which wrap after 497 days: differences are
+// modulo 2^32, and no timeout is that long. What may be older than that has 64 bits.
 inline constexpr uint64_t kTickNs = 10'000'000;
 
 // A backend that has sent nothing for this time after a flow began has not answered (BackendSignals).
@@ -39,6 +39,12 @@ constexpr bool is_before(uint32_t tick, uint32_t other) {
 constexpr uint32_t ticks_since(uint32_t then, uint32_t now) {
   const auto age = static_cast<int32_t>(now - then);
   return age < 0 ? 0 : static_cast<uint32_t>(age);
+}
+
+// The same for ticks of 64 bits, modulo 2^64: a flip may be older than the boot.
+constexpr uint64_t age_in_ticks(uint64_t then, uint64_t now) {
+  const auto age = static_cast<int64_t>(now - then);
+  return age < 0 ? 0 : static_cast<uint64_t>(age);
 }
 
 enum class Colour : uint8_t { kBlue = 0, kGreen = 1 };
@@ -186,7 +192,7 @@ struct TrafficSplit {
   Colour previous;           // the colour of midstream packets during a drain
   uint16_t other_share;      // the share of new flows that goes to the idle colour, in 1/kShareOne
   uint32_t flip_generation;  // low 32 bits of the generation that made `active` active
-  uint32_t flipped_at_tick;
+  uint64_t flipped_at_tick;
   uint32_t drain_ticks;   // the length of the drain, from flipped_at_tick on; 0: never flipped
   uint32_t reset_before;  // low 32 bits of a generation: Teal resets flows of the idle colour that were born
                           // under an older one. 0: it resets none
@@ -196,12 +202,12 @@ struct TrafficSplit {
   uint32_t slow_us;  // a sampled flow whose first answer takes longer is slow in TrialCounters. 0: one
                      // that waits 1 s
 };
-static_assert(sizeof(TrafficSplit) == 28);
+static_assert(sizeof(TrafficSplit) == 32);
 
 // Returns true while the drain of this service's latest flip lasts. TCP packets without an entry then count
 // as packets of flows of the previous colour.
-inline bool is_draining(const TrafficSplit& split, uint32_t now_tick) {
-  return ticks_since(split.flipped_at_tick, now_tick) < split.drain_ticks;
+inline bool is_draining(const TrafficSplit& split, uint64_t now_tick) {
+  return age_in_ticks(split.flipped_at_tick, now_tick) < split.drain_ticks;
 }
 
 struct TrafficSplits {

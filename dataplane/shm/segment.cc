@@ -213,6 +213,7 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
     opened.segment = Segment(std::move(*file));
     opened.created = true;
   }
+  opened.segment.header().counted_epoch.store(0, std::memory_order_relaxed);
   forget_readers(opened.segment);
   if (!opened.segment.is_current(options.run_dir))
     if (auto placed = place_link(paths.link, opened.path); !placed)

@@ -70,8 +70,13 @@ struct SegmentHeader {
   alignas(64) std::atomic<uint64_t> published[kPublishedLog];
   alignas(64) std::atomic<uint64_t> dataplane_epoch;  // dataplane: rw, control: ro; raised by 1 when a
                                                       // starting dataplane has opened its ports
-  std::atomic<uint32_t> worker_count;                 // dataplane: rw, control: ro
-  std::atomic<uint32_t> dataplane_pid;                // dataplane: rw, control: ro
+  // dataplane: rw, control: ro; the epoch whose start has counted all flows. 0 from the beginning of a start
+  // until then. Until dataplane_epoch is equal, counts of flows may be wrong: a kill may have left them so.
+  std::atomic<uint64_t> counted_epoch;
+  std::atomic<uint32_t> worker_count;   // dataplane: rw, control: ro
+  std::atomic<uint32_t> most_workers;   // dataplane: rw, control: ro; that any dataplane on this
+                                        // segment has had: totals sum all of their blocks
+  std::atomic<uint32_t> dataplane_pid;  // dataplane: rw, control: ro
   std::atomic<uint32_t> steering;  // dataplane: rw, control: ro; 1: AF_XDP ports, the pinned maps are used
   PortRow ports[kMaxPorts];        // dataplane: rw before it raises dataplane_epoch, control: ro; port_row.h
 

@@ -56,6 +56,7 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(SegmentHeader, tsc_hz)).add(offsetof(SegmentHeader, qsbr_offset));
   hash.add(offsetof(SegmentHeader, word)).add(offsetof(SegmentHeader, acknowledged));
   hash.add(offsetof(SegmentHeader, dataplane_epoch)).add(offsetof(SegmentHeader, worker_count));
+  hash.add(offsetof(SegmentHeader, most_workers)).add(offsetof(SegmentHeader, counted_epoch));
   hash.add(offsetof(SegmentHeader, dataplane_pid)).add(offsetof(SegmentHeader, steering));
   hash.add(offsetof(SegmentHeader, ports)).add(offsetof(SegmentHeader, next_hops));
   hash.add(offsetof(SegmentHeader, on_link_prefix_bits)).add(offsetof(SegmentHeader, client_default_hops));
@@ -110,7 +111,7 @@ constexpr uint64_t layout_hash() {
       .add(offsetof(FlowTable::Bucket, entries));
   hash.add(offsetof(Flow, client_port)).add(offsetof(Flow, backend)).add(offsetof(Flow, birth_generation));
   hash.add(offsetof(FlowState, flags)).add(kNoLastHop);
-  hash.add(static_cast<uint64_t>(FlowPhase::kCount))
+  hash.add(kFlowPhases)
       .add(kFlowGreen)
       .add(kFlowDisplaced)
       .add(kFlowMidstream)

@@ -44,9 +44,8 @@ uint64_t measure_tsc_hz() {
                                (end.monotonic_ns - start.monotonic_ns));
 }
 
-uint32_t now_ticks() {
-  const auto ticks = static_cast<uint32_t>(monotonic_ns() / kTickNs);
-  return ticks == 0 ? 1 : ticks;
+uint64_t now_ticks() {
+  return std::max<uint64_t>(monotonic_ns() / kTickNs, 1);
 }
 
 TickClock::TickClock(uint64_t tsc_hz, const ClockReading& now)

@@ -5,6 +5,7 @@
 // to be 0.2 % off.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "dataplane/packet/flow_key.h"
@@ -15,7 +16,7 @@ namespace teal {
 uint64_t measure_tsc_hz();
 
 // Returns CLOCK_MONOTONIC in ticks of kTickNs, never 0. It may be a system call, so workers use a TickClock.
-uint32_t now_ticks();
+uint64_t now_ticks();
 
 // Holds the TSC and CLOCK_MONOTONIC of the same moment.
 struct ClockReading {
@@ -37,24 +38,19 @@ class TickClock {
 
   // Returns the tick of a TSC value that was read after the last reanchor(). An older value gives the tick of
   // that reanchor().
-  uint32_t ticks(uint64_t tsc) const {
+  uint64_t ticks(uint64_t tsc) const {
     const auto since = static_cast<int64_t>(tsc - anchor_tsc_);
     const uint64_t passed =
         since <= 0 ? 0
                    : static_cast<uint64_t>(
                          (static_cast<Uint128>(static_cast<uint64_t>(since)) * ticks_per_tsc_) >> 64);
-    return not_zero(anchor_ticks_ + passed < floor_ ? floor_ : anchor_ticks_ + passed);
+    return std::max({anchor_ticks_ + passed, floor_, uint64_t{1}});
   }
 
   // Takes `now` as the new reference.
   void reanchor(const ClockReading& now);
 
  private:
-  static uint32_t not_zero(uint64_t ticks) {
-    const auto low = static_cast<uint32_t>(ticks);
-    return low == 0 ? 1 : low;
-  }
-
   uint64_t tsc_hz_;
   uint64_t ticks_per_tsc_;     // times 2^64
   uint64_t anchor_tsc_ = 0;    // the TSC at the start of tick anchor_ticks_

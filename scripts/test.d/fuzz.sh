@@ -15,7 +15,6 @@ run_fuzz() {
     /usr/bin/python3 "$repo/scripts/test.d/fuzz_targets.py" "$directory")
   if ((${#targets[@]} == 0)); then record "fuzz: no target in tests/fuzz" 0 1 0 0; return; fi
   if ! run_ninja "$directory" "${targets[@]}"; then record "fuzz: build" 0 1 0 0; return; fi
-  if [[ $build_only == yes ]]; then return; fi
   step "fuzz: $fuzz_seconds s for each of ${#targets[@]} targets"
   rm -f "$directory"/*.passed
   for target in "${targets[@]}"; do

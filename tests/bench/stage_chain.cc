@@ -230,7 +230,10 @@ class Chain {
   WorkerFlows flows_{segment_, block_, 0, 1};
   LastHops last_hops_{segment_.header()};
   Signals signals_{segment_.header(), flows_, block_, 1'000'000'000};
-  Tracker tracker_{segment_.header(), block_, flows_, last_hops_, signals_};
+  Burst no_burst_{};
+  Probes probes_{nullptr, no_burst_};  // sends none here
+  Asks asks_{flows_, probes_, segment_.header(), block_, 1};
+  Tracker tracker_{segment_.header(), block_, flows_, last_hops_, signals_, asks_};
   Rules rules_{segment_.ruleset(0), segment_.splits(0), 1};
   Burst burst_;
   PortMacs macs_;

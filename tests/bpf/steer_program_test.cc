@@ -163,6 +163,42 @@ TEST_F(SteerProgramTest, WalksOptionsAndExtensionHeaders) {
             "icmp_error");
 }
 
+TEST_F(SteerProgramTest, PacketsThatTheKernelHasToAnswerPass) {
+  constexpr size_t kTtl = 14 + 8, kHopLimit = 14 + 7;
+  for (const uint8_t ttl : {0, 1, 2}) {
+    const char* expected = ttl <= 1 ? "pass" : "to_vip";
+    Bytes in = eth(v4(kClient, kVip, tcp(40000, 80)));
+    in[kTtl] = ttl;
+    EXPECT_EQ(on_client_side(in), expected);
+    in = eth(v6(kClient6, kVip6, tcp(40000, 80)));
+    in[kHopLimit] = ttl;
+    EXPECT_EQ(on_client_side(in), expected);
+    in = eth(v4(kBackend, kClient, tcp(8080, 40000)));
+    in[kTtl] = ttl;
+    EXPECT_EQ(on_backend_side(in), ttl <= 1 ? "pass" : "from_backend");
+    // The TTL of a quoted packet has run out, of course.
+    in = eth(v4(kBackend, kVip, icmp4(11, v4(kVip, kClient, tcp(80, 1)))));
+    in[14 + 20 + 8 + 8] = ttl;
+    EXPECT_EQ(on_client_side(in), "icmp_error");
+  }
+}
+
+TEST_F(SteerProgramTest, SourceRoutedPacketsPass) {
+  constexpr size_t kOptions = 14 + 20;
+  for (const uint8_t type : {131, 137, 7}) {  // 7 records a route
+    for (size_t at = 0; at <= 33; ++at) {     // behind so many no-operations
+      Bytes in = eth(v4(kClient, kVip, tcp(40000, 80), {.option_bytes = 40}));
+      in[kOptions + at] = type;
+      in[kOptions + at + 1] = 7;
+      EXPECT_EQ(on_client_side(in), type == 7 ? "to_vip" : "pass") << int{type} << " at " << at;
+    }
+  }
+  Bytes in = eth(v4(kClient, kVip, tcp(40000, 80), {.option_bytes = 8}));
+  in[kOptions] = 0;  // the end of the list
+  in[kOptions + 1] = 131;
+  EXPECT_EQ(on_client_side(in), "to_vip");
+}
+
 TEST_F(SteerProgramTest, WalksSixExtensionHeadersAndNotSeven) {
   Inner inner = tcp(40000, 80);
   for (int count = 1; count <= 7; ++count) {

@@ -42,7 +42,7 @@ class Generator {
   size_t below(size_t limit) { return std::uniform_int_distribution<size_t>(0, limit - 1)(random_); }
   bool one_in(size_t n) { return below(n) == 0; }
   uint8_t strange_byte() {
-    constexpr uint8_t kOften[] = {0, 1, 4, 6, 17, 43, 44, 58, 60, 0x45, 0x46, 0x60, 0xff};
+    constexpr uint8_t kOften[] = {0, 1, 4, 6, 17, 43, 44, 58, 60, 131, 137, 0x45, 0x46, 0x60, 0xff};
     return one_in(2) ? kOften[below(std::size(kOften))] : static_cast<uint8_t>(below(256));
   }
 

@@ -52,6 +52,19 @@ class SteerReference {
     return address;
   }
 
+  static bool has_source_route(const Bytes& options) {
+    for (size_t at = 0; at < options.size() && options[at] != 0;) {
+      if (options[at] == 131 || options[at] == 137) return true;
+      if (options[at] == 1) {
+        ++at;
+        continue;
+      }
+      if (at + 1 >= options.size() || options[at + 1] < 2) return false;
+      at += options[at + 1];
+    }
+    return false;
+  }
+
   static Packet read(Bytes ip, bool v6, bool quoted) {
     Packet packet;
     check(ip.at(0) >> 4 == (v6 ? 6 : 4));
@@ -59,11 +72,14 @@ class SteerReference {
     const size_t total = v6 ? 40 + u16(ip, 4) : u16(ip, 2);
     check(header >= 20 && total >= header && (quoted || total <= ip.size()));
     ip.at(v6 ? 39 : 19);
+    check(quoted || ip[v6 ? 7 : 8] > 1);
     if (total < ip.size()) ip.resize(total);
     packet.source = address_at(ip, v6 ? 8 : 12, v6);
     packet.destination = address_at(ip, v6 ? 24 : 16, v6);
     packet.protocol = ip.at(v6 ? 6 : 9);
     packet.later = !v6 && u16(ip, 6) % 8192 != 0;
+    if (!v6 && !quoted)
+      check(!has_source_route(Bytes(ip.begin() + 20, ip.begin() + static_cast<long>(header))));
     size_t at = header;
     for (int i = 0; v6 && i < 6 && !packet.later; ++i) {
       const int protocol = packet.protocol;

@@ -66,10 +66,12 @@ Task<Answer> show_counters(Api& api, const Request&) {
   Json totals = Json::object();
   for (const std::string_view name : kEventNames) totals[std::string(name)] = 0;
   for (const std::string_view name : kDropReasonNames) totals[std::string(name)] = 0;
+  api.publisher.for_each_block([&](const WorkerBlock& worker) {
+    for (const auto& [name, value] : counters_of(worker).items())
+      totals[name] = totals[name].get<uint64_t>() + value.get<uint64_t>();
+  });
   api.publisher.for_each_worker([&](uint32_t index, const WorkerBlock& worker) {
     Json counters = counters_of(worker);
-    for (const auto& [name, value] : counters.items())
-      totals[name] = totals[name].get<uint64_t>() + value.get<uint64_t>();
     const uint64_t adopted = worker.status.adopted_word.load(std::memory_order_relaxed);
     workers.push_back({{"index", index},
                        {"adopted_generation", PublicationWord::unpack(adopted).generation},

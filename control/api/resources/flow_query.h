@@ -46,8 +46,8 @@ void for_each_match(const FlowTable& table, uint64_t begin, uint64_t end, const 
 }
 
 inline const char* flow_phase_name(FlowPhase phase) {
-  static constexpr std::array<const char*, static_cast<size_t>(FlowPhase::kCount)> kNames = {
-      "embryonic", "established", "client_fin", "backend_fin", "closed", "reset", "resetting"};
+  static constexpr std::array<const char*, kFlowPhases> kNames = {
+      "embryonic", "established", "client_fin", "backend_fin", "closed", "reset", "resetting", "asked"};
   const auto index = static_cast<size_t>(phase);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -80,7 +80,7 @@ Task<Answer> list_flows(Api& api, const Request& request) {
   // The pointer keeps the segment mapped during the scan, even if it is replaced.
   if (const std::shared_ptr<Segment> segment = api.publisher.segment()) {
     const FlowTable table = segment->flow_table();
-    const uint32_t now = api.clock.tick();
+    const auto now = static_cast<uint32_t>(api.clock.tick());
     uint64_t cost = 0;
     for (uint64_t bucket = 0; bucket < table.geometry().buckets(); bucket += kBucketsAtOnce) {
       for_each_match(table, bucket, bucket + kBucketsAtOnce, *filter, api.executor.catalogue(),

@@ -23,7 +23,7 @@ Json name_or_null(const std::optional<Colour>& colour) {
 
 Traffic traffic_of(const Publisher& publisher, uint16_t service, Colour colour) {
   Traffic sum;
-  publisher.for_each_worker([&](uint32_t, const WorkerBlock& worker) { sum.add(worker, service, colour); });
+  publisher.for_each_block([&](const WorkerBlock& worker) { sum.add(worker, service, colour); });
   return sum;
 }
 

@@ -13,7 +13,7 @@
 
 namespace teal {
 
-FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool hold_still)
+FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool hold_still, bool counts)
     : hold_still_(hold_still) {
   auto lock = ProcessLock::acquire(run_dir + "/dataplane.lock");
   EXPECT_TRUE(lock) << lock.error();
@@ -31,9 +31,11 @@ FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool 
   header.tsc_hz = tsc_hz;
   header.dataplane_pid = static_cast<uint32_t>(getpid());
   header.worker_count = workers;
+  header.most_workers = std::max(workers, header.most_workers.load());
   for (uint32_t worker = 0; worker < workers; ++worker)
     threads_.emplace_back([this, worker] { work(worker); });
   wait_for([&] { return ready_ == workers; });
+  if (counts) header.counted_epoch = header.dataplane_epoch + 1;
   header.dataplane_epoch.fetch_add(1, std::memory_order_release);
 }
 

@@ -18,8 +18,8 @@ class SkippingClock : public Clock {
  public:
   Time now() const override { return Clock::now() + skipped(); }
   int64_t wall_ms() const override { return Clock::wall_ms() + skipped() / std::chrono::milliseconds(1); }
-  uint32_t tick() const override {
-    return Clock::tick() + static_cast<uint32_t>(skipped() / std::chrono::nanoseconds(kTickNs));
+  uint64_t tick() const override {
+    return Clock::tick() + static_cast<uint64_t>(skipped() / std::chrono::nanoseconds(kTickNs));
   }
   Task<void> wait(asio::steady_timer& timer, Time until) const override {
     const Waiting waiting(*this, timer, until);

@@ -14,8 +14,8 @@ class SteppedClock : public Clock {
   int64_t wall_ms() const override {
     return 1'700'000'000'000 + wall_jump_ms + passed_ / std::chrono::milliseconds(1);
   }
-  uint32_t tick() const override {
-    return first_tick_ + static_cast<uint32_t>(passed_ / std::chrono::nanoseconds(kTickNs));
+  uint64_t tick() const override {
+    return first_tick_ + static_cast<uint64_t>(passed_ / std::chrono::nanoseconds(kTickNs));
   }
   Task<void> wait(asio::steady_timer&, Time until) const override {
     passed_ = until - Time();
@@ -29,7 +29,7 @@ class SteppedClock : public Clock {
   int64_t wall_jump_ms = 0;  // somebody sets the clock of the host
 
  private:
-  const uint32_t first_tick_ = now_ticks();
+  const uint64_t first_tick_ = now_ticks();
   mutable std::chrono::nanoseconds passed_{0};
 };
 

@@ -152,7 +152,8 @@ void WorkerTest::TearDown() {
   for (uint32_t reason = 0; reason < kDropReasonCount; ++reason)
     decided += count(static_cast<DropReason>(reason));
   EXPECT_EQ(count(Event::k_rx), injected_);
-  EXPECT_EQ(decided, injected_ + count(Event::k_reset_probes)) << "each packet has exactly one verdict";
+  EXPECT_EQ(decided, injected_ + count(Event::k_reset_probes) + count(Event::k_asks))
+      << "each packet has exactly one verdict";
   EXPECT_TRUE(ledger_is_exact());
   EXPECT_TRUE(RingPorts::get().pool_is_whole()) << "an mbuf leaked or was freed twice";
   writer_.reset();

@@ -21,7 +21,7 @@
 // `punt` before start(): kTap0 and kTap1 are rings that can play TAPs.
 //
 // At the end of every test the fixture checks that each packet that was received or made had one verdict
-// (rx + reset_probes == tx + punted + drops), and that no mbuf is missing from the pool.
+// (rx + reset_probes + asks == tx + punted + drops), and that no mbuf is missing from the pool.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,6 +29,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/kernel/backend_words.h"
@@ -125,8 +126,12 @@ class WorkerTest : public testing::Test {
   void settle();                      // iterates all workers until none has a packet
   std::vector<Sent> collect();
   std::vector<Sent> collect_from(uint16_t ring);
-  // Injects, settles and collects. Returns the one frame that left, or one with port kNowhere.
+  // Injects, settles and collects. Returns the one frame that left, or one with port kNowhere. Probes that ask
+  // a backend (ask.h) are set aside for take_asks().
   Sent pass(Wire wire, const Frame& frame, uint16_t queue = 0);
+  std::vector<Sent> take_asks() { return std::exchange(asks_, {}); }
+  // What a backend answers to such a probe that has the connection, or has not.
+  static Frame answer_to(const Sent& ask, bool alive);
   testing::AssertionResult punts_unchanged(Wire wire, const Frame& frame);
   testing::AssertionResult drops(DropReason reason, Wire wire, const Frame& frame);
 
@@ -187,6 +192,7 @@ class WorkerTest : public testing::Test {
   std::unique_ptr<Handover> handover_;
   std::unique_ptr<WorkerContext> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Sent> asks_;
   uint32_t last_workers_ = 1;
   uint32_t now_tick_ = 1'000'000;
   uint64_t injected_ = 0;

@@ -36,7 +36,7 @@ class DrainTest : public testing::Test {
     inventory.services[0].active = Colour::kGreen;
     inventory.services[0].previous = Colour::kBlue;
     inventory.services[0].flip_generation = 5;
-    const auto age_ticks = static_cast<uint32_t>(age.count() / 10);
+    const auto age_ticks = static_cast<uint64_t>(age.count() / 10);
     auto rules = std::make_unique<Ruleset>();
     ASSERT_TRUE(build_ruleset(ruleset_input(inventory, config), *rules));
     TrafficSplits splits = make_splits(inventory, config, nullptr, clock.tick(), 0);
@@ -329,6 +329,20 @@ TEST_F(DrainTest, AResetLeavesTheFlowsThatBeganSinceTheFlip) {
   EXPECT_EQ(reset_before(), 5u);
   change.services[0].ramp = Ramp{.id = 7, .plan = {.steps = {100, kShareOne}}};
   EXPECT_EQ(reset_before(), 5u);
+}
+
+TEST_F(DrainTest, ADrainWhoseDeadlineIsOverForMonthsIsOverdue) {
+  flipped(std::chrono::hours(24) * 300, DrainConfig::Then::kReset);
+  set_flows(0, Colour::kBlue, 3);
+  EXPECT_EQ(resets().services.size(), 1u);
+}
+
+TEST(MakeSplit, AFlipOfBeforeTheBootIsOver) {
+  const ServiceState service{
+      .id = 0, .active = Colour::kGreen, .previous = Colour::kBlue, .flip_generation = 5, .flipped_at_ms = 0};
+  const DrainConfig drain{60s, DrainConfig::Then::kWait, {}};
+  constexpr uint64_t kJustBooted = 100;
+  EXPECT_FALSE(is_draining(make_split(service, drain, nullptr, kJustBooted, 3'600'000), kJustBooted));
 }
 
 TEST(MakeSplit, AWallClockThatJumpsMovesNoDeadline) {

@@ -64,6 +64,20 @@ TEST_F(UpkeepOfRetired, WhileTheDataplaneIsDownTheCountsAreNotTrusted) {
   EXPECT_EQ(take_events(), "");
 }
 
+TEST_F(UpkeepOfRetired, BeforeAStartHasCountedTheFlowsTheCountsAreNotTrusted) {
+  std::atomic<uint64_t>& counted = (*dataplane)->segment().header().counted_epoch;
+  const uint64_t epoch = counted.exchange(0);
+  for (int look = 0; look < 3; ++look) tidy();
+  EXPECT_EQ(take_events(), "");
+  counted = epoch + 1;  // it has counted, and opens its ports
+  for (int look = 0; look < 3; ++look) tidy();
+  EXPECT_EQ(take_events(), "");
+  counted = epoch;
+  tidy();
+  tidy();
+  EXPECT_FALSE(in_segment());
+}
+
 TEST_F(UpkeepOfRetired, AServiceGoesWithItsLastBackend) {
   write_without_service_c();
   ASSERT_TRUE(reload());

@@ -39,6 +39,30 @@ TEST_F(Choice, ShareOf0And1AreWhole) {
     EXPECT_EQ(colour_of(send_from_client(client(kWeb, i), kSyn)), Colour::kBlue);
 }
 
+constexpr uint64_t kDay = 24 * 3600 * 100;  // ticks
+
+TEST(IsDraining, AFlipStaysOverForYears) {
+  for (const uint64_t flipped_at : {uint64_t{0}, uint64_t{1'000}, ~uint64_t{0} - 500}) {  // before the boot
+    const TrafficSplit split{.flipped_at_tick = flipped_at, .drain_ticks = 30'000};
+    EXPECT_TRUE(is_draining(split, flipped_at + 29'999));
+    EXPECT_TRUE(is_draining(split, flipped_at - 1)) << "two clocks differ by a tick";
+    for (uint64_t days = 1; days < 3'000; ++days) EXPECT_FALSE(is_draining(split, flipped_at + days * kDay));
+  }
+}
+
+TEST_F(Choice, FailedInsertStaysOverForYears) {
+  start();
+  InsertFailures failures(segment().worker(0));
+  failures.set_time(1'000);
+  EXPECT_FALSE(failures.within(~uint64_t{0})) << "there was none";
+  failures.note(Event::k_table_full);
+  EXPECT_TRUE(failures.within(0));
+  for (uint64_t days = 1; days < 3'000; ++days) {
+    failures.set_time(1'000 + days * kDay);
+    EXPECT_FALSE(failures.within(kDay / 2)) << days;
+  }
+}
+
 // In random steps, from 0 to 1.
 TEST(ChooseColour, ARaisedShareSendsNobodyBack) {
   std::mt19937_64 random(1);

@@ -12,7 +12,7 @@
 namespace teal::test {
 namespace {
 
-constexpr Verdict kUndecided = Verdict::undecided(), kPunt = Verdict::punt();
+constexpr Verdict kUndecided = Verdict::undecided(), kPunt = Verdict::punt(PuntClass::kHost);
 constexpr uint8_t kBothSides = kClientSide | kBackendSide;
 
 struct Classified {

@@ -39,10 +39,14 @@ struct TrackStage {
       : flows(segment, block, 0, 1),
         last_hops(segment.header()),
         signals(segment.header(), flows, block, segment.header().tsc_hz),
-        tracker(segment.header(), block, flows, last_hops, signals) {}
+        asks(flows, probes, segment.header(), block, 1),
+        tracker(segment.header(), block, flows, last_hops, signals, asks) {}
   WorkerFlows flows;
   LastHops last_hops;
   Signals signals;
+  Burst no_burst{};
+  Probes probes{nullptr, no_burst};  // sends none here
+  Asks asks;
   Tracker tracker;
 };
 

@@ -141,7 +141,7 @@ TEST_F(FullTable, EstablishedFlowsGoOn) {
 
 TEST_F(FullTable, FreedSlotTakesTheNextFlow) {
   fill_table();
-  send_from_client(client(kWeb, 0), kRst);
+  pass(kBack, from_backend(client(kWeb, 0), backends[0], kRst));
   EXPECT_NE(send_from_client(client(kWeb, 0), kSyn), kNoId);  // replaces its own entry
   EXPECT_EQ(count(Event::k_flows_replaced), 1u);
   EXPECT_EQ(count(Event::k_table_full), 0u);

@@ -54,6 +54,9 @@ TEST_F(HeldBack, EstablishedTcpFlowStaysAndGoesOnWhileItsBackendIsDown) {
     set_down(backend);
     EXPECT_EQ(send_from_client(who, kAck), backend);
     EXPECT_EQ(pass(kBack, from_backend(who, backend, kAck, "data")).port, kFront);
+    send_from_client(who, kSyn);
+    for (const Sent& ask : take_asks())
+      pass(kBack, answer_to(ask, true));  // not where it is alone in its pool
     EXPECT_EQ(send_from_client(who, kSyn), backend) << "a SYN on a live flow moves nothing";
     set_down(backend, false);
     EXPECT_EQ(send_from_client(who, kAck), backend);

@@ -24,6 +24,8 @@ struct ModelFlow {
   bool to_preview = false;                           // to the preview address
   bool answered = false;                             // a packet of the backend has come
   bool client_reset = false, backend_reset = false;  // by Teal
+  bool rst_of_client = false;                        // kAsked: why
+  bool syn_passes = false;                           // to the backend, which was asked lately
 
   bool is_reset() const { return phase == FlowPhase::kResetting || client_reset || backend_reset; }
   bool is_unanswered() const { return phase == FlowPhase::kEmbryonic && !answered; }
@@ -39,7 +41,8 @@ class ModelTest : public WorkerTest {
     kAnswered,
     kDropped,
     kInUse,
-    kNoPreview
+    kNoPreview,
+    kHeld
   };
   struct Expected {
     Fate fate;
@@ -68,10 +71,16 @@ class ModelTest : public WorkerTest {
 
   static void move(ModelFlow& flow, bool tcp, bool from_backend, FlowEvent event) {
     if (from_backend) flow.answered = true;
+    const bool assured = !flow.unassured;
     if (assures(flow.phase, !tcp, from_backend, event)) flow.unassured = false;
-    if (tcp)
-      flow.phase = next_phase(flow.phase, from_backend, event);
-    else if (from_backend)
+    if (tcp) {
+      const FlowPhase next = next_phase(flow.phase, from_backend, event);
+      if (next == FlowPhase::kAsked) {
+        flow.rst_of_client |= event == FlowEvent::kRst;
+        if (flow.phase != FlowPhase::kAsked) flow.syn_passes = false;
+      }
+      flow.phase = next == FlowPhase::kAsked && !assured ? FlowPhase::kReset : next;
+    } else if (from_backend)
       flow.phase = FlowPhase::kEstablished;
   }
 
@@ -104,6 +113,8 @@ class ModelTest : public WorkerTest {
       return {Fate::kToBackend, who, kNoId, is_previewed(number, who.to_preview) ? other(colour) : colour};
     }
     if (found->second.is_reset()) return reset_packet(number, false, flags);
+    if (is_tcp(number) && flags == kSyn && is_held(number, found->second))
+      return {Fate::kHeld, who, found->second.backend, {}};
     move(found->second, is_tcp(number), false, event_of(flags, data));
     return {Fate::kToBackend, who, found->second.backend, {}};
   }
@@ -115,8 +126,43 @@ class ModelTest : public WorkerTest {
     if (found->second.backend != backend)
       return {is_tcp(number) ? Fate::kStale : Fate::kToClient, who, backend, {}};
     if (found->second.is_reset()) return reset_packet(number, true, flags);
+    if (flags == kSynAck && found->second.syn_passes && !is_closing(found->second.phase)) {
+      found->second.phase = FlowPhase::kReset;
+      found->second.syn_passes = false;
+      return {Fate::kAnswered, who, backend, {}};
+    }
     move(found->second, is_tcp(number), true, event_of(flags, data));
     return {Fate::kToClient, who, backend, {}};
+  }
+
+  // A SYN meets a live flow. Returns true if it is dropped.
+  bool is_held(uint32_t number, ModelFlow& flow) {
+    const Colour colour = colour_now(number, flow.to_preview);
+    Client who = tuple(number);
+    who.to_preview = flow.to_preview;
+    if (flow.unassured || flow.backend == chosen_backend(who, colour)) return false;
+    if (flow.phase == FlowPhase::kBackendFin) flow.syn_passes = true;
+    if (flow.syn_passes) return false;
+    if (flow.phase != FlowPhase::kAsked) flow.rst_of_client = false;
+    flow.phase = FlowPhase::kAsked;
+    return true;
+  }
+
+  // The backend answers the probe if one has left.
+  void answer_probe(uint32_t number) {
+    const std::vector<Sent> asks = take_asks();
+    const auto found = model_.find(number);
+    const bool asked = found != model_.end() && found->second.phase == FlowPhase::kAsked;
+    ASSERT_EQ(asks.size(), asked ? 1u : 0u) << "tuple " << number;
+    if (!asked) return;
+    ModelFlow& flow = found->second;
+    const bool alive = below(2) == 0;
+    ASSERT_TRUE(drops(DropReason::k_ask_answer, kBack, answer_to(asks[0], alive))) << "tuple " << number;
+    flow.phase = alive ? FlowPhase::kEstablished : FlowPhase::kReset;
+    flow.syn_passes = alive && !flow.rst_of_client;
+    flow.rst_of_client = false;
+    ++answered_;
+    compare(number);
   }
 
   bool is_previewed(uint32_t number, bool to_preview) const {
@@ -196,6 +242,11 @@ class ModelTest : public WorkerTest {
 
   // Passes one packet, and compares what leaves with the model.
   void step(uint16_t queue, uint32_t number) {
+    pass_one(queue, number);
+    if (!HasFatalFailure()) answer_probe(number);
+  }
+
+  void pass_one(uint16_t queue, uint32_t number) {
     Client who = tuple(number);
     if (const auto found = model_.find(number); found != model_.end())
       who.to_preview = found->second.to_preview;
@@ -210,6 +261,10 @@ class ModelTest : public WorkerTest {
       ASSERT_EQ(count(DropReason::k_tuple_in_use) - in_use, expected.fate == Fate::kInUse) << number;
       ASSERT_EQ(count(DropReason::k_no_preview) - no_preview, expected.fate == Fate::kNoPreview) << number;
       if (expected.fate == Fate::kInUse || expected.fate == Fate::kNoPreview) return compare(number);
+      if (expected.fate == Fate::kHeld) {
+        ASSERT_EQ(sent.port, kNowhere) << "tuple " << number;
+        return compare(number);
+      }
       if (expected.fate == Fate::kAnswered) {
         ASSERT_TRUE(is_answer(sent, kFront, address_of(who))) << "tuple " << number;
         return compare(number);
@@ -335,6 +390,7 @@ class ModelTest : public WorkerTest {
     EXPECT_GT(chosen_again_, 50u);
     EXPECT_GT(count(DropReason::k_tuple_in_use), 100u);
     EXPECT_GT(stayed_, 10u);
+    EXPECT_GT(answered_, 100u);
   }
 
  private:
@@ -342,7 +398,7 @@ class ModelTest : public WorkerTest {
 
   std::unordered_map<uint32_t, ModelFlow> model_;
   bool previewed_clients_[kServices][kAddresses] = {};
-  uint32_t chosen_again_ = 0, stayed_ = 0;
+  uint32_t chosen_again_ = 0, stayed_ = 0, answered_ = 0;
   std::mt19937_64 random_{1};
 };
 

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::array kPhases = {FlowPhase::kEmbryonic,  FlowPhase::kEstablished, FlowPhase::kClientFin,
                                 FlowPhase::kBackendFin, FlowPhase::kClosed,      FlowPhase::kReset,
-                                FlowPhase::kResetting};
-static_assert(kPhases.size() == static_cast<size_t>(FlowPhase::kCount));
+                                FlowPhase::kResetting,  FlowPhase::kAsked};
+static_assert(kPhases.size() == kFlowPhases);
 constexpr std::array kEvents = {FlowEvent::kBareAck, FlowEvent::kData, FlowEvent::kSyn, FlowEvent::kFin,
                                 FlowEvent::kRst};
 constexpr bool kFromClient = false, kFromBackend = true;
@@ -29,11 +29,55 @@ TEST(Phase, AnyPacketOfTheBackendIsAnAnswer) {
   }
 }
 
-TEST(Phase, RstOfEitherSideResetsEveryPhase) {
-  for (const FlowPhase phase : kPhases) {
-    EXPECT_EQ(next_phase(phase, kFromClient, FlowEvent::kRst), FlowPhase::kReset);
+TEST(Phase, RstOfTheBackendResetsEveryPhase) {
+  for (const FlowPhase phase : kPhases)
     EXPECT_EQ(next_phase(phase, kFromBackend, FlowEvent::kRst), FlowPhase::kReset);
+}
+
+TEST(Phase, RstOfTheClientIsAskedAboutUnlessTheBackendMayHaveClosed) {
+  for (const FlowPhase phase : kPhases) {
+    const bool asked =
+        phase == FlowPhase::kEstablished || phase == FlowPhase::kClientFin || phase == FlowPhase::kAsked;
+    EXPECT_EQ(next_phase(phase, kFromClient, FlowEvent::kRst), asked ? FlowPhase::kAsked : FlowPhase::kReset);
   }
+}
+
+TEST(Phase, AskedFlowStaysSoUntilTheBackendSendsARstOrASynAck) {
+  for (const FlowEvent event : kEvents) {
+    EXPECT_EQ(next_phase(FlowPhase::kAsked, kFromClient, event), FlowPhase::kAsked);
+    if (event != FlowEvent::kRst && event != FlowEvent::kSyn) {
+      EXPECT_EQ(next_phase(FlowPhase::kAsked, kFromBackend, event), FlowPhase::kAsked);
+    }
+  }
+  EXPECT_FALSE(is_closing(FlowPhase::kAsked)) << "it counts as live";
+}
+
+constexpr PacketShape kRstPacket{.protocol = kProtocolTcp, .tcp_flags = kTcpRst};
+constexpr PacketShape kAckPacket{.protocol = kProtocolTcp, .tcp_flags = kTcpAck};
+
+TEST(Phase, NobodyIsAskedAboutAFlowThatIsNotAssured) {
+  for (const FlowPhase phase : kPhases) {
+    if (phase == FlowPhase::kAsked) continue;  // such a flow is assured
+    const FlowState after =
+        next_state(FlowState{.phase = phase, .flags = kFlowUnassured}, kFromClient, kRstPacket, 1);
+    EXPECT_EQ(after.phase, FlowPhase::kReset);
+    EXPECT_EQ(after.flags & kFlowClientReset, 0);
+  }
+}
+
+TEST(Phase, TickOfAnAskedFlowIsThatOfItsLatestProbe) {
+  const FlowState asked =
+      next_state(FlowState{.tick = 3, .phase = FlowPhase::kEstablished, .probes = kSynPasses}, kFromClient,
+                 kRstPacket, 7);
+  EXPECT_EQ(asked, (FlowState{.tick = 7, .phase = FlowPhase::kAsked, .flags = kFlowClientReset}));
+  for (const bool side : {kFromClient, kFromBackend})
+    EXPECT_EQ(next_state(asked, side, kAckPacket, 9), asked);
+}
+
+TEST(Phase, FlowThatIsNoLongerAskedHasNoMarkOfIt) {
+  const FlowState asked{.tick = 3, .phase = FlowPhase::kAsked, .probes = 2, .flags = kFlowClientReset};
+  EXPECT_EQ(next_state(asked, kFromBackend, kRstPacket, 9),
+            (FlowState{.tick = 9, .phase = FlowPhase::kReset}));
 }
 
 TEST(Phase, OnlyTheBackendEndsTheEmbryonicPhaseShortOfARst) {
@@ -186,6 +230,7 @@ TEST(Phase, EachPhaseHasItsTimeout) {
   EXPECT_EQ(ticks(FlowPhase::kBackendFin, 0), 3u);
   EXPECT_EQ(ticks(FlowPhase::kClosed, 0), 4u);
   EXPECT_EQ(ticks(FlowPhase::kReset, 0), 4u);
+  EXPECT_EQ(ticks(FlowPhase::kAsked, 0), kProbeTicks) << "to the next probe";
   for (const FlowPhase phase : kPhases)
     EXPECT_EQ(ticks(phase, kFlowUnassured), is_closing(phase) ? 4u : 1u)
         << "phase " << static_cast<int>(phase);

@@ -170,7 +170,7 @@ TEST_P(PreviewOfATcpService, AClosedTupleMaySpeakToTheOtherAddress) {
   start();
   const uint16_t service = GetParam();
   const uint16_t backend = open_flow(client(service));
-  send_from_client(client(service), kRst);
+  pass(kBack, from_backend(client(service), backend, kRst));
   const uint16_t idle = open_flow(to_preview(service));
   EXPECT_EQ(colour_of(backend), Colour::kBlue);
   EXPECT_EQ(colour_of(idle), Colour::kGreen);

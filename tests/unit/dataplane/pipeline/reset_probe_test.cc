@@ -211,8 +211,7 @@ TEST_F(Embryonic, FlowWhoseBackendAnsweredIsReset) {
 TEST_F(Embryonic, FlowThatWasAssuredBeforeAForgedRstIsReset) {
   start();
   const Client who = client(kWeb);
-  open_flow(who);
-  send_from_client(who, kRst);
+  pass(kBack, from_backend(who, open_flow(who), kRst));  // of a host beside the backend
   pass(kFront, from_client(who, kAck, "data"));
   ASSERT_EQ(phase_of(who), FlowPhase::kEmbryonic);
   flip({kWeb}, Colour::kGreen);

@@ -23,18 +23,18 @@ constexpr uint32_t kLongestStep = 40;  // ticks, without a sweep in between
 
 class Sweep : public WorkerTest {
  protected:
-  void begin(uint32_t first_tick) {
+  void begin(uint64_t first_tick) {
     start();
     stop_workers();
     now_tick_ = first_tick;
-    now_tsc_ = uint64_t{first_tick} * tsc_per_tick();
+    now_tsc_ = first_tick * tsc_per_tick();
     flows_ = std::make_unique<WorkerFlows>(segment(), block(), 0, 1);
     last_hops_ = std::make_unique<LastHops>(header());
     signals_ = std::make_unique<Signals>(header(), *flows_, block(), header().tsc_hz);
-    tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_, *signals_);
-    resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, segment(), block(), 1,
-                                           RingPorts::get().pool(), probes_);
-    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, *signals_, probes_, header(), block());
+    asks_ = std::make_unique<Asks>(*flows_, maker_, header(), block(), 1);
+    tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_, *signals_, *asks_);
+    resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, header(), block(), 1, maker_);
+    sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, *asks_, *signals_, maker_, header(), block());
     for (uint16_t wire = 0; wire < kWires; ++wire)
       traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
                                                 wire == kBack ? kBackendSide : kClientSide, false};
@@ -55,7 +55,7 @@ class Sweep : public WorkerTest {
     now_tsc_ += ticks * tsc_per_tick();
     do {
       probes_.count = 0;
-      sweeper_->sweep(rules(), now_tsc_, now_tick_);
+      sweeper_->sweep(rules(), now_tsc_, static_cast<uint32_t>(now_tick_));
       rte_pktmbuf_free_bulk(probes_.mbufs, probes_.count);
       block().count(Event::k_tx, probes_.count);
     } while (probes_.count != 0);
@@ -65,20 +65,22 @@ class Sweep : public WorkerTest {
     sweep_for(ticks);
   }
 
-  uint32_t now_tick() const { return now_tick_; }
+  uint64_t now_tick() const { return now_tick_; }
   WorkerBlock& block() { return segment().worker(0); }
 
  private:
   uint64_t tsc_per_tick() { return header().tsc_hz / kTicksPerSecond; }
 
-  uint32_t now_tick_ = 0;
+  uint64_t now_tick_ = 0;
   uint64_t now_tsc_ = 0;
   std::array<PortTraits, 64> traits_;
   PortMacs macs_;
   Burst burst_{}, probes_{};
+  Probes maker_{RingPorts::get().pool(), probes_};
   std::unique_ptr<WorkerFlows> flows_;
   std::unique_ptr<LastHops> last_hops_;
   std::unique_ptr<Signals> signals_;
+  std::unique_ptr<Asks> asks_;
   std::unique_ptr<Tracker> tracker_;
   std::unique_ptr<Resetter> resetter_;
   std::unique_ptr<Sweeper> sweeper_;
@@ -124,13 +126,13 @@ class SweepLateness : public Sweep {
   // Describes a flow that the sweep has neglected for longer than a round. Empty if there is none.
   std::string late_flow() {
     std::string late;
-    std::map<FlowIndex, uint32_t> waiting_since;
+    std::map<FlowIndex, uint64_t> waiting_since;
     const FlowTable table = segment().flow_table();
     for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
         if (!has_work(flow)) return;
         const auto before = waiting_since_.find(index);
-        const uint32_t since = before == waiting_since_.end() ? now_tick() : before->second;
+        const uint64_t since = before == waiting_since_.end() ? now_tick() : before->second;
         waiting_since[index] = since;
         if (now_tick() - since > kRoundTicks + kLongestStep)
           late = "flow " + std::to_string(index) + " of phase " +
@@ -144,18 +146,18 @@ class SweepLateness : public Sweep {
 
  private:
   bool has_work(const Flow& flow) {
-    const uint32_t age = ticks_since(flow.state.tick, now_tick());
+    const uint32_t age = ticks_since(flow.state.tick, static_cast<uint32_t>(now_tick()));
     if (flow.state.phase == FlowPhase::kResetting) return age >= kProbeTicks;
     return age >= timeout_ticks(ruleset_input.timeouts, flow.state) ||
            (!is_closing(flow.state.phase) && is_to_be_reset(flow, rules(), header()));
   }
 
   std::mt19937 random_{20261123};
-  std::map<FlowIndex, uint32_t> waiting_since_;
+  std::map<FlowIndex, uint64_t> waiting_since_;
 };
 
 TEST_F(SweepLateness, IsARoundAtMost) {
-  begin(~0u - 20'000);  // ticks wrap on the way
+  begin(~uint32_t{0} - 20'000);  // the ticks of flows wrap on the way
   for (int step = 0; step < 20'000; ++step) {
     for (uint32_t packets = below(20); packets > 0; --packets) random_packet();
     if (below(50) == 0) random_publication();

@@ -72,6 +72,11 @@ class TrialModelTest : public WorkerTest {
     const TrafficSplit& split = splits->services[who.service];
     const auto found = flows_.find(number);
     const uint16_t backend = send_from_client(who, flags);
+    for (const Sent& ask : take_asks()) {  // the connection is over
+      ASSERT_TRUE(drops(DropReason::k_ask_answer, kBack, answer_to(ask, false)));
+      found->second.phase = FlowPhase::kReset;
+      return;
+    }
     if (found == flows_.end()) {
       const bool midstream = is_tcp(who.service) && flags != kSyn;
       if (!is_tcp(who.service) || flags != kRst) begin(number, backend, midstream, false);
@@ -98,7 +103,12 @@ class TrialModelTest : public WorkerTest {
     const auto found = flows_.find(number);
     if (found == flows_.end()) return;
     ModelFlow& flow = found->second;
+    const auto known = flow_of(tuple(number));
     pass(kBack, from_backend(tuple(number), flow.backend, flags));
+    if (flags == kSynAck && known && known->state.probes == kSynPasses && !is_closing(flow.phase)) {
+      flow.phase = FlowPhase::kReset;  // Teal resets the connection that begins
+      return;
+    }
     const bool rst = flags == kRst && is_tcp(tuple(number).service);
     if (rst && !flow.known && !flow.midstream) fail(number, flow, &TrialCounts::refused);
     if (rst && flow.known && flow.phase == FlowPhase::kEstablished) fail(number, flow, &TrialCounts::reset);
@@ -107,6 +117,9 @@ class TrialModelTest : public WorkerTest {
     move(flow, true, flags);
   }
 
+  // Backends answer at once that a connection is over. Of a flow that is not assured none is asked.
+  static FlowPhase after(FlowPhase phase) { return phase == FlowPhase::kAsked ? FlowPhase::kReset : phase; }
+
   void move(ModelFlow& flow, bool from_backend, uint8_t flags) const {
     const bool tcp = is_tcp(ruleset_input.backends[flow.backend].service);
     const FlowEvent event = flags == kRst   ? FlowEvent::kRst
@@ -114,7 +127,7 @@ class TrialModelTest : public WorkerTest {
                             : flags == kAck ? FlowEvent::kBareAck
                                             : FlowEvent::kSyn;
     if (tcp)
-      flow.phase = next_phase(flow.phase, from_backend, event);
+      flow.phase = after(next_phase(flow.phase, from_backend, event));
     else if (from_backend)
       flow.phase = FlowPhase::kEstablished;
   }

@@ -96,7 +96,7 @@ void run_against_model(FlowTable::Geometry geometry, uint32_t operations, uint32
       ASSERT_EQ(table.backend(index), backend_of(number, known->second.version));
       FlowState state = table.state(index);
       ASSERT_EQ(std::bit_cast<uint64_t>(state), std::bit_cast<uint64_t>(known->second.state));
-      state.phase = static_cast<FlowPhase>(random() % static_cast<uint32_t>(FlowPhase::kCount));
+      state.phase = static_cast<FlowPhase>(random() % kFlowPhases);
       state.last_hop = static_cast<uint16_t>(random());
       table.set_state(index, state);
       known->second.state = state;

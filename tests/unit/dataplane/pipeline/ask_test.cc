@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Promise 18: a RST or a SYN that anybody can forge ends and moves no flow. Teal asks the backend (ask.h).
+#include "dataplane/pipeline/ask.h"
+
+#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+
+namespace teal::test {
+namespace {
+
+class AskTest : public ResetTest {
+ protected:
+  // Opens a flow, and flips its service: a new flow would go to another backend.
+  uint16_t open_and_flip(const Client& who) {
+    const uint16_t backend = open_flow(who);
+    flip({who.service}, Colour::kGreen);
+    return backend;
+  }
+  // The one probe that has left since the last call.
+  Sent probe() {
+    std::vector<Sent> asks = take_asks();
+    EXPECT_EQ(asks.size(), 1u);
+    return asks.empty() ? Sent{} : asks.front();
+  }
+  Frame alive(const Client& who, uint16_t backend) const { return ack_of_backend(who, backend); }
+  testing::AssertionResult is_consumed(const Frame& answer) {
+    return drops(DropReason::k_ask_answer, kBack, answer);
+  }
+  testing::AssertionResult is_held(const Client& who) {
+    return drops(DropReason::k_asked_syn, kFront, from_client(who, kSyn));
+  }
+  // Data passes in both directions, from and to this backend.
+  testing::AssertionResult lives_on(const Client& who, uint16_t backend) {
+    if (backend_of(pass(kFront, from_client(who, kAck, "question"))) != backend)
+      return testing::AssertionFailure() << "the client's data went elsewhere";
+    if (pass(kBack, from_backend(who, backend, kAck, "answer")).port != kFront)
+      return testing::AssertionFailure() << "the backend's data did not reach the client";
+    return testing::AssertionSuccess();
+  }
+  uint32_t live(uint16_t backend) { return segment().worker(0).flows[backend][0].live.load(); }
+  uint32_t older(uint16_t backend) { return segment().worker(0).flows[backend][0].older.load(); }
+  // The sweeps of so many times between two probes.
+  void pass_probe_times(int times) {
+    for (int i = 0; i < times; ++i) {
+      let_pass(kProbeTicks);
+      sweep();
+    }
+  }
+};
+
+using Promise18Ask = AskTest;
+using Promise2Ask = AskTest;
+using Ask = AskTest;
+using Silence = AskTest;
+using BackendFin = AskTest;
+
+// ---- a stranger's packets
+
+TEST_F(Promise18Ask, ForgedRstAndSynAfterAFlipNeitherEndNorMoveAFlow) {
+  start();
+  for (const uint16_t service : {kWeb, kWeb6}) {
+    const Client who = client(service);
+    const uint16_t backend = open_and_flip(who);
+    EXPECT_EQ(send_from_client(who, kRst), backend) << "the backend knows by its number that it is forged";
+    EXPECT_TRUE(is_held(who));
+    EXPECT_EQ(segment_in(probe()).flags, kTcpAck);
+    EXPECT_TRUE(is_consumed(alive(who, backend)));
+    EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+    EXPECT_TRUE(lives_on(who, backend));
+  }
+  EXPECT_EQ(count(Event::k_asks), 2u);
+}
+
+TEST_F(Promise18Ask, ForgedRstMakesNoDrainLookFinished) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kRst);
+  EXPECT_EQ(phase_of(who), FlowPhase::kAsked);
+  EXPECT_EQ(live(backend), 1u);
+  EXPECT_EQ(older(backend), 1u);
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  EXPECT_EQ(older(backend), 1u);
+}
+
+TEST_F(Promise18Ask, IdleFlowSurvivesAForgedRstByItsWholeTimeout) {
+  ruleset_input.timeouts.tcp_closed = 10;
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  let_pass(ruleset_input.timeouts.tcp_established - 1);
+  sweep();
+  EXPECT_TRUE(lives_on(who, backend));
+}
+
+TEST_F(Promise18Ask, ForgedSynOnALiveFlowMovesNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_TRUE(lives_on(who, backend));
+}
+
+// ---- a connection that is over
+
+TEST_F(Ask, RstOfAClientThatHasEndedItsConnectionEndsTheFlow) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(live(backend), 0u);
+  EXPECT_EQ(older(backend), 0u);
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+  EXPECT_EQ(count(Event::k_flows_created), 2u);
+}
+
+TEST_F(Promise2Ask, SynThatMeetsAnOrphanedEntryBeginsOnTheActiveColour) {
+  start();
+  const Client who = client(kWeb);
+  open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(Promise2Ask, SynThatMeetsAHalfClosedEntryBeginsOnTheActiveColour) {
+  start();
+  const Client who = client(kWeb);
+  open_and_flip(who);
+  send_from_client(who, kFin);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(Ask, IsAboutPreviewsToo) {
+  start();
+  Client who = client(kWeb);
+  who.to_preview = true;
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_EQ(colour_of(backend), Colour::kGreen);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kBlue);
+}
+
+TEST_F(Ask, IsDoneByTheOwnerOfTheFlow) {
+  start({.workers = 3});
+  for (uint32_t i = 0; i < 12; ++i) open_flow(client(kWeb, i));
+  flip({kWeb}, Colour::kGreen);
+  for (uint32_t i = 0; i < 12; ++i) EXPECT_TRUE(is_held(client(kWeb, i)));
+  EXPECT_EQ(take_asks().size(), 12u);
+}
+
+// ---- the probe
+
+TEST_F(Ask, ProbeGoesFromTheClientToTheBackendBehindTheRst) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  inject(kFront, from_client(who, kRst));
+  settle();
+  const std::vector<Sent> sent = collect();
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(segment_in(sent[0]).flags, kTcpRst);
+  const Sent& probe = sent[1];
+  EXPECT_TRUE(is_bare(probe));
+  EXPECT_EQ(segment_in(probe).flags, kTcpAck);
+  EXPECT_EQ(probe.port, kBack);
+  EXPECT_EQ(probe.from(), "198.18.1.101:40000");
+  EXPECT_EQ(probe.to(), to_string(backend_socket(backend)));
+  EXPECT_EQ(probe.destination_mac(), backend_mac(backend));
+}
+
+TEST_F(Ask, NothingIsAskedWhereTheChoiceNamesTheFlowsBackend) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+  EXPECT_EQ(take_asks().size(), 0u);
+}
+
+TEST_F(Ask, NothingIsAskedAboutAFlowThatIsNotAssured) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  pass(kBack, from_backend(who, backend, kSynAck));
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who, kSyn), backend) << "its SYN-ACK may be lost: promise 6";
+  send_from_client(who, kRst);
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(take_asks().size(), 0u);
+}
+
+TEST_F(Ask, EverythingElsePassesMeanwhile) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(lives_on(who, backend));
+  for (const uint8_t flags : {kAck, kFin, kRst}) EXPECT_EQ(send_from_client(who, flags), backend);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend, kFin)).port, kFront);
+  EXPECT_EQ(phase_of(who), FlowPhase::kAsked);
+  EXPECT_EQ(take_asks().size(), 1u);
+}
+
+TEST_F(Ask, RstOfTheBackendIsBelievedAndPasses) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_EQ(pass(kBack, backend_segment(who, backend, kRst, 0).seq(5).build()).port, kFront);
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(segment().worker(0).signals[backend][0].reset_by_backend.read(), 0u);
+}
+
+// An ACK that was under way is taken for the answer. The answer itself comes later.
+TEST_F(Ask, RstThatComesAfterAnAckStillEndsTheFlowAndIsNoSignal) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(segment().worker(0).signals[backend][0].reset_by_backend.read(), 0u);
+}
+
+TEST_F(Ask, LateAnswerDoesNotEndTheNextFlow) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  send_from_client(who, kRst);
+  const Sent first = probe();
+  EXPECT_TRUE(is_consumed(answer_to(first, false)));
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_TRUE(is_consumed(answer_to(first, false)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+}
+
+// The client has lost its connection, the backend has not: the backend's answer makes the client reset it.
+TEST_F(Ask, AfterAnAckTheNextSynPassesToTheBackend) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  take_asks();
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(pass(kBack, alive(who, backend)).port, kFront) << "this one is for the client";
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(Ask, AfterAWhileAnotherSynIsAskedAbout) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  let_pass(Asks::kSynPassTicks);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_EQ(take_asks().size(), 2u);
+}
+
+TEST_F(Ask, ResetOfADrainTakesOver) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kRst);
+  reset_drained(kWeb);
+  EXPECT_EQ(sweep_and_collect().size(), 2u) << "a probe for each end";
+  EXPECT_EQ(phase_of(who), FlowPhase::kResetting);
+  EXPECT_EQ(flow_of(who)->state.probes, 1);
+  pass(kFront, ack_of_client(who));
+  pass(kBack, ack_of_backend(who, backend));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+}
+
+TEST_F(Ask, GoesOnAfterARestartOfTheDataplane) {
+  start();
+  const Client who = client(kWeb);
+  open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  const Sent first = probe();
+  restart(2);
+  EXPECT_TRUE(is_consumed(answer_to(first, false)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+}
+
+// ---- silence
+
+TEST_F(Silence, ComesAfterThreeProbesWithNumbersOfTheirOwn) {
+  start();
+  const Client who = client(kWeb);
+  open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  std::set<uint32_t> numbers = {segment_in(probe()).ack};
+  for (const int tries : {2, 3}) {
+    EXPECT_EQ(sweep_and_collect().size(), 0u) << "too early";
+    let_pass(kProbeTicks);
+    const std::vector<Sent> sent = sweep_and_collect();
+    ASSERT_EQ(sent.size(), 1u);
+    numbers.insert(segment_in(sent[0]).ack);
+    EXPECT_EQ(flow_of(who)->state.probes, tries);
+  }
+  EXPECT_EQ(numbers.size(), 3u);
+  let_pass(kProbeTicks);
+  EXPECT_EQ(sweep_and_collect().size(), 0u);
+  EXPECT_EQ(count(Event::k_asks_unanswered), 1u);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+TEST_F(Silence, AfterARstTheFlowHasTheTimeoutOfHalfClosedFlowsAndCountsAsLive) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kRst);
+  pass_probe_times(3);
+  EXPECT_EQ(phase_of(who), FlowPhase::kClientFin);
+  EXPECT_EQ(older(backend), 1u);
+  EXPECT_TRUE(lives_on(who, backend)) << "it was forged";
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+// The backend's firewall drops probes and lets SYNs pass.
+TEST_F(Silence, NewConnectionThatTheBackendBeginsAfterItIsReset) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  pass_probe_times(3);
+  collect();
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_TRUE(is_rst_to_backend(pass(kBack, backend_segment(who, backend, kSynAck).build()), who, backend));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(Silence, OfABackendWithoutANextHopIsNoProof) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  header().next_hops[backend].store(Hop::kNone);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_EQ(count(Event::k_asks), 0u);
+  pass_probe_times(3);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+// ---- a backend that has sent its FIN
+
+TEST_F(BackendFin, SynPassesAndASynAckEndsTheFlow) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  pass(kBack, from_backend(who, backend, kFin));
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(take_asks().size(), 0u) << "TIME_WAIT answers like a live connection";
+  EXPECT_TRUE(is_rst_to_backend(pass(kBack, backend_segment(who, backend, kSynAck).build()), who, backend));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(BackendFin, SynMovesNothingIfTheBackendHasTheConnection) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  pass(kBack, from_backend(who, backend, kFin));
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(pass(kBack, alive(who, backend)).port, kFront);
+  EXPECT_EQ(phase_of(who), FlowPhase::kBackendFin);
+  EXPECT_TRUE(lives_on(who, backend));
+}
+
+TEST_F(BackendFin, OfBothEndsMakesASynANewFlowAtOnce) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kFin);
+  pass(kBack, from_backend(who, backend, kFin));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+}  // namespace
+}  // namespace teal::test
