@@ -152,19 +152,26 @@ static __always_inline bool limit(struct packet* packet, __u32 ip_bytes) {
   return true;
 }
 
-/* Returns true if the IPv4 options [offset, end) have a source route. Invalid options have none. */
-static __always_inline bool has_source_route(struct xdp_md* ctx, __u32 offset, __u32 end) {
-  for (int i = 0; i < MAX_OPTION_BYTES; i++) {
-    __u8* type = bytes_at(ctx, offset, 1, end);
-    if (!type || *type == OPTION_END) return false;
-    if (*type == OPTION_NO_OPERATION) {
-      offset++;
+/*
+ * Returns true if the IPv4 options [offset, end) have a source route. Invalid options have none. The loop looks
+ * at each byte and skips those inside of options: the verifier understands constant offsets best. This is a
+ * global function for the same reason as read_packet().
+ */
+__noinline int has_source_route(struct xdp_md* ctx, __u32 offset, __u32 end) {
+  __u32 next = 0; /* where the next option begins */
+  offset &= MAX_OFFSET; /* changes nothing, but the verifier does not know */
+  for (__u32 at = 0; at < MAX_OPTION_BYTES; at++) {
+    if (at != next) continue;
+    __u8* option = bytes_at(ctx, offset + at, 1, end);
+    if (!option || *option == OPTION_END) return false;
+    if (*option == OPTION_LOOSE_SOURCE_ROUTE || *option == OPTION_STRICT_SOURCE_ROUTE) return true;
+    if (*option == OPTION_NO_OPERATION) {
+      next = at + 1;
       continue;
     }
-    if (*type == OPTION_LOOSE_SOURCE_ROUTE || *type == OPTION_STRICT_SOURCE_ROUTE) return true;
-    __u8* bytes = bytes_at(ctx, offset + 1, 1, end);
-    if (!bytes || *bytes < 2) return false;
-    offset += *bytes;
+    __u8* length = bytes_at(ctx, offset + at + 1, 1, end);
+    if (!length || *length < 2) return false;
+    next = at + *length;
   }
   return false;
 }

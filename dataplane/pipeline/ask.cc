@@ -22,7 +22,14 @@ uint32_t sequence_number(const Packet& packet) {
 
 Verdict Asks::syn(const Packet& packet, const Rules& rules, uint32_t now_tick) {
   const FlowState before = flows_.table().state(packet.flow);
-  if (before.phase == FlowPhase::kAsked) return Verdict::drop(DropReason::k_asked_syn);
+  if (before.phase == FlowPhase::kAsked) {
+    // The backend has had the time of a probe to answer, so the client's next SYN need not wait for the sweep.
+    const bool silent =
+        before.probes > 1 || (before.probes == 1 && ticks_since(before.tick, now_tick) >= kProbeTicks);
+    if (!silent) return Verdict::drop(DropReason::k_asked_syn);
+    give_up(packet.flow, before, rules, now_tick);
+    return Verdict::undecided();
+  }
   if (before.phase == FlowPhase::kBackendFin) {
     becomes(packet.flow, FlowPhase::kBackendFin, kSynPasses, rules, now_tick);
     return Verdict::undecided();
@@ -50,14 +57,14 @@ Verdict Asks::backend_sent(Packet& packet, const Rules& rules, uint32_t now_tick
     becomes(packet.flow, FlowPhase::kEstablished, rst_of_client ? 0 : kSynPasses, rules, now_tick);
     return Verdict::drop(DropReason::k_ask_answer);
   }
-  if (event != FlowEvent::kSyn || before.probes != kSynPasses || is_closing(before.phase) ||
-      (packet.shape.tcp_flags & kTcpAck) == 0)
+  if (event != FlowEvent::kSyn || before.probes != kSynPasses || (packet.shape.tcp_flags & kTcpAck) == 0)
     return Verdict::undecided();
   const Verdict verdict = leave_by(packet, next_hop(header_, packet.backend));
   if (!verdict.is_undecided()) return verdict;
   packet.role = Role::kOfResetFlow;
   block_.count(Event::k_resets_sent);
-  becomes(packet.flow, FlowPhase::kReset, 0, rules, now_tick);
+  // The backend repeats its SYN-ACK if the RST is lost.
+  becomes(packet.flow, FlowPhase::kReset, kSynPasses, rules, now_tick);
   return Verdict::undecided();
 }
 
@@ -72,7 +79,7 @@ void Asks::send(const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
 
 void Asks::go_on(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick) {
   if (ticks_since(flow.state.tick, now_tick) < kProbeTicks) return;
-  if (flow.state.probes == kMaxProbes) return give_up(index, flow, rules, now_tick);
+  if (flow.state.probes == kMaxProbes) return give_up(index, flow.state, rules, now_tick);
   ask(index, flow, rules, now_tsc, now_tick);
 }
 
@@ -90,10 +97,9 @@ void Asks::ask(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t n
     block_.count(Event::k_asks);
 }
 
-void Asks::give_up(FlowIndex index, const Flow& flow, const Rules& rules, uint32_t now_tick) {
-  const bool rst_of_client = flow.state.flags & kFlowClientReset;
-  becomes(index, rst_of_client ? FlowPhase::kClientFin : FlowPhase::kEstablished, kSynPasses, rules,
-          now_tick);
+void Asks::give_up(FlowIndex flow, const FlowState& state, const Rules& rules, uint32_t now_tick) {
+  const bool rst_of_client = state.flags & kFlowClientReset;
+  becomes(flow, rst_of_client ? FlowPhase::kClientFin : FlowPhase::kEstablished, kSynPasses, rules, now_tick);
   block_.count(Event::k_asks_unanswered);
 }
 

@@ -13,9 +13,9 @@
 //
 //   RST      the backend has no such connection: the flow is kReset, and the client's next SYN begins another
 //   ACK      it has: the flow is kEstablished again
-//   silence  three probes, 610 ms apart at least, and no answer. Nothing is proven, so the flow stays. A RST
-//            counts as the client's FIN then: the flow ends after the timeout of half-closed flows, unless
-//            the client sends data. The usual cause is a firewall on the backend that drops packets which its
+//   silence  three probes, 610 ms apart at least, and no answer; or the client's next SYN comes first. Nothing
+//            is proven, so the flow stays. A RST counts as the client's FIN then: the flow ends after the
+//            timeout of half-closed flows, unless the client sends data. The usual cause is a firewall on the backend that drops packets which its
 //            connection tracking calls invalid (docs/operations.md).
 //
 // Worked example: a connection of blue2, after a flip to green. Its client has restarted, and its new
@@ -86,7 +86,7 @@ class Asks {
     if (waiting_count_ < waiting_.size()) waiting_[waiting_count_++] = flow;  // else the sweep asks
   }
   void ask(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
-  void give_up(FlowIndex index, const Flow& flow, const Rules& rules, uint32_t now_tick);
+  void give_up(FlowIndex flow, const FlowState& state, const Rules& rules, uint32_t now_tick);
   bool has_number_of_probe(const Packet& packet) const;
   void becomes(FlowIndex flow, FlowPhase phase, uint8_t probes, const Rules& rules, uint32_t now_tick);
 

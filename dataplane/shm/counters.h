@@ -60,7 +60,7 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(reset_probes, "probes to an end of a flow that Teal resets")                            \
   X(resets_sent, "RSTs sent to an end of a flow that Teal resets")                          \
   X(asks, "probes to a backend: is the connection over, as its client's RST or SYN says?")  \
-  X(asks_unanswered, "flows whose backend answered none of three such probes")              \
+  X(asks_unanswered, "flows whose backend did not answer such probes")                      \
   X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
   X(table_full, "inserts refused because both buckets were full")                           \
   X(embryonic_quota, "inserts refused because too many flows are not assured")              \

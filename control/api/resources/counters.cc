@@ -67,7 +67,8 @@ Task<Answer> show_counters(Api& api, const Request&) {
   for (const std::string_view name : kEventNames) totals[std::string(name)] = 0;
   for (const std::string_view name : kDropReasonNames) totals[std::string(name)] = 0;
   api.publisher.for_each_block([&](const WorkerBlock& worker) {
-    for (const auto& [name, value] : counters_of(worker).items())
+    const Json counters = counters_of(worker);
+    for (const auto& [name, value] : counters.items())
       totals[name] = totals[name].get<uint64_t>() + value.get<uint64_t>();
   });
   api.publisher.for_each_worker([&](uint32_t index, const WorkerBlock& worker) {

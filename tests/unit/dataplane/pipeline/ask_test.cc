@@ -345,6 +345,33 @@ TEST_F(Silence, NewConnectionThatTheBackendBeginsAfterItIsReset) {
   EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
 }
 
+TEST_F(Silence, ClientsNextSynDoesNotWaitForThreeProbes) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  let_pass(kProbeTicks - 1);
+  EXPECT_TRUE(is_held(who)) << "the answer may come";
+  let_pass(1);
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(count(Event::k_asks_unanswered), 1u);
+  EXPECT_TRUE(is_rst_to_backend(pass(kBack, backend_segment(who, backend, kSynAck).build()), who, backend));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(Silence, RepeatedSynAckIsResetToo) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  let_pass(kProbeTicks);
+  send_from_client(who, kSyn);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_TRUE(is_rst_to_backend(pass(kBack, backend_segment(who, backend, kSynAck).build()), who, backend));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+  EXPECT_TRUE(drops(DropReason::k_stale_backend, kBack, backend_segment(who, backend, kSynAck).build()));
+}
+
 TEST_F(Silence, OfABackendWithoutANextHopIsNoProof) {
   start();
   const Client who = client(kWeb);

@@ -126,9 +126,8 @@ class ModelTest : public WorkerTest {
     if (found->second.backend != backend)
       return {is_tcp(number) ? Fate::kStale : Fate::kToClient, who, backend, {}};
     if (found->second.is_reset()) return reset_packet(number, true, flags);
-    if (flags == kSynAck && found->second.syn_passes && !is_closing(found->second.phase)) {
+    if (flags == kSynAck && found->second.syn_passes) {
       found->second.phase = FlowPhase::kReset;
-      found->second.syn_passes = false;
       return {Fate::kAnswered, who, backend, {}};
     }
     move(found->second, is_tcp(number), true, event_of(flags, data));

@@ -105,7 +105,7 @@ class TrialModelTest : public WorkerTest {
     ModelFlow& flow = found->second;
     const auto known = flow_of(tuple(number));
     pass(kBack, from_backend(tuple(number), flow.backend, flags));
-    if (flags == kSynAck && known && known->state.probes == kSynPasses && !is_closing(flow.phase)) {
+    if (flags == kSynAck && known && known->state.probes == kSynPasses) {
       flow.phase = FlowPhase::kReset;  // Teal resets the connection that begins
       return;
     }
