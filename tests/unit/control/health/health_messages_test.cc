@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/support/damage.h"
+#include "tests/support/rounds.h"
 
 namespace teal {
 namespace {
@@ -212,7 +213,7 @@ TEST(HealthMessages, RandomChangesOfALineNeverThrow) {
   const std::string good =
       without_end(line_of(CheckList{.revision = 1, .checks = {order_of(CheckKind::kHttp, 1)}}));
   std::mt19937 random(1);
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < test::rounds(20'000); ++i) {
     const std::string line = test::damaged(good, random);
     (void)parse_to_prober(line);
     (void)parse_to_teald(line);

@@ -13,6 +13,7 @@
 #include "control/kernel/backend_words.h"
 #include "control/publish/ruleset_builder.h"
 #include "dataplane/pipeline/choose.h"
+#include "tests/support/rounds.h"
 
 namespace teal {
 namespace {
@@ -88,7 +89,7 @@ class SecondChoice : public testing::Test {
 TEST_F(SecondChoice, IsThatOfThePlainestVersionOnRandomPools) {
   std::mt19937_64 random(15);
   std::map<ChosenAs, uint32_t> seen;
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < rounds(300); ++round) {
     std::vector<uint32_t> weights(random() % 8);
     for (uint32_t& weight : weights) weight = static_cast<uint32_t>(random() % 4);
     build(weights);
