@@ -37,8 +37,8 @@ struct SteerAttachment {
 };
 
 // Attaches or replaces the program. `side` is a set of steer_side bits. A first attachment tries native mode,
-// then generic mode. A replacement keeps the mode: the kernel has only one of them at a time, and in between it
-// would see the packets of services.
+// then generic mode. A replacement keeps the mode: the kernel has only one of them at a time, and during the
+// change it would receive packets of services.
 tl::expected<SteerAttachment, std::string> attach_steering(const std::string& interface, uint32_t side,
                                                            const std::string& pin_dir);
 

@@ -148,13 +148,12 @@ void Daemon::Parts::begin_hooks() {
   spawn(hooks.run());
 }
 
-// Without a dataplane, the counts of flows are not exact.
 Hooks::DrainEnd Daemon::Parts::end_of(const PendingDrain& drain) const {
   const CatalogueService* service = executor.catalogue().find(drain.service);
   if (service == nullptr) return Hooks::DrainEnd::kNever;
   const ServiceState& state = executor.catalogue().state(*service);
   if (state.flip_generation != drain.generation) return Hooks::DrainEnd::kNever;
-  if (!publisher->dataplane_running()) return Hooks::DrainEnd::kDrains;
+  if (!publisher->counts_are_exact()) return Hooks::DrainEnd::kDrains;
   const uint64_t left = draining_of(*service, other(state.active), drain.generation, *publisher).live;
   return left == 0 ? Hooks::DrainEnd::kDrained : Hooks::DrainEnd::kDrains;
 }

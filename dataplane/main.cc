@@ -207,8 +207,6 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   if (!handover) return fail(kFailed, handover.error());
 
   header.worker_count.store(options.workers, std::memory_order_relaxed);
-  header.most_workers.store(std::max(options.workers, header.most_workers.load(std::memory_order_relaxed)),
-                            std::memory_order_relaxed);
   header.dataplane_pid.store(static_cast<uint32_t>(getpid()),
                              std::memory_order_release);  // after the port rows
   if (const auto saved = save_running_config(arguments.run_dir, options.text); !saved)

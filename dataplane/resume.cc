@@ -53,13 +53,11 @@ void for_each_count(Segment& segment, std::vector<FlowNumbers>& counted, Visit&&
       for (uint32_t colour = 0; colour < kColours; ++colour)
         visit(counted[worker].flows[id][colour], segment.worker(worker).flows[id][colour]);
     }
-    segment.worker(worker).status.embryonic_flows.store(value(counted[worker].embryonic),
-                                                        std::memory_order_relaxed);
   }
 }
 
-// Shows the counts of this start in place of those of the dataplane before. Another worker may own a flow
-// now, so the sums of teald grow before they shrink: none of them is 0 where there are flows.
+// Shows the counts of this start in place of those of the dataplane before. Another worker may own a flow now,
+// so this stores the greater number first and then the exact one: no sum of teald is 0 where there are flows.
 void show(Segment& segment, std::vector<FlowNumbers>& counted) {
   for_each_count(segment, counted, [](const FlowCount& count, FlowCount& shown) {
     shown.live.store(std::max(value(count.live), value(shown.live)), std::memory_order_relaxed);
@@ -73,6 +71,9 @@ void show(Segment& segment, std::vector<FlowNumbers>& counted) {
     // Release: pairs with the acquire load in Publisher::draining().
     shown.older_than.store(value(count.older_than), std::memory_order_release);
   });
+  for (uint32_t worker = 0; worker < kWorkerSlots; ++worker)
+    segment.worker(worker).status.embryonic_flows.store(value(counted[worker].embryonic),
+                                                        std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -109,6 +110,9 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
     }
   }
   table.recount_displaced(rules);
+  // Before the counts: teald sums the blocks of so many workers.
+  header.most_workers.store(std::max(workers, header.most_workers.load(std::memory_order_relaxed)),
+                            std::memory_order_release);
   show(segment, counted);
   free_unused_last_hops(header, used_last_hops);
   // Release: whoever sees it sees the counts. They are exact once the dataplane has its next epoch.

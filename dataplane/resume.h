@@ -17,9 +17,8 @@ struct Resumed {
 
 // Prepares the flow table of a segment, before any worker runs. A kill may have left counts wrong, so all are
 // counted again: each flow for the worker that owns it now, and each bucket's `displaced`. Then raises
-// SegmentHeader::counted_epoch. Removes flows
-// whose backend the published ruleset does not know. Frees last hops that no flow names if three quarters of
-// their table are taken.
+// SegmentHeader::counted_epoch. Removes flows whose backend the published ruleset does not know. Frees last
+// hops that no flow names if three quarters of their table are taken.
 Resumed resume_flows(Segment& segment, uint32_t workers);
 
 }  // namespace teal

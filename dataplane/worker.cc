@@ -50,7 +50,7 @@ uint32_t Worker::iterate(const Time& now) {
     packets += burst_.count;
     forward(load_rules(), now.tick);
   }
-  // All that the ring had: several workers may each give more than a burst. They go on giving meanwhile.
+  // At most one full ring: several workers may each give more than a burst, and go on giving meanwhile.
   for (uint32_t taken = 0; taken < Handover::kRingEntries; taken += Burst::kCapacity) {
     shared_.handover.take(burst_, index_);
     packets += burst_.count;
@@ -248,7 +248,7 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       tracker_(shared.segment.header(), block_, flows_, last_hops_, signals_, asks_),
       resetter_(flows_, last_hops_, shared.segment.header(), block_, shared.handover.workers(), probes_),
       sweeper_(flows_, resetter_, asks_, signals_, probes_, shared.segment.header(), block_),
-      punt_limits_(shared.segment.header().tsc_hz, shared.handover.workers()),
+      punt_limits_(shared.segment.header().tsc_hz),
       idle_(shared.idle),
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {

@@ -193,7 +193,7 @@ bool Publisher::counts_are_exact() const {
 
 Publisher::FlowSum Publisher::flows(uint16_t backend, Colour colour) const {
   FlowSum sum;
-  for (uint32_t index = 0; index < worker_count(); ++index) {
+  for (uint32_t index = 0; index < block_count(); ++index) {
     const FlowCount& count = segment_->worker(index).flows[backend][static_cast<size_t>(colour)];
     sum.live += count.live.load(std::memory_order_relaxed);
     sum.closing += count.closing.load(std::memory_order_relaxed);
@@ -203,7 +203,7 @@ Publisher::FlowSum Publisher::flows(uint16_t backend, Colour colour) const {
 
 uint64_t Publisher::draining(uint16_t backend, Colour colour, uint64_t flip_generation) const {
   uint64_t sum = 0;
-  for (uint32_t index = 0; index < worker_count(); ++index) {
+  for (uint32_t index = 0; index < block_count(); ++index) {
     const FlowCount& count = segment_->worker(index).flows[backend][static_cast<size_t>(colour)];
     // Acquire: pairs with the release store in FlowLedger::adopt().
     const bool adopted =
@@ -214,7 +214,7 @@ uint64_t Publisher::draining(uint16_t backend, Colour colour, uint64_t flip_gene
 }
 
 bool Publisher::has_answered_preview(uint16_t service, Colour idle, uint64_t since_generation) const {
-  for (uint32_t index = 0; index < worker_count(); ++index) {
+  for (uint32_t index = 0; index < block_count(); ++index) {
     const uint32_t born =
         segment_->worker(index).services[service][static_cast<size_t>(idle)].answered_when_idle.load(
             std::memory_order_relaxed);

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How Teal tells a connection that is over from one that a stranger says is over. Anybody can send a RST or a
-// SYN with a client's address and port. So neither is believed about an assured flow: Teal asks the backend,
-// by a probe (probe.h) with the client's address. Two packets begin that, and the flow is kAsked then:
+// Asks a backend whether it still has a connection. Anybody can send a RST or a SYN with a client's address and
+// port, so neither is believed about an assured flow. Teal sends the backend a probe (probe.h) with the
+// client's address. Two packets begin that and set the phase to kAsked:
 //
 //   a RST of the client  passes to the backend, and the probe follows it
-//   a SYN of the client  where the present choice names another backend. The SYN is dropped. If the choice
-//                        names the flow's own backend, nothing is asked: the SYN passes, and moves nothing.
+//   a SYN of the client  where a new flow would not go to the flow's backend. The SYN is dropped. If it would,
+//                        nothing is asked: the SYN passes, and moves nothing.
 //
-// While a flow is kAsked, it counts as live, and everything but such a SYN passes. The answer never reaches
-// the client, and says what to do:
+// A flow that is kAsked counts as live, and everything but such a SYN passes. The answer does not reach the
+// client, and says what to do:
 //
 //   RST      the backend has no such connection: the flow is kReset, and the client's next SYN begins another
-//   ACK      it has: the flow is kEstablished again
+//   ACK      it has: the flow is what it was before
 //   silence  three probes, 610 ms apart at least, and no answer; or the client's next SYN comes first. Nothing
-//            is proven, so the flow stays. A RST counts as the client's FIN then: the flow ends after the
-//            timeout of half-closed flows, unless the client sends data. The usual cause is a firewall on the backend that drops packets which its
-//            connection tracking calls invalid (docs/operations.md).
+//            is proven, so the flow stays, unless its backend is known to be down. A RST counts as the client's
+//            FIN then: the flow ends after the timeout of half-closed flows, unless the client sends data. The
+//            usual cause is a firewall on the backend that drops packets which its connection tracking calls
+//            invalid (docs/operations.md).
 //
 // Worked example: a connection of blue2, after a flip to green. Its client has restarted, and its new
 // connection uses the same port.
@@ -25,15 +26,23 @@
 //          blue2 -> client  RST seq 3141                is consumed: blue2 has closed the connection
 //   1.0 s  client -> VIP    SYN          goes to green
 //
-// After an ACK or silence the client's SYNs pass for kSynPassTicks, as a client that has lost its connection
-// resets it once the backend answers: the answer has the exact numbers that a stranger cannot know. If the
-// backend answers such a SYN by a SYN-ACK, it has taken the SYN for a new connection: the old one is over.
-// Teal resets the new one, as new connections belong to the present choice.
+// After an ACK or silence the client's SYNs pass until the flow is idle for kSynPassTicks, as a client that has
+// lost its connection resets it once the backend answers: the answer has the exact numbers that a stranger
+// cannot know. If the backend answers such a SYN by a SYN-ACK, it has taken the SYN for a new connection, and
+// if it refuses the SYN, it has none: the old one is over. Teal resets the new one, as new connections belong
+// to the present choice.
 //
-// A backend that has sent its FIN is not asked: TIME_WAIT answers like a live connection. A SYN passes to it
-// at once, and a SYN-ACK says the same as above. Its RSTs are believed, and so is a client's RST after them.
+// Two kinds of backends are not asked about a SYN, as their answer to a probe proves nothing:
 //
-// The workers share kAsksPerSecond. A flow beyond that stays kAsked until the sweep asks about it.
+//   that has sent its FIN       TIME_WAIT answers like a live connection. A SYN passes at once, and its answer
+//                               says the same as above. A client's RST is believed.
+//   that has only shaken hands  SYN-RECEIVED answers by a RST (RFC 9293, 3.10.7.4). A SYN passes and moves
+//                               nothing. After a client's RST and such an answer, the flow is kReset, and a SYN
+//                               still passes.
+//
+// The workers share kAsksPerSecond. A flow beyond that stays kAsked until the sweep asks about it. A flow whose
+// backend has answered is not asked about again for the time between two probes: a stream of forged RSTs must
+// not cost more than an ACK of the backend now and then, as the first one is taken for the answer.
 #pragma once
 
 #include <array>
@@ -56,26 +65,33 @@ class Asks {
   Asks(WorkerFlows& flows, Probes& probes, SegmentHeader& header, WorkerBlock& block, uint32_t workers)
       : flows_(flows), probes_(probes), header_(header), block_(block), pace_(header.tsc_hz, workers) {}
 
-  // A SYN of the client, on an assured and live flow that the present choice would send to another backend.
-  // Undecided: it passes to the flow's backend. Otherwise it is a drop.
-  Verdict syn(const Packet& packet, const Rules& rules, uint32_t now_tick);
+  // A SYN of the client on an assured flow, which begins no flow. `elsewhere`: a new flow would not go to the
+  // flow's backend. Undecided: the SYN passes to that backend. Otherwise it is a drop.
+  Verdict syn(const Packet& packet, bool elsewhere, const Rules& rules, uint32_t now_tick);
 
+  // Whether a packet of the client is a RST that changes nothing: the backend has just answered.
+  bool is_answered_rst(const Packet& packet, const FlowState& before, uint32_t now_tick) const {
+    return (packet.shape.tcp_flags & kTcpRst) != 0 && (before.flags & kFlowUnassured) == 0 &&
+           (before.phase == FlowPhase::kEstablished || before.phase == FlowPhase::kClientFin) &&
+           was_answered_lately(packet.flow, now_tick);
+  }
   // A packet of the client has changed its flow's state.
   void client_sent(FlowIndex flow, const FlowState& before, const FlowState& after) {
     if (after.phase == FlowPhase::kAsked && before.phase != FlowPhase::kAsked) [[unlikely]]
       ask_soon(flow);
   }
 
-  // Whether backend_sent() is to be asked about a packet of the flow's backend.
+  // Returns true if backend_sent() must see this packet of the flow's backend.
   static bool may_get_answer(const Packet& packet, const FlowState& before) {
     return before.phase == FlowPhase::kAsked || before.probes != 0 || (packet.shape.tcp_flags & kTcpRst) != 0;
   }
-  // A packet of the flow's backend. Undecided, with the role that it had: it is no answer. Otherwise it is a
-  // drop, or has got the role kOfResetFlow.
+  // Returns undecided and leaves the role if the packet is not an answer. Otherwise returns a drop, or sets the
+  // role kOfResetFlow.
   Verdict backend_sent(Packet& packet, const Rules& rules, uint32_t now_tick);
 
-  // Whether there are probes to send, and sends as many as the burst has room for.
+  // Whether send() has something to do.
   bool are_waiting() const { return waiting_count_ > 0; }
+  // Sends the probes that are to be sent soon, as many as the burst has room for.
   void send(const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
 
   // The sweep calls it for a flow that is kAsked: sends the next probe if it is due, or gives up.
@@ -85,9 +101,16 @@ class Asks {
   void ask_soon(FlowIndex flow) {
     if (waiting_count_ < waiting_.size()) waiting_[waiting_count_++] = flow;  // else the sweep asks
   }
+  bool was_answered_lately(FlowIndex flow, uint32_t now_tick) const {
+    const Answered& known = answered_[flow % answered_.size()];
+    return known.flow == flow && ticks_since(known.tick, now_tick) < kProbeTicks;
+  }
   void ask(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t now_tsc, uint32_t now_tick);
-  void give_up(FlowIndex flow, const FlowState& state, const Rules& rules, uint32_t now_tick);
+  void give_up(FlowIndex flow, const FlowState& state, uint16_t backend, const Rules& rules,
+               uint32_t now_tick);
   bool has_number_of_probe(const Packet& packet) const;
+  static bool refuses_syn(const Packet& packet, const FlowState& before);
+  FlowPhase phase_before(const FlowState& asked) const;
   void becomes(FlowIndex flow, FlowPhase phase, uint8_t probes, const Rules& rules, uint32_t now_tick);
 
   WorkerFlows& flows_;
@@ -97,6 +120,12 @@ class Asks {
   Pace pace_;
   std::array<FlowIndex, 256> waiting_;
   uint32_t waiting_count_ = 0;
+  // The flows whose backend has answered lately, each at its index modulo the size. A later one takes the place.
+  struct Answered {
+    FlowIndex flow = kNoFlow;
+    uint32_t tick = 0;
+  };
+  std::array<Answered, 1024> answered_;
 };
 
 }  // namespace teal

@@ -33,7 +33,7 @@ struct Context {
   packet.location = context.table.locate(flow_hash(client, client_port, service, context.table.secret()));
   context.table.prefetch_tags(packet.location.first);
   if (ttl <= 1) [[unlikely]]
-    return Verdict::punt(PuntClass::kToService);
+    return Verdict::punt(PuntClass::kExpired);
   return Verdict::undecided();
 }
 

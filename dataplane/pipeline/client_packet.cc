@@ -29,8 +29,10 @@ bool is_to_other_address(const Packet& packet, const FlowState& state) {
   return (packet.role == Role::kToPreview) != (state.preview != 0);
 }
 
-// Whether a SYN on this flow begins another: the flow is closing, or Teal resets it.
+// Whether a SYN on this flow begins another: the flow is closing, or Teal resets it. That a backend which has
+// only shaken hands answers a probe by a RST is no proof (ask.h).
 bool begins_again(const FlowState& state) {
+  if (state.phase == FlowPhase::kReset && has_only_shaken_hands(state)) return is_reset_by_teal(state);
   return is_closing(state.phase) || state.phase == FlowPhase::kResetting;
 }
 
@@ -60,10 +62,8 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
       return follow_flow(packet, rules, hop_back, now_tick);
     } else if (!begins_again(state)) {
       if (!is_chosen_again(packet, state, rules)) {
-        if (would_go_elsewhere(packet, state, rules)) [[unlikely]] {
-          if (const Verdict verdict = asks_.syn(packet, rules, now_tick); !verdict.is_undecided())
-            return verdict;
-        }
+        if (const Verdict verdict = ask_about(packet, state, rules, now_tick); !verdict.is_undecided())
+          return verdict;
         return follow_flow(packet, rules, hop_back, now_tick);
       }
       chosen_again = true;
@@ -119,14 +119,15 @@ bool ClientPackets::is_chosen_again(const Packet& packet, const FlowState& state
          (choice.colour != state.colour() || !takes_new_flows(backend, state.colour()));
 }
 
-// Whether a new flow of the packet's tuple would go to another backend, and the packet's own flow is assured:
-// its backend has the connection, or had it.
-bool ClientPackets::would_go_elsewhere(const Packet& packet, const FlowState& state,
-                                       const Rules& rules) const {
-  if (state.flags & kFlowUnassured) return false;
+// A SYN meets an assured flow: may it pass to the flow's backend? A choice that cannot be reached is another
+// one, too: the backend of before would take the SYN.
+Verdict ClientPackets::ask_about(const Packet& packet, const FlowState& state, const Rules& rules,
+                                 uint32_t now_tick) {
+  if (state.flags & kFlowUnassured) return Verdict::undecided();
   const Choice choice = choose(packet, false, rules);
-  return choice.verdict.is_undecided() &&
-         (choice.backend != flows_.table().backend(packet.flow) || choice.colour != state.colour());
+  const bool elsewhere = !choice.verdict.is_undecided() || choice.colour != state.colour() ||
+                         choice.backend != flows_.table().backend(packet.flow);
+  return asks_.syn(packet, elsewhere, rules, now_tick);
 }
 
 Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
@@ -137,6 +138,8 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
     if ((packet.shape.tcp_flags & kTcpRst) == 0) return verdict;
   }
   const FlowState before = table.state(packet.flow);
+  if (asks_.is_answered_rst(packet, before, now_tick)) [[unlikely]]
+    return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
   FlowState after = next_state(before, false, packet.shape, now_tick);
   signals_.client_sent(packet, before, after, rules);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoLastHop) after.last_hop = last_hop;

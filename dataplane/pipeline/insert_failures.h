@@ -8,12 +8,12 @@
 namespace teal {
 
 // When this worker last could not make an entry for a flow. For some time after that, packets without an
-// entry may belong to flows of Teal (stateless.h). It has its own time, of 64 bits: that may be long ago.
+// entry may belong to flows of Teal (stateless.h). The time has 64 bits, as the last failure may be years old.
 class InsertFailures {
  public:
   explicit InsertFailures(WorkerBlock& block) : block_(block) {}
 
-  // At the start of an iteration.
+  // At the start of a burst.
   void set_time(uint64_t tick) { now_tick_ = tick; }
   uint64_t now_tick() const { return now_tick_; }
 

@@ -7,7 +7,7 @@
 namespace teal {
 
 // A token bucket: it holds the tokens of a tenth of a second, at least one. The workers that share a rate
-// have a bucket each, with a part of the rate.
+// have a bucket each, with a part of the rate. So after a pause, each of them may take a token at once.
 class Pace {
  public:
   Pace(uint64_t tsc_hz, uint32_t workers) : tsc_hz_(tsc_hz), workers_(workers) {}

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of a flow as a table. A flow keeps no sequence numbers: RST and FIN only shorten the timeout, and
-// later data restores the flow. So a forged FIN costs a live flow nothing but a shorter timeout. After both
-// FINs, data takes back the FIN of its own sender alone. A RST of the client says nothing about an assured
-// flow: the backend is asked (ask.h). After any other RST, the client's data waits for the backend's answer,
-// as a new flow's does; kFlowUnanswered says whether the backend had ever answered.
+// The life of a flow as a table. A flow keeps no sequence numbers, so a FIN that anybody can forge only shortens
+// the timeout, and later data restores the flow. After both FINs, data takes back the FIN of its own sender
+// alone. A RST of the client says nothing about an assured flow: the backend is asked (ask.h). After any other
+// RST, the client's data waits for the backend's answer, as a new flow's does.
 #pragma once
 
 #include <array>
@@ -53,13 +52,13 @@ inline constexpr std::array<std::array<FlowPhase, 2 * kEventsOfOneSide>,
   /* closed      */         {{kClo, kBFi, kClo, kClo, kRes,           kClo, kCFi, kClo, kClo, kRes}},
   /* reset       */         {{kRes, kEmb, kRes, kRes, kRes,           kRes, kEst, kRes, kRes, kRes}},
   /* resetting   */         {{kRng, kRng, kRng, kRng, kRes,           kRng, kRng, kRng, kRng, kRes}},
-  /* asked       */         {{kAsk, kAsk, kAsk, kAsk, kAsk,           kAsk, kAsk, kEst, kAsk, kRes}},
+  /* asked       */         {{kAsk, kAsk, kAsk, kCFi, kAsk,           kAsk, kAsk, kEst, kBFi, kRes}},
 }};
 // clang-format on
 }  // namespace phase_table
 
-// A SYN of a client on a closed or reset flow is not asked here: it begins a new flow (client_packet.cc). The
-// table is that of an assured flow: next_state() has the one exception.
+// The table does not have the SYN of a client on a closed or reset flow, which begins a new flow
+// (client_packet.cc). It is that of an assured flow: settle_asked() has the exceptions.
 constexpr FlowPhase next_phase(FlowPhase phase, bool from_backend, FlowEvent event) {
   return phase_table::kNext[static_cast<size_t>(phase)]
                            [static_cast<size_t>(event) + (from_backend ? kEventsOfOneSide : 0)];
@@ -79,7 +78,14 @@ constexpr bool assures(FlowPhase phase, bool udp, bool from_backend, FlowEvent e
 // Whether no packet of the backend has ever come. After a RST, data makes a flow embryonic whose backend may
 // have answered.
 constexpr bool is_unanswered(const FlowState& state) {
-  return state.phase == FlowPhase::kEmbryonic && (state.flags & kFlowUnanswered) != 0;
+  constexpr uint8_t kBoth = kFlowUnanswered | kFlowUnassured;
+  return state.phase == FlowPhase::kEmbryonic && (state.flags & kBoth) == kBoth;
+}
+
+// Whether the ends have shaken hands, and the backend has sent nothing since. It may still be in SYN-RECEIVED:
+// the client's last ACK of the handshake may be lost, or wait for data (TCP_DEFER_ACCEPT).
+constexpr bool has_only_shaken_hands(const FlowState& state) {
+  return (state.flags & (kFlowUnanswered | kFlowUnassured)) == kFlowUnanswered;
 }
 
 // Whether the flow's first outcome is still to come (BackendSignals). Midstream flows have none.
@@ -87,11 +93,14 @@ constexpr bool awaits_outcome(const FlowState& state) {
   return is_unanswered(state) && state.counted == 0 && (state.flags & kFlowMidstream) == 0;
 }
 
-// What next_state() does for a flow that is or was kAsked. The flow's tick is then the time of the latest
-// probe. Nobody is asked about a flow that is not assured: an end may not have the connection yet.
+// Finishes next_state() for a flow that becomes, stays or no longer is kAsked. Such a flow's tick is the time
+// of the latest probe. Nobody is asked about a flow that is not assured: an end may not have the connection
+// yet.
 inline void settle_asked(const FlowState& before, FlowState& after, bool rst_of_client) {
   if (after.phase != FlowPhase::kAsked) {
-    after.flags &= static_cast<uint8_t>(~kFlowClientReset);
+    if (after.phase == FlowPhase::kBackendFin && (before.flags & kFlowBackendReset) != 0)
+      after.phase = FlowPhase::kClosed;
+    after.flags &= static_cast<uint8_t>(~(kFlowClientReset | kFlowBackendReset));
     after.probes = 0;
   } else if (before.phase == FlowPhase::kAsked) {
     after.tick = before.tick;
@@ -100,6 +109,7 @@ inline void settle_asked(const FlowState& before, FlowState& after, bool rst_of_
     after.phase = FlowPhase::kReset;
   } else {
     after.flags |= kFlowClientReset;
+    if (before.phase == FlowPhase::kClientFin) after.flags |= kFlowBackendReset;
     after.probes = 0;
   }
 }
@@ -117,7 +127,8 @@ inline FlowState next_state(const FlowState& before, bool from_backend, const Pa
   } else if (from_backend) {
     after.phase = FlowPhase::kEstablished;
   }
-  if (from_backend) after.flags &= static_cast<uint8_t>(~kFlowUnanswered);
+  if (from_backend && (udp || event != FlowEvent::kSyn))
+    after.flags &= static_cast<uint8_t>(~kFlowUnanswered);
   if (after.phase == FlowPhase::kAsked || before.phase == FlowPhase::kAsked) [[unlikely]]
     settle_asked(before, after, !from_backend && event == FlowEvent::kRst);
   if (assures(before.phase, udp, from_backend, event)) after.flags &= static_cast<uint8_t>(~kFlowUnassured);

@@ -8,16 +8,16 @@
 
 namespace teal {
 
-// Bounds what a worker hands to the kernel by PuntClass. A TAP has one queue for all that a worker punts, so
-// without a limit a flood about services would keep ARP, ND, BGP and SSH out. The workers share the limits.
+// Bounds what a worker hands to the kernel by PuntClass. A worker has one queue of a TAP for all that it punts,
+// so without a limit a flood about services would keep ARP, ND, BGP and SSH out.
 class PuntLimits {
  public:
   static constexpr uint32_t kNone = 0;
-  // A second. As many as a router answers by ICMP, and as many as the kernel forwards beside other work.
-  static constexpr std::array<uint32_t, static_cast<size_t>(PuntClass::kCount)> kRates = {1'000, 100'000,
-                                                                                          kNone};
+  // Packets a second and worker, by class. A router answers no more expired TTLs by ICMP. The kernel forwards
+  // more than 100,000 packets a second on a core, so a direct download from a backend has room.
+  static constexpr std::array<uint32_t, 3> kRates = {1'000, 100'000, kNone};
 
-  PuntLimits(uint64_t tsc_hz, uint32_t workers) : paces_{Pace(tsc_hz, workers), Pace(tsc_hz, workers)} {}
+  explicit PuntLimits(uint64_t tsc_hz) : paces_{Pace(tsc_hz, 1), Pace(tsc_hz, 1), Pace(tsc_hz, 1)} {}
 
   // Whether one more packet of this class may pass.
   bool take(PuntClass what, uint64_t now_tsc) {
@@ -26,7 +26,7 @@ class PuntLimits {
   }
 
  private:
-  std::array<Pace, 2> paces_;  // of the classes with a limit
+  std::array<Pace, kRates.size()> paces_;
 };
 
 }  // namespace teal

@@ -7,12 +7,11 @@
 
 namespace teal {
 
-// What a punted packet is about. Each class but the last has a limit (punt_limits.h).
+// What a punted packet is about. punt_limits.h has the limits.
 enum class PuntClass : uint8_t {
-  kToService,    // to a service or a preview address, or an ICMP error about one: its TTL ends here
+  kExpired,      // of a service: its TTL ends here, and the kernel answers
   kFromBackend,  // of a backend's socket, about no flow of Teal: somebody speaks to the backend directly
   kHost,         // anything else: ARP, ND, BGP, SSH, other people's traffic
-  kCount
 };
 
 // A verdict says what becomes of a packet. Each packet gets exactly one verdict, and the owner of its mbuf

@@ -58,9 +58,9 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(all_held_back, "flows that began on a held back backend, as no other was up")           \
   X(rejected, "packets of new flows that Teal answered by a RST or an ICMP error")          \
   X(reset_probes, "probes to an end of a flow that Teal resets")                            \
-  X(resets_sent, "RSTs sent to an end of a flow that Teal resets")                          \
-  X(asks, "probes to a backend: is the connection over, as its client's RST or SYN says?")  \
-  X(asks_unanswered, "flows whose backend did not answer such probes")                      \
+  X(resets_sent, "RSTs sent to an end of a flow or new connection that Teal resets")        \
+  X(asks, "probes that ask a backend about a connection whose client sent a RST or SYN")    \
+  X(asks_unanswered, "flows whose backend did not answer these probes")                     \
   X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
   X(table_full, "inserts refused because both buckets were full")                           \
   X(embryonic_quota, "inserts refused because too many flows are not assured")              \

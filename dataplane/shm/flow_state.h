@@ -33,8 +33,8 @@ enum FlowFlags : uint8_t {
   kFlowUdp = 8,
   kFlowUnassured = 16,    // not assured: not both ends have shown that they talk
   kFlowClientReset = 32,  // Teal resets the flow: the client was sent a RST, or sent one. kAsked: it sent one
-  kFlowBackendReset = 64,  // the same for the backend
-  kFlowUnanswered = 128,   // no packet of the backend has come yet
+  kFlowBackendReset = 64,  // Teal resets the flow: the same for the backend. kAsked: the client sent its FIN
+  kFlowUnanswered = 128,   // the backend has sent no packet yet, or only its SYN-ACK
 };
 
 constexpr uint8_t flag_of(Colour colour) {
@@ -71,10 +71,10 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
          (state.phase == FlowPhase::kReset && (state.flags & (kFlowClientReset | kFlowBackendReset)) != 0);
 }
 
-// Returns true if the flow is established and assured, to the VIP, and Teal neither resets nor samples it. A
-// packet without SYN, FIN and RST then only refreshes `tick`.
+// Returns true if the flow is established and assured, to the VIP, its backend has sent more than a SYN-ACK,
+// and Teal neither resets nor samples it. A packet without SYN, FIN and RST then only refreshes `tick`.
 inline bool is_steady(const FlowState& state) {
-  constexpr uint8_t kUnsteady = kFlowUnassured | kFlowClientReset | kFlowBackendReset;
+  constexpr uint8_t kUnsteady = kFlowUnassured | kFlowUnanswered | kFlowClientReset | kFlowBackendReset;
   const FlowState mask{.preview = 1, .phase = static_cast<FlowPhase>(7), .sampled = 1, .flags = kUnsteady};
   const FlowState steady{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);

@@ -13,7 +13,7 @@
 
 namespace teal {
 
-FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool hold_still, bool counts)
+FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool hold_still)
     : hold_still_(hold_still) {
   auto lock = ProcessLock::acquire(run_dir + "/dataplane.lock");
   EXPECT_TRUE(lock) << lock.error();
@@ -35,7 +35,7 @@ FakeDataplane::FakeDataplane(const std::string& run_dir, uint32_t workers, bool 
   for (uint32_t worker = 0; worker < workers; ++worker)
     threads_.emplace_back([this, worker] { work(worker); });
   wait_for([&] { return ready_ == workers; });
-  if (counts) header.counted_epoch = header.dataplane_epoch + 1;
+  header.counted_epoch = header.dataplane_epoch + 1;
   header.dataplane_epoch.fetch_add(1, std::memory_order_release);
 }
 

@@ -18,9 +18,7 @@ namespace teal {
 // word and report what they have adopted. It forwards no packets.
 class FakeDataplane {
  public:
-  // Without `counts` its start has not counted the flows yet.
-  explicit FakeDataplane(const std::string& run_dir, uint32_t workers = 1, bool hold_still = false,
-                         bool counts = true);
+  explicit FakeDataplane(const std::string& run_dir, uint32_t workers = 1, bool hold_still = false);
   ~FakeDataplane() { stop(); }
 
   Segment& segment() { return *segment_; }

@@ -5,6 +5,7 @@
 //   front   AF_XDP: shares kTap0      back   owned by DPDK: its own kTap1      side   AF_PACKET: no TAP
 #include <rte_mbuf.h>
 
+#include "dataplane/pipeline/punt_limits.h"
 #include "tests/unit/dataplane/ring_ports.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
@@ -68,6 +69,62 @@ TEST_F(PuntToTap, FrameOfAnOwnedPortIsUnchanged) {
   }
   EXPECT_TRUE(collect_from(kTap0).empty());
   EXPECT_EQ(count(Event::k_punted), 3u);
+}
+
+TEST_F(PuntToTap, FloodsAboutServicesAreLimitedAndNothingElseIs) {
+  start_with_taps();
+  struct Flood {
+    Wire wire;
+    Frame frame;
+    uint32_t passes;  // a tenth of its rate
+  };
+  Frame expired = from_client(client(kWeb), kSyn);
+  expired[14 + 8] = 1;  // TTL
+  const Flood floods[] = {
+      {kSide, expired, PuntLimits::kRates[0] / 10},
+      {kSide, arp(), 20'000},
+  };
+  for (const auto& [wire, frame, passes] : floods) {
+    const uint64_t before = count(Event::k_punted), limited = count(DropReason::k_punt_limit);
+    constexpr uint32_t kPackets = 20'000;
+    for (uint32_t i = 0; i < kPackets; ++i) {
+      inject(wire, frame);
+      if (i % Burst::kCapacity == 0) settle();
+    }
+    settle();
+    EXPECT_EQ(count(Event::k_punted) - before, passes);
+    EXPECT_EQ(count(DropReason::k_punt_limit) - limited, kPackets - passes);
+  }
+}
+
+TEST_F(PuntToTap, FloodOfBackendsDirectAnswersIsLimited) {
+  start_with_taps();
+  const uint32_t passes = PuntLimits::kRates[1] / 10;
+  const Frame direct = from_backend(client(kWeb), 0, kSynAck);
+  for (uint32_t i = 0; i < passes + 1'000; ++i) {
+    inject(kBack, direct);
+    if (i % Burst::kCapacity == 0) {
+      settle();
+      collect_from(kTap1);
+    }
+  }
+  settle();
+  EXPECT_EQ(count(DropReason::k_punt_limit), 1'000u);
+  EXPECT_EQ(count(Event::k_punted), passes);
+}
+
+TEST_F(PuntToTap, FramesOfTwoPortsAndTwoWorkersGoToTheTapOfTheirPort) {
+  start_with_taps({.workers = 2});
+  uint32_t to_tap[2] = {};
+  for (uint32_t i = 0; i < 60; ++i) {
+    const bool back = i % 3 != 0;
+    inject(back ? kBack : kFront, back ? from_backend(client(kWeb, i), 0, kSynAck) : arp(), 0);
+    ++to_tap[back];
+  }
+  settle();
+  EXPECT_EQ(collect_from(kTap0).size(), to_tap[0]);
+  EXPECT_EQ(collect_from(kTap1).size(), to_tap[1]);
+  EXPECT_EQ(count(Event::k_punted), 60u);
 }
 
 TEST_F(PuntToTap, FrameOfAPortWhoseFramesTheKernelHasIsFreed) {

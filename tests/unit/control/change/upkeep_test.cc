@@ -247,6 +247,18 @@ TEST_F(UpkeepOfDrains, AFailedDiskDoesNotStopAReset) {
   EXPECT_EQ(reset_before(), service("service-a").flip_generation);
 }
 
+TEST_F(UpkeepOfDrains, NoneEndsBeforeAStartHasCountedTheFlows) {
+  tidy();
+  std::atomic<uint64_t>& counted = (*dataplane)->segment().header().counted_epoch;
+  const uint64_t epoch = counted.exchange(0);
+  set_flows(0, Colour::kBlue, 0);
+  tidy();
+  EXPECT_EQ(take_events(), "");
+  counted = epoch;
+  tidy();
+  EXPECT_EQ(take_events(), "drained");
+}
+
 TEST_F(UpkeepOfDrains, TheEndOfADrainIsToldOnce) {
   tidy();
   set_flows(0, Colour::kBlue, 0);

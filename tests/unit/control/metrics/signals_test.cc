@@ -51,5 +51,17 @@ TEST(SignalSums, AddUpAllWorkersOfABackendAndAColour) {
   EXPECT_EQ(times_of(publisher, 3, Colour::kBlue).handshake, Times{});
 }
 
+TEST(SignalSums, DoNotGoBackAfterARestartWithFewerWorkers) {
+  TempDir dir;
+  Publisher publisher(dir.path());
+  {
+    FakeDataplane dataplane(dir.path(), 3);
+    for (const uint32_t worker : {0, 1, 2}) dataplane.segment().worker(worker).signals[7][0].begun.add(10);
+  }
+  FakeDataplane dataplane(dir.path(), 1);
+  ASSERT_TRUE(publisher.refresh());
+  EXPECT_EQ(outcomes_of(publisher, 7, Colour::kBlue).begun, 30u);
+}
+
 }  // namespace
 }  // namespace teal

@@ -10,9 +10,15 @@ namespace {
 
 class AskTest : public ResetTest {
  protected:
-  // Opens a flow, and flips its service: a new flow would go to another backend.
-  uint16_t open_and_flip(const Client& who) {
+  // Opens a flow whose ends have talked.
+  uint16_t open_and_talk(const Client& who) {
     const uint16_t backend = open_flow(who);
+    EXPECT_TRUE(lives_on(who, backend));
+    return backend;
+  }
+  // The same, and flips its service: a new flow would go to another backend.
+  uint16_t open_and_flip(const Client& who) {
+    const uint16_t backend = open_and_talk(who);
     flip({who.service}, Colour::kGreen);
     return backend;
   }
@@ -53,6 +59,7 @@ using Promise2Ask = AskTest;
 using Ask = AskTest;
 using Silence = AskTest;
 using BackendFin = AskTest;
+using OnlyShakenHands = AskTest;
 
 // ---- a stranger's packets
 
@@ -87,7 +94,7 @@ TEST_F(Promise18Ask, IdleFlowSurvivesAForgedRstByItsWholeTimeout) {
   ruleset_input.timeouts.tcp_closed = 10;
   start();
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = open_and_talk(who);
   send_from_client(who, kRst);
   EXPECT_TRUE(is_consumed(alive(who, backend)));
   let_pass(ruleset_input.timeouts.tcp_established - 1);
@@ -152,7 +159,7 @@ TEST_F(Ask, IsAboutPreviewsToo) {
 
 TEST_F(Ask, IsDoneByTheOwnerOfTheFlow) {
   start({.workers = 3});
-  for (uint32_t i = 0; i < 12; ++i) open_flow(client(kWeb, i));
+  for (uint32_t i = 0; i < 12; ++i) open_and_talk(client(kWeb, i));
   flip({kWeb}, Colour::kGreen);
   for (uint32_t i = 0; i < 12; ++i) EXPECT_TRUE(is_held(client(kWeb, i)));
   EXPECT_EQ(take_asks().size(), 12u);
@@ -205,8 +212,7 @@ TEST_F(Ask, EverythingElsePassesMeanwhile) {
   const uint16_t backend = open_and_flip(who);
   EXPECT_TRUE(is_held(who));
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(lives_on(who, backend));
-  for (const uint8_t flags : {kAck, kFin, kRst}) EXPECT_EQ(send_from_client(who, flags), backend);
-  EXPECT_EQ(pass(kBack, from_backend(who, backend, kFin)).port, kFront);
+  for (const uint8_t flags : {kAck, kRst}) EXPECT_EQ(send_from_client(who, flags), backend);
   EXPECT_EQ(phase_of(who), FlowPhase::kAsked);
   EXPECT_EQ(take_asks().size(), 1u);
 }
@@ -219,6 +225,35 @@ TEST_F(Ask, RstOfTheBackendIsBelievedAndPasses) {
   EXPECT_EQ(pass(kBack, backend_segment(who, backend, kRst, 0).seq(5).build()).port, kFront);
   EXPECT_EQ(phase_of(who), FlowPhase::kReset);
   EXPECT_EQ(segment().worker(0).signals[backend][0].reset_by_backend.read(), 0u);
+}
+
+TEST_F(Ask, FinsAreNotForgotten) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  send_from_client(who, kFin);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kClientFin);
+  send_from_client(who, kRst);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend, kFin)).port, kFront);
+  EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
+}
+
+// The first ACK of the backend is taken for the answer, so a stranger could make Teal eat all of them.
+TEST_F(Promise18Ask, StreamOfForgedRstsCostsOneAckInTheTimeOfAProbe) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_talk(who);
+  for (int i = 0; i < 50; ++i) {
+    send_from_client(who, kRst);
+    EXPECT_EQ(pass(kBack, alive(who, backend)).port == kFront, i != 0) << i;
+    if (i == 25) let_pass(kProbeTicks - 1);
+  }
+  EXPECT_EQ(take_asks().size(), 1u);
+  let_pass(1);
+  send_from_client(who, kRst);
+  EXPECT_EQ(take_asks().size(), 1u);
 }
 
 // An ACK that was under way is taken for the answer. The answer itself comes later.
@@ -236,7 +271,7 @@ TEST_F(Ask, RstThatComesAfterAnAckStillEndsTheFlowAndIsNoSignal) {
 TEST_F(Ask, LateAnswerDoesNotEndTheNextFlow) {
   start();
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = open_and_talk(who);
   send_from_client(who, kRst);
   const Sent first = probe();
   EXPECT_TRUE(is_consumed(answer_to(first, false)));
@@ -255,6 +290,7 @@ TEST_F(Ask, AfterAnAckTheNextSynPassesToTheBackend) {
   take_asks();
   EXPECT_EQ(send_from_client(who, kSyn), backend);
   EXPECT_EQ(pass(kBack, alive(who, backend)).port, kFront) << "this one is for the client";
+  let_pass(kProbeTicks);  // a client's SYNs are a second apart
   send_from_client(who, kRst);
   EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
   EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
@@ -294,6 +330,61 @@ TEST_F(Ask, GoesOnAfterARestartOfTheDataplane) {
   restart(2);
   EXPECT_TRUE(is_consumed(answer_to(first, false)));
   EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+}
+
+TEST_F(Ask, ChoiceThatCannotBeReachedIsAnotherOne) {
+  start();
+  const Client who = client(kWeb);
+  open_and_flip(who);
+  header().next_hops[chosen_backend(who, Colour::kGreen)].store(Hop::kNone);
+  EXPECT_TRUE(is_held(who)) << "the old colour would take it";
+}
+
+TEST_F(Ask, FlowsBeyondTheListAreAskedAboutByTheSweep) {
+  constexpr uint32_t kFlows = 400;  // the list has 256 places, and a burst has 64
+  start({.workers = 2, .flow_capacity = 4'000});
+  for (uint32_t i = 0; i < kFlows; ++i) open_and_talk(client(kWeb, i));
+  take_asks();
+  for (uint32_t i = 0; i < kFlows; ++i) inject(kFront, from_client(client(kWeb, i), kRst), i % 2);
+  settle();
+  for (int round = 0; round < 3; ++round) {
+    let_pass(kProbeTicks);
+    sweep(2);
+  }
+  EXPECT_GE(count(Event::k_asks), kFlows);
+  collect();
+}
+
+TEST_F(Ask, FlowsBeyondTheRateStayUntilThereAreTokens) {
+  constexpr uint32_t kFlows = Asks::kAsksPerSecond / 10 + 500;  // the bucket holds a tenth of a second
+  start({.flow_capacity = 2 * kFlows});
+  for (uint32_t i = 0; i < kFlows; ++i) open_and_talk(client(kWeb, i));
+  for (uint32_t i = 0; i < kFlows; ++i) send_from_client(client(kWeb, i), kRst);
+  EXPECT_EQ(count(Event::k_asks), Asks::kAsksPerSecond / 10);
+  EXPECT_EQ(phase_of(client(kWeb, kFlows - 1)), FlowPhase::kAsked);
+  EXPECT_EQ(flow_of(client(kWeb, kFlows - 1))->state.probes, 0);
+  let_pass(kProbeTicks);
+  sweep();
+  EXPECT_GE(flow_of(client(kWeb, kFlows - 1))->state.probes, 1);
+  collect();
+}
+
+// ---- a backend that has only shaken hands
+
+// In SYN-RECEIVED it answers a probe by a RST, although it has the connection.
+TEST_F(OnlyShakenHands, RstIsNoProofThatTheConnectionIsOver) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who, kSyn), backend) << "nothing is asked";
+  EXPECT_EQ(take_asks().size(), 0u);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset) << "a client that only looked is gone";
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_TRUE(lives_on(who, backend)) << "the handshake is complete now";
+  EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
 }
 
 // ---- silence
@@ -381,6 +472,42 @@ TEST_F(Silence, OfABackendWithoutANextHopIsNoProof) {
   EXPECT_EQ(count(Event::k_asks), 0u);
   pass_probe_times(3);
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
+}
+
+TEST_F(Silence, OfABackendThatIsDownEndsTheFlow) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_talk(who);
+  words().set_held_back(backend, kDown);
+  EXPECT_TRUE(is_held(who));
+  let_pass(kProbeTicks);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_EQ(phase_of(who), FlowPhase::kReset);
+  EXPECT_NE(send_from_client(who, kSyn), backend);
+}
+
+// The old colour's server has been stopped.
+TEST_F(Silence, RefusalOfASynThatPassedIsNotForTheClient) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  let_pass(kProbeTicks);
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_TRUE(is_consumed(backend_segment(who, backend, kRstAck).seq(0).build()));
+  EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+  EXPECT_EQ(segment().worker(0).signals[backend][0].reset_by_backend.read(), 0u);
+}
+
+TEST_F(Silence, IsForgottenWhenTheChoiceIsTheFlowsBackendAgain) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_flip(who);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  flip({kWeb}, Colour::kBlue);
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(pass(kBack, backend_segment(who, backend, kSynAck).build()).port, kFront);
 }
 
 // ---- a backend that has sent its FIN

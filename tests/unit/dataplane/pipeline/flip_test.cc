@@ -183,6 +183,7 @@ TEST_F(Promise6, SynAfterRstIsANewFlow) {
   for (const bool from_client_side : {true, false}) {
     const Client who = client(kWeb, from_client_side);
     const uint16_t blue = open_flow(who);
+    pass(kBack, from_backend(who, blue, kAck, "talks"));
     if (from_client_side) {
       send_from_client(who, kRst);
       pass(kBack, answer_to(take_asks().at(0), false));  // ask_test.cc has what else it may answer
@@ -226,6 +227,7 @@ TEST_F(Promise6, SynOnALiveFlowMovesNothing) {
   start();
   const Client who = client(kWeb);
   const uint16_t blue = open_flow(who);
+  pass(kBack, from_backend(who, blue, kAck, "talks"));
   flip({kWeb}, Colour::kGreen);
   send_from_client(who, kSyn);
   pass(kBack, answer_to(take_asks().at(0), true));

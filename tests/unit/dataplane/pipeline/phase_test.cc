@@ -24,9 +24,21 @@ TEST(Phase, AnyPacketOfTheBackendIsAnAnswer) {
       state = next_state(state, kFromClient, packet, 1);
       EXPECT_NE(state.flags & kFlowUnanswered, 0);
       state = next_state(state, kFromBackend, packet, 1);
-      EXPECT_EQ(state.flags & kFlowUnanswered, 0);
+      EXPECT_FALSE(is_unanswered(state));
     }
   }
+}
+
+TEST(Phase, ASynAckShakesHandsAndNoMore) {
+  constexpr PacketShape kSynAckPacket{.protocol = kProtocolTcp, .tcp_flags = kTcpSyn | kTcpAck};
+  constexpr PacketShape kAckPacket{.protocol = kProtocolTcp, .tcp_flags = kTcpAck};
+  FlowState state{.flags = kFlowUnassured | kFlowUnanswered};
+  EXPECT_FALSE(has_only_shaken_hands(state)) << "the client has not answered";
+  state = next_state(state, kFromBackend, kSynAckPacket, 1);
+  state = next_state(state, kFromClient, kAckPacket, 1);
+  state = next_state(state, kFromBackend, kSynAckPacket, 1);
+  EXPECT_TRUE(has_only_shaken_hands(state));
+  EXPECT_FALSE(has_only_shaken_hands(next_state(state, kFromBackend, kAckPacket, 1)));
 }
 
 TEST(Phase, RstOfTheBackendResetsEveryPhase) {
@@ -42,11 +54,14 @@ TEST(Phase, RstOfTheClientIsAskedAboutUnlessTheBackendMayHaveClosed) {
   }
 }
 
-TEST(Phase, AskedFlowStaysSoUntilTheBackendSendsARstOrASynAck) {
+TEST(Phase, AskedFlowStaysSoUntilAFinOrTheBackendsRstOrSynAck) {
   for (const FlowEvent event : kEvents) {
-    EXPECT_EQ(next_phase(FlowPhase::kAsked, kFromClient, event), FlowPhase::kAsked);
+    const bool fin = event == FlowEvent::kFin;
+    EXPECT_EQ(next_phase(FlowPhase::kAsked, kFromClient, event),
+              fin ? FlowPhase::kClientFin : FlowPhase::kAsked);
     if (event != FlowEvent::kRst && event != FlowEvent::kSyn) {
-      EXPECT_EQ(next_phase(FlowPhase::kAsked, kFromBackend, event), FlowPhase::kAsked);
+      EXPECT_EQ(next_phase(FlowPhase::kAsked, kFromBackend, event),
+                fin ? FlowPhase::kBackendFin : FlowPhase::kAsked);
     }
   }
   EXPECT_FALSE(is_closing(FlowPhase::kAsked)) << "it counts as live";
@@ -72,6 +87,14 @@ TEST(Phase, TickOfAnAskedFlowIsThatOfItsLatestProbe) {
   EXPECT_EQ(asked, (FlowState{.tick = 7, .phase = FlowPhase::kAsked, .flags = kFlowClientReset}));
   for (const bool side : {kFromClient, kFromBackend})
     EXPECT_EQ(next_state(asked, side, kAckPacket, 9), asked);
+}
+
+TEST(Phase, AskedFlowRemembersTheClientsFin) {
+  constexpr PacketShape kFinPacket{.protocol = kProtocolTcp, .tcp_flags = kTcpFin | kTcpAck};
+  const FlowState asked = next_state(FlowState{.phase = FlowPhase::kClientFin}, kFromClient, kRstPacket, 7);
+  ASSERT_EQ(asked.phase, FlowPhase::kAsked);
+  EXPECT_EQ(next_state(asked, kFromBackend, kFinPacket, 9),
+            (FlowState{.tick = 9, .phase = FlowPhase::kClosed}));
 }
 
 TEST(Phase, FlowThatIsNoLongerAskedHasNoMarkOfIt) {
@@ -126,7 +149,7 @@ TEST(Phase, TealResetsFlowsThatAreResettingOrMarked) {
 }
 
 // A forged RST or FIN costs a live flow no more than a shorter timeout.
-TEST(Phase, DataRestoresAFlowThatAForgedRstOrFinShortened) {
+TEST(Phase, DataRestoresAFlowThatARstOrAForgedFinShortened) {
   EXPECT_EQ(next_phase(FlowPhase::kReset, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);
   EXPECT_EQ(next_phase(FlowPhase::kClientFin, kFromClient, FlowEvent::kData), FlowPhase::kEstablished);
   EXPECT_EQ(next_phase(FlowPhase::kBackendFin, kFromBackend, FlowEvent::kData), FlowPhase::kEstablished);

@@ -208,7 +208,7 @@ TEST_F(Embryonic, FlowWhoseBackendAnsweredIsReset) {
   EXPECT_EQ(count(Event::k_flows_reset), 1u);
 }
 
-TEST_F(Embryonic, FlowThatWasAssuredBeforeAForgedRstIsReset) {
+TEST_F(Embryonic, FlowThatWasAssuredBeforeARstIsReset) {
   start();
   const Client who = client(kWeb);
   pass(kBack, from_backend(who, open_flow(who), kRst));  // of a host beside the backend

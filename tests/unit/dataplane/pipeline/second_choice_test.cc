@@ -18,6 +18,8 @@
 namespace teal {
 namespace {
 
+using test::rounds;
+
 constexpr uint16_t kService = 3;
 constexpr Colour kColour = Colour::kGreen;
 constexpr uint32_t kClients = 100'000;

@@ -71,7 +71,7 @@ TEST_F(Tracking, RstOfAClientLeavesItsFlowUnassured) {
   EXPECT_EQ(segment().worker(0).status.embryonic_flows.load(), 2u);
 }
 
-TEST_F(Tracking, FlowThatAForgedRstHitGoesOnOnceTheBackendAnswers) {
+TEST_F(Tracking, FlowThatABackendsRstHitGoesOnOnceTheBackendAnswers) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = open_flow(who);

@@ -71,6 +71,7 @@ class TrialModelTest : public WorkerTest {
     const Client who = tuple(number);
     const TrafficSplit& split = splits->services[who.service];
     const auto found = flows_.find(number);
+    const auto known = flow_of(who);
     const uint16_t backend = send_from_client(who, flags);
     for (const Sent& ask : take_asks()) {  // the connection is over
       ASSERT_TRUE(drops(DropReason::k_ask_answer, kBack, answer_to(ask, false)));
@@ -89,7 +90,8 @@ class TrialModelTest : public WorkerTest {
       if (cut) begin(number, backend, false, true);
       return;
     }
-    if (flags == kSyn && is_closing(flow.phase)) return begin(number, backend, false, false);
+    const bool no_proof = flow.phase == FlowPhase::kReset && has_only_shaken_hands(known->state);
+    if (flags == kSyn && is_closing(flow.phase) && !no_proof) return begin(number, backend, false, false);
     if (flags == kSyn && flow.is_unanswered() && flow.colour != split.active) {
       if (!flow.midstream && !flow.known) fail(number, flow, &TrialCounts::unanswered);
       return begin(number, backend, false, true);

@@ -16,6 +16,8 @@
 namespace teal {
 namespace {
 
+using test::rounds;
+
 struct Known {
   FlowIndex index;
   uint32_t version;
