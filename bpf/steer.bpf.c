@@ -17,10 +17,10 @@
  * then, and the address's other ports stay with the kernel.
  *
  * The kernel also gets the frames that this program cannot read: truncated or invalid headers, VLAN tags,
- * other EtherTypes, more than MAX_EXTENSIONS extension headers. It gets those that it has to answer, too: with
- * a TTL of 1 or less, or source routed through this host. A worker would only hand them on. A frame for a worker is dropped if its queue
- * has no AF_XDP socket. Otherwise the kernel would answer for the VIP or forward an untranslated reply, and
- * either would reset clients.
+ * other EtherTypes, more than MAX_EXTENSIONS extension headers. It gets those that it has to answer, too:
+ * with a TTL of 1 or less, or source routed through this host. A worker would only hand them on. A frame for
+ * a worker is dropped if its queue has no AF_XDP socket. Otherwise the kernel would answer for the VIP or
+ * forward an untranslated reply, and either would reset clients.
  *
  * libxdp 1.3 to 1.6 finds this program by the name of the function, the name xsks_map and xsk_prog_version,
  * when the AF_XDP driver is started without a program of its own (lib/libxdp/xsk.c: xsk_lookup_program).
@@ -153,12 +153,12 @@ static __always_inline bool limit(struct packet* packet, __u32 ip_bytes) {
 }
 
 /*
- * Returns true if the IPv4 options [offset, end) have a source route. Invalid options have none. The loop looks
- * at each byte and skips those inside of options: the verifier understands constant offsets best. This is a
- * global function for the same reason as read_packet().
+ * Returns true if the IPv4 options [offset, end) have a source route. Invalid options have none. The loop
+ * looks at each byte and skips those inside of options: the verifier understands constant offsets best. This
+ * is a global function for the same reason as read_packet().
  */
 __noinline int has_source_route(struct xdp_md* ctx, __u32 offset, __u32 end) {
-  __u32 next = 0; /* where the next option begins */
+  __u32 next = 0;       /* where the next option begins */
   offset &= MAX_OFFSET; /* changes nothing, but the verifier does not know */
   for (__u32 at = 0; at < MAX_OPTION_BYTES; at++) {
     if (at != next) continue;

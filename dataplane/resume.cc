@@ -56,8 +56,9 @@ void for_each_count(Segment& segment, std::vector<FlowNumbers>& counted, Visit&&
   }
 }
 
-// Shows the counts of this start in place of those of the dataplane before. Another worker may own a flow now,
-// so this stores the greater number first and then the exact one: no sum of teald is 0 where there are flows.
+// Shows the counts of this start in place of those of the dataplane before. Another worker may own a flow
+// now, so this stores the greater number first and then the exact one: no sum of teald is 0 where there are
+// flows.
 void show(Segment& segment, std::vector<FlowNumbers>& counted) {
   for_each_count(segment, counted, [](const FlowCount& count, FlowCount& shown) {
     shown.live.store(std::max(value(count.live), value(shown.live)), std::memory_order_relaxed);

@@ -79,8 +79,8 @@ TrafficSplit make_split(const ServiceState& service, const DrainConfig& drain, c
     if (over && drain.then == DrainConfig::Then::kReset) split.reset_before = present->reset_before;
     return split;
   }
-  // Ticks of another boot mean nothing here, so the wall clock decides. A flip may be older than this boot: one
-  // that is older than its drain is put at the end of the drain.
+  // Ticks of another boot mean nothing here, so the wall clock decides. A flip may be older than this boot:
+  // one that is older than its drain is put at the end of the drain.
   const int64_t elapsed = (now_ms - service.flipped_at_ms) / static_cast<int64_t>(kTickNs / 1'000'000);
   split.flipped_at_tick =
       now_tick - static_cast<uint64_t>(std::clamp<int64_t>(elapsed, 0, split.drain_ticks));

@@ -6,8 +6,8 @@
 namespace teal {
 namespace {
 
-// The acknowledgement number of the flow's probe `probe`, 1 to kMaxProbes. A number that happens to be inside of
-// the window gets no answer, so each probe has another.
+// The acknowledgement number of the flow's probe `probe`, 1 to kMaxProbes. A number that happens to be inside
+// of the window gets no answer, so each probe has another.
 uint32_t number_of_probe(const FlowTable& table, uint64_t flow_hash, uint32_t probe) {
   return static_cast<uint32_t>(mix(flow_hash ^ kMixA, table.hash_seed() ^ (probe * kMixC)));
 }
@@ -28,7 +28,8 @@ Verdict Asks::syn(const Packet& packet, bool elsewhere, const Rules& rules, uint
     return Verdict::undecided();
   }
   if (before.phase == FlowPhase::kAsked) {
-    // The backend has had the time of a probe to answer, so the client's next SYN need not wait for the sweep.
+    // The backend has had the time of a probe to answer, so the client's next SYN need not wait for the
+    // sweep.
     const bool silent =
         before.probes > 1 || (before.probes == 1 && ticks_since(before.tick, now_tick) >= kProbeTicks);
     if (!silent) return Verdict::drop(DropReason::k_asked_syn);
@@ -59,8 +60,8 @@ Verdict Asks::backend_sent(Packet& packet, const Rules& rules, uint32_t now_tick
   const FlowState before = flows_.table().state(packet.flow);
   if (event == FlowEvent::kRst) {
     if (!has_number_of_probe(packet) && !refuses_syn(packet, before)) return Verdict::undecided();
-    // It may be late: an ACK that was under way was taken for the answer. A flow that is not assured has begun
-    // since.
+    // It may be late: an ACK that was under way was taken for the answer. A flow that is not assured has
+    // begun since.
     if ((before.flags & kFlowUnassured) == 0) becomes(packet.flow, FlowPhase::kReset, 0, rules, now_tick);
     return Verdict::drop(DropReason::k_ask_answer);
   }

@@ -8,7 +8,8 @@
 namespace teal {
 
 // When this worker last could not make an entry for a flow. For some time after that, packets without an
-// entry may belong to flows of Teal (stateless.h). The time has 64 bits, as the last failure may be years old.
+// entry may belong to flows of Teal (stateless.h). The time has 64 bits, as the last failure may be years
+// old.
 class InsertFailures {
  public:
   explicit InsertFailures(WorkerBlock& block) : block_(block) {}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The life of a flow as a table. A flow keeps no sequence numbers, so a FIN that anybody can forge only shortens
-// the timeout, and later data restores the flow. After both FINs, data takes back the FIN of its own sender
-// alone. A RST of the client says nothing about an assured flow: the backend is asked (ask.h). After any other
-// RST, the client's data waits for the backend's answer, as a new flow's does.
+// The life of a flow as a table. A flow keeps no sequence numbers, so a FIN that anybody can forge only
+// shortens the timeout, and later data restores the flow. After both FINs, data takes back the FIN of its own
+// sender alone. A RST of the client says nothing about an assured flow: the backend is asked (ask.h). After
+// any other RST, the client's data waits for the backend's answer, as a new flow's does.
 #pragma once
 
 #include <array>
@@ -82,8 +82,8 @@ constexpr bool is_unanswered(const FlowState& state) {
   return state.phase == FlowPhase::kEmbryonic && (state.flags & kBoth) == kBoth;
 }
 
-// Whether the ends have shaken hands, and the backend has sent nothing since. It may still be in SYN-RECEIVED:
-// the client's last ACK of the handshake may be lost, or wait for data (TCP_DEFER_ACCEPT).
+// Whether the ends have shaken hands, and the backend has sent nothing since. It may still be in
+// SYN-RECEIVED: the client's last ACK of the handshake may be lost, or wait for data (TCP_DEFER_ACCEPT).
 constexpr bool has_only_shaken_hands(const FlowState& state) {
   return (state.flags & (kFlowUnanswered | kFlowUnassured)) == kFlowUnanswered;
 }

@@ -8,8 +8,8 @@
 
 namespace teal {
 
-// Bounds what a worker hands to the kernel by PuntClass. A worker has one queue of a TAP for all that it punts,
-// so without a limit a flood about services would keep ARP, ND, BGP and SSH out.
+// Bounds what a worker hands to the kernel by PuntClass. A worker has one queue of a TAP for all that it
+// punts, so without a limit a flood about services would keep ARP, ND, BGP and SSH out.
 class PuntLimits {
  public:
   static constexpr uint32_t kNone = 0;

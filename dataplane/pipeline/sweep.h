@@ -2,8 +2,8 @@
 //
 // A clock hand goes round the worker's buckets at a steady pace, a few buckets per iteration. It ends the
 // flows whose timeout is over, resets the flows that the rules ask to reset (reset.h), asks again about flows
-// that may be over (ask.h), and counts flows whose backend has not answered for 1 s (signals.h). A round takes 1 s, and longer for a table of more
-// than 100,000 buckets.
+// that may be over (ask.h), and counts flows whose backend has not answered for 1 s (signals.h). A round
+// takes 1 s, and longer for a table of more than 100,000 buckets.
 //
 // The sweep looks into a bucket only when the bucket is due: at the tick at which one of its flows may have
 // to end or to be probed, as its state stands. Most flows are used again before that, so a round reads little

@@ -33,7 +33,8 @@ int fill(const char* run_dir, uint64_t flows) {
     std::cerr << "fill_table: " << run_dir << ": the published ruleset has no backend 0\n";
     return 1;
   }
-  const FlowState state{.tick = static_cast<uint32_t>(now_ticks()), .phase = FlowPhase::kEstablished, .flags = kFlowUdp};
+  const FlowState state{
+      .tick = static_cast<uint32_t>(now_ticks()), .phase = FlowPhase::kEstablished, .flags = kFlowUdp};
   uint64_t refused = 0;
   for (uint64_t number = 0; number < flows; ++number) {
     const FlowKey key = key_of(number, backend.service);

@@ -93,7 +93,6 @@ TEST_F(DaemonTest, ManyFlipsCountExactly) {
   constexpr int kFlips = test::rounds(200);
   for (int i = 0; i < kFlips; ++i)
     ASSERT_EQ(home.flip("service-a", i % 2 == 0 ? "green" : "blue").body["generation"], 2 + i);
-  EXPECT_EQ(dataplane.generation(), 1u + kFlips);
   EXPECT_EQ(dataplane.segment().header().acknowledged, 1u + kFlips);
 }
 

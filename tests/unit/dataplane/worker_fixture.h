@@ -126,8 +126,8 @@ class WorkerTest : public testing::Test {
   void settle();                      // iterates all workers until none has a packet
   std::vector<Sent> collect();
   std::vector<Sent> collect_from(uint16_t ring);
-  // Injects, settles and collects. Returns the one frame that left, or one with port kNowhere. Probes that ask
-  // a backend (ask.h) are set aside for take_asks().
+  // Injects, settles and collects. Returns the one frame that left, or one with port kNowhere. Probes that
+  // ask a backend (ask.h) are set aside for take_asks().
   Sent pass(Wire wire, const Frame& frame, uint16_t queue = 0);
   std::vector<Sent> take_asks() { return std::exchange(asks_, {}); }
   // What a backend answers to such a probe that has the connection, or has not.

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "dataplane/pipeline/choose.h"
-#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+#include "tests/unit/dataplane/pipeline/reset/reset_fixture.h"
 
 namespace teal::test {
 namespace {

@@ -7,8 +7,8 @@
 #include <random>
 #include <unordered_map>
 
-#include "dataplane/pipeline/phase.h"
 #include "tests/support/rounds.h"
+#include "tests/unit/dataplane/pipeline/model_flow.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -17,43 +17,8 @@ namespace {
 constexpr uint32_t kTuples = 200;  // a quarter for each service
 constexpr uint32_t kOperations = rounds(50'000);
 
-struct ModelFlow {
-  uint16_t backend;
-  FlowPhase phase;
-  bool unassured;
-  uint32_t birth_generation;
-  bool to_preview = false;                           // to the preview address
-  bool answered = false;                             // a packet of the backend has come, not only a SYN-ACK
-  bool client_reset = false, backend_reset = false;  // by Teal
-  bool rst_of_client = false;                        // kAsked: why
-  bool client_fin = false;                           // kAsked: it was kClientFin
-  bool syn_passes = false;                           // to the backend, which was asked lately
-  uint32_t alive_at = 0;                             // the tick of the backend's answer
-
-  bool is_reset() const { return phase == FlowPhase::kResetting || client_reset || backend_reset; }
-  bool is_unanswered() const { return phase == FlowPhase::kEmbryonic && !answered && unassured; }
-  bool has_only_shaken_hands() const { return !answered && !unassured; }
-  // Whether a SYN begins another flow.
-  bool begins_again() const {
-    if (phase == FlowPhase::kReset && has_only_shaken_hands()) return is_reset();
-    return is_closing(phase) || phase == FlowPhase::kResetting;
-  }
-};
-
 class ModelTest : public WorkerTest {
  protected:
-  enum class Fate : uint8_t {
-    kToBackend,
-    kToClient,
-    kPunted,
-    kStale,
-    kAnswered,
-    kDropped,
-    kInUse,
-    kNoPreview,
-    kHeld,
-    kRefusal
-  };
   struct Expected {
     Fate fate;
     Client who;
@@ -67,32 +32,9 @@ class ModelTest : public WorkerTest {
     return ruleset_input.services[number % kServices].vip.protocol == kProtocolTcp;
   }
 
-  static FlowEvent event_of(uint8_t flags, bool data) {
-    if (flags & kTcpRst) return FlowEvent::kRst;
-    if (flags & kTcpFin) return FlowEvent::kFin;
-    if (flags & kTcpSyn) return FlowEvent::kSyn;
-    return data ? FlowEvent::kData : FlowEvent::kBareAck;
-  }
-
   uint8_t random_flags() {
     static constexpr uint8_t kUsual[] = {kSyn, kSyn, kAck, kAck, kAck, kSynAck, kFin, kFin, kRst, kRstAck};
     return kUsual[below(sizeof(kUsual))];
-  }
-
-  static void move(ModelFlow& flow, bool tcp, bool from_backend, FlowEvent event) {
-    if (from_backend && (!tcp || event != FlowEvent::kSyn)) flow.answered = true;
-    const bool assured = !flow.unassured;
-    if (assures(flow.phase, !tcp, from_backend, event)) flow.unassured = false;
-    if (tcp) {
-      const FlowPhase next = next_phase(flow.phase, from_backend, event);
-      if (next == FlowPhase::kAsked) {
-        flow.rst_of_client |= event == FlowEvent::kRst;
-        flow.client_fin = flow.phase == FlowPhase::kClientFin;
-        flow.syn_passes = false;
-      }
-      flow.phase = next == FlowPhase::kAsked && !assured ? FlowPhase::kReset : next;
-    } else if (from_backend)
-      flow.phase = FlowPhase::kEstablished;
   }
 
   Expected client_packet(const Client& who, uint32_t number, uint8_t flags, bool data) {

@@ -3,7 +3,7 @@
 // Previews: some clients, and all clients of the preview address, get the idle colour. model_test.cc compares
 // them with the plainest version.
 #include "control/metrics/trials.h"
-#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+#include "tests/unit/dataplane/pipeline/reset/reset_fixture.h"
 
 namespace teal::test {
 namespace {

@@ -2,7 +2,7 @@
 //
 // A pool with empty = "reject" whose backends are all down: the packets that clients get back.
 #include "dataplane/pipeline/reject.h"
-#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+#include "tests/unit/dataplane/pipeline/reset/reset_fixture.h"
 
 namespace teal::test {
 namespace {

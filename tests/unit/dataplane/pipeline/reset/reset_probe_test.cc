@@ -4,7 +4,7 @@
 // numbers. reset_test.cc has the answers, reset_rules_test.cc the choice of flows.
 #include <rte_mbuf.h>
 
-#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+#include "tests/unit/dataplane/pipeline/reset/reset_fixture.h"
 #include "tests/unit/dataplane/ring_ports.h"
 
 namespace teal::test {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Promise 8: a drain may end by reset. These tests follow the RSTs to the ends of a flow, packet by packet.
-#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+#include "tests/unit/dataplane/pipeline/reset/reset_fixture.h"
 
 namespace teal::test {
 namespace {

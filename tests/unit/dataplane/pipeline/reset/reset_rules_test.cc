@@ -3,7 +3,7 @@
 // Which flows are reset, at which rate their resets begin, and what happens to UDP flows.
 #include <memory>
 
-#include "tests/unit/dataplane/pipeline/reset_fixture.h"
+#include "tests/unit/dataplane/pipeline/reset/reset_fixture.h"
 
 namespace teal::test {
 namespace {
