@@ -24,7 +24,8 @@ Verdict Asks::syn(const Packet& packet, bool elsewhere, const Rules& rules, uint
   const FlowState before = flows_.table().state(packet.flow);
   if (!elsewhere) {
     // The backend may take it for a new connection.
-    if (before.probes == kSynPasses) becomes(packet.flow, before.phase, 0, rules, now_tick);
+    if (before.phase != FlowPhase::kAsked && before.probes == kSynPasses)
+      becomes(packet.flow, before.phase, 0, rules, now_tick);
     return Verdict::undecided();
   }
   if (before.phase == FlowPhase::kAsked) {
@@ -38,7 +39,8 @@ Verdict Asks::syn(const Packet& packet, bool elsewhere, const Rules& rules, uint
                ? Verdict::drop(DropReason::k_asked_syn)  // the next one begins a flow
                : Verdict::undecided();
   }
-  if (has_only_shaken_hands(before)) return Verdict::undecided();
+  if (has_only_shaken_hands(before) && !is_down(header_, flows_.table().backend(packet.flow)))
+    return Verdict::undecided();
   if (before.phase == FlowPhase::kBackendFin) {
     becomes(packet.flow, FlowPhase::kBackendFin, kSynPasses, rules, now_tick);
     return Verdict::undecided();
@@ -68,11 +70,13 @@ Verdict Asks::backend_sent(Packet& packet, const Rules& rules, uint32_t now_tick
   if (before.phase == FlowPhase::kAsked) {
     if (event != FlowEvent::kBareAck || before.probes == 0) return Verdict::undecided();
     const bool rst_of_client = before.flags & kFlowClientReset;
-    becomes(packet.flow, phase_before(before), rst_of_client ? 0 : kSynPasses, rules, now_tick);
+    becomes(packet.flow, phase_before(before), rst_of_client ? 0 : kSynPasses, rules, now_tick,
+            kFlowUnanswered);  // SYN-RECEIVED would answer by a RST
     answered_[packet.flow % answered_.size()] = {packet.flow, now_tick};
     return Verdict::drop(DropReason::k_ask_answer);
   }
-  if (event != FlowEvent::kSyn || before.probes != kSynPasses || (packet.shape.tcp_flags & kTcpAck) == 0)
+  if (event != FlowEvent::kSyn || before.probes != kSynPasses || has_only_shaken_hands(before) ||
+      (packet.shape.tcp_flags & kTcpAck) == 0)
     return Verdict::undecided();
   const Verdict verdict = leave_by(packet, next_hop(header_, packet.backend));
   if (!verdict.is_undecided()) return verdict;
@@ -116,10 +120,11 @@ void Asks::ask(FlowIndex index, const Flow& flow, const Rules& rules, uint64_t n
 void Asks::give_up(FlowIndex flow, const FlowState& state, uint16_t backend, const Rules& rules,
                    uint32_t now_tick) {
   const bool rst_of_client = state.flags & kFlowClientReset;
+  const uint8_t probes = has_only_shaken_hands(state) ? 0 : kSynPasses;
   if (is_down(header_, backend))
-    becomes(flow, FlowPhase::kReset, 0, rules, now_tick);
+    becomes(flow, FlowPhase::kReset, 0, rules, now_tick, kFlowUnanswered);
   else
-    becomes(flow, rst_of_client ? FlowPhase::kClientFin : phase_before(state), kSynPasses, rules, now_tick);
+    becomes(flow, rst_of_client ? FlowPhase::kClientFin : phase_before(state), probes, rules, now_tick);
   block_.count(Event::k_asks_unanswered);
 }
 
@@ -140,13 +145,14 @@ bool Asks::has_number_of_probe(const Packet& packet) const {
   return false;
 }
 
-void Asks::becomes(FlowIndex flow, FlowPhase phase, uint8_t probes, const Rules& rules, uint32_t now_tick) {
+void Asks::becomes(FlowIndex flow, FlowPhase phase, uint8_t probes, const Rules& rules, uint32_t now_tick,
+                   uint8_t cleared_flags) {
   const FlowState before = flows_.table().state(flow);
   FlowState after = before;
   after.phase = phase;
   after.probes = probes;
   after.tick = now_tick;
-  after.flags &= static_cast<uint8_t>(~(kFlowClientReset | kFlowBackendReset));
+  after.flags &= static_cast<uint8_t>(~(kFlowClientReset | kFlowBackendReset | cleared_flags));
   flows_.change(flow, before, after, rules);
   if (phase == FlowPhase::kReset) answered_[flow % answered_.size()] = {};  // the slot's next flow is another
 }

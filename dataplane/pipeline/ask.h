@@ -41,8 +41,8 @@
 //                               SYN still passes.
 //
 // The workers share kAsksPerSecond. A flow beyond that stays kAsked until the sweep asks about it. A flow
-// whose backend has answered is not asked about again for the time between two probes: a stream of forged
-// RSTs must not cost more than an ACK of the backend now and then, as the first one is taken for the answer.
+// whose backend has answered is not asked about again for the time between two probes: the first ACK of the
+// backend is taken for the answer, and a stream of forged RSTs must not cost more of them.
 #pragma once
 
 #include <array>
@@ -69,15 +69,10 @@ class Asks {
   // flow's backend. Undecided: the SYN passes to that backend. Otherwise it is a drop.
   Verdict syn(const Packet& packet, bool elsewhere, const Rules& rules, uint32_t now_tick);
 
-  // Whether a packet of the client is a RST that changes nothing: the backend has just answered.
-  bool is_answered_rst(const Packet& packet, const FlowState& before, uint32_t now_tick) const {
-    return (packet.shape.tcp_flags & kTcpRst) != 0 && (before.flags & kFlowUnassured) == 0 &&
-           (before.phase == FlowPhase::kEstablished || before.phase == FlowPhase::kClientFin) &&
-           was_answered_lately(packet.flow, now_tick);
-  }
-  // A packet of the client has changed its flow's state.
-  void client_sent(FlowIndex flow, const FlowState& before, const FlowState& after) {
-    if (after.phase == FlowPhase::kAsked && before.phase != FlowPhase::kAsked) [[unlikely]]
+  // A packet of the client has changed its flow's state. Soon after an answer, the sweep asks, later.
+  void client_sent(FlowIndex flow, const FlowState& before, const FlowState& after, uint32_t now_tick) {
+    if (after.phase == FlowPhase::kAsked && before.phase != FlowPhase::kAsked &&
+        !was_answered_lately(flow, now_tick)) [[unlikely]]
       ask_soon(flow);
   }
 
@@ -111,7 +106,8 @@ class Asks {
   bool has_number_of_probe(const Packet& packet) const;
   static bool refuses_syn(const Packet& packet, const FlowState& before);
   FlowPhase phase_before(const FlowState& asked) const;
-  void becomes(FlowIndex flow, FlowPhase phase, uint8_t probes, const Rules& rules, uint32_t now_tick);
+  void becomes(FlowIndex flow, FlowPhase phase, uint8_t probes, const Rules& rules, uint32_t now_tick,
+               uint8_t cleared_flags = 0);
 
   WorkerFlows& flows_;
   Probes& probes_;

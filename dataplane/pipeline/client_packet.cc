@@ -29,10 +29,8 @@ bool is_to_other_address(const Packet& packet, const FlowState& state) {
   return (packet.role == Role::kToPreview) != (state.preview != 0);
 }
 
-// Whether a SYN on this flow begins another: the flow is closing, or Teal resets it. That a backend which has
-// only shaken hands answers a probe by a RST is no proof (ask.h).
+// Whether a SYN on this flow begins another: the flow is closing, or Teal resets it.
 bool begins_again(const FlowState& state) {
-  if (state.phase == FlowPhase::kReset && has_only_shaken_hands(state)) return is_reset_by_teal(state);
   return is_closing(state.phase) || state.phase == FlowPhase::kResetting;
 }
 
@@ -60,7 +58,7 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
       chosen_again = true;
     } else if (!begins_tcp(packet.shape)) {
       return follow_flow(packet, rules, hop_back, now_tick);
-    } else if (!begins_again(state)) {
+    } else if (!begins_again(state) || is_without_proof(packet, state, rules)) {
       if (!is_chosen_again(packet, state, rules)) {
         if (const Verdict verdict = ask_about(packet, state, rules, now_tick); !verdict.is_undecided())
           return verdict;
@@ -119,15 +117,27 @@ bool ClientPackets::is_chosen_again(const Packet& packet, const FlowState& state
          (choice.colour != state.colour() || !takes_new_flows(backend, state.colour()));
 }
 
-// A SYN meets an assured flow: may it pass to the flow's backend? A choice that cannot be reached is another
-// one, too: the backend of before would take the SYN.
+// Whether a new flow of the packet's tuple would not go to its flow's backend. A choice that cannot be
+// reached is another one, too: the backend of before would take a SYN.
+bool ClientPackets::would_go_elsewhere(const Packet& packet, const FlowState& state,
+                                       const Rules& rules) const {
+  const Choice choice = choose(packet, false, rules);
+  return !choice.verdict.is_undecided() || choice.colour != state.colour() ||
+         choice.backend != flows_.table().backend(packet.flow);
+}
+
+// Whether the flow is kReset by the answer of a backend that may be in SYN-RECEIVED (ask.h), and a SYN would
+// move it.
+bool ClientPackets::is_without_proof(const Packet& packet, const FlowState& state, const Rules& rules) const {
+  return state.phase == FlowPhase::kReset && has_only_shaken_hands(state) && !is_reset_by_teal(state) &&
+         would_go_elsewhere(packet, state, rules);
+}
+
+// A SYN meets an assured flow: may it pass to the flow's backend?
 Verdict ClientPackets::ask_about(const Packet& packet, const FlowState& state, const Rules& rules,
                                  uint32_t now_tick) {
   if (state.flags & kFlowUnassured) return Verdict::undecided();
-  const Choice choice = choose(packet, false, rules);
-  const bool elsewhere = !choice.verdict.is_undecided() || choice.colour != state.colour() ||
-                         choice.backend != flows_.table().backend(packet.flow);
-  return asks_.syn(packet, elsewhere, rules, now_tick);
+  return asks_.syn(packet, would_go_elsewhere(packet, state, rules), rules, now_tick);
 }
 
 Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
@@ -138,13 +148,11 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
     if ((packet.shape.tcp_flags & kTcpRst) == 0) return verdict;
   }
   const FlowState before = table.state(packet.flow);
-  if (asks_.is_answered_rst(packet, before, now_tick)) [[unlikely]]
-    return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
   FlowState after = next_state(before, false, packet.shape, now_tick);
   signals_.client_sent(packet, before, after, rules);
   if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoLastHop) after.last_hop = last_hop;
   flows_.change(packet.flow, before, after, rules);
-  asks_.client_sent(packet.flow, before, after);
+  asks_.client_sent(packet.flow, before, after, now_tick);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
 }
 

@@ -47,6 +47,8 @@ class ClientPackets {
 
   Choice choose(const Packet& packet, bool midstream, const Rules& rules) const;
   bool is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const;
+  bool would_go_elsewhere(const Packet& packet, const FlowState& state, const Rules& rules) const;
+  bool is_without_proof(const Packet& packet, const FlowState& state, const Rules& rules) const;
   Verdict ask_about(const Packet& packet, const FlowState& state, const Rules& rules, uint32_t now_tick);
   bool leaves_down_backend(const Packet& packet, const Choice& choice) const;
   bool is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const;

@@ -120,8 +120,11 @@ inline FlowState next_state(const FlowState& before, bool from_backend, const Pa
   FlowState after = before;
   const bool udp = packet.protocol == kProtocolUdp;
   const FlowEvent event = tcp_event(packet);
-  // Only the backend's packets keep a UDP flow alive: a one-way sender cannot hold a backend for ever.
-  if (!udp || from_backend) after.tick = now_tick;
+  // Only the backend's packets keep a UDP flow alive: a one-way sender cannot hold a backend for ever. Nor do
+  // a client's SYNs hold a flow that is reset.
+  const bool keeps =
+      udp ? from_backend : from_backend || before.phase != FlowPhase::kReset || event != FlowEvent::kSyn;
+  if (keeps) after.tick = now_tick;
   if (!udp) {
     after.phase = next_phase(before.phase, from_backend, event);
   } else if (from_backend) {

@@ -43,7 +43,7 @@ void Resetter::probe_ends(FlowIndex index, const Flow& flow, const Rules& rules,
   FlowState state = flow.state;
   if (state.phase != FlowPhase::kResetting) {  // it may be kAsked
     state.probes = 0;
-    state.flags &= static_cast<uint8_t>(~kFlowClientReset);
+    state.flags &= static_cast<uint8_t>(~(kFlowClientReset | kFlowBackendReset));
   }
   state.phase = FlowPhase::kResetting;
   state.tick = now_tick;

@@ -86,13 +86,16 @@ class Raw:
         self.send("A")
         return seconds
 
+    def request(self, *headers):
+        """Sends a request, with these headers."""
+        payload = "\r\n".join(["GET / HTTP/1.1", "Host: lab", *headers, "", ""]).encode()
+        segment = TCP(sport=self.port, dport=80, flags="PA", seq=self.next, ack=self.expected)
+        self.wire.socket.send(bytes(self.wire.head / IP(src=OWN, dst=lab.VIP4) / segment / payload))
+        self.next = (self.next + len(payload)) % 2**32
+
     def ask(self):
         """The colour that answers a request."""
-        request = b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n"
-        self.send("PA")
-        segment = TCP(sport=self.port, dport=80, flags="PA", seq=self.next, ack=self.expected)
-        self.wire.socket.send(bytes(self.wire.head / IP(src=OWN, dst=lab.VIP4) / segment / request))
-        self.next = (self.next + len(request)) % 2**32
+        self.request()
         deadline = time.monotonic() + 3
         while answer := self.wire.receive(self.port, max(0, deadline - time.monotonic())):
             payload = bytes(answer.payload)
@@ -244,10 +247,7 @@ def test_connection_in_time_wait_gives_way():
     with wire() as one:
         client = Raw(one, fresh_port())
         client.open()
-        request = b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"
-        segment = TCP(sport=client.port, dport=80, flags="PA", seq=client.next, ack=client.expected)
-        one.socket.send(bytes(one.head / IP(src=OWN, dst=lab.VIP4) / segment / request))
-        client.next = (client.next + len(request)) % 2**32
+        client.request("Connection: close")
         while (answer := one.receive(client.port, 3)) is not None and "F" not in answer.flags:
             pass
         lab.expect(answer is not None, "nginx closes first")

@@ -36,11 +36,7 @@ struct ModelFlow {
   bool is_reset() const { return phase == FlowPhase::kResetting || client_reset || backend_reset; }
   bool is_unanswered() const { return phase == FlowPhase::kEmbryonic && !answered && unassured; }
   bool has_only_shaken_hands() const { return !answered && !unassured; }
-  // Whether a SYN begins another flow.
-  bool begins_again() const {
-    if (phase == FlowPhase::kReset && has_only_shaken_hands()) return is_reset();
-    return is_closing(phase) || phase == FlowPhase::kResetting;
-  }
+  bool is_over() const { return is_closing(phase) || phase == FlowPhase::kResetting; }
 };
 
 inline FlowEvent event_of(uint8_t flags, bool data) {

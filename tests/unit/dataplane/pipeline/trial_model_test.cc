@@ -71,7 +71,7 @@ class TrialModelTest : public WorkerTest {
     const Client who = tuple(number);
     const TrafficSplit& split = splits->services[who.service];
     const auto found = flows_.find(number);
-    const auto known = flow_of(who);
+    const uint64_t replaced = count(Event::k_flows_replaced);
     const uint16_t backend = send_from_client(who, flags);
     for (const Sent& ask : take_asks()) {  // the connection is over
       ASSERT_TRUE(drops(DropReason::k_ask_answer, kBack, answer_to(ask, false)));
@@ -90,8 +90,8 @@ class TrialModelTest : public WorkerTest {
       if (cut) begin(number, backend, false, true);
       return;
     }
-    const bool no_proof = flow.phase == FlowPhase::kReset && has_only_shaken_hands(known->state);
-    if (flags == kSyn && is_closing(flow.phase) && !no_proof) return begin(number, backend, false, false);
+    if (flags == kSyn && is_closing(flow.phase) && count(Event::k_flows_replaced) > replaced)
+      return begin(number, backend, false, false);
     if (flags == kSyn && flow.is_unanswered() && flow.colour != split.active) {
       if (!flow.midstream && !flow.known) fail(number, flow, &TrialCounts::unanswered);
       return begin(number, backend, false, true);

@@ -28,6 +28,64 @@ TEST_F(OnlyShakenHands, RstIsNoProofThatTheConnectionIsOver) {
   EXPECT_EQ(phase_of(who), FlowPhase::kEstablished);
 }
 
+TEST_F(OnlyShakenHands, SilenceAfterARstLetsSynsPassAndResetsNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  send_from_client(who, kRst);
+  pass_probe_times(3);
+  collect();
+  EXPECT_EQ(phase_of(who), FlowPhase::kClientFin);
+  flip({kWeb}, Colour::kGreen);
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(pass(kBack, backend_segment(who, backend, kSynAck).build()).port, kFront)
+      << "it may be a repeated one";
+}
+
+TEST_F(OnlyShakenHands, BackendThatIsDownLosesTheClient) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  words().set_held_back(backend, kDown);
+  EXPECT_TRUE(is_held(who));
+  let_pass(kProbeTicks);
+  EXPECT_TRUE(is_held(who));
+  EXPECT_NE(send_from_client(who, kSyn), backend);
+}
+
+TEST_F(OnlyShakenHands, SynAfterARstReplacesTheFlowWhereItsBackendIsTheChoice) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  EXPECT_EQ(phase_of(who), FlowPhase::kEmbryonic);
+  EXPECT_EQ(count(Event::k_flows_created), 2u);
+}
+
+TEST_F(OnlyShakenHands, AnAckIsAProofThatTheBackendIsPastIt) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(alive(who, backend)));
+  EXPECT_FALSE(has_only_shaken_hands(flow_of(who)->state));
+}
+
+TEST_F(OnlyShakenHands, SynsDoNotHoldAResetEntry) {
+  start();
+  const Client who = client(kWeb);
+  open_flow(who);
+  flip({kWeb}, Colour::kGreen);
+  send_from_client(who, kRst);
+  EXPECT_TRUE(is_consumed(answer_to(probe(), false)));
+  const uint32_t tick = flow_of(who)->state.tick;
+  let_pass(10);
+  send_from_client(who, kSyn);
+  EXPECT_EQ(flow_of(who)->state.tick, tick);
+}
+
 // ---- silence
 
 TEST_F(Silence, ComesAfterThreeProbesWithNumbersOfTheirOwn) {
@@ -75,6 +133,19 @@ TEST_F(Silence, NewConnectionThatTheBackendBeginsAfterItIsReset) {
   EXPECT_TRUE(is_rst_to_backend(pass(kBack, backend_segment(who, backend, kSynAck).build()), who, backend));
   EXPECT_EQ(phase_of(who), FlowPhase::kReset);
   EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+TEST_F(Silence, SynToTheFlowsBackendForgetsNoRst) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_and_talk(who);
+  send_from_client(who, kRst);
+  pass_probe_times(2);
+  collect();
+  ASSERT_EQ(flow_of(who)->state.probes, 3);
+  EXPECT_EQ(send_from_client(who, kSyn), backend);
+  pass_probe_times(1);
+  EXPECT_EQ(phase_of(who), FlowPhase::kClientFin);
 }
 
 TEST_F(Silence, ClientsNextSynDoesNotWaitForThreeProbes) {
