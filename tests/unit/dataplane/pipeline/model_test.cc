@@ -373,7 +373,7 @@ class ModelTest : public WorkerTest {
     EXPECT_GT(count(DropReason::k_tuple_in_use), kOperations / 500);
     EXPECT_GT(stayed_, kOperations / 5'000);
     EXPECT_GT(answered_, kOperations / 500);
-    EXPECT_GT(postponed_, kOperations / 5'000);
+    EXPECT_GT(postponed_, kOperations / 10'000);
   }
 
  private:

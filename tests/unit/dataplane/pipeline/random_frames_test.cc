@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <random>
 
-#include "tests/support/rounds.h"
 #include "tests/unit/dataplane/worker_fixture.h"
 
 namespace teal::test {
@@ -14,7 +13,7 @@ namespace {
 
 class Promise16 : public WorkerTest {
  protected:
-  static constexpr uint32_t kFrames = rounds(100'000);
+  static constexpr uint32_t kFrames = 100'000;
 
   uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
 
