@@ -56,7 +56,7 @@ void for_each_count(Segment& segment, std::vector<FlowNumbers>& counted, Visit&&
   }
 }
 
-// Shows the counts of this start in place of those of the dataplane before. Another worker may own a flow
+// Replaces the counts of the dataplane before by the counts of this start. Another worker may own a flow
 // now, so this stores the greater number first and then the exact one: no sum of teald is 0 where there are
 // flows.
 void show(Segment& segment, std::vector<FlowNumbers>& counted) {
@@ -116,7 +116,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
                             std::memory_order_release);
   show(segment, counted);
   free_unused_last_hops(header, used_last_hops);
-  // Release: whoever sees it sees the counts. They are exact once the dataplane has its next epoch.
+  // Release: a teald that sees it sees the counts. They are exact once the dataplane has its next epoch.
   header.counted_epoch.store(header.dataplane_epoch.load(std::memory_order_relaxed) + 1,
                              std::memory_order_release);
   return resumed;

@@ -25,7 +25,7 @@ inline constexpr uint32_t kMaxPreviewClients = 1024;       // networks of all se
 inline constexpr uint32_t kMaxPreviewClientsOfService = 32;  // each new flow is compared with all of them
 
 // A tick is 10 ms of CLOCK_MONOTONIC. Flows have the low 32 bits, which wrap after 497 days: differences are
-// modulo 2^32, and no timeout is that long. What may be older than that has 64 bits.
+// modulo 2^32, and no timeout is that long. Times that may be older have 64 bits.
 inline constexpr uint64_t kTickNs = 10'000'000;
 
 // A backend that has sent nothing for this time after a flow began has not answered (BackendSignals).

@@ -70,8 +70,8 @@ struct SegmentHeader {
   alignas(64) std::atomic<uint64_t> published[kPublishedLog];
   alignas(64) std::atomic<uint64_t> dataplane_epoch;  // dataplane: rw, control: ro; raised by 1 when a
                                                       // starting dataplane has opened its ports
-  // dataplane: rw, control: ro; the epoch whose start has counted all flows. 0 from the beginning of a start
-  // until then. Until it equals dataplane_epoch, counts of flows may be wrong: a kill may have left them so.
+  // dataplane: rw, control: ro; the epoch whose start has counted all flows. It is 0 from the beginning of a
+  // start until then. Until it equals dataplane_epoch, counts of flows may be wrong because of a kill.
   std::atomic<uint64_t> counted_epoch;
   std::atomic<uint32_t> worker_count;   // dataplane: rw, control: ro
   std::atomic<uint32_t> most_workers;   // dataplane: rw, control: ro; that any dataplane on this

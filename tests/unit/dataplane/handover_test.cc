@@ -190,7 +190,7 @@ TEST_F(Promise11, WhileAStartCountsTheFlowsTheirSumIsNeverTooLow) {
   };
   std::thread teald([&] {
     while (!done) {
-      // Two looks: this thread may have slept in one of them.
+      // It looks twice, as this thread may sleep during a look.
       const auto [live, older] = sums();
       const auto [live_again, older_again] = sums();
       fewest_live = std::min(fewest_live, std::max(live, live_again));

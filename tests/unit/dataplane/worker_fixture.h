@@ -130,7 +130,7 @@ class WorkerTest : public testing::Test {
   // ask a backend (ask.h) are set aside for take_asks().
   Sent pass(Wire wire, const Frame& frame, uint16_t queue = 0);
   std::vector<Sent> take_asks() { return std::exchange(asks_, {}); }
-  // What a backend answers to such a probe that has the connection, or has not.
+  // The answer to such a probe by a backend that has the connection (alive), or has not.
   static Frame answer_to(const Sent& ask, bool alive);
   testing::AssertionResult punts_unchanged(Wire wire, const Frame& frame);
   testing::AssertionResult drops(DropReason reason, Wire wire, const Frame& frame);

@@ -119,7 +119,7 @@ class TrialModelTest : public WorkerTest {
     move(flow, true, flags);
   }
 
-  // Backends answer at once that a connection is over. Of a flow that is not assured none is asked.
+  // Backends answer at once that a connection is over. No backend is asked about a flow that is not assured.
   static FlowPhase after(FlowPhase phase) { return phase == FlowPhase::kAsked ? FlowPhase::kReset : phase; }
 
   void move(ModelFlow& flow, bool from_backend, uint8_t flags) const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Backends that Teal cannot ask whether a connection is over (ask.h), or whose answer is no proof.
+// Backends that Teal cannot ask whether a connection is over (ask.h), or whose answer proves nothing.
 #include "tests/unit/dataplane/pipeline/ask/ask_fixture.h"
 
 namespace teal::test {

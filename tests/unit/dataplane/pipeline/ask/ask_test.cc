@@ -189,7 +189,7 @@ TEST_F(Ask, FinsAreNotForgotten) {
   EXPECT_EQ(phase_of(who), FlowPhase::kClosed);
 }
 
-// The first ACK of the backend is taken for the answer, so a stranger could make Teal eat all of them.
+// The first ACK of the backend is taken for the answer, so a stranger could make Teal consume all ACKs.
 TEST_F(Promise18Ask, StreamOfForgedRstsCostsOneAckInTheTimeOfAProbe) {
   start();
   const Client who = client(kWeb);
