@@ -197,7 +197,7 @@ TEST_F(Promise11, WhileAStartCountsTheFlowsTheirSumIsNeverTooLow) {
       fewest_older = std::min(fewest_older, std::max(older, older_again));
     }
   });
-  for (int round = 0; round < 30; ++round)
+  for (int round = 0; round < rounds(30); ++round)
     for (const uint32_t workers : {1, 2, 3}) resume_flows(segment(), workers);
   done = true;
   teald.join();
