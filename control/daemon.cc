@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 #include <boost/asio/co_spawn.hpp>
 
+#include "control/kernel/last_hops.h"
 #include "control/kernel/next_hops.h"
 #include "control/metrics/ports.h"
 
@@ -19,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr auto kFollowEvery = 100ms;
 constexpr auto kTidyEvery = 1s;
 constexpr auto kRefreshEvery = 5s;
+constexpr auto kFollowHopsEvery = 250ms;
 constexpr auto kLastNames = 1s;      // for names of users
 constexpr auto kLastAnswers = 20ms;  // for the answers to the last requests
 constexpr auto kRecoverEvery = 1s;
@@ -96,6 +98,7 @@ Task<void> Daemon::Parts::begin() {
     });
     spawn(resolve_next_hops());
     spawn(refresh_routes());
+    spawn(follow_last_hops());
   }
   co_await executor.keep_copy();
   co_await record_what_is_missing();
@@ -306,6 +309,14 @@ Task<void> Daemon::Parts::refresh_routes() {
   for (;;) {
     co_await clock.sleep(kRefreshEvery);
     routes->refresh();
+  }
+}
+
+Task<void> Daemon::Parts::follow_last_hops() {
+  LastHopFollower last_hops(*publisher, *routes);
+  for (;;) {
+    co_await clock.sleep(kFollowHopsEvery);
+    last_hops.follow();
   }
 }
 

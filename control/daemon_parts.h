@@ -69,6 +69,7 @@ struct Daemon::Parts {
   Task<void> forget_old_changes();
   Task<void> resolve_next_hops();
   Task<void> refresh_routes();
+  Task<void> follow_last_hops();
   Task<void> reload();
   Task<void> stay_alive();
   Task<void> recover_again();

@@ -26,19 +26,16 @@ struct PublicationCopy {
 };
 
 void free_unused_last_hops(SegmentHeader& header, const std::vector<bool>& used) {
+  header.last_hops[kNoLastHop].store(Hop::kNone, std::memory_order_relaxed);  // a damaged segment
   const auto taken =
       std::count_if(std::begin(header.last_hops), std::end(header.last_hops),
                     [](const auto& word) { return word.load(std::memory_order_relaxed) != Hop::kNone; });
   if (taken < kMaxLastHops * 3 / 4) return;
   for (uint32_t i = 0; i < kMaxLastHops; ++i) {
-    if (!used[i]) header.last_hops[i].store(Hop::kNone, std::memory_order_relaxed);
+    if (used[i]) continue;
+    header.last_hop_origins[i].known.store(0, std::memory_order_relaxed);
+    header.last_hops[i].store(Hop::kNone, std::memory_order_relaxed);
   }
-}
-
-// A damaged segment may have any id: the workers do not check it.
-void forget_last_hop(FlowTable& table, FlowIndex index, FlowState state) {
-  state.last_hop = kNoLastHop;
-  table.set_state(index, state);
 }
 
 uint32_t value(const std::atomic<uint32_t>& count) {
@@ -102,10 +99,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
           return;
         }
         ledger.recounted(flow.backend, flow.state, flow.birth_generation);
-        if (flow.state.last_hop < kMaxLastHops)
-          used_last_hops[flow.state.last_hop] = true;
-        else if (flow.state.last_hop != kNoLastHop)
-          forget_last_hop(table, index, flow.state);
+        used_last_hops[flow.state.last_hop] = true;
         ++resumed.flows;
       });
     }

@@ -56,6 +56,7 @@ struct KernelRoutes::Impl {
   void wait_for_notification();
   void read_notifications();
   bool matters(nl_msg* message);
+  void compare_with_list(const NeighbourKey& key, const std::optional<MacAddress>& mac);
   void tell_soon();
 
   const Clock& clock;
@@ -69,6 +70,10 @@ struct KernelRoutes::Impl {
   // the config, and a stale one only costs a needless call of `changed`.
   std::unordered_set<IpAddress, Hash> destinations;
   std::unordered_map<NeighbourKey, std::optional<MacAddress>, Hash> neighbours;
+  // The latest result of neighbours().
+  std::unordered_map<NeighbourKey, MacAddress, Hash> listed;
+  std::vector<uint32_t> listed_ifindexes;
+  bool list_is_old = true;
   std::optional<bool> kernel_manages;  // NTF_EXT_MANAGED works; unknown until the first try
   // Handlers hold a weak pointer: a queued handler may outlive this object.
   std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
@@ -86,7 +91,7 @@ tl::expected<void, std::string> KernelRoutes::Impl::open() {
   nl_socket_disable_seq_check(socket);
   const auto on_message = [](nl_msg* message, void* context) {
     auto& impl = *static_cast<Impl*>(context);
-    if (!impl.something_changed) impl.something_changed = impl.matters(message);
+    impl.something_changed |= impl.matters(message);
     return static_cast<int>(NL_OK);
   };
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_message, this);
@@ -151,7 +156,7 @@ void KernelRoutes::Impl::read_notifications() {
     const int error = nl_recvmsgs_default(notifications.get());
     if (error == -NLE_AGAIN) break;
     // Usually an overrun (ENOBUFS): notifications were lost, so everything may have changed.
-    if (error < 0) something_changed = true;
+    if (error < 0) something_changed = list_is_old = true;
   }
   if (std::exchange(something_changed, false)) tell_soon();
 }
@@ -166,9 +171,11 @@ bool KernelRoutes::Impl::matters(nl_msg* message) {
       const NeighbourPtr neighbour(raw);
       const auto address = to_ip_address(rtnl_neigh_get_dst(raw));
       if (!address) return false;  // a bridge's forwarding entry
-      const auto told = neighbours.find({static_cast<uint32_t>(rtnl_neigh_get_ifindex(raw)), *address});
-      const bool removed = header->nlmsg_type == RTM_DELNEIGH;
-      return told != neighbours.end() && told->second != (removed ? std::nullopt : usable_mac(raw));
+      const NeighbourKey key = {static_cast<uint32_t>(rtnl_neigh_get_ifindex(raw)), *address};
+      const auto mac = header->nlmsg_type == RTM_DELNEIGH ? std::nullopt : usable_mac(raw);
+      compare_with_list(key, mac);
+      const auto told = neighbours.find(key);
+      return told != neighbours.end() && told->second != mac;
     }
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
@@ -187,6 +194,13 @@ bool KernelRoutes::Impl::matters(nl_msg* message) {
     default:
       return true;  // links, addresses, rules, next-hop objects: rare, and each can change any route
   }
+}
+
+void KernelRoutes::Impl::compare_with_list(const NeighbourKey& key, const std::optional<MacAddress>& mac) {
+  if (std::find(listed_ifindexes.begin(), listed_ifindexes.end(), key.ifindex) == listed_ifindexes.end())
+    return;
+  const auto entry = listed.find(key);
+  list_is_old |= mac != (entry == listed.end() ? std::nullopt : std::optional(entry->second));
 }
 
 void KernelRoutes::Impl::tell_soon() {
@@ -229,6 +243,26 @@ std::optional<Route> KernelRoutes::default_route(bool v4, std::span<const uint32
   const auto way = find_default_way(impl_->requests.get(), v4, ifindexes);
   if (!way) return std::nullopt;
   return impl_->with_neighbour(*way);
+}
+
+std::optional<NeighbourKey> KernelRoutes::keep_gateway(const IpAddress& client) {
+  const auto way = find_way(impl_->requests.get(), client);
+  if (!way || !way->through_gateway) return std::nullopt;
+  impl_->with_neighbour(*way);
+  return way->neighbour;
+}
+
+std::vector<ResolvedNeighbour> KernelRoutes::neighbours(std::span<const uint32_t> ifindexes) {
+  std::vector<ResolvedNeighbour> result = resolved_neighbours(impl_->requests.get(), ifindexes);
+  impl_->listed.clear();
+  for (const auto& [key, mac] : result) impl_->listed.emplace(key, mac);
+  impl_->listed_ifindexes.assign(ifindexes.begin(), ifindexes.end());
+  impl_->list_is_old = false;
+  return result;
+}
+
+bool KernelRoutes::neighbours_changed() const {
+  return impl_->list_is_old;
 }
 
 std::vector<IpAddress> KernelRoutes::local_addresses() {

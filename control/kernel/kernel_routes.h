@@ -15,6 +15,7 @@
 
 #include <tl/expected.hpp>
 
+#include "control/kernel/neighbour.h"
 #include "dataplane/packet/ip_address.h"
 #include "dataplane/packet/rewrite.h"
 
@@ -52,6 +53,15 @@ class KernelRoutes {
 
   // Returns the default route of an address family if it leaves by one of the interfaces.
   std::optional<Route> default_route(bool v4, std::span<const uint32_t> ifindexes);
+
+  // Returns the gateway that the kernel would send a packet to this client by, and asks the kernel to keep it
+  // resolved. Returns nullopt without a gateway.
+  std::optional<NeighbourKey> keep_gateway(const IpAddress& client);
+
+  // Returns the resolved neighbours on these interfaces.
+  std::vector<ResolvedNeighbour> neighbours(std::span<const uint32_t> ifindexes);
+  // Returns true if a notification has contradicted the latest result of neighbours(), or may have been lost.
+  bool neighbours_changed() const;
 
   // Returns all addresses of the interfaces in this network namespace.
   std::vector<IpAddress> local_addresses();

@@ -10,6 +10,7 @@
 #include <netlink/socket.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -90,6 +91,22 @@ Neighbour get_neighbour(nl_sock* socket, const NeighbourKey& key) {
   if (message != nullptr)
     exchange(socket, message.get(), on_answer, &neighbour);  // on ENOENT the state stays NUD_NONE
   return neighbour;
+}
+
+std::vector<ResolvedNeighbour> resolved_neighbours(nl_sock* socket, std::span<const uint32_t> ifindexes) {
+  std::vector<ResolvedNeighbour> result;
+  nl_cache* raw = nullptr;
+  if (rtnl_neigh_alloc_cache(socket, &raw) < 0) return result;
+  const CachePtr cache(raw);
+  for (nl_object* object = nl_cache_get_first(raw); object != nullptr; object = nl_cache_get_next(object)) {
+    auto* const entry = reinterpret_cast<rtnl_neigh*>(object);
+    const auto ifindex = static_cast<uint32_t>(rtnl_neigh_get_ifindex(entry));
+    if (std::find(ifindexes.begin(), ifindexes.end(), ifindex) == ifindexes.end()) continue;
+    const auto address = to_ip_address(rtnl_neigh_get_dst(entry));
+    const auto mac = usable_mac(entry);
+    if (address && mac) result.push_back({.key = {ifindex, *address}, .mac = *mac});
+  }
+  return result;
 }
 
 int request_neighbour(nl_sock* socket, const NeighbourKey& key, const Neighbour& present,

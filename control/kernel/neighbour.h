@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads one entry of the kernel's neighbour tables, and asks the kernel to resolve the entry and to keep it
-// resolved.
+// Reads the kernel's neighbour tables, and asks the kernel to resolve an entry and to keep it resolved.
 //
 // From version 5.16 on, the kernel maintains an entry that has the flag NTF_EXT_MANAGED: it resolves the
 // address at once, confirms it periodically, and tries again if nobody answers. libnl 3.7 does not know the
@@ -11,6 +10,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "dataplane/packet/ip_address.h"
 #include "dataplane/packet/rewrite.h"
@@ -47,6 +48,14 @@ std::optional<IpAddress> to_ip_address(const nl_addr* address);
 
 // Reads one entry (RTM_GETNEIGH). Without an entry, the state of the result is NUD_NONE.
 Neighbour get_neighbour(nl_sock* socket, const NeighbourKey& key);
+
+struct ResolvedNeighbour {
+  NeighbourKey key;
+  MacAddress mac;
+};
+
+// Returns the entries of these interfaces that have a usable MAC address.
+std::vector<ResolvedNeighbour> resolved_neighbours(nl_sock* socket, std::span<const uint32_t> ifindexes);
 
 // The ways to ask the kernel to resolve an entry.
 enum class NeighbourRequest {

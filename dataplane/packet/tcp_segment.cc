@@ -34,6 +34,20 @@ TcpSegment answer_to(const ParsedPacket& packet) {
 
 }  // namespace
 
+Be32 sequence_of(const uint8_t* frame, const PacketShape& packet) {
+  return number_at(frame + packet.l4_offset + kTcpSequence);
+}
+
+Be32 acknowledgement_of(const uint8_t* frame, const PacketShape& packet) {
+  return number_at(frame + packet.l4_offset + kTcpAcknowledgement);
+}
+
+uint32_t end_of_segment(const uint8_t* frame, const PacketShape& packet) {
+  const uint32_t syn = packet.tcp_flags & kTcpSyn ? 1 : 0;
+  const uint32_t fin = packet.tcp_flags & kTcpFin ? 1 : 0;
+  return sequence_of(frame, packet).host() + syn + packet.payload_bytes + fin;
+}
+
 uint32_t write_tcp_segment(uint8_t* frame, const TcpSegment& segment) {
   const uint32_t l4_offset =
       write_ip_header(frame, segment.source.address, segment.destination.address, kProtocolTcp, kTcpBytes);
@@ -52,17 +66,14 @@ uint32_t write_tcp_segment(uint8_t* frame, const TcpSegment& segment) {
 
 uint32_t turn_into_rst(uint8_t* frame, const ParsedPacket& packet) {
   TcpSegment rst = answer_to(packet);
-  rst.sequence = number_at(frame + packet.l4_offset + kTcpAcknowledgement);
+  rst.sequence = acknowledgement_of(frame, packet);
   return write_tcp_segment(frame, rst);
 }
 
 uint32_t turn_into_refusal(uint8_t* frame, const ParsedPacket& packet) {
   if (packet.tcp_flags & kTcpAck) return turn_into_rst(frame, packet);
   TcpSegment rst = answer_to(packet);
-  const uint32_t first = number_at(frame + packet.l4_offset + kTcpSequence).host();
-  const uint32_t syn = packet.tcp_flags & kTcpSyn ? 1 : 0;
-  const uint32_t fin = packet.tcp_flags & kTcpFin ? 1 : 0;
-  rst.acknowledgement = Be32::from_host(first + syn + packet.payload_bytes + fin);
+  rst.acknowledgement = Be32::from_host(end_of_segment(frame, packet));
   rst.flags |= kTcpAck;
   return write_tcp_segment(frame, rst);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TCP segments that Teal builds itself: probes and RSTs, without payload and options.
+// The numbers of a TCP segment, and segments that Teal builds itself: probes and RSTs, without payload and
+// options.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,12 @@ struct TcpSegment {
   Be32 acknowledgement;
   uint8_t flags = 0;
 };
+
+// The packet of these was parsed as kFlowPacket of TCP.
+Be32 sequence_of(const uint8_t* frame, const PacketShape& packet);
+Be32 acknowledgement_of(const uint8_t* frame, const PacketShape& packet);
+// The number that acknowledges the whole packet: SYN, data and FIN.
+uint32_t end_of_segment(const uint8_t* frame, const PacketShape& packet);
 
 // The longest frame has this length.
 inline constexpr uint32_t kTcpSegmentBytes = kEthernetBytes + kIpv6Bytes + kTcpBytes;

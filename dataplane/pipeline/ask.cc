@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/pipeline/ask.h"
 
-#include <cstring>
+#include "dataplane/packet/tcp_segment.h"
 
 namespace teal {
 namespace {
@@ -13,9 +13,7 @@ uint32_t number_of_probe(const FlowTable& table, uint64_t flow_hash, uint32_t pr
 }
 
 uint32_t sequence_number(const Packet& packet) {
-  Be32 number;
-  std::memcpy(&number.raw, packet.frame + packet.shape.l4_offset + 4, sizeof(number.raw));
-  return number.host();
+  return sequence_of(packet.frame, packet.shape).host();
 }
 
 }  // namespace

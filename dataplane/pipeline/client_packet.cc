@@ -150,7 +150,7 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
   const FlowState before = table.state(packet.flow);
   FlowState after = next_state(before, false, packet.shape, now_tick);
   signals_.client_sent(packet, before, after, rules);
-  if (const uint16_t last_hop = last_hops_.id_of(hop_back); last_hop != kNoLastHop) after.last_hop = last_hop;
+  hop_moves_.client_sent(packet, hop_back, after, now_tick);
   flows_.change(packet.flow, before, after, rules);
   asks_.client_sent(packet.flow, before, after, now_tick);
   return leave_to_backend(packet, before.colour(), next_hop(header_, packet.backend));
@@ -179,7 +179,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     return leave_without_entry(packet, rules, choice.hop);
   }
   FlowState state{.tick = now_tick,
-                  .last_hop = last_hops_.id_of(hop_back),
+                  .last_hop = last_hops_.id_of(hop_back, key.client),
                   .preview = packet.role == Role::kToPreview,
                   .judged = chosen_again || choice.preview};
   state.flags = static_cast<uint8_t>(flag_of(choice.colour) | (midstream ? kFlowMidstream : 0) |

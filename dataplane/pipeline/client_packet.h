@@ -4,6 +4,7 @@
 #include "dataplane/pipeline/ask.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/choose.h"
+#include "dataplane/pipeline/hop_moves.h"
 #include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/insert_failures.h"
 #include "dataplane/pipeline/reject.h"
@@ -18,11 +19,13 @@ namespace teal {
 class ClientPackets {
  public:
   ClientPackets(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-                InsertFailures& insert_failures, ResetAnswers& reset_answers, Signals& signals, Asks& asks)
+                HopMoves& hop_moves, InsertFailures& insert_failures, ResetAnswers& reset_answers,
+                Signals& signals, Asks& asks)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
+        hop_moves_(hop_moves),
         insert_failures_(insert_failures),
         reset_answers_(reset_answers),
         signals_(signals),
@@ -66,6 +69,7 @@ class ClientPackets {
   WorkerBlock& block_;
   WorkerFlows& flows_;
   LastHops& last_hops_;
+  HopMoves& hop_moves_;
   InsertFailures& insert_failures_;
   ResetAnswers& reset_answers_;
   Signals& signals_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The hops that packets leave by. A packet to a backend leaves by the backend's next hop, which teald keeps
-// up to date. A packet to a client leaves by the flow's last hop: the hop that the client's latest packet
-// came by.
+// up to date. A packet to a client leaves by the flow's last hop: the hop that the client's first packets
+// came by. teald follows its router, and hop_moves.h says when a flow gets another one.
 #pragma once
 
 #include <array>
@@ -45,22 +45,21 @@ inline bool client_is_on_link(const SegmentHeader& header, const IpAddress& clie
 // The segment's table of last hops. All workers share the table, and each worker has a small cache in front.
 class LastHops {
  public:
-  explicit LastHops(SegmentHeader& header) : header_(header) { cached_words_.fill(Hop::kNone); }
+  explicit LastHops(SegmentHeader& header) : header_(header) { cached_ids_.fill(kNoLastHop); }
 
-  // The id of a hop, which a flow's entry keeps. kNoLastHop if the segment's table is full.
-  uint16_t id_of(uint64_t hop_word) {
-    const uint32_t row = scale(hop_word * kMixA, kRows);
-    if (cached_words_[row] != hop_word) {
-      const std::optional<uint16_t> id = last_hop_id(header_, Hop::from_word(hop_word));
-      if (!id) return kNoLastHop;
-      cached_words_[row] = hop_word;
-      cached_ids_[row] = *id;
-    }
-    return cached_ids_[row];
+  // The id of the hop that this client came by, which a flow's entry keeps. kNoLastHop if the segment's table
+  // is full.
+  uint16_t id_of(uint64_t hop_word, const IpAddress& client) {
+    uint16_t& cached = cached_ids_[scale(hop_word * kMixA, kRows)];
+    if (word_of(cached) != hop_word)
+      cached = last_hop_id(header_, Hop::from_word(hop_word), client).value_or(kNoLastHop);
+    return cached;
   }
   // Hop::kNone for kNoLastHop.
-  uint64_t word_of(uint16_t id) const {
-    return id == kNoLastHop ? Hop::kNone : header_.last_hops[id].load(std::memory_order_relaxed);
+  uint64_t word_of(uint16_t id) const { return header_.last_hops[id].load(std::memory_order_relaxed); }
+  // Whether the kernel has a neighbour there.
+  bool is_known(uint16_t id) const {
+    return header_.last_hop_origins[id].known.load(std::memory_order_relaxed) != 0;
   }
 
   // The hop to a flow's client, whose last hop has this id. Where there is none: the client side's default
@@ -76,7 +75,6 @@ class LastHops {
   static constexpr uint32_t kRows = 256;
   SegmentHeader& header_;
   uint64_t latest_stateless_ = Hop::kNone;
-  std::array<uint64_t, kRows> cached_words_;
   std::array<uint16_t, kRows> cached_ids_;
 };
 

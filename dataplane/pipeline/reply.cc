@@ -24,6 +24,8 @@ Verdict Replies::track(Packet& packet, const Rules& rules, uint32_t now_tick) {
     }
     FlowState after = next_state(before, true, packet.shape, now_tick);
     signals_.backend_sent(packet, before, after, rules);
+    if (after.hop_moves != 0) [[unlikely]]
+      hop_moves_.backend_sent(packet, after, now_tick);
     flows_.change(flow, before, after, rules);
   } else if (packet.shape.protocol == kProtocolTcp) {
     return Verdict::drop(DropReason::k_stale_backend);

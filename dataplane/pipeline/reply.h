@@ -3,6 +3,7 @@
 
 #include "dataplane/pipeline/ask.h"
 #include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/hop_moves.h"
 #include "dataplane/pipeline/hops.h"
 #include "dataplane/pipeline/reset_answer.h"
 #include "dataplane/pipeline/signals.h"
@@ -15,11 +16,13 @@ namespace teal {
 class Replies {
  public:
   Replies(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
-          Stateless& stateless, ResetAnswers& reset_answers, Signals& signals, Asks& asks)
+          HopMoves& hop_moves, Stateless& stateless, ResetAnswers& reset_answers, Signals& signals,
+          Asks& asks)
       : header_(header),
         block_(block),
         flows_(flows),
         last_hops_(last_hops),
+        hop_moves_(hop_moves),
         stateless_(stateless),
         reset_answers_(reset_answers),
         signals_(signals),
@@ -34,6 +37,7 @@ class Replies {
   WorkerBlock& block_;
   WorkerFlows& flows_;
   LastHops& last_hops_;
+  HopMoves& hop_moves_;
   Stateless& stateless_;
   ResetAnswers& reset_answers_;
   Signals& signals_;

@@ -6,11 +6,12 @@
 //   from a backend   reply          may change the flow's state
 //   ICMP error       icmp_error     changes no state
 //
-// Three rooms serve the others: reset_answer if Teal resets the packet's flow, ask if the flow may be over,
-// stateless if it has no entry.
+// Four rooms serve the others: reset_answer if Teal resets the packet's flow, ask if the flow may be over,
+// hop_moves if its client came by another hop, stateless if it has no entry.
 #pragma once
 
 #include "dataplane/pipeline/client_packet.h"
+#include "dataplane/pipeline/hop_moves.h"
 #include "dataplane/pipeline/icmp_error.h"
 #include "dataplane/pipeline/insert_failures.h"
 #include "dataplane/pipeline/reply.h"
@@ -24,10 +25,12 @@ class SlowPath {
   SlowPath(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
            Signals& signals, Asks& asks)
       : insert_failures_(block),
+        hop_moves_(header, last_hops, block),
         stateless_(header, block, flows, last_hops, insert_failures_),
         reset_answers_(block, flows),
-        client_packets_(header, block, flows, last_hops, insert_failures_, reset_answers_, signals, asks),
-        replies_(header, block, flows, last_hops, stateless_, reset_answers_, signals, asks),
+        client_packets_(header, block, flows, last_hops, hop_moves_, insert_failures_, reset_answers_,
+                        signals, asks),
+        replies_(header, block, flows, last_hops, hop_moves_, stateless_, reset_answers_, signals, asks),
         icmp_errors_(header, block, flows, last_hops, stateless_) {}
   SlowPath(const SlowPath&) = delete;  // the rooms refer to each other
   SlowPath& operator=(const SlowPath&) = delete;
@@ -41,6 +44,7 @@ class SlowPath {
 
  private:
   InsertFailures insert_failures_;
+  HopMoves hop_moves_;
   Stateless stateless_;
   ResetAnswers reset_answers_;
   ClientPackets client_packets_;

@@ -61,6 +61,7 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(resets_sent, "RSTs sent to an end of a flow or new connection that Teal resets")        \
   X(asks, "probes that ask a backend about a connection whose client sent a RST or SYN")    \
   X(asks_unanswered, "flows whose backend did not answer these probes")                     \
+  X(hops_moved, "assured flows whose client's packets come by another hop than before")     \
   X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
   X(table_full, "inserts refused because both buckets were full")                           \
   X(embryonic_quota, "inserts refused because too many flows are not assured")              \

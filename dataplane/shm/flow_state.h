@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "dataplane/packet/flow_key.h"
+#include "dataplane/shm/last_hop.h"
 #include "dataplane/shm/ruleset.h"
 
 namespace teal {
@@ -42,16 +43,16 @@ constexpr uint8_t flag_of(Colour colour) {
   return static_cast<uint8_t>(colour);
 }
 
-inline constexpr uint16_t kNoLastHop = 0x7fff;
-
 // FlowState::probes of a flow whose SYNs pass to its backend for a while (pipeline/ask.h).
 inline constexpr uint8_t kSynPasses = 3;
 
 // This is the mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
   uint32_t tick = 0;           // idle since: the timeout counts from this tick
-  uint16_t last_hop : 15 = 0;  // index into SegmentHeader::last_hops, or kNoLastHop
-  uint16_t preview : 1 = 0;    // the client speaks to the service's preview address
+  uint16_t last_hop : 14 = 0;  // index into SegmentHeader::last_hops, or kNoLastHop
+  uint16_t hop_moves : 1 =
+      0;                     // the client's packets came by another hop: is that true (pipeline/hop_moves.h)?
+  uint16_t preview : 1 = 0;  // the client speaks to the service's preview address
   FlowPhase phase : 3 = FlowPhase::kEmbryonic;
   uint8_t judged : 1 = 0;  // no outcome of the flow counts in TrialCounters any more: it failed, or never did
   uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
@@ -72,10 +73,11 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
 }
 
 // Returns true if the flow is established and assured, to the VIP, its backend has sent more than a SYN-ACK,
-// and Teal neither resets nor samples it. A packet without SYN, FIN and RST then only refreshes `tick`.
+// its last hop is sure, and Teal neither resets nor samples it. A packet without SYN, FIN and RST then only refreshes `tick`.
 inline bool is_steady(const FlowState& state) {
   constexpr uint8_t kUnsteady = kFlowUnassured | kFlowUnanswered | kFlowClientReset | kFlowBackendReset;
-  const FlowState mask{.preview = 1, .phase = static_cast<FlowPhase>(7), .sampled = 1, .flags = kUnsteady};
+  const FlowState mask{
+      .hop_moves = 1, .preview = 1, .phase = static_cast<FlowPhase>(7), .sampled = 1, .flags = kUnsteady};
   const FlowState steady{.phase = FlowPhase::kEstablished};
   return (std::bit_cast<uint64_t>(state) & std::bit_cast<uint64_t>(mask)) == std::bit_cast<uint64_t>(steady);
 }

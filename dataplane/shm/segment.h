@@ -20,7 +20,7 @@
 //      replaced.
 //
 // Thread safety: each part has its own rules: publication.h (word, slots), flow_table.h (buckets), counters.h
-// (worker blocks), hop.h (hops: one word each), health.h (health: one word each).
+// (worker blocks), hop.h (hops: one word each), last_hop.h, health.h (health: one word each).
 #pragma once
 
 #include <atomic>
@@ -36,6 +36,7 @@
 #include "dataplane/shm/flow_table.h"
 #include "dataplane/shm/health.h"
 #include "dataplane/shm/hop.h"
+#include "dataplane/shm/last_hop.h"
 #include "dataplane/shm/port_row.h"
 #include "dataplane/shm/publication.h"
 #include "dataplane/shm/ruleset.h"
@@ -47,7 +48,6 @@ struct rte_rcu_qsbr;
 namespace teal {
 
 inline constexpr uint64_t kSegmentMagic = 0x5445414c5345474d;  // "TEALSEGM"
-inline constexpr uint32_t kMaxLastHops = 16384;
 inline constexpr uint32_t kPublishedLog = 64;
 
 struct SegmentHeader {
@@ -95,9 +95,10 @@ struct SegmentHeader {
   alignas(64) std::atomic<uint64_t> health_changes;
   // control: rw, dataplane: ro; Hop words; index 0 is IPv4, 1 is IPv6
   alignas(64) std::atomic<uint64_t> client_default_hops[2];
-  // workers: rw by compare and swap; Hop words; a row never changes once it is taken (last_hop_id)
+  // workers: rw by compare and swap, control: rw; Hop words, by id; last_hop.h
   std::atomic<uint64_t> last_hops[kMaxLastHops];
-  FailedClients failed_clients[kMaxServices];  // workers: rw by exchange; by service id
+  LastHopOrigin last_hop_origins[kMaxLastHops];  // by id
+  FailedClients failed_clients[kMaxServices];    // workers: rw by exchange; by service id
 };
 
 inline constexpr uint32_t kSegmentReady = 0x59444152;
@@ -155,10 +156,5 @@ struct Segment::Opened {
   std::string path;           // of the file
   std::string no_huge_pages;  // why a created file is not on huge pages; "" if it is, or none were wanted
 };
-
-// Returns the row of `hop` in header.last_hops and claims a free row if the hop has none. Open addressing by
-// the hop's hash, at most 64 rows. Returns nothing if all these rows hold other hops. Any worker may call it
-// at any time (last_hop.cc has the invariants).
-std::optional<uint16_t> last_hop_id(SegmentHeader& header, const Hop& hop);
 
 }  // namespace teal

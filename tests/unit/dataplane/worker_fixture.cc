@@ -105,7 +105,7 @@ void WorkerTest::open_ports() {
     port.id = wire;
     port.name = names[wire];
     port.mac = macs[wire];
-    port.side = sides[wire];
+    port.side = header().ports[wire].side = sides[wire];
     port.steered = options_.steered;
     for (uint16_t queue = 0; queue < kMaxTestWorkers; ++queue)
       port.queues.push_back({RingPorts::get().ethdev(wire), queue});

@@ -134,6 +134,39 @@ TEST_F(KernelRoutesTest, FindsTheDefaultRouteOfItsInterfaces) {
   EXPECT_TRUE(changes_until([&] { return routes_->default_route(true, front)->mac == mac(0x11); }));
 }
 
+TEST_F(KernelRoutesTest, ListsTheResolvedNeighboursOfItsInterfacesAndNoticesAChange) {
+  shell("ip neigh add 198.18.2.11 lladdr 02:00:00:00:00:11 dev front0 nud stale");
+  shell("ip neigh add 198.18.2.12 dev front0 nud failed");
+  const std::vector<uint32_t> front = {front_};
+  const auto mac_of = [&](const char* text) -> std::optional<MacAddress> {
+    for (const auto& [key, found] : routes_->neighbours(front))
+      if (key == NeighbourKey{front_, address(text)}) return found;
+    return std::nullopt;
+  };
+  EXPECT_EQ(mac_of("198.18.2.11"), mac(0x11));
+  EXPECT_EQ(mac_of("198.18.2.12"), std::nullopt);
+  handle_changes();
+  EXPECT_FALSE(routes_->neighbours_changed());
+  shell("ip neigh replace 198.18.2.11 lladdr 02:00:00:00:00:22 dev front0 nud stale");
+  handle_changes();
+  EXPECT_TRUE(routes_->neighbours_changed());
+  EXPECT_EQ(mac_of("198.18.2.11"), mac(0x22));
+  EXPECT_FALSE(routes_->neighbours_changed());
+  shell("ip neigh del 198.18.2.11 dev front0");
+  handle_changes();
+  EXPECT_TRUE(routes_->neighbours_changed());
+}
+
+TEST_F(KernelRoutesTest, KeepsTheGatewayOfAClientButNoClientOnTheLink) {
+  shell("ip route add 198.18.3.0/24 via 198.18.2.11");
+  const auto gateway = routes_->keep_gateway(address("198.18.3.103"));
+  ASSERT_TRUE(gateway);
+  EXPECT_EQ(*gateway, (NeighbourKey{front_, address("198.18.2.11")}));
+  EXPECT_EQ(routes_->keep_gateway(address("198.18.2.77")), std::nullopt);
+  const std::vector<uint32_t> front = {front_};
+  EXPECT_TRUE(changes_until([&] { return routes_->neighbours(front).size() >= 1; }));
+}
+
 TEST_F(KernelRoutesTest, MergesABurstOfChanges) {
   mac_of("198.18.2.99");
   handle_changes();

@@ -58,20 +58,6 @@ TEST_P(ForwardingOfEachService, ReplyCarriesTheVipToTheHopThatTheClientCameBy) {
   EXPECT_TRUE(checksums_are_right(reply.frame));
 }
 
-TEST_P(ForwardingOfEachService, LastHopFollowsTheLatestClientPacket) {
-  start();
-  const Client who = client(GetParam());
-  const uint16_t backend = open_flow(who);
-  Frame by_another_way = from_client(who, kAck, "x");
-  const MacAddress router{{0x02, 0, 0, 0, 0, 0x77}};
-  write_ethernet_addresses(by_another_way.data(), kSideMac.word(), router.word());
-  EXPECT_EQ(backend_of(pass(kSide, by_another_way)), backend);
-  const Sent reply = pass(kBack, from_backend(who, backend, kAck, "y"));
-  EXPECT_EQ(reply.port, kSide);
-  EXPECT_EQ(reply.destination_mac(), router);
-  EXPECT_EQ(reply.source_mac(), kSideMac);
-}
-
 TEST_P(ForwardingOfEachService, BrokenChecksumLeavesBroken) {
   start();
   const Client who = client(GetParam());

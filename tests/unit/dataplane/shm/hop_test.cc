@@ -22,6 +22,8 @@ Hop hop_of(uint32_t number) {
   return hop;
 }
 
+const IpAddress kClient = *IpAddress::parse("198.18.1.101");
+
 TEST(Hop, WordKeepsPortAndMacAndIsNeverNone) {
   for (uint32_t number : {0u, 1u, 15u, 0x12345678u}) {
     EXPECT_EQ(Hop::from_word(hop_of(number).word()), hop_of(number));
@@ -34,7 +36,7 @@ TEST(LastHopId, SameHopGetsTheSameId) {
   const auto header = std::make_unique<SegmentHeader>();
   std::set<uint16_t> ids;
   for (uint32_t number = 0; number < 1000; ++number) {
-    const auto id = last_hop_id(*header, hop_of(number));
+    const auto id = last_hop_id(*header, hop_of(number), kClient);
     ASSERT_TRUE(id);
     EXPECT_LT(*id, kMaxLastHops);
     ids.insert(*id);
@@ -42,7 +44,7 @@ TEST(LastHopId, SameHopGetsTheSameId) {
   }
   EXPECT_EQ(ids.size(), 1000u);
   for (uint32_t number = 0; number < 1000; ++number)
-    EXPECT_TRUE(ids.contains(*last_hop_id(*header, hop_of(number))));
+    EXPECT_TRUE(ids.contains(*last_hop_id(*header, hop_of(number), kClient)));
 }
 
 TEST(LastHopId, ConcurrentClaimsAgree) {
@@ -53,7 +55,7 @@ TEST(LastHopId, ConcurrentClaimsAgree) {
   for (auto& mine : ids)
     threads.emplace_back([&header, &mine] {
       for (uint32_t number = 0; number < kHops; ++number)
-        mine[number] = *last_hop_id(*header, hop_of(number));
+        mine[number] = *last_hop_id(*header, hop_of(number), kClient);
     });
   for (std::thread& thread : threads) thread.join();
   for (const auto& mine : ids) EXPECT_EQ(mine, ids[0]);
@@ -65,16 +67,34 @@ TEST(LastHopId, ConcurrentClaimsAgree) {
 TEST(LastHopId, FullTableRefusesNewHopsAndKeepsOldOnes) {
   const auto header = std::make_unique<SegmentHeader>();
   uint32_t number = 0;
-  while (last_hop_id(*header, hop_of(number))) ++number;
+  while (last_hop_id(*header, hop_of(number), kClient)) ++number;
   EXPECT_GT(number, kMaxLastHops / 2);
   for (auto& word : header->last_hops)
     if (word.load() == Hop::kNone) word = hop_of(0xffffffff).word();
-  EXPECT_FALSE(last_hop_id(*header, hop_of(0xfffffff0)));
+  EXPECT_FALSE(last_hop_id(*header, hop_of(0xfffffff0), kClient));
   for (uint32_t old = 0; old < number; ++old) {
-    const auto id = last_hop_id(*header, hop_of(old));
+    const auto id = last_hop_id(*header, hop_of(old), kClient);
     ASSERT_TRUE(id);
     EXPECT_EQ(header->last_hops[*id].load(), hop_of(old).word());
   }
+}
+
+TEST(LastHopId, RowWhoseHopChangedIsNoRowOfTheOldHop) {
+  const auto header = std::make_unique<SegmentHeader>();
+  const uint16_t id = *last_hop_id(*header, hop_of(1), kClient);
+  header->last_hops[id] = hop_of(2).word();
+  const uint16_t other = *last_hop_id(*header, hop_of(1), kClient);
+  EXPECT_NE(other, id);
+  EXPECT_EQ(header->last_hops[other].load(), hop_of(1).word());
+  EXPECT_EQ(header->last_hops[*last_hop_id(*header, hop_of(2), kClient)].load(), hop_of(2).word());
+}
+
+TEST(LastHopId, ItsClaimNamesAClient) {
+  const auto header = std::make_unique<SegmentHeader>();
+  const uint16_t id = *last_hop_id(*header, hop_of(1), kClient);
+  last_hop_id(*header, hop_of(1), *IpAddress::parse("198.18.1.102"));
+  EXPECT_EQ(header->last_hop_origins[id].client[0].load(), kClient.word(0));
+  EXPECT_EQ(header->last_hop_origins[id].client[1].load(), kClient.word(1));
 }
 
 }  // namespace

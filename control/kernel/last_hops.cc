@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/kernel/last_hops.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include <spdlog/spdlog.h>
+
+namespace teal {
+
+// The neighbours by what they are looked up by.
+class LastHopRouters::Table {
+ public:
+  explicit Table(std::span<const ResolvedNeighbour> neighbours) {
+    for (const ResolvedNeighbour& one : neighbours) {
+      macs_.emplace(one.key, one.mac);
+      keys_.emplace(with_mac(one.key.ifindex, one.mac), one.key);
+    }
+  }
+  std::optional<MacAddress> mac_of(const NeighbourKey& key) const {
+    const auto found = macs_.find(key);
+    return found == macs_.end() ? std::nullopt : std::optional(found->second);
+  }
+  auto keys_of(uint32_t ifindex, const MacAddress& mac) const {
+    return keys_.equal_range(with_mac(ifindex, mac));
+  }
+
+ private:
+  static uint64_t with_mac(uint32_t ifindex, const MacAddress& mac) {
+    return mac.word() | uint64_t{ifindex} << 48;
+  }
+
+  std::unordered_map<NeighbourKey, MacAddress, Hash> macs_;
+  std::unordered_multimap<uint64_t, NeighbourKey> keys_;
+};
+
+bool LastHopRouters::keep_gateways(const KeepGateway& keep_gateway, uint32_t most) {
+  for (uint16_t id = 0; id < kMaxLastHops; ++id) {
+    if (asked_[id]) continue;
+    const auto client = client_of(id);
+    if (!client) continue;
+    if (most-- == 0) return false;
+    asked_[id] = true;
+    if (gateways_.size() == kMostGateways) continue;
+    if (const auto gateway = keep_gateway(*client)) gateways_.insert(*gateway);
+  }
+  return true;
+}
+
+void LastHopRouters::look(std::span<const ResolvedNeighbour> neighbours) {
+  const Table table(neighbours);
+  for (uint16_t id = 0; id < kMaxLastHops; ++id) {
+    const uint64_t word = header_.last_hops[id].load(std::memory_order_relaxed);
+    if (word != Hop::kNone) look_at(id, word, table);
+  }
+}
+
+// All stores are relaxed: a hop is one word and says nothing about other words.
+void LastHopRouters::look_at(uint16_t id, uint64_t word, const Table& table) {
+  Hop hop = Hop::from_word(word);
+  if (hop.port >= kMaxPorts) return;  // a damaged segment
+  const PortRow& port = header_.ports[hop.port];
+  if (port.present == 0 || port.ifindex == 0) return;
+  LastHopOrigin& origin = header_.last_hop_origins[id];
+  NeighbourKey router{port.ifindex, origin.router};
+  bool has_router = origin.hop == word;
+  if (const auto mac = has_router ? table.mac_of(router) : std::nullopt; mac && *mac != hop.mac) {
+    spdlog::info("{} on port {} has another MAC address: its flows follow it", router.address.to_string(),
+                 port.name);
+    hop.mac = *mac;
+    origin.hop = hop.word();
+    header_.last_hops[id].store(hop.word(), std::memory_order_relaxed);
+  }
+  const IpAddress client = client_of(id).value_or(IpAddress{});
+  const auto [begin, end] = table.keys_of(port.ifindex, hop.mac);
+  for (auto at = begin; at != end; ++at)
+    if (!has_router || !(table.mac_of(router) == hop.mac) || is_better(at->second, router, client)) {
+      router = at->second;
+      has_router = true;
+    }
+  if (begin != end) {
+    origin.router = router.address;
+    origin.hop = hop.word();
+  }
+  origin.known.store(begin != end ? 1 : 0, std::memory_order_relaxed);
+}
+
+bool LastHopRouters::is_better(const NeighbourKey& one, const NeighbourKey& other,
+                               const IpAddress& client) const {
+  if (gateways_.contains(one) != gateways_.contains(other)) return gateways_.contains(one);
+  if ((one.address == client) != (other.address == client)) return one.address == client;
+  return std::memcmp(one.address.bytes, other.address.bytes, sizeof(one.address.bytes)) < 0;
+}
+
+std::optional<IpAddress> LastHopRouters::client_of(uint16_t id) const {
+  const auto& halves = header_.last_hop_origins[id].client;
+  const uint64_t second = halves[1].load(std::memory_order_acquire);
+  if (second == 0) return std::nullopt;
+  return IpAddress::from_words(halves[0].load(std::memory_order_relaxed), second);
+}
+
+uint32_t LastHopRouters::taken() const {
+  uint32_t taken = 0;
+  for (const auto& word : header_.last_hops) taken += word.load(std::memory_order_relaxed) != Hop::kNone;
+  return taken;
+}
+
+void LastHopFollower::follow() {
+  if (segment_ != publisher_.segment()) {
+    segment_ = publisher_.segment();
+    routers_.reset();
+    ifindexes_.clear();
+    taken_ = 0;
+    if (segment_ != nullptr) routers_.emplace(segment_->header());
+  }
+  if (!routers_) return;
+  std::vector<uint32_t> ifindexes;
+  for (const PortRow& port : segment_->header().ports)
+    if (port.present != 0 && port.ifindex != 0) ifindexes.push_back(port.ifindex);
+  const uint32_t taken = routers_->taken();
+  const bool more = !routers_->keep_gateways(
+      [this](const IpAddress& client) { return routes_.keep_gateway(client); }, kGatewaysAtOnce);
+  if (taken == taken_ && ifindexes == ifindexes_ && !more && !routes_.neighbours_changed()) return;
+  taken_ = taken;
+  ifindexes_ = std::move(ifindexes);
+  routers_->look(routes_.neighbours(ifindexes_));
+}
+
+}  // namespace teal

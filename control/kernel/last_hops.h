@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finds the router of each last hop among the kernel's neighbours, and follows it: if its neighbour gets
+// another MAC address, the hop gets it, too, and with it the packets of all flows that have the hop
+// (dataplane/shm/last_hop.h). The router is a neighbour on the hop's port with the hop's MAC address. If
+// there are several, it is, in this order, a gateway of the kernel's routes to clients, the client itself, or
+// the one with the lowest address.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+#include "control/kernel/kernel_routes.h"
+#include "control/kernel/neighbour.h"
+#include "control/publish/publisher.h"
+#include "dataplane/packet/flow_key.h"
+#include "dataplane/shm/segment.h"
+
+namespace teal {
+
+class LastHopRouters {
+ public:
+  static constexpr uint32_t kMostGateways = 64;  // that the kernel is asked to keep resolved
+  // KernelRoutes::keep_gateway()
+  using KeepGateway = std::function<std::optional<NeighbourKey>(const IpAddress& client)>;
+
+  explicit LastHopRouters(SegmentHeader& header) : header_(header), asked_(kMaxLastHops) {}
+
+  // Asks for the gateways to the clients of rows that are new, of at most `most` rows. Returns false if there
+  // are more. Two routes to clients by one gateway are one gateway.
+  bool keep_gateways(const KeepGateway& keep_gateway, uint32_t most);
+
+  // Looks at every row that is taken. A row whose port the dataplane does not have stays as it is.
+  void look(std::span<const ResolvedNeighbour> neighbours);
+
+  uint32_t taken() const;  // rows
+
+ private:
+  struct Hash {
+    size_t operator()(const NeighbourKey& key) const { return AddressHash()(key.address) * 31 + key.ifindex; }
+  };
+  class Table;
+
+  void look_at(uint16_t id, uint64_t word, const Table& table);
+  bool is_better(const NeighbourKey& one, const NeighbourKey& other, const IpAddress& client) const;
+  std::optional<IpAddress> client_of(uint16_t id) const;
+
+  SegmentHeader& header_;
+  std::vector<bool> asked_;  // by id: the route to the row's client
+  std::unordered_set<NeighbourKey, Hash> gateways_;
+};
+
+// Looks at the last hops of the present segment when something has changed: a row, a port or a neighbour.
+class LastHopFollower {
+ public:
+  static constexpr uint32_t kGatewaysAtOnce = 16;  // each costs several round trips to the kernel
+
+  LastHopFollower(Publisher& publisher, KernelRoutes& routes) : publisher_(publisher), routes_(routes) {}
+
+  // Call it a few times a second.
+  void follow();
+
+ private:
+  Publisher& publisher_;
+  KernelRoutes& routes_;
+  std::shared_ptr<Segment> segment_;
+  std::optional<LastHopRouters> routers_;
+  uint32_t taken_ = 0;
+  std::vector<uint32_t> ifindexes_;  // of the dataplane's ports
+};
+
+}  // namespace teal

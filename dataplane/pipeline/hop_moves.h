@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Says when a flow gets another last hop, because its client's packets come by another one than before.
+// Anybody can send a packet with a client's address, so such a packet proves nothing by itself:
+//
+//   a flow that is not assured  moves at once: it is the client's own packet that began it, or nobody's
+//   otherwise                   moves only to a known hop of a client-side port: the kernel has a neighbour
+//                               with this MAC address there. And then:
+//     TCP                       once the backend has acknowledged exactly the last byte of the client's
+//                               packet. A stranger would have to guess one of 2^32 numbers. A SYN or a RST
+//                               shows nothing.
+//     UDP                       if the kernel has no neighbour with the MAC address of the hop of before any
+//                               more, and for kUdpTicks the client's packets come by the new one only. Nobody
+//                               acknowledges anything, so a hop that is alive is kept.
+//
+// What does not move still passes to the backend. A router that changes its MAC address moves no flow: teald
+// changes the hop itself (dataplane/shm/last_hop.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/pipeline/burst.h"
+#include "dataplane/pipeline/hops.h"
+#include "dataplane/pipeline/worker_flows.h"
+
+namespace teal {
+
+// The flows of a worker whose hop may move.
+class HopMoves {
+ public:
+  static constexpr uint32_t kTcpTicks = 100;  // the backend has so much time to acknowledge
+  static constexpr uint32_t kUdpTicks = 100;
+
+  HopMoves(const SegmentHeader& header, LastHops& last_hops, WorkerBlock& block)
+      : header_(header), last_hops_(last_hops), block_(block) {}
+
+  // A packet of the client on `packet.flow` came by `hop_back`. `state` is the flow's state after it.
+  void client_sent(const Packet& packet, uint64_t hop_back, FlowState& state, uint32_t now_tick);
+
+  // A packet of the flow's backend, while hop_moves is set in `state`, the flow's state after it.
+  void backend_sent(const Packet& packet, FlowState& state, uint32_t now_tick);
+
+ private:
+  // A flow whose state has hop_moves. A later flow takes the place; the flow of before then starts again.
+  struct Move {
+    FlowIndex flow = kNoFlow;
+    uint32_t end = 0;   // TCP: the sequence number behind the client's packet
+    uint32_t tick = 0;  // of that packet
+    uint16_t hop = kNoLastHop;
+  };
+
+  Move& place_of(FlowIndex flow) { return moves_[flow % moves_.size()]; }
+  bool may_move_to(uint64_t hop_word, uint16_t hop) const;
+  void move(FlowState& state, uint16_t hop);
+
+  const SegmentHeader& header_;
+  LastHops& last_hops_;
+  WorkerBlock& block_;
+  std::array<Move, 256> moves_;
+};
+
+}  // namespace teal

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Promise 18: no packet that a stranger can forge redirects a flow (hop_moves.h).
+#include "dataplane/pipeline/hop_moves.h"
+
+#include "tests/unit/dataplane/worker_fixture.h"
+
+namespace teal::test {
+namespace {
+
+constexpr MacAddress kRouterMac{{0x02, 0, 0, 0, 0, 0x77}};
+constexpr uint32_t kNumber = 0xffff'fffe;  // of the client's next byte; it wraps
+
+class HopMovesTest : public WorkerTest {
+ protected:
+  // What teald stores where the kernel has a neighbour with this MAC address, and where it has none.
+  void set_known(const Hop& hop, bool known) {
+    const auto id = last_hop_id(header(), hop, *IpAddress::parse("198.18.3.103"));
+    ASSERT_TRUE(id);
+    header().last_hop_origins[*id].known = known;
+  }
+  // The client's segment with this number, as the router sends it from `wire`.
+  Sent pass_by_router(Wire wire, const Client& who, uint8_t flags = kAck, uint32_t number = kNumber,
+                      std::string_view payload = "x") {
+    Frame frame = PacketBuilder(segment_of(who, flags, payload)).seq(number).build();
+    write_ethernet_addresses(frame.data(), kSideMac.word(), kRouterMac.word());
+    return pass(wire, frame);
+  }
+  Sent udp_by_router(const Client& who) {
+    Frame frame = from_client(who);
+    write_ethernet_addresses(frame.data(), kSideMac.word(), kRouterMac.word());
+    return pass(kSide, frame);
+  }
+  // The backend's segment that expects this byte next.
+  Sent acknowledge(const Client& who, uint16_t backend, uint32_t number) {
+    const Socket& from = backend_socket(backend);
+    return pass(kBack, PacketBuilder()
+                           .eth(kBackMac, backend_mac(backend))
+                           .ip(from.address, who.address)
+                           .tcp(from.port.host(), who.port, kAck)
+                           .ack(number)
+                           .payload("y")
+                           .build());
+  }
+  testing::AssertionResult goes_to_router(const Sent& reply) {
+    if (reply.port == kSide && reply.destination_mac() == kRouterMac && reply.source_mac() == kSideMac)
+      return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "it left by port " << reply.port;
+  }
+
+ private:
+  PacketBuilder segment_of(const Client& who, uint8_t flags, std::string_view payload) const {
+    const Socket& to = address_of(who);
+    return PacketBuilder().ip(who.address, to.address).tcp(who.port, to.port.host(), flags).payload(payload);
+  }
+};
+
+using Promise18Hop = HopMovesTest;
+using HopMoves = HopMovesTest;
+const Hop kByRouter{kSide, kRouterMac};
+
+// ---- TCP
+
+TEST_F(HopMoves, TcpFlowMovesOnceItsBackendAcknowledgesTheClientsPacket) {
+  start();
+  set_known(kByRouter, true);
+  for (const uint16_t service : {kWeb, kWeb6}) {
+    const Client who = client(service);
+    const uint16_t backend = open_flow(who);
+    EXPECT_EQ(backend_of(pass_by_router(kSide, who)), backend);
+    EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
+    EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
+    EXPECT_TRUE(is_steady(flow_of(who)->state));
+  }
+  EXPECT_EQ(count(Event::k_hops_moved), 2u);
+}
+
+TEST_F(HopMoves, BareAckOfAPushStreamMovesItsFlow) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who, kAck, kNumber, "");
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
+}
+
+TEST_F(HopMoves, FinCountsAsAByte) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who, kFin, kNumber, "");
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
+}
+
+TEST_F(Promise18Hop, PacketWithAForgedNumberMovesNothing) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  for (const uint32_t forged : {kNumber + 1000, kNumber - 1000, kNumber + 1}) {
+    EXPECT_EQ(backend_of(pass_by_router(kSide, who, kAck, forged)), backend);
+    EXPECT_EQ(acknowledge(who, backend, kNumber).destination_mac(), kClientMac);
+    let_pass(teal::HopMoves::kTcpTicks);
+    EXPECT_EQ(acknowledge(who, backend, kNumber).destination_mac(), kClientMac);
+    EXPECT_TRUE(is_steady(flow_of(who)->state)) << "it is fast again";
+  }
+  EXPECT_EQ(count(Event::k_hops_moved), 0u);
+}
+
+TEST_F(Promise18Hop, StrangerOnTheLinkMovesNothing) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who);
+  EXPECT_EQ(acknowledge(who, backend, kNumber + 1).destination_mac(), kClientMac) << "not known yet";
+  set_known(kByRouter, true);
+  pass_by_router(kSide, who);
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
+}
+
+TEST_F(Promise18Hop, PacketOfABackendSidePortMovesNothing) {
+  start();
+  set_known({kBack, kRouterMac}, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  EXPECT_EQ(backend_of(pass_by_router(kBack, who)), backend);
+  EXPECT_EQ(acknowledge(who, backend, kNumber + 1).destination_mac(), kClientMac);
+}
+
+TEST_F(Promise18Hop, SynAndRstMoveNothing) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  for (const uint8_t flags : {kSyn, kRst}) {
+    pass_by_router(kSide, who, flags, kNumber, "");
+    EXPECT_EQ(acknowledge(who, backend, kNumber).destination_mac(), kClientMac);
+    EXPECT_EQ(acknowledge(who, backend, kNumber + 1).destination_mac(), kClientMac);
+  }
+}
+
+TEST_F(Promise18Hop, ForgedPacketsDoNotKeepAClientFromMoving) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who, kAck, kNumber + 1000);
+  let_pass(teal::HopMoves::kTcpTicks);
+  pass_by_router(kSide, who);
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
+}
+
+// ---- flows that are not assured
+
+TEST_F(HopMoves, HalfOpenConnectionMovesAtOnce) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = send_from_client(who, kSyn);
+  pass_by_router(kSide, who, kSyn, kNumber, "");
+  EXPECT_TRUE(goes_to_router(pass(kBack, from_backend(who, backend, kSynAck))));
+  EXPECT_EQ(count(Event::k_hops_moved), 0u);
+}
+
+// ---- UDP
+
+TEST_F(Promise18Hop, UdpFlowKeepsAHopThatIsAlive) {
+  start();
+  set_known(kByRouter, true);
+  set_known({kFront, kClientMac}, true);
+  const Client who = client(kEcho);
+  const uint16_t backend = open_flow(who);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(backend_of(udp_by_router(who)), backend);
+    let_pass(teal::HopMoves::kUdpTicks);
+  }
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
+}
+
+TEST_F(HopMoves, UdpFlowLeavesAHopThatIsGoneAfterASecond) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kEcho);
+  const uint16_t backend = open_flow(who);
+  udp_by_router(who);
+  let_pass(teal::HopMoves::kUdpTicks - 1);
+  udp_by_router(who);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
+  let_pass(1);
+  udp_by_router(who);
+  EXPECT_TRUE(goes_to_router(pass(kBack, from_backend(who, backend))));
+}
+
+TEST_F(Promise18Hop, UdpFlowStaysWhileItsClientSpeaksByTheHopOfBefore) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kEcho);
+  const uint16_t backend = open_flow(who);
+  for (int i = 0; i < 5; ++i) {
+    udp_by_router(who);
+    send_from_client(who);
+    let_pass(teal::HopMoves::kUdpTicks);
+  }
+  udp_by_router(who);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
+}
+
+// ---- a router
+
+TEST_F(HopMoves, FlowFollowsTheRouterOfItsHop) {
+  start();
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  header().last_hops[flow_of(who)->state.last_hop] = kByRouter.word();
+  EXPECT_EQ(backend_of(pass_by_router(kSide, who)), backend);
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
+  EXPECT_TRUE(is_steady(flow_of(who)->state));
+}
+
+TEST_F(HopMoves, AMoveThatARestartCutShortBeginsAgain) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who);
+  restart(1);
+  EXPECT_EQ(acknowledge(who, backend, kNumber + 1).destination_mac(), kClientMac);
+  EXPECT_TRUE(is_steady(flow_of(who)->state));
+  pass_by_router(kSide, who);
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
+}
+
+}  // namespace
+}  // namespace teal::test
