@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds the router of each last hop among the kernel's neighbours, and follows it: if its neighbour gets
-// another MAC address, the hop gets it, too, and with it the packets of all flows that have the hop
+// Finds the router of each last hop among the kernel's neighbours, and follows it. If the router's neighbour
+// entry gets another MAC address, the hop gets it, too: so all flows of the hop follow at once
 // (dataplane/shm/last_hop.h). The router is a neighbour on the hop's port with the hop's MAC address. If
 // there are several, it is, in this order, a gateway of the kernel's routes to clients, the client itself, or
 // the one with the lowest address.

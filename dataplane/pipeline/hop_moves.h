@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Says when a flow gets another last hop, because its client's packets come by another one than before.
-// Anybody can send a packet with a client's address, so such a packet proves nothing by itself:
+// Anybody can send a packet with a client's address, so such a packet proves nothing by itself. A flow that
+// is not assured moves at once. Any other flow moves only to a known hop of a client-side port: the kernel
+// has a neighbour with this MAC address there. Beyond that it needs a proof:
 //
-//   a flow that is not assured  moves at once: it is the client's own packet that began it, or nobody's
-//   otherwise                   moves only to a known hop of a client-side port: the kernel has a neighbour
-//                               with this MAC address there. And then:
-//     TCP                       once the backend has acknowledged exactly the last byte of the client's
-//                               packet. A stranger would have to guess one of 2^32 numbers. A SYN or a RST
-//                               shows nothing.
-//     UDP                       if the kernel has no neighbour with the MAC address of the hop of before any
-//                               more, and for kUdpTicks the client's packets come by the new one only. Nobody
-//                               acknowledges anything, so a hop that is alive is kept.
+//   TCP  The backend has acknowledged exactly the last byte of the client's packet. A stranger would have to
+//        guess one of 2^32 numbers. A SYN or a RST shows nothing.
+//   UDP  The kernel has lost the neighbour of the hop of before, and for kUdpTicks the client's packets come
+//        by the new hop only. Nobody acknowledges anything, so a hop that is alive is kept.
 //
-// What does not move still passes to the backend. A router that changes its MAC address moves no flow: teald
+// A packet that moves nothing still passes to the backend. A router that changes its MAC address moves no flow: teald
 // changes the hop itself (dataplane/shm/last_hop.h).
 #pragma once
 
@@ -35,10 +32,11 @@ class HopMoves {
   HopMoves(const SegmentHeader& header, LastHops& last_hops, WorkerBlock& block)
       : header_(header), last_hops_(last_hops), block_(block) {}
 
-  // A packet of the client on `packet.flow` came by `hop_back`. `state` is the flow's state after it.
+  // Call it for each packet of the client on `packet.flow`, which came by `hop_back`. `state` is the flow's
+  // state after it.
   void client_sent(const Packet& packet, uint64_t hop_back, FlowState& state, uint32_t now_tick);
 
-  // A packet of the flow's backend, while hop_moves is set in `state`, the flow's state after it.
+  // Call it for each packet of the flow's backend while hop_moves is set in `state`, the state after it.
   void backend_sent(const Packet& packet, FlowState& state, uint32_t now_tick);
 
  private:

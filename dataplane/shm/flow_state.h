@@ -50,9 +50,8 @@ inline constexpr uint8_t kSynPasses = 3;
 struct FlowState {
   uint32_t tick = 0;           // idle since: the timeout counts from this tick
   uint16_t last_hop : 14 = 0;  // index into SegmentHeader::last_hops, or kNoLastHop
-  uint16_t hop_moves : 1 =
-      0;                     // the client's packets came by another hop: is that true (pipeline/hop_moves.h)?
-  uint16_t preview : 1 = 0;  // the client speaks to the service's preview address
+  uint16_t hop_moves : 1 = 0;  // a packet of the client came by another hop (pipeline/hop_moves.h)
+  uint16_t preview : 1 = 0;    // the client speaks to the service's preview address
   FlowPhase phase : 3 = FlowPhase::kEmbryonic;
   uint8_t judged : 1 = 0;  // no outcome of the flow counts in TrialCounters any more: it failed, or never did
   uint8_t sampled : 1 = 0;  // a worker measures the flow's times (pipeline/samples.h)
@@ -73,7 +72,8 @@ constexpr bool is_reset_by_teal(const FlowState& state) {
 }
 
 // Returns true if the flow is established and assured, to the VIP, its backend has sent more than a SYN-ACK,
-// its last hop is sure, and Teal neither resets nor samples it. A packet without SYN, FIN and RST then only refreshes `tick`.
+// its last hop is sure, and Teal neither resets nor samples it. A packet without SYN, FIN and RST then only
+// refreshes `tick`.
 inline bool is_steady(const FlowState& state) {
   constexpr uint8_t kUnsteady = kFlowUnassured | kFlowUnanswered | kFlowClientReset | kFlowBackendReset;
   const FlowState mask{

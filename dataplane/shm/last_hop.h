@@ -5,7 +5,7 @@
 // router of each row among the kernel's neighbours, and stores its present MAC address: so all flows of a
 // router follow it at once (control/kernel/last_hops.h).
 //
-// Thread safety: a word is complete by itself, so all loads and stores of it are relaxed. Any worker may call
+// Thread safety: a word is complete by itself, so all its loads and stores are relaxed. Any worker may call
 // last_hop_id() at any time.
 #pragma once
 
@@ -23,7 +23,7 @@ struct SegmentHeader;
 inline constexpr uint32_t kMaxLastHops = 16384;
 inline constexpr uint16_t kNoLastHop = kMaxLastHops - 1;  // its row is never claimed
 
-// What belongs to a last hop, beside its word.
+// The rest of a row, beside its word.
 struct LastHopOrigin {
   // workers: rw at the claim, control: ro; the words of the address of a client that came by it. The second
   // one is stored last (release), and is 0 in a new segment.

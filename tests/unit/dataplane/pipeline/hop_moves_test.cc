@@ -13,7 +13,7 @@ constexpr uint32_t kNumber = 0xffff'fffe;  // of the client's next byte; it wrap
 
 class HopMovesTest : public WorkerTest {
  protected:
-  // What teald stores where the kernel has a neighbour with this MAC address, and where it has none.
+  // teald stores it: whether the kernel has a neighbour with this MAC address.
   void set_known(const Hop& hop, bool known) {
     const auto id = last_hop_id(header(), hop, *IpAddress::parse("198.18.3.103"));
     ASSERT_TRUE(id);
