@@ -41,20 +41,30 @@ uint32_t Worker::iterate(const Time& now) {
   uint32_t packets = 0;
   now_tsc_ = now.tsc;
   timers_.begin(sweeper_.looks_at_all());
-  signals_.samples().set_time(now.tsc);
+  // A transmission on veth runs the receiver's kernel, too, so an answer can come within the iteration.
+  uint64_t first_burst_at = 0;
+  const auto set_time_of_burst = [&] {
+    const uint64_t tsc = rte_rdtsc();
+    if (first_burst_at == 0) first_burst_at = tsc;
+    signals_.samples().set_time(now.tsc + (tsc - first_burst_at));
+  };
   for (const PortQueue queue : receive_queues_) {
     receive(queue);
     timers_.received(burst_.count);
     timers_.done(Stage::k_receive);
     if (burst_.count == 0) continue;
     packets += burst_.count;
+    set_time_of_burst();
     forward(load_rules(), now.tick);
   }
   // At most one full ring: several workers may each give more than a burst, and go on giving meanwhile.
   for (uint32_t taken = 0; taken < Handover::kRingEntries; taken += Burst::kCapacity) {
     shared_.handover.take(burst_, index_);
     packets += burst_.count;
-    if (burst_.count != 0) forward(load_rules(), now.tick);
+    if (burst_.count != 0) {
+      set_time_of_burst();
+      forward(load_rules(), now.tick);
+    }
     if (burst_.count < Burst::kCapacity) break;
   }
   packets += relay() + ask(now);

@@ -134,10 +134,10 @@ Task<ChangeExecutor::Result> ChangeExecutor::carry_out(Change change, ChangeOpti
   progress.change.complete(progress.result.fields);
   const Intent made = intent_of(progress, progress.change.lock.has_value());
   co_await keep_copy_(catalogue_, &progress.change, &made);
-  if (progress.change.lock) {
+  if (progress.change.lock && progress.intent) {  // the intent was its record
     know(progress.result, progress.options, progress.began_at_ms, true, true);
   } else {
-    co_await adopt(progress);
+    if (!progress.change.lock) co_await adopt(progress);
     co_await record_result(progress);
   }
   co_return answer(std::move(progress));

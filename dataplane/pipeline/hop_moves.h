@@ -10,8 +10,8 @@
 //   UDP  The kernel has lost the neighbour of the hop of before, and for kUdpTicks the client's packets come
 //        by the new hop only. Nobody acknowledges anything, so a hop that is alive is kept.
 //
-// A packet that moves nothing still passes to the backend. A router that changes its MAC address moves no flow: teald
-// changes the hop itself (dataplane/shm/last_hop.h).
+// A packet that moves nothing still passes to the backend. A router that changes its MAC address moves no
+// flow: teald changes the hop itself (dataplane/shm/last_hop.h).
 #pragma once
 
 #include <array>

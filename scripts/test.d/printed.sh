@@ -82,8 +82,9 @@ run_lab_and_nic() {
   cat "$results"
   # record() printed them in another process.
   read -r passed failed skipped < <(
-    awk '/ passed, [0-9]+ failed, [0-9]+ skipped \([0-9]+ s\)$/ { p += $(NF - 7); f += $(NF - 5); s += $(NF - 3) }
-      END { print p + 0, f + 0, s + 0 }' "$results")
+    awk '/ passed, [0-9]+ failed, [0-9]+ skipped \([0-9]+ s\)$/ {
+        p += $(NF - 7); f += $(NF - 5); s += $(NF - 3)
+      } END { print p + 0, f + 0, s + 0 }' "$results")
   rm "$results"
   total_passed=$((total_passed + passed))
   total_failed=$((total_failed + failed))

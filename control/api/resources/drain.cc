@@ -123,6 +123,7 @@ Task<Answer> show_drain(Api& api, const Request& request) {
   Json answer = {{"service", state.name},
                  {"active", name_of(state.active)},
                  {"dataplane_running", api.publisher.attached() && api.publisher.dataplane_running()},
+                 {"idle_flows", flows_of(**service, other(state.active), api.publisher).live},
                  {"draining", nullptr}};
   if (drain) {
     const uint64_t generation = api.executor.generation();

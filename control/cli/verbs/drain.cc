@@ -53,7 +53,16 @@ std::string drain_page(const json& reply, const Surroundings& around) {
   const auto& draining = reply.at("draining");
   const bool dataplane_running = reply.value("dataplane_running", true);
   if (draining.is_null()) {
-    return fmt::format("{}: {} is active; no drain, {} has no flows\n", name, active, other_colour(active));
+    const auto idle = other_colour(active);
+    const uint64_t flows = number_or_0(reply, "idle_flows");
+    std::string page = fmt::format("{}: {} is active; no drain, {} has {}\n", name, active, idle,
+                                   flows == 0 ? "no flows" : counted(flows, "flow"));
+    if (flows != 0)
+      page += filled(
+          fmt::format("  of a ramp or a preview: teal abort {} ends a ramp, and teal flows {} shows them",
+                      name, name),
+          2, around.columns);
+    return page;
   }
   const auto colour = text(draining, "colour");
   std::string page =

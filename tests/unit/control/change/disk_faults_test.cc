@@ -95,6 +95,28 @@ TEST_P(DiskFaults, AFlipIsRefusedAndARollbackIsMadeAndRecordedLater) {
   EXPECT_EQ(std::count_if(written.begin(), written.end(), is_rollback), 1);
 }
 
+TEST_P(DiskFaults, ALockIsRemovedWithoutTheDiskSoThatARollbackIsPossible) {
+  ASSERT_TRUE(flip("service-a", Colour::kGreen));
+  ASSERT_TRUE(lock());
+  set_disk(GetParam());
+  EXPECT_EQ(code(rollback("service-a")), "locked");
+  const Result opened = unlock();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_FALSE(opened->recorded);
+  EXPECT_FALSE(teald->executor.catalogue().inventory().lock);
+  ASSERT_TRUE(rollback("service-a"));
+  EXPECT_EQ((*dataplane)->splits().services[0].active, Colour::kBlue);
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  EXPECT_FALSE(teald->state().load()->lock);
+  EXPECT_TRUE(teald->state().open_intents()->empty());
+  const auto written = rows(2);
+  EXPECT_EQ(written[1].verb, "unlock");
+  EXPECT_EQ(written[1].result, "done");
+  start_teald();
+  EXPECT_FALSE(teald->executor.catalogue().inventory().lock);
+}
+
 TEST_P(DiskFaults, RevisionsAndRequestIdsNeedNoDisk) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   set_disk(GetParam());

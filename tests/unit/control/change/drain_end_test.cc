@@ -55,6 +55,14 @@ TEST_F(DrainEnds, AFlipAndItsDryRunGiveTheDeadlineAndTheFlowsThatAreReset) {
   EXPECT_EQ(drains(flip("service-a", Colour::kGreen)).dump(), "[]") << "it begins no drain";
 }
 
+TEST_F(DrainEnds, FlowsOfABackendInMaintAreResetAndDoNotStay) {
+  ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kMaint));
+  set_flows(0, Colour::kBlue, 5);
+  set_flows(1, Colour::kBlue, 2);
+  EXPECT_EQ(drains(flip("service-a", Colour::kGreen, {.dry_run = true}))[0]["flows"], 5);
+  EXPECT_EQ(drains(flip("service-a", Colour::kGreen))[0]["flows"], 5);
+}
+
 // A commit takes time, and the deadline counts from the publication.
 TEST_F(DrainEnds, TheDeadlineOfTheAnswerIsTheOneInForce) {
   set_flows(0, Colour::kBlue, 5);

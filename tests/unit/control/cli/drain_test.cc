@@ -65,6 +65,15 @@ TEST_F(CliTest, DrainWithoutOptionsShowsWhoHoldsMost) {
             "service-a");
 }
 
+TEST_F(CliTest, DrainNamesTheFlowsOfTheIdleColourThatNoDrainWaitsFor) {
+  daemon_->answer("GET /v1/services/service-a/drain",
+                  {{"service", "service-a"}, {"active", "blue"}, {"idle_flows", 6}, {"draining", nullptr}});
+  EXPECT_EQ(teal({"drain", "service-a"}).out,
+            "service-a: blue is active; no drain, green has 6 flows\n"
+            "  of a ramp or a preview: teal abort service-a ends a ramp, and teal flows\n"
+            "  service-a shows them\n");
+}
+
 TEST_F(CliTest, DrainOfAGroupShowsEachOfItsServices) {
   for (const char* name : {"service-a", "service-b"})
     daemon_->answer(std::string("GET /v1/services/") + name + "/drain",

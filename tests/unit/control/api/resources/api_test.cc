@@ -209,9 +209,10 @@ TEST_F(ApiTest, HistoryHasPages) {
 
 TEST_F(ApiTest, ShowsDrainsAndChecksRequestsForThem) {
   const nlohmann::json without_drain = home.get("/v1/services/service-a/drain").body;
-  EXPECT_EQ(without_drain,
-            nlohmann::json::parse(
-                R"({"service":"service-a","active":"blue","dataplane_running":false,"draining":null})"));
+  EXPECT_EQ(
+      without_drain,
+      nlohmann::json::parse(
+          R"({"service":"service-a","active":"blue","dataplane_running":false,"idle_flows":0,"draining":null})"));
   EXPECT_EQ(code(home.get("/v1/services/nope/drain")), "404 unknown_service");
   EXPECT_EQ(code(home.get("/v1/services//drain")), "404 unknown_path");
   for (const char* wrong :
