@@ -269,6 +269,10 @@ int main_of(int argc, char** argv) {
       return fail(kUsage,
                   fmt::format("--workers {}: expected 1 to {}, and a CPU in [dataplane] cpus for each",
                               options->workers, kMaxWorkers));
+    if (const uint32_t devices = dpdk_devices_of(*options); devices > kMaxDpdkDevices)
+      return fail(kUsage,
+                  fmt::format("--workers {}: the ports need {} devices of DPDK then, expected at most {}",
+                              options->workers, devices, kMaxDpdkDevices));
   }
   return arguments.detach ? detach(arguments, *options) : run(arguments, *options);
 }

@@ -224,6 +224,8 @@ std::string description_of(const Port& port) {
                      port.tap == nullptr ? "" : fmt::format(", TAP {}", port.tap->interface()));
 }
 
+static_assert(kMaxDpdkDevices <= RTE_MAX_ETHPORTS);
+
 std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports) {
   std::vector<PortTraits> traits(RTE_MAX_ETHPORTS);
   for (const Port& port : ports) {

@@ -234,6 +234,16 @@ void read_ports(const ConfigNode& root, DataplaneOptions& options) {
   }
 }
 
+void expect_room_in_dpdk(const ConfigNode& root, const DataplaneOptions& options) {
+  if (options.ports.size() > kMaxPorts) return;  // that error is reported
+  const uint32_t devices = dpdk_devices_of(options);
+  const auto ports = root.find("port");
+  if (!ports || devices <= kMaxDpdkDevices) return;
+  ports->error("need " + std::to_string(devices) + " devices of DPDK with " +
+               std::to_string(options.workers) + " workers, expected at most " +
+               std::to_string(kMaxDpdkDevices) + ": an AF_XDP port needs one for each worker");
+}
+
 tl::expected<DataplaneOptions, std::vector<std::string>> options_of(
     const tl::expected<ConfigDocument, ConfigDocument::Errors>& document) {
   if (!document) return tl::unexpected(document.error());
@@ -241,11 +251,32 @@ tl::expected<DataplaneOptions, std::vector<std::string>> options_of(
   options.text = document->text();
   read_dataplane(document->root(), options);
   read_ports(document->root(), options);
+  expect_room_in_dpdk(document->root(), options);
   if (auto errors = document->errors(); !errors.empty()) return tl::unexpected(std::move(errors));
   return options;
 }
 
 }  // namespace
+
+uint32_t dpdk_devices_of(const DataplaneOptions& options) {
+  uint32_t devices = 0, shared_tap = 0;
+  for (const PortOptions& port : options.ports) {
+    switch (port.kind) {
+      case DeviceKind::kAfXdp:
+        devices += options.workers;
+        shared_tap = 1;
+        break;
+      case DeviceKind::kAfPacket:
+        devices += 1;
+        break;
+      case DeviceKind::kVdev:
+      case DeviceKind::kPci:
+        devices += 2;
+        break;
+    }
+  }
+  return devices + shared_tap;
+}
 
 tl::expected<DataplaneOptions, std::vector<std::string>> read_options(const std::string& path) {
   return options_of(ConfigDocument::read(path));

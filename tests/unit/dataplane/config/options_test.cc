@@ -179,6 +179,20 @@ TEST(Options, RefuseTooManyPorts) {
             "teal.toml:66: port[16]: is one port too many: the file has 17, expected at most 16\n");
 }
 
+TEST(Options, RefuseMoreWorkersThanDpdkHasDevicesFor) {
+  const std::string ports =
+      "[[port]]\nname = \"a\"\ndevice = \"af_xdp:e1\"\nside = \"client\"\n"
+      "[[port]]\nname = \"b\"\ndevice = \"af_xdp:e2\"\nside = \"backend\"\n";
+  EXPECT_EQ(errors_of("[dataplane]\nworkers = 15\n" + ports), "");
+  EXPECT_EQ(
+      errors_of("[dataplane]\nworkers = 16\n" + ports),
+      "teal.toml:3: port: need 33 devices of DPDK with 16 workers, expected at most 32: an AF_XDP port needs "
+      "one for each worker\n");
+  DataplaneOptions owned{.workers = 16};
+  owned.ports = {{.name = "a", .kind = DeviceKind::kPci}, {.name = "b", .kind = DeviceKind::kAfPacket}};
+  EXPECT_EQ(dpdk_devices_of(owned), 3u);
+}
+
 TEST(Options, VdevsDifferByNameAlone) {
   std::string text = with(kBase, "af_xdp:eth1", "vdev:net_tap0,iface=a");
   EXPECT_EQ(errors_of(with(text, "0000:3b:00.0", "vdev:net_tap1,iface=a")), "");
