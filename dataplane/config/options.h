@@ -52,8 +52,8 @@ tl::expected<DataplaneOptions, std::vector<std::string>> read_options(const std:
 // The devices that DPDK has room for (RTE_MAX_ETHPORTS of Debian's packages).
 inline constexpr uint32_t kMaxDpdkDevices = 32;
 
-// Returns how many devices DPDK opens at least: for an AF_XDP port one for each worker, for any other port one, and
-// the TAPs (dataplane/punt.h). A NIC with more queues than workers needs more.
+// Returns how many devices DPDK opens at least: for an AF_XDP port one for each worker, for any other port
+// one, and the TAPs (dataplane/punt.h). A NIC with more queues than workers needs more.
 uint32_t dpdk_devices_of(const DataplaneOptions& options);
 
 // Reads a text in memory. Errors name `path` as the file.
