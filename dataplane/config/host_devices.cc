@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <system_error>
 
@@ -32,6 +33,23 @@ constexpr std::string_view kShared[] = {"mlx4_core", "mlx5_core"};
 std::string link_target(const fs::path& link) {
   std::error_code error;
   return fs::read_symlink(link, error).filename().string();
+}
+
+// Returns whether vfio gives a group to a device that has none: the kernel then binds it without an IOMMU.
+bool makes_groups_itself(const HostRoots& roots) {
+  std::string value;
+  std::getline(std::ifstream(roots.sys + "/module/vfio/parameters/enable_unsafe_noiommu_mode"), value);
+  return value == "Y";
+}
+
+// Tells of a device without an IOMMU group. The kernel gives a group to each device behind an IOMMU in use,
+// whatever driver the device has. It refuses to bind a device without a group to vfio-pci (EINVAL).
+std::string no_iommu(const std::string& address) {
+  return fmt::format(
+      "; this host has no IOMMU in use, so `dpdk-devbind.py --bind=vfio-pci` would fail: switch the IOMMU on "
+      "(in the firmware, and intel_iommu=on or amd_iommu=on on the kernel's command line), or run "
+      "`dpdk-devbind.py --bind=uio_pci_generic {}`, or set enable_unsafe_noiommu_mode=1 of the module vfio",
+      address);
 }
 
 std::string why_not_opened(const std::string& path) {
@@ -67,20 +85,19 @@ std::string why_pci_unusable(const std::string& address, Access access, const Ho
   std::error_code error;
   if (!fs::exists(device, error)) return fmt::format("this host has no PCI device {}", address);
   const std::string driver = link_target(device / "driver");
-  if (driver.empty())
-    return fmt::format("no driver has PCI device {0}: run `dpdk-devbind.py --bind=vfio-pci {0}`", address);
-  if (std::find(std::begin(kShared), std::end(kShared), driver) != std::end(kShared)) return "";
-  if (std::find(std::begin(kForDpdk), std::end(kForDpdk), driver) == std::end(kForDpdk))
-    return fmt::format(
-        "PCI device {0} belongs to the kernel's driver {1}: run `dpdk-devbind.py --bind=vfio-pci {0}`",
-        address, driver);
-  if (driver != kVfio) return "";
   const std::string group = link_target(device / "iommu_group");
-  if (group.empty())
-    return fmt::format(
-        "PCI device {0} has no IOMMU group, so vfio-pci cannot be used: switch the IOMMU on (firmware, and "
-        "intel_iommu=on), or run `dpdk-devbind.py --bind=uio_pci_generic {0}`",
-        address);
+  const auto is_one_of = [&](auto& drivers) {
+    return std::find(std::begin(drivers), std::end(drivers), driver) != std::end(drivers);
+  };
+  if (is_one_of(kShared)) return "";
+  if (!is_one_of(kForDpdk)) {
+    const std::string owner =
+        driver.empty() ? fmt::format("no driver has PCI device {}", address)
+                       : fmt::format("PCI device {} belongs to the kernel's driver {}", address, driver);
+    if (group.empty() && !makes_groups_itself(roots)) return owner + no_iommu(address);
+    return fmt::format("{}: run `dpdk-devbind.py --bind=vfio-pci {}`", owner, address);
+  }
+  if (driver != kVfio) return "";
   if (access == Access::kSomebody) return "";
   if (std::string why = why_not_opened(roots.dev + "/vfio/vfio"); !why.empty()) return why;
   const std::string file = roots.dev + "/vfio/" + group;

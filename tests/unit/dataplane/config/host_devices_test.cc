@@ -41,6 +41,10 @@ class HostDevices : public testing::Test {
     fs::create_symlink("../../kernel/iommu_groups/7", device() / "iommu_group");
     std::ofstream(top_ / "dev/vfio/7");
   }
+  void set_unsafe_mode(const char* value) {
+    fs::create_directories(top_ / "sys/module/vfio/parameters");
+    std::ofstream(top_ / "sys/module/vfio/parameters/enable_unsafe_noiommu_mode") << value << '\n';
+  }
   std::string why(Access access = Access::kThisProcess) const {
     return why_pci_unusable(kNic, access, roots_);
   }
@@ -55,23 +59,48 @@ TEST_F(HostDevices, AbsentDevice) {
 
 TEST_F(HostDevices, DeviceWithoutADriver) {
   add_device("");
+  add_group();
   EXPECT_EQ(why(),
             "no driver has PCI device 0000:3b:00.0: run `dpdk-devbind.py --bind=vfio-pci 0000:3b:00.0`");
 }
 
 TEST_F(HostDevices, DeviceOfTheKernelsDriver) {
   add_device("ixgbe");
+  add_group();
   EXPECT_EQ(
       why(),
       "PCI device 0000:3b:00.0 belongs to the kernel's driver ixgbe: run `dpdk-devbind.py --bind=vfio-pci "
       "0000:3b:00.0`");
 }
 
-TEST_F(HostDevices, NoIommu) {
+// The kernel gives a device its IOMMU group before any driver has the device. It refuses to bind a device
+// without a group to vfio-pci (EINVAL).
+TEST_F(HostDevices, WithoutAnIommuVfioPciCannotBeBound) {
+  const std::string cure =
+      "; this host has no IOMMU in use, so `dpdk-devbind.py --bind=vfio-pci` would fail: switch the IOMMU on "
+      "(in the firmware, and intel_iommu=on or amd_iommu=on on the kernel's command line), or run "
+      "`dpdk-devbind.py --bind=uio_pci_generic 0000:3b:00.0`, or set enable_unsafe_noiommu_mode=1 of the "
+      "module vfio";
+  add_device("");
+  EXPECT_EQ(why(), "no driver has PCI device 0000:3b:00.0" + cure);
+  EXPECT_EQ(why(Access::kSomebody), why()) << "`teal check` says it, too";
+  fs::remove_all(device());
+  add_device("ixgbe");
+  EXPECT_EQ(why(), "PCI device 0000:3b:00.0 belongs to the kernel's driver ixgbe" + cure);
+}
+
+// vfio then makes a group when it gets the device.
+TEST_F(HostDevices, WithoutAnIommuVfioPciCanBeBoundInItsUnsafeMode) {
+  add_device("ixgbe");
+  set_unsafe_mode("N");
+  EXPECT_NE(why().find("no IOMMU"), std::string::npos) << why();
+  set_unsafe_mode("Y");
+  EXPECT_TRUE(why().ends_with("driver ixgbe: run `dpdk-devbind.py --bind=vfio-pci 0000:3b:00.0`")) << why();
+  fs::remove_all(device());
   add_device("vfio-pci");
-  EXPECT_EQ(why(),
-            "PCI device 0000:3b:00.0 has no IOMMU group, so vfio-pci cannot be used: switch the IOMMU on "
-            "(firmware, and intel_iommu=on), or run `dpdk-devbind.py --bind=uio_pci_generic 0000:3b:00.0`");
+  fs::create_symlink("../../kernel/iommu_groups/0", device() / "iommu_group");
+  std::ofstream(top_ / "dev/vfio/noiommu-0");
+  EXPECT_EQ(why(), "");
 }
 
 TEST_F(HostDevices, GroupThatThisUserMayNotOpen) {
