@@ -146,6 +146,45 @@ const RolloutService* first_with_steps(const std::vector<const RolloutService*>&
   return found == chosen.end() ? nullptr : *found;
 }
 
+// Returns the command by which a backend of a pool without one takes new flows. The file has no pool whose
+// weights are all 0.
+std::string command_to_serve(const std::string& service, size_t colour, const std::vector<PoolMember>& pool) {
+  const auto member = std::find_if(pool.begin(), pool.end(),
+                                   [](const PoolMember& candidate) { return candidate.file_weight != 0; });
+  if (takes_flows(pool) || member == pool.end()) return "";
+  return fmt::format("teal backend set {}/{}/{}{}{}", service, kColourNames[colour],
+                     to_string(member->socket), member->admin == AdminState::kReady ? "" : " ready",
+                     member->set_weight == 0u ? " --weight file" : "");
+}
+
+// A service and the colour that it cannot take.
+struct EmptyPool {
+  const RolloutService* service;
+  Colour colour;
+};
+
+// The refusal of a request that would move new flows to pools without a backend that takes them.
+Refusal nobody_takes_flows(const std::vector<EmptyPool>& pools, size_t chosen, bool is_forced) {
+  std::vector<std::string> names, commands;
+  for (const auto& [service, colour] : pools) {
+    names.push_back(fmt::format("{} ({})", service->name, name_of(colour)));
+    commands.push_back("`" + service->commands_to_serve[static_cast<size_t>(colour)] + "`");
+  }
+  constexpr const char* kWhich = "(ready, with a weight above 0)";
+  std::string message =
+      pools.size() == 1
+          ? fmt::format("service \"{}\" has no {} backend that takes new flows {}",
+                        pools.front().service->name, name_of(pools.front().colour), kWhich)
+          : fmt::format("these services have no backend of their new colour that takes new flows {}: {}",
+                        kWhich, listed(names));
+  if (const size_t others = chosen - pools.size(); others != 0)
+    message += others == 1 ? "; the other service was not changed either"
+                           : fmt::format("; the {} other services were not changed either", others);
+  return {422, "refused", std::move(message),
+          fmt::format("run {}, then repeat the command{}", listed(commands),
+                      is_forced ? "; --force does not pass this gate" : "")};
+}
+
 void leave(const RolloutService& service, const RolloutRequest& request, RolloutPlan& plan) {
   plan.unchanged.push_back(service.name);
   if (request.verb == Verb::kFlip && service.ramp) plan.on_a_ramp.push_back(service.name);
@@ -239,6 +278,8 @@ RolloutView view_of(const Catalogue& catalogue) {
                              .flip_generation = state.flip_generation,
                              .added_after = state.added_after,
                              .takes_flows = {takes_flows(service.pools[0]), takes_flows(service.pools[1])},
+                             .commands_to_serve = {command_to_serve(state.name, 0, service.pools[0]),
+                                                   command_to_serve(state.name, 1, service.pools[1])},
                              .ramp = state.ramp,
                              .rollout = service.config->rollout,
                              .back_then = std::nullopt});
@@ -256,6 +297,7 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
   const auto chosen = select_services(request.what, view);
   if (!chosen) return tl::unexpected(chosen.error());
   RolloutPlan plan;
+  std::vector<EmptyPool> empty_pools;
   // Services that one flip moves are judged as one, and go back as one.
   const bool is_release = std::any_of(chosen->begin(), chosen->end(), [&](const RolloutService* service) {
     return gets_release(request, *service);
@@ -272,14 +314,8 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
       leave(*service, request, plan);
       continue;
     }
-    const auto colour = static_cast<size_t>((*change)->to);
-    if (!service->takes_flows[colour]) {
-      return tl::unexpected(Refusal{
-          422, "refused",
-          fmt::format("service \"{}\" has no {} backend that takes new flows (ready, with a weight above 0)",
-                      service->name, kColourNames[colour]),
-          fmt::format("teal backend list {}", service->name)});
-    }
+    if (!service->takes_flows[static_cast<size_t>((*change)->to)])
+      empty_pools.push_back({service, (*change)->to});
     const uint64_t latest =
         service->ramp ? std::max(service->ramp->id, service->flip_generation) : service->flip_generation;
     if (request.seen_generation && latest > *request.seen_generation) plan.flipped_later = service->name;
@@ -289,6 +325,8 @@ tl::expected<RolloutPlan, Refusal> plan_rollout(const RolloutRequest& request, c
     }
     plan.changes.push_back(std::move(**change));
   }
+  if (!empty_pools.empty())
+    return tl::unexpected(nobody_takes_flows(empty_pools, chosen->size(), request.force));
   return plan;
 }
 

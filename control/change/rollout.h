@@ -28,7 +28,8 @@
 // A flip to the ramp's colour completes the ramp at once, and a flip to the active colour aborts it.
 //
 // A request is carried out whole or not at all. It is refused if it names a service that does not exist, or
-// if one of its services cannot take the colour. A service that already has its colour is listed as
+// if no backend of a service takes new flows in the new colour. Force does not pass this gate, and rollbacks
+// have it as well. A service that already has its colour is listed as
 // unchanged.
 #pragma once
 
@@ -77,6 +78,7 @@ struct RolloutService {
   uint64_t flip_generation = 0;                           // 0: never flipped
   uint64_t added_after = 0;                               // it did not exist in this generation
   std::array<bool, kColours> takes_flows = {true, true};  // by Colour: a backend is ready and has a weight
+  std::array<std::string, kColours> commands_to_serve;    // where no backend does, the command that helps
   bool flip_back_undoes = false;                          // a flip to undo->to undoes the latest flip
   std::optional<Ramp> ramp;                               // under way
   std::optional<RampPlan> rollout;                        // of the config

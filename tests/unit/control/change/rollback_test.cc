@@ -185,6 +185,53 @@ TEST_F(Rollback, TheHintOfATimeoutFitsTheVerb) {
   dataplane->step();
 }
 
+// A pool without a backend that takes flows drops each new flow. So even a rollback is refused, and force
+// does not help. The refusal names the members of the group that cannot go back, and the commands that help.
+TEST_F(Rollback, WhereNoBackendTakesNewFlowsTheRefusalNamesTheMemberAndTheCommandThatHelps) {
+  RolloutRequest release{.verb = RolloutRequest::Verb::kFlip, .what = {{}, "shop"}, .to = kGreen};
+  ASSERT_TRUE(teald->run(teald->verbs.roll(std::move(release), {})));
+  ASSERT_TRUE(set_backend("198.18.2.11:8080", AdminState::kDrain));
+  ASSERT_TRUE(set_backend("198.18.2.12:8080", AdminState::kMaint));
+  const Result one = rollback("service-a");
+  ASSERT_FALSE(one);
+  EXPECT_EQ(one.error().status, 422u);
+  EXPECT_EQ(one.error().code, "refused");
+  EXPECT_EQ(one.error().message,
+            "service \"service-a\" has no blue backend that takes new flows (ready, with a weight above 0)");
+  EXPECT_EQ(one.error().hint,
+            "run `teal backend set service-a/blue/198.18.2.11:8080 ready`, then repeat the command");
+  const Result group = roll_back_group("shop");
+  ASSERT_FALSE(group);
+  EXPECT_EQ(group.error().message, one.error().message + "; the other service was not changed either");
+  EXPECT_EQ(group.error().hint, one.error().hint);
+  EXPECT_EQ(active("service-b"), kGreen);
+
+  RolloutRequest forced{
+      .verb = RolloutRequest::Verb::kFlip, .what = {{"service-a"}, {}}, .to = kBlue, .force = true};
+  const Result still = teald->run(teald->verbs.roll(std::move(forced), {}));
+  ASSERT_FALSE(still);
+  EXPECT_EQ(still.error().hint, one.error().hint + "; --force does not pass this gate");
+
+  ASSERT_TRUE(set_backend("198.18.2.11:8080", AdminState::kReady));  // what the hint says
+  ASSERT_TRUE(roll_back_group("shop"));
+  EXPECT_EQ(active("service-a"), kBlue);
+  EXPECT_EQ(active("service-b"), kBlue);
+}
+
+TEST_F(Rollback, TheCommandThatHelpsTakesBackAWeightOfZero) {
+  ASSERT_TRUE(flip("service-c", kGreen));
+  BackendRequest request{.service = "service-c", .colour = kBlue, .address = tcp("198.18.2.13:8080")};
+  request.weight = BackendRequest::Weight{0};
+  ASSERT_TRUE(teald->run(teald->verbs.set_backend(request, {})));
+  const Result refused = rollback("service-c");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().hint,
+            "run `teal backend set service-c/blue/198.18.2.13:8080 --weight file`, then repeat the command");
+  request.weight = BackendRequest::Weight{};
+  ASSERT_TRUE(teald->run(teald->verbs.set_backend(request, {})));
+  ASSERT_TRUE(rollback("service-c"));
+}
+
 // Another change holds the turn while a flip and then a rollback are requested.
 Task<void> request_during_a_change(Teald& teald, RolloutRequest flip, RolloutRequest back) {
   const ChangeExecutor::Turn turn = co_await teald.executor.turn();
