@@ -225,6 +225,12 @@ Task<void> Daemon::Parts::watch_segment() {
     if (running != was_running) {
       spdlog::info("the dataplane {}", running ? "runs" : "has ended; its segment stays");
       events.tell(running ? "dataplane_up" : "dataplane_down");
+      if (running && publisher->is_dataplane_hidden())
+        spdlog::warn(
+            "/proc hides the dataplane (pid {}) from teald: if it is killed, it counts as running until the "
+            "kernel has freed its memory; give teald.service ProtectProc=default, and mount /proc without "
+            "hidepid=",
+            publisher->dataplane_pid());
     }
     was_running = running;
     if (followed) {

@@ -18,12 +18,16 @@ namespace teal {
 
 namespace {
 
-// Reads the flags of a process (proc(5), /proc/PID/stat): the kernel sets PF_EXITING when the process begins
-// to end.
-bool is_exiting(uint32_t pid) {
-  constexpr uint64_t kExiting = 0x4;  // linux/sched.h
+// Reads the line about a process (proc(5), /proc/PID/stat); "": `proc` does not show the process.
+std::string stat_line(const std::string& proc, uint32_t pid) {
   std::string text;
-  std::getline(std::ifstream(fmt::format("/proc/{}/stat", pid)), text);
+  std::getline(std::ifstream(fmt::format("{}/{}/stat", proc, pid)), text);
+  return text;
+}
+
+// Returns whether the flags say that the process is ending: the kernel sets PF_EXITING when that begins.
+bool is_exiting(const std::string& text) {
+  constexpr uint64_t kExiting = 0x4;  // linux/sched.h
   // The name of the program is in brackets and may have spaces and brackets itself.
   std::istringstream fields(text.substr(std::min(text.rfind(')'), text.size() - 1) + 1));
   std::string skipped;
@@ -74,7 +78,15 @@ bool Publisher::dataplane_running() const {
   const uint32_t holder = dataplane_pid();
   if (holder == 0 || segment_ == nullptr) return holder != 0;
   // A dataplane that starts has the lock, and its pid is not in the header yet.
-  return segment_->header().dataplane_pid.load(std::memory_order_acquire) == holder && !is_exiting(holder);
+  if (segment_->header().dataplane_pid.load(std::memory_order_acquire) != holder) return false;
+  const std::string stat = stat_line(proc_, holder);
+  // Without the line, the process has ended since the look at the lock, or it is hidden.
+  return stat.empty() ? dataplane_pid() == holder : !is_exiting(stat);
+}
+
+bool Publisher::is_dataplane_hidden() const {
+  const uint32_t holder = dataplane_pid();
+  return holder != 0 && stat_line(proc_, holder).empty() && dataplane_pid() == holder;
 }
 
 uint32_t Publisher::dataplane_pid() const {

@@ -24,7 +24,9 @@ struct SplitUpdate {
 
 class Publisher {
  public:
-  explicit Publisher(std::string run_dir) : run_dir_(std::move(run_dir)) {}
+  // `proc` shows the processes; tests have their own.
+  explicit Publisher(std::string run_dir, std::string proc = "/proc")
+      : run_dir_(std::move(run_dir)), proc_(std::move(proc)) {}
 
   struct News {
     bool new_segment = false;  // attached just now: it has nothing of teald, or what another teald wrote
@@ -43,8 +45,12 @@ class Publisher {
   std::shared_ptr<Segment> segment() const { return segment_; }
 
   // Looks at the dataplane's lock each time, so the answer is never out of date. A process that was killed
-  // holds its lock until the kernel has freed its memory: such a process does not run.
+  // holds its lock until the kernel has freed its memory: such a process does not run. Where /proc does not
+  // show the process, the lock alone decides: a process that is being killed then counts as running.
   bool dataplane_running() const;
+  // Returns whether /proc hides the process that holds the lock: it has hidepid=, teald's unit has
+  // ProtectProc=invisible, or the process is in another PID namespace.
+  bool is_dataplane_hidden() const;
   // Returns the pid of the process that holds that lock; 0: it is not known. A dataplane that starts holds
   // the lock before it writes its ports and its pid into the segment.
   uint32_t dataplane_pid() const;
@@ -118,6 +124,7 @@ class Publisher {
   tl::expected<bool, std::string> attach();
 
   std::string run_dir_;
+  std::string proc_;
   std::string refused_;
   std::shared_ptr<Segment> segment_;  // declared before the writer, which refers to it
   std::unique_ptr<PublicationWriter> writer_;

@@ -171,6 +171,13 @@ class Units(unittest.TestCase):
         for name in ("teald.service", "teal-dataplane.service"):
             self.assertEqual(of[name]["IPAddressDeny"], ["any"], name)
 
+    def test_teald_sees_the_process_of_the_dataplane(self):
+        """teald reads in /proc whether a dataplane that holds its lock is being killed."""
+        teald = settings(self.units["teald.service"])
+        dataplane = settings(self.units["teal-dataplane.service"])
+        self.assertNotEqual(teald["User"], dataplane["User"], "so the setting matters")
+        self.assertEqual(teald.get("ProtectProc", ["default"]), ["default"])
+
     def test_users_of_units_and_directories_are_declared(self):
         users = {words[1] for words in records(self.prefix / "lib/sysusers.d/teal.conf") if words[0] == "u"}
         directories = records(self.prefix / "lib/tmpfiles.d/teal.conf")

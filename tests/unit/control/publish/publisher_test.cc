@@ -66,6 +66,19 @@ TEST_F(PublisherTest, ADataplaneThatIsBeingKilledDoesNotRunAlthoughItHoldsItsLoc
   waitpid(killed, nullptr, 0);
 }
 
+// The unit of teald may hide the processes of other users (ProtectProc=invisible).
+TEST_F(PublisherTest, WhereProcHidesTheDataplaneTheLockDecidesAndItIsToldSo) {
+  FakeDataplane dataplane(dir.path());
+  Publisher blind(dir.path(), dir.file("proc"));
+  ASSERT_TRUE(publisher.refresh() && blind.refresh());
+  EXPECT_FALSE(publisher.is_dataplane_hidden());
+  EXPECT_TRUE(blind.is_dataplane_hidden());
+  EXPECT_TRUE(blind.dataplane_running());
+  dataplane.stop();
+  EXPECT_FALSE(blind.is_dataplane_hidden());
+  EXPECT_FALSE(blind.dataplane_running());
+}
+
 // It has the lock already. Its flows are not counted yet, and no worker polls.
 TEST_F(PublisherTest, ADataplaneThatStartsDoesNotRunYet) {
   FakeDataplane dataplane(dir.path());
