@@ -2,11 +2,13 @@
 #include "control/daemon_parts.h"
 
 #include <filesystem>
+#include <thread>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "control/change/start_config.h"
+#include "control/kernel/next_hops.h"
 
 namespace teal {
 
@@ -65,6 +67,27 @@ Recorder::Recorded<Recorder::Stored> what_is_stored(Recorder& recorder, const st
   if (stored || !has_segment) return stored;
   spdlog::critical("starting with the state that the segment has");
   return Recorder::Stored();
+}
+
+// Asks the kernel, through routes of its own: the daemon's are opened later, in its event loop.
+std::optional<Refusal> lost_reach(const Catalogue& before, const Catalogue& after,
+                                  const DaemonOptions& options, const Publisher& publisher) {
+  const std::shared_ptr<Segment> segment = publisher.segment();
+  const uint32_t dataplane_pid = publisher.dataplane_pid();
+  if (!options.open_kernel_routes || segment == nullptr || !publisher.dataplane_running())
+    return std::nullopt;
+  asio::io_context io(1);
+  const auto routes = options.open_kernel_routes(io, *options.clock, [] {});
+  if (!routes) return std::nullopt;  // Parts::begin() tries again, and says why it fails
+  const StartLook look{.hop_of =
+                           [&](const IpAddress& address) {
+                             return hop_state(segment->header(), (*routes)->lookup(address),
+                                              options.clock->now());
+                           },
+                       .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); },
+                       .clock = *options.clock,
+                       .dataplane_pid = dataplane_pid};
+  return loses_reach_at_start(before, after, look);
 }
 
 }  // namespace
@@ -171,8 +194,11 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   const std::optional<std::string> good = std::move(stored->config);
   Known known = learn(std::move(*stored), *publisher, *options.clock);
   const auto check_api = [&](const Config& wanted) { return api_problems(wanted, {}, options.run_dir); };
+  const auto gate = [&](const Catalogue& before, const Catalogue& after) {
+    return lost_reach(before, after, options, *publisher);
+  };
   auto start =
-      choose_config(std::move(file), options.config_path, good, known.inventory, *publisher, check_api);
+      choose_config(std::move(file), options.config_path, good, known.inventory, *publisher, check_api, gate);
   if (!start) return refuse({kExitUsage, start.error()});
   tell_of_file_set_aside(*start);
   tl::expected<Recovered, std::string> recovered = bring_in_line(std::move(known), *publisher, start->config);

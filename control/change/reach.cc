@@ -169,11 +169,11 @@ std::optional<Refusal> refused_by_pre_flip(const std::vector<HookJob>& jobs,
 
 std::optional<Refusal> loses_reach(const Catalogue& before, const Catalogue& after,
                                    const std::vector<BackendWithoutHop>& new_without_hop,
-                                   const BackendFacts& facts, Clock::Time now, uint32_t dataplane_pid) {
+                                   const HopStates& hops, Clock::Time now, uint32_t dataplane_pid) {
   std::unordered_map<Socket, std::string, SocketHash> problems;
   for (const BackendWithoutHop& backend : new_without_hop) problems[backend.socket] = backend.problem;
   for (const auto& [socket, backend] : backends_by_socket(before.inventory()))
-    if (const auto& state = facts.hops.of(backend->id); is_unreachable(state, now, dataplane_pid))
+    if (const auto& state = hops.of(backend->id); is_unreachable(state, now, dataplane_pid))
       problems[socket] = problem_text(state);
   // Returns a line for each backend that takes new flows. Nothing: one of them can be reached.
   const auto why_dead = [&](const CatalogueService& service,
@@ -206,7 +206,7 @@ std::optional<Refusal> loses_reach(const Catalogue& before, const Catalogue& aft
   if (dead.empty()) return std::nullopt;
   details.resize(std::min(details.size(), kMaxDetails));
   return Refusal{422, "refused", "nothing was changed: " + listed(dead),
-                 "--force takes the file over all the same; a start of teald would, too", std::move(details)};
+                 "correct the file; --force takes it over all the same", std::move(details)};
 }
 
 Refusal called_off_during_pre_flip(const std::string& user) {

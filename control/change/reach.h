@@ -73,7 +73,7 @@ struct BackendWithoutHop {
 // reached. A colour that is dead already may stay so: the file may change other things.
 std::optional<Refusal> loses_reach(const Catalogue& before, const Catalogue& after,
                                    const std::vector<BackendWithoutHop>& new_without_hop,
-                                   const BackendFacts& facts, Clock::Time now, uint32_t dataplane_pid);
+                                   const HopStates& hops, Clock::Time now, uint32_t dataplane_pid);
 
 // Adds what is known about backends that cannot serve to the warnings of the change.
 void warn_of(const Reach& reach, Change& change);

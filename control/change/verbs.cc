@@ -130,7 +130,7 @@ Verbs::Planned Verbs::plan_reload_of(const tl::expected<ConfigFile, ConfigErrors
   if (!force && change->config != nullptr && publisher_.dataplane_running()) {
     const Catalogue after(*change->config, *change->inventory);
     auto refusal =
-        loses_reach(catalogue, after, new_without_hop, facts_, clock_.now(), publisher_.dataplane_pid());
+        loses_reach(catalogue, after, new_without_hop, facts_.hops, clock_.now(), publisher_.dataplane_pid());
     if (refusal) return tl::unexpected(std::move(*refusal));
   }
   if (ConfigErrors errors = check_api_(file->config); !errors.empty())
