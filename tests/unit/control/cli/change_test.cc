@@ -67,6 +67,21 @@ TEST_F(CliTest, RollbackNamesTheGenerationThatItSaw) {
   EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a"}}}));
 }
 
+TEST_F(CliTest, RollbackGoesAheadWhereTheQuestionBeforeItGetsNoAnswer) {
+  for (const auto way : {Answer::Way::kNever, Answer::Way::kCut, Answer::Way::kNoHttp}) {
+    daemon_->answer("GET /v1/version", Answer{.body = "{", .way = way});
+    const auto result = teal({"rollback", "service-a", "--timeout", "300ms"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(daemon_->last_request(), "POST /v1/rollback");
+    EXPECT_EQ(daemon_->last_body(), json({{"services", {"service-a"}}}));
+  }
+  daemon_.reset();
+  const auto result = teal({"rollback", "service-a"});
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_TRUE(contains(result.err, "cannot reach teald")) << result.err;
+  EXPECT_TRUE(contains(result.err, "; nothing was sent\n")) << result.err;
+}
+
 TEST_F(CliTest, RollbackSaysWhichFlipsItUndidAndWhereNoneWasLeft) {
   const char* const why = "nothing to undo; blue is active since generation 13, a rollback by alice";
   auto answer = change_answer(
