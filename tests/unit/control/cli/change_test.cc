@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs that change something: their requests, output and exit codes.
+#include <sstream>
+
 #include "tests/unit/control/cli/fixture.h"
 
 namespace teal::cli {
@@ -80,6 +82,31 @@ TEST_F(CliTest, RollbackGoesAheadWhereTheQuestionBeforeItGetsNoAnswer) {
   EXPECT_EQ(result.exit_code, 7);
   EXPECT_TRUE(contains(result.err, "cannot reach teald")) << result.err;
   EXPECT_TRUE(contains(result.err, "; nothing was sent\n")) << result.err;
+}
+
+TEST_F(CliTest, AMessageHasOnePrefix) {
+  daemon_->answer("POST /v1/flip", error_answer("refused", "nothing was changed: no reason"), 422);
+  daemon_->answer("GET /v1/services?view=summary", Answer{.body = "[]"});
+  const std::vector<std::string> commands[] = {{"filp"},
+                                               {"flip"},
+                                               {"flip", "service-a", "--to", "red"},
+                                               {"flip", "service-a", "--to", "green"},
+                                               {"rollback", "--all"},
+                                               {"backend"},
+                                               {"backend", "sett"},
+                                               {"status", "--frob"},
+                                               {"list"},
+                                               {"check", directory_.file("absent.toml")},
+                                               {"status", "--socket", directory_.file("absent.sock")}};
+  for (const std::vector<std::string>& words : commands) {
+    const std::string text = teal(words).err;
+    std::istringstream lines(text);
+    size_t prefixes = 0;
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with("teal: ") || line.starts_with("teal " + words[0])) ++prefixes;
+    EXPECT_EQ(prefixes, 1u) << text;
+    EXPECT_FALSE(contains(text, "teal: teal ") || contains(text, "teal: teal:")) << text;
+  }
 }
 
 TEST_F(CliTest, RollbackSaysWhichFlipsItUndidAndWhereNoneWasLeft) {
