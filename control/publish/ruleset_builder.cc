@@ -53,6 +53,10 @@ uint32_t table_size(const Pool& pool) {
 void put_services(const RulesetInput& plan, Ruleset& out) {
   std::fill(std::begin(out.services), std::end(out.services), ServiceRule{});
   out.vips = {};
+  out.addresses = {};
+  const auto add_address = [&](const Socket& socket, uint16_t id) {
+    if (!out.is_service_address(socket.address)) out.addresses.insert({socket.address, {}, 0}, id);
+  };
   uint16_t previews = 0;
   for (const NumberedService& service : plan.services) {
     ServiceRule& rule = out.services[service.id];
@@ -64,10 +68,12 @@ void put_services(const RulesetInput& plan, Ruleset& out) {
                              (service.affinity_client ? kAffinityClient : 0) |
                              (service.udp_cut ? kUdpCut : 0) | (service.on_down_reset ? kOnDownReset : 0));
     out.vips.insert(service.vip, service.id);
+    add_address(service.vip, service.id);
     if (service.preview) {
       assert(out.find_service(*service.preview) == kNoId && "preview addresses are unique");
       rule.preview = *service.preview;
       out.vips.insert(*service.preview, service.id + kPreviewAddress);
+      add_address(*service.preview, service.id + kPreviewAddress);
     }
     rule.first_preview_clients = previews;
     for (const IpPrefix& clients : service.preview_clients) {

@@ -61,6 +61,18 @@ static_assert(sizeof(IpAddress) == 16);
 // mapped form: 96 + the IPv4 prefix length.
 bool same_prefix(const IpAddress& a, const IpAddress& b, unsigned prefix_bits);
 
+// Returns true if no packet that a router may forward has this source (RFC 1812, 5.3.7; RFC 4291, 2.5): an
+// address that is unspecified, loopback, multicast, reserved (240.0.0.0/4) or link-local (IPv6).
+inline bool is_martian(const IpAddress& address) {
+  if (address.is_v4()) {
+    const uint8_t first = address.v4_bytes()[0];
+    return first == 0 || first == 127 || first >= 224;
+  }
+  const bool in_front_of_mapped = address.word(0) == 0 && (address.word(1) & 0xffff'ffff) == 0;  // ::, ::1
+  return in_front_of_mapped || address.bytes[0] == 0xff ||
+         (address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80);
+}
+
 inline constexpr uint8_t kProtocolTcp = 6;
 inline constexpr uint8_t kProtocolUdp = 17;
 

@@ -61,7 +61,7 @@ template <bool kIcmp, typename Parsed>
                          context.rules[backend], ttl);
     }
   }
-  return Verdict::punt(PuntClass::kHost);
+  return Verdict::punt(ruleset.is_service_address(to) ? PuntClass::kToVip : PuntClass::kHost);
 }
 
 [[gnu::always_inline]] inline Verdict classify_plain(Packet& packet, const Context& context,
@@ -80,7 +80,8 @@ template <bool kIcmp, typename Parsed>
     case ParseResult::kIcmpError:
       return classify_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kOther:
-      return Verdict::punt(PuntClass::kHost);
+      return Verdict::punt(context.rules.ruleset.is_service_address(parsed.destination) ? PuntClass::kToVip
+                                                                                        : PuntClass::kHost);
     // On a steered port, a fragment is to a VIP's or from a backend's address. Without L4 ports it has no
     // flow.
     case ParseResult::kFragment:

@@ -163,6 +163,8 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   const FlowKey& key = packet.key;
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
+  if (is_martian(key.client) || rules.ruleset.is_service_address(key.client)) [[unlikely]]
+    return Verdict::drop(DropReason::k_martian);
   const Choice choice = choose(packet, midstream, rules);
   if (!choice.verdict.is_undecided()) {
     if (choice.as != ChosenAs::kRejected) return choice.verdict;

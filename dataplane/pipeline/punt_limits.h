@@ -15,9 +15,10 @@ class PuntLimits {
   static constexpr uint32_t kNone = 0;
   // Packets a second and worker, by class. A router answers no more expired TTLs by ICMP. The kernel forwards
   // more than 100,000 packets a second on a core, so a direct download from a backend has room.
-  static constexpr std::array<uint32_t, 3> kRates = {1'000, 100'000, kNone};
+  static constexpr std::array<uint32_t, 4> kRates = {1'000, 100'000, 10'000, kNone};
 
-  explicit PuntLimits(uint64_t tsc_hz) : paces_{Pace(tsc_hz, 1), Pace(tsc_hz, 1), Pace(tsc_hz, 1)} {}
+  explicit PuntLimits(uint64_t tsc_hz)
+      : paces_{Pace(tsc_hz, 1), Pace(tsc_hz, 1), Pace(tsc_hz, 1), Pace(tsc_hz, 1)} {}
 
   // Whether one more packet of this class may pass.
   bool take(PuntClass what, uint64_t now_tsc) {

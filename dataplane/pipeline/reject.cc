@@ -9,17 +9,7 @@
 namespace teal {
 namespace {
 
-// Whether the address may be a single host's: not unspecified, loopback, multicast or broadcast.
-bool is_of_one_host(const IpAddress& address) {
-  if (address.is_v4()) {
-    const uint8_t first = address.v4_bytes()[0];
-    return first != 0 && first != 127 && first < 224;
-  }
-  return address.bytes[0] != 0xff && (address.word(0) != 0 || (address.word(1) & 0xffffffff) != 0);
-}
-
 bool is_to_be_answered(const Packet& packet) {
-  if (!is_of_one_host(packet.key.client)) return false;
   if (packet.shape.protocol == kProtocolTcp) return (packet.shape.tcp_flags & kTcpRst) == 0;
   return rte_pktmbuf_tailroom(packet.mbuf) >= kPortUnreachableGrowth;
 }

@@ -11,6 +11,7 @@ namespace teal {
 enum class PuntClass : uint8_t {
   kExpired,      // of a service: its TTL ends here, and the kernel answers
   kFromBackend,  // of a backend's socket, about no flow of Teal: somebody speaks to the backend directly
+  kToVip,        // to the address of a VIP, but to no service
   kHost,         // anything else: ARP, ND, BGP, SSH, other people's traffic
 };
 

@@ -28,6 +28,7 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(handover_full, "the ring to the flow's owner was full")                                     \
   X(stale_backend, "a TCP reply from a backend that is not the flow's backend")                 \
   X(client_on_backend_link, "a client in a backend's subnet: replies would bypass Teal")        \
+  X(martian, "a new flow from an address that no client has: loopback, multicast, a VIP")       \
   X(no_backend, "the service has no backend that can be chosen")                                \
   X(no_next_hop, "no resolved next hop towards the backend or the client")                      \
   X(tuple_in_use, "the client's address and port are in use to the service's other address")    \

@@ -157,9 +157,11 @@ struct Ruleset {
   Timeouts timeouts;
   uint32_t reset_rate;  // the number of flows per second that all workers together begin to reset
   uint32_t maglev_used;
-  ServiceRule services[kMaxServices];     // by service id
-  BackendRule backends[kMaxBackends];     // by backend id
-  SocketTable<4 * kMaxServices> vips;     // service ids, and those of preview addresses
+  ServiceRule services[kMaxServices];  // by service id
+  BackendRule backends[kMaxBackends];  // by backend id
+  SocketTable<4 * kMaxServices> vips;  // service ids, and those of preview addresses
+  SocketTable<4 * kMaxServices>
+      addresses;                          // of VIPs and previews, with port and protocol 0; ids as in `vips`
   SocketTable<4 * kMaxBackends> sockets;  // backend ids
   PreviewClients preview_clients[kMaxPreviewClients];
   uint16_t maglev[kMaglevCapacity];  // backend ids
@@ -170,6 +172,15 @@ struct Ruleset {
     return vips.find(address, port, protocol, [&](uint16_t id) -> const Socket& {
       return id < kPreviewAddress ? services[id].vip : services[id - kPreviewAddress].preview;
     });
+  }
+  // Whether this is the address of a VIP or a preview, whatever the port.
+  bool is_service_address(const IpAddress& address) const {
+    return addresses.find(address, {}, 0, [&](uint16_t id) -> Socket {
+      return {
+          id < kPreviewAddress ? services[id].vip.address : services[id - kPreviewAddress].preview.address,
+          {},
+          0};
+    }) != kNoId;
   }
   uint16_t find_backend(const IpAddress& address, Be16 port, uint8_t protocol) const {
     return sockets.find(address, port, protocol,

@@ -74,7 +74,10 @@ constexpr uint64_t layout_hash() {
 
   hash.add(offsetof(Ruleset, timeouts)).add(offsetof(Ruleset, reset_rate));
   hash.add(offsetof(Ruleset, services)).add(offsetof(Ruleset, backends));
-  hash.add(offsetof(Ruleset, vips)).add(offsetof(Ruleset, sockets)).add(offsetof(Ruleset, maglev));
+  hash.add(offsetof(Ruleset, vips))
+      .add(offsetof(Ruleset, addresses))
+      .add(offsetof(Ruleset, sockets))
+      .add(offsetof(Ruleset, maglev));
   hash.add(offsetof(ServiceRule, flags))
       .add(offsetof(ServiceRule, pools))
       .add(offsetof(ServiceRule, preview));

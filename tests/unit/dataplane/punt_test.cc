@@ -80,8 +80,13 @@ TEST_F(PuntToTap, FloodsAboutServicesAreLimitedAndNothingElseIs) {
   };
   Frame expired = from_client(client(kWeb), kSyn);
   expired[14 + 8] = 1;  // TTL
+  const Frame to_no_service =
+      PacketBuilder().ip(client(kWeb).address, vip(kWeb).address).tcp(40000, 81, kSyn).build();
+  const Frame ping = PacketBuilder().ip(client(kWeb).address, vip(kWeb).address).icmp(8, 0).build();
   const Flood floods[] = {
       {kSide, expired, PuntLimits::kRates[0] / 10},
+      {kSide, to_no_service, PuntLimits::kRates[2] / 10},
+      {kSide, ping, 0},  // the second has gone to the frames before it
       {kSide, arp(), 20'000},
   };
   for (const auto& [wire, frame, passes] : floods) {
@@ -149,7 +154,7 @@ TEST_F(PuntToTap, FullTapDropsAndCounts) {
   start_with_taps();
   constexpr uint32_t kMore = 77;
   for (uint32_t i = 0; i < RingPorts::kRingEntries - 1 + kMore; ++i) {
-    inject(kFront, ssh());
+    inject(kFront, arp());
     if (i % 64 == 63) settle();
   }
   settle();

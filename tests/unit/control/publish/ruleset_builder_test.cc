@@ -237,6 +237,9 @@ TEST_P(RandomPlans, AnswerAsAMapDoes) {
     ASSERT_EQ(out->find_service(socket), vip == vips.end() ? kNoId : vip->second) << to_string(socket);
     const auto backend = backends.find(socket);
     ASSERT_EQ(out->find_backend(socket), backend == backends.end() ? kNoId : backend->second);
+    const bool is_address = std::any_of(vips.begin(), vips.end(),
+                                        [&](const auto& one) { return one.first.address == socket.address; });
+    ASSERT_EQ(out->is_service_address(socket.address), is_address) << to_string(socket);
   };
   for (const auto& [socket, id] : vips) expect_alike(socket);
   for (const auto& [socket, id] : backends) expect_alike(socket);

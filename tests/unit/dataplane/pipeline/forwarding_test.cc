@@ -268,6 +268,24 @@ TEST_F(Forwarding, NextHopByAPortThatDoesNotRunCountsAsNone) {
   EXPECT_TRUE(drops(DropReason::k_no_next_hop, kFront, from_client(client(kWeb), kSyn)));
 }
 
+TEST_F(Forwarding, NoFlowBeginsFromAnAddressThatNoClientHas) {
+  start();
+  const std::pair<uint16_t, const char*> martians[] = {
+      {kWeb, "0.0.0.1"},    {kWeb, "127.0.0.1"}, {kWeb, "224.0.0.1"}, {kWeb, "255.255.255.255"},
+      {kEcho, "127.0.0.1"}, {kWeb6, "::1"},      {kWeb6, "ff02::1"},  {kWeb6, "fe80::1"}};
+  for (const auto& [service, address] : martians) {
+    Client who = client(service);
+    who.address = *IpAddress::parse(address);
+    EXPECT_TRUE(drops(DropReason::k_martian, kFront, from_client(who, kSyn))) << address;
+  }
+  for (const uint16_t service : {kWeb, kWeb6}) {
+    Client who = client(service);
+    who.address = vip(service).address;  // a reflection: the answer would go to the VIP itself
+    EXPECT_TRUE(drops(DropReason::k_martian, kFront, from_client(who, kSyn)));
+  }
+  EXPECT_EQ(flows(), 0u);
+}
+
 TEST_F(Forwarding, ClientInABackendsSubnetIsRefused) {
   start();
   for (uint16_t backend = 0; backend < kBackends; ++backend)
