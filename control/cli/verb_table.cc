@@ -98,15 +98,17 @@ constexpr Verb kVerbs[] = {
      .usage = "SERVICE... | --group GROUP --for drained|healthy|rolled-out|settled [--colour COLOUR] "
               "[--timeout TIME]",
      .summary = "wait until services are drained, healthy, rolled out or settled",
-     .description = "drained: the idle colour has no flows.\n"
-                    "healthy: each backend of the colour that is ready and has a weight above 0 has a "
-                    "resolved next hop, and is up if it is checked.\n"
-                    "rolled-out: the ramp, the judgement and the drain are over. If Teal or an operator goes "
-                    "back meanwhile, the exit code is 6.\n"
-                    "settled: drained, and each worker has adopted the latest generation.\n"
-                    "Each of them needs a running dataplane.\n"
-                    "The wait continues when teald is restarted. At the timeout, teal prints what is left "
-                    "and ends with exit code 4.",
+     .description =
+         "drained: no flow of the idle colour is older than the latest flip. Flows of a preview or "
+         "of a ramp are not waited for.\n"
+         "healthy: each backend of the colour that is ready and has a weight above 0 has a "
+         "resolved next hop, and is up if it is checked.\n"
+         "rolled-out: the ramp, the judgement and the drain are over. If Teal or an operator goes "
+         "back meanwhile, the exit code is 6.\n"
+         "settled: drained, and each worker has adopted the latest generation.\n"
+         "Each of them needs a running dataplane.\n"
+         "The wait continues when teald is restarted. At the timeout, teal prints what is left "
+         "and ends with exit code 4.",
      .options = kWaitOptions,
      .positional = {0, kAny, "SERVICE"},
      .theme = Theme::kLook,

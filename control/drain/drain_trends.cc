@@ -65,6 +65,15 @@ bool is_draining(const CatalogueService& service, const ServiceState& state, con
          draining_of(service, other(state.active), state.flip_generation, publisher).live != 0;
 }
 
+bool is_drained(const CatalogueService& service, const ServiceState& state, const Publisher& publisher) {
+  if (state.flip_generation == 0) return true;
+  if (!publisher.refused().empty()) return false;
+  if (!publisher.attached()) return true;
+  // The flows are read last: a start of the dataplane, or an adoption, may end meanwhile.
+  return publisher.counts_are_exact() && publisher.adopted_generation(true) >= state.flip_generation &&
+         !is_draining(service, state, publisher);
+}
+
 // --- the file ---
 
 std::string drains_text(const std::vector<KnownDrain>& drains) {

@@ -36,6 +36,10 @@ ColourFlows draining_of(const CatalogueService& service, Colour colour, uint64_t
 
 // Returns whether flows are left of the colour that the service's latest flip left.
 bool is_draining(const CatalogueService& service, const ServiceState& state, const Publisher& publisher);
+// Returns whether it is certain that no such flow is left. It is not certain while the dataplane does not
+// run, has not counted its flows after its start, or has a worker that has not adopted the flip. Without a
+// segment no flow exists.
+bool is_drained(const CatalogueService& service, const ServiceState& state, const Publisher& publisher);
 
 struct KnownDrain {
   std::string service;

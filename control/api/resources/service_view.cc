@@ -163,6 +163,7 @@ Json view_service(const Api& api, const CatalogueService& service) {
   const DrainConfig drain = effective_drain(*service.config, state);
   Json draining = view_draining(api, service);
   return {{"name", state.name},
+  const bool drained = is_drained(service, state, api.publisher);
           {"id", state.id},
           {"vip", to_string(state.vip)},
           {"protocol", protocol_name(state.vip)},
@@ -186,7 +187,8 @@ Json view_service(const Api& api, const CatalogueService& service) {
           {"waiting_release", view_waiting(api, state)},
           {"trial", view_trial(api, state)},
           {"finding", view_finding(api, state)},
-          {"draining", std::move(draining)}};
+          {"draining", std::move(draining)},
+          {"drained", drained}};
 }
 
 Json view_steering_losses(const Api& api) {

@@ -24,6 +24,7 @@ constexpr milliseconds kLongestAnswer(10'000);
 constexpr milliseconds kMinPatience(1000);  // minimum timeout of an answer, even close to the deadline
 
 constexpr const char* kNoDataplane = "the dataplane is not running";
+constexpr const char* kNotCounted = ": the flows that are left are not counted yet";  // behind a service
 
 using Lines = std::vector<std::string>;  // a line for each service that is not as wanted
 
@@ -34,13 +35,14 @@ Lines dataplane_trouble(const nlohmann::json& dataplane) {
   return dataplane.at("running").get<bool>() ? Lines() : Lines{kNoDataplane};
 }
 
+// The idle colour may have other flows: flows of a preview or of a ramp are younger than the flip, and no
+// drain waits for them. `drained` is false where nothing drains but the flows are not counted yet.
 std::optional<std::string> not_drained(const nlohmann::json& service) {
-  const std::string colour = other_colour(text(service, "active"));
-  const auto flows = number(service.at("colours").at(colour), "flows");
-  if (flows == 0) return std::nullopt;
-  std::string line = fmt::format("{}: {} of {} left", text(service, "name"), counted(flows, "flow"), colour);
   const auto& draining = part(service, "draining");
-  if (draining.is_null()) return line;
+  if (draining.is_null())
+    return service.value("drained", true) ? std::nullopt : std::optional(text(service, "name") + kNotCounted);
+  std::string line = fmt::format("{}: {} of {} left", text(service, "name"),
+                                 counted(number(draining, "flows"), "flow"), text(draining, "colour"));
   if (const auto& estimate = part(draining, "estimate_seconds"); estimate.is_number())
     line += fmt::format(", done in about {}", span_text(estimate.get<double>()));
   if (const auto state = text_or(draining, "state"); state == "overdue" || state == "resetting")
@@ -184,6 +186,9 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
   }
   auto adoption = wanted.condition == "settled" ? not_adopted(daemon) : not_running(daemon);
   if (!adoption) return adoption;
+  // Without a dataplane no flow is counted: one line says so.
+  if (!adoption->empty())
+    std::erase_if(lines, [](const std::string& line) { return line.ends_with(kNotCounted); });
   lines.insert(lines.end(), adoption->begin(), adoption->end());
   return lines;
 }
@@ -196,7 +201,8 @@ bool is_of_rollout(const std::string& line) {
 
 std::string hint_for(const WaitFor& wanted, const Lines& left) {
   const auto name = left.empty() ? wanted.services.front() : left.front().substr(0, left.front().find(':'));
-  if (left.size() == 1 && left.front() == kNoDataplane) return "systemctl status teal-dataplane";
+  if (left.size() == 1 && (left.front() == kNoDataplane || left.front().ends_with(kNotCounted)))
+    return "systemctl status teal-dataplane";
   if (!left.empty() && is_of_rollout(left.front()))
     return fmt::format("it goes on; teal wait {} --for rolled-out --colour {} waits for its end",
                        joined(wanted.services, " "), wanted.active.begin()->second);

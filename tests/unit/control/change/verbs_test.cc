@@ -2,6 +2,7 @@
 //
 // The verbs of operators other than a flip: reload, drain, backend, lock, and the rollback to a generation.
 // The dataplane adopts everything at once.
+#include <future>
 #include <set>
 #include <thread>
 
@@ -211,6 +212,35 @@ TEST_F(Verbs, ReloadsThatRaceFlipsTakeTurns) {
   EXPECT_EQ(std::set<uint64_t>(generations.begin(), generations.end()).size(), 75u)
       << "each its own generation";
   EXPECT_EQ(active("service-a"), "blue");
+}
+
+// A drain that ends must be certain: the numbers of flows are exact only while a dataplane runs that has
+// counted its flows.
+TEST_F(Verbs, AServiceIsDrainedOnceItsFlowsAreCountedAndNoneIsLeft) {
+  std::atomic<uint64_t>& counted = dataplane->segment().header().counted_epoch;
+  const uint64_t epoch = counted;
+  FlowCount& blue = dataplane->segment().worker(0).flows[0][0];
+  blue.live = 3;
+  EXPECT_EQ(home.service("service-a")["drained"], true) << "it was never flipped";
+  ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  EXPECT_EQ(home.service("service-a")["drained"], false) << "blue has flows that are older than the flip";
+  blue.live = 0;
+  EXPECT_EQ(home.service("service-a")["drained"], true);
+  counted = 0;  // a start of the dataplane has not counted its flows yet
+  EXPECT_EQ(home.service("service-a")["draining"], nullptr);
+  EXPECT_EQ(home.service("service-a")["drained"], false);
+  counted = epoch;
+  EXPECT_EQ(home.service("service-a")["drained"], true);
+  dataplane->hold_still(
+      true);  // a worker that has not adopted a flip may still begin flows on the old colour
+  auto flip = std::async(std::launch::async, [&] { return home.flip("service-a", "blue"); });
+  EXPECT_TRUE(FakeDataplane::wait_for([&] { return active("service-a") == "blue"; }));
+  EXPECT_EQ(home.service("service-a")["drained"], false);
+  dataplane->hold_still(false);
+  EXPECT_EQ(flip.get().status, 200u);
+  EXPECT_EQ(home.service("service-a")["drained"], true);
+  dataplane->die();
+  EXPECT_EQ(home.service("service-a")["drained"], false);
 }
 
 TEST_F(Verbs, ADrainThatEndsWithResetDoesSoByAPublicationAtItsDeadline) {

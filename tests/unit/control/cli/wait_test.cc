@@ -29,6 +29,35 @@ TEST_F(WaitTest, DrainedIsWhenNoFlowOfTheOtherColourIsLeft) {
   EXPECT_EQ(daemon_->requests().size(), 6u) << "each time the service, and whether a dataplane runs";
 }
 
+// Flows of a preview, or of a ramp's share, are younger than the flip: the drain is over without them.
+TEST_F(WaitTest, NoWaitIsForFlowsThatNoDrainWaitsFor) {
+  auto previewed = service_a(7);
+  previewed["draining"] = nullptr;
+  daemon_->answer("GET /v1/services/service-a", previewed);
+  for (const char* condition : {"drained", "settled", "rolled-out"}) {
+    const auto result = teal({"wait", "service-a", "--for", condition, "--timeout", "50ms"});
+    EXPECT_EQ(result.exit_code, 0) << condition << ": " << result.err;
+  }
+  auto one = flip_answer();
+  one["changed"].erase(1);
+  daemon_->answer("POST /v1/flip", one);
+  const auto flip = teal({"flip", "service-a", "--to", "green", "--wait", "--timeout", "50ms"});
+  EXPECT_EQ(flip.exit_code, 0) << flip.err;
+}
+
+TEST_F(WaitTest, NothingIsDrainedBeforeAStartOfTheDataplaneHasCountedItsFlows) {
+  auto uncounted = service_a(0);
+  uncounted["drained"] = false;
+  daemon_->answer("GET /v1/services/service-a", uncounted);
+  const auto result = teal({"wait", "service-a", "--for", "drained", "--timeout", "50ms"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_TRUE(contains(result.err, "service-a: the flows that are left are not counted yet\n")) << result.err;
+  auto counted = uncounted;
+  counted["drained"] = true;
+  daemon_->answers("GET /v1/services/service-a", {uncounted, counted});
+  EXPECT_EQ(teal({"wait", "service-a", "--for", "drained"}).exit_code, 0);
+}
+
 TEST_F(WaitTest, NothingIsDrainedOrHealthyWithoutADataplane) {
   daemon_->answer("GET /v1/services/service-a", service_a(0));
   auto dead = summary_answer();
