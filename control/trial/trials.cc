@@ -18,15 +18,33 @@ std::string name_in(const std::vector<TrialMember>& members, uint16_t service) {
   return "";
 }
 
-RolloutRules::OnBad most_careful(const std::vector<TrialMember>& members, const Catalogue& catalogue) {
-  auto on_bad = RolloutRules::OnBad::kTell;
-  for (const TrialMember& member : members)
-    if (const CatalogueService* service = catalogue.find(member.name); service != nullptr)
-      on_bad = std::min(on_bad, service->config->rules.on_bad);
-  return on_bad;
+// Returns the services of a rollout, in the order of the catalogue: the members of its trial, and after a
+// full flip also the services that the flip moved without a bake. They are not judged, and go back with the
+// others.
+std::vector<std::string> services_of(const std::vector<TrialMember>& members, const Finding& finding,
+                                     const Catalogue& catalogue) {
+  std::vector<std::string> services;
+  for (const CatalogueService& service : catalogue.services()) {
+    const ServiceState& state = catalogue.state(service);
+    const bool is_member = std::any_of(members.begin(), members.end(), [&](const TrialMember& member) {
+      return member.service == service.id;
+    });
+    const bool is_flipped = !finding.is_of_ramp && !state.ramp && state.undo &&
+                            state.flip_generation == finding.rollout && state.active == finding.tested;
+    if (is_member || is_flipped) services.push_back(state.name);
+  }
+  return services;
 }
 
 }  // namespace
+
+RolloutRules::OnBad most_careful(const std::vector<std::string>& services, const Catalogue& catalogue) {
+  auto on_bad = RolloutRules::OnBad::kTell;
+  for (const std::string& name : services)
+    if (const CatalogueService* service = catalogue.find(name); service != nullptr)
+      on_bad = std::min(on_bad, service->config->rules.on_bad);
+  return on_bad;
+}
 
 std::string text_of(const Finding& finding) {
   return finding.worst + ": " + line_of(finding.verdict);
@@ -163,7 +181,11 @@ void Trials::flipped(const std::vector<ServiceState>& states, const Catalogue& b
   for (const ServiceState& state : states) {
     std::erase_if(starts_, [&](const auto& entry) { return entry.first.second == state.name; });
     const CatalogueService* service = before.find(state.name);
-    if (service == nullptr || state.ramp || !state.undo || service->config->rules.bake.count() == 0) continue;
+    if (service == nullptr || state.ramp || !state.undo) continue;
+    if (service->config->rules.bake.count() == 0) {
+      latest_.erase(state.name);  // no trial begins that would forget it
+      continue;
+    }
     const Past::Window window = past_.of(before.state(*service), source_, clock_.now());
     starts_[{state.flip_generation, state.name}] = {.old_colour = window.cells,
                                                     .flows_per_second = window.flows_per_second,
@@ -184,13 +206,9 @@ void Trials::forget_unknown(const Catalogue& catalogue) {
 
 // --- what they find ---
 
-// Returns what the trial found, if it may be acted on; nothing: so far, nothing is wrong.
+// Returns what a trial with a bad colour found; nothing: the checks of the old colour have not ended.
 std::optional<Verdict> Trials::verdict_of(Running& running) {
   const Verdict& verdict = running.verdict;
-  if (verdict.judgement != Judgement::kBad) {
-    running.asked_at.reset();
-    return std::nullopt;
-  }
   if (running.trial.is_of_ramp()) return verdict;
   const uint16_t service = verdict.stream.service;
   const Colour old_colour = other(running.trial.tested());
@@ -209,24 +227,25 @@ std::vector<Finding> Trials::findings(const Catalogue& catalogue) {
   std::vector<Finding> found;
   for (auto& [key, running] : running_) {
     if (clock_.now() < running.again_at) continue;
+    if (running.verdict.judgement != Judgement::kBad) {
+      running.asked_at.reset();
+      continue;
+    }
     const std::vector<TrialMember>& members = running.trial.members();
-    const RolloutRules::OnBad on_bad = most_careful(members, catalogue);
-    if (running.answered_as && on_bad >= *running.answered_as) continue;  // a reload may ask for more
+    auto finding = std::make_shared<Finding>();
+    std::tie(finding->rollout, finding->is_of_ramp, finding->tested) = key;
+    finding->services = services_of(members, *finding, catalogue);
+    finding->on_bad = most_careful(finding->services, catalogue);
+    if (running.answered_as && finding->on_bad >= *running.answered_as)
+      continue;  // a reload may ask for more
     const std::optional<Verdict> verdict = verdict_of(running);
     if (!verdict) continue;
     const bool is_known =
         running.finding != nullptr && running.finding->verdict.judgement == verdict->judgement;
-    auto finding = std::make_shared<Finding>();
-    *finding = {.rollout = std::get<0>(key),
-                .services = {},
-                .worst = name_in(members, verdict->stream.service),
-                .is_of_ramp = std::get<1>(key),
-                .tested = std::get<2>(key),
-                .verdict = *verdict,
-                .on_bad = on_bad,
-                .at_ms = clock_.wall_ms(),
-                .action = is_known ? running.finding->action : ""};
-    for (const TrialMember& member : members) finding->services.push_back(member.name);
+    finding->worst = name_in(members, verdict->stream.service);
+    finding->verdict = *verdict;
+    finding->at_ms = clock_.wall_ms();
+    if (is_known) finding->action = running.finding->action;
     for (const std::string& service : finding->services) latest_[service] = finding;
     running.finding = finding;
     if (verdict->judgement == Judgement::kBothSick) forgive(running);

@@ -9,7 +9,8 @@
 //   any other                                none
 //
 // A rollback, an abort and a flip back are not judged: they are the ways back. Services that one publication
-// flips to the same colour have the longest of their bakes. A bake that is over never begins again: what its
+// flips to the same colour have the longest of their bakes. One with bake = "0s" is not judged, but goes back
+// with the others. A bake that is over never begins again: what its
 // trial compares with (TrialStart) is kept only as long.
 //
 // After a restart of teald, the trial of a ramp begins again. The trial of a full flip goes on with the data
@@ -47,7 +48,7 @@ struct OldColourChecks {
 // A colour that is bad, or two that are sick, and the figures that say so.
 struct Finding {
   uint64_t rollout = 0;               // the generation that began it
-  std::vector<std::string> services;  // that it moves
+  std::vector<std::string> services;  // that it moves, also those that are not judged (bake = "0s")
   std::string worst;                  // the service whose flows are the evidence
   bool is_of_ramp = false;
   Colour tested = Colour::kGreen;
@@ -57,6 +58,8 @@ struct Finding {
   std::string action;  // what follows: a verb, "nothing" or "refused"; empty: not decided yet
 };
 
+// Returns the most careful on_bad of these services.
+RolloutRules::OnBad most_careful(const std::vector<std::string>& services, const Catalogue& catalogue);
 // Returns "web: green is bad: 61 of 1,220 reset, at least 4.0 % (blue 0.1 %)".
 std::string text_of(const Finding& finding);
 // {"service","signal","services","tested","flows","failed","other_flows","other_failed","log10_value"}:
