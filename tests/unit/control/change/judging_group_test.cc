@@ -43,6 +43,7 @@ class JudgingGroupTest : public JudgingTest {
       judge();
     }
   }
+  std::string judged_by(const Result& dry) { return dry ? dry->fields["judged"].dump() : "refused"; }
 };
 
 TEST_F(JudgingGroupTest, AMemberWithoutABakeGoesBackWithItsGroup) {
@@ -97,6 +98,34 @@ TEST_F(JudgingGroupTest, ANewReleaseForgetsTheFindingAboutAMemberWithoutABake) {
   judge();
   EXPECT_EQ(teald->trials.latest("service-b"), nullptr);
   EXPECT_NE(teald->trials.latest("service-a"), nullptr);
+}
+
+// The group has the longest bake and the most careful on_bad of its members.
+TEST_F(JudgingGroupTest, ADryRunTellsWhatIsInForceForTheGroup) {
+  give_rules("bake = \"1m\", on_bad = \"tell\"", "bake = \"5m\", on_bad = \"pause\"");
+  EXPECT_EQ(judged_by(flip_shop({.dry_run = true})),
+            R"([{"service":"service-a","bake_seconds":300.0,"on_bad":"pause"},)"
+            R"({"service":"service-b","bake_seconds":300.0,"on_bad":"pause"}])");
+  EXPECT_EQ(judged_by(flip("service-a", kGreen, {.dry_run = true})),
+            R"([{"service":"service-a","bake_seconds":60.0,"on_bad":"tell"}])")
+      << "alone, a service has its own rules";
+}
+
+TEST_F(JudgingGroupTest, ADryRunTellsThatAMemberWithoutABakeIsNotJudgedAfterTheFlip) {
+  give_rules("bake = \"1m\", on_bad = \"tell\"", "bake = \"0s\", on_bad = \"rollback\"");
+  EXPECT_EQ(judged_by(flip_shop({.dry_run = true})),
+            R"([{"service":"service-a","bake_seconds":60.0,"on_bad":"rollback"},)"
+            R"({"service":"service-b","bake_seconds":0.0,"on_bad":"rollback"}])");
+  flip_shop_after_good_flows();
+  green_fails(1s, true, false);
+  EXPECT_EQ(active("service-a"), kBlue) << "as the dry run said";
+}
+
+TEST_F(JudgingGroupTest, ADryRunOfAStepTellsWhatIsInForceForAllMembersOfTheRamp) {
+  give_rules("bake = \"1m\", on_bad = \"tell\"", "bake = \"5m\"");
+  ASSERT_TRUE(ramp({{}, "shop"}));
+  EXPECT_EQ(judged_by(roll(Verb::kNext, {{"service-a"}, {}}, {}, {.dry_run = true})),
+            R"([{"service":"service-a","bake_seconds":300.0,"on_bad":"rollback"}])");
 }
 
 }  // namespace
