@@ -226,21 +226,30 @@ void Metrics::listen(Events& events) {
   });
 }
 
+static bool names_colour(const nlohmann::json& change, const char* key) {
+  const auto colour = change.find(key);
+  return colour != change.end() && (*colour == kColourNames[0] || *colour == kColourNames[1]);
+}
+
 void Metrics::count(const std::string& data) {
   const auto told = nlohmann::json::parse(data, nullptr, false);
   if (!told.is_object()) return;
-  const std::string verb = told.value("verb", "");
-  if (verb != "flip" && verb != "rollback") return;
   const std::string result = told.value("result", "");
-  for (const auto& change : told.value("services", nlohmann::json::array()))
+  bool has_flip = false;
+  // Each change of an active colour has "from" and "to", whatever the verb is. A share and an abort change no
+  // active colour.
+  for (const auto& change : told.value("services", nlohmann::json::array())) {
+    if (!names_colour(change, "from") || !names_colour(change, "to")) continue;
     ++flips_[{change.value("service", ""), change.value("to", ""), result}];
-  durations_.Observe(static_cast<double>(told.value("duration_us", int64_t{0})) / 1e6);
+    has_flip = true;
+  }
+  if (has_flip) durations_.Observe(static_cast<double>(told.value("duration_us", int64_t{0})) / 1e6);
 }
 
 // rate() would miss the first flip of a series that begins with this flip, so each series begins with 0.
 Task<void> Metrics::write_flips(std::ostream& out, const Catalogue& catalogue) const {
   LongFamily family(out, "teal_flips_total",
-                    "Flips and rollbacks since teald started, by service, new colour and result.",
+                    "Changes of the active colour since teald started, by service, new colour and result.",
                     MetricType::Counter);
   for (const std::string& service : catalogue.names()) {  // a copy: a reload may replace the services
     for (const Colour colour : kBoth) {
@@ -263,7 +272,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await write_flips(out, catalogue());
   Family durations(
       "teal_flip_duration_seconds",
-      "Duration of flips and rollbacks since teald started, from the check to the recorded result.",
+      "Duration of changes of active colours since teald started, from the check to the recorded result.",
       MetricType::Histogram);
   durations.add(durations_.Collect());
   durations.write(out);

@@ -123,6 +123,28 @@ TEST_F(MetricsTest, FlipsAreCountedByServiceColourAndResult) {
   dataplane.hold_still(false);
 }
 
+TEST_F(MetricsTest, TheLastStepOfARampIsCountedAsAFlip) {
+  FakeDataplane dataplane(home.run_dir());
+  RunningDaemon daemon(home);
+  const std::string ramp = R"({"services":["service-a"],"to":"green","steps":["25%","100%"],"force":true})";
+  const auto flips = [&](const char* to) {
+    return value(scrape(),
+                 fmt::format(R"(teal_flips_total{{service="service-a",to="{}",result="done"}})", to));
+  };
+  ASSERT_EQ(home.post("/v1/ramp", ramp).status, 200u);
+  EXPECT_EQ(flips("green"), "0") << "a share is no flip";
+  ASSERT_EQ(home.post("/v1/abort", R"({"services":["service-a"]})").status, 200u);
+  EXPECT_EQ(flips("blue"), "0") << "blue was active all the time";
+  EXPECT_EQ(value(scrape(), "teal_flip_duration_seconds_count"), "0");
+  ASSERT_EQ(home.post("/v1/ramp", ramp).status, 200u);
+  ASSERT_EQ(home.post("/v1/rollback", R"({"services":["service-a"]})").status, 200u);
+  EXPECT_EQ(flips("blue"), "0") << "this rollback is an abort";
+  ASSERT_EQ(home.post("/v1/ramp", ramp).status, 200u);
+  ASSERT_EQ(home.post("/v1/next", R"({"services":["service-a"]})").status, 200u);
+  EXPECT_EQ(flips("green"), "1");
+  EXPECT_EQ(value(scrape(), "teal_flip_duration_seconds_count"), "1");
+}
+
 TEST_F(MetricsTest, TrafficAndDrainsComeFromTheSegment) {
   FakeDataplane dataplane(home.run_dir(), 2);
   RunningDaemon daemon(home);
