@@ -2,6 +2,7 @@
 #include "control/metrics/backend_metrics.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -126,6 +127,25 @@ Task<void> write_backends(std::ostream& out, const ChangeExecutor& executor, con
       MetricType::Gauge);
   co_await write(ejected, true,
                  [](LongFamily& to, const BackendRow& row) { to.add(row.labels, row.is_ejected ? 1 : 0); });
+}
+
+Task<void> write_pool_modes(std::ostream& out, const ChangeExecutor& executor, const HealthUpkeep& upkeep) {
+  LongFamily family(out, "teal_service_pool_mode",
+                    "1 for the present mode of the pool, otherwise 0. all_serve: too few backends are up, so "
+                    "all of them serve; reject: none is up, and new flows are rejected.",
+                    MetricType::Gauge);
+  for (const std::string& name : executor.catalogue().names()) {  // a copy: a reload may replace the services
+    const CatalogueService* service = executor.catalogue().find(name);
+    if (service == nullptr) continue;
+    for (size_t colour = 0; colour < kColours; ++colour) {
+      const auto present = static_cast<size_t>(upkeep.words().modes[service->id][colour]);
+      for (size_t mode = 0; mode < std::size(kPoolModeNames); ++mode)
+        family.add(fmt::format(R"(service="{}",colour="{}",mode="{}")", name, kColourNames[colour],
+                               kPoolModeNames[mode]),
+                   mode == present ? 1 : 0);
+    }
+    if (family.slice_is_over()) co_await yield_to_loop();
+  }
 }
 
 void write_prober(std::ostream& out, const HealthBoard& health) {

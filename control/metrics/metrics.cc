@@ -305,6 +305,7 @@ Task<std::string> Metrics::scrape(Source source) const {
   co_await yield_to_loop();
   co_await write_backends(out, source.executor, source.publisher, source.health);
   co_await write_signals(out, source.executor, source.publisher);
+  co_await write_pool_modes(out, source.executor, source.health_upkeep);
   write_prober(out, source.health);
   write_state(out, source.executor, source.publisher, source.recorder, source.journal, source.verbs);
   co_await yield_to_loop();

@@ -22,6 +22,7 @@
 #include "control/change/executor.h"
 #include "control/change/verbs.h"
 #include "control/health/health_board.h"
+#include "control/health/health_upkeep.h"
 #include "control/kernel/steering.h"
 #include "control/loop/coroutine.h"
 #include "control/loop/events.h"
@@ -43,6 +44,7 @@ class Metrics {
     const Recorder& recorder;
     const Journal& journal;
     const HealthBoard& health;
+    const HealthUpkeep& health_upkeep;
     Verbs& verbs;
     const Clock& clock;
     const Trials& trials;

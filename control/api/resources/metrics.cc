@@ -8,9 +8,9 @@
 namespace teal {
 
 Task<Answer> show_metrics(Api& api, const Request&) {
-  const Metrics::Source source{api.executor, api.upkeep.trends(), api.publisher,      api.steering,
-                               api.busy,     api.recorder,        api.journal,        api.health,
-                               api.verbs,    api.clock,           api.upkeep.trials()};
+  const Metrics::Source source{api.executor,      api.upkeep.trends(), api.publisher, api.steering,
+                               api.busy,          api.recorder,        api.journal,   api.health,
+                               api.health_upkeep, api.verbs,           api.clock,     api.upkeep.trials()};
   std::string text = co_await api.metrics.scrape(source);
   Response response(std::move(text));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";

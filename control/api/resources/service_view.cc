@@ -87,7 +87,9 @@ Json view_colour(const Api& api, const CatalogueService& service, Colour colour)
   for (const PoolMember& member : service.retired) add(member);
   const Traffic traffic = traffic_of(api.publisher, service.id, colour);
   const TimesOfColour times = times_of(api.publisher, service.id, colour);
-  return {{"flows", sum.live},
+  const PoolMode mode = api.health_upkeep.words().modes[service.id][static_cast<size_t>(colour)];
+  return {{"mode", kPoolModeNames[static_cast<size_t>(mode)]},
+          {"flows", sum.live},
           {"closing", sum.closing},
           {"new_flows", traffic.new_flows},
           {"packets", by_direction(traffic.packets)},
@@ -161,9 +163,9 @@ const char* protocol_name(const Socket& vip) {
 Json view_service(const Api& api, const CatalogueService& service) {
   const ServiceState& state = api.executor.catalogue().state(service);
   const DrainConfig drain = effective_drain(*service.config, state);
+  const bool drained = is_drained(service, state, api.publisher);
   Json draining = view_draining(api, service);
   return {{"name", state.name},
-  const bool drained = is_drained(service, state, api.publisher);
           {"id", state.id},
           {"vip", to_string(state.vip)},
           {"protocol", protocol_name(state.vip)},

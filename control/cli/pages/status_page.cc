@@ -144,6 +144,16 @@ Cell state_of_colour(const json& service, const std::string& colour) {
   return {state.empty() ? "draining" : state, Style::kWarning};
 }
 
+// The same with a mark if the pool does not serve as usual, because too few of its backends are up: all its
+// backends serve, or the pool rejects new flows.
+Cell state_of_pool(const json& service, const std::string& colour) {
+  const Cell state = state_of_colour(service, colour);
+  const auto mode = text_or(service.at("colours").at(colour), "mode");
+  if (mode.empty() || mode == "normal") return state;
+  const std::string mark = mode == "reject" ? "rejects" : "all serve";
+  return {state.text.empty() ? mark : state.text + ", " + mark, Style::kWarning};
+}
+
 Cell state_of_backend(const json& backend) {
   if (flag(backend, "retired")) return {"retired", Style::kWarning};
   std::string state;
@@ -186,7 +196,7 @@ void add_service(Table& table, const json& service, bool all_backends) {
                           std::to_string(number(pool, "flows")),
                           std::to_string(number(pool, "closing")),
                           std::to_string(number(pool, "new_flows")),
-                          state_of_colour(service, colour)});
+                          state_of_pool(service, colour)});
     for (const auto& backend : backends) {
       const Cell state = state_of_backend(backend);
       if (!all_backends && state.style != Style::kWarning) continue;

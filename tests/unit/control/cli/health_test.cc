@@ -49,6 +49,23 @@ json with_health(json services, const json& fields) {
   return services;
 }
 
+TEST_F(CliTest, StatusMarksAPoolWhoseBackendsAllServeOrThatRejects) {
+  auto answer = services_answer();
+  auto& services = answer["services"];
+  services[1]["colours"]["blue"]["mode"] = "normal";
+  daemon_->answer("GET /v1/services", answer);
+  EXPECT_TRUE(contains(teal({"status"}).out, "     7  active\n"));
+  services[0]["colours"]["green"]["mode"] = "all_serve";
+  services[1]["colours"]["blue"]["mode"] = "reject";
+  services[1]["colours"]["green"]["mode"] = "all_serve";
+  daemon_->answer("GET /v1/services", answer);
+  const auto page = teal({"status"}).out;
+  EXPECT_TRUE(contains(page, "    20  active, all serve\n")) << page;
+  EXPECT_TRUE(contains(page, "     7  active, rejects\n")) << page;
+  EXPECT_TRUE(contains(page, "     0  all serve\n")) << page;
+  EXPECT_TRUE(contains(teal_on_terminal({"status"}).out, "\033[33mactive, rejects"));
+}
+
 TEST_F(CliTest, HealthShowsEachCheckedBackendAndWhyOneIsDown) {
   daemon_->answer("GET /v1/health", health_answer());
   const auto result = teal({"health"});

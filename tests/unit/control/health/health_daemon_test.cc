@@ -113,6 +113,30 @@ TEST_F(HealthDaemon, WritesTheWordsOfTheWorkersAlsoIntoANewSegment) {
   EXPECT_TRUE(home.comes_true([&] { return held_back() == kDown && mode() == PoolMode::kReject; }));
 }
 
+TEST_F(HealthDaemon, TheModeOfAPoolIsSeenInTheServiceAndTheMetrics) {
+  write_config("panic = 60\nempty = \"reject\"\n");
+  RunningDaemon daemon(home);
+  const auto series = [&](const std::string& mode, const std::string& colour = "blue") {
+    const std::string text = metrics(), name = R"(teal_service_pool_mode{service="service-a",colour=")" +
+                                               colour + R"(",mode=")" + mode + "\"} ";
+    const size_t at = text.find(name);
+    return at == std::string::npos ? "none" : text.substr(at + name.size(), 1);
+  };
+  const auto mode = [&] { return home.service("service-a")["colours"]["blue"]["mode"]; };
+  EXPECT_EQ(mode(), "normal");
+  for (const char* name : {"all_serve", "reject"}) EXPECT_EQ(series(name), "0") << "before the first outage";
+  EXPECT_EQ(series("normal"), "1");
+  connect();
+  report("198.18.2.11:8080", false, "connection refused");
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return mode() == "all_serve"; }));
+  EXPECT_EQ(series("all_serve"), "1");
+  EXPECT_EQ(series("normal"), "0");
+  report("198.18.2.12:8080", false, "connection refused");
+  ASSERT_TRUE(FakeDataplane::wait_for([&] { return mode() == "reject"; }));
+  EXPECT_EQ(series("reject"), "1");
+  EXPECT_EQ(series("normal", "green"), "1");
+}
+
 TEST_F(HealthDaemon, ASilentProberIsToldEverywhere) {
   RunningDaemon daemon(home);
   connect();

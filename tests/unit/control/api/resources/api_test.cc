@@ -80,12 +80,12 @@ TEST_F(ApiTest, ShowsServicesWithoutADataplane) {
     "name":"service-a","id":0,"vip":"198.18.0.10:80","protocol":"tcp","active":"blue","preview":null,"previous":null,"undo":null,"generation_of_flip":0,
     "flipped_at":null,"file_active":"blue","drift":[],"drain":{"timeout_seconds":300.0,"then":"wait","udp":"stick"},
     "phase":"steady","ramp":null,"waiting_release":null,"trial":null,"finding":null,"draining":null,"drained":true,"colours":{
-      "blue":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},TIMES
+      "blue":{"mode":"normal","flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},TIMES
         "backends":[{"address":"198.18.2.11:8080","id":0,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
                      "next_hop":"unresolved","health":null,OUTCOMES},
                     {"address":"198.18.2.12:8080","id":1,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
                      "next_hop":"unresolved","health":null,OUTCOMES}]},
-      "green":{"flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},TIMES
+      "green":{"mode":"normal","flows":0,"closing":0,"new_flows":0,"packets":{"to_backend":0,"to_client":0},"bytes":{"to_backend":0,"to_client":0},TIMES
         "backends":[{"address":"198.18.2.21:8080","id":2,"state":"ready","weight":1,"file_weight":1,"flows":0,"closing":0,
                      "next_hop":"unresolved","health":null,OUTCOMES}]}}})";
   const auto fill_in = [&](const std::string& word, const std::string& text) {
