@@ -31,6 +31,10 @@ std::string lock_text(const ChangeLock& lock) {
                      lock.reason.empty() ? "" : ": ", lock.reason);
 }
 
+Refusal locked(const ChangeLock& lock) {
+  return {423, "locked", lock_text(lock), "ask the user who locked, or run teal unlock", {}};
+}
+
 nlohmann::ordered_json lock_json(const std::optional<ChangeLock>& lock) {
   if (!lock) return nullptr;
   return {{"uid", lock->uid},

@@ -21,6 +21,7 @@ Change plan_unlock(const std::optional<ChangeLock>& present);
 
 // "alice (as root) locked all changes at 2026-11-23T05:30:00.123Z: audit"
 std::string lock_text(const ChangeLock& lock);
+Refusal locked(const ChangeLock& lock);                                   // of each change
 nlohmann::ordered_json lock_json(const std::optional<ChangeLock>& lock);  // null: changes are not locked
 
 }  // namespace teal

@@ -92,8 +92,7 @@ std::optional<Refusal> ChangeExecutor::refused_by_gates(const Change& change,
   if (options.if_revision && *options.if_revision != revision)
     return conflict("revision", *options.if_revision, revision);
   const std::optional<ChangeLock>& lock = catalogue_.inventory().lock;
-  if (lock && !change.despite_lock)
-    return Refusal{423, "locked", lock_text(*lock), "ask the user who locked, or run teal unlock", {}};
+  if (lock && !change.despite_lock) return locked(*lock);
   return std::nullopt;
 }
 

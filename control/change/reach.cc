@@ -136,8 +136,9 @@ std::optional<Refusal> cannot_serve(const Reach& reach, const RolloutPlan& plan)
   if (!reach.dead.empty())
     what = fmt::format("no {} backend of {} {}", name_of(to), listed(reach.dead),
                        reach.has_down ? "is up and can be reached" : "can be reached");
-  else
-    what = fmt::format("{} is too small in {}", name_of(to), listed(reach.too_small));
+  if (!reach.too_small.empty())
+    what += fmt::format("{}{} is too small in {}", what.empty() ? "" : "; ", name_of(to),
+                        listed(reach.too_small));
   return Refusal{
       422, "refused", "nothing was changed: " + what,
       reach.has_down

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "control/change/change_lock.h"
 #include "control/change/drain_end.h"
 #include "control/change/verbs.h"
 #include "control/config/config_rollout.h"
@@ -181,6 +182,9 @@ std::optional<Refusal> Verbs::refused_by_gates(const RolloutPlan& plan, const Ro
   if (auto refusal = preview_gate(plan, catalogue, publisher_, closed))
     refusals.push_back(std::move(*refusal));
   if (auto refusal = refused_by_pre_flip(hooks.jobs, hooks.ends)) refusals.push_back(std::move(*refusal));
+  // Without a closed gate the executor refuses, also what is forced.
+  if (const auto& lock = catalogue.inventory().lock; lock && !refusals.empty())
+    refusals.insert(refusals.begin(), locked(*lock));
   if (!request.force) return all_reasons(std::move(refusals));
   for (const HookJob& job : jobs) closed.push_back({"pre_flip", job.services});
   tell_forced(closed, change);

@@ -156,6 +156,8 @@ ChangeOptions dry_run_of(const Request& request) {
 // Plans the flip as POST /v1/flip does, once for each colour.
 Task<tl::expected<Forecast, Refusal>> forecast_of(Api& api, const Request& request, const Inquiry& inquiry) {
   Forecast forecast;
+  const auto& lock = api.executor.catalogue().inventory().lock;
+  const std::string why_locked = lock ? lock_text(*lock) : "";
   for (const Colour to : {Colour::kBlue, Colour::kGreen}) {
     RolloutRequest flip = flip_of(inquiry, to);
     if (flip.what.services.empty()) continue;
@@ -166,14 +168,13 @@ Task<tl::expected<Forecast, Refusal>> forecast_of(Api& api, const Request& reque
       continue;
     }
     if (!is_by_a_gate(plan.error())) co_return tl::unexpected(plan.error());
-    forecast.reasons.emplace_back(plan.error().reason());
+    std::string reason(plan.error().reason());
+    if (!why_locked.empty() && reason.starts_with(why_locked + "; ")) reason.erase(0, why_locked.size() + 2);
+    if (reason != why_locked) forecast.reasons.push_back(std::move(reason));
     forecast.reasons.insert(forecast.reasons.end(), plan.error().details.begin(), plan.error().details.end());
   }
-  // Another gate may have been first.
-  if (const auto& lock = api.executor.catalogue().inventory().lock; lock)
-    if (const std::string why = lock_text(*lock);
-        std::find(forecast.reasons.begin(), forecast.reasons.end(), why) == forecast.reasons.end())
-      forecast.reasons.push_back(why);
+  // The lock is one reason for both colours.
+  if (!why_locked.empty()) forecast.reasons.push_back(why_locked);
   co_return forecast;
 }
 

@@ -128,6 +128,39 @@ TEST_F(ReachTest, OneServiceThatCannotServeRefusesTheWholeGroup) {
   EXPECT_EQ(service("service-a").active, kBlue);
 }
 
+TEST_F(ReachTest, ARefusalNamesTheDeadServicesAndThoseThatAreTooSmall) {
+  write_with("min_capacity = \"50%\"", "min_capacity = \"80%\"");
+  ASSERT_TRUE(reload());
+  set_problem("[fd18:2::21]:8080", HopProblem::kNoRoute);
+  const Result refused = flip_shop(kGreen);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(
+      refused.error().message,
+      "nothing was changed: no green backend of service-b can be reached; green is too small in service-a");
+  EXPECT_EQ(
+      refused.error().details,
+      (std::vector<std::string>{"service-b/green/[fd18:2::21]:8080: no route",
+                                "service-a: the healthy weight of green is 1, that of blue is 2: this is "
+                                "50%, and min_capacity is 80%"}));
+}
+
+TEST_F(ReachTest, ARefusalNamesTheLockAndTheClosedGates) {
+  set_problem("198.18.2.21:8080", HopProblem::kNoRoute);
+  ASSERT_TRUE(lock({.reason = "audit"}));
+  for (const bool dry_run : {false, true}) {
+    const Result refused = flip("service-a", kGreen, {.dry_run = dry_run});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, "locked");
+    EXPECT_NE(refused.error().message.find(": audit; no green backend of service-a can be reached"),
+              std::string::npos)
+        << refused.error().message;
+    EXPECT_EQ(refused.error().details,
+              std::vector<std::string>{"service-a/green/198.18.2.21:8080: no route"});
+  }
+  ASSERT_TRUE(unlock());
+  EXPECT_EQ(flip("service-a", kGreen).error().code, "refused");
+}
+
 TEST_F(ReachTest, ARollbackOnlyWarns) {
   ASSERT_TRUE(flip("service-a", kGreen));
   set_problem("198.18.2.11:8080", HopProblem::kNoRoute);
