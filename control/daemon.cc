@@ -23,7 +23,6 @@ constexpr auto kRefreshEvery = 5s;
 constexpr auto kFollowHopsEvery = 250ms;
 constexpr auto kLastNames = 1s;      // for names of users
 constexpr auto kLastAnswers = 20ms;  // for the answers to the last requests
-constexpr auto kRecoverEvery = 1s;
 constexpr auto kForgetEvery = 24h;
 // How long the segment of a running dataplane may have another ABI before teald ends: an upgrade replaces one
 // process after the other.
@@ -139,39 +138,6 @@ Task<void> Daemon::Parts::stay_alive() {
   }
 }
 
-// Completes a start that could not read the database: the disk answers now, and the segment is not refused.
-// Meanwhile teald has made no change but rollbacks and upkeep, whose results are in the journal.
-Task<void> Daemon::Parts::recover_again() {
-  if (!recovery_due || clock.now() < recover_next || !publisher->refused().empty()) co_return;
-  recover_next = clock.now() + kRecoverEvery;
-  // To read a large file takes time. The turn begins after that, so no rollback waits for the file.
-  const State::Done reopened = co_await recorder.reopen();
-  if (!reopened) co_return;
-  const ChangeExecutor::Turn turn = co_await executor.turn();
-  Recorder::Recorded<Recorder::Stored> stored = recorder.take_over();
-  if (!stored) co_return;
-  if (auto copy = StateCopy::read(options.run_dir)) take_over_copy(std::move(*copy), *stored);
-  tl::expected<Recovered, std::string> recovered =
-      recover(std::move(*stored), *publisher, executor.catalogue().config(), clock);
-  if (!recovered) {
-    spdlog::error("cannot take over the database: {}", recovered.error());
-    co_return;
-  }
-  add_unrecorded(journal.unrecorded(), executor.catalogue().inventory(), *recovered);
-  spdlog::warn("the database is read: teald has its whole state again");
-  recovery_due = false;
-  executor.know(recovered->requests);
-  journal.begin_with(std::move(recovered->to_record));
-  Inventory inventory = std::move(recovered->inventory);
-  co_await executor.replace(turn, std::move(inventory));
-  upkeep.publish_again();
-}
-
-Task<void> Daemon::Parts::record_what_is_missing() {
-  const ChangeExecutor::Turn turn = co_await executor.turn();
-  co_await executor.record_what_is_missing(turn);
-}
-
 // The name is not worth a wait before a change, so it is looked up and recorded afterwards.
 Task<void> Daemon::Parts::name_actor(int64_t intent, uint32_t uid) {
   const std::string user = co_await users.look_up(uid);
@@ -220,7 +186,7 @@ Task<void> Daemon::Parts::watch_segment() {
   for (;;) {
     co_await clock.sleep(kFollowEvery);
     const tl::expected<void, std::string> followed = co_await upkeep.follow_segment();
-    co_await recover_again();
+    co_await recover_with_database();
     const bool running = publisher->dataplane_running();
     if (running != was_running) {
       spdlog::info("the dataplane {}", running ? "runs" : "has ended; its segment stays");

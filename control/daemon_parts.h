@@ -45,12 +45,22 @@ struct Disk {
   Recorder recorder;
 };
 
+// The parts of a start that are still missing, for daemon_recovery.cc.
+struct LateRecovery {
+  // All that the start has read, while the segment is refused.
+  std::optional<Recorder::Stored> stored;
+  // The database takes no writes. Until it does, `copy` is the copy in the run directory as the start read it.
+  // The file itself has what this teald keeps.
+  bool needs_database = false;
+  std::optional<Recorder::Stored> copy;
+};
+
 // The order of the members is the reverse order of their destruction. The destructor first ends the threads
 // of the disk, of the lanes, of lookups, of files and of the health file, which post to `io`. It then calls
 // abandon() on the objects that coroutines in `io` refer to, as `io` destroys these coroutines before the
 // objects themselves end.
 struct Daemon::Parts {
-  Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
+  Parts(DaemonOptions given, Config config, Recovered recovered, LateRecovery incomplete, ProcessLock held,
         std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found);
   ~Parts();
 
@@ -72,7 +82,9 @@ struct Daemon::Parts {
   Task<void> follow_last_hops();
   Task<void> reload();
   Task<void> stay_alive();
-  Task<void> recover_again();
+  Task<void> recover_with_segment(const ChangeExecutor::Turn& turn);
+  Task<void> recover_with_database();
+  Task<void> take(const ChangeExecutor::Turn& turn, Recovered recovered);
   Task<void> record_what_is_missing();
   Task<void> log_with_name(int level, Intent intent, std::string result);
   Task<void> name_actor(int64_t intent, uint32_t uid);
@@ -111,8 +123,7 @@ struct Daemon::Parts {
   SteeringLosses steering_losses;
   Metrics metrics;
   Api api;
-  // The start could not read the database, or refused the segment.
-  bool recovery_due;
+  LateRecovery late;
   Clock::Time recover_next{};
   asio::io_context io{1};
   asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};

@@ -48,25 +48,32 @@ StartFailure failure(ExitCode code, std::string message) {
   return {code, {std::move(message)}};
 }
 
+struct Found {
+  Recorder::Stored stored;               // with what the copy adds
+  std::optional<Recorder::Stored> copy;  // nothing: there is none, or it is not needed
+};
+
 // Reads the database, and from the copy in the run directory what the database lacks. Without both, the
 // segment has what is in force. Without a segment, too, nothing says which colours are active: that is the
 // error. A database without services was lost if the segment has some. Without a segment, it is the first
 // start.
-Recorder::Recorded<Recorder::Stored> what_is_stored(Recorder& recorder, const std::string& run_dir,
-                                                    const Publisher& publisher) {
+Recorder::Recorded<Found> what_is_stored(Recorder& recorder, const std::string& run_dir,
+                                         const Publisher& publisher) {
   Recorder::Recorded<Recorder::Stored> stored = recorder.open();
+  if (recorder.is_held()) return tl::unexpected(recorder.why_closed());
   const bool has_segment = publisher.generation() != 0;
   const bool is_lost = stored && stored->inventory.services.empty();
-  if (is_lost && !has_segment) return stored;
+  if (is_lost && !has_segment) return Found{std::move(*stored), {}};
   if (!stored) spdlog::critical("starting without the database: {}", stored.error());
   if (auto copy = StateCopy::read(run_dir)) {
     Recorder::Stored all = stored ? std::move(*stored) : Recorder::Stored();
-    take_over_copy(std::move(*copy), all);
-    return all;
+    take_over_copy(*copy, all);
+    return Found{std::move(all), std::move(*copy)};
   }
-  if (stored || !has_segment) return stored;
+  if (!stored && !has_segment) return tl::unexpected(stored.error());
+  if (stored) return Found{std::move(*stored), {}};
   spdlog::critical("starting with the state that the segment has");
-  return Recorder::Stored();
+  return Found();
 }
 
 // Asks the kernel, through routes of its own: the daemon's are opened later, in its event loop.
@@ -92,8 +99,8 @@ std::optional<Refusal> lost_reach(const Catalogue& before, const Catalogue& afte
 
 }  // namespace
 
-Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, ProcessLock held,
-                     std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found)
+Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, LateRecovery incomplete,
+                     ProcessLock held, std::unique_ptr<Disk> opened, std::unique_ptr<Publisher> found)
     : options(std::move(given)),
       lock(std::move(held)),
       disk(std::move(opened)),
@@ -108,17 +115,20 @@ Daemon::Parts::Parts(DaemonOptions given, Config config, Recovered recovered, Pr
       api{executor,        upkeep,   verbs,     *publisher, hop_states, health,     health_upkeep,
           steering,        recorder, journal,   events,     metrics,    busy,       losses,
           steering_losses, refusals, operators, readers,    clock,      clock.now()},
-      recovery_due(!recorder.is_open() || !publisher->refused().empty()) {
+      late(std::move(incomplete)) {
   if (options.on_event) events.listen(options.on_event);
   metrics.listen(events);
   executor.know(recovered.requests);
   journal.begin_with(std::move(recovered.to_record));
+  if (late.stored)
+    upkeep.recover_with([this](const ChangeExecutor::Turn& turn) { return recover_with_segment(turn); });
   executor.on_change([this](const Catalogue& catalogue, const Change* change, const Intent* intent) {
     if (change == nullptr || change->config != nullptr || change->inventory != nullptr)
       health_upkeep.has_new_catalogue();
     else
       health_upkeep.has_news();  // weights and admin states count
-    Copied copied{.others_are_recorded = change != nullptr && !recovery_due && journal.unrecorded().empty()};
+    Copied copied{.others_are_recorded =
+                      change != nullptr && !late.needs_database && journal.unrecorded().empty()};
     if (intent != nullptr) copied.change = *intent;
     // The copy keeps released ids until the next write of the whole inventory: a worker may hold them.
     const bool sets_values_only = change != nullptr && (change->inventory == nullptr || change->releases_ids);
@@ -189,10 +199,12 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
     if (disk->recorder.hangs_since()) (void)disk.release();  // its thread cannot be joined
     return tl::unexpected(std::move(why));
   };
-  Recorder::Recorded<Recorder::Stored> stored = what_is_stored(disk->recorder, options.run_dir, *publisher);
-  if (!stored) return refuse(failure(kExitError, stored.error()));
-  const std::optional<std::string> good = std::move(stored->config);
-  Known known = learn(std::move(*stored), *publisher, *options.clock);
+  Recorder::Recorded<Found> found = what_is_stored(disk->recorder, options.run_dir, *publisher);
+  if (!found) return refuse(failure(disk->recorder.is_held() ? kExitLocked : kExitError, found.error()));
+  const std::optional<std::string> good = found->stored.config;
+  LateRecovery late;
+  if (!publisher->refused().empty()) late.stored = found->stored;
+  Known known = learn(std::move(found->stored), *publisher, *options.clock);
   const auto check_api = [&](const Config& wanted) { return api_problems(wanted, {}, options.run_dir); };
   const auto gate = [&](const Catalogue& before, const Catalogue& after) {
     return lost_reach(before, after, options, *publisher);
@@ -206,11 +218,14 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   if (!disk->recorder.is_open()) {
     spdlog::critical("the disk takes no writes; every change but a rollback is refused: {}",
                      disk->recorder.why_closed());
-    recovered->to_record.clear();  // recover_again() records everything
+    recovered->to_record.clear();  // recover_with_database() records everything
+    late.needs_database = true;
+    late.copy = std::move(found->copy);
   }
 
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(start->config), std::move(*recovered),
-                                       std::move(*lock), std::move(disk), std::move(publisher));
+  auto parts =
+      std::make_unique<Parts>(std::move(options), std::move(start->config), std::move(*recovered),
+                              std::move(late), std::move(*lock), std::move(disk), std::move(publisher));
   parts->verbs.set_aside(std::move(start->file_errors), std::move(start->held_back));
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }

@@ -78,7 +78,8 @@ class ChangeExecutor {
   // Saves the inventory if the database lags behind it. Call this after a grace period: ids that were
   // released must stay in the database until no worker can hold them.
   Task<void> save_if_due(const Turn& turn);
-  // Tries again to record the results that the disk did not take.
+  // Tries again to record the results that the disk did not take. Without any, it finds out whether the disk
+  // works again after a failed commit.
   Task<void> record_what_is_missing(const Turn& turn);
 
   // Replaces the inventory by one that was recovered later than the start.

@@ -28,7 +28,10 @@ Task<void> ChangeExecutor::save_if_due(const Turn&) {
 }
 
 Task<void> ChangeExecutor::record_what_is_missing(const Turn&) {
-  (void)co_await journal_.flush();
+  if (journal_.unrecorded().empty())
+    (void)co_await journal_.probe();
+  else
+    (void)co_await journal_.flush();
 }
 
 Task<void> ChangeExecutor::replace(const Turn&, Inventory inventory) {

@@ -234,6 +234,7 @@ void add_unrecorded(const std::deque<Unrecorded>& changes, const Inventory& pres
   Inventory& inventory = recovered.inventory;
   inventory.revision = std::max(inventory.revision, present.revision);
   inventory.given_generation = std::max(inventory.given_generation, present.given_generation);
+  inventory.published_generation = std::max(inventory.published_generation, present.published_generation);
   for (const Unrecorded& change : changes) {
     if (!change.finish || !was_published(change.finish->outcome)) continue;
     apply(change.finish->record, inventory);

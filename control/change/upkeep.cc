@@ -4,6 +4,7 @@
 #include <map>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -47,6 +48,7 @@ Task<Upkeep::Followed> Upkeep::follow_segment(const Turn& turn) {
 Task<Upkeep::Followed> Upkeep::follow(const Turn& turn, bool at_once) {
   const tl::expected<Publisher::News, std::string> news = publisher_.refresh();
   if (!news) co_return tl::unexpected(news.error());
+  if (const auto recover = std::exchange(recover_, nullptr)) co_await recover(turn);
   if (news->new_segment || news->dataplane_started)
     for (Backoff* retry : {&publishing_, &resetting_, &releasing_, &stepping_, &answering_}) retry->reset();
   everything_due_ = everything_due_ || news->new_segment;

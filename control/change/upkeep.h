@@ -59,6 +59,10 @@ class Upkeep {
     publishing_.reset();
   }
 
+  // `recover` completes a start that refused the segment. The first turn that finds a usable one calls it,
+  // before it publishes anything.
+  void recover_with(std::function<Task<void>(const Turn&)> recover) { recover_ = std::move(recover); }
+
   void set_local_addresses(const std::vector<IpAddress>& addresses);
 
   const DrainTrends& trends() const { return trends_; }
@@ -100,6 +104,7 @@ class Upkeep {
   RetiredBackends retired_;
   // The segment may lack something: teald has just started, or the attempt to publish everything failed.
   bool everything_due_ = true;
+  std::function<Task<void>(const Turn&)> recover_;  // empty: nothing is to be completed
   Backoff publishing_{clock_}, resetting_{clock_}, releasing_{clock_}, stepping_{clock_}, answering_{clock_};
 };
 

@@ -103,6 +103,7 @@ class HealthBoard {
   bool ignores_order_of(Clock::Time time) const {
     return !has_heard_since(time) && clock_.now() >= time + kLongestToAcknowledge;
   }
+  int64_t heard_ms() const { return heard_ms_; }  // the latest message of a prober, UTC; 0: there was none
   // Returns since when reports are missing; nothing while is_fresh(); 0 if there was never a prober.
   std::optional<int64_t> unknown_since_ms() const;
 

@@ -2,6 +2,7 @@
 #include "control/health/health_upkeep.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include <fmt/format.h>
@@ -136,11 +137,18 @@ void HealthUpkeep::tell_prober() {
   events_.tell(is_fresh ? "prober_up" : "prober_down");
 }
 
+bool HealthUpkeep::file_is_out_of_date() const {
+  const int64_t behind_ms = board_.heard_ms() - kept_heard_ms_;
+  return board_.version() != kept_version_ || (behind_ms != 0 && !board_.is_fresh()) ||
+         std::chrono::milliseconds(std::abs(behind_ms)) >= kKeepEvery;
+}
+
 // On a thread of its own: the run directory is in memory, but memory may be short.
 Task<void> HealthUpkeep::keep() {
-  if (board_.version() == kept_version_) co_return;
+  if (!file_is_out_of_date()) co_return;
   is_keeping_ = true;
   kept_version_ = board_.version();
+  kept_heard_ms_ = board_.heard_ms();
   const std::string text = health_text(board_.memory());
   const auto work = [this, text] { return write_health_file(run_dir_, text); };
   const tl::expected<void, std::string> written = co_await run_on(disk_, work);

@@ -19,6 +19,8 @@ class HealthUpkeep {
  public:
   static constexpr std::chrono::milliseconds kEvery{100};
   static constexpr std::chrono::milliseconds kLookEvery{1000};  // at a prober that may have become silent
+  // The time of the latest report in the file is at most this old, and exact once the prober is silent.
+  static constexpr std::chrono::milliseconds kKeepEvery{10'000};
 
   struct Means {
     std::function<const Catalogue&()> catalogue;
@@ -57,6 +59,7 @@ class HealthUpkeep {
   void tell_ejections();
   void tell_modes(const Catalogue& catalogue, const HealthWords& next);
   void tell_prober();
+  bool file_is_out_of_date() const;
   Task<void> keep();
 
   HealthBoard& board_;
@@ -67,6 +70,7 @@ class HealthUpkeep {
   bool is_due_ = true, catalogue_is_due_ = true;
   bool was_fresh_ = false;
   std::optional<uint64_t> kept_version_ = 0;
+  int64_t kept_heard_ms_ = 0;
   bool is_keeping_ = false;  // a write of the file is under way
   std::string file_problem_;
   asio::steady_timer* wake_ = nullptr;

@@ -39,6 +39,9 @@ class Journal {
   // Tries again to record what is in the queue.
   Task<State::Done> flush();
 
+  // After a failed commit: sees whether the disk works again.
+  Task<State::Done> probe() { return recorder_.probe(); }
+
   // For requests that had nothing to change, and for repetitions of requests: see state.h.
   Task<State::Done> remember(CarriedOut request, int64_t at_ms) {
     return recorder_.remember(std::move(request), at_ms);

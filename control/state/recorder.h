@@ -5,6 +5,10 @@
 //
 // A disk may also hang. So each call has a time limit. A call that exceeds it fails, and until it returns
 // every other call fails at once.
+//
+// Two teald must not use one database. So the disk's thread takes STATE_DIR/daemon.lock before it reads the
+// database, and the lock is held until the Recorder ends. Where the lock file can be neither opened nor
+// created (a disk that is read-only or full), the database is read, and takes no writes.
 #pragma once
 
 #include <chrono>
@@ -19,6 +23,7 @@
 
 #include "control/loop/coroutine.h"
 #include "control/state/state.h"
+#include "dataplane/shm/process_lock.h"
 
 namespace teal {
 
@@ -57,9 +62,13 @@ class Recorder {
   // result of the next reopen().
   Task<Recorded<void>> reopen();
   Recorded<Stored> take_over();
+  // The state that was taken over cannot be used: calls fail again until the next reopen() and take_over().
+  void close(std::string why);
   bool is_open() const { return open_; }
+  // Returns whether another process holds the state directory. why_closed() names both.
+  bool is_held() const { return held_; }
   const std::string& why_closed() const { return why_closed_; }
-  // Says why calls fail at present; "" if they do not.
+  // Says why calls fail at present, or why the latest commit failed; "": the disk works, as far as is known.
   std::string trouble() const;
   // Since when a call has not returned. Then the pool cannot be joined.
   std::optional<std::chrono::steady_clock::time_point> hangs_since() const { return hangs_since_; }
@@ -69,6 +78,8 @@ class Recorder {
                                  std::function<void(Recorded<int64_t>)> late);
   Task<Recorded<std::vector<int64_t>>> record(std::shared_ptr<const std::vector<Unrecorded>> changes,
                                               std::function<void(Recorded<std::vector<int64_t>>)> late);
+  // If the latest commit has failed: tries a small one, which shows whether the disk works again.
+  Task<State::Done> probe();
   Task<State::Done> release_reserve();
   Task<State::Done> name_actor(int64_t intent, std::string user);
   Task<State::Done> forget_old(int64_t now_ms);
@@ -85,31 +96,39 @@ class Recorder {
   Task<Recorded<std::optional<std::vector<std::string>>>> flips_since(uint64_t generation);
 
  private:
+  // A disk may be able to read, and take no commits. So only commits show whether the disk works.
+  enum class Kind { kRead, kCommit };
   // Calls work(State&) on the disk's thread.
   template <typename Work, typename Result = std::invoke_result_t<Work&, State&>>
   Task<Result> within(
-      std::chrono::steady_clock::duration limit, Work work, std::function<void(Result)> late = [](Result) {});
+      Kind kind, std::chrono::steady_clock::duration limit, Work work,
+      std::function<void(Result)> late = [](Result) {});
   // Calls work() there.
   template <typename Work, typename Result = std::invoke_result_t<Work&>>
-  Task<Result> on_disk(std::chrono::steady_clock::duration limit, Work work,
+  Task<Result> on_disk(Kind kind, std::chrono::steady_clock::duration limit, Work work,
                        std::function<void(Result)> late);
   // Describes an attempt to open the database. `stored` may have been read although it is not open.
   struct Opening {
     Recorded<Stored> stored;
     std::string why_closed;  // "": open
+    bool held = false;       // by another process
   };
   Opening open_on_disk();
+  State::Done lock_on_disk();
   Recorded<Stored> took(Opening opening);
   void give_up(std::chrono::steady_clock::duration after);
   void landed();
+  void note_commit(const std::string& failure);
 
   std::string state_dir_;
   asio::thread_pool& disk_;
   Limits limits_;
-  std::optional<State> state_;  // used on the disk's thread only
-  bool open_ = false;
+  std::optional<State> state_;       // used on the disk's thread only
+  std::optional<ProcessLock> lock_;  // of the state directory; used on the disk's thread only
+  bool open_ = false, held_ = false;
   std::string why_closed_ = "it was not opened";
-  size_t given_up_ = 0;  // calls that have not returned
+  std::string commit_failure_;  // of the latest commit; "": it succeeded
+  size_t given_up_ = 0;         // calls that have not returned
   std::optional<std::chrono::steady_clock::time_point> hangs_since_;
   std::future<Opening> opening_;     // of an open() that was given up
   std::optional<Opening> reopened_;  // for take_over()

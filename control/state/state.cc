@@ -121,25 +121,6 @@ PRAGMA user_version = 7;
 )"};
 static_assert(std::size(kSchemaSteps) == State::kSchema);
 
-// Makes the directory and its parents. Only the last one is 0700: parents may belong to others.
-tl::expected<void, std::string> make_private_directory(const std::string& dir) {
-  std::error_code error;
-  const std::filesystem::path parent = std::filesystem::path(dir + "/").parent_path().parent_path();
-  if (!parent.empty()) std::filesystem::create_directories(parent, error);
-  int failure = error ? error.value() : 0;
-  if (failure == 0 && ::mkdir(dir.c_str(), 0700) != 0) {
-    struct stat status {};
-    failure = errno != EEXIST                                                ? errno
-              : ::stat(dir.c_str(), &status) == 0 && S_ISDIR(status.st_mode) ? 0
-                                                                             : ENOTDIR;
-  }
-  if (failure == 0) return {};
-  return tl::unexpected(
-      fmt::format("{}: cannot make the state directory: {}; make it, with teald's user as its owner, or name "
-                  "another with --state-dir",
-                  dir, std::strerror(failure)));
-}
-
 tl::expected<int64_t, std::string> schema_of(Database& database) {
   return database.attempt("read the schema's version", [](SQLite::Database& sqlite) {
     SQLite::Statement statement(sqlite, "PRAGMA user_version");
@@ -170,8 +151,27 @@ State::State(State&&) noexcept = default;
 State& State::operator=(State&&) noexcept = default;
 State::~State() = default;
 
+// Only the last directory is 0700: parents may belong to others.
+tl::expected<void, std::string> State::make_directory(const std::string& dir) {
+  std::error_code error;
+  const std::filesystem::path parent = std::filesystem::path(dir + "/").parent_path().parent_path();
+  if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  int failure = error ? error.value() : 0;
+  if (failure == 0 && ::mkdir(dir.c_str(), 0700) != 0) {
+    struct stat status {};
+    failure = errno != EEXIST                                                ? errno
+              : ::stat(dir.c_str(), &status) == 0 && S_ISDIR(status.st_mode) ? 0
+                                                                             : ENOTDIR;
+  }
+  if (failure == 0) return {};
+  return tl::unexpected(
+      fmt::format("{}: cannot make the state directory: {}; make it, with teald's user as its owner, or name "
+                  "another with --state-dir",
+                  dir, std::strerror(failure)));
+}
+
 tl::expected<State, std::string> State::open(const std::string& dir) {
-  if (auto made = make_private_directory(dir); !made) return tl::unexpected(made.error());
+  if (auto made = make_directory(dir); !made) return tl::unexpected(made.error());
   auto database = Database::open(dir + "/teal.db");
   if (!database) return tl::unexpected(database.error());
   if (Done done = prepare_schema(**database); !done) return tl::unexpected(done.error());
@@ -199,6 +199,13 @@ tl::expected<Inventory, std::string> State::load() {
 
 tl::expected<std::optional<std::string>, std::string> State::good_config() {
   return db_->attempt("read the config", read_good_config);
+}
+
+// A row with its old value would not be written.
+State::Done State::probe() {
+  return db_->commit("write", [](SQLite::Database& sqlite) {
+    sqlite.exec("INSERT INTO meta VALUES ('probes', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1");
+  });
 }
 
 State::Done State::save(const Inventory& inventory) {

@@ -167,7 +167,9 @@ class State {
     int64_t most = 100'000;
   };
 
-  // Creates the directory (0700) and the database (0600) where needed, and migrates an older schema. Refuses
+  // Creates the directory (0700) where needed, with its parents.
+  static tl::expected<void, std::string> make_directory(const std::string& dir);
+  // Creates the directory and the database (0600) where needed, and migrates an older schema. Refuses
   // a database of a newer schema, and a damaged one.
   static tl::expected<State, std::string> open(const std::string& dir);
   // Opens an existing database of this schema to read it, for a start with a disk that takes no writes.
@@ -199,6 +201,8 @@ class State {
   tl::expected<std::vector<int64_t>, std::string> record(const std::vector<Unrecorded>& changes);
   // The text of the latest config that was in force, for a start whose file is bad.
   tl::expected<std::optional<std::string>, std::string> good_config();
+  // Writes a few bytes that mean nothing, to see whether the disk takes them.
+  Done probe();
   // Gives the reserved numbers back. For the end of a teald whose changes are all recorded.
   Done release_reserve();
   // Adds the name of the user who made a change. Nothing changes if the user has a name already.

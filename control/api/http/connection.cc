@@ -187,7 +187,8 @@ Task<tl::expected<bool, Refusal>> Connection::read(Incoming& incoming) {
     if (error) co_return false;
   }
   in_request_ = true;
-  close_after(core_->limits.request, as_last_answer(too_late(core_->limits)));
+  const Clock::Time late_at = core_->clock.now() + core_->limits.request;
+  close_at(late_at, as_last_answer(too_late(core_->limits)));
   co_await http::async_read_header(socket_, buffer_, incoming.parser, into(error));
   if (!error) {
     if (std::optional<Refusal> refusal = header_refusal(incoming)) {
@@ -197,6 +198,7 @@ Task<tl::expected<bool, Refusal>> Connection::read(Incoming& incoming) {
     if (incoming.expects_continue()) {
       const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!told) co_return false;
+      close_at(late_at, as_last_answer(too_late(core_->limits)));  // the write has ended this limit
     }
     co_await http::async_read(socket_, buffer_, incoming.parser, into(error));
   }
@@ -372,10 +374,8 @@ void Connection::on_server_close() {
   if (waiting_since_) hang_up("");
 }
 
-// Limits the time of the next step. At the limit the connection is closed, and every operation on it ends
-// with an error.
-void Connection::close_after(std::chrono::milliseconds limit, std::string last_words) {
-  closes_at_ = core_->clock.now() + limit;
+void Connection::close_at(Clock::Time time, std::string last_words) {
+  closes_at_ = time;
   last_words_ = std::move(last_words);
   timer_.cancel();
 }

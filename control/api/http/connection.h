@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -79,7 +80,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> stream(Response& response, HeadOptions& head);
   Task<void> refuse(const Refusal& refusal);
 
-  void close_after(std::chrono::milliseconds limit, std::string last_words);
+  // Limits the time of the next step. At that time the connection is closed, and every operation on it ends
+  // with an error.
+  void close_at(Clock::Time time, std::string last_words);
+  void close_after(std::chrono::milliseconds limit, std::string last_words) {
+    close_at(core_->clock.now() + limit, std::move(last_words));
+  }
   void stop_timer() { closes_at_ = Clock::Time::max(); }
 
   Socket socket_;

@@ -158,6 +158,7 @@ Task<tl::expected<Forecast, Refusal>> forecast_of(Api& api, const Request& reque
   Forecast forecast;
   const auto& lock = api.executor.catalogue().inventory().lock;
   const std::string why_locked = lock ? lock_text(*lock) : "";
+  std::string disk;  // why no change can be recorded
   for (const Colour to : {Colour::kBlue, Colour::kGreen}) {
     RolloutRequest flip = flip_of(inquiry, to);
     if (flip.what.services.empty()) continue;
@@ -167,12 +168,15 @@ Task<tl::expected<Forecast, Refusal>> forecast_of(Api& api, const Request& reque
       add_plan(*plan, forecast);
       continue;
     }
+    if (disk.empty()) disk = api.journal.trouble();
+    if (plan.error().code == "storage" && !disk.empty()) continue;
     if (!is_by_a_gate(plan.error())) co_return tl::unexpected(plan.error());
     std::string reason(plan.error().reason());
     if (!why_locked.empty() && reason.starts_with(why_locked + "; ")) reason.erase(0, why_locked.size() + 2);
     if (reason != why_locked) forecast.reasons.push_back(std::move(reason));
     forecast.reasons.insert(forecast.reasons.end(), plan.error().details.begin(), plan.error().details.end());
   }
+  if (!disk.empty()) forecast.reasons.push_back("the change could not be recorded: " + disk);
   // The lock is one reason for both colours.
   if (!why_locked.empty()) forecast.reasons.push_back(why_locked);
   co_return forecast;

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "control/state/state.h"
 #include "tests/unit/control/api_client.h"
@@ -70,6 +71,31 @@ TEST_F(DiskOfADaemon, AStartWithABadDiskIsMadeGoodLater) {
   EXPECT_EQ(home.service("service-a")["colours"]["blue"]["backends"][1]["state"], "drain");
   EXPECT_EQ(home.flip("service-b", "green").status, 200u);
   EXPECT_EQ(home.get("/v1/history?limit=2").body["changes"][1]["verb"], "rollback");
+}
+
+TEST_F(DiskOfADaemon, AFullDiskIsToldFromTheFirstRefusedChangeOn) {
+  const RunningDaemon daemon(home);
+  set_disk("full");
+  EXPECT_EQ(code(home.flip("service-a", "green")), "storage");
+  for (int second = 0; second < 3; ++second) {
+    home.clock().skip(std::chrono::seconds(1));
+    EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null());
+  }
+  set_disk("works");
+  EXPECT_TRUE(home.comes_true([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+}
+
+TEST_F(DiskOfADaemon, VerifyShowsTheBackendsAndNamesTheDisk) {
+  const RunningDaemon daemon(home);
+  set_disk("full");
+  EXPECT_EQ(code(home.flip("service-b", "green")), "storage");
+  const ApiReply reply = home.post("/v1/verify", R"({"services":["service-a"]})");
+  ASSERT_EQ(reply.status, 200u) << reply.body;
+  EXPECT_EQ(reply.body["verdict"], "refused");
+  EXPECT_FALSE(reply.body["services"][0]["backends"].empty());
+  const auto& reasons = reply.body["reasons"];
+  ASSERT_EQ(reasons.size(), 1u) << reasons;
+  EXPECT_TRUE(reasons[0].get<std::string>().starts_with("the change could not be recorded: ")) << reasons;
 }
 
 // Neither reads nor writes come back. So only the segment and the copy in the run directory say what is in
@@ -152,6 +178,40 @@ TEST_F(DiskOfADaemon, AStartWithADiskThatHangsKnowsTheLock) {
     set_disk("works");
     EXPECT_TRUE(is_made_good());
   }
+}
+
+// It has a run directory and a config of its own.
+TEST_F(DaemonFaults, ASecondDaemonWithTheSameStateDirectoryIsRefused) {
+  const RunningDaemon daemon(home);
+  DaemonOptions options = home.options();
+  options.run_dir = home.dir().file("other");
+  const auto second = Daemon::start(options);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, kExitLocked);
+  const std::string& why = second.error().messages.front();
+  EXPECT_NE(why.find(options.state_dir), std::string::npos) << why;
+  EXPECT_NE(why.find("pid " + std::to_string(getpid())), std::string::npos) << why;
+  EXPECT_EQ(home.flip("service-a", "green").status, 200u) << "the first one goes on";
+}
+
+TEST_F(DaemonFaults, AStateDirectoryThatCannotBeLockedIsOnlyRead) {
+  const BoundByModes bound;
+  const std::string dir = home.dir().file("state"), file = dir + "/daemon.lock";
+  {
+    const RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  }
+  std::filesystem::remove(file);
+  ASSERT_EQ(chmod(dir.c_str(), 0500), 0);
+  const RunningDaemon daemon(home);
+  EXPECT_EQ(home.service("service-a")["active"], "green");
+  EXPECT_EQ(code(home.flip("service-b", "green")), "storage");
+  const nlohmann::json error = home.get("/v1/services").body["storage"]["error"];
+  ASSERT_TRUE(error.is_string());
+  EXPECT_NE(error.get<std::string>().find(file), std::string::npos) << error;
+  ASSERT_EQ(chmod(dir.c_str(), 0700), 0);
+  EXPECT_TRUE(home.comes_true([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+  EXPECT_EQ(home.flip("service-b", "green").status, 200u);
 }
 
 TEST_F(DaemonFaults, ARefusedSegmentRefusesEveryChange) {

@@ -117,6 +117,19 @@ TEST_P(DiskFaults, ALockIsRemovedWithoutTheDiskSoThatARollbackIsPossible) {
   EXPECT_FALSE(teald->executor.catalogue().inventory().lock);
 }
 
+// Nothing waits to be recorded, so only the failed commit tells of the disk.
+TEST_P(DiskFaults, AFailedCommitCountsUntilACommitWorks) {
+  set_disk(GetParam());
+  EXPECT_EQ(code(flip("service-a", Colour::kGreen)), "storage");
+  tidy();
+  EXPECT_TRUE(teald->journal.unrecorded().empty());
+  EXPECT_NE(teald->recorder.trouble(), "");
+  set_disk("works");
+  ASSERT_TRUE(recorded());
+  tidy();
+  EXPECT_EQ(teald->recorder.trouble(), "");
+}
+
 TEST_P(DiskFaults, RevisionsAndRequestIdsNeedNoDisk) {
   ASSERT_TRUE(flip("service-a", Colour::kGreen));
   set_disk(GetParam());

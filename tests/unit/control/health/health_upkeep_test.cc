@@ -123,6 +123,27 @@ TEST_F(HealthUpkeepTest, AProberThatFallsSilentIsAnEvent) {
   EXPECT_EQ(told, (std::vector<std::string>{"prober_up", "prober_down"}));
 }
 
+// teald may be killed at any time. The next one says since when the health is unknown.
+TEST_F(HealthUpkeepTest, TheFileHasTheTimeOfTheLatestReport) {
+  start();
+  board.prober_came();
+  report(0, false);
+  clock.pass(200ms);
+  settle();
+  for (int i = 0; i < 25; ++i) {
+    clock.pass(1s);
+    board.prober_spoke();
+    settle();
+    EXPECT_LE(clock.wall_ms() - read_health_file(dir.path())->heard_ms, 12'000);
+  }
+  const int64_t last_ms = clock.wall_ms();
+  for (int i = 0; i < 8; ++i) {
+    clock.pass(1s);
+    settle();
+  }
+  EXPECT_EQ(read_health_file(dir.path())->heard_ms, last_ms) << "it is silent";
+}
+
 TEST_F(HealthUpkeepTest, AnotherConfigSendsAnotherList) {
   start();
   Config after = checked_shop();

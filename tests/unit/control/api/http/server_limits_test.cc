@@ -55,6 +55,22 @@ TEST_F(ServerTest, AMissingBodyIsATimeout) {
   EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 408"));
 }
 
+TEST_F(ServerTest, AMissingBodyIsATimeoutAfter100ContinueToo) {
+  start({.idle = 10min, .request = 60s, .write = 10min});
+  RawClient client(path);
+  client.send(
+      "POST /a HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
+      "Expect: 100-continue\r\n\r\n");
+  ASSERT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 100")) << client.received();
+  client.forget();
+  ASSERT_TRUE(clock.is_waited_for(60s));
+  clock.skip(59s);
+  EXPECT_TRUE(get("/a").starts_with("HTTP/1.1 200"));
+  EXPECT_FALSE(client.is_closed(0ms)) << client.received();
+  clock.skip(1s);
+  EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 408")) << client.received();
+}
+
 TEST_F(ServerTest, AnIdleConnectionIsClosedWithoutAnAnswer) {
   start({.idle = 60s, .request = 10min, .write = 10min});
   RawClient client(path);
