@@ -24,11 +24,13 @@ bool loses_flows(const CatalogueService& service, Colour idle, const Catalogue& 
                      [&](const auto& pool) { return std::any_of(pool.begin(), pool.end(), leaves); });
 }
 
-// Returns how many of these live flows are left once those of backends in maint are reset.
+// Returns how many of these flows are left once those of backends in maint are reset. `flows_of_backend`
+// counts the flows of one.
+template <typename FlowsOfBackend>
 uint64_t those_that_stay(uint64_t flows, const CatalogueService& service, Colour colour,
-                         const Publisher& publisher) {
+                         const FlowsOfBackend& flows_of_backend) {
   for (const PoolMember& member : service.pools[static_cast<int>(colour)])
-    if (member.admin == AdminState::kMaint) flows -= std::min(flows, publisher.flows(member.id, colour).live);
+    if (member.admin == AdminState::kMaint) flows -= std::min<uint64_t>(flows, flows_of_backend(member.id));
   return flows;
 }
 
@@ -61,7 +63,8 @@ Json drains_begun(std::span<const ColourChange> changes, const Catalogue& catalo
     if (change.kind == ColourChange::Kind::kShare) continue;  // the idle colour takes new flows
     const CatalogueService& service = *catalogue.find(change.name);
     const uint64_t flows =
-        those_that_stay(flows_of(service, change.from, publisher).live, service, change.from, publisher);
+        those_that_stay(flows_of(service, change.from, publisher).live, service, change.from,
+                        [&](uint16_t backend) { return publisher.flows(backend, change.from).live; });
     if (flows == 0) continue;
     const DrainConfig& drain =
         service.config->drain;  // a flip forgets what commands set for the drain before
@@ -81,8 +84,9 @@ Json drains_in_force(const std::vector<std::string>& services, const Catalogue& 
     if (service == nullptr || splits == nullptr) continue;
     const ServiceState& state = catalogue.state(*service);
     const Colour idle = other(state.active);
-    const uint64_t flows = those_that_stay(draining_of(*service, idle, state.flip_generation, publisher).live,
-                                           *service, idle, publisher);
+    const uint64_t flows = those_that_stay(
+        draining_of(*service, idle, state.flip_generation, publisher).live, *service, idle,
+        [&](uint16_t backend) { return publisher.draining(backend, idle, state.flip_generation); });
     if (state.flip_generation == 0 || flows == 0) continue;
     const DrainConfig drain = effective_drain(*service->config, state);
     drains.push_back(drain_end_json(

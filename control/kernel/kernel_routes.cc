@@ -248,7 +248,10 @@ std::optional<Route> KernelRoutes::default_route(bool v4, std::span<const uint32
 std::optional<NeighbourKey> KernelRoutes::keep_gateway(const IpAddress& client) {
   const auto way = find_way(impl_->requests.get(), client);
   if (!way || !way->through_gateway) return std::nullopt;
-  impl_->with_neighbour(*way);
+  const auto present = get_neighbour(impl_->requests.get(), way->neighbour);
+  // Not over what lookup() has told: `changed` must still be called for a change since then.
+  impl_->neighbours.try_emplace(way->neighbour, present.mac);
+  impl_->keep(way->neighbour, present);
   return way->neighbour;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/kernel/last_hops.h"
 
-#include <cstring>
 #include <unordered_map>
 
 #include <spdlog/spdlog.h>
@@ -58,38 +57,38 @@ void LastHopRouters::look(std::span<const ResolvedNeighbour> neighbours) {
 // All stores are relaxed: a hop is one word and says nothing about other words.
 void LastHopRouters::look_at(uint16_t id, uint64_t word, const Table& table) {
   Hop hop = Hop::from_word(word);
+  LastHopOrigin& origin = header_.last_hop_origins[id];
   if (hop.port >= kMaxPorts) return;  // a damaged segment
   const PortRow& port = header_.ports[hop.port];
-  if (port.present == 0 || port.ifindex == 0) return;
-  LastHopOrigin& origin = header_.last_hop_origins[id];
+  if (port.present == 0 || port.ifindex == 0) return origin.known.store(0, std::memory_order_relaxed);
+  const IpAddress client = client_of(id).value_or(IpAddress{});
   NeighbourKey router{port.ifindex, origin.router};
   bool has_router = origin.hop == word;
-  if (const auto mac = has_router ? table.mac_of(router) : std::nullopt; mac && *mac != hop.mac) {
+  const auto mac = has_router && rank(router, client) > 0 ? table.mac_of(router) : std::nullopt;
+  if (mac && *mac != hop.mac) {
+    hop.mac = *mac;
+    // Not if a starting dataplane has freed the row meanwhile.
+    if (!header_.last_hops[id].compare_exchange_strong(word, hop.word(), std::memory_order_relaxed)) return;
+    origin.hop = hop.word();
     spdlog::info("{} on port {} has another MAC address: its flows follow it", router.address.to_string(),
                  port.name);
-    hop.mac = *mac;
-    origin.hop = hop.word();
-    header_.last_hops[id].store(hop.word(), std::memory_order_relaxed);
   }
-  const IpAddress client = client_of(id).value_or(IpAddress{});
   const auto [begin, end] = table.keys_of(port.ifindex, hop.mac);
   for (auto at = begin; at != end; ++at)
-    if (!has_router || !(table.mac_of(router) == hop.mac) || is_better(at->second, router, client)) {
+    if (!has_router || rank(at->second, client) > rank(router, client)) {
       router = at->second;
       has_router = true;
     }
-  if (begin != end) {
+  if (has_router) {
     origin.router = router.address;
     origin.hop = hop.word();
   }
   origin.known.store(begin != end ? 1 : 0, std::memory_order_relaxed);
 }
 
-bool LastHopRouters::is_better(const NeighbourKey& one, const NeighbourKey& other,
-                               const IpAddress& client) const {
-  if (gateways_.contains(one) != gateways_.contains(other)) return gateways_.contains(one);
-  if ((one.address == client) != (other.address == client)) return one.address == client;
-  return std::memcmp(one.address.bytes, other.address.bytes, sizeof(one.address.bytes)) < 0;
+int LastHopRouters::rank(const NeighbourKey& neighbour, const IpAddress& client) const {
+  if (gateways_.contains(neighbour)) return 2;
+  return neighbour.address == client ? 1 : 0;
 }
 
 std::optional<IpAddress> LastHopRouters::client_of(uint16_t id) const {
@@ -121,9 +120,13 @@ void LastHopFollower::follow() {
   const bool more = !routers_->keep_gateways(
       [this](const IpAddress& client) { return routes_.keep_gateway(client); }, kGatewaysAtOnce);
   if (taken == taken_ && ifindexes == ifindexes_ && !more && !routes_.neighbours_changed()) return;
+  const auto began = std::chrono::steady_clock::now();
+  if (began < next_look_) return;
   taken_ = taken;
   ifindexes_ = std::move(ifindexes);
   routers_->look(routes_.neighbours(ifindexes_));
+  const auto ended = std::chrono::steady_clock::now();
+  next_look_ = ended + kRest * (ended - began);
 }
 
 }  // namespace teal

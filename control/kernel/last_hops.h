@@ -2,11 +2,12 @@
 //
 // Finds the router of each last hop among the kernel's neighbours, and follows it. If the router's neighbour
 // entry gets another MAC address, the hop gets it, too: so all flows of the hop follow at once
-// (dataplane/shm/last_hop.h). The router is a neighbour on the hop's port with the hop's MAC address. If
-// there are several, it is, in this order, a gateway of the kernel's routes to clients, the client itself, or
-// the one with the lowest address.
+// (dataplane/shm/last_hop.h). The router is a neighbour on the hop's port with the hop's MAC address: a gateway
+// of the kernel's routes to clients, else the client itself, else the one that was found first. The last is
+// not followed, as any host can announce a second address with the MAC address of another one.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -47,7 +48,8 @@ class LastHopRouters {
   class Table;
 
   void look_at(uint16_t id, uint64_t word, const Table& table);
-  bool is_better(const NeighbourKey& one, const NeighbourKey& other, const IpAddress& client) const;
+  // The higher, the more likely it is the router; above 0 it is followed.
+  int rank(const NeighbourKey& neighbour, const IpAddress& client) const;
   std::optional<IpAddress> client_of(uint16_t id) const;
 
   SegmentHeader& header_;
@@ -59,6 +61,8 @@ class LastHopRouters {
 class LastHopFollower {
  public:
   static constexpr uint32_t kGatewaysAtOnce = 16;  // each costs several round trips to the kernel
+  static constexpr int kRest =
+      20;  // times the time of a look: a huge neighbour table must not hold up a flip
 
   LastHopFollower(Publisher& publisher, KernelRoutes& routes) : publisher_(publisher), routes_(routes) {}
 
@@ -71,6 +75,7 @@ class LastHopFollower {
   std::shared_ptr<Segment> segment_;
   std::optional<LastHopRouters> routers_;
   uint32_t taken_ = 0;
+  std::chrono::steady_clock::time_point next_look_{};
   std::vector<uint32_t> ifindexes_;  // of the dataplane's ports
 };
 

@@ -48,14 +48,15 @@ bool may_take_tuple(const Packet& packet, const FlowState& state, const Rules& r
 }  // namespace
 
 Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
-  bool chosen_again = false;
+  Again again;
   if (packet.flow != kNoFlow) {
     const FlowState state = flows_.table().state(packet.flow);
     if (is_to_other_address(packet, state)) [[unlikely]] {
       if (!may_take_tuple(packet, state, rules)) return Verdict::drop(DropReason::k_tuple_in_use);
     } else if (packet.shape.protocol == kProtocolUdp && is_udp_chosen_again(packet, state, rules)) {
       end_flow(packet, Event::k_flows_cut);
-      chosen_again = true;
+      again.is_chosen = true;
+      if ((state.flags & kFlowUnassured) == 0) again.last_hop = state.last_hop;
     } else if (!begins_tcp(packet.shape)) {
       return follow_flow(packet, rules, hop_back, now_tick);
     } else if (!begins_again(state) || is_without_proof(packet, state, rules)) {
@@ -64,10 +65,10 @@ Verdict ClientPackets::track(Packet& packet, const Rules& rules, uint64_t hop_ba
           return verdict;
         return follow_flow(packet, rules, hop_back, now_tick);
       }
-      chosen_again = true;
+      again.is_chosen = true;
     }
   }
-  return begin_flow(packet, rules, hop_back, now_tick, chosen_again);
+  return begin_flow(packet, rules, hop_back, now_tick, again);
 }
 
 // Chooses a colour and a backend for a new flow. The verdict is a drop if the flow cannot begin.
@@ -159,7 +160,7 @@ Verdict ClientPackets::follow_flow(Packet& packet, const Rules& rules, uint64_t 
 // Chooses a colour and a backend, and inserts the flow in place of the packet's, if it has one. If no entry
 // can be made, the packet goes to the chosen backend all the same.
 Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick,
-                                  bool chosen_again) {
+                                  const Again& again) {
   const FlowKey& key = packet.key;
   const bool udp = packet.shape.protocol == kProtocolUdp;
   const bool midstream = !udp && !begins_tcp(packet.shape);
@@ -180,10 +181,11 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     note_insert_failure(Event::k_embryonic_quota, hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }
-  FlowState state{.tick = now_tick,
-                  .last_hop = last_hops_.id_of(hop_back, key.client),
-                  .preview = packet.role == Role::kToPreview,
-                  .judged = chosen_again || choice.preview};
+  FlowState state{
+      .tick = now_tick,
+      .last_hop = again.last_hop != kNoLastHop ? again.last_hop : last_hops_.id_of(hop_back, key.client),
+      .preview = packet.role == Role::kToPreview,
+      .judged = again.is_chosen || choice.preview};
   state.flags = static_cast<uint8_t>(flag_of(choice.colour) | (midstream ? kFlowMidstream : 0) |
                                      (udp ? kFlowUdp : 0) | kFlowUnassured | kFlowUnanswered);
   const uint32_t birth_generation = choice.before_the_flip
@@ -205,7 +207,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     block_.signals[choice.backend][static_cast<int>(choice.colour)].begun.add(1);
     if (choice.preview) [[unlikely]]
       counters.previewed.add(1);
-    else if (chosen_again) [[unlikely]]
+    else if (again.is_chosen) [[unlikely]]
       counters.chosen_again.add(1);
     else
       signals_.trials().begun(key, choice.colour);

@@ -48,6 +48,12 @@ class ClientPackets {
     bool before_the_flip = false;  // a midstream flow that most likely began before it
   };
 
+  // A flow that is chosen again. An assured UDP flow keeps its last hop: the packet may be forged.
+  struct Again {
+    bool is_chosen = false;
+    uint16_t last_hop = kNoLastHop;
+  };
+
   Choice choose(const Packet& packet, bool midstream, const Rules& rules) const;
   bool is_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const;
   bool would_go_elsewhere(const Packet& packet, const FlowState& state, const Rules& rules) const;
@@ -56,7 +62,7 @@ class ClientPackets {
   bool leaves_down_backend(const Packet& packet, const Choice& choice) const;
   bool is_udp_chosen_again(const Packet& packet, const FlowState& state, const Rules& rules) const;
   Verdict begin_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick,
-                     bool chosen_again);
+                     const Again& again);
   Verdict follow_flow(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
   Verdict leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop);

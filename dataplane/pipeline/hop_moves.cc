@@ -16,31 +16,51 @@ void HopMoves::client_sent(const Packet& packet, uint64_t hop_back, FlowState& s
   if (hop == kNoLastHop) return;
   if (state.flags & kFlowUnassured) return move(state, hop);
   if (!may_move_to(hop_back, hop)) return;
-  if (udp ? last_hops_.is_known(state.last_hop) : (packet.shape.tcp_flags & (kTcpSyn | kTcpRst)) != 0) return;
+  if (!udp && (packet.shape.tcp_flags & (kTcpSyn | kTcpRst)) != 0) return;
 
+  const uint32_t end = udp ? 0 : end_of_segment(packet.frame, packet.shape);
+  const bool has_data = packet.shape.payload_bytes != 0 || (packet.shape.tcp_flags & kTcpFin) != 0;
+  const uint32_t ticks = udp ? kUdpTicks : kTcpTicks;
   Move& place = place_of(packet.flow);
-  if (state.hop_moves != 0 && place.flow == packet.flow && place.hop == hop) {
-    const uint32_t since = ticks_since(place.tick, now_tick);
-    if (udp && since >= kUdpTicks) move(state, hop);
-    if (udp || since < kTcpTicks) return;
+  const bool is_late = ticks_since(place.latest, now_tick) >= ticks;
+  if (state.hop_moves != 0 && place.flow == packet.flow && place.hop == hop &&
+      (udp || ticks_since(place.began, now_tick) < ticks)) {
+    place.ends[1] = end;
+    place.has_data = has_data;
+    place.latest = now_tick;
+    if (udp && ticks_since(place.began, now_tick) >= ticks) {
+      move(state, hop);
+      place.flow = kNoFlow;
+    }
+    return;
   }
-  place = {packet.flow, udp ? 0 : end_of_segment(packet.frame, packet.shape), now_tick, hop};
+  if (place.flow != kNoFlow && place.flow != packet.flow && !is_late) return;
+  place = {packet.flow, {end, end}, has_data, now_tick, now_tick, hop};
   state.hop_moves = 1;
 }
 
 void HopMoves::backend_sent(const Packet& packet, FlowState& state, uint32_t now_tick) {
-  const Move& place = place_of(packet.flow);
-  if (place.flow != packet.flow) {  // another flow has taken it, or another dataplane began the move
+  Move& place = place_of(packet.flow);
+  const bool udp = packet.shape.protocol == kProtocolUdp;
+  // Another flow has taken the place, or another dataplane began the move, or the client is silent.
+  if (place.flow != packet.flow || (udp && ticks_since(place.latest, now_tick) >= kForgottenTicks)) {
     state.hop_moves = 0;
     return;
   }
-  if (packet.shape.protocol == kProtocolUdp || (packet.shape.tcp_flags & kTcpAck) == 0) return;
+  if (udp || (packet.shape.tcp_flags & kTcpAck) == 0) return;
   const uint32_t acknowledged = acknowledgement_of(packet.frame, packet.shape).host();
-  if (acknowledged == place.end)
+  if (is_proven(place, acknowledged)) {
     move(state, place.hop);
-  else if (static_cast<int32_t>(acknowledged - place.end) > 0 ||
-           ticks_since(place.tick, now_tick) >= kTcpTicks)
+    place.flow = kNoFlow;
+  } else if (ticks_since(place.began, now_tick) >= kTcpTicks) {
     state.hop_moves = 0;  // the client's next packet starts again
+    place.flow = kNoFlow;
+  }
+}
+
+bool HopMoves::is_proven(const Move& move, uint32_t acknowledged) const {
+  return acknowledged == move.ends[0] || acknowledged == move.ends[1] ||
+         (!move.has_data && acknowledged == move.ends[1] + 1);
 }
 
 bool HopMoves::may_move_to(uint64_t hop_word, uint16_t hop) const {

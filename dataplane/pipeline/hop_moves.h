@@ -5,10 +5,10 @@
 // is not assured moves at once. Any other flow moves only to a known hop of a client-side port: the kernel
 // has a neighbour with this MAC address there. Beyond that it needs a proof:
 //
-//   TCP  The backend has acknowledged exactly the last byte of the client's packet. A stranger would have to
-//        guess one of 2^32 numbers. A SYN or a RST shows nothing.
-//   UDP  The kernel has lost the neighbour of the hop of before, and for kUdpTicks the client's packets come
-//        by the new hop only. Nobody acknowledges anything, so a hop that is alive is kept.
+//   TCP  The backend has acknowledged exactly the last byte of a packet that came by the new hop. A stranger
+//        would have to guess one of 2^32 numbers. A SYN or a RST shows nothing.
+//   UDP  For kUdpTicks the client's packets come by the new hop only. There are no numbers, so who sends so
+//        long in the name of a silent client, by a neighbour that the kernel knows, does move its flow.
 //
 // A packet that moves nothing still passes to the backend. A router that changes its MAC address moves no
 // flow: teald changes the hop itself (dataplane/shm/last_hop.h).
@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/pipeline/hops.h"
@@ -27,7 +28,8 @@ namespace teal {
 class HopMoves {
  public:
   static constexpr uint32_t kTcpTicks = 100;  // the backend has so much time to acknowledge
-  static constexpr uint32_t kUdpTicks = 100;
+  static constexpr uint32_t kUdpTicks = 300;
+  static constexpr uint32_t kForgottenTicks = 6'000;  // UDP: after the client's latest packet by the new hop
 
   HopMoves(const SegmentHeader& header, LastHops& last_hops, WorkerBlock& block)
       : header_(header), last_hops_(last_hops), block_(block) {}
@@ -40,22 +42,27 @@ class HopMoves {
   void backend_sent(const Packet& packet, FlowState& state, uint32_t now_tick);
 
  private:
-  // A flow whose state has hop_moves. A later flow takes the place; the flow of before then starts again.
+  // A flow whose state has hop_moves. Another flow gets the place once the flow of before is over or late.
   struct Move {
     FlowIndex flow = kNoFlow;
-    uint32_t end = 0;   // TCP: the sequence number behind the client's packet
-    uint32_t tick = 0;  // of that packet
+    // TCP: the numbers behind the first and the latest packet by the new hop. A client may repeat the first
+    // of several segments, and the backend acknowledge the last.
+    std::array<uint32_t, 2> ends = {};
+    bool has_data = false;  // the latest packet; a keepalive is empty, and one byte behind
+    uint32_t began = 0;     // tick
+    uint32_t latest = 0;    // tick of the client's latest packet by the new hop
     uint16_t hop = kNoLastHop;
   };
 
   Move& place_of(FlowIndex flow) { return moves_[flow % moves_.size()]; }
+  bool is_proven(const Move& move, uint32_t acknowledged) const;
   bool may_move_to(uint64_t hop_word, uint16_t hop) const;
   void move(FlowState& state, uint16_t hop);
 
   const SegmentHeader& header_;
   LastHops& last_hops_;
   WorkerBlock& block_;
-  std::array<Move, 256> moves_;
+  std::vector<Move> moves_ = std::vector<Move>(4096);
 };
 
 }  // namespace teal

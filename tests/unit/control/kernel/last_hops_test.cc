@@ -56,6 +56,7 @@ class LastHopRoutersTest : public testing::Test {
 
 TEST_F(LastHopRoutersTest, HopFollowsItsRouterToAnotherMac) {
   const uint16_t id = claim(1), other = claim(5);
+  keep({"198.18.1.2"});
   look({neighbour("198.18.1.2", 1)});
   look({neighbour("198.18.1.2", 2)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(2)}));
@@ -67,10 +68,12 @@ TEST_F(LastHopRoutersTest, HopFollowsItsRouterToAnotherMac) {
 
 TEST_F(LastHopRoutersTest, HopFollowsARouterThatWasAwayForAWhile) {
   const uint16_t id = claim(1);
+  keep({"198.18.1.2"});
   look({neighbour("198.18.1.2", 1)});
   look({});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(1)}));
   EXPECT_FALSE(is_known(id));
+  look({neighbour("198.18.1.1", 1)});  // another address of the same host does not become the router
   look({neighbour("198.18.1.2", 2)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(2)}));
 }
@@ -79,7 +82,19 @@ TEST_F(LastHopRoutersTest, AnotherTealdKnowsTheRouter) {
   const uint16_t id = claim(1);
   look({neighbour("198.18.1.2", 1)});
   LastHopRouters next(*header);
+  next.keep_gateways([](const IpAddress&) { return NeighbourKey{kFrontIndex, ip("198.18.1.2")}; }, 100);
   next.look(std::vector{neighbour("198.18.1.2", 2)});
+  EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(2)}));
+}
+
+TEST_F(LastHopRoutersTest, StrangerThatAnnouncesTheMacOfARouterIsNotFollowed) {
+  const uint16_t id = claim(1);
+  look({neighbour("198.18.1.66", 1), neighbour("198.18.1.2", 1)});
+  look({neighbour("198.18.1.66", 9), neighbour("198.18.1.2", 1)});
+  EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(1)}));
+  keep({"198.18.1.2"});
+  look({neighbour("198.18.1.66", 9), neighbour("198.18.1.2", 1)});
+  look({neighbour("198.18.1.66", 9), neighbour("198.18.1.2", 2)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(2)}));
 }
 
@@ -133,6 +148,7 @@ TEST_F(LastHopRoutersTest, RowOfAPortThatIsGoneStays) {
   header->ports[kFrontPort].present = 0;
   look({neighbour("198.18.1.2", 2)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(1)}));
+  EXPECT_FALSE(is_known(id));
 }
 
 TEST_F(LastHopRoutersTest, DamagedRowIsLeftAlone) {

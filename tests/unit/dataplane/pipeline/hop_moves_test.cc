@@ -84,6 +84,28 @@ TEST_F(HopMoves, BareAckOfAPushStreamMovesItsFlow) {
   EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
 }
 
+TEST_F(HopMoves, KeepaliveMovesItsFlow) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who, kAck, kNumber - 1,
+                 "");  // a keepalive repeats the last byte's number, without data
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
+}
+
+TEST_F(HopMoves, RepetitionOfTheFirstOfSeveralSegmentsMovesItsFlow) {
+  start();
+  set_known(kByRouter, true);
+  const Client who = client(kWeb);
+  const uint16_t backend = open_flow(who);
+  pass_by_router(kSide, who, kAck, kNumber, "first");
+  pass_by_router(kSide, who, kAck, kNumber + 5, "last");
+  pass_by_router(kSide, who, kAck, kNumber + 9, "later");
+  EXPECT_EQ(acknowledge(who, backend, kNumber + 9).destination_mac(), kClientMac);
+  EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 14)));
+}
+
 TEST_F(HopMoves, FinCountsAsAByte) {
   start();
   set_known(kByRouter, true);
@@ -164,20 +186,20 @@ TEST_F(HopMoves, HalfOpenConnectionMovesAtOnce) {
 
 // ---- UDP
 
-TEST_F(Promise18Hop, UdpFlowKeepsAHopThatIsAlive) {
+TEST_F(Promise18Hop, AForgedUdpPacketMovesNothing) {
   start();
   set_known(kByRouter, true);
-  set_known({kFront, kClientMac}, true);
   const Client who = client(kEcho);
   const uint16_t backend = open_flow(who);
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(backend_of(udp_by_router(who)), backend);
-    let_pass(teal::HopMoves::kUdpTicks);
-  }
+  EXPECT_EQ(backend_of(udp_by_router(who)), backend);
+  let_pass(teal::HopMoves::kForgottenTicks - 1);
   EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
+  let_pass(1);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
+  EXPECT_TRUE(is_steady(flow_of(who)->state)) << "it is fast again";
 }
 
-TEST_F(HopMoves, UdpFlowLeavesAHopThatIsGoneAfterASecond) {
+TEST_F(HopMoves, UdpFlowMovesWhereItsClientSpeaksByTheNewHopAlone) {
   start();
   set_known(kByRouter, true);
   const Client who = client(kEcho);
@@ -189,6 +211,31 @@ TEST_F(HopMoves, UdpFlowLeavesAHopThatIsGoneAfterASecond) {
   let_pass(1);
   udp_by_router(who);
   EXPECT_TRUE(goes_to_router(pass(kBack, from_backend(who, backend))));
+}
+
+// More flows than places: each waits for its turn.
+TEST_F(HopMoves, ManyUdpFlowsLeaveALostRouterTogether) {
+  start({.flow_capacity = 20'000});
+  set_known(kByRouter, true);
+  constexpr uint32_t kFlows = 6'000;
+  std::vector<uint16_t> backends;
+  for (uint32_t i = 0; i < kFlows; ++i) backends.push_back(open_flow(client(kEcho, i)));
+  for (int round = 0; round < 24; ++round) {
+    for (uint32_t i = 0; i < kFlows; ++i) udp_by_router(client(kEcho, i));
+    let_pass(teal::HopMoves::kUdpTicks / 3);
+  }
+  EXPECT_EQ(count(Event::k_hops_moved), kFlows);
+}
+
+TEST_F(Promise18Hop, FlowThatIsChosenAgainKeepsItsHop) {
+  ruleset_input.services[kEcho].udp_cut = true;
+  start();
+  const Client who = client(kEcho);
+  open_flow(who);
+  flip({kEcho}, Colour::kGreen);
+  const uint16_t backend = backend_of(udp_by_router(who));
+  EXPECT_EQ(colour_of(backend), Colour::kGreen);
+  EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
 }
 
 TEST_F(Promise18Hop, UdpFlowStaysWhileItsClientSpeaksByTheHopOfBefore) {
