@@ -49,7 +49,8 @@ struct Disk {
 struct LateRecovery {
   // All that the start has read, while the segment is refused.
   std::optional<Recorder::Stored> stored;
-  // The database takes no writes. Until it does, `copy` is the copy in the run directory as the start read it.
+  // The database takes no writes. Until it does, `copy` is the copy in the run directory as the start read
+  // it.
   // The file itself has what this teald keeps.
   bool needs_database = false;
   std::optional<Recorder::Stored> copy;

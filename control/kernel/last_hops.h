@@ -2,9 +2,9 @@
 //
 // Finds the router of each last hop among the kernel's neighbours, and follows it. If the router's neighbour
 // entry gets another MAC address, the hop gets it, too: so all flows of the hop follow at once
-// (dataplane/shm/last_hop.h). The router is a neighbour on the hop's port with the hop's MAC address: a gateway
-// of the kernel's routes to clients, else the client itself, else the one that was found first. The last is
-// not followed, as any host can announce a second address with the MAC address of another one.
+// (dataplane/shm/last_hop.h). The router is a neighbour on the hop's port with the hop's MAC address: a
+// gateway of the kernel's routes to clients, else the client itself, else the one that was found first. The
+// last is not followed, as any host can announce a second address with the MAC address of another one.
 #pragma once
 
 #include <chrono>

@@ -121,7 +121,7 @@ std::optional<Failure> found_bad(const nlohmann::json& service, const WaitFor& w
 }
 
 // The service left the way to the colour that it was waited for.
-Failure rolled_back(const nlohmann::json& service) {
+Failure rolled_back(const nlohmann::json& service, const std::string& wanted) {
   const auto name = text(service, "name");
   Failure failure{.exit_code = kRolledBack, .code = "rolled_back", .message = {}};
   const auto& finding = part(service, "finding");
@@ -131,7 +131,7 @@ Failure rolled_back(const nlohmann::json& service) {
     failure.hint = fmt::format("teal history {} shows when", name);
   } else {
     failure.message =
-        fmt::format("{} is {} again: it was changed after this request", name, text(service, "active"));
+        fmt::format("{} is {}, and no rollout to {} is under way", name, text(service, "active"), wanted);
     failure.hint = fmt::format("teal history {} shows who changed it, and why", name);
   }
   return failure;
@@ -169,7 +169,7 @@ tl::expected<Lines, Failure> what_is_left(const Client& daemon, const WaitFor& w
       const auto& waiting = part(service, "waiting_release");
       const bool comes = !waiting.is_null() && text(waiting, "to") == goal->second;
       if (service.at("active") != goal->second && part(service, "ramp").is_null() && !comes)
-        return tl::unexpected(rolled_back(service));
+        return tl::unexpected(rolled_back(service, goal->second));
       if (comes) {
         lines.push_back(text(service, "name") + ": the hook pre_flip runs");
         continue;

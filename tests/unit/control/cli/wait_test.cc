@@ -249,7 +249,7 @@ TEST_F(WaitTest, AFlipThatSomebodyRollsBackIsExitCode6) {
   const auto result = teal({"flip", "service-a", "--to", "green", "--wait"});
   EXPECT_EQ(result.exit_code, 6);
   EXPECT_EQ(result.err,
-            "teal: service-a is blue again: it was changed after this request\n"
+            "teal: service-a is blue, and no rollout to green is under way\n"
             "hint: teal history service-a shows who changed it, and why\n");
 }
 
