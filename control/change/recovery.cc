@@ -159,6 +159,19 @@ std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
   return rollbacks;
 }
 
+// Sets the flips of the record that are later than those of the inventory. Only records tell of them if there
+// is no segment.
+void apply_flips(const ChangeRecord& record, Inventory& inventory) {
+  for (const RecordedService& set : record.services) {
+    ServiceState* service = inventory.service(set.id);
+    if (service == nullptr || set.flip_generation <= service->flip_generation) continue;
+    service->active = set.active;
+    service->previous = set.previous;
+    service->flip_generation = set.flip_generation;
+    service->flipped_at_ms = set.flipped_at_ms;
+  }
+}
+
 }  // namespace
 
 void take_over_copy(Recorder::Stored copy, Recorder::Stored& stored) {
@@ -238,6 +251,7 @@ void add_unrecorded(const std::deque<Unrecorded>& changes, const Inventory& pres
   for (const Unrecorded& change : changes) {
     if (!change.finish || !was_published(change.finish->outcome)) continue;
     apply(change.finish->record, inventory);
+    apply_flips(change.finish->record, inventory);
     describe_flips(change.finish->record, inventory);
     inventory.revision = std::max(inventory.revision, change.intent.revision.value_or(0));
   }

@@ -20,7 +20,7 @@ class HistoryReader {
 
   // `recorder` outlives this. The reader opens the database at the first read.
   HistoryReader(const Recorder& recorder, std::string state_dir, Recorder::Limits limits)
-      : recorder_(recorder), reader_(std::move(state_dir), thread_, limits) {}
+      : recorder_(recorder), reader_(std::move(state_dir), thread_, limits, Recorder::Role::kReader) {}
 
   Task<Recorded<std::vector<HistoryRow>>> history(HistoryQuery query);
   Task<Recorded<std::optional<int64_t>>> superseded_at_ms(uint64_t generation);

@@ -95,7 +95,7 @@ Task<Result> Recorder::within(Kind kind, SteadyClock::duration limit, Work work,
 }
 
 State::Done Recorder::lock_on_disk() {
-  if (lock_) return {};
+  if (lock_ || role_ == Role::kReader) return {};
   if (State::Done made = State::make_directory(state_dir_); !made) return made;
   auto lock = ProcessLock::acquire(lock_path_in(state_dir_));
   if (!lock) return tl::unexpected(std::move(lock.error()));

@@ -7,8 +7,9 @@
 // every other call fails at once.
 //
 // Two teald must not use one database. So the disk's thread takes STATE_DIR/daemon.lock before it reads the
-// database, and the lock is held until the Recorder ends. Where the lock file can be neither opened nor
-// created (a disk that is read-only or full), the database is read, and takes no writes.
+// database, and the lock is held until the Recorder ends. A reader beside another Recorder takes no lock.
+// Where the lock file can be neither opened nor created (a disk that is read-only or full), the database is
+// read, and takes no writes.
 #pragma once
 
 #include <chrono>
@@ -48,8 +49,9 @@ class Recorder {
 
   // The pool has one thread. It must be joined before the io_context of the callers is destroyed.
   Recorder(std::string state_dir, asio::thread_pool& disk) : Recorder(std::move(state_dir), disk, Limits()) {}
-  Recorder(std::string state_dir, asio::thread_pool& disk, Limits limits)
-      : state_dir_(std::move(state_dir)), disk_(disk), limits_(limits) {}
+  enum class Role { kOwner, kReader };
+  Recorder(std::string state_dir, asio::thread_pool& disk, Limits limits, Role role = Role::kOwner)
+      : state_dir_(std::move(state_dir)), disk_(disk), limits_(limits), role_(role) {}
 
   void set_limits(Limits limits) { limits_ = limits; }  // of the calls from now on
 
@@ -123,6 +125,7 @@ class Recorder {
   std::string state_dir_;
   asio::thread_pool& disk_;
   Limits limits_;
+  const Role role_ = Role::kOwner;
   std::optional<State> state_;       // used on the disk's thread only
   std::optional<ProcessLock> lock_;  // of the state directory; used on the disk's thread only
   bool open_ = false, held_ = false;
