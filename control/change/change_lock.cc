@@ -20,8 +20,7 @@ Change plan_unlock(const std::optional<ChangeLock>& present) {
   Change change{.verb = "unlock"};
   change.fields = {{"lock", nullptr}, {"removed", lock_json(present)}};
   if (present) change.lock = LockChange{};
-  change.despite_lock = change.despite_disk =
-      true;  // a lock must not keep a rollback away when the disk is bad
+  change.despite_lock = true;
   return change;
 }
 

@@ -15,8 +15,8 @@ namespace teal {
 
 // Refused if changes are locked already.
 tl::expected<Change, Refusal> plan_lock(ChangeLock wanted, const std::optional<ChangeLock>& present);
-// An unlock that the disk does not take is in force, and is recorded when the disk works again. A teald that
-// starts before then, and can read the database, finds the lock.
+// Where the disk is known to be bad, an unlock goes ahead and is recorded when the disk works again: a lock
+// must not keep a rollback away. A teald that starts before then, and can read the database, finds the lock.
 Change plan_unlock(const std::optional<ChangeLock>& present);
 
 // "alice (as root) locked all changes at 2026-11-23T05:30:00.123Z: audit"

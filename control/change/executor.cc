@@ -19,6 +19,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+bool is_unlock(const Change& change) {
+  return change.lock && !change.lock->lock;
+}
+
 }  // namespace
 
 // The state of a change that is being carried out.
@@ -70,7 +74,7 @@ Task<ChangeExecutor::Result> ChangeExecutor::execute(const Turn&, Change change,
     co_return tl::unexpected(std::move(*refusal));
   if (options.dry_run) {
     if (const std::string trouble = journal_.trouble();
-        !trouble.empty() && !change.empty() && !change.despite_disk)
+        !trouble.empty() && !change.empty() && !goes_without_disk(change))
       co_return tl::unexpected(not_recorded(trouble));
     co_return answer_without_change(change, options);
   }
@@ -193,16 +197,24 @@ Intent ChangeExecutor::intent_of(const Progress& progress, bool is_adopted) cons
   return intent;
 }
 
+bool ChangeExecutor::goes_without_disk(const Change& change) const {
+  return change.despite_disk || (is_unlock(change) && !journal_.trouble().empty());
+}
+
 Task<std::optional<Refusal>> ChangeExecutor::intend(Progress& progress) {
   const Change& change = progress.change;
-  if (change.despite_disk) co_return std::nullopt;
+  if (goes_without_disk(change)) co_return std::nullopt;
   // Not a conditional expression in the call: GCC 12 destroys such a temporary of a co_await twice.
   std::shared_ptr<const Inventory> saved;
   if (change.inventory != nullptr)
     saved = std::make_shared<const Inventory>(with_reserved_ids(catalogue_.inventory(), *change.inventory));
   Intent intent = intent_of(progress, change.lock.has_value());
   const auto intended = co_await journal_.intend(std::move(intent), std::move(saved));
-  if (!intended) co_return not_recorded(intended.error());
+  if (!intended) {
+    Refusal refusal = not_recorded(intended.error());
+    if (is_unlock(change)) refusal.hint = "run teal unlock again: it now goes ahead without the disk";
+    co_return refusal;
+  }
   progress.intent = *intended;
   tell(progress, "intended");
   co_return std::nullopt;

@@ -139,6 +139,8 @@ class ChangeExecutor {
   static void tell_of_services(Progress& progress);
   Intent intent_of(const Progress& progress, bool is_adopted) const;
   Task<State::Done> finish(Progress& progress, Outcome outcome, std::string detail, ChangeRecord record);
+  // Whether the change is published first and recorded later: also an unlock while the disk is bad.
+  bool goes_without_disk(const Change& change) const;
   Task<std::optional<Refusal>> intend(Progress& progress);
   Task<std::optional<Refusal>> publish(Progress& progress);
   Task<bool> publish_ruleset(const Progress& progress);

@@ -33,6 +33,8 @@ Task<tl::expected<int64_t, std::string>> Journal::intend(Intent intent,
 // change, and the inventory is replaced by the one in force.
 void Journal::landed_late(const Intent& intent, int64_t row, bool with_inventory) {
   spdlog::warn("{}", change_line(intent, kTooLate));
+  // An unlock that was made without the disk since then.
+  if (intent.lock && intent.lock->lock.has_value() == inventory_()->lock.has_value()) return late_();
   Unrecorded change{.row = row, .intent = intent};
   change.finish = Finish{.outcome = Outcome::kNotPublished, .at_ms = intent.at_ms, .detail = kTooLate};
   if (with_inventory) change.inventory = inventory_();

@@ -100,6 +100,7 @@ TEST_P(DiskFaults, ALockIsRemovedWithoutTheDiskSoThatARollbackIsPossible) {
   ASSERT_TRUE(lock());
   set_disk(GetParam());
   EXPECT_EQ(code(rollback("service-a")), "locked");
+  EXPECT_EQ(code(unlock()), "storage") << "the first one finds out that the disk is bad";
   const Result opened = unlock();
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_FALSE(opened->recorded);
