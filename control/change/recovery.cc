@@ -159,8 +159,8 @@ std::vector<Unrecorded> rollbacks_of(const std::vector<Learnt>& learnt,
   return rollbacks;
 }
 
-// Sets the flips of the record that are later than those of the inventory. Only records tell of them if there
-// is no segment.
+// Sets the flips of the record that are later than the inventory. Without a segment, only records tell of
+// such flips.
 void apply_flips(const ChangeRecord& record, Inventory& inventory) {
   for (const RecordedService& set : record.services) {
     ServiceState* service = inventory.service(set.id);
