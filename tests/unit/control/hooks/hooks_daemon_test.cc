@@ -66,9 +66,11 @@ class HooksDaemon : public testing::Test {
         30s);
   }
   void start_health() {
+    const std::string run_dir =
+        home.run_dir();  // the child allocates nothing: another thread may hold that lock
     health = ::fork();
     if (health == 0) {
-      ::execl(TEAL_HEALTH, "teal-health", "--run-dir", home.run_dir().c_str(), "--log-level", "off", nullptr);
+      ::execl(TEAL_HEALTH, "teal-health", "--run-dir", run_dir.c_str(), "--log-level", "off", nullptr);
       ::_exit(127);
     }
     ASSERT_TRUE(
