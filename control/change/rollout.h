@@ -28,9 +28,8 @@
 // A flip to the ramp's colour completes the ramp at once, and a flip to the active colour aborts it.
 //
 // A request is carried out whole or not at all. It is refused if it names a service that does not exist, or
-// if no backend of a service takes new flows in the new colour. Force does not pass this gate, and rollbacks
-// have it as well. A service that already has its colour is listed as
-// unchanged.
+// if no backend of a service takes new flows in the new colour. Force does not pass this gate, and a rollback
+// has it, too. A service that already has its colour is listed as unchanged.
 #pragma once
 
 #include <array>

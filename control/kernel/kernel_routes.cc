@@ -32,11 +32,6 @@ namespace {
 constexpr int kNotificationBufferBytes = 1 << 20;
 constexpr int kReadsPerTurn = 256;  // then other tasks of the event loop run
 
-struct Hash {
-  size_t operator()(const IpAddress& address) const { return AddressHash()(address); }
-  size_t operator()(const NeighbourKey& key) const { return operator()(key.address) * 31 + key.ifindex; }
-};
-
 std::string failure(const char* what, int libnl_error) {
   return std::string("rtnetlink: ") + what + ": " + nl_geterror(libnl_error);
 }
@@ -68,10 +63,10 @@ struct KernelRoutes::Impl {
   bool something_changed = false;                    // as matters() found
   // Destinations and neighbours of the answers so far. They are never removed: destinations are backends of
   // the config, and a stale one only costs a needless call of `changed`.
-  std::unordered_set<IpAddress, Hash> destinations;
-  std::unordered_map<NeighbourKey, std::optional<MacAddress>, Hash> neighbours;
+  std::unordered_set<IpAddress, AddressHash> destinations;
+  std::unordered_map<NeighbourKey, std::optional<MacAddress>, NeighbourKeyHash> neighbours;
   // The latest result of neighbours().
-  std::unordered_map<NeighbourKey, MacAddress, Hash> listed;
+  std::unordered_map<NeighbourKey, MacAddress, NeighbourKeyHash> listed;
   std::vector<uint32_t> listed_ifindexes;
   bool list_is_old = true;
   std::optional<bool> kernel_manages;  // NTF_EXT_MANAGED works; unknown until the first try

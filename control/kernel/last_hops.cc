@@ -29,7 +29,7 @@ class LastHopRouters::Table {
     return mac.word() | uint64_t{ifindex} << 48;
   }
 
-  std::unordered_map<NeighbourKey, MacAddress, Hash> macs_;
+  std::unordered_map<NeighbourKey, MacAddress, NeighbourKeyHash> macs_;
   std::unordered_multimap<uint64_t, NeighbourKey> keys_;
 };
 
@@ -110,6 +110,7 @@ void LastHopFollower::follow() {
     routers_.reset();
     ifindexes_.clear();
     taken_ = 0;
+    has_unasked_ = false;
     if (segment_ != nullptr) routers_.emplace(segment_->header());
   }
   if (!routers_) return;
@@ -117,9 +118,11 @@ void LastHopFollower::follow() {
   for (const PortRow& port : segment_->header().ports)
     if (port.present != 0 && port.ifindex != 0) ifindexes.push_back(port.ifindex);
   const uint32_t taken = routers_->taken();
-  const bool more = !routers_->keep_gateways(
-      [this](const IpAddress& client) { return routes_.keep_gateway(client); }, kGatewaysAtOnce);
-  if (taken == taken_ && ifindexes == ifindexes_ && !more && !routes_.neighbours_changed()) return;
+  const bool has_new_gateways = taken != taken_ || has_unasked_;
+  if (has_new_gateways)
+    has_unasked_ = !routers_->keep_gateways(
+        [this](const IpAddress& client) { return routes_.keep_gateway(client); }, kGatewaysAtOnce);
+  if (!has_new_gateways && ifindexes == ifindexes_ && !routes_.neighbours_changed()) return;
   const auto began = std::chrono::steady_clock::now();
   if (began < next_look_) return;
   taken_ = taken;

@@ -19,7 +19,6 @@
 #include "control/kernel/kernel_routes.h"
 #include "control/kernel/neighbour.h"
 #include "control/publish/publisher.h"
-#include "dataplane/packet/flow_key.h"
 #include "dataplane/shm/segment.h"
 
 namespace teal {
@@ -42,9 +41,6 @@ class LastHopRouters {
   uint32_t taken() const;  // rows
 
  private:
-  struct Hash {
-    size_t operator()(const NeighbourKey& key) const { return AddressHash()(key.address) * 31 + key.ifindex; }
-  };
   class Table;
 
   void look_at(uint16_t id, uint64_t word, const Table& table);
@@ -54,15 +50,15 @@ class LastHopRouters {
 
   SegmentHeader& header_;
   std::vector<bool> asked_;  // by id: the route to the row's client
-  std::unordered_set<NeighbourKey, Hash> gateways_;
+  std::unordered_set<NeighbourKey, NeighbourKeyHash> gateways_;
 };
 
 // Looks at the last hops of the present segment when something has changed: a row, a port or a neighbour.
 class LastHopFollower {
  public:
   static constexpr uint32_t kGatewaysAtOnce = 16;  // each costs several round trips to the kernel
-  static constexpr int kRest =
-      20;  // times the time of a look: a huge neighbour table must not hold up a flip
+  // The pause after a look, in times of the look: a huge neighbour table must not hold up a flip.
+  static constexpr int kRest = 20;
 
   LastHopFollower(Publisher& publisher, KernelRoutes& routes) : publisher_(publisher), routes_(routes) {}
 
@@ -75,6 +71,7 @@ class LastHopFollower {
   std::shared_ptr<Segment> segment_;
   std::optional<LastHopRouters> routers_;
   uint32_t taken_ = 0;
+  bool has_unasked_ = false;  // rows whose gateway is still to be asked for
   std::chrono::steady_clock::time_point next_look_{};
   std::vector<uint32_t> ifindexes_;  // of the dataplane's ports
 };

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/packet/flow_key.h"
 #include "dataplane/packet/ip_address.h"
 #include "dataplane/packet/rewrite.h"
 
@@ -27,6 +28,10 @@ struct NeighbourKey {
   IpAddress address;
 
   friend bool operator==(const NeighbourKey&, const NeighbourKey&) = default;
+};
+
+struct NeighbourKeyHash {
+  size_t operator()(const NeighbourKey& key) const { return AddressHash()(key.address) * 31 + key.ifindex; }
 };
 
 struct Neighbour {

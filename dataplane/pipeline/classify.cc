@@ -18,6 +18,11 @@ struct Context {
   const FlowTable& table;
 };
 
+// The kernel gets a packet of no service.
+Verdict punt_to(const IpAddress& destination, const Ruleset& ruleset) {
+  return Verdict::punt(ruleset.is_service_address(destination) ? PuntClass::kToVip : PuntClass::kHost);
+}
+
 // Writes the packet's role and flow key, and finds its location in the table. The client's address is copied
 // word by word: a 16-byte load would wait for the two 8-byte stores before it.
 //
@@ -61,7 +66,7 @@ template <bool kIcmp, typename Parsed>
                          context.rules[backend], ttl);
     }
   }
-  return Verdict::punt(ruleset.is_service_address(to) ? PuntClass::kToVip : PuntClass::kHost);
+  return punt_to(to, ruleset);
 }
 
 [[gnu::always_inline]] inline Verdict classify_plain(Packet& packet, const Context& context,
@@ -80,8 +85,7 @@ template <bool kIcmp, typename Parsed>
     case ParseResult::kIcmpError:
       return classify_flow<true>(packet, context, parsed, parsed.protocol, parsed.ttl);
     case ParseResult::kOther:
-      return Verdict::punt(context.rules.ruleset.is_service_address(parsed.destination) ? PuntClass::kToVip
-                                                                                        : PuntClass::kHost);
+      return punt_to(parsed.destination, context.rules.ruleset);
     // On a steered port, a fragment is to a VIP's or from a backend's address. Without L4 ports it has no
     // flow.
     case ParseResult::kFragment:

@@ -22,7 +22,6 @@ void HopMoves::client_sent(const Packet& packet, uint64_t hop_back, FlowState& s
   const bool has_data = packet.shape.payload_bytes != 0 || (packet.shape.tcp_flags & kTcpFin) != 0;
   const uint32_t ticks = udp ? kUdpTicks : kTcpTicks;
   Move& place = place_of(packet.flow);
-  const bool is_late = ticks_since(place.latest, now_tick) >= ticks;
   if (state.hop_moves != 0 && place.flow == packet.flow && place.hop == hop &&
       (udp || ticks_since(place.began, now_tick) < ticks)) {
     place.ends[1] = end;
@@ -34,6 +33,7 @@ void HopMoves::client_sent(const Packet& packet, uint64_t hop_back, FlowState& s
     }
     return;
   }
+  const bool is_late = ticks_since(place.latest, now_tick) >= ticks;
   if (place.flow != kNoFlow && place.flow != packet.flow && !is_late) return;
   place = {packet.flow, {end, end}, has_data, now_tick, now_tick, hop};
   state.hop_moves = 1;
@@ -49,18 +49,13 @@ void HopMoves::backend_sent(const Packet& packet, FlowState& state, uint32_t now
   }
   if (udp || (packet.shape.tcp_flags & kTcpAck) == 0) return;
   const uint32_t acknowledged = acknowledgement_of(packet.frame, packet.shape).host();
-  if (is_proven(place, acknowledged)) {
+  if (place.is_proven_by(acknowledged)) {
     move(state, place.hop);
     place.flow = kNoFlow;
   } else if (ticks_since(place.began, now_tick) >= kTcpTicks) {
     state.hop_moves = 0;  // the client's next packet starts again
     place.flow = kNoFlow;
   }
-}
-
-bool HopMoves::is_proven(const Move& move, uint32_t acknowledged) const {
-  return acknowledged == move.ends[0] || acknowledged == move.ends[1] ||
-         (!move.has_data && acknowledged == move.ends[1] + 1);
 }
 
 bool HopMoves::may_move_to(uint64_t hop_word, uint16_t hop) const {

@@ -7,8 +7,8 @@
 //
 //   TCP  The backend has acknowledged exactly the last byte of a packet that came by the new hop. A stranger
 //        would have to guess one of 2^32 numbers. A SYN or a RST shows nothing.
-//   UDP  For kUdpTicks the client's packets come by the new hop only. There are no numbers, so who sends so
-//        long in the name of a silent client, by a neighbour that the kernel knows, does move its flow.
+//   UDP  For kUdpTicks the client's packets come by the new hop only. UDP has no numbers, so a stranger who
+//        sends so long in the name of a silent client, by a neighbour that the kernel knows, moves its flow.
 //
 // A packet that moves nothing still passes to the backend. A router that changes its MAC address moves no
 // flow: teald changes the hop itself (dataplane/shm/last_hop.h).
@@ -52,10 +52,13 @@ class HopMoves {
     uint32_t began = 0;     // tick
     uint32_t latest = 0;    // tick of the client's latest packet by the new hop
     uint16_t hop = kNoLastHop;
+
+    bool is_proven_by(uint32_t acknowledged) const {
+      return acknowledged == ends[0] || acknowledged == ends[1] || (!has_data && acknowledged == ends[1] + 1);
+    }
   };
 
   Move& place_of(FlowIndex flow) { return moves_[flow % moves_.size()]; }
-  bool is_proven(const Move& move, uint32_t acknowledged) const;
   bool may_move_to(uint64_t hop_word, uint16_t hop) const;
   void move(FlowState& state, uint16_t hop);
 

@@ -68,8 +68,8 @@ show_skipped() {
 show_failures() { grep -v -E '^\[ +(OK|RUN|-+) +\]|^ +[0-9]+/[0-9]+ .* OK ' "$1" | tail -n 80; }
 
 run_unit() {
-  # The tests of the suite "sanitized" take much of the build, and the sanitizers see more. Those of "shm" run
-  # with two sanitizers.
+  # The tests of the suite "sanitized" take much of the build, and the sanitizers see more. The tests of
+  # "shm" run with two sanitizers.
   local left_out=()
   if [[ $every_part == yes && -z $sequences ]]; then left_out=(-sanitized -shm); fi
   meson_tests "normal build" "$repo/build" -Dquick=true -- unit shm bpf install "${left_out[@]}"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests how Teal judges services that one command moved: one bad service rolls all of them back.
+// Tests how Teal judges services that one command moved: one bad service rolls all of these services back.
 #include <fstream>
 
 #include "tests/unit/control/change/ramp_fixture.h"

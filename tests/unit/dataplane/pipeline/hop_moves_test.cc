@@ -9,6 +9,7 @@ namespace teal::test {
 namespace {
 
 constexpr MacAddress kRouterMac{{0x02, 0, 0, 0, 0, 0x77}};
+const Hop kByRouter{kSide, kRouterMac};
 constexpr uint32_t kNumber = 0xffff'fffe;  // of the client's next byte; it wraps
 
 class HopMovesTest : public WorkerTest {
@@ -18,6 +19,12 @@ class HopMovesTest : public WorkerTest {
     const auto id = last_hop_id(header(), hop, *IpAddress::parse("198.18.3.103"));
     ASSERT_TRUE(id);
     header().last_hop_origins[*id].known = known;
+  }
+  // The router is a neighbour of the kernel, and the client's flow came by another hop. Returns its backend.
+  uint16_t start_with_router(const Client& who) {
+    start();
+    set_known(kByRouter, true);
+    return open_flow(who);
   }
   // The client's segment with this number, as the router sends it from `wire`.
   Sent pass_by_router(Wire wire, const Client& who, uint8_t flags = kAck, uint32_t number = kNumber,
@@ -57,7 +64,6 @@ class HopMovesTest : public WorkerTest {
 
 using Promise18Hop = HopMovesTest;
 using HopMoves = HopMovesTest;
-const Hop kByRouter{kSide, kRouterMac};
 
 // ---- TCP
 
@@ -76,29 +82,23 @@ TEST_F(HopMoves, TcpFlowMovesOnceItsBackendAcknowledgesTheClientsPacket) {
 }
 
 TEST_F(HopMoves, BareAckOfAPushStreamMovesItsFlow) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   pass_by_router(kSide, who, kAck, kNumber, "");
   EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
 }
 
 TEST_F(HopMoves, KeepaliveMovesItsFlow) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   pass_by_router(kSide, who, kAck, kNumber - 1,
                  "");  // a keepalive repeats the last byte's number, without data
   EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
 }
 
 TEST_F(HopMoves, RepetitionOfTheFirstOfSeveralSegmentsMovesItsFlow) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   pass_by_router(kSide, who, kAck, kNumber, "first");
   pass_by_router(kSide, who, kAck, kNumber + 5, "last");
   pass_by_router(kSide, who, kAck, kNumber + 9, "later");
@@ -107,19 +107,15 @@ TEST_F(HopMoves, RepetitionOfTheFirstOfSeveralSegmentsMovesItsFlow) {
 }
 
 TEST_F(HopMoves, FinCountsAsAByte) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   pass_by_router(kSide, who, kFin, kNumber, "");
   EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber + 1)));
 }
 
 TEST_F(Promise18Hop, PacketWithAForgedNumberMovesNothing) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   for (const uint32_t forged : {kNumber + 1000, kNumber - 1000, kNumber + 1}) {
     EXPECT_EQ(backend_of(pass_by_router(kSide, who, kAck, forged)), backend);
     EXPECT_EQ(acknowledge(who, backend, kNumber).destination_mac(), kClientMac);
@@ -151,10 +147,8 @@ TEST_F(Promise18Hop, PacketOfABackendSidePortMovesNothing) {
 }
 
 TEST_F(Promise18Hop, SynAndRstMoveNothing) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   for (const uint8_t flags : {kSyn, kRst}) {
     pass_by_router(kSide, who, flags, kNumber, "");
     EXPECT_EQ(acknowledge(who, backend, kNumber).destination_mac(), kClientMac);
@@ -163,10 +157,8 @@ TEST_F(Promise18Hop, SynAndRstMoveNothing) {
 }
 
 TEST_F(Promise18Hop, ForgedPacketsDoNotKeepAClientFromMoving) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   pass_by_router(kSide, who, kAck, kNumber + 1000);
   let_pass(teal::HopMoves::kTcpTicks);
   pass_by_router(kSide, who);
@@ -187,10 +179,8 @@ TEST_F(HopMoves, HalfOpenConnectionMovesAtOnce) {
 // ---- UDP
 
 TEST_F(Promise18Hop, AForgedUdpPacketMovesNothing) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kEcho);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   EXPECT_EQ(backend_of(udp_by_router(who)), backend);
   let_pass(teal::HopMoves::kForgottenTicks - 1);
   EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
@@ -200,10 +190,8 @@ TEST_F(Promise18Hop, AForgedUdpPacketMovesNothing) {
 }
 
 TEST_F(HopMoves, UdpFlowMovesWhereItsClientSpeaksByTheNewHopAlone) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kEcho);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   udp_by_router(who);
   let_pass(teal::HopMoves::kUdpTicks - 1);
   udp_by_router(who);
@@ -239,10 +227,8 @@ TEST_F(Promise18Hop, FlowThatIsChosenAgainKeepsItsHop) {
 }
 
 TEST_F(Promise18Hop, UdpFlowStaysWhileItsClientSpeaksByTheHopOfBefore) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kEcho);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   for (int i = 0; i < 5; ++i) {
     udp_by_router(who);
     send_from_client(who);
@@ -265,10 +251,8 @@ TEST_F(HopMoves, FlowFollowsTheRouterOfItsHop) {
 }
 
 TEST_F(HopMoves, AMoveThatARestartCutShortBeginsAgain) {
-  start();
-  set_known(kByRouter, true);
   const Client who = client(kWeb);
-  const uint16_t backend = open_flow(who);
+  const uint16_t backend = start_with_router(who);
   pass_by_router(kSide, who);
   restart(1);
   EXPECT_EQ(acknowledge(who, backend, kNumber + 1).destination_mac(), kClientMac);
