@@ -79,10 +79,9 @@ int detach(const Arguments& arguments, const DataplaneOptions& options) {
   return kStopped;
 }
 
-tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& options,
-                                                        SegmentHeader& header, rte_mempool* pool,
-                                                        const std::string& pin_dir) {
-  const auto rows = assign_port_rows(header, options.ports);
+tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& options, Segment& segment,
+                                                        rte_mempool* pool, const std::string& pin_dir) {
+  const auto rows = assign_port_rows(segment, options.ports);
   if (!rows) return tl::unexpected(rows.error());
   std::vector<Port> ports;
   bool steering = false;
@@ -92,7 +91,7 @@ tl::expected<std::vector<Port>, std::string> open_ports(const DataplaneOptions& 
     steering |= port->steered;
     ports.push_back(std::move(*port));
   }
-  header.steering.store(steering, std::memory_order_relaxed);
+  segment.header().steering.store(steering, std::memory_order_relaxed);
   return ports;
 }
 
@@ -190,9 +189,9 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   header.tsc_hz = measure_tsc_hz();
   const Resumed resumed = resume_flows(segment, options.workers);
   spdlog::info("segment {}: {} flows of {} kept{}", opened->created ? "created" : "attached", resumed.flows,
-               header.flow_capacity,
+               segment.flows().flow_capacity,
                resumed.removed == 0 ? "" : fmt::format(", {} of unknown backends removed", resumed.removed));
-  auto ports = open_ports(options, header, *pool, arguments.pin_dir());
+  auto ports = open_ports(options, segment, *pool, arguments.pin_dir());
   if (!ports) return fail(kFailed, ports.error());
   const auto punt = Punt::create(*ports, arguments.instance(), options.workers, *pool);
   if (!punt) return fail(kFailed, punt.error());

@@ -177,29 +177,34 @@ tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t i
   return port;
 }
 
-tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader& header,
+tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(Segment& segment,
                                                                   std::span<const PortOptions> ports) {
+  auto& names = segment.flows().port_names;
   const auto row_of = [&](std::string_view name) {
-    return std::find_if(header.ports, header.ports + kMaxPorts,
-                        [&](const PortRow& row) { return name == row.name; });
+    return std::find_if(std::begin(names), std::end(names), [&](const char* known) { return name == known; });
   };
-  std::vector<uint16_t> ids;
-  for (PortRow& row : header.ports) {
+  for (uint32_t id = 0; id < kMaxPorts; ++id) {
+    PortRow& row = segment.header().ports[id];
     row.present = 0;
     row.ifindex = 0;
+    std::memcpy(row.name, names[id], sizeof(row.name));
   }
+  std::vector<uint16_t> ids;
   for (const PortOptions& port : ports) {
-    PortRow* row = row_of(port.name);
-    if (row == header.ports + kMaxPorts) row = row_of("");
-    if (row == header.ports + kMaxPorts)
+    auto* name = row_of(port.name);
+    if (name == std::end(names)) name = row_of("");
+    if (name == std::end(names))
       return tl::unexpected(fmt::format(
           "port {}: the segment has room for {} port names, and all are taken (a renamed port keeps its old "
-          "row; remove the segment to free the rows)",
+          "row; remove the file of the flows to free the rows)",
           port.name, kMaxPorts));
-    std::memset(row->name, 0, sizeof(row->name));
-    port.name.copy(row->name, sizeof(row->name) - 1);
-    row->present = 1;
-    ids.push_back(static_cast<uint16_t>(row - header.ports));
+    const auto id = static_cast<uint16_t>(name - std::begin(names));
+    std::memset(*name, 0, sizeof(*name));
+    port.name.copy(*name, sizeof(*name) - 1);
+    PortRow& row = segment.header().ports[id];
+    std::memcpy(row.name, *name, sizeof(row.name));
+    row.present = 1;
+    ids.push_back(id);
   }
   return ids;
 }

@@ -57,7 +57,7 @@ tl::expected<bool, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, r
 
 // Gives each port of the options a row in the segment, and returns the rows. A name that the segment knows
 // keeps its row. The rows of all other ports are marked as not present.
-tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(SegmentHeader& header,
+tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(Segment& segment,
                                                                   std::span<const PortOptions> ports);
 void fill_port_row(PortRow& row, const Port& port);
 

@@ -25,16 +25,16 @@ struct PublicationCopy {
   }
 };
 
-void free_unused_last_hops(SegmentHeader& header, const std::vector<bool>& used) {
-  header.last_hops[kNoLastHop].store(Hop::kNone, std::memory_order_relaxed);  // a damaged segment
+void free_unused_last_hops(FlowsHeader& flows, const std::vector<bool>& used) {
+  flows.last_hops[kNoLastHop].store(Hop::kNone, std::memory_order_relaxed);  // a damaged segment
   const auto taken =
-      std::count_if(std::begin(header.last_hops), std::end(header.last_hops),
+      std::count_if(std::begin(flows.last_hops), std::end(flows.last_hops),
                     [](const auto& word) { return word.load(std::memory_order_relaxed) != Hop::kNone; });
   if (taken < kMaxLastHops * 3 / 4) return;
   for (uint32_t i = 0; i < kMaxLastHops; ++i) {
     if (used[i]) continue;
-    header.last_hop_origins[i].known.store(0, std::memory_order_relaxed);
-    header.last_hops[i].store(Hop::kNone, std::memory_order_relaxed);
+    flows.last_hop_origins[i].known.store(0, std::memory_order_relaxed);
+    flows.last_hops[i].store(Hop::kNone, std::memory_order_relaxed);
   }
 }
 
@@ -66,6 +66,7 @@ void show(Segment& segment, std::vector<FlowNumbers>& counted) {
     shown.live.store(value(count.live), std::memory_order_relaxed);
     shown.closing.store(value(count.closing), std::memory_order_relaxed);
     shown.older.store(value(count.older), std::memory_order_relaxed);
+    shown.unassured.store(value(count.unassured), std::memory_order_relaxed);
     // Release: pairs with the acquire load in Publisher::draining().
     shown.older_than.store(value(count.older_than), std::memory_order_release);
   });
@@ -109,7 +110,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   header.most_workers.store(std::max(workers, header.most_workers.load(std::memory_order_relaxed)),
                             std::memory_order_release);
   show(segment, counted);
-  free_unused_last_hops(header, used_last_hops);
+  free_unused_last_hops(segment.flows(), used_last_hops);
   // Release: a teald that sees it sees the counts. They are exact once the dataplane has its next epoch.
   header.counted_epoch.store(header.dataplane_epoch.load(std::memory_order_relaxed) + 1,
                              std::memory_order_release);

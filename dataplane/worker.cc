@@ -251,7 +251,7 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       block_(shared.segment.worker(index)),
       publication_(shared.segment, index),
       flows_(shared.segment, block_, index, shared.handover.workers()),
-      last_hops_(shared.segment.header()),
+      last_hops_(shared.segment.header(), shared.segment.flows()),
       signals_(shared.segment.header(), flows_, block_, shared.segment.header().tsc_hz),
       probes_(shared.pool, burst_),
       asks_(flows_, probes_, shared.segment.header(), block_, shared.handover.workers()),

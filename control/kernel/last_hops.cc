@@ -49,7 +49,7 @@ bool LastHopRouters::keep_gateways(const KeepGateway& keep_gateway, uint32_t mos
 void LastHopRouters::look(std::span<const ResolvedNeighbour> neighbours) {
   const Table table(neighbours);
   for (uint16_t id = 0; id < kMaxLastHops; ++id) {
-    const uint64_t word = header_.last_hops[id].load(std::memory_order_relaxed);
+    const uint64_t word = flows_.last_hops[id].load(std::memory_order_relaxed);
     if (word != Hop::kNone) look_at(id, word, table);
   }
 }
@@ -57,7 +57,7 @@ void LastHopRouters::look(std::span<const ResolvedNeighbour> neighbours) {
 // All stores are relaxed: a hop is one word and says nothing about other words.
 void LastHopRouters::look_at(uint16_t id, uint64_t word, const Table& table) {
   Hop hop = Hop::from_word(word);
-  LastHopOrigin& origin = header_.last_hop_origins[id];
+  LastHopOrigin& origin = flows_.last_hop_origins[id];
   if (hop.port >= kMaxPorts) return;  // a damaged segment
   const PortRow& port = header_.ports[hop.port];
   if (port.present == 0 || port.ifindex == 0) return origin.known.store(0, std::memory_order_relaxed);
@@ -68,7 +68,7 @@ void LastHopRouters::look_at(uint16_t id, uint64_t word, const Table& table) {
   if (mac && *mac != hop.mac) {
     hop.mac = *mac;
     // Not if a starting dataplane has freed the row meanwhile.
-    if (!header_.last_hops[id].compare_exchange_strong(word, hop.word(), std::memory_order_relaxed)) return;
+    if (!flows_.last_hops[id].compare_exchange_strong(word, hop.word(), std::memory_order_relaxed)) return;
     origin.hop = hop.word();
     spdlog::info("{} on port {} has another MAC address: its flows follow it", router.address.to_string(),
                  port.name);
@@ -92,7 +92,7 @@ int LastHopRouters::rank(const NeighbourKey& neighbour, const IpAddress& client)
 }
 
 std::optional<IpAddress> LastHopRouters::client_of(uint16_t id) const {
-  const auto& halves = header_.last_hop_origins[id].client;
+  const auto& halves = flows_.last_hop_origins[id].client;
   const uint64_t second = halves[1].load(std::memory_order_acquire);
   if (second == 0) return std::nullopt;
   return IpAddress::from_words(halves[0].load(std::memory_order_relaxed), second);
@@ -100,7 +100,7 @@ std::optional<IpAddress> LastHopRouters::client_of(uint16_t id) const {
 
 uint32_t LastHopRouters::taken() const {
   uint32_t taken = 0;
-  for (const auto& word : header_.last_hops) taken += word.load(std::memory_order_relaxed) != Hop::kNone;
+  for (const auto& word : flows_.last_hops) taken += word.load(std::memory_order_relaxed) != Hop::kNone;
   return taken;
 }
 
@@ -111,7 +111,7 @@ void LastHopFollower::follow() {
     ifindexes_.clear();
     taken_ = 0;
     has_unasked_ = false;
-    if (segment_ != nullptr) routers_.emplace(segment_->header());
+    if (segment_ != nullptr) routers_.emplace(segment_->header(), segment_->flows());
   }
   if (!routers_) return;
   std::vector<uint32_t> ifindexes;

@@ -29,7 +29,8 @@ class LastHopRouters {
   // KernelRoutes::keep_gateway()
   using KeepGateway = std::function<std::optional<NeighbourKey>(const IpAddress& client)>;
 
-  explicit LastHopRouters(SegmentHeader& header) : header_(header), asked_(kMaxLastHops) {}
+  LastHopRouters(const SegmentHeader& header, FlowsHeader& flows)
+      : header_(header), flows_(flows), asked_(kMaxLastHops) {}
 
   // Asks for the gateways to the clients of rows that are new, of at most `most` rows. Returns false if there
   // are more. Two routes to clients by one gateway are one gateway.
@@ -48,7 +49,8 @@ class LastHopRouters {
   int rank(const NeighbourKey& neighbour, const IpAddress& client) const;
   std::optional<IpAddress> client_of(uint16_t id) const;
 
-  SegmentHeader& header_;
+  const SegmentHeader& header_;
+  FlowsHeader& flows_;
   std::vector<bool> asked_;  // by id: the route to the row's client
   std::unordered_set<NeighbourKey, NeighbourKeyHash> gateways_;
 };

@@ -205,7 +205,7 @@ void write_dataplane(std::ostream& out, const Metrics::Source& source, const Sum
   write_one(out, "teal_flow_table_entries", "Flows in the flow table, closing ones included.",
             MetricType::Gauge, sums.entries);
   write_one(out, "teal_flow_table_capacity", "Number of flows that the flow table can hold.",
-            MetricType::Gauge, segment == nullptr ? 0 : segment->header().flow_capacity);
+            MetricType::Gauge, segment == nullptr ? 0 : segment->flows().flow_capacity);
   write_workers(out, source, running);
   write_one(out, "teal_dataplane_running", "1 if teal-dataplane runs, otherwise 0.", MetricType::Gauge,
             uint64_t{running});

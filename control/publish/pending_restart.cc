@@ -13,7 +13,7 @@ namespace teal {
 namespace {
 
 constexpr const char* kRestart = "restart teal-dataplane to apply it";
-constexpr const char* kNewTable = "a restart of teal-dataplane makes a new flow table, without the flows";
+constexpr const char* kNewTable = "a restart of teal-dataplane moves the flows to another table";
 
 const char* idle_name(Idle idle) {
   return idle == Idle::kSpin ? "spin" : "adaptive";
@@ -100,10 +100,11 @@ std::vector<std::string> wants_restart(const DataplaneOptions& wanted, const Dat
   return found.take();
 }
 
-DataplaneOptions options_of(const SegmentHeader& running, const DataplaneOptions& wanted) {
+DataplaneOptions options_of(const SegmentHeader& running, const FlowsHeader& flows,
+                            const DataplaneOptions& wanted) {
   DataplaneOptions options = wanted;
-  options.flow_capacity = running.flow_capacity;
-  if (wanted.hash_seed != 0) options.hash_seed = running.hash_seed;
+  options.flow_capacity = flows.flow_capacity;
+  if (wanted.hash_seed != 0) options.hash_seed = flows.hash_seed;
   options.ports.clear();
   for (const PortRow& row : running.ports) {
     if (row.present == 0) continue;
@@ -116,7 +117,8 @@ DataplaneOptions options_of(const SegmentHeader& running, const DataplaneOptions
 
 std::vector<std::string> PendingRestart::lines(const DataplaneOptions& wanted) {
   if (!publisher_.attached() || !publisher_.dataplane_running()) return {};
-  const SegmentHeader& header = publisher_.segment()->header();
+  const std::shared_ptr<Segment> segment = publisher_.segment();
+  const SegmentHeader& header = segment->header();
   // Acquire: the copy was written before.
   const std::pair running(header.dataplane_pid.load(std::memory_order_relaxed),
                           header.dataplane_epoch.load(std::memory_order_acquire));
@@ -124,7 +126,7 @@ std::vector<std::string> PendingRestart::lines(const DataplaneOptions& wanted) {
     read_from_ = running;
     started_with_ = read_running_config(publisher_.run_dir());
   }
-  DataplaneOptions options = started_with_ ? *started_with_ : options_of(header, wanted);
+  DataplaneOptions options = started_with_ ? *started_with_ : options_of(header, segment->flows(), wanted);
   options.workers = header.worker_count.load(std::memory_order_relaxed);  // --workers beats the file
   return wants_restart(wanted, options);
 }

@@ -19,7 +19,8 @@ namespace teal {
 std::vector<std::string> wants_restart(const DataplaneOptions& wanted, const DataplaneOptions& running);
 
 // Returns the options of a running dataplane as far as its segment tells, and takes the others from `wanted`.
-DataplaneOptions options_of(const SegmentHeader& running, const DataplaneOptions& wanted);
+DataplaneOptions options_of(const SegmentHeader& running, const FlowsHeader& flows,
+                            const DataplaneOptions& wanted);
 
 class PendingRestart {
  public:

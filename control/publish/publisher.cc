@@ -150,6 +150,7 @@ bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const T
   const size_t used = offsetof(Ruleset, maglev) + ruleset.maglev_used * sizeof(ruleset.maglev[0]);
   std::memcpy(&segment_->ruleset(*ruleset_slot), &ruleset, used);
   std::memcpy(&segment_->splits(*split_slot), &splits, sizeof(TrafficSplits));
+  note_ids(ruleset, segment_->flows().ids);
   writer_->publish({generation, *ruleset_slot, *split_slot});
   return true;
 }

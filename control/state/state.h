@@ -154,7 +154,6 @@ struct HistoryQuery {
 
 class State {
  public:
-  static constexpr int kSchema = 7;
   // Generation numbers are reserved on disk in blocks. A number of the block may have been given to a change
   // that could not be recorded.
   static constexpr uint64_t kReservedGenerations = 10'000;
@@ -169,8 +168,8 @@ class State {
 
   // Creates the directory (0700) where needed, with its parents.
   static tl::expected<void, std::string> make_directory(const std::string& dir);
-  // Creates the directory and the database (0600) where needed, and migrates an older schema. Refuses
-  // a database of a newer schema, and a damaged one.
+  // Creates the directory and the database (0600) where needed, and migrates an older schema
+  // (schema.h). Refuses a database that needs a newer teald, and a damaged one.
   static tl::expected<State, std::string> open(const std::string& dir);
   // Opens an existing database of this schema to read it, for a start with a disk that takes no writes.
   static tl::expected<State, std::string> open_to_read(const std::string& dir);

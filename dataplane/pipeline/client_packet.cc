@@ -172,13 +172,14 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     packet.backend = choice.backend;  // translate() looks at its rule
     return reject(packet, rules, hop_back, now_tick);
   }
+  const bool takes_slot_over = packet.flow != kNoFlow || again.is_chosen;
   if (packet.flow != kNoFlow) replace_flow(packet, rules);
   packet.backend = choice.backend;
 
   // A RST ends the connection that it is about: there is nothing to remember.
   if (packet.shape.tcp_flags & kTcpRst) return leave_without_entry(packet, rules, choice.hop);
-  if (flows_.is_embryonic_quota_used_up()) {
-    note_insert_failure(Event::k_embryonic_quota, hop_back);
+  if (!flows_.has_quota(key.service) || !(takes_slot_over || flows_.has_slots(key.service))) [[unlikely]] {
+    note_insert_failure(why_no_room(key.service), hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }
   FlowState state{
@@ -236,6 +237,11 @@ Verdict ClientPackets::leave_without_entry(Packet& packet, const Rules& rules, u
 Verdict ClientPackets::reject(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick) {
   if (packet.flow != kNoFlow && is_unanswered(flows_.table().state(packet.flow))) replace_flow(packet, rules);
   return rejects_.reject(packet, hop_back, now_tick);
+}
+
+Event ClientPackets::why_no_room(uint16_t service) const {
+  if (!flows_.has_quota(service)) return Event::k_embryonic_quota;
+  return flows_.is_full() ? Event::k_table_full : Event::k_service_share;
 }
 
 void ClientPackets::note_insert_failure(Event why, uint64_t hop_back) {

@@ -67,6 +67,7 @@ class ClientPackets {
   Verdict leave_to_backend(Packet& packet, Colour counted_as, uint64_t hop);
   Verdict leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop);
   Verdict reject(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
+  Event why_no_room(uint16_t service) const;
   void note_insert_failure(Event why, uint64_t hop_back);
   void replace_flow(Packet& packet, const Rules& rules);
   void end_flow(Packet& packet, Event why);

@@ -45,21 +45,23 @@ inline bool client_is_on_link(const SegmentHeader& header, const IpAddress& clie
 // The segment's table of last hops. All workers share the table, and each worker has a small cache in front.
 class LastHops {
  public:
-  explicit LastHops(SegmentHeader& header) : header_(header) { cached_ids_.fill(kNoLastHop); }
+  LastHops(const SegmentHeader& header, FlowsHeader& flows) : header_(header), flows_(flows) {
+    cached_ids_.fill(kNoLastHop);
+  }
 
   // The id of the hop that this client came by, which a flow's entry keeps. kNoLastHop if the segment's table
   // is full.
   uint16_t id_of(uint64_t hop_word, const IpAddress& client) {
     uint16_t& cached = cached_ids_[scale(hop_word * kMixA, kRows)];
     if (word_of(cached) != hop_word)
-      cached = last_hop_id(header_, Hop::from_word(hop_word), client).value_or(kNoLastHop);
+      cached = last_hop_id(flows_, Hop::from_word(hop_word), client).value_or(kNoLastHop);
     return cached;
   }
   // Hop::kNone for kNoLastHop.
-  uint64_t word_of(uint16_t id) const { return header_.last_hops[id].load(std::memory_order_relaxed); }
+  uint64_t word_of(uint16_t id) const { return flows_.last_hops[id].load(std::memory_order_relaxed); }
   // Whether the kernel has a neighbour there.
   bool is_known(uint16_t id) const {
-    return header_.last_hop_origins[id].known.load(std::memory_order_relaxed) != 0;
+    return flows_.last_hop_origins[id].known.load(std::memory_order_relaxed) != 0;
   }
 
   // The hop to a flow's client, whose last hop has this id. Where there is none: the client side's default
@@ -73,7 +75,8 @@ class LastHops {
 
  private:
   static constexpr uint32_t kRows = 256;
-  SegmentHeader& header_;
+  const SegmentHeader& header_;
+  FlowsHeader& flows_;
   uint64_t latest_stateless_ = Hop::kNone;
   std::array<uint16_t, kRows> cached_ids_;
 };

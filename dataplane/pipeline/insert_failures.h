@@ -18,7 +18,7 @@ class InsertFailures {
   void set_time(uint64_t tick) { now_tick_ = tick; }
   uint64_t now_tick() const { return now_tick_; }
 
-  // `why` is k_table_full or k_embryonic_quota. The packet is forwarded without an entry.
+  // `why` is k_table_full, k_embryonic_quota or k_service_share. The packet is forwarded without an entry.
   void note(Event why) {
     block_.count(why);
     block_.count(Event::k_stateless);

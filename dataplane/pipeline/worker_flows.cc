@@ -8,7 +8,8 @@ WorkerFlows::WorkerFlows(Segment& segment, WorkerBlock& block, uint32_t worker, 
       ledger_(block),
       first_bucket_(table_.first_bucket(worker, workers)),
       end_bucket_(table_.first_bucket(worker + 1, workers)),
-      embryonic_quota_((end_bucket_ - first_bucket_) * FlowTable::kSlots / 4) {}
+      slots_((end_bucket_ - first_bucket_) * FlowTable::kSlots),
+      embryonic_quota_(slots_ / 4) {}
 
 void WorkerFlows::end(FlowIndex flow, const FlowTable::Location& location) {
   ledger_.removed(table_.backend(flow), table_.state(flow), table_.birth_generation(flow));

@@ -32,7 +32,15 @@ class WorkerFlows {
   uint64_t end_bucket() const { return end_bucket_; }
 
   // Flows that are not assured take a quarter of the worker's slots at most, so that a SYN flood leaves room.
-  bool is_embryonic_quota_used_up() const { return ledger_.embryonic() >= embryonic_quota_; }
+  // Of that quarter, and of all slots, a service takes eight times as much as is left free: eight ninths if
+  // it is alone. So each service can have much, and the flood of one leaves room to all others.
+  bool has_quota(uint16_t service) const {
+    return ledger_.unassured_of(service) < share_of(embryonic_quota_, ledger_.embryonic());
+  }
+  bool has_slots(uint16_t service) const {
+    return ledger_.flows_of(service) < share_of(slots_, ledger_.flows());
+  }
+  bool is_full() const { return ledger_.flows() >= slots_; }
 
   // The worker has loaded this publication, and no flow has begun under it.
   void adopt(const Rules& rules) { ledger_.adopt(rules); }
@@ -67,9 +75,12 @@ class WorkerFlows {
     return state.tick + timeout_ticks(rules.ruleset.timeouts, state);
   }
 
+  static uint64_t share_of(uint64_t slots, uint64_t used) { return used < slots ? 8 * (slots - used) : 0; }
+
   FlowTable table_;
   FlowLedger ledger_;
   const uint64_t first_bucket_, end_bucket_;
+  const uint64_t slots_;            // of these buckets
   const uint64_t embryonic_quota_;  // slots
 };
 

@@ -66,6 +66,7 @@ inline constexpr uint32_t kClientCells = 8;  // a client belongs to one (client_
   X(stateless, "packets forwarded by hash alone, as no entry could be made")                \
   X(table_full, "inserts refused because both buckets were full")                           \
   X(embryonic_quota, "inserts refused because too many flows are not assured")              \
+  X(service_share, "inserts refused because the service has its share of the table")        \
   X(icmp_errors, "ICMP errors forwarded to the other end of their flow")                    \
   X(wrong_colour_flows, "flows that began under a generation older than the acknowledged one; always 0")
 
@@ -201,6 +202,7 @@ struct FlowCount {
   std::atomic<uint32_t> older;
   // worker: rw; low 32 bits of the flip generation of the backend's service, as the worker has adopted it
   std::atomic<uint32_t> older_than;
+  std::atomic<uint32_t> unassured;  // worker: rw; the flows that are not assured
 };
 
 enum class WorkerState : uint32_t { kAbsent, kPolling, kAsleep };

@@ -8,7 +8,8 @@ namespace teal {
 
 // Partitions fill unevenly (binomial), so each gets four standard deviations more than its share, and 10 %
 // free slots so that the two choices work. In a table of millions, the deviations are small but many more
-// buckets can be full. There, 13 % of all slots stay free.
+// buckets can be full. There, 13 % of all slots stay free. A service alone has room for all flows
+// (WorkerFlows::has_slots).
 FlowTable::Geometry FlowTable::Geometry::for_capacity(uint64_t flows, uint32_t partitions) {
   const double share = static_cast<double>(flows) / partitions;
   const double slots = std::max((share + 4 * std::sqrt(share)) / 0.90, share / 0.87);

@@ -18,7 +18,7 @@
 
 namespace teal {
 
-struct SegmentHeader;
+struct FlowsHeader;
 
 inline constexpr uint32_t kMaxLastHops = 16384;
 inline constexpr uint16_t kNoLastHop = kMaxLastHops - 1;  // its row is never claimed
@@ -35,6 +35,6 @@ struct LastHopOrigin {
 
 // Returns the id of a row whose hop is `hop`, and claims a free row if there is none. Open addressing by the
 // hop's hash, at most 64 rows. Returns nothing if all these rows hold other hops. `client` came by this hop.
-std::optional<uint16_t> last_hop_id(SegmentHeader& header, const Hop& hop, const IpAddress& client);
+std::optional<uint16_t> last_hop_id(FlowsHeader& flows, const Hop& hop, const IpAddress& client);
 
 }  // namespace teal

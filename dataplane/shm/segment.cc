@@ -3,25 +3,25 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <iterator>
-#include <vector>
+#include <utility>
 
 #include <rte_rcu_qsbr.h>
 
-#include <sys/random.h>
 #include <unistd.h>
 
 namespace teal {
 namespace {
 
+constexpr const char* kName = "segment";
+
 // The offsets of a segment's parts. Each part begins on a page.
 struct Layout {
-  uint64_t qsbr, rulesets, splits, workers, buckets, bytes;
+  uint64_t qsbr, rulesets, splits, workers, bytes;
 
-  static Layout of(const FlowTable::Geometry& geometry) {
+  static Layout of() {
     uint64_t end = 0;
     const auto place = [&end](uint64_t bytes) {
       const uint64_t offset = end;
@@ -34,14 +34,23 @@ struct Layout {
     layout.rulesets = place(kRulesetSlots * sizeof(Ruleset));
     layout.splits = place(kSplitSlots * sizeof(TrafficSplits));
     layout.workers = place(kWorkerSlots * sizeof(WorkerBlock));
-    layout.buckets = place(geometry.bytes());
     layout.bytes = end;
     return layout;
   }
 };
 
-bool same_geometry(const FlowTable::Geometry& a, const FlowTable::Geometry& b) {
-  return a.partitions == b.partitions && a.buckets_per_partition == b.buckets_per_partition;
+void put_parts(SegmentHeader& header) {
+  const auto put = [&](PartId id, uint64_t offset, uint64_t bytes) {
+    header.parts[static_cast<size_t>(id)] = {part_version(id), offset, bytes};
+  };
+  constexpr uint64_t kWord = offsetof(SegmentHeader, word);
+  constexpr uint64_t kHops = offsetof(SegmentHeader, next_hops);
+  put(PartId::kPublication, kWord, offsetof(SegmentHeader, dataplane_epoch) - kWord);
+  put(PartId::kHops, kHops, offsetof(SegmentHeader, failed_clients) - kHops);
+  put(PartId::kRulesets, header.rulesets_offset, kRulesetSlots * sizeof(Ruleset));
+  put(PartId::kTargets, header.splits_offset, kSplitSlots * sizeof(TrafficSplits));
+  put(PartId::kCounters, header.workers_offset, kWorkerSlots * sizeof(WorkerBlock));
+  put(PartId::kFailedClients, offsetof(SegmentHeader, failed_clients), sizeof(SegmentHeader::failed_clients));
 }
 
 std::string hex(uint64_t value) {
@@ -54,10 +63,10 @@ std::string expected_but(const std::string& what, const std::string& is, const s
   return what + " is " + is + ", expected " + expected;
 }
 
-// Returns why the file is not a finished segment of this ABI, or "" if it is one. magic, abi, bytes and state
-// have the same offsets in every ABI.
-std::string defect(const SegmentFile& file) {
-  if (file.bytes() < sizeof(SegmentHeader))
+// Returns whether the file is a finished segment, of any ABI. magic, abi, bytes and state have the same
+// offsets in every ABI.
+std::string unfinished(const SegmentFile& file) {
+  if (file.bytes() < offsetof(SegmentHeader, tsc_hz))
     return expected_but("size", std::to_string(file.bytes()) + " bytes",
                         "at least " + std::to_string(sizeof(SegmentHeader)) + ": an unfinished creation");
   const auto& header = *static_cast<const SegmentHeader*>(file.base());
@@ -65,172 +74,136 @@ std::string defect(const SegmentFile& file) {
   const uint32_t state = header.state.load(std::memory_order_acquire);
   if (header.magic == 0 && state == 0) return "state is 0: an unfinished creation";
   if (header.magic != kSegmentMagic) return expected_but("magic", hex(header.magic), hex(kSegmentMagic));
-  if (header.abi != segment_abi())
-    return expected_but("ABI", hex(header.abi), hex(segment_abi()) + ": made by another version");
   if (state != kSegmentReady)
     return expected_but("state", hex(state), hex(kSegmentReady) + ": an unfinished creation");
+  return "";
+}
 
-  const FlowTable::Geometry& geometry = header.geometry;
+// Returns why the segment, which is finished, is not of this ABI, or "" if it is.
+std::string of_another_abi(const SegmentFile& file) {
+  const auto& header = *static_cast<const SegmentHeader*>(file.base());
+  if (header.abi == segment_abi()) return "";
+  return expected_but("ABI", hex(header.abi), hex(segment_abi()) + ": made by another version");
+}
+
+// Returns how the segment, which has this ABI, is damaged, or "" if it is not.
+std::string damage(const SegmentFile& file) {
+  const auto& header = *static_cast<const SegmentHeader*>(file.base());
+  const Layout layout = Layout::of();
+  if (header.bytes != layout.bytes)
+    return expected_but("size by its header", std::to_string(header.bytes), std::to_string(layout.bytes));
   if (header.bytes > file.bytes())
     return expected_but("size", std::to_string(file.bytes()) + " bytes",
                         std::to_string(header.bytes) + " by its header");
-  // This bound comes first, so that Layout::of() cannot overflow.
-  if (geometry.buckets() == 0 || geometry.buckets() > file.bytes() / sizeof(FlowTable::Bucket))
-    return "geometry is damaged: " + std::to_string(geometry.partitions) + " x " +
-           std::to_string(geometry.buckets_per_partition) + " buckets in " + std::to_string(file.bytes()) +
-           " bytes";
-  const Layout layout = Layout::of(geometry);
-  if (header.bytes != layout.bytes)
-    return expected_but("size by its header", std::to_string(header.bytes), std::to_string(layout.bytes));
   if (header.qsbr_offset != layout.qsbr || header.rulesets_offset != layout.rulesets ||
-      header.splits_offset != layout.splits || header.workers_offset != layout.workers ||
-      header.buckets_offset != layout.buckets)
-    return "its offsets are damaged: they do not follow from its geometry";
+      header.splits_offset != layout.splits || header.workers_offset != layout.workers)
+    return "its offsets are damaged: they are not those of its ABI";
   return "";
 }
 
-// Returns why a valid segment does not match the options, or "" if it does.
-std::string mismatch(const SegmentHeader& header, const Segment::Options& options) {
-  if (header.flow_capacity != options.flow_capacity)
-    return expected_but("flow_capacity", std::to_string(header.flow_capacity),
-                        std::to_string(options.flow_capacity));
-  if (!same_geometry(header.geometry,
-                     FlowTable::Geometry::for_capacity(options.flow_capacity, options.partitions)))
-    return "the geometry of its flow table differs from the one that flow_capacity " +
-           std::to_string(options.flow_capacity) + " gives in this version";
-  if (options.hash_seed != 0 && options.hash_seed != header.hash_seed)
-    return expected_but("hash_seed", std::to_string(header.hash_seed), std::to_string(options.hash_seed));
-  return "";
+// The worker blocks that have counted anything, up to the last one.
+uint32_t used_blocks(const Segment& segment) {
+  uint32_t used = kWorkerSlots;
+  const auto is_unused = [](const Counter& counter) { return counter.read() == 0; };
+  while (used > 0 && std::all_of(std::begin(segment.worker(used - 1).events),
+                                 std::end(segment.worker(used - 1).events), is_unused))
+    --used;
+  return used;
 }
 
-tl::expected<uint64_t, std::string> random_seed() {
-  uint64_t seed = 0;
-  while (seed == 0)
-    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) && errno != EINTR)
-      return tl::make_unexpected(std::string("getrandom for the hash seed: ") + std::strerror(errno));
-  return seed;
-}
-
-std::string in_use(const std::string& path) {
-  return path +
-         ": in use by another dataplane, expected none (run directories of one name share a segment on huge "
-         "pages)";
-}
-
-// Creates the file of a new segment: on huge pages if enough are free, else on tmpfs. If the segment that was
-// set aside takes the huge pages, it is removed.
-tl::expected<SegmentFile, std::string> new_file(const SegmentPaths& paths, const Segment::Options& options,
-                                                uint64_t bytes, Segment::Opened* opened) {
-  if (options.try_huge_pages && paths.huge.empty())
-    opened->no_huge_pages = "/dev/hugepages is not a hugetlbfs";
-  if (options.try_huge_pages && !paths.huge.empty()) {
-    opened->path = paths.huge;
-    auto file = SegmentFile::create(paths.huge, bytes, options.reserve);
-    if (!file && unlink(aside_path(paths.huge).c_str()) == 0) {
-      if (!opened->notice.empty()) opened->notice += "; it was removed, as its huge pages are needed";
-      file = SegmentFile::create(paths.huge, bytes, options.reserve);
-    }
-    if (file) return file;
-    opened->no_huge_pages = file.error();
-  }
-  opened->path = paths.tmpfs;
-  return SegmentFile::create(paths.tmpfs, bytes, options.reserve);
-}
-
-// Fills a zeroed file. `state` is stored last.
-tl::expected<void, std::string> fill(const SegmentFile& file, const Segment::Options& options,
-                                     const FlowTable::Geometry& geometry, const Layout& layout) {
+// Fills a zeroed file, with the parts of `source` that this ABI knows. `state` is stored last.
+tl::expected<void, std::string> fill(const SegmentFile& file, const SegmentFile* source, bool* has_rules) {
+  const Layout layout = Layout::of();
   auto& header = *static_cast<SegmentHeader*>(file.base());
   header.magic = kSegmentMagic;
   header.abi = segment_abi();
   header.bytes = layout.bytes;
-  header.flow_capacity = options.flow_capacity;
-  header.geometry = geometry;
-  header.hash_seed = options.hash_seed;
-  if (header.hash_seed == 0) {
-    const auto seed = random_seed();
-    if (!seed) return tl::make_unexpected(seed.error());
-    header.hash_seed = *seed;
-  }
   header.qsbr_offset = layout.qsbr;
   header.rulesets_offset = layout.rulesets;
   header.splits_offset = layout.splits;
   header.workers_offset = layout.workers;
-  header.buckets_offset = layout.buckets;
-  // The word stays 0 and names slots 0. They are zeroed, so the segment has no service until the first
-  // publication.
+  put_parts(header);
   auto* qsbr = reinterpret_cast<rte_rcu_qsbr*>(static_cast<char*>(file.base()) + layout.qsbr);
   if (rte_rcu_qsbr_init(qsbr, kWorkerSlots) != 0)
     return tl::make_unexpected(std::string("rte_rcu_qsbr_init failed on the new segment"));
-  // Pairs with the acquire load in defect().
+  if (source != nullptr)
+    *has_rules = take_over_parts(*static_cast<const SegmentHeader*>(source->base()), source->bytes(), header);
+  // Release: pairs with the acquire load in unfinished().
   header.state.store(kSegmentReady, std::memory_order_release);
   return {};
+}
+
+// Finds the file "segment", or makes one.
+tl::expected<PlacedFile, std::string> open_segment(const Place& place) {
+  using Use = Fitness::Use;
+  auto found = find_file(place, kName, [](const SegmentFile& file) {
+    if (std::string why = unfinished(file); !why.empty()) return Fitness{Use::kNone, why};
+    if (std::string why = of_another_abi(file); !why.empty()) return Fitness{Use::kAsSource, why};
+    const std::string why = damage(file);
+    return Fitness{why.empty() ? Use::kAsItIs : Use::kNone, why};
+  });
+  if (!found) return tl::make_unexpected(found.error());
+  if (found->fitness.use == Use::kAsItIs) return use_file(place, kName, std::move(*found));
+  const SegmentFile* source = found->exists() ? &found->file : nullptr;
+  bool has_rules = false;
+  auto made = make_file(place, kName, Layout::of().bytes,
+                        [&](const SegmentFile& file) { return fill(file, source, &has_rules); });
+  if (!made) return made;
+  if (source != nullptr && made->path != found->path) unlink(found->path.c_str());
+  if (source != nullptr)
+    made->notice = joined(found->path + " replaced" +
+                              (has_rules ? "" : ", until teald publishes only existing flows are forwarded") +
+                              ": " + found->fitness.why,
+                          made->notice);
+  made->notice = joined(found->notice, made->notice);
+  return made;
 }
 
 }  // namespace
 
 tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options& options) {
-  const SegmentPaths paths = SegmentPaths::of(options.run_dir);
+  const Place place{options.run_dir, options.try_huge_pages, options.reserve};
+  auto flows = open_flows(place, {options.flow_capacity, options.hash_seed, options.partitions});
+  if (!flows) return tl::make_unexpected(flows.error());
+  auto file = open_segment(place);
+  if (!file) return tl::make_unexpected(file.error());
+
   Opened opened;
-
-  // A segment may be where the link leads, or where one would be created: the link may be missing, because
-  // RUN_DIR was cleaned or a creation was killed. A link to any other file was not made by Teal and is
-  // ignored.
-  std::vector<std::string> candidates;
-  std::error_code no_link;
-  for (const std::string& path : {paths.huge, paths.tmpfs})
-    if (std::filesystem::equivalent(paths.link, path, no_link)) candidates.push_back(path);
-  if (!paths.huge.empty() && options.try_huge_pages) candidates.push_back(paths.huge);
-  candidates.push_back(paths.tmpfs);
-
-  for (const std::string& path : candidates) {
-    if (access(path.c_str(), F_OK) != 0) continue;
-    auto file = SegmentFile::open(path);
-    if (!file) return tl::make_unexpected(file.error());
-    if (!file->lock()) return tl::make_unexpected(in_use(path));
-    std::string wrong = defect(*file);
-    if (wrong.empty()) wrong = mismatch(*static_cast<SegmentHeader*>(file->base()), options);
-    if (wrong.empty() && !opened.notice.empty()) wrong = "it is older than the segment that was set aside";
-    if (wrong.empty()) {
-      opened.segment = Segment(std::move(*file));
-      opened.path = path;
-      break;
-    }
-    if (auto done = set_aside(path); !done) return tl::make_unexpected(done.error());
-    if (!opened.notice.empty()) opened.notice += "; ";
-    opened.notice.append(path).append(" set aside as ").append(aside_path(path));
-    opened.notice.append(", its flows are lost: ").append(wrong);
+  opened.segment = Segment(std::move(file->file), std::move(flows->file));
+  opened.path = file->path;
+  opened.created = flows->created && !flows->has_taken_over;
+  opened.notice = joined(flows->notice, file->notice);
+  opened.no_huge_pages = flows->no_huge_pages.empty() ? file->no_huge_pages : flows->no_huge_pages;
+  SegmentHeader& header = opened.segment.header();
+  if (file->created) {
+    header.most_workers.store(used_blocks(opened.segment), std::memory_order_relaxed);
+    // A word without a generation names slot 0.
+    if (PublicationWord::unpack(header.word.load(std::memory_order_relaxed)).generation == 0)
+      rules_of_known_ids(opened.segment.flows().ids, opened.segment.ruleset(0));
   }
-
-  if (opened.segment.file_.base() == nullptr) {
-    const auto geometry = FlowTable::Geometry::for_capacity(options.flow_capacity, options.partitions);
-    const Layout layout = Layout::of(geometry);
-    auto file = new_file(paths, options, layout.bytes, &opened);
-    if (!file) return tl::make_unexpected(file.error());
-    if (!file->lock()) return tl::make_unexpected(in_use(opened.path));
-    if (auto filled = fill(*file, options, geometry, layout); !filled)
-      return tl::make_unexpected(filled.error());
-    opened.segment = Segment(std::move(*file));
-    opened.created = true;
-  }
-  opened.segment.header().counted_epoch.store(0, std::memory_order_relaxed);
+  header.counted_epoch.store(0, std::memory_order_relaxed);
   forget_readers(opened.segment);
-  if (!opened.segment.is_current(options.run_dir))
-    if (auto placed = place_link(paths.link, opened.path); !placed)
-      return tl::make_unexpected(placed.error());
   return opened;
 }
 
 tl::expected<Segment, std::string> Segment::attach(const std::string& run_dir) {
-  const std::string link = SegmentPaths::of(run_dir).link;
-  if (access(link.c_str(), F_OK) != 0)
-    return tl::make_unexpected(link + ": " + std::strerror(errno) +
-                               ", expected the segment that teal-dataplane makes when it starts");
-  auto file = SegmentFile::open(link, true);
+  const auto open = [&](const char* name) -> tl::expected<SegmentFile, std::string> {
+    const std::string link = SegmentPaths::of(run_dir, name).link;
+    if (access(link.c_str(), F_OK) != 0)
+      return tl::make_unexpected(link + ": " + std::strerror(errno) +
+                                 ", expected the segment that teal-dataplane makes when it starts");
+    return SegmentFile::open(link, true);
+  };
+  auto file = open(kName);
   if (!file) return tl::make_unexpected(file.error());
-  if (const std::string wrong = defect(*file); !wrong.empty())
-    return tl::make_unexpected(link + ": " + wrong);
-  return Segment(std::move(*file));
+  for (const auto wrong : {unfinished, of_another_abi, damage})
+    if (const std::string why = wrong(*file); !why.empty())
+      return tl::make_unexpected(SegmentPaths::of(run_dir, kName).link + ": " + why);
+  auto flows = open(kFlowsName);
+  if (!flows) return tl::make_unexpected(flows.error());
+  if (const std::string why = flows_defect(*flows); !why.empty())
+    return tl::make_unexpected(SegmentPaths::of(run_dir, kFlowsName).link + ": " + why);
+  return Segment(std::move(*file), std::move(*flows));
 }
 
 rte_rcu_qsbr* Segment::qsbr() const {
@@ -249,13 +222,9 @@ WorkerBlock& Segment::worker(uint32_t index) const {
   return reinterpret_cast<WorkerBlock*>(at(header().workers_offset))[index];
 }
 
-FlowTable Segment::flow_table() const {
-  return {header().geometry, reinterpret_cast<FlowTable::Bucket*>(at(header().buckets_offset)),
-          header().hash_seed};
-}
-
 bool Segment::is_current(const std::string& run_dir) const {
-  return file_.is_at(SegmentPaths::of(run_dir).link);
+  return file_.is_at(SegmentPaths::of(run_dir, kName).link) &&
+         flows_.is_at(SegmentPaths::of(run_dir, kFlowsName).link);
 }
 
 }  // namespace teal

@@ -51,13 +51,13 @@ std::string mebibytes(uint64_t bytes) {
 
 }  // namespace
 
-SegmentPaths SegmentPaths::of(const std::string& run_dir) {
+SegmentPaths SegmentPaths::of(const std::string& run_dir, const std::string& name) {
   fs::path dir = fs::absolute(run_dir).lexically_normal();
   if (!dir.has_filename()) dir = dir.parent_path();  // "/run/teal/"
-  SegmentPaths paths{.link = dir / "segment", .huge = "", .tmpfs = dir / "segment.tmpfs"};
+  SegmentPaths paths{.link = dir / name, .huge = "", .tmpfs = dir / (name + ".tmpfs")};
   struct statfs file_system;
   if (statfs(kHugeMount, &file_system) == 0 && file_system.f_type == HUGETLBFS_MAGIC)
-    paths.huge = fs::path(kHugeMount) / dir.filename() / "segment";
+    paths.huge = fs::path(kHugeMount) / dir.filename() / name;
   return paths;
 }
 
@@ -155,6 +155,10 @@ bool SegmentFile::is_at(const std::string& path) const {
   struct stat here, there;
   return fstat(fd_, &here) == 0 && stat(path.c_str(), &there) == 0 && here.st_ino == there.st_ino &&
          here.st_dev == there.st_dev;
+}
+
+std::string new_path(const std::string& path) {
+  return path + ".new";
 }
 
 std::string aside_path(const std::string& path) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file of the shared segment: its path, the reservation of its memory, its lock, and setting it aside.
-// segment.h describes its contents.
+// A file of the shared segment: its path, the reservation of its memory, its lock, and setting it aside. FILE
+// is "segment" (segment.h) or "flows" (flows.h).
 //
-//   RUN_DIR/segment               a symlink to the file, renamed into place once the file is finished
-//   /dev/hugepages/NAME/segment   the file, if a hugetlbfs is mounted there and has enough free pages; NAME
-//                                 is the last part of RUN_DIR
-//   RUN_DIR/segment.tmpfs         the file otherwise
-//   FILE.aside                    the file that was set aside last
+//   RUN_DIR/FILE               a symlink to the file, renamed into place once the file is finished
+//   /dev/hugepages/NAME/FILE   the file, if a hugetlbfs is mounted there and has enough free pages. NAME is
+//                              the last part of RUN_DIR
+//   RUN_DIR/FILE.tmpfs         the file otherwise
+//   PATH.new                   a file that is being made. The next start removes what a killed one left
+//   PATH.aside                 the file that was set aside last
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct SegmentPaths {
   std::string huge;  // "" where no hugetlbfs is mounted
   std::string tmpfs;
 
-  static SegmentPaths of(const std::string& run_dir);
+  static SegmentPaths of(const std::string& run_dir, const std::string& name);
 };
 
 // A file that is mapped whole and shared, for reading and writing.
@@ -67,6 +68,7 @@ class SegmentFile {
 // Returns false if the directory is on a file system that outlives a reboot.
 bool is_in_memory(const std::string& directory);
 
+std::string new_path(const std::string& path);
 std::string aside_path(const std::string& path);
 
 // Renames `path` to aside_path(path), over an older file.

@@ -55,7 +55,7 @@ install_teal() {
 # A dataplane that root started by hand left flows and pins. The service takes them over.
 adopt_what_root_made() {
   local path
-  for path in /dev/hugepages/teal/segment* /run/teal/segment.tmpfs* /sys/fs/bpf/teal/*; do
+  for path in /dev/hugepages/teal/* /run/teal/{segment,flows}.tmpfs* /sys/fs/bpf/teal/*; do
     if [[ -e $path && $(stat -c %U "$path") == root ]]; then
       chown -h teal-dataplane:teal-dataplane "$path"
       chmod 0660 "$path"

@@ -72,7 +72,7 @@ class Chain {
     establish();
   }
   ~Chain() {
-    const auto huge = SegmentPaths::of(run_dir_).huge;
+    const auto huge = SegmentPaths::of(run_dir_, "segment").huge;
     if (!huge.empty()) std::filesystem::remove_all(std::filesystem::path(huge).parent_path());
     std::filesystem::remove_all(run_dir_);
   }
@@ -228,7 +228,7 @@ class Chain {
   Segment segment_;
   WorkerBlock& block_ = segment_.worker(0);
   WorkerFlows flows_{segment_, block_, 0, 1};
-  LastHops last_hops_{segment_.header()};
+  LastHops last_hops_{segment_.header(), segment_.flows()};
   Signals signals_{segment_.header(), flows_, block_, 1'000'000'000};
   Burst no_burst_{};
   Probes probes_{nullptr, no_burst_};  // sends none here

@@ -210,7 +210,7 @@ Json view_dataplane(const Api& api) {
   view["segment_refused"] = refused.empty() ? Json(nullptr) : Json(refused);
   if (segment == nullptr) return view;
   const SegmentHeader& header = segment->header();
-  view["flow_capacity"] = header.flow_capacity;
+  view["flow_capacity"] = segment->flows().flow_capacity;
   uint64_t entries = 0;
   for (const BackendState& backend : api.executor.catalogue().inventory().backends) {
     for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {

@@ -15,7 +15,6 @@
 #include <chrono>
 #include <future>
 
-#include <sqlite3.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -23,6 +22,7 @@
 #include "tests/support/rounds.h"
 #include "tests/unit/control/api_client.h"
 #include "tests/unit/control/fake_dataplane.h"
+#include "tests/unit/control/run_sql.h"
 
 namespace teal {
 namespace {
@@ -36,11 +36,7 @@ class DaemonTest : public testing::Test {
   std::string code(const ApiReply& reply) { return reply.body["error"].value("code", "-"); }
   // Without its history, the database refuses every change.
   void rename_table(const std::string& from, const std::string& to) {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open(home.dir().file("state/teal.db").c_str(), &db), SQLITE_OK);
-    const std::string sql = "ALTER TABLE " + from + " RENAME TO " + to;
-    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
-    sqlite3_close(db);
+    run_sql(home.dir().file("state/teal.db"), "ALTER TABLE " + from + " RENAME TO " + to);
   }
   std::string latest_event() {
     return State::open(home.dir().file("state"))

@@ -218,8 +218,9 @@ TEST_F(Promise11, DisplacedCountThatAKillLeftTooHighIsCountedAgain) {
   for (uint32_t i = 0; i < 100; ++i) open_flow(client(kWeb, i));
   stop_workers();
   FlowTable table = segment().flow_table();
-  auto* buckets =
-      reinterpret_cast<FlowTable::Bucket*>(reinterpret_cast<char*>(&header()) + header().buckets_offset);
+  const FlowsHeader& flows = segment().flows();
+  auto* buckets = reinterpret_cast<FlowTable::Bucket*>(reinterpret_cast<char*>(&segment().flows()) +
+                                                       flows.buckets_offset);
   std::vector<uint16_t> before;
   for (uint64_t i = 0; i < table.geometry().buckets(); ++i) {
     before.push_back(buckets[i].displaced.load());
@@ -252,7 +253,7 @@ TEST_F(Promise11, IdsThatNoTableHasAreForgotten) {
   FlowState state = flow_of(who)->state;
   state.last_hop = kNoLastHop;
   set_state(who, state);
-  header().last_hops[kNoLastHop] = Hop{kFront, kClientMac}.word();
+  segment().flows().last_hops[kNoLastHop] = Hop{kFront, kClientMac}.word();
   FlowTable table = segment().flow_table();
   const auto location = table.locate(key_of(lost));
   table.remove(table.find(location, key_of(lost), rules()), location);
@@ -270,22 +271,22 @@ TEST_F(Promise11, LastHopsOfNoFlowAreFreedOnceTheirTableIsMostlyTaken) {
   restart(1);
   const uint16_t used = flow_of(who)->state.last_hop;
   uint64_t number = 1;
-  for (auto& word : header().last_hops) {
+  for (auto& word : segment().flows().last_hops) {
     if (word.load() == Hop::kNone) word.store(Hop{kFront, {}}.word() | number++);
   }
   restart(1);
   uint32_t taken = 0;
-  for (const auto& word : header().last_hops) taken += word.load() != Hop::kNone;
+  for (const auto& word : segment().flows().last_hops) taken += word.load() != Hop::kNone;
   EXPECT_EQ(taken, 1u);
-  EXPECT_NE(header().last_hops[used].load(), Hop::kNone);
+  EXPECT_NE(segment().flows().last_hops[used].load(), Hop::kNone);
   EXPECT_EQ(pass(kBack, from_backend(who, backend)).destination_mac(), kClientMac);
 }
 
 TEST_F(Promise11, FullTableOfLastHopsSendsRepliesByTheDefaultHop) {
   start();
   uint64_t number = 1;
-  for (auto& word : header().last_hops) word.store(Hop{kFront, {}}.word() | number++);
-  header().last_hops[kNoLastHop] = Hop::kNone;
+  for (auto& word : segment().flows().last_hops) word.store(Hop{kFront, {}}.word() | number++);
+  segment().flows().last_hops[kNoLastHop] = Hop::kNone;
   header().client_default_hops[0].store(Hop{kSide, kDefaultHopMac}.word());
   const Client who = client(kWeb);
   const Sent reply = pass(kBack, from_backend(who, send_from_client(who, kSyn), kSynAck));

@@ -80,20 +80,24 @@ void WorkerTest::start(const WorkerTestOptions& options) {
 
 void WorkerTest::start_unpublished(const WorkerTestOptions& options) {
   options_ = options;
+  open_segment();
+  for (const NumberedBackend& backend : ruleset_input.backends)
+    header().next_hops[backend.id].store(Hop{kBack, backend_mac(backend.id)}.word());
+  open_ports();
+  start_workers(options.workers);
+}
+
+void WorkerTest::open_segment() {
   auto opened = Segment::open_or_create({.run_dir = run_dir_.path(),
-                                         .flow_capacity = options.flow_capacity,
+                                         .flow_capacity = options_.flow_capacity,
                                          .hash_seed = 42,
-                                         .partitions = options.partitions,
+                                         .partitions = options_.partitions,
                                          .try_huge_pages = false,
                                          .reserve = false});
   ASSERT_TRUE(opened.has_value()) << opened.error();
   opened_ = std::make_unique<Segment::Opened>(std::move(*opened));
   header().tsc_hz = kTicksPerSecond * kTscPerTick;
-  for (const NumberedBackend& backend : ruleset_input.backends)
-    header().next_hops[backend.id].store(Hop{kBack, backend_mac(backend.id)}.word());
   writer_ = std::make_unique<PublicationWriter>(segment());
-  open_ports();
-  start_workers(options.workers);
 }
 
 void WorkerTest::open_ports() {
@@ -140,6 +144,18 @@ void WorkerTest::restart(uint32_t workers) {
   start_workers(workers);
 }
 
+void WorkerTest::upgrade(PartId changed) {
+  stop_workers();
+  writer_.reset();
+  header().abi = 1;
+  header().parts[static_cast<size_t>(changed)].version = 1;
+  opened_.reset();
+  open_segment();
+  for (Port& port : ports_) header().ports[port.id].side = port.side;
+  resume_flows(segment(), last_workers_);
+  start_workers(last_workers_);
+}
+
 void WorkerTest::restart_writer() {
   writer_ = std::make_unique<PublicationWriter>(segment());
 }
@@ -172,13 +188,14 @@ uint8_t WorkerTest::publish_slot(std::optional<uint8_t> (PublicationWriter::*fre
 }
 
 uint64_t WorkerTest::next_generation() const {
-  return writer_->current().generation + 1;
+  return std::max(latest_generation_, writer_->current().generation) + 1;
 }
 
 uint64_t WorkerTest::publish() {
   const uint8_t slot = publish_slot(&PublicationWriter::free_ruleset_slot);
   const auto built = build_ruleset(ruleset_input, segment().ruleset(slot));
   EXPECT_TRUE(built.has_value());
+  note_ids(segment().ruleset(slot), segment().flows().ids);
   return publish(slot);
 }
 
@@ -189,7 +206,7 @@ uint64_t WorkerTest::publish_splits() {
 uint64_t WorkerTest::publish(uint8_t ruleset_slot) {
   const uint8_t slot = publish_slot(&PublicationWriter::free_split_slot);
   segment().splits(slot) = *splits;
-  const uint64_t generation = next_generation();
+  const uint64_t generation = latest_generation_ = next_generation();
   writer_->publish({.generation = generation, .ruleset_slot = ruleset_slot, .split_slot = slot});
   return generation;
 }

@@ -90,6 +90,8 @@ class WorkerTest : public testing::Test {
   static constexpr uint32_t kMaxTestWorkers = 4;  // queue pairs of the ring ports
   static constexpr uint32_t kTicksPerSecond = 100;
   static constexpr uint64_t kTscPerTick = 20'000'000;
+  // In a table of one bucket, a service that is alone gets so many of the 24 slots.
+  static constexpr uint32_t kShareOfBucket = 22;
 
   WorkerTest();
   ~WorkerTest() override;
@@ -100,6 +102,8 @@ class WorkerTest : public testing::Test {
   // Starts the workers again, as a new dataplane process on the same segment. A new worker's first sweep
   // takes many buckets at once: it goes round a small table.
   void restart(uint32_t workers);
+  // The same with a dataplane of another release, whose part of the segment has another version.
+  void upgrade(PartId changed);
   void stop_workers();
   void restart_writer();  // as a new daemon process
   void TearDown() override;
@@ -154,7 +158,7 @@ class WorkerTest : public testing::Test {
   std::optional<FlowPhase> phase_of(const Client& who) const;
   bool is_unassured(const Client& who) const;
   uint64_t flows() const;  // by counting the table
-  // How many flows that are not assured the only worker may have.
+  // How many flows that are not assured the only worker may have of one service, if no other has any.
   uint32_t embryonic_quota() const;
   // Every worker's live, closing and embryonic counts equal what a recount of its part of the table gives.
   testing::AssertionResult ledger_is_exact() const;
@@ -178,6 +182,7 @@ class WorkerTest : public testing::Test {
 
  private:
   void start_workers(uint32_t workers);
+  void open_segment();
   void open_ports();
   void enqueue(Wire wire, uint16_t queue, rte_mbuf* mbuf);
   FlowIndex index_of(const Client& who) const;
@@ -196,6 +201,7 @@ class WorkerTest : public testing::Test {
   uint32_t last_workers_ = 1;
   uint32_t now_tick_ = 1'000'000;
   uint64_t injected_ = 0;
+  uint64_t latest_generation_ = 0;
 };
 
 // Flags of TCP segments.

@@ -42,7 +42,8 @@ bool WorkerTest::is_unassured(const Client& who) const {
 }
 
 uint32_t WorkerTest::embryonic_quota() const {
-  return static_cast<uint32_t>(segment().flow_table().geometry().buckets() * FlowTable::kSlots / 4);
+  const uint64_t quota = segment().flow_table().geometry().buckets() * FlowTable::kSlots / 4;
+  return static_cast<uint32_t>((8 * quota + 8) / 9);
 }
 
 uint64_t WorkerTest::flows() const {
@@ -56,17 +57,19 @@ uint64_t WorkerTest::flows() const {
 testing::AssertionResult WorkerTest::ledger_is_exact() const {
   const FlowTable table = segment().flow_table();
   const uint32_t workers = workers_.empty() ? last_workers_ : static_cast<uint32_t>(workers_.size());
-  std::map<std::tuple<uint32_t, uint16_t, int>, std::array<uint32_t, 3>> recount;  // live, closing, older
+  std::map<std::tuple<uint32_t, uint16_t, int>, std::array<uint32_t, 4>>
+      recount;  // live, closing, older, unassured
   std::vector<uint32_t> embryonic(kWorkerSlots);
   for (uint64_t bucket = 0; bucket < table.geometry().buckets(); ++bucket) {
     table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
       const uint32_t owner =
           table.owner_of(table.locate({flow.client, flow.client_port, rules()[flow.backend]}).hash, workers);
       const auto colour = static_cast<int>(flow.state.colour());
-      auto& [live, closing, older] = recount[{owner, flow.backend, colour}];
+      auto& [live, closing, older, unassured] = recount[{owner, flow.backend, colour}];
       ++(is_closing(flow.state.phase) ? closing : live);
       const uint32_t flip = segment().worker(owner).flows[flow.backend][colour].older_than.load();
       older += !is_closing(flow.state.phase) && is_older_flow(flow.birth_generation, flip);
+      unassured += (flow.state.flags & kFlowUnassured) != 0;
       embryonic[owner] += (flow.state.flags & kFlowUnassured) != 0;
     });
   }
@@ -79,7 +82,11 @@ testing::AssertionResult WorkerTest::ledger_is_exact() const {
     for (const NumberedBackend& backend : ruleset_input.backends) {
       for (int colour = 0; colour < 2; ++colour) {
         const auto& counted = block.flows[backend.id][colour];
-        const auto [live, closing, older] = recount[{worker, backend.id, colour}];
+        const auto [live, closing, older, unassured] = recount[{worker, backend.id, colour}];
+        if (counted.unassured.load() != unassured)
+          return testing::AssertionFailure()
+                 << "worker " << worker << ", backend " << backend.id << ", " << kColourNames[colour]
+                 << ": counted " << counted.unassured.load() << " not assured, there are " << unassured;
         if (counted.older.load() != older)
           return testing::AssertionFailure()
                  << "worker " << worker << ", backend " << backend.id << ", " << kColourNames[colour]

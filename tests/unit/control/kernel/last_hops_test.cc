@@ -31,10 +31,10 @@ class LastHopRoutersTest : public testing::Test {
   }
   // As a worker does at a client's first packet.
   uint16_t claim(uint8_t mac, const char* client = "198.18.3.103", uint16_t port = kFrontPort) {
-    return *last_hop_id(*header, {port, mac_of(mac)}, ip(client));
+    return *last_hop_id(*flows, {port, mac_of(mac)}, ip(client));
   }
-  Hop hop_of(uint16_t id) const { return Hop::from_word(header->last_hops[id]); }
-  bool is_known(uint16_t id) const { return header->last_hop_origins[id].known != 0; }
+  Hop hop_of(uint16_t id) const { return Hop::from_word(flows->last_hops[id]); }
+  bool is_known(uint16_t id) const { return flows->last_hop_origins[id].known != 0; }
   static ResolvedNeighbour neighbour(const char* address, uint8_t mac, uint32_t ifindex = kFrontIndex) {
     return {{ifindex, ip(address)}, mac_of(mac)};
   }
@@ -50,7 +50,8 @@ class LastHopRoutersTest : public testing::Test {
   }
 
   std::unique_ptr<SegmentHeader> header = std::make_unique<SegmentHeader>();
-  LastHopRouters routers{*header};
+  std::unique_ptr<FlowsHeader> flows = std::make_unique<FlowsHeader>();
+  LastHopRouters routers{*header, *flows};
   size_t asked = 0;
 };
 
@@ -81,7 +82,7 @@ TEST_F(LastHopRoutersTest, HopFollowsARouterThatWasAwayForAWhile) {
 TEST_F(LastHopRoutersTest, AnotherTealdKnowsTheRouter) {
   const uint16_t id = claim(1);
   look({neighbour("198.18.1.2", 1)});
-  LastHopRouters next(*header);
+  LastHopRouters next(*header, *flows);
   next.keep_gateways([](const IpAddress&) { return NeighbourKey{kFrontIndex, ip("198.18.1.2")}; }, 100);
   next.look(std::vector{neighbour("198.18.1.2", 2)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(2)}));
@@ -127,8 +128,7 @@ TEST_F(LastHopRoutersTest, ClientOnTheLinkIsItsOwnRouter) {
 TEST_F(LastHopRoutersTest, RowThatIsClaimedAgainHasAnotherRouter) {
   const uint16_t id = claim(1);
   look({neighbour("198.18.1.2", 1)});
-  header->last_hops[id] =
-      Hop{kFrontPort, mac_of(7)}.word();  // a start freed the row, and a worker claimed it
+  flows->last_hops[id] = Hop{kFrontPort, mac_of(7)}.word();  // a start freed the row, and a worker claimed it
   look({neighbour("198.18.1.2", 1)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(7)}));
   EXPECT_FALSE(is_known(id));
@@ -152,9 +152,9 @@ TEST_F(LastHopRoutersTest, RowOfAPortThatIsGoneStays) {
 }
 
 TEST_F(LastHopRoutersTest, DamagedRowIsLeftAlone) {
-  header->last_hops[3] = ~uint64_t{0};
+  flows->last_hops[3] = ~uint64_t{0};
   look({neighbour("198.18.1.2", 1)});
-  EXPECT_EQ(header->last_hops[3], ~uint64_t{0});
+  EXPECT_EQ(flows->last_hops[3], ~uint64_t{0});
 }
 
 }  // namespace

@@ -30,10 +30,10 @@ TEST(PendingRestart, EachKeyThatDiffersHasALine) {
   EXPECT_EQ(
       wants_restart(wanted, shop_options()),
       (Lines{"[dataplane] workers: configured 2, running 1: restart teal-dataplane to apply it",
-             "[dataplane] flow_capacity: configured 5000, running 1000000: a restart of teal-dataplane makes "
-             "a new flow table, without the flows",
-             "[dataplane] hash_seed: configured 7, running 0: a restart of teal-dataplane makes a new flow "
-             "table, without the flows",
+             "[dataplane] flow_capacity: configured 5000, running 1000000: a restart of teal-dataplane moves "
+             "the flows to another table",
+             "[dataplane] hash_seed: configured 7, running 0: a restart of teal-dataplane moves the flows to "
+             "another table",
              "[[port]] front: side: configured client, running both: restart teal-dataplane to apply it",
              "[[port]] back: new: restart teal-dataplane to open it"}));
   EXPECT_EQ(wants_restart(shop_options(), wanted).back(),
@@ -42,19 +42,20 @@ TEST(PendingRestart, EachKeyThatDiffersHasALine) {
 
 TEST(PendingRestart, WithoutACopyTheSegmentTellsWhatItKnows) {
   const auto header = std::make_unique<SegmentHeader>();
-  header->flow_capacity = 1'000'000;
-  header->hash_seed = 3;
+  const auto flows = std::make_unique<FlowsHeader>();
+  flows->flow_capacity = 1'000'000;
+  flows->hash_seed = 3;
   strcpy(header->ports[4].name, "front");
   header->ports[4].side = kClientSide;
   header->ports[4].present = 1;
   DataplaneOptions wanted = shop_options();
   EXPECT_EQ(
-      wants_restart(wanted, options_of(*header, wanted)),
+      wants_restart(wanted, options_of(*header, *flows, wanted)),
       Lines{"[[port]] front: side: configured both, running client: restart teal-dataplane to apply it"});
   wanted.ports[0].side = kClientSide;
   wanted.idle = Idle::kSpin;  // not known
   wanted.hash_seed = 7;
-  EXPECT_EQ(wants_restart(wanted, options_of(*header, wanted)).size(), 1u) << "the seed";
+  EXPECT_EQ(wants_restart(wanted, options_of(*header, *flows, wanted)).size(), 1u) << "the seed";
 }
 
 TEST(RunningConfig, IsReadAsItWasSaved) {

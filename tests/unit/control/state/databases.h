@@ -3,14 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <sqlite3.h>
-
+#include <chrono>
 #include <initializer_list>
 #include <string>
 
 #include "control/state/change_record.h"
 #include "control/state/inventory.h"
 #include "tests/unit/control/config/configs.h"
+#include "tests/unit/control/run_sql.h"
 
 namespace teal {
 
@@ -35,6 +35,29 @@ inline Inventory some_inventory() {
   return inventory;
 }
 
+// With all that an operator can set.
+inline Inventory tended_inventory() {
+  Inventory inventory = some_inventory();
+  inventory.services[0].drain_timeout = std::chrono::milliseconds(1500);
+  inventory.services[0].drain_then = DrainConfig::Then::kReset;
+  inventory.services[1].drain_then = DrainConfig::Then::kWait;
+  inventory.services[1].ramp = Ramp{7, {.steps = {100, 2500, kShareOne}}, 1, "a look at the logs"};
+  inventory.services[0].preview = tcp("198.18.0.110:80");
+  inventory.services[0].preview_clients = {*parse_prefix("198.18.1.0/24"), *parse_prefix("198.18.3.7")};
+  inventory.backends[0].members = {Membership{AdminState::kMaint, 0}, Membership{AdminState::kReady, 1000}};
+  inventory.backends[1].members[1].admin = AdminState::kDrain;
+  inventory.lock = ChangeLock{1000, "operator", "no changes before the match is over", 1'700'000'000'999};
+  return inventory;
+}
+
+inline void expect_same(const Inventory& loaded, const Inventory& saved) {
+  EXPECT_EQ(loaded.services, saved.services);
+  EXPECT_EQ(loaded.backends, saved.backends);
+  EXPECT_EQ(loaded.lock, saved.lock);
+  EXPECT_EQ(loaded.given_generation, saved.given_generation);
+  EXPECT_EQ(loaded.published_generation, saved.published_generation);
+}
+
 inline constexpr int64_t kFinishedAtMs = 1'700'000'002'000;  // of the changes in these tests
 
 // The record of a change that sets these states.
@@ -44,16 +67,6 @@ inline ChangeRecord recorded(std::initializer_list<ServiceState> services,
   for (const ServiceState& service : services) record.services.push_back(record_of(service));
   for (const BackendState& backend : backends) record.backends.push_back(record_of(backend));
   return record;
-}
-
-// Runs SQL as another program would: neither foreign keys nor teald's checks prevent anything.
-inline void run_sql(const std::string& path, const std::string& sql, int expected = SQLITE_OK) {
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-  sqlite3_busy_timeout(db, 5000);  // a teald may be writing
-  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), expected)
-      << sqlite3_errmsg(db) << ": " << sql;
-  sqlite3_close(db);
 }
 
 }  // namespace teal

@@ -37,7 +37,7 @@ struct Outcome {
 struct TrackStage {
   TrackStage(Segment& segment, WorkerBlock& block)
       : flows(segment, block, 0, 1),
-        last_hops(segment.header()),
+        last_hops(segment.header(), segment.flows()),
         signals(segment.header(), flows, block, segment.header().tsc_hz),
         asks(flows, probes, segment.header(), block, 1),
         tracker(segment.header(), block, flows, last_hops, signals, asks) {}
@@ -150,7 +150,8 @@ class FastPathTwin : public WorkerTest {
     return {bytes(&block(), offsetof(WorkerBlock, signals)),
             bytes(&block().signals, kBackends * sizeof(block().signals[0])),
             bytes(&block().times, kServices * sizeof(block().times[0])),
-            bytes(reinterpret_cast<char*>(&header()) + header().buckets_offset, header().geometry.bytes())};
+            bytes(reinterpret_cast<char*>(&segment().flows()) + segment().flows().buckets_offset,
+                  segment().flows().geometry.bytes())};
   }
   std::string state() {
     std::string all;

@@ -10,10 +10,12 @@ class FullTableTest : public WorkerTest {
  protected:
   static constexpr uint32_t kFlows = FlowTable::kSlots;  // a table of one bucket
 
+  // The client of a flow that fills the table.
+  static Client filler(uint32_t number) { return client(number < kShareOfBucket ? kWeb : kWeb6, number); }
   void fill_table() {
     start({.flow_capacity = 1, .partitions = 1});
     ASSERT_EQ(segment().flow_table().geometry().buckets(), 1u);
-    for (uint32_t i = 0; i < kFlows; ++i) backends.push_back(open_flow(client(kWeb, i)));
+    for (uint32_t i = 0; i < kFlows; ++i) backends.push_back(open_flow(filler(i)));
     ASSERT_EQ(flows(), kFlows);
   }
   void expect_first_flows_untouched() {
@@ -135,7 +137,7 @@ TEST_F(FullTable, DrainSendsUnknownFlowsToTheActiveColourOnceAnInsertFailedSince
 TEST_F(FullTable, EstablishedFlowsGoOn) {
   fill_table();
   for (uint32_t i = 0; i < 100; ++i) send_from_client(client(kWeb, 1'000 + i), kSyn);
-  for (uint32_t i = 0; i < kFlows; ++i) EXPECT_EQ(send_from_client(client(kWeb, i)), backends[i]);
+  for (uint32_t i = 0; i < kFlows; ++i) EXPECT_EQ(send_from_client(filler(i)), backends[i]);
   EXPECT_EQ(count(Event::k_table_full), 100u);
 }
 

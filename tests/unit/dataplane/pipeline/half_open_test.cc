@@ -245,7 +245,7 @@ TEST_F(HalfOpen, ChosenAgainInAFullTable) {
   start({.flow_capacity = 1, .partitions = 1});
   const Client who = client(kWeb);
   send_from_client(who, kSyn);
-  for (uint32_t i = 1; i < FlowTable::kSlots; ++i) open_flow(client(kWeb, i));
+  for (uint32_t i = 1; i < FlowTable::kSlots; ++i) open_flow(client(i < kShareOfBucket ? kWeb : kWeb6, i));
   flip({kWeb}, Colour::kGreen);
   const uint16_t green = send_from_client(who, kSyn);
   EXPECT_EQ(colour_of(green), Colour::kGreen);

@@ -191,7 +191,7 @@ TEST_F(HeldBack, AStatelessFlowFollowsTheSecondChoiceAndItsReplyReturns) {
   start({.flow_capacity = 24, .partitions = 1});
   set_down(0);
   Client who = client_of(0);
-  for (uint32_t i = 1'000; count(Event::k_stateless) == 0; ++i) send_from_client(client(kWeb6, i), kSyn);
+  for (uint32_t i = 1'000; count(Event::k_stateless) == 0; ++i) send_from_client(client(kWeb, i), kSyn);
   const uint64_t before = count(Event::k_stateless);
   EXPECT_EQ(send_from_client(who, kSyn), 1);
   EXPECT_EQ(flow_of(who), std::nullopt);

@@ -16,9 +16,9 @@ class HopMovesTest : public WorkerTest {
  protected:
   // teald stores it: whether the kernel has a neighbour with this MAC address.
   void set_known(const Hop& hop, bool known) {
-    const auto id = last_hop_id(header(), hop, *IpAddress::parse("198.18.3.103"));
+    const auto id = last_hop_id(segment().flows(), hop, *IpAddress::parse("198.18.3.103"));
     ASSERT_TRUE(id);
-    header().last_hop_origins[*id].known = known;
+    segment().flows().last_hop_origins[*id].known = known;
   }
   // The router is a neighbour of the kernel, and the client's flow came by another hop. Returns its backend.
   uint16_t start_with_router(const Client& who) {
@@ -244,7 +244,7 @@ TEST_F(HopMoves, FlowFollowsTheRouterOfItsHop) {
   start();
   const Client who = client(kWeb);
   const uint16_t backend = open_flow(who);
-  header().last_hops[flow_of(who)->state.last_hop] = kByRouter.word();
+  segment().flows().last_hops[flow_of(who)->state.last_hop] = kByRouter.word();
   EXPECT_EQ(backend_of(pass_by_router(kSide, who)), backend);
   EXPECT_TRUE(goes_to_router(acknowledge(who, backend, kNumber)));
   EXPECT_TRUE(is_steady(flow_of(who)->state));

@@ -218,7 +218,7 @@ TEST_P(Preview, ItsFlowsAreNotJudged) {
 
 TEST_P(Preview, AddressWithoutAFreeEntryIsDropped) {
   start({.flow_capacity = 1, .partitions = 1});
-  for (uint32_t i = 0; i < FlowTable::kSlots; ++i) open_flow(client(GetParam(), i));
+  for (uint32_t i = 0; i < kShareOfBucket; ++i) open_flow(client(GetParam(), i));
   EXPECT_TRUE(drops(DropReason::k_no_preview, kFront, from_client(to_preview(GetParam(), 100), kSyn)));
   EXPECT_NE(send_from_client(client(GetParam(), 100), kSyn), kNoId) << "the VIP serves without an entry";
 }

@@ -30,7 +30,7 @@ class Sweep : public WorkerTest {
     now_tick_ = first_tick;
     now_tsc_ = first_tick * tsc_per_tick();
     flows_ = std::make_unique<WorkerFlows>(segment(), block(), 0, 1);
-    last_hops_ = std::make_unique<LastHops>(header());
+    last_hops_ = std::make_unique<LastHops>(header(), segment().flows());
     signals_ = std::make_unique<Signals>(header(), *flows_, block(), header().tsc_hz);
     asks_ = std::make_unique<Asks>(*flows_, maker_, header(), block(), 1);
     tracker_ = std::make_unique<Tracker>(header(), block(), *flows_, *last_hops_, *signals_, *asks_);

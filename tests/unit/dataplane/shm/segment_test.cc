@@ -20,9 +20,9 @@ TEST_F(SegmentTest, CreatesThenAttaches) {
     EXPECT_TRUE(opened->created);
     EXPECT_EQ(opened->notice, "");
     EXPECT_EQ(opened->path, file_);
-    EXPECT_EQ(opened->segment.header().flow_capacity, 1000u);
+    EXPECT_EQ(opened->segment.flows().flow_capacity, 1000u);
     EXPECT_EQ(opened->segment.header().bytes, fs::file_size(file_));
-    seed = opened->segment.header().hash_seed;
+    seed = opened->segment.flows().hash_seed;
     EXPECT_NE(seed, 0u);
     opened->segment.header().acknowledged = 7;
   }
@@ -30,7 +30,7 @@ TEST_F(SegmentTest, CreatesThenAttaches) {
   ASSERT_TRUE(again) << again.error();
   EXPECT_FALSE(again->created);
   EXPECT_EQ(again->notice, "");
-  EXPECT_EQ(again->segment.header().hash_seed, seed);
+  EXPECT_EQ(again->segment.flows().hash_seed, seed);
   EXPECT_EQ(again->segment.header().acknowledged, 7u);
 }
 
@@ -45,7 +45,6 @@ TEST_F(SegmentTest, PartsLieApartAndAligned) {
   for (uint32_t i = 0; i < kWorkerSlots; ++i) parts.emplace_back(&segment.worker(i), sizeof(WorkerBlock));
   const SegmentHeader& header = segment.header();
   const auto* base = reinterpret_cast<const char*>(&header);
-  parts.emplace_back(base + header.buckets_offset, header.geometry.bytes());
   const char* end = base;
   for (const auto& [start, bytes] : parts) {
     EXPECT_GE(static_cast<const char*>(start), end);
@@ -53,30 +52,28 @@ TEST_F(SegmentTest, PartsLieApartAndAligned) {
     end = static_cast<const char*>(start) + bytes;
   }
   EXPECT_LE(end, base + header.bytes);
+  const FlowsHeader& flows = segment.flows();
+  EXPECT_GE(flows.buckets_offset, sizeof(FlowsHeader));
+  EXPECT_EQ(flows.bytes, flows.buckets_offset + flows.geometry.bytes());
   for (const void* aligned :
        {static_cast<const void*>(segment.qsbr()), static_cast<const void*>(&segment.worker(1)),
-        static_cast<const void*>(base + header.buckets_offset)})
+        static_cast<const void*>(reinterpret_cast<const char*>(&flows) + flows.buckets_offset)})
     EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 64, 0u);
 }
 
-TEST_F(SegmentTest, ConfiguredSeedIsKeptAndAnotherSeedSetsTheSegmentAside) {
+TEST_F(SegmentTest, ConfiguredSeedIsKept) {
   options_.hash_seed = 42;
   make();
   options_.hash_seed = 0;  // keeps the seed
-  EXPECT_EQ(open()->segment.header().hash_seed, 42u);
+  EXPECT_EQ(open()->segment.flows().hash_seed, 42u);
   EXPECT_FALSE(open()->created);
-  options_.hash_seed = 43;
-  const auto opened = open();
-  EXPECT_TRUE(opened->created);
-  EXPECT_TRUE(contains(opened->notice, "hash_seed is 42, expected 43"));
-  EXPECT_EQ(opened->segment.header().hash_seed, 43u);
 }
 
 TEST_F(SegmentTest, RandomSeedsDiffer) {
   make();
-  const uint64_t first = open()->segment.header().hash_seed;
-  fs::remove(file_);
-  EXPECT_NE(open()->segment.header().hash_seed, first);
+  const uint64_t first = open()->segment.flows().hash_seed;
+  fs::remove(dir_ / "flows.tmpfs");
+  EXPECT_NE(open()->segment.flows().hash_seed, first);
 }
 
 TEST_F(SegmentTest, AttachReportsAMissingSegment) {
@@ -88,10 +85,6 @@ TEST_F(SegmentTest, AttachReportsAMissingSegment) {
 
 TEST_F(SegmentTest, WrongMagicIsRefused) {
   expect_refused("magic is 0x0000000000000001", [](SegmentHeader& header) { header.magic = 1; });
-}
-
-TEST_F(SegmentTest, OtherAbiIsRefused) {
-  expect_refused("ABI is", [](SegmentHeader& header) { ++header.abi; });
 }
 
 TEST_F(SegmentTest, UnfinishedIsRefused) {
@@ -117,46 +110,58 @@ TEST_F(SegmentTest, WrongSizeInTheHeaderIsRefused) {
   expect_refused("size by its header", [](SegmentHeader& header) { header.bytes -= 4096; });
 }
 
-TEST_F(SegmentTest, DamagedGeometryIsRefused) {
-  expect_refused("geometry is damaged", [](SegmentHeader& header) {
-    header.geometry = {0xffffffff, 0xffffffff};
+TEST_F(SegmentTest, DamagedFlowsAreRefused) {
+  expect_flows_refused("geometry is damaged", [](FlowsHeader& flows) {
+    flows.geometry = {0xffffffff, 0xffffffff};
   });
+}
+
+TEST_F(SegmentTest, FlowsWithAnotherMagicAreRefused) {
+  expect_flows_refused("magic is 1", [](FlowsHeader& flows) { flows.magic = 1; });
+}
+
+TEST_F(SegmentTest, FlowsOfAnUnknownVersionAreRefused) {
+  expect_flows_refused("version of the flows is 999, expected 1",
+                       [](FlowsHeader& flows) { flows.version = 999; });
+}
+
+TEST_F(SegmentTest, FlowsWithAWrongSizeAreRefused) {
+  expect_flows_refused("size by its header", [](FlowsHeader& flows) { flows.bytes -= 4096; });
+}
+
+TEST_F(SegmentTest, ShortFileOfFlowsIsRefused) {
+  expect_flows_refused("size is 4096", [this](FlowsHeader&) { fs::resize_file(dir_ / "flows.tmpfs", 4096); });
+}
+
+TEST_F(SegmentTest, EmptyFileOfFlowsIsRefused) {
+  expect_flows_refused("size is 0", [this](FlowsHeader&) { fs::resize_file(dir_ / "flows.tmpfs", 0); });
 }
 
 TEST_F(SegmentTest, DamagedOffsetIsRefused) {
   expect_refused("offsets are damaged", [](SegmentHeader& header) { header.workers_offset += 4096; });
 }
 
-TEST_F(SegmentTest, OtherCapacityIsSetAsideAndTheOlderOneOverwritten) {
-  make();
-  options_.flow_capacity = 2000;
-  const auto second = open();
-  ASSERT_TRUE(second->created);
-  EXPECT_TRUE(contains(second->notice, "flow_capacity is 1000, expected 2000"));
-}
-
-TEST_F(SegmentTest, OtherGeometryIsSetAside) {
-  make();
-  options_.partitions = 32;
-  EXPECT_TRUE(contains(open()->notice, "geometry"));
-}
-
 TEST_F(SegmentTest, SecondSetAsideOverwritesTheFirst) {
-  for (uint64_t capacity : {1000u, 2000u, 3000u}) {
-    options_.flow_capacity = capacity;
-    ASSERT_TRUE(open()->created);
+  for (int round = 0; round < 3; ++round) {
+    make();
+    Segment::attach(dir_.path())->flows().magic = 1;
+    Segment::attach(dir_.path());
   }
-  EXPECT_EQ(std::distance(fs::directory_iterator(dir_.path()), {}), 3);  // link, file, aside
+  ASSERT_TRUE(open());
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_.path()), {}), 5);  // two links, two files, one aside
 }
 
 TEST_F(SegmentTest, LinkLeadsToTheFileAndIsRestored) {
   make();
-  EXPECT_TRUE(fs::is_symlink(dir_ / "segment"));
-  EXPECT_TRUE(fs::equivalent(dir_ / "segment", file_));
-  fs::remove(dir_ / "segment");
-  const auto opened = open();
-  EXPECT_FALSE(opened->created);  // the flows are still there
-  EXPECT_TRUE(fs::equivalent(dir_ / "segment", file_));
+  for (const std::string name : {"segment", "flows"}) {
+    EXPECT_TRUE(fs::is_symlink(dir_ / name));
+    EXPECT_TRUE(fs::equivalent(dir_ / name, dir_ / (name + ".tmpfs")));
+    fs::remove(dir_ / name);
+    const auto opened = open();
+    EXPECT_FALSE(opened->created);  // the flows are still there
+    EXPECT_EQ(opened->notice, "");
+    EXPECT_TRUE(fs::equivalent(dir_ / name, dir_ / (name + ".tmpfs")));
+  }
 }
 
 TEST_F(SegmentTest, DanglingLinkIsReplaced) {
@@ -176,7 +181,7 @@ TEST_F(SegmentTest, IsCurrentUntilReplaced) {
   const auto opened = open();
   EXPECT_FALSE(attached->is_current(dir_.path()));
   EXPECT_TRUE(opened->segment.is_current(dir_.path()));
-  EXPECT_EQ(attached->header().flow_capacity, 1000u);  // the old one is still readable
+  EXPECT_EQ(attached->flows().flow_capacity, 1000u);  // the old one is still readable
   fs::remove(dir_ / "segment");
   EXPECT_FALSE(opened->segment.is_current(dir_.path()));
 }
@@ -199,7 +204,7 @@ TEST_F(SegmentTest, ErrorNamesAMissingRunDir) {
 
 TEST(SegmentPaths, NameIsTheLastPartOfTheRunDir) {
   for (const char* run_dir : {"/run/teal", "/run/teal/", "/run/x/../teal/."}) {
-    const SegmentPaths paths = SegmentPaths::of(run_dir);
+    const SegmentPaths paths = SegmentPaths::of(run_dir, "segment");
     EXPECT_EQ(paths.link, "/run/teal/segment");
     EXPECT_EQ(paths.tmpfs, "/run/teal/segment.tmpfs");
     EXPECT_TRUE(paths.huge.empty() || paths.huge == "/dev/hugepages/teal/segment") << paths.huge;

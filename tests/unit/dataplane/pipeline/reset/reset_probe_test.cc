@@ -57,7 +57,7 @@ TEST_F(Probe, LeavesByTheLastHopOfTheFlow) {
   start();
   const Client who = client(kWeb);
   open_flow(who);
-  header().last_hops[flow_of(who)->state.last_hop] = Hop{kSide, kDefaultHopMac}.word();
+  segment().flows().last_hops[flow_of(who)->state.last_hop] = Hop{kSide, kDefaultHopMac}.word();
   flip({kWeb}, Colour::kGreen);
   reset_drained(kWeb);
   const std::vector<Sent> sent = sweep_and_collect();

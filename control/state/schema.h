@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The schema of the database: its steps, and which databases this teald can use. Only state.cc uses it.
+#pragma once
+
+#include <string>
+
+#include <tl/expected.hpp>
+
+#include "control/state/database.h"
+
+namespace teal {
+
+inline constexpr int kSchema = 8;
+
+// Brings a database to this schema. Before that, an older one is copied to PATH.schemaN, where N is its
+// schema. One that a newer teald wrote stays as it is, if its schema says that this teald can use it. The
+// error says why the database cannot be used, and nothing was changed.
+tl::expected<void, std::string> prepare_schema(Database& database);
+
+// Returns an error if the database, which may not be changed, cannot be used as it is.
+tl::expected<void, std::string> check_schema(Database& database);
+
+}  // namespace teal
