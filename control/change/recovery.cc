@@ -51,7 +51,7 @@ std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& pu
   return learnt;
 }
 
-// Without a segment no flow exists, so nothing holds a retired id.
+// Without a segment there are no flows, so nothing holds a retired id.
 void drop_retired(Inventory& inventory) {
   std::erase_if(inventory.services, [](const ServiceState& service) { return service.retired; });
   std::erase_if(inventory.backends, [&](const BackendState& backend) {
@@ -90,10 +90,11 @@ std::vector<KnownRequest> carried_out(std::vector<KnownRequest> requests,
   return requests;
 }
 
-// Without a segment nothing shows whether the disk has the latest abort: no ramp goes on by itself.
+// Without a publication nothing shows whether the disk has the latest abort: no ramp goes on by itself. A new
+// segment has none, and neither has one that an upgrade made.
 void pause_ramps(Inventory& inventory) {
   for (ServiceState& service : inventory.services)
-    if (service.ramp && service.ramp->goes_on()) service.ramp->paused = "teald started without a segment";
+    if (service.ramp && service.ramp->goes_on()) service.ramp->paused = "teald started without a publication";
 }
 
 Unrecorded closed(const OpenIntent& intent, const Publisher& publisher, const Clock& clock) {
@@ -210,10 +211,11 @@ Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& cl
   const std::vector<Learnt> learnt = learn_from_segment(inventory, publisher, clock);
   for (const OpenIntent& intent : stored.intents)
     if (intent.record && was_published(intent, publisher) == true) describe_flips(*intent.record, inventory);
-  if (!publisher.attached() && !refused) pause_ramps(inventory);
+  const bool has_publication = publisher.generation() != 0;
+  if (!has_publication && !refused) pause_ramps(inventory);
   if (!publisher.attached() && !refused) drop_retired(inventory);
-  // Without a segment, only the reserve tells which numbers were given to changes that were not recorded.
-  if (!publisher.attached())
+  // Without it, only the reserve tells which numbers were given to changes that were not recorded.
+  if (!has_publication)
     inventory.given_generation = std::max(inventory.given_generation, inventory.reserved_generation);
   Known known{std::move(inventory), carried_out(std::move(stored.requests), stored.intents, publisher), {}};
   if (refused) return known;

@@ -61,11 +61,9 @@ def make_later(tree):
     line = next(line for line in text.split("\n") if line.startswith(macro))
     (tree / COUNTERS).write_text(text.replace(line, f'{line}\n  X(later, "of a later release") \\'))
     replace(tree / f"{SCHEMA}.h", "kSchema = 8;", "kSchema = 9;")
-    replace(
-        tree / f"{SCHEMA}.cc",
-        'PRAGMA user_version = 8;\n)"};',
-        'PRAGMA user_version = 8;\n)", "ALTER TABLE services ADD COLUMN later TEXT; PRAGMA user_version = 9;"};',
-    )
+    step = "ALTER TABLE services ADD COLUMN later TEXT; PRAGMA user_version = 9;"
+    last = 'PRAGMA user_version = 8;\n)"'
+    replace(tree / f"{SCHEMA}.cc", last + "};", f'{last}, "{step}"}};')
 
 
 def scripts_lab(programs, *words):

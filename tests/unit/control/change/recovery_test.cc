@@ -4,8 +4,7 @@
 // the state that the kill leaves.
 #include "control/change/recovery.h"
 
-#include "control/state/splits.h"
-
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "control/state/reload_ids.h"
+#include "control/state/splits.h"
 #include "tests/unit/control/bound_by_modes.h"
 #include "tests/unit/control/config/configs.h"
 #include "tests/unit/control/fake_dataplane.h"
@@ -127,13 +127,16 @@ TEST_F(RecoveryTest, ARampThatWasNotPublishedLeavesTheWayBack) {
   EXPECT_FALSE(after.service("service-a")->ramp);
 }
 
-TEST_F(RecoveryTest, AStartWithoutASegmentPausesRamps) {
+TEST_F(RecoveryTest, AStartWithoutASegmentOrWithANewOnePausesRamps) {
   inventory.services[0].ramp = Ramp{5, {.steps = {500, kShareOne}}, 0, {}};
   ASSERT_TRUE(state->save(inventory));
-  Publisher nowhere(dir.file("nowhere"));
-  const auto start = recover(stored(), nowhere, config, clock);
-  ASSERT_TRUE(start);
-  EXPECT_EQ(start->inventory.service("service-a")->ramp->paused, "teald started without a segment");
+  const TempDir fresh;
+  const FakeDataplane other(fresh.path());
+  Publisher nowhere(dir.file("nowhere")), upgraded(fresh.path());
+  ASSERT_TRUE(upgraded.refresh());
+  for (const Publisher* without : {&nowhere, &upgraded})
+    EXPECT_EQ(recover(stored(), *without, config, clock)->inventory.service("service-a")->ramp->paused,
+              "teald started without a publication");
 }
 
 TEST_F(RecoveryTest, KilledAfterThePublicationTheIntentIsDone) {
@@ -310,10 +313,9 @@ TEST_F(RecoveryTest, ARefusedSegmentIsNotAnAbsentOne) {
   ASSERT_FALSE(refusing.refresh());
   config.services.erase(config.services.begin());
   config.groups.clear();
-  const auto start = recover(stored(), refusing, config, clock);
-  ASSERT_TRUE(start);
-  EXPECT_TRUE(start->inventory.has_retired()) << "flows may hold them";
-  EXPECT_TRUE(start->to_record.empty()) << "the intent may be in force";
+  const Recovered start = recover(stored(), refusing, config, clock).value();
+  EXPECT_TRUE(start.inventory.has_retired()) << "flows may hold them";
+  EXPECT_TRUE(start.to_record.empty()) << "the intent may be in force";
 }
 
 // A dataplane uses the segment, and teald cannot. The file in force has no service-a any more.
@@ -329,11 +331,10 @@ class RefusedRecovery : public RecoveryTest {
     const auto refresh = refusing.refresh();
     ASSERT_FALSE(refresh);
     EXPECT_NE(refresh.error().find(why), std::string::npos) << refresh.error();
-    const auto start = recover(stored(), refusing, config, clock);
-    ASSERT_TRUE(start);
-    EXPECT_TRUE(start->inventory.has_retired()) << "flows may hold them";
-    EXPECT_TRUE(start->to_record.empty()) << "the intent may be in force";
-    EXPECT_FALSE(start->inventory.service("service-b")->ramp->paused) << "it goes on with the segment";
+    const Recovered start = recover(stored(), refusing, config, clock).value();
+    EXPECT_TRUE(start.inventory.has_retired()) << "flows may hold them";
+    EXPECT_TRUE(start.to_record.empty()) << "the intent may be in force";
+    EXPECT_FALSE(start.inventory.service("service-b")->ramp->paused) << "it goes on with the segment";
   }
 };
 
@@ -382,8 +383,7 @@ TEST_F(RecoveryTest, ALostDatabaseTakesTheIdsFromTheSegment) {
   for (const ServiceState& service : inventory.services)
     EXPECT_EQ(after.service(service.name)->id, service.id);
   for (const BackendState& backend : inventory.backends)
-    EXPECT_NE(std::find(after.backends.begin(), after.backends.end(), backend), after.backends.end())
-        << to_string(backend.socket);
+    EXPECT_EQ(std::ranges::count(after.backends, backend), 1) << to_string(backend.socket);
   EXPECT_EQ(after.service("service-a")->active, Colour::kGreen);
   EXPECT_EQ(after.given_generation, 6u);
 }
