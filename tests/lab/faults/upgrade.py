@@ -20,7 +20,11 @@ import time
 import lab
 
 OLD_RELEASE = (lab.REPO / "tests" / "upgrade" / "old_release").read_text().strip()
-PROGRAMS = ("control/teal", "control/teald", "dataplane/teal-dataplane", "tests/bench/make_pcap")
+PROGRAMS = (
+    *(f"control/{name}" for name in ("teal", "teald", "teal-health")),
+    "dataplane/teal-dataplane",
+    "tests/bench/make_pcap",
+)
 COUNTERS, SCHEMA = "dataplane/shm/counters.h", "control/state/schema"
 
 
