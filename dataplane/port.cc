@@ -195,7 +195,7 @@ tl::expected<std::vector<uint16_t>, std::string> assign_port_rows(Segment& segme
     if (name == std::end(names)) name = row_of("");
     if (name == std::end(names))
       return tl::unexpected(fmt::format(
-          "port {}: the segment has room for {} port names, and all are taken (a renamed port keeps its old "
+          "port {}: there is room for {} port names, and all are taken (a renamed port keeps its old "
           "row; remove the file of the flows to free the rows)",
           port.name, kMaxPorts));
     const auto id = static_cast<uint16_t>(name - std::begin(names));

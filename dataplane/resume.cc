@@ -92,6 +92,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
     const uint64_t end = table.first_bucket(worker + 1, workers);
     for (uint64_t bucket = table.first_bucket(worker, workers); bucket < end; ++bucket) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {
+        // Without a publication, the ruleset has the known ids.
         if (flow.backend >= kMaxBackends ||
             (rules.ruleset.backends[flow.backend].flags & kBackendPresent) == 0) {
           // The location need not be exact: `displaced` is counted again below.

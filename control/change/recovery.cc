@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -51,7 +52,7 @@ std::vector<Learnt> learn_from_segment(Inventory& inventory, const Publisher& pu
   return learnt;
 }
 
-// Without a segment there are no flows, so nothing holds a retired id.
+// There are no flows, so nothing holds a retired id.
 void drop_retired(Inventory& inventory) {
   std::erase_if(inventory.services, [](const ServiceState& service) { return service.retired; });
   std::erase_if(inventory.backends, [&](const BackendState& backend) {
@@ -204,20 +205,43 @@ void take_over_copy(Recorder::Stored copy, Recorder::Stored& stored) {
   if (copy.config) stored.config = std::move(copy.config);
 }
 
+// Without a database and without a publication, the file of the flows says which ids they have. Nothing says
+// which colours were active.
+void take_known_ids(Inventory& inventory, const Publisher& publisher) {
+  const auto rules = std::make_unique<Ruleset>();
+  rules_of_known_ids(publisher.segment()->flows().ids, *rules);
+  inventory = inventory_of(*rules, *std::make_unique<TrafficSplits>());
+  if (!inventory.services.empty())
+    spdlog::warn("neither a database nor a publication: took the ids of {} services from the flows",
+                 inventory.services.size());
+}
+
+void take_colours_from(const Config& config, Inventory& inventory) {
+  for (ServiceState& service : inventory.services)
+    for (const ServiceConfig& configured : config.services)
+      if (configured.vip == service.vip) service.active = configured.active;
+}
+
 Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& clock) {
   const bool refused = !publisher.refused().empty();
   Inventory& inventory = stored.inventory;
+  const bool has_publication = publisher.generation() != 0;
+  const bool knows_ids_alone = inventory.services.empty() && publisher.attached() && !has_publication;
+  if (knows_ids_alone) take_known_ids(inventory, publisher);
   apply_records(stored.intents, publisher, inventory);
   const std::vector<Learnt> learnt = learn_from_segment(inventory, publisher, clock);
   for (const OpenIntent& intent : stored.intents)
     if (intent.record && was_published(intent, publisher) == true) describe_flips(*intent.record, inventory);
-  const bool has_publication = publisher.generation() != 0;
   if (!has_publication && !refused) pause_ramps(inventory);
-  if (!publisher.attached() && !refused) drop_retired(inventory);
+  if (!publisher.has_flows() && !refused) drop_retired(inventory);
   // Without it, only the reserve tells which numbers were given to changes that were not recorded.
   if (!has_publication)
-    inventory.given_generation = std::max(inventory.given_generation, inventory.reserved_generation);
-  Known known{std::move(inventory), carried_out(std::move(stored.requests), stored.intents, publisher), {}};
+    inventory.given_generation =
+        std::max({inventory.given_generation, inventory.reserved_generation, publisher.latest_generation()});
+  Known known{std::move(inventory),
+              carried_out(std::move(stored.requests), stored.intents, publisher),
+              {},
+              !knows_ids_alone};
   if (refused) return known;
   for (const OpenIntent& intent : stored.intents) known.to_record.push_back(closed(intent, publisher, clock));
   for (Intent& intent : stored.unrecorded) known.to_record.push_back(from_copy(std::move(intent), clock));
@@ -228,6 +252,7 @@ Known learn(Recorder::Stored stored, const Publisher& publisher, const Clock& cl
 
 tl::expected<Recovered, std::string> bring_in_line(Known known, const Publisher& publisher,
                                                    const Config& config) {
+  if (!known.knows_colours) take_colours_from(config, known.inventory);
   tl::expected<Renumbered, std::string> renumbered = renumber(known.inventory, config);
   if (!renumbered) return tl::unexpected(renumbered.error());
   for (const std::string& note : renumbered->notes) spdlog::info("{}", note);

@@ -22,6 +22,7 @@ struct Known {
   Inventory inventory;
   std::vector<KnownRequest> requests;  // that were carried out
   std::vector<Unrecorded> to_record;   // the results of the intents that were open
+  bool knows_colours = true;           // false: nothing is known but ids, and the config's colours count
 };
 
 struct Recovered {

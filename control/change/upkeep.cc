@@ -224,8 +224,7 @@ Task<void> Upkeep::tidy() {
   const Turn turn = co_await executor_.turn();
   co_await executor_.record_what_is_missing(turn);
   if (!publisher_.refused().empty()) co_return;  // the flows are not known
-  // Without a segment no flow exists.
-  if (!publisher_.attached() || publisher_.counts_are_exact()) {
+  if (!publisher_.has_flows() || publisher_.counts_are_exact()) {
     trends_.sample(executor_.catalogue(), publisher_, clock_.now());
     tell_of_ended_drains();
   }
@@ -258,10 +257,9 @@ void Upkeep::tell_of_ended_drains() {
   }
 }
 
-// Without a segment no flow exists.
 Task<void> Upkeep::release_retired(const Turn& turn) {
   if (!executor_.catalogue().inventory().has_retired() || !releasing_.is_due()) co_return;
-  if (publisher_.attached() && !publisher_.counts_are_exact()) co_return;
+  if (publisher_.has_flows() && !publisher_.counts_are_exact()) co_return;
   auto release = retired_.look(executor_.catalogue().inventory(),
                                [this](uint16_t backend) { return publisher_.holds_flows(backend); });
   if (!release) co_return;

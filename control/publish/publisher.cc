@@ -70,6 +70,8 @@ tl::expected<bool, std::string> Publisher::attach() {
   if (!attached) return tl::unexpected(attached.error());
   segment_ = std::make_shared<Segment>(std::move(*attached));
   writer_ = std::make_unique<PublicationWriter>(*segment_);
+  // The file of the flows may be a new one, or have been made while teald published.
+  if (generation() != 0) note_ids(*ruleset(), segment_->flows().ids);
   epoch_ = 0;
   return true;
 }
@@ -151,7 +153,7 @@ bool Publisher::publish_all(uint64_t generation, const Ruleset& ruleset, const T
   std::memcpy(&segment_->ruleset(*ruleset_slot), &ruleset, used);
   std::memcpy(&segment_->splits(*split_slot), &splits, sizeof(TrafficSplits));
   note_ids(ruleset, segment_->flows().ids);
-  writer_->publish({generation, *ruleset_slot, *split_slot});
+  publish({generation, *ruleset_slot, *split_slot});
   return true;
 }
 
@@ -164,8 +166,22 @@ bool Publisher::publish_splits(uint64_t generation, std::span<const SplitUpdate>
   TrafficSplits& next = segment_->splits(*slot);
   std::memcpy(&next, &segment_->splits(present.split_slot), sizeof(TrafficSplits));
   for (const SplitUpdate& update : updates) next.services[update.service] = update.split;
-  writer_->publish({generation, present.ruleset_slot, *slot});
+  publish({generation, present.ruleset_slot, *slot});
   return true;
+}
+
+void Publisher::publish(const PublicationWord& word) {
+  segment_->flows().generation.store(word.generation, std::memory_order_relaxed);
+  writer_->publish(word);
+}
+
+uint64_t Publisher::latest_generation() const {
+  return segment_ == nullptr ? 0 : segment_->flows().generation.load(std::memory_order_relaxed);
+}
+
+bool Publisher::has_flows() const {
+  std::error_code error;
+  return attached() || std::filesystem::exists(run_dir_ + "/" + kFlowsName, error);
 }
 
 bool Publisher::grace_period_over() {

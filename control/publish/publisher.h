@@ -61,6 +61,10 @@ class Publisher {
   // The generation and the slots that the segment's word names. Without a segment, or before the first
   // publication, the generation is 0 and the slots are null.
   uint64_t generation() const;
+  // The latest generation that any teald published for these flows, also before an upgrade. 0 without a segment.
+  uint64_t latest_generation() const;
+  // Returns whether flows may exist, also where the segment is missing.
+  bool has_flows() const;
   const Ruleset* ruleset() const;
   const TrafficSplits* splits() const;
 
@@ -118,6 +122,7 @@ class Publisher {
 
  private:
   PublicationWord word() const;
+  void publish(const PublicationWord& word);
   uint32_t worker_count() const;
   uint32_t block_count() const;
   bool forget_dead_readers();

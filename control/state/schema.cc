@@ -159,10 +159,18 @@ Done usable(const Database& database, const SchemaOf& schema) {
 // The copy of an earlier try is replaced: the database has not changed its schema since.
 Done copy_before_migration(const Database& database, int64_t version) {
   const std::string copy = fmt::format("{}.schema{}", database.path(), version);
-  std::error_code ignored;
-  std::filesystem::remove(copy, ignored);
-  if (Done copied = Database::copy(database.path(), copy); !copied)
-    return tl::unexpected(fmt::format("the schema is not migrated without a copy: {}", copied.error()));
+  const std::string unfinished = copy + ".new";
+  const auto failed = [&](const std::string& why) {
+    std::error_code ignored;
+    std::filesystem::remove(unfinished, ignored);
+    return tl::unexpected(fmt::format("the schema is not migrated without a copy: {}", why));
+  };
+  std::error_code error;
+  std::filesystem::remove(unfinished, error);
+  if (Done copied = Database::copy(database.path(), unfinished); !copied) return failed(copied.error());
+  std::filesystem::permissions(unfinished, std::filesystem::perms(0600), error);
+  if (!error) std::filesystem::rename(unfinished, copy, error);
+  if (error) return failed(fmt::format("{}: {}", copy, error.message()));
   spdlog::info("{} has schema version {}: copied to {}, and migrated to version {}", database.path(), version,
                copy, kSchema);
   return {};

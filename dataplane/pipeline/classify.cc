@@ -90,7 +90,7 @@ template <bool kIcmp, typename Parsed>
     // flow.
     case ParseResult::kFragment:
       return context.ports[packet.mbuf->port].steered ? Verdict::drop(DropReason::k_fragment)
-                                                      : Verdict::punt(PuntClass::kHost);
+                                                      : punt_to(parsed.destination, context.rules.ruleset);
     case ParseResult::kTruncated:
       return Verdict::drop(DropReason::k_truncated);
     case ParseResult::kBadHeader:

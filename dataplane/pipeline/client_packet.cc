@@ -173,12 +173,15 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
     return reject(packet, rules, hop_back, now_tick);
   }
   const bool takes_slot_over = packet.flow != kNoFlow || again.is_chosen;
+  const bool takes_quota_over =
+      packet.flow != kNoFlow && (flows_.table().state(packet.flow).flags & kFlowUnassured) != 0;
   if (packet.flow != kNoFlow) replace_flow(packet, rules);
   packet.backend = choice.backend;
 
   // A RST ends the connection that it is about: there is nothing to remember.
   if (packet.shape.tcp_flags & kTcpRst) return leave_without_entry(packet, rules, choice.hop);
-  if (!flows_.has_quota(key.service) || !(takes_slot_over || flows_.has_slots(key.service))) [[unlikely]] {
+  if (!(takes_quota_over || flows_.has_quota(key.service)) ||
+      !(takes_slot_over || flows_.has_slots(key.service))) [[unlikely]] {
     note_insert_failure(why_no_room(key.service), hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }

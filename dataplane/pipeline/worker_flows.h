@@ -43,7 +43,7 @@ class WorkerFlows {
   bool is_full() const { return ledger_.flows() >= slots_; }
 
   // The worker has loaded this publication, and no flow has begun under it.
-  void adopt(const Rules& rules) { ledger_.adopt(rules); }
+  void adopt(const Rules& rules);
 
   // Inserts a flow that is not in the table. Returns kNoFlow, and changes nothing, if both its
   // buckets are full. Inline in the one place where clients' packets begin flows.
@@ -75,12 +75,14 @@ class WorkerFlows {
     return state.tick + timeout_ticks(rules.ruleset.timeouts, state);
   }
 
+  void recount_older();
   static uint64_t share_of(uint64_t slots, uint64_t used) { return used < slots ? 8 * (slots - used) : 0; }
 
   FlowTable table_;
   FlowLedger ledger_;
   const uint64_t first_bucket_, end_bucket_;
-  const uint64_t slots_;            // of these buckets
+  const uint64_t slots_;  // of these buckets
+  bool is_without_publication_ = false;
   const uint64_t embryonic_quota_;  // slots
 };
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "dataplane/shm/counters.h"
 #include "dataplane/shm/flow_table.h"
@@ -37,9 +38,10 @@ class FlowLedger {
     all_flows_ = 0;
     for (uint32_t id = 0; id < kMaxBackends; ++id) {
       const BackendRule& backend = rules.ruleset.backends[id];
-      if ((backend.flags & kBackendPresent) == 0) continue;
-      service_of_[id] = backend.service;
-      add_to_service(id);
+      const bool is_present = (backend.flags & kBackendPresent) != 0;
+      if (is_present) service_of_[id] = backend.service;
+      add_to_service(id);  // flows of an id that left the rules still end
+      if (!is_present) continue;
       const uint32_t flip = rules.splits.services[backend.service].flip_generation;
       for (FlowCount& count : flows_[id]) {
         if (count.older_than.load(std::memory_order_relaxed) == flip) continue;
@@ -69,8 +71,19 @@ class FlowLedger {
     change(backend, state, 1);
     change_older(backend, state, birth_generation, 1);
   }
+  bool is_older_than_flip(uint16_t backend, const FlowState& state, uint32_t birth_generation) {
+    return !is_closing(state.phase) &&
+           is_older_flow(birth_generation,
+                         count_of(backend, state).older_than.load(std::memory_order_relaxed));
+  }
+  // Replaces the numbers of older flows. They were counted apart, so no number is too low for a moment.
+  void set_older(const std::vector<std::array<uint32_t, kColours>>& by_backend) {
+    for (uint32_t id = 0; id < kMaxBackends; ++id)
+      for (uint32_t colour = 0; colour < kColours; ++colour)
+        flows_[id][colour].older.store(by_backend[id][colour], std::memory_order_relaxed);
+  }
   uint32_t embryonic() const { return embryonic_.load(std::memory_order_relaxed); }
-  uint32_t flows() const { return all_flows_; }  // of the adopted rules' backends
+  uint32_t flows() const { return all_flows_; }
   // Of a service of the adopted rules.
   uint32_t flows_of(uint16_t service) const { return services_[service].flows; }
   uint32_t unassured_of(uint16_t service) const { return services_[service].unassured; }
@@ -105,10 +118,7 @@ class FlowLedger {
     service.unassured += static_cast<uint32_t>(by);
   }
   void change_older(uint16_t backend, const FlowState& state, uint32_t birth_generation, int by) {
-    if (is_closing(state.phase)) return;
-    FlowCount& count = count_of(backend, state);
-    if (is_older_flow(birth_generation, count.older_than.load(std::memory_order_relaxed)))
-      add(count.older, by);
+    if (is_older_than_flip(backend, state, birth_generation)) add(count_of(backend, state).older, by);
   }
   FlowCount& count_of(uint16_t backend, const FlowState& state) {
     return flows_[backend][static_cast<int>(state.colour())];

@@ -59,6 +59,7 @@ struct Moved {
 
 void copy_what_flows_refer_to(const FlowsHeader& from, FlowsHeader& to) {
   std::memcpy(to.port_names, from.port_names, sizeof(to.port_names));
+  to.generation.store(from.generation.load(std::memory_order_relaxed), std::memory_order_relaxed);
   to.ids.timeouts = from.ids.timeouts;
   for (uint32_t id = 0; id < kMaxServices; ++id) to.ids.services[id] = from.ids.services[id];
   for (uint32_t id = 0; id < kMaxBackends; ++id) {
@@ -79,17 +80,27 @@ void copy_what_flows_refer_to(const FlowsHeader& from, FlowsHeader& to) {
   }
 }
 
-Moved move_flows(const Source& source, FlowTable to) {
+// A row of an older release does not say which client came by it, so any of its flows' clients says so.
+void note_client(const Flow& flow, FlowsHeader& flows) {
+  if (flow.state.last_hop == kNoLastHop) return;
+  LastHopOrigin& origin = flows.last_hop_origins[flow.state.last_hop];
+  if (origin.client[1].load(std::memory_order_relaxed) != 0) return;
+  for (int half = 0; half < 2; ++half)
+    origin.client[half].store(flow.client.word(half), std::memory_order_relaxed);
+}
+
+Moved move_flows(const Source& source, FlowsHeader& header, FlowTable to) {
   Moved moved;
   const KnownIds& ids = source.header.ids;
   for (uint64_t bucket = 0; bucket < source.table.geometry().buckets(); ++bucket) {
-    source.table.for_each_in_bucket(bucket, [&](FlowIndex, const Flow& flow) {
+    source.table.for_each_in_bucket(bucket, [&](FlowIndex, Flow flow) {
+      flow.state = source.present(flow.state);
       bool fits = flow.backend < kMaxBackends && ids.backends[flow.backend].known.load() != 0;
       if (fits) {
         const FlowKey key{flow.client, flow.client_port, ids.backends[flow.backend].service};
-        fits = to.insert(to.locate(key), key, flow.backend, flow.birth_generation,
-                         source.present(flow.state)) != kNoFlow;
+        fits = to.insert(to.locate(key), key, flow.backend, flow.birth_generation, flow.state) != kNoFlow;
       }
+      if (fits) note_client(flow, header);
       ++(fits ? moved.flows : moved.lost);
     });
   }
@@ -123,14 +134,25 @@ tl::expected<PlacedFile, std::string> make_flows(const Place& place, const Flows
     }
     if (source != nullptr) {
       copy_what_flows_refer_to(source->header, header);
-      *moved = move_flows(*source, flow_table_of(file));
+      *moved = move_flows(*source, header, flow_table_of(file));
     }
     return {};
   });
 }
 
+// Flows in a table of another size are better than none, and so is a start.
+tl::expected<PlacedFile, std::string> use_all_the_same(const Place& place, FoundFile found,
+                                                       const std::string& error) {
+  const std::string notice =
+      found.path + ": the flows stay there, as they cannot be moved (" + found.fitness.why + "): " + error;
+  auto used = use_file(place, kFlowsName, std::move(found));
+  if (used) used->notice = notice;
+  return used;
+}
+
 // The segment of the old release, where there is one. The file of its segment stays: open_segment() replaces
-// it.
+// it. If there is no room for another table, its flows are lost and the file is removed: nothing is created
+// then, and the notice says so.
 tl::expected<std::optional<PlacedFile>, std::string> take_over_old_release(const Place& place,
                                                                            const FlowsOptions& options) {
   std::optional<OldRelease> old;
@@ -143,7 +165,12 @@ tl::expected<std::optional<PlacedFile>, std::string> take_over_old_release(const
   Moved moved;
   const Source source{*old->header, old->table, from_old_release};
   auto made = make_flows(place, options, &source, &moved);
-  if (!made) return tl::make_unexpected(made.error());
+  if (!made) {
+    unlink(found->path.c_str());
+    PlacedFile nothing;
+    nothing.notice = found->path + " is of an older release, and its flows are lost: " + made.error();
+    return nothing;
+  }
   made->has_taken_over = true;
   made->notice = joined(text_of(moved, found->path, "it is of an older release"), made->notice);
   return std::move(*made);
@@ -178,7 +205,11 @@ FlowTable flow_table_of(const SegmentFile& file) {
   return {header.geometry, reinterpret_cast<FlowTable::Bucket*>(buckets), header.hash_seed};
 }
 
+// A segment of the old release is newer than any file of flows: that release has run since.
 tl::expected<PlacedFile, std::string> open_flows(const Place& place, const FlowsOptions& options) {
+  auto taken = take_over_old_release(place, options);
+  if (!taken) return tl::make_unexpected(taken.error());
+  if (*taken && (*taken)->created) return std::move(**taken);
   auto found = find_file(place, kFlowsName, [&](const SegmentFile& file) {
     if (std::string wrong = flows_defect(file); !wrong.empty())
       return Fitness{Fitness::Use::kNone, "its flows are lost: " + wrong};
@@ -186,22 +217,18 @@ tl::expected<PlacedFile, std::string> open_flows(const Place& place, const Flows
     return Fitness{differs.empty() ? Fitness::Use::kAsItIs : Fitness::Use::kAsSource, differs};
   });
   if (!found) return tl::make_unexpected(found.error());
+  if (*taken) found->notice = joined((*taken)->notice, found->notice);
   if (found->fitness.use == Fitness::Use::kAsItIs) return use_file(place, kFlowsName, std::move(*found));
   if (found->exists()) {
     Moved moved;
     const Source source{header_of(found->file), flow_table_of(found->file),
                         [](FlowState state) { return state; }};
     auto made = make_flows(place, options, &source, &moved);
-    if (!made) return tl::make_unexpected(made.error());
+    if (!made) return use_all_the_same(place, std::move(*found), made.error());
     if (made->path != found->path) unlink(found->path.c_str());
     made->has_taken_over = true;
     made->notice = joined(text_of(moved, found->path, found->fitness.why), made->notice);
     return made;
-  }
-  if (found->notice.empty()) {
-    auto taken = take_over_old_release(place, options);
-    if (!taken) return tl::make_unexpected(taken.error());
-    if (*taken) return std::move(**taken);
   }
   auto made = make_flows(place, options, nullptr, nullptr);
   if (made) made->notice = joined(found->notice, made->notice);

@@ -40,6 +40,8 @@ struct FlowsHeader {
   // dataplane: rw; by port id. "" marks a free row. A name keeps its id, so stored hops stay valid.
   char port_names[kMaxPorts][sizeof(PortRow::name)];
   KnownIds ids;  // control: rw
+  std::atomic<uint64_t>
+      generation;  // control: rw; the latest that was published, as births of flows count in it
   // workers: rw by compare and swap, control: rw. Hop words, by id (last_hop.h)
   std::atomic<uint64_t> last_hops[kMaxLastHops];
   LastHopOrigin last_hop_origins[kMaxLastHops];  // by id

@@ -18,6 +18,7 @@ void add_structures(LayoutHash& hash) {
       .add(offsetof(FlowsHeader, hash_seed))
       .add(offsetof(FlowsHeader, port_names))
       .add(offsetof(FlowsHeader, ids))
+      .add(offsetof(FlowsHeader, generation))
       .add(offsetof(FlowsHeader, last_hops))
       .add(offsetof(FlowsHeader, last_hop_origins));
   hash.add(sizeof(KnownIds))

@@ -41,6 +41,7 @@ void rules_of_known_ids(const KnownIds& ids, Ruleset& ruleset) {
       if (service.preview.protocol != 0)
         add_service(service.preview, static_cast<uint16_t>(row.service + kPreviewAddress));
     }
+    if (ruleset.find_backend(row.socket) != kNoId) continue;  // a killed teald left a row of a released id
     BackendRule& rule = ruleset.backends[id];
     rule.socket = row.socket;
     rule.from_vip = ChecksumDelta::between(service.vip, row.socket);

@@ -82,6 +82,7 @@ std::optional<OldRelease> read_old_release(const SegmentFile& file) {
   const auto buckets = bytes.at<uint64_t>(kBuckets);
   if (geometry.buckets() == 0 || geometry.buckets() > file.bytes() / sizeof(FlowTable::Bucket) ||
       buckets > file.bytes() - geometry.bytes() || buckets % alignof(FlowTable::Bucket) != 0 ||
+      file.bytes() < kRulesetSlotsThen * kRulesetBytes ||
       rulesets > file.bytes() - kRulesetSlotsThen * kRulesetBytes)
     return std::nullopt;
 
@@ -95,16 +96,20 @@ std::optional<OldRelease> read_old_release(const SegmentFile& file) {
   for (uint32_t id = 0; id < kLastHops; ++id)
     header->last_hops[id].store(bytes.at<uint64_t>(kLastHopWords + id * sizeof(uint64_t)),
                                 std::memory_order_relaxed);
-  const uint64_t slot = bytes.at<uint64_t>(kWord) % kRulesetSlotsThen;
+  const auto word = bytes.at<uint64_t>(kWord);
+  header->generation.store(word >> 8, std::memory_order_relaxed);
+  const uint64_t slot = word % kRulesetSlotsThen;
   read_ids(Bytes(static_cast<const char*>(file.base()) + rulesets + slot * kRulesetBytes), header->ids);
   auto* table = reinterpret_cast<FlowTable::Bucket*>(static_cast<char*>(file.base()) + buckets);
   const FlowTable flows(geometry, table, header->hash_seed);
   return OldRelease{std::move(header), flows};
 }
 
-// The id of a last hop had 15 bits, of which no id used the highest: only "no last hop" had it.
+// The id of a last hop had 15 bits, of which no id used the highest: only "no last hop" had it. Probes had a
+// meaning only while Teal reset the flow.
 FlowState from_old_release(FlowState state) {
   state.hop_moves = 0;
+  if (state.phase != FlowPhase::kResetting) state.probes = 0;
   state.last_hop &= kLastHopMask;
   return state;
 }

@@ -101,18 +101,26 @@ std::string damage(const SegmentFile& file) {
   return "";
 }
 
-// The worker blocks that have counted anything, up to the last one.
-uint32_t used_blocks(const Segment& segment) {
-  uint32_t used = kWorkerSlots;
+// Completes a file that has the parts of another release, or none: nobody attaches to it before.
+void complete(SegmentHeader& header, const KnownIds& ids) {
+  const auto at = [&](uint64_t offset) { return reinterpret_cast<char*>(&header) + offset; };
+  auto* blocks = reinterpret_cast<WorkerBlock*>(at(header.workers_offset));
   const auto is_unused = [](const Counter& counter) { return counter.read() == 0; };
-  while (used > 0 && std::all_of(std::begin(segment.worker(used - 1).events),
-                                 std::end(segment.worker(used - 1).events), is_unused))
-    --used;
-  return used;
+  uint32_t used = 0;
+  for (uint32_t worker = 0; worker < kWorkerSlots; ++worker) {
+    blocks[worker].status.state.store(WorkerState::kAbsent, std::memory_order_relaxed);
+    const auto& events = blocks[worker].events;
+    if (!std::all_of(std::begin(events), std::end(events), is_unused)) used = worker + 1;
+  }
+  header.most_workers.store(used, std::memory_order_relaxed);  // totals sum so many blocks
+  // A word without a generation names slot 0.
+  if (PublicationWord::unpack(header.word.load(std::memory_order_relaxed)).generation == 0)
+    rules_of_known_ids(ids, *reinterpret_cast<Ruleset*>(at(header.rulesets_offset)));
 }
 
 // Fills a zeroed file, with the parts of `source` that this ABI knows. `state` is stored last.
-tl::expected<void, std::string> fill(const SegmentFile& file, const SegmentFile* source, bool* has_rules) {
+tl::expected<void, std::string> fill(const SegmentFile& file, const SegmentFile* source, const KnownIds& ids,
+                                     bool* has_rules) {
   const Layout layout = Layout::of();
   auto& header = *static_cast<SegmentHeader*>(file.base());
   header.magic = kSegmentMagic;
@@ -128,13 +136,19 @@ tl::expected<void, std::string> fill(const SegmentFile& file, const SegmentFile*
     return tl::make_unexpected(std::string("rte_rcu_qsbr_init failed on the new segment"));
   if (source != nullptr)
     *has_rules = take_over_parts(*static_cast<const SegmentHeader*>(source->base()), source->bytes(), header);
+  complete(header, ids);
   // Release: pairs with the acquire load in unfinished().
   header.state.store(kSegmentReady, std::memory_order_release);
   return {};
 }
 
+void forget_hops(SegmentHeader& header) {
+  for (auto& hop : header.next_hops) hop.store(Hop::kNone, std::memory_order_relaxed);
+  for (auto& hop : header.client_default_hops) hop.store(Hop::kNone, std::memory_order_relaxed);
+}
+
 // Finds the file "segment", or makes one.
-tl::expected<PlacedFile, std::string> open_segment(const Place& place) {
+tl::expected<PlacedFile, std::string> open_segment(const Place& place, const KnownIds& ids) {
   using Use = Fitness::Use;
   auto found = find_file(place, kName, [](const SegmentFile& file) {
     if (std::string why = unfinished(file); !why.empty()) return Fitness{Use::kNone, why};
@@ -147,7 +161,7 @@ tl::expected<PlacedFile, std::string> open_segment(const Place& place) {
   const SegmentFile* source = found->exists() ? &found->file : nullptr;
   bool has_rules = false;
   auto made = make_file(place, kName, Layout::of().bytes,
-                        [&](const SegmentFile& file) { return fill(file, source, &has_rules); });
+                        [&](const SegmentFile& file) { return fill(file, source, ids, &has_rules); });
   if (!made) return made;
   if (source != nullptr && made->path != found->path) unlink(found->path.c_str());
   if (source != nullptr)
@@ -165,7 +179,7 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   const Place place{options.run_dir, options.try_huge_pages, options.reserve};
   auto flows = open_flows(place, {options.flow_capacity, options.hash_seed, options.partitions});
   if (!flows) return tl::make_unexpected(flows.error());
-  auto file = open_segment(place);
+  auto file = open_segment(place, static_cast<const FlowsHeader*>(flows->file.base())->ids);
   if (!file) return tl::make_unexpected(file.error());
 
   Opened opened;
@@ -175,12 +189,7 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   opened.notice = joined(flows->notice, file->notice);
   opened.no_huge_pages = flows->no_huge_pages.empty() ? file->no_huge_pages : flows->no_huge_pages;
   SegmentHeader& header = opened.segment.header();
-  if (file->created) {
-    header.most_workers.store(used_blocks(opened.segment), std::memory_order_relaxed);
-    // A word without a generation names slot 0.
-    if (PublicationWord::unpack(header.word.load(std::memory_order_relaxed)).generation == 0)
-      rules_of_known_ids(opened.segment.flows().ids, opened.segment.ruleset(0));
-  }
+  if (opened.created) forget_hops(header);  // their ports had other ids
   header.counted_epoch.store(0, std::memory_order_relaxed);
   forget_readers(opened.segment);
   return opened;

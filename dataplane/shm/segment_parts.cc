@@ -227,6 +227,29 @@ void copy_part(const SegmentHeader& from, SegmentHeader& to, PartId id) {
               reinterpret_cast<const char*>(&from) + part_of(from, id).offset, part_of(to, id).bytes);
 }
 
+uint64_t word_of(const SegmentHeader& header) {
+  uint64_t word;
+  std::memcpy(&word, reinterpret_cast<const char*>(&header) + part_of(header, PartId::kPublication).offset,
+              sizeof(word));
+  return word;
+}
+
+// A teald of the release of `from` may publish meanwhile: then the slots are copied again. Returns false if
+// nothing was published, or if teald does not stop publishing.
+bool copy_rules(const SegmentHeader& from, SegmentHeader& to) {
+  constexpr int kTries = 10;
+  for (int tries = 0; tries < kTries; ++tries) {
+    const uint64_t word = word_of(from);
+    if (PublicationWord::unpack(word).generation == 0) return false;
+    for (const PartId id : {PartId::kRulesets, PartId::kTargets, PartId::kPublication})
+      copy_part(from, to, id);
+    if (word_of(to) == word && word_of(from) == word) return true;
+  }
+  std::memset(reinterpret_cast<char*>(&to) + part_of(to, PartId::kPublication).offset, 0,
+              part_of(to, PartId::kPublication).bytes);
+  return false;
+}
+
 }  // namespace
 
 uint64_t part_version(PartId id) {
@@ -258,10 +281,8 @@ uint64_t segment_abi() {
 
 bool take_over_parts(const SegmentHeader& from, uint64_t bytes, SegmentHeader& to) {
   const auto same = [&](PartId id) { return is_same(from, bytes, to, id); };
-  const bool has_rules = same(PartId::kPublication) && same(PartId::kRulesets) && same(PartId::kTargets);
-  if (has_rules)
-    for (const PartId id : {PartId::kPublication, PartId::kRulesets, PartId::kTargets})
-      copy_part(from, to, id);
+  const bool has_rules =
+      same(PartId::kPublication) && same(PartId::kRulesets) && same(PartId::kTargets) && copy_rules(from, to);
   for (const PartId id : {PartId::kHops, PartId::kCounters, PartId::kFailedClients})
     if (same(id)) copy_part(from, to, id);
   return has_rules;

@@ -73,7 +73,7 @@ tl::expected<FoundFile, std::string> find_file(const Place& place, const std::st
   for (const std::string& path : candidates(place, SegmentPaths::of(place.run_dir, name))) {
     auto file = SegmentFile::open(path);
     if (!file) return tl::make_unexpected(file.error());
-    if (!file->lock()) return tl::make_unexpected(in_use(path));
+    if (!file->lock() || !file->is_at(path)) return tl::make_unexpected(in_use(path));
     Fitness fitness = fitness_of(*file);
     if (!found.notice.empty()) fitness = {Fitness::Use::kNone, "it is older than the file before"};
     if (fitness.use != Fitness::Use::kNone) {
@@ -100,6 +100,7 @@ tl::expected<PlacedFile, std::string> make_file(
     unlink(new_path(made.path).c_str());
     return tl::make_unexpected(filled.error());
   }
+  if (!file->is_at(new_path(made.path))) return tl::make_unexpected(in_use(made.path));
   if (rename(new_path(made.path).c_str(), made.path.c_str()) != 0)
     return tl::make_unexpected(new_path(made.path) + ": cannot rename to " + made.path + ": " +
                                std::strerror(errno));

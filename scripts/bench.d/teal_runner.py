@@ -215,7 +215,8 @@ green = {json.dumps(pool(True))}
         return {name: now[name] - before.get(name, 0) for name in now if now[name] != before.get(name, 0)}
 
     def segment_bytes(self):
-        return (self.run_dir / "segment").stat().st_size
+        """The size of both files: the flows and the rest."""
+        return sum((self.run_dir / name).stat().st_size for name in ("flows", "segment"))
 
     def measure(self, seconds, settle=0.15, moving=MOVING):
         """Counts the packets that were translated and sent, and the flows that began. Anything else is a

@@ -90,8 +90,8 @@ def test_operators_use_the_sockets_and_nothing_else():
             env={"TEAL_SOCKET": str(lab.RUN_DIR / "control.sock")},
         )
     lab.expect_equal(f"exit code of the operator's flip ({done.stderr.strip()})", done.returncode, 0)
-    segment = (lab.RUN_DIR / "segment").resolve()
-    for path in (segment, lab.RUN_DIR / "dataplane.lock", lab.RUN_DIR / "daemon.lock", PINS / "vips"):
+    segment, flows = ((lab.RUN_DIR / name).resolve() for name in ("segment", "flows"))
+    for path in (segment, flows, lab.RUN_DIR / "dataplane.lock", lab.RUN_DIR / "daemon.lock", PINS / "vips"):
         lab.expect(path.exists(), f"{path} is there")
         for access in ("-r", "-w"):
             lab.expect(as_operator("test", access, str(path)).returncode != 0, f"no test {access} of {path}")
@@ -101,7 +101,8 @@ def test_operators_use_the_sockets_and_nothing_else():
 
 
 def test_what_is_shared_is_the_groups_and_nobody_elses():
-    shared = (lab.RUN_DIR / "segment").resolve(), lab.RUN_DIR / "dataplane.lock", *PINS.iterdir()
+    files = ((lab.RUN_DIR / name).resolve() for name in ("segment", "flows"))
+    shared = *files, lab.RUN_DIR / "dataplane.lock", *PINS.iterdir()
     group = int(status_of("dataplane")["Gid"].split()[0])
     for path in shared:
         found = path.stat()

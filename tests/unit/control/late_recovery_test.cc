@@ -154,5 +154,32 @@ TEST_P(UnrecordedAtTheStart, ARollbackOutlivesTheRepairOfTheDisk) {
   EXPECT_EQ(rollbacks, 2u);
 }
 
+// An upgrade that has other rules, while the database is lost. The file has another service at its top.
+TEST_F(LateRecoveryTest, WithoutADatabaseAndAPublicationTheFlowsSayWhatTheirIdsMean) {
+  Socket vip = *parse_socket("198.18.0.10:80"), backend = *parse_socket("198.18.2.21:8080");
+  vip.protocol = backend.protocol = kProtocolTcp;
+  uint16_t service_id = 0, backend_id = 0;
+  {
+    FakeDataplane dataplane(home.run_dir());
+    const RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+    service_id = dataplane.ruleset().find_service(vip);
+    backend_id = dataplane.ruleset().find_backend(backend);
+  }
+  std::string toml = kShopToml;
+  toml.insert(toml.find("[[service]]"),
+              "[[service]]\nname = \"top\"\nvip = \"198.18.0.99:80\"\nprotocol = \"tcp\"\n"
+              "blue = [\"198.18.2.31:80\"]\ngreen = [\"198.18.2.41:80\"]\n\n");
+  home.write_config(toml);
+  for (const char* path : {"state", "run/state.copy", "run/segment", "run/segment.tmpfs"})
+    std::filesystem::remove_all(home.dir().file(path));
+  FakeDataplane dataplane(home.run_dir());
+  ASSERT_EQ(dataplane.generation(), 0u);
+  const RunningDaemon daemon(home);
+  EXPECT_GT(dataplane.generation(), 2u) << "births of flows count in generations";
+  EXPECT_EQ(dataplane.ruleset().find_service(vip), service_id);
+  EXPECT_EQ(dataplane.ruleset().find_backend(backend), backend_id);
+}
+
 }  // namespace
 }  // namespace teal

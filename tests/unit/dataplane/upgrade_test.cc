@@ -28,7 +28,7 @@ class Promise11Upgrade : public WorkerTest {
   std::vector<uint16_t> backends;
 };
 
-TEST_F(Promise11Upgrade, AnotherCounterChangesNothingForFlowsAndTargets) {
+TEST_F(Promise11Upgrade, AnotherPartChangesNothingForFlowsAndTargets) {
   start_with_flows();
   upgrade(PartId::kFailedClients);
   expect_flows_go_on();
@@ -44,6 +44,25 @@ TEST_F(Promise11Upgrade, WithoutRulesFlowsGoOnAndNoneBegins) {
   publish();
   settle();
   EXPECT_EQ(colour_of(send_from_client(who, kSyn)), Colour::kGreen);
+}
+
+// The flow of a preview began after the flip, on the colour that drains.
+TEST_F(Promise11Upgrade, WithoutRulesADrainWaitsForOlderFlowsAlone) {
+  start_with_flows();
+  const uint64_t flip_generation = rules().generation;
+  ruleset_input.services[kWeb].preview_clients = {*parse_prefix("0.0.0.0/0")};
+  publish();
+  settle();
+  const Client young = client(kWeb, 9);
+  ASSERT_EQ(colour_of(open_flow(young)), Colour::kBlue);
+  upgrade(PartId::kRulesets);
+  publish();
+  settle();
+  uint32_t older = 0;
+  for (const auto& of_backend : segment().worker(0).flows) older += of_backend[0].older;
+  EXPECT_EQ(older, 2u) << "of kWeb and kWeb6, and not the preview's";
+  EXPECT_LT(flip_generation, rules().generation);
+  EXPECT_TRUE(ledger_is_exact());
 }
 
 }  // namespace

@@ -47,6 +47,10 @@ class OldReleaseTest : public SegmentTest {
         EXPECT_EQ(state.last_hop, kNoLastHop);
       else
         EXPECT_EQ(flows.last_hops[state.last_hop].load(), hop.word());
+      if (number % 5 != 0) {
+        EXPECT_NE(flows.last_hop_origins[state.last_hop].client[1].load(), 0u)
+            << "nobody would find its router";
+      }
     }
     EXPECT_STREQ(flows.port_names[0], "front");
     EXPECT_STREQ(flows.port_names[1], "back");
@@ -70,6 +74,7 @@ TEST_F(OldReleaseTest, ItsFlowsAreTakenOver) {
   EXPECT_EQ(rules.backends[30].service, 9);
   EXPECT_EQ(rules.timeouts.tcp_established, 36'000u);
   EXPECT_EQ(rules.timeouts.udp_established, 3'000u);
+  EXPECT_EQ(opened->segment.flows().generation.load(), 700u);
 }
 
 TEST_F(OldReleaseTest, AnotherCapacityTakesItsFlowsOverToo) {
@@ -90,6 +95,28 @@ TEST_F(OldReleaseTest, AStartThatIsKilledBetweenBothFilesTakesNothingTwice) {
   ASSERT_TRUE(opened) << opened.error();
   expect_all_flows(opened->segment);
   EXPECT_TRUE(contains(opened->notice, "ABI is 0x55bb39821d6bd8f4"));
+}
+
+// A downgrade to that release and an upgrade again: the file of the flows is older than its segment.
+TEST_F(OldReleaseTest, ItsFlowsComeBeforeAnOlderFileOfFlows) {
+  fs::rename(file_, dir_ / "kept");
+  make();
+  put_flows(100);
+  for (const char* name : {"segment", "segment.tmpfs"}) fs::remove(dir_ / name);
+  fs::rename(dir_ / "kept", file_);
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error();
+  expect_all_flows(opened->segment);
+  EXPECT_EQ(flows_of(opened->segment), 0u);
+}
+
+TEST_F(OldReleaseTest, AShortFileIsNotRead) {
+  for (const uint64_t bytes : {0u, 100u, 4'371'904u, 19'000'000u, 30'000'000u}) {
+    fs::resize_file(file_, bytes);
+    EXPECT_FALSE(read_old_release(*SegmentFile::open(file_))) << bytes;
+    remove_files();
+    SetUp();
+  }
 }
 
 TEST_F(OldReleaseTest, TealdRefusesItUntilTheDataplaneHasTakenItOver) {

