@@ -7,7 +7,8 @@ usage: paced_load.py [--seconds N] [--tcp RATE] [--udp RATE]
 
 RATE is in flows a second: --tcp of each TCP service (default: 250), --udp of the UDP service (default: 100).
 It ends when its stdin does, or after N seconds. A flow without an answer is given up after 4 s. The load goes
-on after failures, and prints {"begun","failed"} at its end: the numbers of flows.
+on after failures. At its end it prints {"begun","failed","why"}: the numbers of flows, and of failures by
+reason.
 """
 import argparse
 import collections
@@ -33,7 +34,7 @@ class Load:
         self.selector.register(sys.stdin, selectors.EVENT_READ)
         self.begun = collections.deque()  # (time, socket), the oldest first
         self.is_over = False
-        self.failed = 0
+        self.why = collections.Counter()
 
     def begin(self, protocol, address, port):
         if protocol == "udp":
@@ -47,9 +48,11 @@ class Load:
         self.selector.register(flow, events)
         self.begun.append((time.monotonic(), flow))
 
-    def end(self, flow, failed=False):
+    def end(self, flow, failed=None):
         if flow.fileno() >= 0:
-            self.failed += failed
+            if failed is not None:
+                protocol = "tcp" if flow.type == socket.SOCK_STREAM else "udp"
+                self.why[f"{protocol}: {failed}"] += 1
             self.selector.unregister(flow)
             flow.close()
 
@@ -59,9 +62,9 @@ class Load:
                 flow.send(REQUEST)
                 self.selector.modify(flow, selectors.EVENT_READ)
             else:
-                self.end(flow, failed=not flow.recv(4096))
-        except OSError:
-            self.end(flow, failed=True)
+                self.end(flow, failed=None if flow.recv(4096) else "closed without an answer")
+        except OSError as error:
+            self.end(flow, failed=error.strerror)
 
     def wait(self, seconds):
         for key, events in self.selector.select(seconds):
@@ -70,7 +73,7 @@ class Load:
             else:
                 self.go_on(key.fileobj, events)
         while self.begun and self.begun[0][0] < time.monotonic() - PATIENCE_SECONDS:
-            self.end(self.begun.popleft()[1], failed=True)
+            self.end(self.begun.popleft()[1], failed="no answer in time")
 
 
 def main():
@@ -88,7 +91,7 @@ def main():
                 load.begin(*service)
             begun[service] = due
         load.wait(PACE_SECONDS)
-    print(json.dumps({"begun": begun.total(), "failed": load.failed}))
+    print(json.dumps({"begun": begun.total(), "failed": load.why.total(), "why": load.why}))
 
 
 main()

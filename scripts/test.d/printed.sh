@@ -134,6 +134,7 @@ test_in_lab() {
   for file in "${files[@]}"; do
     name=$(basename "$file" .py)
     seconds=$lab_test_seconds
+    if [[ -n $sequences ]]; then seconds=$long_lab_test_seconds; fi
     if grep -q '^# only with --long$' "$file"; then
       if (($# == 0)) && [[ -z $sequences ]]; then continue; fi
       seconds=$long_lab_test_seconds

@@ -21,6 +21,7 @@ import time
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("TEAL_BUILD_DIR", REPO / "build"))
 RUN_DIR = pathlib.Path("/run/teal-lab")
+IS_LONG = "TEAL_LONG" in os.environ  # set by scripts/test --long
 
 sys.path[:0] = [str(REPO / "scripts" / "python"), str(REPO / "scripts" / "lab.d")]
 from bad_servers import firewall  # noqa: E402,F401  (for the tests)
