@@ -85,6 +85,10 @@ AIMS = (
         lambda results: results["cases"]["workers-2"]["of_alone"]["median"],
     ),
     Aim(
+        *("packets beside one in ten with TTL 1, of their rate", 0.95, 1.0, ""),
+        lambda results: results["cases"]["ttl-64k"]["of_plain"]["median"],
+    ),
+    Aim(
         *("cost of a packet, 1 Mi of 10 Mi flows, times 1,000 flows", 2.5, 2.5, "x"),
         lambda results: mpps(results, "udp-1k") / mpps(results, "udp-10m"),
         least=False,

@@ -38,6 +38,26 @@ class Case:
             return [self.source]
         return [dataclasses.replace(self.source, worker=w, workers=self.workers) for w in range(self.workers)]
 
+    @property
+    def reference(self):
+        """A name and a case that is measured in turns with this one, or None. The result has the ratio of
+        their rates. Where some packets have TTL 1, the ratio is the rate of the other packets with and
+        without them."""
+        if self.workers > 1:
+            return "alone", dataclasses.replace(self, workers=1)
+        if self.source.expired:
+            return "plain", dataclasses.replace(self, source=self.plain_source)
+        return None
+
+    @property
+    def plain_source(self):
+        return dataclasses.replace(self.source, expired=0)
+
+    @property
+    def forwarded_share(self):
+        """The part of the packets that a router may forward."""
+        return 1 - 1 / self.source.expired if self.source.expired else 1.0
+
     def handshakes(self):
         """The sources that establish the flows, one for each worker."""
         if self.source.steps == "sx":
@@ -45,12 +65,13 @@ class Case:
         protocol = self.source.kind[:3]
         return [
             dataclasses.replace(
-                s, flows=self.flows_held, steps=HANDSHAKE[protocol], order="chunks", imix=False
+                s, flows=self.flows_held, steps=HANDSHAKE[protocol], order="chunks", imix=False, expired=0
             )
             for s in self.sources()
         ]
 
 
+EXPIRED = frozenset({"punted", "punt_limit", "punt_full"})
 BEGINNING = frozenset({"flows_created", "flows_replaced"})
 
 
@@ -91,6 +112,11 @@ CASES = (
         quick=False,
         moving=BEGINNING,
         created=True,
+    ),
+    Case(
+        *("ttl-64k", "established UDP, 64 Ki flows, 1 in 10 TTL 1", udp(64 * KI, expired=10)),
+        quick=False,
+        moving=EXPIRED,
     ),
     Case("workers-2", "2 workers, each its own 64 Ki flows (UDP)", udp(64 * KI), workers=2),
 )

@@ -6,7 +6,6 @@ forwards, and testpmd's cores sleep while Teal forwards. A round measures each o
 disturbance of the machine affects both. Ratios are of the same round; the result is their median.
 """
 import contextlib
-import dataclasses
 import statistics
 
 import teal_runner
@@ -48,20 +47,19 @@ class Comparison:
             undo.callback(self.settings.packets.forget)
             need = teal_runner.hugepages_mb(packets, self.capacity(case))
             undo.enter_context(
-                hugepages(testpmd_runner.hugepages_mb(packets) + need * (1 if case.workers == 1 else 2))
+                hugepages(testpmd_runner.hugepages_mb(packets) + need * (2 if case.reference else 1))
             )
             teal = self.replaying(undo, case, case.name)
-            alone = (
-                self.replaying(undo, dataclasses.replace(case, workers=1), "alone")
-                if case.workers > 1
-                else None
-            )
+            beside = {}
+            if case.reference:
+                name, reference = case.reference
+                beside[name] = self.replaying(undo, reference, name)
             files = [self.settings.packets.file(source) for source in sources]
             cpus = (WORKER_CPU, CONTROL_CPU)[: case.workers]
             limit = Testpmd(
                 undo, self.settings.work, case.name, [pcap_port(files)], packets, case.workers, cpus
             )
-            return self.rounds(case, teal, limit, alone)
+            return self.rounds(case, teal, limit, beside)
 
     def alone(self, undo, case, name):
         """Reserves hugepages for one Teal, and returns it as replaying() does."""
@@ -95,13 +93,13 @@ class Comparison:
         teal.dataplane.pause()
         return teal
 
-    def rounds(self, case, teal, limit, alone):
-        windows = {"teal": [], **{mode: [] for mode in LIMITS}, **({"alone": []} if alone else {})}
+    def rounds(self, case, teal, limit, beside):
+        windows = {who: [] for who in ("teal", *LIMITS, *beside)}
         for _ in range(self.settings.rounds):
             for mode in LIMITS:
                 windows[mode].append(limit.measure(mode, self.settings.seconds))
-            if alone:
-                windows["alone"].append(alone.measure(self.settings.seconds))
+            for who, other in beside.items():
+                windows[who].append(other.measure(self.settings.seconds))
             windows["teal"].append(teal.measure(self.settings.seconds, moving=MOVING | case.moving))
         rates = {who: [window.rate for window in taken] for who, taken in windows.items()}
         begun = [window.begun for window in windows["teal"]]
@@ -111,7 +109,8 @@ class Comparison:
             "packets": sum(s.packets for s in case.sources()),
         }
         result |= {who: summary(values) for who, values in rates.items()}
-        result |= {f"of_{who}": ratio(rates["teal"], rates[who]) for who in rates if who != "teal"}
+        whole = [rate / case.forwarded_share for rate in rates["teal"]]
+        result |= {f"of_{who}": ratio(whole, rates[who]) for who in rates if who != "teal"}
         result["core_share"] = min(window.share for taken in windows.values() for window in taken)
         result["cycles"] = case.workers * tsc_hz() / result["teal"]["median"]
         result["segment"] = {"capacity": teal.capacity, "bytes": teal.segment_bytes()}

@@ -75,6 +75,7 @@ class Source:
     order: str = "spread"
     imix: bool = False
     frame_bytes: int = 0  # without FCS; 0: the least of the kind
+    expired: int = 0  # each packet of this number has TTL 1; 0: none
     worker: int = 0
     workers: int = 1
 
@@ -86,6 +87,7 @@ class Source:
     def name(self):
         parts = [self.kind, str(self.flows), self.steps, self.order]
         parts += ["imix"] * self.imix + [f"{self.frame_bytes}bytes"] * bool(self.frame_bytes)
+        parts += [f"{self.expired}expired"] * bool(self.expired)
         parts += [f"{self.worker}of{self.workers}"] * (self.workers > 1)
         return "-".join(parts)
 
@@ -121,6 +123,7 @@ class Packets:
         ]
         command += ["--services", SERVICES, "--frame-bytes", source.frame_bytes or kind.least_frame]
         command += ["--hash-seed", HASH_SEED, "--worker", source.worker, "--workers", source.workers]
+        command += ["--expired", source.expired]
         run(*command, *(["--imix"] if source.imix else []), seconds=180)
         return path
 

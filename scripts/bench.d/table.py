@@ -16,6 +16,8 @@ def case_row(name, case):
         marks.append(f"{case['new_flows']['median'] / 1e6:.2f} M flows/s")
     if "of_alone" in case:
         marks.append(f"{case['of_alone']['median']:.2f} x one worker")
+    if "of_plain" in case:
+        marks.append(f"{case['of_plain']['median']:.2f} x plain")
     return (
         f"{case['title']:<48}{cell(case['teal'], 12)}{case['cycles']:>8.0f}{cell(case['macswap'], 13)}"
         f"{case['of_macswap']['median']:>6.2f}{cell(case['5tswap'], 13)}{case['of_5tswap']['median']:>6.2f}"

@@ -14,6 +14,8 @@
 //             churn   Of ten packets, eight belong to established flows, one begins (SYN) and one ends (RST)
 //                     a flow of another client. A replay begins these flows again.
 //
+// With --expired N, each N-th packet of the file has TTL 1, so a router may not forward it.
+//
 // With --workers, only flows that --worker owns are used, by the hash of the dataplane.
 #include <array>
 #include <cstdio>
@@ -38,6 +40,7 @@ namespace teal {
 namespace {
 
 constexpr uint64_t kChunk = 4096;
+constexpr uint8_t kTtl = 64;
 constexpr uint32_t kClientBits = 22;  // the lower bits in which clients' addresses differ
 
 // Frames of 64, 594 and 1,518 bytes with FCS, in the proportion 7 : 4 : 1. Sizes are without FCS.
@@ -49,6 +52,7 @@ struct Traffic {
   uint32_t services = 1;
   uint32_t frame_bytes = 60;  // without FCS; a frame whose headers take more is longer
   bool imix = false;
+  uint64_t expired = 0;  // each packet of this number has TTL 1; 0: none
   uint64_t hash_seed = 0;
   uint32_t worker = 0, workers = 1;
 
@@ -82,14 +86,14 @@ struct Traffic {
   }
 };
 
-// Frames are built once per (step, service, size). rewrite.h then sets the client of each frame.
+// Frames are built once per (step, service, size, TTL). rewrite.h then sets the client of each frame.
 class Frames {
  public:
   explicit Frames(const Traffic& traffic) : traffic_(traffic) {}
 
-  const std::vector<uint8_t>& frame(char step, uint64_t flow, uint32_t bytes) {
+  const std::vector<uint8_t>& frame(char step, uint64_t flow, uint32_t bytes, uint8_t ttl) {
     const auto service = static_cast<uint32_t>(flow % traffic_.services);
-    const Template& made = template_of(step, service, bytes);
+    const Template& made = template_of(step, service, bytes, ttl);
     const Socket client = traffic_.client_of(flow);
     const ChecksumDelta delta = ChecksumDelta::between(kAnyClient(), client);
     frame_ = made.frame;
@@ -115,23 +119,23 @@ class Frames {
   }
   Socket kAnyClient() const { return traffic_.client_of(0); }
 
-  const Template& template_of(char step, uint32_t service, uint32_t bytes) {
-    auto& made = templates_[{step, service, bytes}];
+  const Template& template_of(char step, uint32_t service, uint32_t bytes, uint8_t ttl) {
+    auto& made = templates_[{step, service, bytes, ttl}];
     if (made.frame.empty()) {
-      made.frame = build(step, service, bytes);
+      made.frame = build(step, service, bytes, ttl);
       made.parsed = parse(made.frame.data(), static_cast<uint32_t>(made.frame.size()));
       if (made.parsed.result != ParseResult::kFlowPacket) std::abort();
     }
     return made;
   }
 
-  std::vector<uint8_t> build(char step, uint32_t service, uint32_t bytes) const {
+  std::vector<uint8_t> build(char step, uint32_t service, uint32_t bytes, uint8_t ttl) const {
     const Socket client = kAnyClient();
     const Socket there = traffic_.shifted(is_reply(step) ? traffic_.backend : traffic_.vip, service);
     const Socket& from = is_reply(step) ? there : client;
     const Socket& to = is_reply(step) ? client : there;
     test::PacketBuilder builder;
-    builder.ip(from.address, to.address);
+    builder.ip(from.address, to.address).ttl(ttl);
     const bool tcp = traffic_.vip.protocol == kProtocolTcp;
     if (tcp) {
       builder.tcp(from.port.host(), to.port.host(), tcp_flags(step)).seq(1000).ack(2000);
@@ -145,7 +149,7 @@ class Frames {
   }
 
   const Traffic& traffic_;
-  std::map<std::tuple<char, uint32_t, uint32_t>, Template> templates_;
+  std::map<std::tuple<char, uint32_t, uint32_t, uint8_t>, Template> templates_;
   std::vector<uint8_t> frame_;
 };
 
@@ -214,7 +218,8 @@ class Replay {
   void emit(char step, uint64_t flow) {
     const uint32_t bytes = traffic_.imix ? kImix[emitted_ % kImix.size()] : traffic_.frame_bytes;
     ++emitted_;
-    out_.write(frames_.frame(step, flow, bytes));
+    const bool is_expired = traffic_.expired != 0 && emitted_ % traffic_.expired == 0;
+    out_.write(frames_.frame(step, flow, bytes, is_expired ? 1 : kTtl));
   }
 
   const Traffic& traffic_;
@@ -245,8 +250,10 @@ int main_of(int argc, char** argv) {
       ("services", "how many", cxxopts::value<uint32_t>()->default_value("1"), "N")            //
       ("frame-bytes", "without FCS", cxxopts::value<uint32_t>()->default_value("60"), "N")     //
       ("imix", "frames of 64, 594 and 1,518 bytes, 7 : 4 : 1")                                 //
-      ("hash-seed", "as in the config", cxxopts::value<uint64_t>()->default_value("0"), "N")   //
-      ("workers", "as in the config", cxxopts::value<uint32_t>()->default_value("1"), "N")     //
+      ("expired", "each N-th packet has TTL 1; 0: none", cxxopts::value<uint64_t>()->default_value("0"),
+       "N")                                                                                   //
+      ("hash-seed", "as in the config", cxxopts::value<uint64_t>()->default_value("0"), "N")  //
+      ("workers", "as in the config", cxxopts::value<uint32_t>()->default_value("1"), "N")    //
       ("worker", "whose flows", cxxopts::value<uint32_t>()->default_value("0"), "N");
   const auto given = parser.parse(argc, argv);
   for (const char* needed : {"out", "flows", "client", "vip", "backend"})
@@ -263,6 +270,7 @@ int main_of(int argc, char** argv) {
   traffic.services = given["services"].as<uint32_t>();
   traffic.frame_bytes = given["frame-bytes"].as<uint32_t>();
   traffic.imix = given.count("imix") != 0;
+  traffic.expired = given["expired"].as<uint64_t>();
   traffic.hash_seed = given["hash-seed"].as<uint64_t>();
   traffic.workers = given["workers"].as<uint32_t>();
   traffic.worker = given["worker"].as<uint32_t>();
