@@ -58,7 +58,7 @@ def rule():
 
 
 def set_up(hash_seed):
-    """Adds the service. teal-dataplane reads the seed when it starts on a new segment."""
+    """Adds the service. A start of teal-dataplane moves the flows to a table with this seed."""
     config = lab.RUN_DIR / "teal.toml"
     if f"hash_seed = {hash_seed}\n" in config.read_text():
         return
