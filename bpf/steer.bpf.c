@@ -4,17 +4,22 @@
  * the worker that owns this queue gets it, through its AF_XDP socket, or the kernel. The first rule that
  * matches decides:
  *
- *   1. to a VIP's address, port and protocol                             -> worker
- *   2. an ICMP error to a VIP's address that quotes a packet from a VIP  -> worker
- *   3. to a local address of this host                                   -> kernel
- *   4. from a backend's socket, on a port with the backend side          -> worker
- *   5. an ICMP error that quotes a packet to a backend's socket, on such
+ *   1. to another MAC address than the port's                            -> kernel
+ *   2. to a VIP's address, port and protocol                             -> worker
+ *   3. an ICMP error to a VIP's address that quotes a packet from a VIP  -> worker
+ *   4. to a local address of this host                                   -> kernel
+ *   5. from a backend's socket, on a port with the backend side          -> worker
+ *   6. an ICMP error that quotes a packet to a backend's socket, on such
  *      a port                                                            -> worker
- *   6. any other frame                                                   -> kernel
+ *   7. any other frame                                                   -> kernel
+ *
+ * A switch floods a frame to every port while it does not know where the frame's MAC address is. Such a frame
+ * is for another host, which answers it, so rule 1 comes first. The rule also keeps broadcast and multicast
+ * frames out.
  *
  * A later fragment has no ports, so the rules apply to its addresses alone. A first fragment has ports. A VIP
- * may also be an address of this host, for example announced from a loopback interface. Rule 1 comes first
- * then, and the address's other ports stay with the kernel.
+ * may also be an address of this host, for example announced from a loopback interface. Rule 2 comes before
+ * rule 4 then, and the address's other ports stay with the kernel.
  *
  * The kernel also gets the frames that this program cannot read: truncated or invalid headers, VLAN tags,
  * other EtherTypes, more than MAX_EXTENSIONS extension headers. It gets those that it has to answer, too:
@@ -77,6 +82,13 @@ struct {
   __type(key, __u32);
   __type(value, __u32);
 } xsks_map SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct steer_mac);
+} port_mac SEC(".maps");
 
 #define PINNED_SET(name, key_type, entries) \
   struct {                                  \
@@ -278,11 +290,20 @@ static __always_inline enum steer_verdict judge_later_fragment(const struct pack
   return STEER_PASS;
 }
 
+/* The kernel inlines the lookup, because the map is an array. 16-bit loads are aligned on every port. */
+static __always_inline bool is_for_port(const struct ethhdr* eth) {
+  const __u32 key = 0;
+  const struct steer_mac* own = bpf_map_lookup_elem(&port_mac, &key);
+  const __u16* to = (const __u16*)eth->h_dest;
+  return own && to[0] == own->words[0] && to[1] == own->words[1] && to[2] == own->words[2];
+}
+
 static __always_inline enum steer_verdict judge(struct xdp_md* ctx) {
   __u32 frame_bytes = ctx->data_end - ctx->data;
   struct ethhdr* eth = bytes_at(ctx, 0, sizeof(*eth), frame_bytes);
   if (!eth || (eth->h_proto != bpf_htons(ETH_P_IP) && eth->h_proto != bpf_htons(ETH_P_IPV6)))
     return STEER_PASS;
+  if (!is_for_port(eth)) return STEER_PASS;
 
   struct packet packet = {
       .offset = sizeof(*eth), .end = frame_bytes, .v6 = eth->h_proto == bpf_htons(ETH_P_IPV6)};

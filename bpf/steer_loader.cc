@@ -25,6 +25,7 @@ namespace {
 
 constexpr char kProgramName[] = "xsk_def_prog";
 constexpr char kSocketsMap[] = "xsks_map";
+constexpr char kMacMap[] = "port_mac";
 
 // Replaces libbpf's log hook during its lifetime. Warnings are kept for the error that the caller returns;
 // all messages go to spdlog. A refused load gives the whole verifier log, whose end names the cause.
@@ -83,6 +84,7 @@ struct Attached {
   std::string name;
   BpfFd program;
   BpfFd sockets;         // the program's xsks_map
+  BpfFd mac;             // the program's port_mac; older versions of Teal have none
   uint32_t vips_id = 0;  // the program's map of VIPs
   bool has_backends = false;
 
@@ -121,6 +123,7 @@ tl::expected<void, std::string> look_at_program(Attached& attached) {
     if (name == kPinnedMaps[kVips].name) attached.vips_id = id;
     if (name == kPinnedMaps[kBackends].name) attached.has_backends = true;
     if (name == kSocketsMap && map_info.type == BPF_MAP_TYPE_XSKMAP) attached.sockets = std::move(map);
+    if (name == kMacMap && map_info.value_size == sizeof(steer_mac)) attached.mac = std::move(map);
   }
   return {};
 }
@@ -160,9 +163,16 @@ tl::expected<int, std::string> index_of(const std::string& interface) {
   return static_cast<int>(index);
 }
 
+// Returns 0, or a negative errno.
+int write_mac(int map, const steer_mac& mac) {
+  const uint32_t key = 0;
+  return bpf_map_update_elem(map, &key, &mac, BPF_ANY);
+}
+
 // Loads the program for a port. It makes missing pinned maps and checks their shapes first, so libbpf reuses
 // them.
-tl::expected<Skeleton, std::string> load(uint32_t side, const std::string& pin_dir, const BpfFd& sockets) {
+tl::expected<Skeleton, std::string> load(uint32_t side, const steer_mac& mac, const std::string& pin_dir,
+                                         const BpfFd& sockets) {
   for (const MapShape& shape : kPinnedMaps) {
     if (auto opened = open_pinned_map(pin_dir, shape); !opened) return tl::unexpected(opened.error());
   }
@@ -182,6 +192,9 @@ tl::expected<Skeleton, std::string> load(uint32_t side, const std::string& pin_d
   if (int code = steer_bpf__load(skeleton.get()); code < 0) {
     return tl::unexpected("the steering program cannot be loaded: " + reason(code) + LibbpfLog::said());
   }
+  if (int code = write_mac(bpf_map__fd(skeleton->maps.port_mac), mac); code < 0)
+    return tl::unexpected("the port's MAC address cannot be written to the steering program: " +
+                          reason(code));
   return skeleton;
 }
 
@@ -219,7 +232,7 @@ tl::expected<SteerAttachment, std::string> attach_first(const std::string& inter
 }  // namespace
 
 tl::expected<SteerAttachment, std::string> attach_steering(const std::string& interface, uint32_t side,
-                                                           const std::string& pin_dir) {
+                                                           const steer_mac& mac, const std::string& pin_dir) {
   const LibbpfLog log;
   auto index = index_of(interface);
   if (!index) return tl::unexpected(index.error());
@@ -228,7 +241,7 @@ tl::expected<SteerAttachment, std::string> attach_steering(const std::string& in
   if (old->id != 0 && !old->ours()) return tl::unexpected(foreign(interface, *old));
 
   if (auto made = make_pin_dir(pin_dir); !made) return tl::unexpected(made.error());
-  auto skeleton = load(side, pin_dir, old->sockets);
+  auto skeleton = load(side, mac, pin_dir, old->sockets);
   if (!skeleton) return tl::unexpected(interface + ": " + skeleton.error());
   if (old->id != 0 && old->vips_id != map_id(bpf_map__fd((*skeleton)->maps.vips))) {
     spdlog::warn("{}: the steering program that is replaced (id {}) did not use the maps in {}", interface,
@@ -243,6 +256,23 @@ tl::expected<SteerAttachment, std::string> attach_steering(const std::string& in
   uint32_t bytes = sizeof(info);
   if (bpf_obj_get_info_by_fd(program, &info, &bytes) == 0) attachment->program_id = info.id;
   return attachment;
+}
+
+tl::expected<void, std::string> set_steering_mac(const std::string& interface, const steer_mac& mac) {
+  const LibbpfLog log;
+  auto index = index_of(interface);
+  if (!index) return tl::unexpected(index.error());
+  auto attached = look_at(interface, *index);
+  if (!attached) return tl::unexpected(attached.error());
+  if (attached->id == 0) return tl::unexpected(interface + ": no steering program is attached");
+  if (!attached->ours()) return tl::unexpected(foreign(interface, *attached));
+  if (!attached->mac)
+    return tl::unexpected(interface + ": steering program " + std::to_string(attached->id) +
+                          " was attached by another version of Teal and knows no MAC address");
+  if (int code = write_mac(attached->mac.get(), mac); code < 0)
+    return tl::unexpected(interface + ": the MAC address of steering program " +
+                          std::to_string(attached->id) + " cannot be written: " + reason(code));
+  return {};
 }
 
 tl::expected<bool, std::string> detach_steering(const std::string& interface) {

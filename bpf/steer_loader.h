@@ -25,6 +25,8 @@
 
 #include <tl/expected.hpp>
 
+#include "bpf/steer_map.h"
+
 namespace teal {
 
 enum class XdpMode { kNative, kGeneric };
@@ -36,11 +38,15 @@ struct SteerAttachment {
   std::string native_refusal;  // why the driver refused native mode; "" unless kGeneric and not replaced
 };
 
-// Attaches or replaces the program. `side` is a set of steer_side bits. A first attachment tries native mode,
-// then generic mode. A replacement keeps the mode: the kernel has only one of them at a time, and during the
-// change it would receive packets of services.
+// Attaches or replaces the program. `side` is a set of steer_side bits, and `mac` is the interface's MAC
+// address. A first attachment tries native mode, then generic mode. A replacement keeps the mode: an
+// interface has only one mode at a time, and during the change the kernel would receive packets of services.
 tl::expected<SteerAttachment, std::string> attach_steering(const std::string& interface, uint32_t side,
-                                                           const std::string& pin_dir);
+                                                           const steer_mac& mac, const std::string& pin_dir);
+
+// Tells the attached program that the interface has another MAC address. Frames to the former one go to the
+// kernel from then on. A foreign program, or none, is an error.
+tl::expected<void, std::string> set_steering_mac(const std::string& interface, const steer_mac& mac);
 
 // Detaches the program. Returns false if no program was attached. A foreign program is an error.
 tl::expected<bool, std::string> detach_steering(const std::string& interface);

@@ -13,6 +13,7 @@
  * local_addresses  hash     steer_address  u32 1  teald       program
  * steer_counters   percpu   u32 verdict    u64    program     teald, steer_loader
  * xsks_map         xskmap   u32 queue      fd     driver      program; one per port, never pinned
+ * port_mac         array    u32 0          steer_mac  steer_loader  program; one per port, never pinned
  */
 #ifndef TEAL_BPF_STEER_MAP_H
 #define TEAL_BPF_STEER_MAP_H
@@ -28,6 +29,11 @@ struct steer_socket {
   __u16 port_be;
   __u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
   __u8 zero;
+};
+
+/* A MAC address, as its bytes lie in a frame. */
+struct steer_mac {
+  __u16 words[3];
 };
 
 enum steer_limit {

@@ -20,6 +20,7 @@
 #include "dataplane/config/host_devices.h"
 #include "dataplane/config/running_config.h"
 #include "dataplane/eal.h"
+#include "dataplane/link_events.h"
 #include "dataplane/log/log.h"
 #include "dataplane/port_monitor.h"
 #include "dataplane/resume.h"
@@ -114,7 +115,8 @@ int run_worker(void* argument) {
   return 0;
 }
 
-// Waits for SIGTERM or SIGINT, and looks after the ports meanwhile. If systemd's watchdog is on, notifies it
+// Waits for SIGTERM or SIGINT, and looks after the ports meanwhile: at each change of an interface (SIGIO),
+// and each kLookInterval. If systemd's watchdog is on, notifies it
 // twice in its period as long as no worker has stalled. Without notifications systemd kills this process and
 // starts it again.
 int await_signal(const sigset_t& signals, Watchdog watchdog, PortMonitor ports) {
@@ -123,9 +125,14 @@ int await_signal(const sigset_t& signals, Watchdog watchdog, PortMonitor ports) 
   const bool watched = sd_watchdog_enabled(0, &patience_us) > 0;
   const std::chrono::microseconds half(patience_us / 2);
   auto next = Clock::now() + half;
+  const LinkEvents interfaces;
   for (;;) {
     ports.look();
-    if (const int signal = sigtimedwait(&signals, nullptr, &kLookInterval); signal > 0) return signal;
+    const int signal = sigtimedwait(&signals, nullptr, &kLookInterval);
+    if (signal == SIGIO)
+      interfaces.drain();
+    else if (signal > 0)
+      return signal;
     if (!watched || Clock::now() < next) continue;
     next = Clock::now() + half;
     if (const auto stalled = watchdog.stalled())
@@ -137,7 +144,7 @@ int await_signal(const sigset_t& signals, Watchdog watchdog, PortMonitor ports) 
 
 // Runs the workers until a signal. The ports stay open: to close AF_XDP ports would detach the steering
 // program.
-void run_workers(WorkerContext& shared, const sigset_t& signals) {
+void run_workers(WorkerContext& shared, CurrentMacs& macs, const sigset_t& signals) {
   std::vector<Launch> launches;
   for (uint32_t i = 0; i < shared.handover.workers(); ++i) launches.push_back({&shared, i});
   uint32_t next = 0;
@@ -150,7 +157,7 @@ void run_workers(WorkerContext& shared, const sigset_t& signals) {
   sd_notifyf(0, "READY=1\nSTATUS=%s", status.c_str());
 
   const int signal = await_signal(signals, Watchdog(shared.segment, static_cast<uint32_t>(launches.size())),
-                                  PortMonitor(shared.ports, shared.segment.header()));
+                                  PortMonitor(shared.ports, shared.segment.header(), macs));
   sd_notify(0, "STOPPING=1\nSTATUS=stopping: flows stay in the segment");
   spdlog::info("{}: stopping; flows stay in the segment, the steering program stays attached",
                strsignal(signal));
@@ -163,6 +170,7 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGIO);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   std::error_code error;
@@ -212,13 +220,15 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
     spdlog::warn("teald cannot tell which settings need a restart: {}", saved.error());
   // Pairs with teald's acquire load: the port rows are written.
   header.dataplane_epoch.fetch_add(1, std::memory_order_release);
+  CurrentMacs macs(*ports);
   WorkerContext shared{.segment = segment,
                        .ports = *ports,
+                       .macs = macs,
                        .handover = *handover,
                        .punt = *punt,
                        .pool = *pool,
                        .idle = options.idle};
-  run_workers(shared, signals);
+  run_workers(shared, macs, signals);
   spdlog::shutdown();
   _exit(kStopped);
 }

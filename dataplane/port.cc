@@ -50,7 +50,12 @@ tl::expected<void, std::string> open_af_xdp(Port& port, const PortOptions& optio
   if (!queues) return tl::unexpected(queues.error());
   if (const std::string error = queue_error(port.interface, *queues, workers); !error.empty())
     return tl::unexpected(error);
-  const auto steering = attach_steering(port.interface, options.side, pin_dir);
+  const auto mac = mac_of(port.interface);
+  if (!mac)
+    return tl::unexpected(fmt::format("the kernel does not tell the MAC address of {}", port.interface));
+  // Not from the ethdev: a later change is a difference to what the program knows.
+  port.mac = *mac;
+  const auto steering = attach_steering(port.interface, options.side, steer_mac_of(*mac), pin_dir);
   if (!steering) return tl::unexpected(steering.error());
   spdlog::info("port {}: steering program {} {} on {}, {} mode", port.name, steering->program_id,
                steering->replaced ? "replaced in place" : "attached", port.interface,
@@ -117,6 +122,23 @@ tl::expected<void, std::string> open_device(Port& port, const PortOptions& optio
 
 }  // namespace
 
+steer_mac steer_mac_of(const MacAddress& mac) {
+  steer_mac words;
+  static_assert(sizeof(words) == sizeof(mac.bytes));
+  std::memcpy(&words, mac.bytes, sizeof(words));
+  return words;
+}
+
+// DPDK's driver keeps the MAC address that an interface of the kernel had at the start.
+std::optional<MacAddress> present_mac(const Port& port) {
+  if (port.tap == nullptr && !port.interface.empty()) return mac_of(port.interface);
+  rte_ether_addr address;
+  if (rte_eth_macaddr_get(port.queues.front().ethdev, &address) != 0) return std::nullopt;
+  MacAddress mac;
+  std::copy_n(address.addr_bytes, 6, mac.bytes);
+  return mac;
+}
+
 tl::expected<bool, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool) {
   const auto failed = [&](const char* what, int error) {
     return tl::unexpected(fmt::format("{}, queues: {}: {}", what, queues, rte_strerror(-error)));
@@ -168,9 +190,7 @@ tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t i
     return tl::unexpected(fmt::format("port {}: {}", port.name, opened.error()));
   rte_eth_dev_info info;
   if (rte_eth_dev_info_get(port.queues.front().ethdev, &info) == 0) port.driver = info.driver_name;
-  rte_ether_addr address;
-  rte_eth_macaddr_get(port.queues.front().ethdev, &address);
-  std::copy_n(address.addr_bytes, 6, port.mac.bytes);
+  if (!port.steered) port.mac = present_mac(port).value_or(MacAddress{});
   // The kernel sets the filters of interfaces that it keeps. A NIC that DPDK owns receives frames to its MAC;
   // its TAP needs multicast (ND), too.
   if (port.ifindex == 0) rte_eth_allmulticast_enable(port.queues.front().ethdev);
@@ -235,7 +255,8 @@ std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports) {
   std::vector<PortTraits> traits(RTE_MAX_ETHPORTS);
   for (const Port& port : ports) {
     for (const PortQueue& queue : port.queues) {
-      traits[queue.ethdev] = {Hop::word_of(port.id, 0), port.id, port.side, port.steered};
+      traits[queue.ethdev] = {
+          .hop_prefix = Hop::word_of(port.id, 0), .id = port.id, .side = port.side, .steered = port.steered};
     }
   }
   return traits;

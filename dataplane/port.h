@@ -11,12 +11,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <tl/expected.hpp>
 
+#include "bpf/steer_map.h"
 #include "dataplane/config/options.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/shm/segment.h"
@@ -36,7 +38,7 @@ struct Port {
   std::string name;
   std::string interface;  // the kernel's name; "" if DPDK owns the port (until it has a TAP: punt.h)
   uint32_t ifindex = 0;
-  MacAddress mac;
+  MacAddress mac;  // when the port was opened; CurrentMacs follows later changes
   uint8_t side = 0;
   std::string driver;                // DPDK's name of it
   bool spreads = true;               // received packets are spread over the queues, or there is one queue
@@ -51,6 +53,12 @@ struct Port {
 tl::expected<Port, std::string> open_port(const PortOptions& options, uint16_t id, uint32_t workers,
                                           rte_mempool* pool, const std::string& pin_dir);
 
+// Returns the port's MAC address as it is now; nothing if neither the kernel nor DPDK says.
+std::optional<MacAddress> present_mac(const Port& port);
+
+// The address for the steering program's map.
+steer_mac steer_mac_of(const MacAddress& mac);
+
 // Starts an ethdev, of a port or a TAP, with `queues` queue pairs whose mbufs come from `pool`. Returns
 // whether the device spreads received packets over the queues.
 tl::expected<bool, std::string> start_ethdev(uint16_t ethdev, uint16_t queues, rte_mempool* pool);
@@ -64,7 +72,8 @@ void fill_port_row(PortRow& row, const Port& port);
 // Returns what an operator needs to know about an open port, for the log.
 std::string description_of(const Port& port);
 
-// Returns the traits of each ethdev's port, indexed by ethdev id, for the stages.
+// Returns the traits of each ethdev's port, indexed by ethdev id, for the stages. Their MAC addresses are not
+// set yet.
 std::vector<PortTraits> traits_by_ethdev(std::span<const Port> ports);
 
 }  // namespace teal

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/port_monitor.h"
 
-#include <array>
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <rte_ethdev.h>
 #include <spdlog/spdlog.h>
 
+#include "bpf/steer_loader.h"
 #include "dataplane/config/host_devices.h"
 
 namespace teal {
@@ -82,7 +84,30 @@ NicCounters nic_counters(const rte_eth_stats& stats) {
   return counters;
 }
 
+void PortMonitor::follow_macs() {
+  for (size_t at = 0; at < ports_.size(); ++at) {
+    const Port& port = ports_[at];
+    const auto mac = present_mac(port);
+    const MacAddress before = macs_.of(port.id);
+    if (!mac || *mac == before) continue;
+    // The program first: a worker of a steered port takes what the program gives to it.
+    if (port.steered) {
+      if (const auto set = set_steering_mac(port.interface, steer_mac_of(*mac)); !set) {
+        if (std::exchange(refused_macs_[at], *mac) != *mac)
+          spdlog::error("port {}: packets to the new MAC address {:02x} go to the kernel: {}", port.name,
+                        fmt::join(mac->bytes, ":"), set.error());
+        continue;
+      }
+    }
+    std::copy_n(mac->bytes, sizeof(mac->bytes), header_.ports[port.id].mac);
+    macs_.set(port.id, *mac);
+    spdlog::info("port {}: the MAC address changed from {:02x} to {:02x}", port.name,
+                 fmt::join(before.bytes, ":"), fmt::join(mac->bytes, ":"));
+  }
+}
+
 void PortMonitor::look() {
+  follow_macs();
   const auto now = std::chrono::steady_clock::now();
   for (size_t at = 0; at < ports_.size(); ++at) {
     const Port& port = ports_[at];

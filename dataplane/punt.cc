@@ -94,13 +94,16 @@ tl::expected<Punt, std::string> Punt::create(std::span<Port> ports, const std::s
   return Punt(std::move(taps), tap_of_port);
 }
 
-uint32_t Punt::send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbufs) const {
+uint32_t Punt::send(uint16_t port_id, uint64_t port_mac, uint32_t worker, std::span<rte_mbuf*> mbufs) const {
   const uint8_t index = tap_of_port_[port_id];
   uint32_t sent = 0;
   if (index < taps_.size()) {
     const OpenTap& tap = taps_[index];
     if (tap.shared) {
-      for (rte_mbuf* mbuf : mbufs) __builtin_memcpy(rte_pktmbuf_mtod(mbuf, uint8_t*), tap.mac.bytes, 6);
+      for (rte_mbuf* mbuf : mbufs) {
+        auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
+        if (load_mac(frame) == port_mac) __builtin_memcpy(frame, tap.mac.bytes, 6);
+      }
     }
     sent = rte_eth_tx_burst(tap.ethdev, static_cast<uint16_t>(worker), mbufs.data(),
                             static_cast<uint16_t>(mbufs.size()));

@@ -5,7 +5,8 @@
 //
 //   AF_XDP     All these ports share teal0. The kernel keeps their interfaces and sends by them, so a punted
 //              packet only has to reach the kernel's stack. It gets teal0's MAC as destination, and
-//              reverse-path filtering is off on teal0. teal0 lives as long as the process.
+//              reverse-path filtering is off on teal0. teal0 lives as long as the process. A frame for
+//              another MAC than the port's stays as it is: to the kernel it is for another host.
 //   AF_PACKET  These ports need no TAP: the kernel has its own copy of each packet.
 //   others     DPDK owns the NIC, so each port has a persistent TAP of its own (tap.h), with the NIC's MAC.
 //              Frames pass unchanged both ways: by send() to the kernel, by relay() from it.
@@ -57,9 +58,9 @@ class Punt {
   // Without TAPs.
   Punt() = default;
 
-  // Sends mbufs that came in by `port_id` to the kernel, and owns them from here on. Returns how many the
-  // kernel took; the others are freed.
-  uint32_t send(uint16_t port_id, uint32_t worker, std::span<rte_mbuf*> mbufs) const;
+  // Sends mbufs that came in by `port_id` to the kernel, and owns them from here on. `port_mac` is the port's
+  // own MAC, as MacAddress::word() gives it. Returns how many the kernel took; the others are freed.
+  uint32_t send(uint16_t port_id, uint64_t port_mac, uint32_t worker, std::span<rte_mbuf*> mbufs) const;
 
   struct Relayed {
     uint32_t received = 0;

@@ -41,6 +41,8 @@ uint32_t Worker::iterate(const Time& now) {
   uint32_t packets = 0;
   now_tsc_ = now.tsc;
   timers_.begin(sweeper_.looks_at_all());
+  if (shared_.macs.changes() != mac_changes_) [[unlikely]]
+    copy_macs();
   // A transmission on veth runs the receiver's kernel, too, so an answer can come within the iteration.
   uint64_t first_burst_at = 0;
   const auto set_time_of_burst = [&] {
@@ -88,6 +90,17 @@ Rules Worker::load_rules() {
     flows_.adopt(rules);
   }
   return rules;
+}
+
+// Takes over the ports' MAC addresses, which an operator may have changed. The number is loaded first: a
+// change after that leads to another copy.
+void Worker::copy_macs() {
+  mac_changes_ = shared_.macs.changes();
+  for (const Port& port : shared_.ports) {
+    const MacAddress mac = shared_.macs.of(port.id);
+    macs_.set(port.id, mac);
+    for (const PortQueue queue : port.queues) traits_[queue.ethdev].set_mac(mac);
+  }
 }
 
 // The end of an iteration is the beginning of the next one, so a busy worker reads the TSC once an iteration.
@@ -227,7 +240,7 @@ void Worker::punt_packets() {
 
 void Worker::send_punts(uint16_t port, std::span<rte_mbuf*> mbufs) {
   if (mbufs.empty()) return;
-  const uint32_t taken = shared_.punt.send(port, index_, mbufs);
+  const uint32_t taken = shared_.punt.send(port, macs_.of(Hop::word_of(port, 0)), index_, mbufs);
   block_.count(Event::k_punted, taken);
   block_.count(DropReason::k_punt_full, mbufs.size() - taken);
 }
@@ -263,10 +276,10 @@ Worker::Worker(WorkerContext& shared, uint32_t index)
       traits_(traits_by_ethdev(shared.ports)),
       receive_queues_(queues_of(shared.ports, index, shared.handover.workers())) {
   for (const Port& port : shared.ports) {
-    macs_.set(port.id, port.mac);
     port_ids_.push_back(port.id);
     transmits_[port.id].queue = port.queues[index];
   }
+  copy_macs();
 }
 
 }  // namespace teal

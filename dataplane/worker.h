@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/current_macs.h"
 #include "dataplane/handover.h"
 #include "dataplane/idle.h"
 #include "dataplane/pipeline/ask.h"
@@ -37,6 +38,7 @@ namespace teal {
 struct WorkerContext {
   Segment& segment;
   std::span<const Port> ports;
+  const CurrentMacs& macs;
   Handover& handover;
   const Punt& punt;
   rte_mempool* pool;  // of the ports' mbufs; for frames that Teal makes
@@ -63,6 +65,7 @@ class Worker {
   };
 
   Rules load_rules();
+  void copy_macs();
   void receive(PortQueue queue);
   void forward(const Rules& rules, uint64_t now_tick);
   void dispatch();
@@ -95,6 +98,7 @@ class Worker {
   StageTimers timers_;
   std::vector<PortTraits> traits_;  // by ethdev
   PortMacs macs_;
+  uint32_t mac_changes_ = 0;  // CurrentMacs::changes() at the latest copy_macs()
   std::vector<uint16_t> port_ids_;
   std::vector<PortQueue> receive_queues_;
   std::array<Transmit, kMaxPorts> transmits_;  // by port id

@@ -58,16 +58,21 @@ std::string why_not_opened(const std::string& path) {
                      geteuid(), std::strerror(errno));
 }
 
+// Asks the kernel about an interface: `request` is an ioctl() of netdevice(7). Returns 0 or the errno.
+int ask_kernel(const std::string& interface, unsigned long request, ifreq& about) {
+  interface.copy(about.ifr_name, IFNAMSIZ - 1);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  const int error = ioctl(fd, request, &about) == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
 // Returns 0 or the errno.
 int ask_ethtool(const std::string& interface, void* request) {
   ifreq about{};
-  interface.copy(about.ifr_name, IFNAMSIZ - 1);
   about.ifr_data = static_cast<char*>(request);
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
-  const int error = ioctl(fd, SIOCETHTOOL, &about) == 0 ? 0 : errno;
-  close(fd);
-  return error;
+  return ask_kernel(interface, SIOCETHTOOL, about);
 }
 
 std::string problem_of(const PortOptions& port, uint32_t workers, const HostRoots& roots) {
@@ -126,6 +131,14 @@ std::optional<bool> has_link(const std::string& interface) {
   link.cmd = ETHTOOL_GLINK;
   if (ask_ethtool(interface, &link) != 0) return std::nullopt;
   return link.data != 0;
+}
+
+std::optional<MacAddress> mac_of(const std::string& interface) {
+  ifreq about{};
+  if (ask_kernel(interface, SIOCGIFHWADDR, about) != 0) return std::nullopt;
+  MacAddress mac;
+  std::memcpy(mac.bytes, about.ifr_hwaddr.sa_data, sizeof(mac.bytes));
+  return mac;
 }
 
 std::vector<std::string> device_problems(const DataplaneOptions& options, const HostRoots& roots) {

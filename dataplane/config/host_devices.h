@@ -12,6 +12,7 @@
 #include <tl/expected.hpp>
 
 #include "dataplane/config/options.h"
+#include "dataplane/packet/rewrite.h"
 
 namespace teal {
 
@@ -34,6 +35,9 @@ tl::expected<uint32_t, std::string> receive_queues(const std::string& interface)
 
 // Returns whether the kernel's interface has a link; nothing if the kernel does not say.
 std::optional<bool> has_link(const std::string& interface);
+
+// Returns the MAC address of the kernel's interface; nothing if the kernel does not say.
+std::optional<MacAddress> mac_of(const std::string& interface);
 
 // Returns why an AF_XDP port on an interface with `queues` queues cannot serve the workers; "" if it can.
 std::string queue_error(const std::string& interface, uint32_t queues, uint32_t workers);

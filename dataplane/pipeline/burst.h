@@ -10,6 +10,7 @@
 #include "dataplane/packet/parse.h"
 #include "dataplane/pipeline/verdict.h"
 #include "dataplane/shm/flow_table.h"
+#include "dataplane/shm/hop.h"
 #include "dataplane/shm/rules.h"
 
 struct rte_mbuf;
@@ -33,9 +34,18 @@ enum class Role : uint8_t {
 // The stages' view of the port that a packet came in by.
 struct PortTraits {
   uint64_t hop_prefix = 0;  // Hop::word_of(id, 0)
+  uint64_t mac = 0;         // the port's own, as MacAddress::word() gives it
+  uint64_t mac_mask = 0;    // the bits of a frame's first 8 bytes that must be as in `mac`
   uint16_t id = 0;          // port id, as in a Hop
   uint8_t side = 0;         // kClientSide | kBackendSide (options.h)
   bool steered = false;     // the steering program selects its packets
+
+  // Some virtual devices have no MAC address (net_ring: all zeros), so nobody can send to it. Such a port
+  // takes frames to any address.
+  void set_mac(const MacAddress& own) {
+    mac = own.word();
+    mac_mask = mac == 0 ? 0 : Hop::kMacMask;
+  }
 };
 
 struct Packet {

@@ -99,9 +99,25 @@ template <bool kIcmp, typename Parsed>
   return Verdict::punt(PuntClass::kHost);
 }
 
+// Returns true if the frame's destination is another MAC address than the port's: the frame is broadcast or
+// multicast, or a switch has flooded it. The function reads 8 bytes, which every mbuf has room for.
+[[gnu::always_inline]] inline bool is_for_another_mac(const uint8_t* frame, const PortTraits& port) {
+  return ((plain::load<uint64_t>(frame) ^ port.mac) & port.mac_mask) != 0;
+}
+
+// The kernel decides what becomes of such a frame. A frame without a whole Ethernet header has no address.
+//
+// The worker that receives a frame stops it, so none is handed over. The owner of a flow compares again. The
+// two disagree only while the port's address changes. Then a packet may be lost, which its sender repeats.
+[[gnu::cold, gnu::noinline]] Verdict classify_for_another_mac(uint32_t bytes) {
+  return bytes < kEthernetBytes ? Verdict::drop(DropReason::k_truncated) : Verdict::punt(PuntClass::kHost);
+}
+
 // classify_plain() is compiled once for each family, so that the family's offsets are constants.
 [[gnu::always_inline]] inline Verdict classify_one(Packet& packet, const Context& context) {
   const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
+  if (is_for_another_mac(packet.frame, context.ports[packet.mbuf->port])) [[unlikely]]
+    return classify_for_another_mac(bytes);
   if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]
     return classify_plain(packet, context, plain);
   if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain))

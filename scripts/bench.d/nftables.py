@@ -26,7 +26,7 @@ from machine import (
     set_file,
     wait_until,
 )
-from plan import FRAMES_TO_MAC, KINDS, SERVICES
+from plan import KINDS, PCAP_MAC, SERVICES
 from teal_runner import GATEWAY_MAC
 from testpmd import Testpmd
 
@@ -76,7 +76,7 @@ class Nftables:
         self.ip("link", "add", "src", "type", "veth", "peer", "name", "in")
         self.ip("link", "add", "out", "type", "bridge")
         self.ip("link", "add", "idle", "type", "veth", "peer", "name", "idle2")
-        self.ip("link", "set", "in", "address", FRAMES_TO_MAC)
+        self.ip("link", "set", "in", "address", PCAP_MAC)
         self.ip("link", "set", "out", "address", "02:00:00:00:00:03")
         self.ip("link", "set", "idle", "master", "out")
         self.ip("link", "set", "idle", "type", "bridge_slave", "flood", "off")

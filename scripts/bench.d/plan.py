@@ -12,7 +12,9 @@ import pathlib
 from machine import run
 
 SERVICES = 16
-FRAMES_TO_MAC = "02:00:00:00:00:02"  # destination of the pcaps' frames: tests/support/packet_builder.h
+# DPDK gives these MAC addresses to a process's first device. A port takes no frames to another address.
+PCAP_MAC = "02:70:63:61:70:00"
+VHOST_MAC = "56:48:4f:53:54:00"
 HASH_SEED = 20_260_101
 GREEN_OFFSET = 64  # added to the address of a blue backend
 K, KI, MI = 1000, 1 << 10, 1 << 20
@@ -78,6 +80,7 @@ class Source:
     expired: int = 0  # each packet of this number has TTL 1; 0: none
     worker: int = 0
     workers: int = 1
+    to_mac: str = PCAP_MAC  # of the port that receives the frames
 
     @property
     def packets(self):
@@ -89,6 +92,7 @@ class Source:
         parts += ["imix"] * self.imix + [f"{self.frame_bytes}bytes"] * bool(self.frame_bytes)
         parts += [f"{self.expired}expired"] * bool(self.expired)
         parts += [f"{self.worker}of{self.workers}"] * (self.workers > 1)
+        parts += [self.to_mac.replace(":", "")] * (self.to_mac != PCAP_MAC)
         return "-".join(parts)
 
 
@@ -121,6 +125,7 @@ class Packets:
             "--protocol",
             kind.protocol,
         ]
+        command += ["--to-mac", source.to_mac]
         command += ["--services", SERVICES, "--frame-bytes", source.frame_bytes or kind.least_frame]
         command += ["--hash-seed", HASH_SEED, "--worker", source.worker, "--workers", source.workers]
         command += ["--expired", source.expired]

@@ -13,7 +13,7 @@ import time
 
 from machine import CONTROL_CPU, WORKER_CPU, Process, Stretch, Window, expect, in_namespace
 from machine import make_namespace, run, wait_until
-from plan import HASH_SEED, KINDS, SERVICES
+from plan import HASH_SEED, KINDS, PCAP_MAC, SERVICES
 from teal_api import TealApi
 
 MBUF_BYTES = 2432  # 64 + 128 + 64 + 2176: dataplane/eal.cc
@@ -21,7 +21,7 @@ SPARE_MBUFS = 32_768  # rings, caches, the TAP's queues
 FLOW_BYTES = 43  # upper bound of the table's bytes for each flow of capacity
 FIXED_MB = 208  # the segment without its table, and EAL
 PORT = "bench"  # the port's name, and that of its TAP
-PORT_MAC = "02:70:63:61:70:00"  # net_pcap's
+PORT_MAC = PCAP_MAC
 GATEWAY_MAC = "02:00:00:00:00:11"
 MOVING = {"rx", "tx", "relayed"}  # counters that may change while established flows are replayed
 ENDS = ("tx", "punted", "punt_limit", "punt_full")  # of packets; a case allows the last three if TTLs expire

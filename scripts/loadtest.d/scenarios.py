@@ -35,7 +35,7 @@ def run_case(settings, case, during):
         undo.enter_context(hugepages(need))
         switch = SwitchUnderLoad(undo, settings, case.source.kind, case.capacity)
         switch.start(0 if case.source.steps == "sx" else case.flows_held)
-        file = settings.packets.file(case.source)
+        file = switch.file(case.source)
         sender = Sender(undo, settings.work, "load", file, packets, switch.vhost_socket)
         return switch.carry(sender, lambda: during(switch))
 
@@ -104,9 +104,9 @@ def syn_flood(settings):
         undo.enter_context(hugepages(need))
         switch = SwitchUnderLoad(undo, settings, "tcp4", FLOOD_CAPACITY)
         switch.start(FLOOD_FLOWS)
-        alone = settings.packets.file(established)
+        alone = switch.file(established)
         mixed = f"{settings.work}/flood.pcap"
-        syns = settings.packets.file(Source("tcp4", FLOOD_FLOWS + FLOOD_SYNS, steps="s"))
+        syns = switch.file(Source("tcp4", FLOOD_FLOWS + FLOOD_SYNS, steps="s"))
         packets = interleave.interleave(syns, alone, mixed, skip=FLOOD_FLOWS)
         flood = carry_once(undo, settings, switch, "flood", mixed, packets)
         after = carry_once(undo, settings, switch, "after", alone, established.packets)
@@ -142,9 +142,7 @@ def throughput(settings):
         switch.start(base.flows)
         for size in RFC_2544_FRAMES:
             source = dataclasses.replace(base, frame_bytes=size - FCS_BYTES)
-            ledger = carry_once(
-                undo, settings, switch, f"{size}", settings.packets.file(source), source.packets
-            )
+            ledger = carry_once(undo, settings, switch, f"{size}", switch.file(source), source.packets)
             trials.append({"frame_bytes": size, **ledger.as_dict()})
             violations += [f"frames of {size} bytes: {text}" for text in ledger.violations()]
     return {"title": "the most that goes without loss, UDP", "trials": trials, "violations": violations}

@@ -2,13 +2,14 @@
 """A Teal whose only port is a vhost socket, with flows in its table. scripts/bench.d/teal_runner.py runs
 it.
 """
+import dataclasses
 import time
 
 import teal_runner
 from cases import HANDSHAKE
 from ledger import Ledger
 from machine import in_namespace, run
-from plan import SERVICES, Source
+from plan import SERVICES, VHOST_MAC, Source
 from teal_runner import PORT, Teal
 
 NAME = "loadtest"
@@ -35,6 +36,10 @@ class SwitchUnderLoad:
             source = Source(self.kind, flows, steps=HANDSHAKE[self.kind[:3]], order="chunks")
             self.teal.establish([self.settings.packets.file(source)], source.packets, flows)
         self.teal.change_port(f"net_vhost0,iface={self.vhost_socket}")
+
+    def file(self, source):
+        """A pcap of the source, for the vhost socket."""
+        return self.settings.packets.file(dataclasses.replace(source, to_mac=VHOST_MAC))
 
     def flip(self, colour):
         return self.teal.flip(self.services, colour)

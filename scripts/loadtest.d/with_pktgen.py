@@ -9,7 +9,7 @@ import pathlib
 import switch as switch_runner
 from ledger import ALWAYS_MOVING
 from machine import CONTROL_CPU, Process, expect, hugepages, wait_until
-from plan import MI
+from plan import MI, VHOST_MAC
 from scenarios import FLOOD_CAPACITY, spread
 from switch import SwitchUnderLoad
 
@@ -27,6 +27,7 @@ def command_of(settings, switch):
     device = f"net_virtio_user0,path={switch.vhost_socket},queue_size=4096"
     command = [RUNNER, settings.scenario, "--port", device, "--pktgen", settings.pktgen]
     command += ["--cpus", f"{CONTROL_CPU},{CONTROL_CPU}", "--seconds", settings.seconds, "--flows", FLOWS]
+    command += ["--client-side-mac", VHOST_MAC]
     command += ["--flips", settings.flips, "--json", f"{settings.work}/pktgen.json"]
     command += ["--log", settings.log or f"{settings.work}/pktgen.log"]
     if settings.scenario == "flip":

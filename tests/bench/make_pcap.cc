@@ -55,6 +55,7 @@ struct Traffic {
   uint64_t expired = 0;  // each packet of this number has TTL 1; 0: none
   uint64_t hash_seed = 0;
   uint32_t worker = 0, workers = 1;
+  MacAddress to_mac;
 
   Socket shifted(Socket socket, uint32_t service) const {
     socket.address.bytes[15] = static_cast<uint8_t>(socket.address.bytes[15] + service);
@@ -135,7 +136,7 @@ class Frames {
     const Socket& from = is_reply(step) ? there : client;
     const Socket& to = is_reply(step) ? client : there;
     test::PacketBuilder builder;
-    builder.ip(from.address, to.address).ttl(ttl);
+    builder.eth(traffic_.to_mac, test::kClientMac).ip(from.address, to.address).ttl(ttl);
     const bool tcp = traffic_.vip.protocol == kProtocolTcp;
     if (tcp) {
       builder.tcp(from.port.host(), to.port.host(), tcp_flags(step)).seq(1000).ack(2000);
@@ -254,9 +255,10 @@ int main_of(int argc, char** argv) {
        "N")                                                                                   //
       ("hash-seed", "as in the config", cxxopts::value<uint64_t>()->default_value("0"), "N")  //
       ("workers", "as in the config", cxxopts::value<uint32_t>()->default_value("1"), "N")    //
-      ("worker", "whose flows", cxxopts::value<uint32_t>()->default_value("0"), "N");
+      ("worker", "whose flows", cxxopts::value<uint32_t>()->default_value("0"), "N")          //
+      ("to-mac", "of the port that receives the frames", cxxopts::value<std::string>(), "MAC");
   const auto given = parser.parse(argc, argv);
-  for (const char* needed : {"out", "flows", "client", "vip", "backend"})
+  for (const char* needed : {"out", "flows", "client", "vip", "backend", "to-mac"})
     if (given.count(needed) == 0) return fail(std::string("--") + needed + " is missing");
 
   const auto client = IpAddress::parse(given["client"].as<std::string>());
@@ -274,6 +276,10 @@ int main_of(int argc, char** argv) {
   traffic.hash_seed = given["hash-seed"].as<uint64_t>();
   traffic.workers = given["workers"].as<uint32_t>();
   traffic.worker = given["worker"].as<uint32_t>();
+  uint8_t* mac = traffic.to_mac.bytes;
+  if (std::sscanf(given["to-mac"].as<std::string>().c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1,
+                  mac + 2, mac + 3, mac + 4, mac + 5) != 6)
+    return fail("expected a MAC address for --to-mac");
   if (traffic.services == 0 || traffic.worker >= traffic.workers || given["flows"].as<uint64_t>() == 0)
     return fail("expected at least one flow and service, and --worker below --workers");
 

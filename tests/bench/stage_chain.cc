@@ -23,6 +23,7 @@
 #include <cxxopts.hpp>
 
 #include "control/publish/ruleset_builder.h"
+#include "dataplane/config/options.h"
 #include "dataplane/pipeline/classify.h"
 #include "dataplane/pipeline/track.h"
 #include "dataplane/pipeline/translate.h"
@@ -61,8 +62,10 @@ class Chain {
  public:
   explicit Chain(const Options& options) : options_(options), segment_(open_segment(options)) {
     publish_ruleset();
-    macs_.set(0, {{2, 0, 0, 0, 0, 2}});
-    traits_.assign(RTE_MAX_ETHPORTS, {Hop::word_of(0, 0), 0, 3, false});
+    macs_.set(0, test::kEdgeMac);
+    PortTraits port{.hop_prefix = Hop::word_of(0, 0), .side = kClientSide | kBackendSide};
+    port.set_mac(test::kEdgeMac);
+    traits_.assign(RTE_MAX_ETHPORTS, port);
     buffers_.resize(kBuffers * kDataRoom);
     mbufs_.resize(kBuffers);
     for (uint32_t i = 0; i < kBuffers; ++i) {

@@ -6,8 +6,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -91,8 +93,20 @@ inline Inner fragment(const Inner& inner, unsigned fragment_bytes, bool more) {
   return {44, Bytes{inner.protocol, 0} + be16(fragment_bytes | (more ? 1 : 0)) + Bytes(4) + inner.bytes};
 }
 
+// The MAC address of the port that receives every frame, unless a test exchanges the destination by to_mac().
+inline constexpr uint8_t kPortMac[6] = {2, 0, 0, 0, 0, 1};
+
 inline Bytes eth_type(uint16_t type, const Bytes& payload) {
-  return Bytes{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2} + be16(type) + payload;
+  return Bytes(kPortMac, kPortMac + 6) + Bytes{2, 0, 0, 0, 0, 2} + be16(type) + payload;
+}
+inline Bytes to_mac(Bytes in, std::initializer_list<uint8_t> mac) {
+  std::copy(mac.begin(), mac.end(), in.begin());
+  return in;
+}
+inline steer_mac port_mac() {
+  steer_mac mac;
+  std::memcpy(&mac, kPortMac, sizeof(mac));
+  return mac;
 }
 inline Bytes eth(const Bytes& ip) {
   return eth_type(ip[0] >> 4 == 4 ? 0x0800 : 0x86dd, ip);

@@ -54,7 +54,7 @@ class PinDir {
 inline std::string enter_namespace_with_veth() {
   if (unshare(CLONE_NEWNET) != 0) return std::string("needs a network namespace: ") + std::strerror(errno);
   const char* commands =
-      "ip link set lo up && ip link add port0 type veth peer name far0 && "
+      "ip link set lo up && ip link add port0 address 02:00:00:00:00:01 type veth peer name far0 && "
       "ip link set port0 up && ip link set far0 up";
   if (std::system(commands) != 0) return "needs ip (iproute2) and veth";
   return "";

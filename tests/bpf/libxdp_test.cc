@@ -103,7 +103,7 @@ class LibxdpTest : public ::testing::Test {
   }
 
   void attach() {
-    auto attachment = attach_steering("port0", STEER_SIDE_CLIENT, pins_->path());
+    auto attachment = attach_steering("port0", STEER_SIDE_CLIENT, frame::port_mac(), pins_->path());
     ASSERT_TRUE(attachment) << attachment.error();
     program_id_ = attachment->program_id;
   }

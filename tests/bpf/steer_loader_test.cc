@@ -11,6 +11,7 @@
 
 #include "bpf/steer_maps.h"
 #include "tests/bpf/kernel_fixture.h"
+#include "tests/bpf/steer_program.h"
 
 namespace teal {
 namespace {
@@ -24,9 +25,19 @@ class SteerLoaderTest : public ::testing::Test {
   }
 
   SteerAttachment attach(const char* interface, uint32_t side = STEER_SIDE_CLIENT) {
-    auto attachment = attach_steering(interface, side, pins_->path());
+    auto attachment = attach_steering(interface, side, frame::port_mac(), pins_->path());
     EXPECT_TRUE(attachment) << attachment.error();
     return attachment.value_or(SteerAttachment{});
+  }
+
+  // Returns what the attached program says to a packet to a VIP with this destination MAC address.
+  std::string judged(const char* interface, std::initializer_list<uint8_t> mac) {
+    auto maps = SteerMaps::open(pins_->path());
+    EXPECT_TRUE(maps->add_missing({{frame::socket("198.18.0.10", 80, IPPROTO_TCP)}, {}, {}}));
+    const auto in =
+        frame::to_mac(frame::eth(frame::v4("198.18.1.101", "198.18.0.10", frame::tcp(40000, 80))), mac);
+    const BpfFd program(bpf_prog_get_fd_by_id(xdp_program_id(interface)));
+    return verdict_of(program.get(), in, *maps);
   }
 
   // Attaches a program that passes everything and uses no map. Returns its id.
@@ -101,6 +112,36 @@ TEST_F(SteerLoaderTest, PortsOfAnInstanceShareAllMapsButTheSockets) {
   EXPECT_NE(map_id_of_program(port.program_id, "xsks_map"), map_id_of_program(far.program_id, "xsks_map"));
 }
 
+TEST_F(SteerLoaderTest, EachPortHasItsOwnMacFromTheFirstFrameOn) {
+  attach("port0");
+  const steer_mac other = {{0x1102, 0x3322, 0x5544}};  // 02:11:22:33:44:55 on a little-endian machine
+  ASSERT_TRUE(attach_steering("far0", STEER_SIDE_CLIENT, other, pins_->path()));
+  EXPECT_EQ(judged("port0", {2, 0, 0, 0, 0, 1}), "no_socket");
+  EXPECT_EQ(judged("far0", {2, 0, 0, 0, 0, 1}), "pass");
+  EXPECT_EQ(judged("far0", {2, 0x11, 0x22, 0x33, 0x44, 0x55}), "no_socket");
+}
+
+TEST_F(SteerLoaderTest, FollowsAChangeOfTheMac) {
+  attach("port0");
+  const steer_mac other = {{0x1102, 0x3322, 0x5544}};
+  const auto set = set_steering_mac("port0", other);
+  ASSERT_TRUE(set) << set.error();
+  EXPECT_EQ(judged("port0", {2, 0, 0, 0, 0, 1}), "pass");
+  EXPECT_EQ(judged("port0", {2, 0x11, 0x22, 0x33, 0x44, 0x55}), "no_socket");
+  EXPECT_TRUE(attach("port0").replaced);
+  EXPECT_EQ(judged("port0", {2, 0, 0, 0, 0, 1}), "no_socket") << "the next start has its own look";
+}
+
+TEST_F(SteerLoaderTest, NoOtherProgramGetsAMac) {
+  auto set = set_steering_mac("port0", frame::port_mac());
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error(), "port0: no steering program is attached");
+  attach_foreign("port0", "somebody");
+  set = set_steering_mac("port0", frame::port_mac());
+  ASSERT_FALSE(set);
+  EXPECT_NE(set.error().find("a foreign XDP program is attached"), std::string::npos) << set.error();
+}
+
 TEST_F(SteerLoaderTest, FindsTheMapsThatTealdMadeAndFilled) {
   auto maps = SteerMaps::open(pins_->path());
   ASSERT_TRUE(maps) << maps.error();
@@ -113,7 +154,7 @@ TEST_F(SteerLoaderTest, FindsTheMapsThatTealdMadeAndFilled) {
 
 TEST_F(SteerLoaderTest, RefusesAForeignProgramByItsId) {
   const uint32_t id = attach_foreign("port0", "somebody");
-  auto attachment = attach_steering("port0", STEER_SIDE_CLIENT, pins_->path());
+  auto attachment = attach_steering("port0", STEER_SIDE_CLIENT, frame::port_mac(), pins_->path());
   ASSERT_FALSE(attachment);
   EXPECT_NE(attachment.error().find("port0: a foreign XDP program is attached, id " + std::to_string(id) +
                                     ", name \"somebody\""),
@@ -128,7 +169,7 @@ TEST_F(SteerLoaderTest, RefusesAForeignProgramByItsId) {
 // libxdp's own default program has the same name. Only the maps distinguish the two.
 TEST_F(SteerLoaderTest, ForeignProgramOfTheSameNameIsRefused) {
   const uint32_t id = attach_foreign("port0", "xsk_def_prog");
-  EXPECT_FALSE(attach_steering("port0", STEER_SIDE_CLIENT, pins_->path()));
+  EXPECT_FALSE(attach_steering("port0", STEER_SIDE_CLIENT, frame::port_mac(), pins_->path()));
   EXPECT_FALSE(detach_steering("port0"));
   EXPECT_EQ(xdp_program_id("port0"), id);
 }
@@ -139,7 +180,7 @@ TEST_F(SteerLoaderTest, RefusesPinnedMapsOfAnotherShapeAndLeavesTheProgram) {
   ASSERT_EQ(mkdir(pins_->path().c_str(), 0700), 0);
   const BpfFd other(bpf_map_create(BPF_MAP_TYPE_HASH, "backends", 20, 4, 7, nullptr));
   ASSERT_EQ(bpf_obj_pin(other.get(), (pins_->path() + "/backends").c_str()), 0);
-  auto again = attach_steering("port0", STEER_SIDE_CLIENT, pins_->path());
+  auto again = attach_steering("port0", STEER_SIDE_CLIENT, frame::port_mac(), pins_->path());
   ASSERT_FALSE(again);
   EXPECT_NE(again.error().find("/backends: pinned by another version of Teal"), std::string::npos)
       << again.error();
@@ -153,10 +194,10 @@ TEST_F(SteerLoaderTest, ReplacesAProgramWhoseMapsWereUnpinned) {
 }
 
 TEST_F(SteerLoaderTest, ErrorsNameTheInterfaceAndTheDirectory) {
-  auto attachment = attach_steering("nowhere0", STEER_SIDE_CLIENT, pins_->path());
+  auto attachment = attach_steering("nowhere0", STEER_SIDE_CLIENT, frame::port_mac(), pins_->path());
   ASSERT_FALSE(attachment);
   EXPECT_NE(attachment.error().find("nowhere0: no such interface"), std::string::npos) << attachment.error();
-  attachment = attach_steering("port0", STEER_SIDE_CLIENT, "/tmp");
+  attachment = attach_steering("port0", STEER_SIDE_CLIENT, frame::port_mac(), "/tmp");
   ASSERT_FALSE(attachment);
   EXPECT_NE(attachment.error().find("/tmp: is not on a bpffs"), std::string::npos) << attachment.error();
   EXPECT_EQ(xdp_program_id("port0"), 0u);

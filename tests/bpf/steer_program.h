@@ -24,10 +24,38 @@ inline const char* name_of(size_t verdict) {
   return verdict < std::size(kNames) ? kNames[verdict] : "?";
 }
 
+// Runs a loaded program on a frame. Returns the name of the verdict that was counted, if the program's return
+// code agrees and the frame is unchanged. Otherwise returns what is wrong.
+inline std::string verdict_of(int program, const frame::Bytes& in, const SteerMaps& maps) {
+  const auto before = maps.counters();
+  frame::Bytes out(in.size() + 256);
+  bpf_test_run_opts run = {};
+  run.sz = sizeof(run);
+  run.data_in = in.data();
+  run.data_size_in = static_cast<uint32_t>(in.size());
+  run.data_out = out.data();
+  run.data_size_out = static_cast<uint32_t>(out.size());
+  if (const int code = bpf_prog_test_run_opts(program, &run); code < 0) return std::strerror(-code);
+  out.resize(run.data_size_out);
+  if (out != in) return "the frame was changed";
+  const auto after = maps.counters();
+  if (!before || !after) return "counters cannot be read";
+  for (size_t verdict = 0; verdict < after->size(); ++verdict) {
+    if ((*after)[verdict] == (*before)[verdict]) continue;
+    const uint32_t expected = verdict == STEER_PASS        ? XDP_PASS
+                              : verdict == STEER_NO_SOCKET ? XDP_DROP
+                                                           : XDP_REDIRECT;
+    if (run.retval != expected)
+      return std::string(name_of(verdict)) + " with code " + std::to_string(run.retval);
+    return name_of(verdict);
+  }
+  return "nothing was counted";
+}
+
 class SteerProgram {
  public:
-  // Loads the program for a port of this side. Every test run uses queue 0, which has an AF_XDP socket if
-  // `with_socket`.
+  // Loads the program for a port of this side with the MAC address frame::kPortMac. Every test run uses queue
+  // 0, which has an AF_XDP socket if `with_socket`.
   SteerProgram(const std::string& pin_dir, uint32_t side, bool with_socket) {
     libbpf_set_print([](libbpf_print_level level, const char* format, va_list arguments) {
       return level == LIBBPF_WARN ? std::vfprintf(stderr, format, arguments) : 0;
@@ -39,6 +67,12 @@ class SteerProgram {
     if (!skeleton_) return;
     skeleton_->rodata->side = side;
     if (steer_bpf__load(skeleton_.get()) != 0) {
+      skeleton_.reset();
+      return;
+    }
+    const uint32_t key = 0;
+    const steer_mac mac = frame::port_mac();
+    if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.port_mac), &key, &mac, BPF_ANY) != 0) {
       skeleton_.reset();
       return;
     }
@@ -54,33 +88,7 @@ class SteerProgram {
   bool has_socket() const { return has_socket_; }
   int fd() const { return bpf_program__fd(skeleton_->progs.xsk_def_prog); }
 
-  // Returns the name of the verdict that was counted, if the program's return code agrees and the frame is
-  // unchanged. Otherwise returns what is wrong.
-  std::string run(const frame::Bytes& in, const SteerMaps& maps) const {
-    const auto before = maps.counters();
-    frame::Bytes out(in.size() + 256);
-    bpf_test_run_opts run = {};
-    run.sz = sizeof(run);
-    run.data_in = in.data();
-    run.data_size_in = static_cast<uint32_t>(in.size());
-    run.data_out = out.data();
-    run.data_size_out = static_cast<uint32_t>(out.size());
-    if (const int code = bpf_prog_test_run_opts(fd(), &run); code < 0) return std::strerror(-code);
-    out.resize(run.data_size_out);
-    if (out != in) return "the frame was changed";
-    const auto after = maps.counters();
-    if (!before || !after) return "counters cannot be read";
-    for (size_t verdict = 0; verdict < after->size(); ++verdict) {
-      if ((*after)[verdict] == (*before)[verdict]) continue;
-      const uint32_t expected = verdict == STEER_PASS        ? XDP_PASS
-                                : verdict == STEER_NO_SOCKET ? XDP_DROP
-                                                             : XDP_REDIRECT;
-      if (run.retval != expected)
-        return std::string(name_of(verdict)) + " with code " + std::to_string(run.retval);
-      return name_of(verdict);
-    }
-    return "nothing was counted";
-  }
+  std::string run(const frame::Bytes& in, const SteerMaps& maps) const { return verdict_of(fd(), in, maps); }
 
  private:
   struct Destroyer {

@@ -25,6 +25,34 @@ TEST_F(SteerProgramTest, SteersToVips) {
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kVip, tcp(40000, 80)))), "to_vip");
 }
 
+TEST_F(SteerProgramTest, FramesForAnotherMacPass) {
+  const Bytes to_vip = eth(v4(kClient, kVip, tcp(40000, 80)));
+  const Bytes to_vip6 = eth(v6(kClient6, kVip6, udp(40000, 5300)));
+  const Bytes reply = eth(v4(kBackend, kClient, tcp(8080, 40000)));
+  const Bytes icmp_error = eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 40000)))));
+  const Bytes fragment = eth(v4(kClient, kVip, {IPPROTO_UDP, Bytes(16)}, {.fragment_bytes = 1480}));
+  for (const Bytes& in : {to_vip, to_vip6, reply, icmp_error, fragment}) {
+    ASSERT_NE(on_backend_side(in), "pass");
+    EXPECT_EQ(on_backend_side(to_mac(in, {2, 0, 0, 0, 0, 0x77})), "pass");                 // another host's
+    EXPECT_EQ(on_backend_side(to_mac(in, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff})), "pass");  // broadcast
+    EXPECT_EQ(on_backend_side(to_mac(in, {1, 0, 0x5e, 0, 0, 10})), "pass");                // multicast
+    EXPECT_EQ(on_backend_side(to_mac(in, {0x33, 0x33, 0, 0, 0, 0x10})), "pass");  // multicast of IPv6
+    EXPECT_EQ(on_backend_side(to_mac(in, {0, 0, 0, 0, 0, 0})), "pass");
+    for (size_t byte = 0; byte < 6; ++byte) {
+      Bytes other = in;
+      other[byte] ^= 0x10;
+      EXPECT_EQ(on_backend_side(other), "pass") << "byte " << byte;
+    }
+  }
+}
+
+TEST_F(SteerProgramTest, FramesForAnotherMacPassWithoutASocketToo) {
+  const SteerProgram without(pins_->path(), STEER_SIDE_CLIENT, false);
+  const Bytes to_vip = eth(v4(kClient, kVip, tcp(40000, 80)));
+  EXPECT_EQ(without.run(to_vip, *maps_), "no_socket");
+  EXPECT_EQ(without.run(to_mac(to_vip, {2, 0, 0, 0, 0, 0x77}), *maps_), "pass");
+}
+
 TEST_F(SteerProgramTest, PassesOtherPortsProtocolsAndAddresses) {
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, tcp(40000, 81)))), "pass");
   EXPECT_EQ(on_client_side(eth(v4(kClient, kVip, udp(40000, 80)))), "pass");

@@ -120,6 +120,7 @@ class SteerReference {
   }
 
   steer_verdict judge_or_throw(const Bytes& in) const {
+    check(std::equal(std::begin(frame::kPortMac), std::end(frame::kPortMac), in.begin()));
     const unsigned type = u16(in, 12);
     check(type == 0x0800 || type == 0x86dd);
     const bool v6 = type == 0x86dd;

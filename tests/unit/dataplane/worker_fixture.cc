@@ -101,14 +101,13 @@ void WorkerTest::open_segment() {
 }
 
 void WorkerTest::open_ports() {
-  const std::array<MacAddress, kWires> macs = {kEdgeMac, kBackMac, kSideMac};
   const std::array<uint8_t, kWires> sides = {kClientSide, kBackendSide, kClientSide};
   const std::array<const char*, kWires> names = {"front", "back", "side"};
   for (uint16_t wire = 0; wire < kWires; ++wire) {
     Port port;
     port.id = wire;
     port.name = names[wire];
-    port.mac = macs[wire];
+    port.mac = kPortMacs[wire];
     port.side = header().ports[wire].side = sides[wire];
     port.steered = options_.steered;
     for (uint16_t queue = 0; queue < kMaxTestWorkers; ++queue)
@@ -122,8 +121,10 @@ void WorkerTest::start_workers(uint32_t workers) {
   auto handover = Handover::create(workers);
   ASSERT_TRUE(handover.has_value()) << handover.error();
   handover_ = std::make_unique<Handover>(std::move(*handover));
+  macs_ = std::make_unique<CurrentMacs>(ports_);
   shared_.reset(new WorkerContext{.segment = segment(),
                                   .ports = ports_,
+                                  .macs = *macs_,
                                   .handover = *handover_,
                                   .punt = punt,
                                   .pool = RingPorts::get().pool(),

@@ -26,6 +26,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,9 +49,11 @@ inline constexpr uint16_t kNowhere = 0xffff;
 enum : uint16_t { kWeb, kWeb6, kEcho, kEcho6, kServices };
 inline constexpr uint16_t kBackends = 12;
 
+inline constexpr MacAddress kFrontMac = kEdgeMac;
 inline constexpr MacAddress kBackMac{{0x02, 0, 0, 0, 0, 0x12}};
 inline constexpr MacAddress kSideMac{{0x02, 0, 0, 0, 0, 0x22}};
 inline constexpr MacAddress kDefaultHopMac{{0x02, 0, 0, 0, 0, 0x99}};
+inline constexpr std::array<MacAddress, kWires> kPortMacs = {kFrontMac, kBackMac, kSideMac};
 MacAddress backend_mac(uint16_t backend);
 
 // Holds a frame that left and its port.
@@ -168,9 +171,13 @@ class WorkerTest : public testing::Test {
   SegmentHeader& header() { return segment().header(); }
   BackendWords words() { return BackendWords(header()); }
   Handover& handover() { return *handover_; }
+  CurrentMacs& macs() { return *macs_; }
   PublicationWriter& writer() { return *writer_; }
 
-  rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;
+  rte_mbuf* make_mbuf(Wire wire, const Frame& frame) const;  // of the frame as it arrives
+  // A frame to the MAC address of one port has the address of `wire` when it arrives there, so that a test
+  // can send one frame to several ports. Frames to other MAC addresses stay as they are.
+  static Frame arriving_at(Wire wire, Frame frame);
   const Socket& backend_socket(uint16_t backend) const;
   const Socket& vip(uint16_t service) const;
   const Socket& preview(uint16_t service) const;
@@ -195,6 +202,7 @@ class WorkerTest : public testing::Test {
   std::unique_ptr<Segment::Opened> opened_;
   std::unique_ptr<PublicationWriter> writer_;
   std::unique_ptr<Handover> handover_;
+  std::unique_ptr<CurrentMacs> macs_;
   std::unique_ptr<WorkerContext> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Sent> asks_;

@@ -3,6 +3,7 @@
 // Packets of the worker fixture: how a test makes, injects and collects them.
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -67,7 +68,14 @@ Frame WorkerTest::from_backend(const Client& who, uint16_t backend, uint8_t tcp_
   return builder.payload(payload).build();
 }
 
-rte_mbuf* WorkerTest::make_mbuf(Wire wire, const Frame& frame) const {
+Frame WorkerTest::arriving_at(Wire wire, Frame frame) {
+  const bool to_a_port = std::find(kPortMacs.begin(), kPortMacs.end(), mac_at(frame, 0)) != kPortMacs.end();
+  if (wire < kWires && to_a_port) std::copy_n(kPortMacs[wire].bytes, 6, frame.begin());
+  return frame;
+}
+
+rte_mbuf* WorkerTest::make_mbuf(Wire wire, const Frame& written) const {
+  const Frame frame = arriving_at(wire, written);
   rte_mbuf* mbuf = rte_pktmbuf_alloc(RingPorts::get().pool());
   if (mbuf == nullptr) {
     ADD_FAILURE() << "the pool is empty";
@@ -132,7 +140,7 @@ testing::AssertionResult WorkerTest::punts_unchanged(Wire wire, const Frame& fra
   enqueue(wire, 0, mbuf);
   settle();
   const auto* bytes = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-  const bool unchanged = Frame(bytes, bytes + rte_pktmbuf_data_len(mbuf)) == frame;
+  const bool unchanged = Frame(bytes, bytes + rte_pktmbuf_data_len(mbuf)) == arriving_at(wire, frame);
   rte_pktmbuf_free(mbuf);
   if (!collect().empty()) return testing::AssertionFailure() << "it left by a port";
   if (punts() != before + 1) return testing::AssertionFailure() << "it was not punted";

@@ -12,7 +12,8 @@
 namespace teal::test {
 namespace {
 
-constexpr Verdict kUndecided = Verdict::undecided(), kPunt = Verdict::punt(PuntClass::kHost);
+constexpr Verdict kUndecided = Verdict::undecided(), kPunt = Verdict::punt(PuntClass::kHost),
+                  kPuntToVip = Verdict::punt(PuntClass::kToVip);
 constexpr uint8_t kBothSides = kClientSide | kBackendSide;
 
 struct Classified {
@@ -30,6 +31,7 @@ struct ClassifyCase {
   Classified expected;
   uint8_t side = kClientSide;
   bool steered = false;
+  MacAddress port_mac = kFrontMac;
 };
 
 PacketBuilder from_to(const char* source, const char* destination) {
@@ -61,8 +63,8 @@ const Classified kWeb6Client = {kUndecided, Role::kToVip, kWeb6, "[fd18:1::101]:
 const Classified kWebReply = {kUndecided, Role::kFromBackend, kWeb, "198.18.1.101:40000", 0};
 const Classified kWeb6Reply = {kUndecided, Role::kFromBackend, kWeb6, "[fd18:1::101]:40000", 4};
 
-Classified punted(Classified packet) {
-  packet.verdict = kPunt;
+Classified expired(Classified packet) {
+  packet.verdict = Verdict::punt(PuntClass::kExpired);
   return packet;
 }
 Classified dropped(DropReason reason) {
@@ -88,13 +90,15 @@ std::vector<ClassifyCase> to_a_vip() {
       {"VipOnASteeredPort", web().build(), kWebClient, kClientSide, true},
       {"WrongChecksum", web().wrong_checksum(Layer::kTransport).build(), kWebClient},
       {"Ttl2", web().ttl(2).build(), kWebClient},
-      {"Ttl1", web().ttl(1).build(), punted(kWebClient)},
-      {"Ttl0", web().ttl(0).build(), punted(kWebClient)},
-      {"HopLimit1", web6().ttl(1).build(), punted(kWeb6Client)},
-      {"AnotherPortOfAVip", from_to("198.18.1.101", "198.18.0.10").tcp(40'000, 22).build(), {kPunt}},
-      {"TheOtherProtocolOfAVip", from_to("198.18.1.101", "198.18.0.10").udp(40'000, 80).build(), {kPunt}},
+      {"Ttl1", web().ttl(1).build(), expired(kWebClient)},
+      {"Ttl0", web().ttl(0).build(), expired(kWebClient)},
+      {"HopLimit1", web6().ttl(1).build(), expired(kWeb6Client)},
+      {"AnotherPortOfAVip", from_to("198.18.1.101", "198.18.0.10").tcp(40'000, 22).build(), {kPuntToVip}},
+      {"TheOtherProtocolOfAVip",
+       from_to("198.18.1.101", "198.18.0.10").udp(40'000, 80).build(),
+       {kPuntToVip}},
       {"AnotherAddress", from_to("198.18.1.101", "198.18.0.11").tcp(40'000, 80).build(), {kPunt}},
-      {"EchoRequestToAVip", from_to("198.18.1.101", "198.18.0.10").icmp(8, 0).build(), {kPunt}},
+      {"EchoRequestToAVip", from_to("198.18.1.101", "198.18.0.10").icmp(8, 0).build(), {kPuntToVip}},
       {"Arp", PacketBuilder().ether_type(0x0806).payload_bytes(46).build(), {kPunt}},
       {"VlanTag", web().vlan(7).build(), {kPunt}},
   };
@@ -108,7 +112,7 @@ std::vector<ClassifyCase> from_a_backend() {
       {"Tcp6FromABackend", web6().build(), kWeb6Reply, kBackendSide},
       {"FromABackendOnAPortOfBothSides", web().build(), kWebReply, kBothSides},
       {"FromABackendOnTheClientsSide", web().build(), {kPunt}, kClientSide},
-      {"FromABackendWithTtl1", web().ttl(1).build(), punted(kWebReply), kBackendSide},
+      {"FromABackendWithTtl1", web().ttl(1).build(), expired(kWebReply), kBackendSide},
       {"AnotherPortOfABackend",
        from_to("198.18.2.11", "198.18.1.101").tcp(22, 40'000).build(),
        {kPunt},
@@ -131,12 +135,12 @@ std::vector<ClassifyCase> icmp_errors() {
        {kUndecided, Role::kIcmpToVip, kEcho6, "[fd18:1::101]:40000"}},
       {"IcmpErrorAboutAClientsPacket", to_client().build(), about_request, kBackendSide},
       {"IcmpErrorAboutAClientsPacketOnTheClientsSide", to_client().build(), {kPunt}},
-      {"IcmpErrorWithTtl1", to_vip().ttl(1).build(), punted(about_reply)},
+      {"IcmpErrorWithTtl1", to_vip().ttl(1).build(), expired(about_reply)},
       {"IcmpErrorAboutAnotherPort",
        from_to("198.18.1.1", "198.18.0.10")
            .icmp_unreachable(from_to("198.18.0.10", "198.18.1.101").tcp(22, 40'000).build())
            .build(),
-       {kPunt}},
+       {kPuntToVip}},
   };
 }
 
@@ -172,6 +176,51 @@ std::vector<ClassifyCase> broken() {
   };
 }
 
+// To an address that differs from the port's in one byte.
+Frame with_mac_byte(Frame frame, size_t byte) {
+  frame[byte] ^= 0x40;  // no port of the fixture has such an address
+  return frame;
+}
+
+std::vector<ClassifyCase> by_mac_address() {
+  const auto web_to = [](const MacAddress& mac) {
+    return from_to("198.18.1.101", "198.18.0.10").eth(mac, kClientMac).tcp(40'000, 80, kTcpSyn);
+  };
+  const auto web6_to = [](const MacAddress& mac) {
+    return from_to("fd18:1::101", "fd18::10").eth(mac, kClientMac).tcp(40'000, 80, kTcpSyn);
+  };
+  const auto reply_to = [](const MacAddress& mac) {
+    return from_to("198.18.2.11", "198.18.1.101").eth(mac, kClientMac).tcp(8080, 40'000, kTcpAck);
+  };
+  constexpr MacAddress kOther{{0x02, 0, 0, 0, 0, 0x77}}, kBroadcast{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+  constexpr MacAddress kMulticast{{0x01, 0x00, 0x5e, 0, 0, 0x0a}}, kMulticast6{{0x33, 0x33, 0, 0, 0, 0x10}};
+  constexpr MacAddress kFullMac{{0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54}};
+  std::vector<ClassifyCase> cases = {
+      {"ToTheMacOfAnotherHost", web_to(kOther).build(), {kPunt}},
+      {"ToTheMacOfAnotherHost6", web6_to(kOther).build(), {kPunt}},
+      {"ToTheSendersOwnMac", web_to(kClientMac).build(), {kPunt}},
+      {"Broadcast", web_to(kBroadcast).build(), {kPunt}},
+      {"Multicast", web_to(kMulticast).build(), {kPunt}},
+      {"Multicast6", web6_to(kMulticast6).build(), {kPunt}},
+      {"OfABackendToAnotherMac", reply_to(kOther).build(), {kPunt}, kBackendSide},
+      {"IcmpErrorToAnotherMac",
+       from_to("198.18.1.1", "198.18.0.10").eth(kOther, kClientMac).icmp_unreachable(web_reply(), 28).build(),
+       {kPunt}},
+      {"ExpiredToAnotherMac", web_to(kOther).ttl(1).build(), {kPunt}},
+      {"BrokenToAnotherMac", web_to(kOther).poke(Layer::kIp, 0, {0x44}).build(), {kPunt}},
+      {"ToAnotherMacCutWithinTheEthernetHeader", cut_to(web_to(kOther).build(), 13),
+       dropped(DropReason::k_truncated)},
+      {"ToAMacWithAllKindsOfBytes", web_to(kFullMac).build(), kWebClient, kClientSide, false, kFullMac},
+      {"ToAnotherMacOnASteeredPort", web_to(kOther).build(), {kPunt}, kClientSide, true},
+      {"OnADeviceWithoutAMac", web_to(kOther).build(), kWebClient, kClientSide, false, MacAddress{}},
+  };
+  static constexpr const char* kNames[] = {"MacByte0Differs", "MacByte1Differs", "MacByte2Differs",
+                                           "MacByte3Differs", "MacByte4Differs", "MacByte5Differs"};
+  for (size_t byte = 0; byte < 6; ++byte)
+    cases.push_back({kNames[byte], with_mac_byte(web_to(kFrontMac).build(), byte), {kPunt}});
+  return cases;
+}
+
 class Classify : public WorkerTest, public testing::WithParamInterface<ClassifyCase> {
  protected:
   Packet classify_alone(const ClassifyCase& packet_case) {
@@ -179,7 +228,11 @@ class Classify : public WorkerTest, public testing::WithParamInterface<ClassifyC
     stop_workers();
     const uint16_t ethdev = RingPorts::get().ethdev(kFront);
     std::vector<PortTraits> traits(ethdev + 1u);
-    traits[ethdev] = {Hop::word_of(kFront, 0), kFront, packet_case.side, packet_case.steered};
+    traits[ethdev] = {.hop_prefix = Hop::word_of(kFront, 0),
+                      .id = kFront,
+                      .side = packet_case.side,
+                      .steered = packet_case.steered};
+    traits[ethdev].set_mac(packet_case.port_mac);
     burst_->count = 1;
     burst_->mbufs[0] = make_mbuf(kFront, packet_case.frame);
     classify(*burst_, rules(), traits, LookAhead(*burst_, segment().flow_table()));
@@ -198,6 +251,9 @@ TEST_P(Classify, GivesRoleKeyAndVerdict) {
   if (expected.verdict.kind() == Verdict::Kind::kDrop) {
     EXPECT_EQ(packet.verdict.reason(), expected.verdict.reason());
   }
+  if (expected.verdict.kind() == Verdict::Kind::kPunt) {
+    EXPECT_EQ(packet.verdict.punt_class(), expected.verdict.punt_class());
+  }
   if (expected.service == kNoId) return;
   EXPECT_EQ(packet.role, expected.role);
   EXPECT_EQ(packet.key.service, expected.service);
@@ -215,6 +271,7 @@ INSTANTIATE_TEST_SUITE_P(ToAVip, Classify, testing::ValuesIn(to_a_vip()), case_n
 INSTANTIATE_TEST_SUITE_P(FromABackend, Classify, testing::ValuesIn(from_a_backend()), case_name);
 INSTANTIATE_TEST_SUITE_P(IcmpError, Classify, testing::ValuesIn(icmp_errors()), case_name);
 INSTANTIATE_TEST_SUITE_P(WithoutPorts, Classify, testing::ValuesIn(without_ports()), case_name);
+INSTANTIATE_TEST_SUITE_P(ByMacAddress, Classify, testing::ValuesIn(by_mac_address()), case_name);
 INSTANTIATE_TEST_SUITE_P(Broken, Classify, testing::ValuesIn(broken()), case_name);
 
 }  // namespace

@@ -60,7 +60,10 @@ class FastPathTwin : public WorkerTest {
     for (auto& stage : stages_) stage = std::make_unique<TrackStage>(segment(), block());
     for (uint16_t wire = 0; wire < kWires; ++wire) {
       const uint16_t ethdev = RingPorts::get().ethdev(wire);
-      traits_[ethdev] = {Hop::word_of(wire, 0), wire, wire == kBack ? kBackendSide : kClientSide, false};
+      traits_[ethdev] = {.hop_prefix = Hop::word_of(wire, 0),
+                         .id = wire,
+                         .side = wire == kBack ? kBackendSide : kClientSide};
+      traits_[ethdev].set_mac(kPortMacs[wire]);
       macs_.set(wire, {{2, 0, 0, 0, 9, static_cast<uint8_t>(wire)}});
     }
   }

@@ -37,8 +37,9 @@ class Sweep : public WorkerTest {
     resetter_ = std::make_unique<Resetter>(*flows_, *last_hops_, header(), block(), 1, maker_);
     sweeper_ = std::make_unique<Sweeper>(*flows_, *resetter_, *asks_, *signals_, maker_, header(), block());
     for (uint16_t wire = 0; wire < kWires; ++wire)
-      traits_[RingPorts::get().ethdev(wire)] = {Hop::word_of(wire, 0), wire,
-                                                wire == kBack ? kBackendSide : kClientSide, false};
+      traits_[RingPorts::get().ethdev(wire)] = {.hop_prefix = Hop::word_of(wire, 0),
+                                                .id = wire,
+                                                .side = wire == kBack ? kBackendSide : kClientSide};
   }
 
   void arrive(Wire wire, const Frame& frame) {
