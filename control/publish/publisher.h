@@ -61,7 +61,8 @@ class Publisher {
   // The generation and the slots that the segment's word names. Without a segment, or before the first
   // publication, the generation is 0 and the slots are null.
   uint64_t generation() const;
-  // The latest generation that any teald published for these flows, also before an upgrade. 0 without a segment.
+  // The latest generation that any teald published for these flows, also before an upgrade. 0 without a
+  // segment.
   uint64_t latest_generation() const;
   // Returns whether flows may exist, also where the segment is missing.
   bool has_flows() const;

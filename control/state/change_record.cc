@@ -180,8 +180,8 @@ tl::expected<ChangeRecord, std::string> parse_change_record(std::string_view tex
   if (json.is_discarded()) return tl::unexpected<std::string>("it is not JSON");
   std::string error;
   ObjectReader object(json, "", error);
-  // A teald that writes another version raises the oldest reader of its schema (schema.cc), so this one refuses
-  // its database at once. An unknown version is therefore damage.
+  // A teald that writes another version raises the oldest reader of its schema (schema.cc), so this one
+  // refuses its database at once. An unknown version is therefore damage.
   const int64_t version = object.integer("version", 1, ChangeRecord::kVersion);
   ChangeRecord record;
   std::bitset<kMaxServices> services;

@@ -43,9 +43,12 @@ BEGAN = time.monotonic()
 
 
 def set_up():
-    """A small table without flows, and routes. An edge has a default route on its client side: answers without an entry
-    leave by it. Without one they would leave by the hop of the latest client without an entry, which here is
-    the flood's. No host has the flood's addresses, so client2 and router drop the answers to them."""
+    """A small table without flows, and routes.
+
+    An edge has a default route on its client side: answers without an entry leave by it. Without one they
+    would leave by the hop of the latest client without an entry, which here is the flood's. No host has the
+    flood's addresses, so client2 and router drop the answers to them.
+    """
     config = lab.RUN_DIR / "teal.toml"
     config.write_text(re.sub("flow_capacity = .*", f"flow_capacity = {CAPACITY}", config.read_text()))
     for host, *words in ROUTES:
