@@ -111,6 +111,7 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   header.most_workers.store(std::max(workers, header.most_workers.load(std::memory_order_relaxed)),
                             std::memory_order_release);
   show(segment, counted);
+  header.counted_generation.store(rules.generation, std::memory_order_relaxed);
   free_unused_last_hops(segment.flows(), used_last_hops);
   // Release: a teald that sees it sees the counts. They are exact once the dataplane has its next epoch.
   header.counted_epoch.store(header.dataplane_epoch.load(std::memory_order_relaxed) + 1,

@@ -81,9 +81,9 @@ class WorkerFlows {
   FlowTable table_;
   FlowLedger ledger_;
   const uint64_t first_bucket_, end_bucket_;
-  const uint64_t slots_;  // of these buckets
-  bool is_without_publication_ = false;
+  const uint64_t slots_;            // of these buckets
   const uint64_t embryonic_quota_;  // slots
+  bool is_without_publication_;     // the ledger knows no flip
 };
 
 }  // namespace teal

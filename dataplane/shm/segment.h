@@ -71,10 +71,11 @@ struct SegmentHeader {
   // dataplane: rw, control: ro; the epoch whose start has counted all flows. It is 0 from the beginning of a
   // start until then. Until it equals dataplane_epoch, counts of flows may be wrong because of a kill.
   std::atomic<uint64_t> counted_epoch;
-  std::atomic<uint32_t> worker_count;   // dataplane: rw, control: ro
-  std::atomic<uint32_t> most_workers;   // dataplane: rw, control: ro; that any dataplane on this
-                                        // segment has had: totals sum all of their blocks
-  std::atomic<uint32_t> dataplane_pid;  // dataplane: rw, control: ro
+  std::atomic<uint64_t> counted_generation;  // dataplane: rw, before workers run; the rules of that count
+  std::atomic<uint32_t> worker_count;        // dataplane: rw, control: ro
+  std::atomic<uint32_t> most_workers;        // dataplane: rw, control: ro; that any dataplane on this
+                                             // segment has had: totals sum all of their blocks
+  std::atomic<uint32_t> dataplane_pid;       // dataplane: rw, control: ro
   std::atomic<uint32_t> steering;  // dataplane: rw, control: ro; 1: AF_XDP ports, the pinned maps are used
   PortRow ports[kMaxPorts];        // dataplane: rw before it raises dataplane_epoch, control: ro; port_row.h
 

@@ -187,6 +187,7 @@ constexpr uint64_t rest_of_layout() {
       .add(offsetof(SegmentHeader, word))
       .add(offsetof(SegmentHeader, dataplane_epoch))
       .add(offsetof(SegmentHeader, counted_epoch))
+      .add(offsetof(SegmentHeader, counted_generation))
       .add(offsetof(SegmentHeader, worker_count))
       .add(offsetof(SegmentHeader, most_workers))
       .add(offsetof(SegmentHeader, dataplane_pid))

@@ -152,9 +152,9 @@ std::vector<ClassifyCase> without_ports() {
     return from_to("fd18:1::101", "fd18::10").fragment(1480, false).payload_bytes(64).build();
   };
   return {
-      {"FragmentThatNobodySteered", first(), {kPunt}},
+      {"FragmentThatNobodySteered", first(), {kPuntToVip}},
       {"FragmentOnASteeredPort", first(), dropped(DropReason::k_fragment), kClientSide, true},
-      {"Fragment6ThatNobodySteered", later6(), {kPunt}},
+      {"Fragment6ThatNobodySteered", later6(), {kPuntToVip}},
       {"Fragment6OnASteeredPort", later6(), dropped(DropReason::k_fragment), kClientSide, true},
   };
 }
