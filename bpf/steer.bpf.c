@@ -17,6 +17,12 @@
  * is for another host, which answers it, so rule 1 comes first. The rule also keeps broadcast and multicast
  * frames out.
  *
+ * An operator may have changed the port's MAC address just now, and teal-dataplane has not told the program
+ * yet. The kernel would take a frame to the new address as its own: it would reset the connection, or say
+ * that the VIP cannot be reached. So rule 1 holds only for addresses that are not new. In the first second
+ * after the program has seen a unicast address, the other rules decide about frames to that address. The
+ * worker compares the address, too, and gives the frame to the kernel as a frame for another host.
+ *
  * A later fragment has no ports, so the rules apply to its addresses alone. A first fragment has ports. A VIP
  * may also be an address of this host, for example announced from a loopback interface. Rule 2 comes before
  * rule 4 then, and the address's other ports stay with the kernel.
@@ -44,6 +50,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "steer_map.h"
+
+#define NEW_MAC_NS 1000000000ull
+#define MULTICAST_BIT 1 /* of the first byte; also set in the broadcast address */
 
 #define MAX_EXTENSIONS 6
 #define MAX_OFFSET 0x7fff
@@ -89,6 +98,15 @@ struct {
   __type(key, __u32);
   __type(value, struct steer_mac);
 } port_mac SEC(".maps");
+
+/* Unicast MAC addresses that are not the port's, and when the program saw each first (ns). A flood of addresses
+ * makes others look new again, which does no harm. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, STEER_MAX_OTHER_MACS);
+  __type(key, struct steer_mac);
+  __type(value, __u64);
+} other_macs SEC(".maps");
 
 #define PINNED_SET(name, key_type, entries) \
   struct {                                  \
@@ -298,12 +316,24 @@ static __always_inline bool is_for_port(const struct ethhdr* eth) {
   return own && to[0] == own->words[0] && to[1] == own->words[1] && to[2] == own->words[2];
 }
 
+/* Returns true if the frame's MAC address, which is not the port's, may be the port's new one. */
+static __always_inline bool may_be_new_mac(const struct ethhdr* eth) {
+  const __u64 now = bpf_ktime_get_ns();
+  const __u16* to = (const __u16*)eth->h_dest;
+  const struct steer_mac mac = {{to[0], to[1], to[2]}};
+  if (eth->h_dest[0] & MULTICAST_BIT) return false;
+  const __u64* seen = bpf_map_lookup_elem(&other_macs, &mac);
+  if (seen) return now - *seen < NEW_MAC_NS;
+  bpf_map_update_elem(&other_macs, &mac, &now, BPF_ANY);
+  return true;
+}
+
 static __always_inline enum steer_verdict judge(struct xdp_md* ctx) {
   __u32 frame_bytes = ctx->data_end - ctx->data;
   struct ethhdr* eth = bytes_at(ctx, 0, sizeof(*eth), frame_bytes);
   if (!eth || (eth->h_proto != bpf_htons(ETH_P_IP) && eth->h_proto != bpf_htons(ETH_P_IPV6)))
     return STEER_PASS;
-  if (!is_for_port(eth)) return STEER_PASS;
+  if (!is_for_port(eth) && !may_be_new_mac(eth)) return STEER_PASS;
 
   struct packet packet = {
       .offset = sizeof(*eth), .end = frame_bytes, .v6 = eth->h_proto == bpf_htons(ETH_P_IPV6)};

@@ -13,6 +13,7 @@
  * local_addresses  hash     steer_address  u32 1  teald       program
  * steer_counters   percpu   u32 verdict    u64    program     teald, steer_loader
  * xsks_map         xskmap   u32 queue      fd     driver      program; one per port, never pinned
+ * other_macs       lru hash steer_mac      u64 ns program     program; one per port, never pinned
  * port_mac         array    u32 0          steer_mac  steer_loader  program; one per port, never pinned
  */
 #ifndef TEAL_BPF_STEER_MAP_H
@@ -41,6 +42,7 @@ enum steer_limit {
   STEER_MAX_BACKENDS = 8192, /* two generations of 4,096 */
   STEER_MAX_LOCAL_ADDRESSES = 1024,
   STEER_MAX_QUEUES = 64,
+  STEER_MAX_OTHER_MACS = 1024,
 };
 
 /* Bits of a port's side. They decide which tests apply to its packets. */

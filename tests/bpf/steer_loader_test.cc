@@ -36,7 +36,9 @@ class SteerLoaderTest : public ::testing::Test {
     EXPECT_TRUE(maps->add_missing({{frame::socket("198.18.0.10", 80, IPPROTO_TCP)}, {}, {}}));
     const auto in =
         frame::to_mac(frame::eth(frame::v4("198.18.1.101", "198.18.0.10", frame::tcp(40000, 80))), mac);
-    const BpfFd program(bpf_prog_get_fd_by_id(xdp_program_id(interface)));
+    const uint32_t id = xdp_program_id(interface);
+    const BpfFd program(bpf_prog_get_fd_by_id(id));
+    make_mac_known(BpfFd(bpf_map_get_fd_by_id(map_id_of_program(id, "other_macs"))).get(), mac.begin());
     return verdict_of(program.get(), in, *maps);
   }
 

@@ -52,6 +52,12 @@ inline std::string verdict_of(int program, const frame::Bytes& in, const SteerMa
   return "nothing was counted";
 }
 
+// Writes to the map other_macs that the program saw this MAC address shortly after the start of the machine.
+inline void make_mac_known(int map, const uint8_t* mac) {
+  const uint64_t seen_ns = 1;
+  EXPECT_EQ(bpf_map_update_elem(map, mac, &seen_ns, BPF_ANY), 0);
+}
+
 class SteerProgram {
  public:
   // Loads the program for a port of this side with the MAC address frame::kPortMac. Every test run uses queue
@@ -89,6 +95,9 @@ class SteerProgram {
   int fd() const { return bpf_program__fd(skeleton_->progs.xsk_def_prog); }
 
   std::string run(const frame::Bytes& in, const SteerMaps& maps) const { return verdict_of(fd(), in, maps); }
+
+  // Makes the program believe that it has seen the MAC address `mac` long ago.
+  void make_known(const uint8_t* mac) const { make_mac_known(bpf_map__fd(skeleton_->maps.other_macs), mac); }
 
  private:
   struct Destroyer {

@@ -25,29 +25,54 @@ TEST_F(SteerProgramTest, SteersToVips) {
   EXPECT_EQ(on_backend_side(eth(v4(kBackend, kVip, tcp(40000, 80)))), "to_vip");
 }
 
+std::vector<Bytes> frames_for_the_worker() {
+  return {eth(v4(kClient, kVip, tcp(40000, 80))), eth(v6(kClient6, kVip6, udp(40000, 5300))),
+          eth(v4(kBackend, kClient, tcp(8080, 40000))),
+          eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 40000))))),
+          eth(v4(kClient, kVip, {IPPROTO_UDP, Bytes(16)}, {.fragment_bytes = 1480}))};
+}
+
 TEST_F(SteerProgramTest, FramesForAnotherMacPass) {
-  const Bytes to_vip = eth(v4(kClient, kVip, tcp(40000, 80)));
-  const Bytes to_vip6 = eth(v6(kClient6, kVip6, udp(40000, 5300)));
-  const Bytes reply = eth(v4(kBackend, kClient, tcp(8080, 40000)));
-  const Bytes icmp_error = eth(v4(kClient, kVip, icmp4(3, v4(kVip, kClient, tcp(80, 40000)))));
-  const Bytes fragment = eth(v4(kClient, kVip, {IPPROTO_UDP, Bytes(16)}, {.fragment_bytes = 1480}));
-  for (const Bytes& in : {to_vip, to_vip6, reply, icmp_error, fragment}) {
+  std::vector<Bytes> macs = {{2, 0, 0, 0, 0, 0x77}, {0, 0, 0, 0, 0, 0}};
+  for (size_t byte = 0; byte < 6; ++byte) {
+    macs.emplace_back(kPortMac, kPortMac + 6);
+    macs.back()[byte] ^= 0x10;
+  }
+  for (const Bytes& mac : macs) backend_->make_known(mac.data());
+  for (Bytes in : frames_for_the_worker()) {
     ASSERT_NE(on_backend_side(in), "pass");
-    EXPECT_EQ(on_backend_side(to_mac(in, {2, 0, 0, 0, 0, 0x77})), "pass");                 // another host's
-    EXPECT_EQ(on_backend_side(to_mac(in, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff})), "pass");  // broadcast
-    EXPECT_EQ(on_backend_side(to_mac(in, {1, 0, 0x5e, 0, 0, 10})), "pass");                // multicast
-    EXPECT_EQ(on_backend_side(to_mac(in, {0x33, 0x33, 0, 0, 0, 0x10})), "pass");  // multicast of IPv6
-    EXPECT_EQ(on_backend_side(to_mac(in, {0, 0, 0, 0, 0, 0})), "pass");
-    for (size_t byte = 0; byte < 6; ++byte) {
-      Bytes other = in;
-      other[byte] ^= 0x10;
-      EXPECT_EQ(on_backend_side(other), "pass") << "byte " << byte;
+    for (const Bytes& mac : macs) {
+      std::copy(mac.begin(), mac.end(), in.begin());
+      EXPECT_EQ(on_backend_side(in), "pass");
     }
   }
 }
 
+TEST_F(SteerProgramTest, BroadcastAndMulticastPassAtOnce) {
+  for (const Bytes& in : frames_for_the_worker()) {
+    EXPECT_EQ(on_backend_side(to_mac(in, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff})), "pass");
+    EXPECT_EQ(on_backend_side(to_mac(in, {1, 0, 0x5e, 0, 0, 10})), "pass");
+    EXPECT_EQ(on_backend_side(to_mac(in, {0x33, 0x33, 0, 0, 0, 0x10})), "pass");
+  }
+}
+
+// The port may have got the address just now.
+TEST_F(SteerProgramTest, NewMacGoesToTheWorkerUntilItIsKnown) {
+  constexpr uint8_t kNew[] = {2, 0, 0, 0, 0, 0x88};
+  for (const Bytes& in : frames_for_the_worker()) {
+    for (int time = 0; time < 2; ++time)
+      EXPECT_EQ(on_backend_side(to_mac(in, {2, 0, 0, 0, 0, 0x88})), on_backend_side(in));
+  }
+  EXPECT_EQ(on_backend_side(to_mac(eth(v4(kClient, kVip, tcp(40000, 22))), {2, 0, 0, 0, 0, 0x88})), "pass");
+  backend_->make_known(kNew);
+  for (const Bytes& in : frames_for_the_worker())
+    EXPECT_EQ(on_backend_side(to_mac(in, {2, 0, 0, 0, 0, 0x88})), "pass");
+}
+
 TEST_F(SteerProgramTest, FramesForAnotherMacPassWithoutASocketToo) {
+  constexpr uint8_t kKnown[] = {2, 0, 0, 0, 0, 0x77};
   const SteerProgram without(pins_->path(), STEER_SIDE_CLIENT, false);
+  without.make_known(kKnown);
   const Bytes to_vip = eth(v4(kClient, kVip, tcp(40000, 80)));
   EXPECT_EQ(without.run(to_vip, *maps_), "no_socket");
   EXPECT_EQ(without.run(to_mac(to_vip, {2, 0, 0, 0, 0, 0x77}), *maps_), "pass");

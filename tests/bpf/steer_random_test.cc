@@ -29,7 +29,7 @@ class Generator {
       for (size_t changes = 1 + below(3); changes > 0; --changes)
         in[12 + below(in.size() - 12)] = strange_byte();
     }
-    if (one_in(8)) in[below(6)] ^= static_cast<uint8_t>(1 + below(255));
+    if (one_in(8)) in[0] |= 1;  // multicast; a new unicast address would depend on the time
     if (one_in(4)) in.resize(14 + below(in.size() - 13));
     if (in.size() > kFrameBytes) in.resize(kFrameBytes);
     return in;

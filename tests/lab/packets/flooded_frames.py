@@ -88,7 +88,17 @@ def expect_flood_is_left_alone(to_mac):
     lab.expect_equal(f"SYNs to {to_mac} that the kernel got unchanged", seen, sent)
 
 
+def become_known(mac):
+    """A new MAC address may be the port's. For a second, the kernel of the edge gets no packet to it."""
+    answers, seen, _, begun = flood(mac)
+    lab.expect_equal(
+        f"flows, answers and packets in the kernel for the new {mac}", (begun, answers, seen), (0, [], set())
+    )
+    time.sleep(1.2)
+
+
 def test_frames_for_another_mac_begin_no_flow():
+    become_known(NOBODY)
     for mac in (NOBODY, BROADCAST, MULTICAST):
         expect_flood_is_left_alone(mac)
 
@@ -158,11 +168,28 @@ def test_connections_survive_a_change_of_the_mac():
             time.sleep(2)
             lab.expect_equal("MAC addresses of answers", source_of_answers(), {mac})
         lab.expect_equal("trouble", wrong, [])
-        expect_flood_is_left_alone(before)
-        expect_flood_is_left_alone(FIRST)
+        for former in (before, FIRST):
+            flood(former)
+            time.sleep(1.2)  # the address is no longer new
+            expect_flood_is_left_alone(former)
     log = (lab.RUN_DIR / "log" / "dataplane.log").read_text()
     line = f"port front: the MAC address changed from {FIRST} to {SECOND}"
     lab.expect(line in log, f"the log says:\n{log}")
+
+
+def test_kernel_that_has_the_vip_resets_no_connection_at_a_change():
+    """The kernel would answer a packet of a connection that it does not know by a RST."""
+    on("edge", "sysctl", "-qw", "net.ipv4.conf.front.arp_notify=1")
+    on("edge", "ip", "address", "add", f"{lab.VIP4}/32", "dev", "lo")
+    try:
+        with first_mac_again(), asking(8) as wrong:
+            for mac in (f"02:00:00:00:02:{number}" for number in range(10, 18)):
+                time.sleep(1.2)
+                change_mac(mac)
+            time.sleep(1)
+            lab.expect_equal("trouble", wrong, [])
+    finally:
+        on("edge", "ip", "address", "del", f"{lab.VIP4}/32", "dev", "lo")
 
 
 if __name__ == "__main__":
