@@ -99,8 +99,8 @@ struct {
   __type(value, struct steer_mac);
 } port_mac SEC(".maps");
 
-/* Unicast MAC addresses that are not the port's, and when the program saw each first (ns). A flood of addresses
- * makes others look new again, which does no harm. */
+/* Unicast MAC addresses that are not the port's, and when the program saw each first (ns). A flood of
+ * addresses makes others look new again, which does no harm. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, STEER_MAX_OTHER_MACS);
