@@ -179,9 +179,14 @@ void apply_flips(const ChangeRecord& record, Inventory& inventory) {
 void take_over_copy(Recorder::Stored copy, Recorder::Stored& stored) {
   const bool is_lost = stored.inventory.services.empty();
   const uint64_t recorded = stored.inventory.published_generation;
-  if (!is_lost && copy.inventory.published_generation <= recorded) return;
+  // A lock publishes nothing: its revision alone tells that the database lacks it.
+  const uint64_t revision = stored.inventory.revision;
+  const auto is_missing = [&](uint64_t published, uint64_t revised) {
+    return published > recorded || (published == recorded && revised > revision);
+  };
+  if (!is_lost && !is_missing(copy.inventory.published_generation, copy.inventory.revision)) return;
   for (const OpenIntent& made : copy.intents) {
-    if (made.generation <= recorded) continue;
+    if (!is_missing(made.generation, made.revision.value_or(0))) continue;
     const auto known =
         std::find_if(stored.intents.begin(), stored.intents.end(),
                      [&](const OpenIntent& intent) { return intent.generation == made.generation; });

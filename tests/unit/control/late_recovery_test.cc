@@ -154,6 +154,28 @@ TEST_P(UnrecordedAtTheStart, ARollbackOutlivesTheRepairOfTheDisk) {
   EXPECT_EQ(rollbacks, 2u);
 }
 
+// The lock publishes nothing, and the database, which can be read, still has it.
+TEST_P(UnrecordedAtTheStart, AnUnlockOutlivesTheRepairOfTheDisk) {
+  {
+    const RunningDaemon daemon(home);
+    ASSERT_EQ(home.post("/v1/lock", R"({"reason":"audit"})").status, 200u);
+    set_disk("fails");
+    ASSERT_EQ(home.post("/v1/unlock", "{}").status, 503u) << "the disk was not known to be bad";
+    const ApiReply unlock = home.post("/v1/unlock", "{}");
+    ASSERT_EQ(unlock.status, 200u) << unlock.body;
+    ASSERT_EQ(unlock.body["recorded"], false);
+  }
+  {
+    const RunningDaemon daemon(home);
+    EXPECT_TRUE(home.get("/v1/services").body["lock"].is_null());
+    set_disk("works");
+    ASSERT_TRUE(home.comes_true([&] { return home.get("/v1/services").body["storage"]["error"].is_null(); }));
+  }
+  std::filesystem::remove_all(home.dir().file("run/state.copy"));
+  const RunningDaemon daemon(home);
+  EXPECT_TRUE(home.get("/v1/services").body["lock"].is_null()) << "the database has it, too";
+}
+
 // An upgrade that has other rules, while the database is lost. The file has another service at its top.
 TEST_F(LateRecoveryTest, WithoutADatabaseAndAPublicationTheFlowsSayWhatTheirIdsMean) {
   Socket vip = *parse_socket("198.18.0.10:80"), backend = *parse_socket("198.18.2.21:8080");
