@@ -86,7 +86,7 @@ run_lab_and_nic() {
     test_in_lab "${names[@]}" >"$apart_results" 2>&1 &
   fi
   apart=$!
-  mapfile -t names < <(lab_tests | grep -vxFf <(lab_tests_apart; lab_tests_alone))
+  mapfile -t names < <(lab_tests | grep -vxFf <(lab_tests_apart))
   test_in_lab "${names[@]}"
   # An exit code of 1 has a line that says what failed.
   code=0
@@ -95,8 +95,6 @@ run_lab_and_nic() {
   take_over "$apart_results"
   wait "$nic" || record "nic: ended" 0 1 0 0
   take_over "$nic_results"
-  mapfile -t names < <(lab_tests_alone)
-  test_in_lab "${names[@]}"
 }
 
 # lab_tests [FIND_WORDS...]: the names of the lab tests that run without --long.
@@ -105,9 +103,7 @@ lab_tests() {
     sed 's|.*/||; s|\.py$||' | sort
 }
 # lab_tests_apart: about a third of the tests, by their time.
-lab_tests_apart() { lab_tests ! -path '*/flips/*' ! -path '*/drain/*' | grep -vxFf <(lab_tests_alone); }
-# lab_tests_alone: those that look for the highest rate of this machine.
-lab_tests_alone() { echo syn_flood; }
+lab_tests_apart() { lab_tests ! -path '*/flips/*' ! -path '*/drain/*'; }
 
 # take_over FILE: shows and counts what record() printed in another process, and removes the file.
 take_over() {

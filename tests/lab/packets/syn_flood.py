@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# only with --long
 """Promise 12: a flood of first packets harms no connection, and new connections still begin. This holds, too,
 when the flood has used up the quota of flows that are not assured.
 
