@@ -4,7 +4,7 @@
 # Tests that print a line for each claim: "ok NAME", "not ok NAME: why" or "skip NAME: why". These are the lab
 # tests, scripts/lint and the tests of the scripts. Sourced by scripts/test.
 
-readonly lab_programs=(control/teal control/teald dataplane/teal-dataplane tests/bench/make_pcap)
+readonly lab_programs=(control/{teal,teald,teal-health} dataplane/teal-dataplane tests/bench/make_pcap)
 readonly lab_test_seconds=240 long_lab_test_seconds=1800 script_test_seconds=600
 readonly nic_up_seconds=600 nic_test_seconds=900
 
