@@ -84,11 +84,11 @@ Resumed resume_flows(Segment& segment, uint32_t workers) {
   const Rules rules{*publication.ruleset, *publication.splits, publication.generation};
 
   std::vector<FlowNumbers> counted(kWorkerSlots);
-  for (uint32_t worker = 0; worker < workers; ++worker) FlowLedger(counted[worker]).adopt(rules);
   Resumed resumed;
   std::vector<bool> used_last_hops(kMaxLastHops);
   for (uint32_t worker = 0; worker < workers; ++worker) {
     FlowLedger ledger(counted[worker]);
+    ledger.adopt(rules);
     const uint64_t end = table.first_bucket(worker + 1, workers);
     for (uint64_t bucket = table.first_bucket(worker, workers); bucket < end; ++bucket) {
       table.for_each_in_bucket(bucket, [&](FlowIndex index, const Flow& flow) {

@@ -16,7 +16,8 @@ namespace teal {
 // Refused if changes are locked already.
 tl::expected<Change, Refusal> plan_lock(ChangeLock wanted, const std::optional<ChangeLock>& present);
 // Where the disk is known to be bad, an unlock goes ahead and is recorded when the disk works again: a lock
-// must not keep a rollback away. A teald that starts before then, and can read the database, finds the lock.
+// must not keep a rollback away. A teald that starts before then finds the unlock in the copy in the run
+// directory.
 Change plan_unlock(const std::optional<ChangeLock>& present);
 
 // "alice (as root) locked all changes at 2026-11-23T05:30:00.123Z: audit"

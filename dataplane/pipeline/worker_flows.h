@@ -32,8 +32,8 @@ class WorkerFlows {
   uint64_t end_bucket() const { return end_bucket_; }
 
   // Flows that are not assured take a quarter of the worker's slots at most, so that a SYN flood leaves room.
-  // Of that quarter, and of all slots, a service takes eight times as much as is left free: eight ninths if
-  // it is alone. So each service can have much, and the flood of one leaves room to all others.
+  // A service takes eight times as much as is left free, of that quarter and of all slots: eight ninths if it
+  // is alone. So each service can have much, and the flood of one leaves room to all others.
   bool has_quota(uint16_t service) const {
     return ledger_.unassured_of(service) < share_of(embryonic_quota_, ledger_.embryonic());
   }

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <utility>
 
 #include <sys/random.h>
@@ -18,10 +17,6 @@ constexpr uint64_t kBucketsOffset = (sizeof(FlowsHeader) + 4095) / 4096 * 4096;
 
 FlowsHeader& header_of(const SegmentFile& file) {
   return *static_cast<FlowsHeader*>(file.base());
-}
-
-std::string is_but(const char* what, uint64_t is, uint64_t expected) {
-  return std::string(what) + " is " + std::to_string(is) + ", expected " + std::to_string(expected);
 }
 
 // Returns how the flows differ from what is wanted, or "".
@@ -115,29 +110,31 @@ std::string text_of(const Moved& moved, const std::string& from, const std::stri
 
 // Makes a file, with the flows of `source` if there is one.
 tl::expected<PlacedFile, std::string> make_flows(const Place& place, const FlowsOptions& options,
-                                                 const Source* source, Moved* moved) {
+                                                 const FoundFile& replaced, const Source* source,
+                                                 Moved* moved) {
   const auto geometry = FlowTable::Geometry::for_capacity(options.capacity, options.partitions);
   const uint64_t bytes = kBucketsOffset + geometry.bytes();
-  return make_file(place, kFlowsName, bytes, [&](const SegmentFile& file) -> tl::expected<void, std::string> {
-    FlowsHeader& header = header_of(file);
-    header.magic = kFlowsMagic;
-    header.version = kFlowsVersion;
-    header.bytes = bytes;
-    header.buckets_offset = kBucketsOffset;
-    header.flow_capacity = options.capacity;
-    header.geometry = geometry;
-    header.hash_seed = options.hash_seed != 0 ? options.hash_seed : source ? source->header.hash_seed : 0;
-    if (header.hash_seed == 0) {
-      const auto seed = random_seed();
-      if (!seed) return tl::make_unexpected(seed.error());
-      header.hash_seed = *seed;
-    }
-    if (source != nullptr) {
-      copy_what_flows_refer_to(source->header, header);
-      *moved = move_flows(*source, header, flow_table_of(file));
-    }
-    return {};
-  });
+  return make_file(
+      place, kFlowsName, bytes, replaced, [&](const SegmentFile& file) -> tl::expected<void, std::string> {
+        FlowsHeader& header = header_of(file);
+        header.magic = kFlowsMagic;
+        header.version = kFlowsVersion;
+        header.bytes = bytes;
+        header.buckets_offset = kBucketsOffset;
+        header.flow_capacity = options.capacity;
+        header.geometry = geometry;
+        header.hash_seed = options.hash_seed != 0 ? options.hash_seed : source ? source->header.hash_seed : 0;
+        if (header.hash_seed == 0) {
+          const auto seed = random_seed();
+          if (!seed) return tl::make_unexpected(seed.error());
+          header.hash_seed = *seed;
+        }
+        if (source != nullptr) {
+          copy_what_flows_refer_to(source->header, header);
+          *moved = move_flows(*source, header, flow_table_of(file));
+        }
+        return {};
+      });
 }
 
 // Flows in a table of another size are better than none, and so is a start.
@@ -164,7 +161,7 @@ tl::expected<std::optional<PlacedFile>, std::string> take_over_old_release(const
   if (!old) return std::nullopt;
   Moved moved;
   const Source source{*old->header, old->table, from_old_release};
-  auto made = make_flows(place, options, &source, &moved);
+  auto made = make_flows(place, options, FoundFile(), &source, &moved);
   if (!made) {
     unlink(found->path.c_str());
     PlacedFile nothing;
@@ -223,16 +220,13 @@ tl::expected<PlacedFile, std::string> open_flows(const Place& place, const Flows
     Moved moved;
     const Source source{header_of(found->file), flow_table_of(found->file),
                         [](FlowState state) { return state; }};
-    auto made = make_flows(place, options, &source, &moved);
+    auto made = make_flows(place, options, *found, &source, &moved);
     if (!made) return use_all_the_same(place, std::move(*found), made.error());
-    if (made->path != found->path) unlink(found->path.c_str());
     made->has_taken_over = true;
     made->notice = joined(text_of(moved, found->path, found->fitness.why), made->notice);
     return made;
   }
-  auto made = make_flows(place, options, nullptr, nullptr);
-  if (made) made->notice = joined(found->notice, made->notice);
-  return made;
+  return make_flows(place, options, *found, nullptr, nullptr);
 }
 
 }  // namespace teal

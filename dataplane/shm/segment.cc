@@ -59,23 +59,19 @@ std::string hex(uint64_t value) {
   return text;
 }
 
-std::string expected_but(const std::string& what, const std::string& is, const std::string& expected) {
-  return what + " is " + is + ", expected " + expected;
-}
-
 // Returns whether the file is a finished segment, of any ABI. magic, abi, bytes and state have the same
 // offsets in every ABI.
 std::string unfinished(const SegmentFile& file) {
   if (file.bytes() < offsetof(SegmentHeader, tsc_hz))
-    return expected_but("size", std::to_string(file.bytes()) + " bytes",
-                        "at least " + std::to_string(sizeof(SegmentHeader)) + ": an unfinished creation");
+    return is_but("size", std::to_string(file.bytes()) + " bytes",
+                  "at least " + std::to_string(sizeof(SegmentHeader)) + ": an unfinished creation");
   const auto& header = *static_cast<const SegmentHeader*>(file.base());
   // Acquire: pairs with the release store in fill().
   const uint32_t state = header.state.load(std::memory_order_acquire);
   if (header.magic == 0 && state == 0) return "state is 0: an unfinished creation";
-  if (header.magic != kSegmentMagic) return expected_but("magic", hex(header.magic), hex(kSegmentMagic));
+  if (header.magic != kSegmentMagic) return is_but("magic", hex(header.magic), hex(kSegmentMagic));
   if (state != kSegmentReady)
-    return expected_but("state", hex(state), hex(kSegmentReady) + ": an unfinished creation");
+    return is_but("state", hex(state), hex(kSegmentReady) + ": an unfinished creation");
   return "";
 }
 
@@ -83,18 +79,17 @@ std::string unfinished(const SegmentFile& file) {
 std::string of_another_abi(const SegmentFile& file) {
   const auto& header = *static_cast<const SegmentHeader*>(file.base());
   if (header.abi == segment_abi()) return "";
-  return expected_but("ABI", hex(header.abi), hex(segment_abi()) + ": made by another version");
+  return is_but("ABI", hex(header.abi), hex(segment_abi()) + ": made by another version");
 }
 
 // Returns how the segment, which has this ABI, is damaged, or "" if it is not.
 std::string damage(const SegmentFile& file) {
   const auto& header = *static_cast<const SegmentHeader*>(file.base());
   const Layout layout = Layout::of();
-  if (header.bytes != layout.bytes)
-    return expected_but("size by its header", std::to_string(header.bytes), std::to_string(layout.bytes));
+  if (header.bytes != layout.bytes) return is_but("size by its header", header.bytes, layout.bytes);
   if (header.bytes > file.bytes())
-    return expected_but("size", std::to_string(file.bytes()) + " bytes",
-                        std::to_string(header.bytes) + " by its header");
+    return is_but("size", std::to_string(file.bytes()) + " bytes",
+                  std::to_string(header.bytes) + " by its header");
   if (header.qsbr_offset != layout.qsbr || header.rulesets_offset != layout.rulesets ||
       header.splits_offset != layout.splits || header.workers_offset != layout.workers)
     return "its offsets are damaged: they are not those of its ABI";
@@ -160,16 +155,14 @@ tl::expected<PlacedFile, std::string> open_segment(const Place& place, const Kno
   if (found->fitness.use == Use::kAsItIs) return use_file(place, kName, std::move(*found));
   const SegmentFile* source = found->exists() ? &found->file : nullptr;
   bool has_rules = false;
-  auto made = make_file(place, kName, Layout::of().bytes,
+  auto made = make_file(place, kName, Layout::of().bytes, *found,
                         [&](const SegmentFile& file) { return fill(file, source, ids, &has_rules); });
   if (!made) return made;
-  if (source != nullptr && made->path != found->path) unlink(found->path.c_str());
   if (source != nullptr)
     made->notice = joined(found->path + " replaced" +
                               (has_rules ? "" : ", until teald publishes only existing flows are forwarded") +
                               ": " + found->fitness.why,
                           made->notice);
-  made->notice = joined(found->notice, made->notice);
   return made;
 }
 

@@ -89,7 +89,7 @@ tl::expected<FoundFile, std::string> find_file(const Place& place, const std::st
 }
 
 tl::expected<PlacedFile, std::string> make_file(
-    const Place& place, const std::string& name, uint64_t bytes,
+    const Place& place, const std::string& name, uint64_t bytes, const FoundFile& replaced,
     const std::function<tl::expected<void, std::string>(const SegmentFile&)>& fill) {
   PlacedFile made;
   made.created = true;
@@ -106,7 +106,17 @@ tl::expected<PlacedFile, std::string> make_file(
                                std::strerror(errno));
   made.file = std::move(*file);
   if (auto linked = link_file(place, name, made); !linked) return tl::make_unexpected(linked.error());
+  if (replaced.exists() && replaced.path != made.path) unlink(replaced.path.c_str());
+  made.notice = joined(replaced.notice, made.notice);
   return made;
+}
+
+std::string is_but(const std::string& what, const std::string& is, const std::string& expected) {
+  return what + " is " + is + ", expected " + expected;
+}
+
+std::string is_but(const std::string& what, uint64_t is, uint64_t expected) {
+  return is_but(what, std::to_string(is), std::to_string(expected));
 }
 
 std::string joined(const std::string& notice, const std::string& more) {

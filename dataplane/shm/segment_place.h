@@ -52,13 +52,20 @@ tl::expected<FoundFile, std::string> find_file(const Place& place, const std::st
 
 // Makes a file and lets `fill` write its contents. Then the file gets its name and the link leads to it.
 // Until then a file of that name stays. On huge pages if enough are free, else on tmpfs. If a file that was
-// set aside takes the huge pages, it is removed.
+// set aside takes the huge pages, it is removed. So is `replaced`, which find_file() found, at another path.
 tl::expected<PlacedFile, std::string> make_file(
-    const Place& place, const std::string& name, uint64_t bytes,
+    const Place& place, const std::string& name, uint64_t bytes, const FoundFile& replaced,
     const std::function<tl::expected<void, std::string>(const SegmentFile&)>& fill);
 
 // Uses a file as it is. The link leads to it.
 tl::expected<PlacedFile, std::string> use_file(const Place& place, const std::string& name, FoundFile found);
+
+// "size is 3, expected 4".
+std::string is_but(const std::string& what, const std::string& is, const std::string& expected);
+
+// Returns "size is 3, expected 4".
+std::string is_but(const std::string& what, const std::string& is, const std::string& expected);
+std::string is_but(const std::string& what, uint64_t is, uint64_t expected);
 
 // Joins two notices, of which each may be "".
 std::string joined(const std::string& notice, const std::string& more);
