@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <SQLiteCpp/Backup.h>
 #include <sqlite3.h>
 
 #include "dataplane/config/config_reader.h"
@@ -110,6 +111,16 @@ tl::expected<void, std::string> make_private_file(const std::string& path) {
   return {};
 }
 
+// Waits until the content of a file is on its disk. SQLite has no lock on it.
+Database::Expected<void> sync(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool is_synced = file >= 0 && ::fsync(file) == 0;
+  const int error = errno;
+  if (file >= 0) ::close(file);
+  if (is_synced) return {};
+  return tl::unexpected(fmt::format("{}: {}", path, std::strerror(error)));
+}
+
 }  // namespace
 
 std::string Database::failed(std::string_view what, const SQLite::Exception& error) const {
@@ -152,6 +163,16 @@ Database::Expected<std::unique_ptr<Database>> Database::opened(const std::string
   return database;
 }
 
+Database::Expected<std::unique_ptr<Database>> Database::in_memory(Database& source) {
+  return source.attempt("copy the state into memory", [&](SQLite::Database& sqlite) {
+    std::unique_ptr<Database> database(
+        new Database(source.path_, ":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE));
+    SQLite::Backup(database->sqlite_, sqlite).executeStep();
+    database->configure(true);
+    return database;
+  });
+}
+
 Database::Expected<void> Database::copy(const std::string& path, const std::string& to) {
   if (to.empty()) return tl::unexpected<std::string>("the name of the copy is empty");
   std::optional<SQLite::Database> source;
@@ -169,7 +190,7 @@ Database::Expected<void> Database::copy(const std::string& path, const std::stri
                              "exists, on a disk with room",
                              path, to, error.what())));
   }
-  return {};
+  return sync(to);
 }
 
 void Database::configure(bool to_write) {

@@ -37,7 +37,10 @@ class Database {
   // other program can read the file.
   static Expected<std::unique_ptr<Database>> open_to_read(const std::string& path);
 
-  // Copies the file into a new one, as of one moment. Another program may use the file meanwhile.
+  // Copies a database into memory, where it can be changed. Its errors name the file all the same.
+  static Expected<std::unique_ptr<Database>> in_memory(Database& source);
+
+  // Copies the file into a new one, as of one moment, and waits until that is on the disk. Another program may use the file meanwhile.
   static Expected<void> copy(const std::string& path, const std::string& to);
 
   // Calls work(SQLite::Database&) and returns its result, or the error of SQLite or of a damaged row. `what`
@@ -77,7 +80,8 @@ class Database {
   const std::string& path() const { return path_; }
 
  private:
-  Database(const std::string& path, int flags) : sqlite_(path, flags), path_(path) {}
+  Database(const std::string& path, int flags) : Database(path, path, flags) {}
+  Database(const std::string& path, const std::string& file, int flags) : sqlite_(file, flags), path_(path) {}
   static Expected<std::unique_ptr<Database>> opened(const std::string& path, bool to_write);
   void configure(bool to_write);
   void check();

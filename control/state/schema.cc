@@ -176,6 +176,12 @@ Done copy_before_migration(const Database& database, int64_t version) {
   return {};
 }
 
+Done migrate(Database& database, int64_t version) {
+  return database.commit("migrate the schema", [&](SQLite::Database& sqlite) {
+    for (int64_t step = version; step < kSchema; ++step) sqlite.exec(kSchemaSteps[step]);
+  });
+}
+
 }  // namespace
 
 Done prepare_schema(Database& database) {
@@ -185,17 +191,18 @@ Done prepare_schema(Database& database) {
   if (schema->version >= kSchema) return {};
   if (schema->version != 0)
     if (Done copied = copy_before_migration(database, schema->version); !copied) return copied;
-  return database.commit("migrate the schema", [&](SQLite::Database& sqlite) {
-    for (int64_t step = schema->version; step < kSchema; ++step) sqlite.exec(kSchemaSteps[step]);
-  });
+  return migrate(database, schema->version);
 }
 
-Done check_schema(Database& database) {
-  const auto schema = schema_of(database);
+tl::expected<std::unique_ptr<Database>, std::string> readable(std::unique_ptr<Database> database) {
+  const auto schema = schema_of(*database);
   if (!schema) return tl::unexpected(schema.error());
-  if (schema->version >= kSchema) return usable(database, *schema);
-  return tl::unexpected(fmt::format("{}: it has schema version {}, and only version {} can be read",
-                                    database.path(), schema->version, kSchema));
+  if (Done can_use = usable(*database, *schema); !can_use) return tl::unexpected(can_use.error());
+  if (schema->version >= kSchema) return database;
+  auto copy = Database::in_memory(*database);
+  if (!copy) return copy;
+  if (Done migrated = migrate(**copy, schema->version); !migrated) return tl::unexpected(migrated.error());
+  return copy;
 }
 
 }  // namespace teal

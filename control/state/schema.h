@@ -3,6 +3,7 @@
 // The schema of the database: its steps, and which databases this teald can use. Only state.cc uses it.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include <tl/expected.hpp>
@@ -18,7 +19,8 @@ inline constexpr int kSchema = 8;
 // error says why the database cannot be used, and nothing was changed.
 tl::expected<void, std::string> prepare_schema(Database& database);
 
-// Returns an error if the database, which may not be changed, cannot be used as it is.
-tl::expected<void, std::string> check_schema(Database& database);
+// The same for a database whose file may not be changed: an older one is migrated in memory. Returns the
+// database to read.
+tl::expected<std::unique_ptr<Database>, std::string> readable(std::unique_ptr<Database> database);
 
 }  // namespace teal

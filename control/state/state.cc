@@ -49,8 +49,8 @@ tl::expected<State, std::string> State::open(const std::string& dir) {
 
 tl::expected<State, std::string> State::open_to_read(const std::string& dir) {
   auto database = Database::open_to_read(dir + "/teal.db");
+  if (database) database = readable(std::move(*database));
   if (!database) return tl::unexpected(database.error());
-  if (Done readable = check_schema(**database); !readable) return tl::unexpected(readable.error());
   return State(std::move(*database));
 }
 

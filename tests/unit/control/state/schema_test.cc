@@ -164,6 +164,23 @@ TEST(Schema, WithoutACopyNothingIsMigrated) {
           "pragma_user_version");
 }
 
+// An upgrade while the disk is full: there is no room for the copy.
+TEST(Schema, AnOlderDatabaseThatTakesNoWritesIsRead) {
+  const TempDir dir;
+  run_sql(dir.file("teal.db"), kSchema1);
+  const std::string before = bytes_of(dir.file("teal.db"));
+  {
+    auto state = State::open_to_read(dir.path());
+    ASSERT_TRUE(state) << state.error();
+    const auto inventory = state->load();
+    ASSERT_TRUE(inventory) << inventory.error();
+    EXPECT_EQ(inventory->services, some_inventory().services);
+    EXPECT_TRUE(state->good_config());
+  }
+  EXPECT_EQ(bytes_of(dir.file("teal.db")), before);
+  EXPECT_FALSE(std::filesystem::exists(dir.file("teal.db.schema1")));
+}
+
 // A later release has added a column and a table, and says that this one can go on.
 TEST(Schema, ANewerDatabaseThatAllowsItIsUsed) {
   const TempDir dir;
