@@ -15,6 +15,7 @@
 #include "tests/unit/control/captured_log.h"
 #include "tests/unit/control/fake_dataplane.h"
 #include "tests/unit/control/faulty_disk.h"
+#include "tests/unit/control/run_sql.h"
 
 namespace teal {
 namespace {
@@ -148,6 +149,28 @@ TEST_F(DiskOfADaemon, AStartWithADiskThatHangsNeedsNoSegment) {
     set_disk("works");
     EXPECT_TRUE(is_made_good());
   }
+}
+
+// After a reboot, too: nothing but the database of the previous release says what is in force.
+TEST_F(DiskOfADaemon, AnUpgradeWhileTheDiskIsFullStartsAndMigratesLater) {
+  {
+    RunningDaemon daemon(home);
+    ASSERT_EQ(home.flip("service-a", "green").status, 200u);
+  }
+  dataplane.stop();
+  std::filesystem::remove_all(home.run_dir());
+  const std::string database = home.dir().file("state") + "/teal.db";
+  run_sql(database, "DELETE FROM meta WHERE key = 'oldest_reader'; PRAGMA user_version = 7");
+  set_disk("full");
+  RunningDaemon daemon(home);
+  EXPECT_EQ(home.service("service-a")["active"], "green");
+  EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null());
+  EXPECT_FALSE(std::filesystem::exists(database + ".schema7"));
+  set_disk("works");
+  ASSERT_TRUE(is_made_good());
+  EXPECT_TRUE(std::filesystem::exists(database + ".schema7"));
+  EXPECT_EQ(home.flip("service-b", "green").status, 200u);
+  EXPECT_EQ(home.service("service-a")["active"], "green");
 }
 
 TEST_F(DiskOfADaemon, ALostDatabaseIsMadeAgainFromTheCopyAlsoWithABadFile) {
