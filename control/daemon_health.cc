@@ -85,7 +85,7 @@ void Daemon::Parts::look_at_backends() {
   if (!publisher->attached()) return;
   const EjectionFacts facts{.sums =
                                 [this](uint16_t backend) {
-                                  BackendSums sums;
+                                  BackendSums sums{.answers = stateless_answers_of(*publisher, backend)};
                                   for (const Colour colour : {Colour::kBlue, Colour::kGreen}) {
                                     const Outcomes outcomes = outcomes_of(*publisher, backend, colour);
                                     sums.failures += outcomes.refused + outcomes.unanswered;

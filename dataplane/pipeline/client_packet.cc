@@ -182,7 +182,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
   if (packet.shape.tcp_flags & kTcpRst) return leave_without_entry(packet, rules, choice.hop);
   if (!(takes_quota_over || flows_.has_quota(key.service)) ||
       !(takes_slot_over || flows_.has_slots(key.service))) [[unlikely]] {
-    note_insert_failure(why_no_room(key.service), hop_back);
+    note_insert_failure(why_no_room(key.service), key.client, hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }
   FlowState state{
@@ -197,7 +197,7 @@ Verdict ClientPackets::begin_flow(Packet& packet, const Rules& rules, uint64_t h
                                         : static_cast<uint32_t>(rules.generation);
   packet.flow = flows_.begin(packet.location, key, choice.backend, birth_generation, state, rules);
   if (packet.flow == kNoFlow) {
-    note_insert_failure(Event::k_table_full, hop_back);
+    note_insert_failure(Event::k_table_full, key.client, hop_back);
     return leave_without_entry(packet, rules, choice.hop);
   }
   if (choice.as != ChosenAs::kFirst) [[unlikely]]
@@ -247,9 +247,9 @@ Event ClientPackets::why_no_room(uint16_t service) const {
   return flows_.is_full() ? Event::k_table_full : Event::k_service_share;
 }
 
-void ClientPackets::note_insert_failure(Event why, uint64_t hop_back) {
+void ClientPackets::note_insert_failure(Event why, const IpAddress& client, uint64_t hop_back) {
   insert_failures_.note(why);
-  last_hops_.note_stateless_client(hop_back);
+  last_hops_.note_stateless_client(hop_back, client);
 }
 
 // A SYN ends the flow.

@@ -68,7 +68,7 @@ class ClientPackets {
   Verdict leave_without_entry(Packet& packet, const Rules& rules, uint64_t hop);
   Verdict reject(Packet& packet, const Rules& rules, uint64_t hop_back, uint32_t now_tick);
   Event why_no_room(uint16_t service) const;
-  void note_insert_failure(Event why, uint64_t hop_back);
+  void note_insert_failure(Event why, const IpAddress& client, uint64_t hop_back);
   void replace_flow(Packet& packet, const Rules& rules);
   void end_flow(Packet& packet, Event why);
 

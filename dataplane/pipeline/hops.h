@@ -65,19 +65,24 @@ class LastHops {
   }
 
   // The hop to a flow's client, whose last hop has this id. Where there is none: the client side's default
-  // hop, else the hop that the latest client without an entry came by. Hop::kNone if there is none of these.
+  // hop, else the hop that the latest client without an entry and of this address family came by. Hop::kNone
+  // if there is none of these.
   uint64_t to_client(uint16_t id, const IpAddress& client) const {
     if (const uint64_t word = word_of(id); word != Hop::kNone) return word;
-    const uint64_t word = header_.client_default_hops[client.is_v4() ? 0 : 1].load(std::memory_order_relaxed);
-    return word != Hop::kNone ? word : latest_stateless_;
+    const uint64_t word = header_.client_default_hops[family_of(client)].load(std::memory_order_relaxed);
+    return word != Hop::kNone ? word : latest_stateless_[family_of(client)];
   }
-  void note_stateless_client(uint64_t hop_word) { latest_stateless_ = hop_word; }
+  void note_stateless_client(uint64_t hop_word, const IpAddress& client) {
+    latest_stateless_[family_of(client)] = hop_word;
+  }
 
  private:
   static constexpr uint32_t kRows = 256;
+  static size_t family_of(const IpAddress& client) { return client.is_v4() ? 0 : 1; }
+
   const SegmentHeader& header_;
   FlowsHeader& flows_;
-  uint64_t latest_stateless_ = Hop::kNone;
+  std::array<uint64_t, 2> latest_stateless_{Hop::kNone, Hop::kNone};  // IPv4, IPv6
   std::array<uint16_t, kRows> cached_ids_;
 };
 

@@ -8,6 +8,8 @@ namespace teal {
 Verdict Stateless::forward_reply(Packet& packet, const Rules& rules) {
   if (!may_be_of_backend(packet, rules)) return Verdict::punt(PuntClass::kFromBackend);
   block_.count(Event::k_stateless);
+  constexpr uint8_t kSynAck = kTcpSyn | kTcpAck;
+  if ((packet.shape.tcp_flags & kSynAck) == kSynAck) block_.stateless_answers[packet.backend].add(1);
   return leave_by(packet, last_hops_.to_client(kNoLastHop, packet.key.client));
 }
 

@@ -129,7 +129,7 @@ struct alignas(64) ServiceColourCounters {
   }
 };
 
-// The outcomes of the flows that began on one backend in one colour. Midstream flows and packets without an
+// The outcomes of the flows that began on one backend in one colour. Midstream flows and flows without an
 // entry are not counted. Each flow counts at most once in answered, refused, unanswered or udp_unanswered:
 // the first outcome counts. `begun` minus these four is the number of flows that still wait, or that ended
 // before anything was known. A reset after the answer counts in both answered and reset_by_backend.
@@ -225,6 +225,7 @@ struct alignas(64) WorkerBlock {
   ServiceColourCounters services[kMaxServices][kColours];      // by service id, colour
   FlowCount flows[kMaxBackends][kColours];                     // by backend id
   BackendSignals signals[kMaxBackends][kColours];              // by backend id, colour
+  Counter stateless_answers[kMaxBackends];                     // by backend id: SYN-ACKs of flows without an entry
   ServiceTimes times[kMaxServices][kColours];                  // by service id, colour
   TrialCounters trials[kMaxServices][kColours][kClientCells];  // by service id, colour, cell of clients
 

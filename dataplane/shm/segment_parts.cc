@@ -128,6 +128,7 @@ constexpr uint64_t counters_version() {
       .add(offsetof(WorkerBlock, services))
       .add(offsetof(WorkerBlock, flows))
       .add(offsetof(WorkerBlock, signals))
+      .add(offsetof(WorkerBlock, stateless_answers))
       .add(offsetof(WorkerBlock, times))
       .add(offsetof(WorkerBlock, trials))
       .add(offsetof(FlowCount, older))

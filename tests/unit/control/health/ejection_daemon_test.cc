@@ -67,6 +67,19 @@ TEST_F(EjectionDaemon, ABackendThatRefusesIsEjectedShownAndComesBack) {
   EXPECT_FALSE(backend(0).contains("ejected"));
 }
 
+// A SYN flood uses up the table: its flows fail, and only flows without an entry are answered.
+TEST_F(EjectionDaemon, ABackendThatAnswersClientsWithoutAnEntryIsNotEjected) {
+  RunningDaemon daemon(home);
+  const uint16_t flooded = backend(0)["id"], dead = backend(1)["id"];
+  EXPECT_TRUE(FakeDataplane::wait_for([&] {
+    signals(dead, Colour::kBlue).refused.add(1);
+    signals(flooded, Colour::kBlue).unanswered.add(100);
+    dataplane->segment().worker(0).stateless_answers[flooded].add(1);
+    return backend(1).contains("ejected") || backend(0).contains("ejected");
+  }));
+  EXPECT_FALSE(backend(0).contains("ejected"));
+}
+
 TEST_F(EjectionDaemon, TheGatesOfAFlipCountAnEjectedBackendAsNotHealthy) {
   std::string toml = kShopToml;
   const std::string name = "name = \"service-a\"\n";

@@ -69,6 +69,20 @@ TEST_F(FullTable, ReplyWithoutAFlowOrADefaultHopLeavesByTheHopOfTheLatestStatele
   EXPECT_EQ(reply.destination_mac(), kClientMac);
 }
 
+TEST_F(FullTable, AnotherFamilysClientWithoutAFlowMovesNoReply) {
+  constexpr MacAddress kRouterMac{{0x02, 0, 0, 0, 0, 0x77}};
+  fill_table();
+  const Client who = client(kWeb, 1'000);
+  const uint16_t backend = send_from_client(who, kSyn);
+  Frame by_router = from_client(client(kWeb6, 1'000), kSyn);
+  write_ethernet_addresses(by_router.data(), kSideMac.word(), kRouterMac.word());
+  pass(kSide, by_router);
+  ASSERT_EQ(count(Event::k_stateless), 2u);
+  const Sent reply = pass(kBack, from_backend(who, backend, kSynAck));
+  EXPECT_EQ(reply.port, kFront);
+  EXPECT_EQ(reply.destination_mac(), kClientMac);
+}
+
 TEST_F(FullTable, ReplyWithoutAFlowGetsTheVipOnlyFromTheBackendThatTheChoiceNames) {
   fill_table();
   const Client who = client(kWeb, 1'000);

@@ -158,6 +158,9 @@ TEST_F(BackendSignal, MidstreamAndStatelessFlowsAreNotCounted) {
   EXPECT_EQ(outcomes(4).begun, number - 1);
   pass(kBack, from_backend(stateless, 4, kRst));
   EXPECT_EQ(outcomes(4), (Outcomes{.begun = number - 1}));
+  EXPECT_EQ(segment().worker(0).stateless_answers[4].read(), 0u);
+  pass(kBack, from_backend(stateless, 4, kSynAck));
+  EXPECT_EQ(segment().worker(0).stateless_answers[4].read(), 1u) << "for the ejector";
 }
 
 TEST_F(BackendSignal, AFlowThatIsChosenAgainIsUnansweredByTheBackendItLeaves) {
