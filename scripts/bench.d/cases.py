@@ -6,7 +6,7 @@ import dataclasses
 
 from plan import KI, MI, Source
 
-HANDSHAKE = {"udp": "cr", "tcp": "sac"}
+HANDSHAKE = {"udp": "cr", "tcp": "sacr"}  # the backend has sent more than its SYN-ACK (flow_state.h)
 
 
 @dataclasses.dataclass(frozen=True)
