@@ -141,12 +141,29 @@ std::optional<MacAddress> mac_of(const std::string& interface) {
   return mac;
 }
 
+std::string room_error(const DataplaneOptions& options,
+                       const std::function<uint32_t(const std::string& interface)>& queues_of) {
+  const uint32_t at_least = dpdk_devices_of(options);
+  uint32_t devices = at_least;
+  for (const PortOptions& port : options.ports)
+    if (port.kind == DeviceKind::kAfXdp)
+      devices += std::max(queues_of(port.device), options.workers) - options.workers;
+  if (at_least > kMaxDpdkDevices || devices <= kMaxDpdkDevices) return "";
+  return fmt::format(
+      "the ports need {} devices of DPDK, expected at most {}: an AF_XDP port takes one for each queue of its "
+      "interface: run `ethtool -L INTERFACE combined {}`",
+      devices, kMaxDpdkDevices, options.workers);
+}
+
 std::vector<std::string> device_problems(const DataplaneOptions& options, const HostRoots& roots) {
   std::vector<std::string> problems;
   for (const PortOptions& port : options.ports) {
     if (const std::string problem = problem_of(port, options.workers, roots); !problem.empty())
       problems.push_back(fmt::format("port {}: {}", port.name, problem));
   }
+  const auto queues_of = [](const std::string& interface) { return receive_queues(interface).value_or(0); };
+  if (std::string error = room_error(options, queues_of); !error.empty())
+    problems.push_back(std::move(error));
   return problems;
 }
 

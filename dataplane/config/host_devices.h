@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,7 +43,12 @@ std::optional<MacAddress> mac_of(const std::string& interface);
 // Returns why an AF_XDP port on an interface with `queues` queues cannot serve the workers; "" if it can.
 std::string queue_error(const std::string& interface, uint32_t queues, uint32_t workers);
 
-// Returns what would make a start of teal-dataplane on this host fail, a line for each port.
+// Returns why DPDK has no room for the devices of these ports: an AF_XDP port takes one for each queue of its
+// interface. "": it has room, or the options alone say that it has none (dpdk_devices_of()).
+std::string room_error(const DataplaneOptions& options,
+                       const std::function<uint32_t(const std::string& interface)>& queues_of);
+
+// Returns what would make a start of teal-dataplane on this host fail: a line for each port, and one for all.
 std::vector<std::string> device_problems(const DataplaneOptions& options, const HostRoots& roots = {});
 
 }  // namespace teal

@@ -144,5 +144,20 @@ TEST_F(HostDevices, ProblemsAreListedByPort) {
           "200`, or set fewer workers"}));
 }
 
+// A NIC has a queue for each CPU by default.
+TEST(HostDevicesRoom, AnAfXdpPortTakesADeviceForEachQueue) {
+  DataplaneOptions options{.workers = 4};
+  options.ports = {{.name = "front", .kind = DeviceKind::kAfXdp, .device = "eth1"},
+                   {.name = "back", .kind = DeviceKind::kAfXdp, .device = "eth2"}};
+  const auto of = [&](uint32_t queues) {
+    return room_error(options, [&](const std::string&) { return queues; });
+  };
+  EXPECT_EQ(of(0), "") << "not known";
+  EXPECT_EQ(of(15), "");
+  EXPECT_EQ(of(16),
+            "the ports need 33 devices of DPDK, expected at most 32: an AF_XDP port takes one for each queue "
+            "of its interface: run `ethtool -L INTERFACE combined 4`");
+}
+
 }  // namespace
 }  // namespace teal
