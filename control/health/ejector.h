@@ -6,8 +6,8 @@
 //
 // Theory of operation.
 //
-//   1. A failure is a refused or an unanswered flow, and an answer is a SYN-ACK of the backend, also one to a
-//      flow without an entry: while a SYN flood uses up the table, only these flows are real clients'. `failures`
+//   1. A failure is a refused or an unanswered flow. An answer is a SYN-ACK of the backend, also one to a flow
+//      without an entry: while a SYN flood uses up the table, clients have only such flows. `failures`
 //      failures since the latest answer eject the backend. An answer between two looks forgets all failures
 //      before the second look.
 //   2. The n-th ejection lasts n times `time`, at most kLongest. Each kForgiveEvery without an ejection

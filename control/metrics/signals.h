@@ -71,7 +71,8 @@ inline Outcomes outcomes_of(const Publisher& publisher, uint16_t backend, Colour
 // The backend's SYN-ACKs to flows without an entry.
 inline uint64_t stateless_answers_of(const Publisher& publisher, uint16_t backend) {
   uint64_t sum = 0;
-  publisher.for_each_block([&](const WorkerBlock& worker) { sum += worker.stateless_answers[backend].read(); });
+  publisher.for_each_block(
+      [&](const WorkerBlock& worker) { sum += worker.stateless_answers[backend].read(); });
   return sum;
 }
 inline TimesOfColour times_of(const Publisher& publisher, uint16_t service, Colour colour) {

@@ -150,8 +150,8 @@ std::string room_error(const DataplaneOptions& options,
       devices += std::max(queues_of(port.device), options.workers) - options.workers;
   if (at_least > kMaxDpdkDevices || devices <= kMaxDpdkDevices) return "";
   return fmt::format(
-      "the ports need {} devices of DPDK, expected at most {}: an AF_XDP port takes one for each queue of its "
-      "interface: run `ethtool -L INTERFACE combined {}`",
+      "the ports need {} devices of DPDK, expected at most {}: an AF_XDP port takes one for each queue of "
+      "its interface: run `ethtool -L INTERFACE combined {}`",
       devices, kMaxDpdkDevices, options.workers);
 }
 
