@@ -6,7 +6,7 @@
 //
 // Theory of operation.
 //
-//   1. A failure is a refused or an unanswered flow. An answer is a SYN-ACK of the backend, also one to a flow
+//   1. A failure is a refused or an unanswered flow. An answer is a SYN-ACK of the backend, also to a flow
 //      without an entry: while a SYN flood uses up the table, clients have only such flows. `failures`
 //      failures since the latest answer eject the backend. An answer between two looks forgets all failures
 //      before the second look.

@@ -40,8 +40,8 @@ class Database {
   // Copies a database into memory, where it can be changed. Its errors name the file all the same.
   static Expected<std::unique_ptr<Database>> in_memory(Database& source);
 
-  // Copies the file into a new one, as of one moment, and waits until that is on the disk. Another program may
-  // use the file meanwhile.
+  // Copies the file into a new one, as of one moment, and waits until that is on the disk. Another program
+  // may use the file meanwhile.
   static Expected<void> copy(const std::string& path, const std::string& to);
 
   // Calls work(SQLite::Database&) and returns its result, or the error of SQLite or of a damaged row. `what`
