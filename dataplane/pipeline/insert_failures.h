@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "dataplane/shm/segment.h"
@@ -10,9 +11,15 @@ namespace teal {
 // When this worker last could not make an entry for a flow. For some time after that, packets without an
 // entry may belong to flows of Teal (stateless.h). The time has 64 bits, as the last failure may be years
 // old.
+//
+// A worker begins with the latest failure of all workers before it, which the file of the flows keeps: any of
+// the flows without an entry may be its own now.
 class InsertFailures {
  public:
-  explicit InsertFailures(WorkerBlock& block) : block_(block) {}
+  InsertFailures(WorkerBlock& block, FlowsHeader& flows)
+      : block_(block),
+        latest_of_all_(flows.last_insert_failure_tick),
+        failed_at_(latest_of_all_.load(std::memory_order_relaxed)) {}
 
   // At the start of a burst.
   void set_time(uint64_t tick) { now_tick_ = tick; }
@@ -22,16 +29,26 @@ class InsertFailures {
   void note(Event why) {
     block_.count(why);
     block_.count(Event::k_stateless);
-    block_.status.last_insert_failure_tick.store(now_tick_, std::memory_order_relaxed);
+    if (failed_at_ != now_tick_) note_time();
   }
 
   bool within(uint64_t ticks) const {
-    const uint64_t failed_at = block_.status.last_insert_failure_tick.load(std::memory_order_relaxed);
-    return failed_at != 0 && age_in_ticks(failed_at, now_tick_) <= ticks;
+    return failed_at_ != 0 && age_in_ticks(failed_at_, now_tick_) <= ticks;
   }
 
  private:
+  // At most once a tick, so workers do not contend for the shared word.
+  [[gnu::noinline]] void note_time() {
+    failed_at_ = now_tick_;
+    uint64_t latest = latest_of_all_.load(std::memory_order_relaxed);
+    while (latest < now_tick_ &&
+           !latest_of_all_.compare_exchange_weak(latest, now_tick_, std::memory_order_relaxed)) {
+    }
+  }
+
   WorkerBlock& block_;
+  std::atomic<uint64_t>& latest_of_all_;
+  uint64_t failed_at_;  // tick; 0 = never
   uint64_t now_tick_ = 0;
 };
 

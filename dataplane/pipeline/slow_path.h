@@ -24,7 +24,7 @@ class SlowPath {
  public:
   SlowPath(SegmentHeader& header, WorkerBlock& block, WorkerFlows& flows, LastHops& last_hops,
            Signals& signals, Asks& asks)
-      : insert_failures_(block),
+      : insert_failures_(block, flows.header()),
         hop_moves_(header, last_hops, block),
         stateless_(header, block, flows, last_hops, insert_failures_),
         reset_answers_(block, flows),

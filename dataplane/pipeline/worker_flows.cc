@@ -14,7 +14,8 @@ WorkerFlows::WorkerFlows(Segment& segment, WorkerBlock& block, uint32_t worker, 
       end_bucket_(table_.first_bucket(worker + 1, workers)),
       slots_((end_bucket_ - first_bucket_) * FlowTable::kSlots),
       embryonic_quota_(slots_ / 4),
-      is_without_publication_(segment.header().counted_generation.load(std::memory_order_relaxed) == 0) {}
+      is_without_publication_(segment.header().counted_generation.load(std::memory_order_relaxed) == 0),
+      header_(segment.flows()) {}
 
 void WorkerFlows::adopt(const Rules& rules) {
   ledger_.adopt(rules);

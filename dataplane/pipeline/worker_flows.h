@@ -25,6 +25,7 @@ class WorkerFlows {
   // Worker `worker` of `workers`, whose counters are `block`.
   WorkerFlows(Segment& segment, WorkerBlock& block, uint32_t worker, uint32_t workers);
 
+  FlowsHeader& header() { return header_; }
   FlowTable& table() { return table_; }
   const FlowTable& table() const { return table_; }
   // The worker owns the buckets [first_bucket, end_bucket).
@@ -84,6 +85,7 @@ class WorkerFlows {
   const uint64_t slots_;            // of these buckets
   const uint64_t embryonic_quota_;  // slots
   bool is_without_publication_;     // the ledger knows no flip
+  FlowsHeader& header_;
 };
 
 }  // namespace teal

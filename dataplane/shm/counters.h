@@ -208,14 +208,13 @@ struct FlowCount {
 enum class WorkerState : uint32_t { kAbsent, kPolling, kAsleep };
 
 struct alignas(64) WorkerStatus {
-  std::atomic<uint64_t> adopted_word;              // worker: rw; the publication word of its latest burst
-  std::atomic<uint64_t> adopted_at_tsc;            // worker: rw; when it first loaded that word
-  std::atomic<WorkerState> state;                  // worker: rw; kAbsent written by a starting dataplane too
-  std::atomic<uint32_t> thread_id;                 // worker: rw; gettid()
-  Counter busy_tsc;                                // worker: rw; TSC cycles spent on bursts that held packets
-  Counter total_tsc;                               // worker: rw; TSC cycles since its start
-  std::atomic<uint32_t> embryonic_flows;           // worker: rw; flows that are not assured
-  std::atomic<uint64_t> last_insert_failure_tick;  // worker: rw; 0 = never
+  std::atomic<uint64_t> adopted_word;     // worker: rw; the publication word of its latest burst
+  std::atomic<uint64_t> adopted_at_tsc;   // worker: rw; when it first loaded that word
+  std::atomic<WorkerState> state;         // worker: rw; kAbsent written by a starting dataplane too
+  std::atomic<uint32_t> thread_id;        // worker: rw; gettid()
+  Counter busy_tsc;                       // worker: rw; TSC cycles spent on bursts that held packets
+  Counter total_tsc;                      // worker: rw; TSC cycles since its start
+  std::atomic<uint32_t> embryonic_flows;  // worker: rw; flows that are not assured
 };
 
 struct alignas(64) WorkerBlock {

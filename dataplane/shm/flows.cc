@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dataplane/shm/old_release.h"
+#include "dataplane/shm/tsc_clock.h"
 
 namespace teal {
 namespace {
@@ -52,9 +53,11 @@ struct Moved {
   uint64_t lost = 0;  // no bucket had room, or nothing says what their backend is
 };
 
-void copy_what_flows_refer_to(const FlowsHeader& from, FlowsHeader& to) {
+void copy_all_but_the_table(const FlowsHeader& from, FlowsHeader& to) {
   std::memcpy(to.port_names, from.port_names, sizeof(to.port_names));
   to.generation.store(from.generation.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.last_insert_failure_tick.store(from.last_insert_failure_tick.load(std::memory_order_relaxed),
+                                    std::memory_order_relaxed);
   to.ids.timeouts = from.ids.timeouts;
   for (uint32_t id = 0; id < kMaxServices; ++id) to.ids.services[id] = from.ids.services[id];
   for (uint32_t id = 0; id < kMaxBackends; ++id) {
@@ -130,7 +133,7 @@ tl::expected<PlacedFile, std::string> make_flows(const Place& place, const Flows
           header.hash_seed = *seed;
         }
         if (source != nullptr) {
-          copy_what_flows_refer_to(source->header, header);
+          copy_all_but_the_table(source->header, header);
           *moved = move_flows(*source, header, flow_table_of(file));
         }
         return {};
@@ -157,7 +160,7 @@ tl::expected<std::optional<PlacedFile>, std::string> take_over_old_release(const
     return Fitness{Fitness::Use::kAsSource, "it may be of an older release"};
   });
   if (!found) return tl::make_unexpected(found.error());
-  if (found->exists()) old = read_old_release(found->file);
+  if (found->exists()) old = read_old_release(found->file, now_ticks());
   if (!old) return std::nullopt;
   Moved moved;
   const Source source{*old->header, old->table, from_old_release};

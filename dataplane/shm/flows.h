@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The file "flows" of the segment: what an upgrade must keep. It has the flow table and all that the entries
-// refer to: the hash seed, the geometry, the ports and last hops, and what the ids of backends mean.
+// refer to: the hash seed, the geometry, the ports and last hops, and what the ids of backends mean. It also
+// says when an entry last could not be made: since then there are flows without one (pipeline/stateless.h).
 //
 //   FlowsHeader | buckets
 //
@@ -45,6 +46,8 @@ struct FlowsHeader {
   // workers: rw by compare and swap, control: rw. Hop words, by id (last_hop.h)
   std::atomic<uint64_t> last_hops[kMaxLastHops];
   LastHopOrigin last_hop_origins[kMaxLastHops];  // by id
+  // workers: rw by compare and swap, only upwards; the latest of all workers. 0 = never
+  std::atomic<uint64_t> last_insert_failure_tick;
 };
 
 // Returns a hash of every size, offset, constant and hash function that the meaning of a file depends on.

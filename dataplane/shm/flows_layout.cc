@@ -20,7 +20,8 @@ void add_structures(LayoutHash& hash) {
       .add(offsetof(FlowsHeader, ids))
       .add(offsetof(FlowsHeader, generation))
       .add(offsetof(FlowsHeader, last_hops))
-      .add(offsetof(FlowsHeader, last_hop_origins));
+      .add(offsetof(FlowsHeader, last_hop_origins))
+      .add(offsetof(FlowsHeader, last_insert_failure_tick));
   hash.add(sizeof(KnownIds))
       .add(sizeof(KnownService))
       .add(sizeof(KnownBackend))

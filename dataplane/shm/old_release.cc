@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/shm/old_release.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -16,7 +17,8 @@ static_assert(kPorts <= kMaxPorts && kLastHops <= kMaxLastHops && kServices <= k
               kBackends <= kMaxBackends);
 
 // Offsets in bytes, in the file.
-constexpr uint64_t kState = 24, kCapacity = 32, kGeometry = 40, kSeed = 48, kRulesets = 72, kBuckets = 96;
+constexpr uint64_t kState = 24, kCapacity = 32, kGeometry = 40, kSeed = 48, kRulesets = 72, kWorkers = 88,
+                   kBuckets = 96;
 constexpr uint64_t kWord = 128, kPortRows = 792, kPortRowBytes = 160, kLastHopWords = 46480;
 constexpr uint64_t kHeaderBytes = 4371904;
 // In a ruleset. A socket has the bytes of the address (16), the port in network order (2) and the protocol
@@ -26,6 +28,8 @@ constexpr uint64_t kServiceBytes = 72, kPreview = 24, kServiceFlags = 48;
 constexpr uint64_t kBackendBytes = 32, kServiceOfBackend = 28, kBackendFlags = 30;
 constexpr uint8_t kPresent = 1;
 constexpr uint32_t kLastHopMask = 0x3fff;
+constexpr uint64_t kWorkerBytes = 2720128, kFailureTick = 44;
+constexpr uint32_t kWorkersThen = 32;
 
 class Bytes {
  public:
@@ -70,20 +74,35 @@ void read_ids(const Bytes& ruleset, KnownIds& ids) {
   }
 }
 
+// Returns the tick of the latest failed insert of all workers, or 0 if there was none. A tick of 32 bits is
+// taken for less than one wrap old, which is 497 days. A tick later than `now_tick` counts as `now_tick`.
+uint64_t latest_insert_failure(const Bytes& workers, uint64_t now_tick) {
+  uint64_t latest = 0;
+  for (uint32_t worker = 0; worker < kWorkersThen; ++worker) {
+    const auto tick = workers.at<uint32_t>(worker * kWorkerBytes + kFailureTick);
+    if (tick == 0) continue;
+    const uint32_t age = static_cast<uint32_t>(now_tick) - tick;
+    latest = std::max(latest, age <= now_tick ? now_tick - age : now_tick);
+  }
+  return latest;
+}
+
 }  // namespace
 
-std::optional<OldRelease> read_old_release(const SegmentFile& file) {
+std::optional<OldRelease> read_old_release(const SegmentFile& file, uint64_t now_tick) {
   const Bytes bytes(file.base());
   if (file.bytes() < kHeaderBytes || bytes.at<uint64_t>(0) != kMagic || bytes.at<uint64_t>(8) != kAbi ||
       bytes.at<uint32_t>(kState) != kReady)
     return std::nullopt;
   const FlowTable::Geometry geometry{bytes.at<uint32_t>(kGeometry), bytes.at<uint32_t>(kGeometry + 4)};
   const auto rulesets = bytes.at<uint64_t>(kRulesets);
+  const auto workers = bytes.at<uint64_t>(kWorkers);
   const auto buckets = bytes.at<uint64_t>(kBuckets);
   if (geometry.buckets() == 0 || geometry.buckets() > file.bytes() / sizeof(FlowTable::Bucket) ||
       buckets > file.bytes() - geometry.bytes() || buckets % alignof(FlowTable::Bucket) != 0 ||
       file.bytes() < kRulesetSlotsThen * kRulesetBytes ||
-      rulesets > file.bytes() - kRulesetSlotsThen * kRulesetBytes)
+      rulesets > file.bytes() - kRulesetSlotsThen * kRulesetBytes ||
+      file.bytes() < kWorkersThen * kWorkerBytes || workers > file.bytes() - kWorkersThen * kWorkerBytes)
     return std::nullopt;
 
   auto header = std::make_unique<FlowsHeader>();
@@ -98,6 +117,8 @@ std::optional<OldRelease> read_old_release(const SegmentFile& file) {
                                 std::memory_order_relaxed);
   const auto word = bytes.at<uint64_t>(kWord);
   header->generation.store(word >> 8, std::memory_order_relaxed);
+  header->last_insert_failure_tick.store(latest_insert_failure(Bytes(bytes.text(workers)), now_tick),
+                                         std::memory_order_relaxed);
   const uint64_t slot = word % kRulesetSlotsThen;
   read_ids(Bytes(static_cast<const char*>(file.base()) + rulesets + slot * kRulesetBytes), header->ids);
   auto* table = reinterpret_cast<FlowTable::Bucket*>(static_cast<char*>(file.base()) + buckets);

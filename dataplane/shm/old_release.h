@@ -21,8 +21,9 @@ struct OldRelease {
 };
 
 // Returns the flows of a finished segment of that release; nothing for any other file. The file must stay
-// open meanwhile.
-std::optional<OldRelease> read_old_release(const SegmentFile& file);
+// open meanwhile. Ticks of that release have 32 bits: `now_tick` completes the tick of the latest failed
+// insert.
+std::optional<OldRelease> read_old_release(const SegmentFile& file, uint64_t now_tick);
 
 // Returns what a state of that release means now.
 FlowState from_old_release(FlowState state);

@@ -10,8 +10,8 @@
 //
 // Invariants:
 //   1. Each field has one writer, named beside it: "creator" (once, at creation), "dataplane", "control"
-//      (teald) or "worker". last_hops and failed_clients have several writers, which compare and swap, or
-//      exchange.
+//      (teald) or "worker". last_hops, last_insert_failure_tick and failed_clients have several writers,
+//      which compare and swap, or exchange.
 //   2. A file gets its name once it is complete.
 //   3. magic, abi, bytes, state and parts keep their offsets in every ABI. So any version can refuse another
 //      version's segment, and take over the parts whose version it knows (segment_parts.h).

@@ -122,7 +122,6 @@ constexpr uint64_t counters_version() {
       .add(offsetof(WorkerStatus, thread_id))
       .add(offsetof(WorkerStatus, busy_tsc))
       .add(offsetof(WorkerStatus, embryonic_flows))
-      .add(offsetof(WorkerStatus, last_insert_failure_tick))
       .add(offsetof(WorkerBlock, events))
       .add(offsetof(WorkerBlock, drops))
       .add(offsetof(WorkerBlock, services))

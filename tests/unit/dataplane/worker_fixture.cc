@@ -152,6 +152,7 @@ void WorkerTest::upgrade(PartId changed) {
   header().parts[static_cast<size_t>(changed)].version = 1;
   opened_.reset();
   open_segment();
+  if (changed == PartId::kCounters) injected_ = 0;  // the counters begin at 0
   for (Port& port : ports_) header().ports[port.id].side = port.side;
   resume_flows(segment(), last_workers_);
   start_workers(last_workers_);

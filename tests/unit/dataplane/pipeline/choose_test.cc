@@ -52,7 +52,7 @@ TEST(IsDraining, AFlipStaysOverForYears) {
 
 TEST_F(Choice, FailedInsertStaysOverForYears) {
   start();
-  InsertFailures failures(segment().worker(0));
+  InsertFailures failures(segment().worker(0), segment().flows());
   failures.set_time(1'000);
   EXPECT_FALSE(failures.within(~uint64_t{0})) << "there was none";
   failures.note(Event::k_table_full);
@@ -61,6 +61,21 @@ TEST_F(Choice, FailedInsertStaysOverForYears) {
     failures.set_time(1'000 + days * kDay);
     EXPECT_FALSE(failures.within(kDay / 2)) << days;
   }
+}
+
+TEST_F(Choice, AStartingWorkerTakesTheLatestFailedInsertOfAllWorkers) {
+  start({.workers = 2});
+  const auto failed_at = [&](uint32_t worker, uint64_t tick) {
+    InsertFailures failures(segment().worker(worker), segment().flows());
+    failures.set_time(tick);
+    failures.note(Event::k_table_full);
+  };
+  failed_at(0, 1'000);
+  failed_at(1, 999);  // two clocks differ by a tick
+  InsertFailures failures(segment().worker(1), segment().flows());
+  failures.set_time(1'010);
+  EXPECT_TRUE(failures.within(10));
+  EXPECT_FALSE(failures.within(9));
 }
 
 // In random steps, from 0 to 1.

