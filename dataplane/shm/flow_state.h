@@ -49,7 +49,7 @@ inline constexpr uint8_t kSynPasses = 3;
 // This is the mutable word of an entry. It is loaded and stored whole.
 struct FlowState {
   uint32_t tick = 0;           // idle since: the timeout counts from this tick
-  uint16_t last_hop : 14 = 0;  // index into SegmentHeader::last_hops, or kNoLastHop
+  uint16_t last_hop : 14 = 0;  // index into FlowsHeader::last_hops, or kNoLastHop
   uint16_t hop_moves : 1 = 0;  // a packet of the client came by another hop (pipeline/hop_moves.h)
   uint16_t preview : 1 = 0;    // the client speaks to the service's preview address
   FlowPhase phase : 3 = FlowPhase::kEmbryonic;
