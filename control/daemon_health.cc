@@ -80,6 +80,9 @@ OldColourChecks Daemon::Parts::old_colour_checks() {
           }};
 }
 
+// A flow counts as unanswered after kAnswerTicks, when the room may be back.
+constexpr uint64_t kFailureTicks = 2 * kAnswerTicks;
+
 // Without a running dataplane the counts of flows stand still.
 void Daemon::Parts::look_at_backends() {
   if (!publisher->attached()) return;
@@ -98,7 +101,8 @@ void Daemon::Parts::look_at_backends() {
                                 [this](uint16_t service, Colour colour) {
                                   const std::optional<TrialView> trial = trials.view_of(service);
                                   return trial && trial->tested == colour;
-                                }};
+                                },
+                            .lacks_room = found_no_room_within(*publisher, kFailureTicks, clock.tick())};
   if (health.ejector().look(executor.catalogue(), facts)) health_upkeep.has_news();
 }
 

@@ -37,12 +37,14 @@ void Ejector::follow(const Catalogue& catalogue) {
 }
 
 // A count that falls is of another segment, or of fewer workers: it is the new beginning.
-void Ejector::count(Slot& slot, const BackendSums& sums) {
+void Ejector::count(Slot& slot, const BackendSums& sums, bool lacks_room) {
   const BackendSums before = std::exchange(slot.seen, sums);
-  if (sums.answers != before.answers || sums.failures < before.failures)
+  if (sums.answers != before.answers || sums.failures < before.failures) {
     slot.run = 0;
-  else
+    slot.answered_at = clock_.now();
+  } else if (!lacks_room || clock_.now() >= slot.answered_at + kFloodPatience) {
     slot.run += sums.failures - before.failures;
+  }
 }
 
 // Failures of the time of the ejection do not count after it: these flows began before it.
@@ -117,9 +119,10 @@ bool Ejector::look(const Catalogue& catalogue, const EjectionFacts& facts) {
         if (slot.service == kNoId) {  // what happened before is not known
           slot.service = service.id;
           slot.seen = facts.sums(member.id);
+          slot.answered_at = now;
           continue;
         }
-        count(slot, facts.sums(member.id));
+        count(slot, facts.sums(member.id), facts.lacks_room);
         const bool is_ejectable = rules.is_on && (state.ramp || colour == state.active);  // gets new flows
         if (slot.ejection) {
           changed = end_if_over(slot, is_ejectable, service.config->name) || changed;

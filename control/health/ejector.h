@@ -10,6 +10,8 @@
 //      without an entry: while a SYN flood uses up the table, clients have only such flows. `failures`
 //      failures since the latest answer eject the backend. An answer between two looks forgets all failures
 //      before the second look.
+//      While flows find no room in the table, failures count only once the backend has not answered for
+//      kFloodPatience: most of them are strangers' flows, and clients' answers may be rare.
 //   2. The n-th ejection lasts n times `time`, at most kLongest. Each kForgiveEvery without an ejection
 //      forgives one: n falls by 1.
 //   3. At most `max_share` percent of a pool's weight is ejected, so a pool of one backend loses none. The
@@ -54,11 +56,12 @@ struct EjectionFacts {
   std::function<BackendSums(uint16_t backend)> sums;
   std::function<bool(uint16_t backend)> is_down;  // by its checks
   std::function<bool(uint16_t service, Colour)> is_judged;
+  bool lacks_room = false;  // lately a flow found no room in the table
 };
 
 class Ejector {
  public:
-  static constexpr std::chrono::seconds kLongest{300}, kForgiveEvery{10}, kJudgedFirst{1};
+  static constexpr std::chrono::seconds kLongest{300}, kForgiveEvery{10}, kJudgedFirst{1}, kFloodPatience{10};
 
   struct Ejection {
     Clock::Time until{};
@@ -98,6 +101,7 @@ class Ejector {
     uint16_t service = kNoId;  // id; kNoId: nothing is known
     Socket socket;
     BackendSums seen;
+    Clock::Time answered_at{};  // or when it was first seen
     uint64_t run = 0;                      // failures since the latest answer
     std::optional<Clock::Time> failed_at;  // the run reached the limit then
     std::optional<Ejection> ejection;
@@ -107,7 +111,7 @@ class Ejector {
   };
 
   void follow(const Catalogue& catalogue);
-  void count(Slot& slot, const BackendSums& sums);
+  void count(Slot& slot, const BackendSums& sums, bool lacks_room);
   bool end_if_over(Slot& slot, bool may_last, const std::string& service);
   bool eject_if_due(const CatalogueService& service, const PoolMember& member, const EjectionFacts& facts);
   bool leaves_enough(const CatalogueService& service, uint16_t backend) const;

@@ -5,6 +5,7 @@
 // workers leaves the counts of the others out.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -68,6 +69,15 @@ inline Outcomes outcomes_of(const Publisher& publisher, uint16_t backend, Colour
       [&](const WorkerBlock& worker) { sum.add(worker.signals[backend][static_cast<size_t>(colour)]); });
   return sum;
 }
+// Whether a worker found no room for a flow in the last `ticks` before `now`.
+inline bool found_no_room_within(const Publisher& publisher, uint64_t ticks, uint64_t now) {
+  uint64_t latest = 0;
+  publisher.for_each_block([&](const WorkerBlock& worker) {
+    latest = std::max(latest, worker.status.last_insert_failure_tick.load(std::memory_order_relaxed));
+  });
+  return latest != 0 && age_in_ticks(latest, now) <= ticks;
+}
+
 // The backend's SYN-ACKs to flows without an entry.
 inline uint64_t stateless_answers_of(const Publisher& publisher, uint16_t backend) {
   uint64_t sum = 0;

@@ -111,17 +111,16 @@ tl::expected<void, std::string> make_private_file(const std::string& path) {
   return {};
 }
 
-// Waits until the content of a file is on its disk. SQLite has no lock on it.
-Database::Expected<void> sync(const std::string& path) {
+}  // namespace
+
+Database::Expected<void> sync_to_disk(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   const bool is_synced = file >= 0 && ::fsync(file) == 0;
   const int error = errno;
   if (file >= 0) ::close(file);
   if (is_synced) return {};
-  return tl::unexpected(fmt::format("{}: {}", path, std::strerror(error)));
+  return tl::unexpected(fmt::format("{}: cannot wait for the disk: {}", path, std::strerror(error)));
 }
-
-}  // namespace
 
 std::string Database::failed(std::string_view what, const SQLite::Exception& error) const {
   const std::string text = fmt::format("cannot {}: {}", what, error.what());
@@ -167,7 +166,9 @@ Database::Expected<std::unique_ptr<Database>> Database::in_memory(Database& sour
   return source.attempt("copy the state into memory", [&](SQLite::Database& sqlite) {
     std::unique_ptr<Database> database(
         new Database(source.path_, ":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE));
-    SQLite::Backup(database->sqlite_, sqlite).executeStep();
+    SQLite::Backup backup(database->sqlite_, sqlite);
+    if (const int result = backup.executeStep(); result != SQLITE_DONE)
+      throw SQLite::Exception(sqlite.getHandle(), result);
     database->configure(true);
     return database;
   });
@@ -190,7 +191,7 @@ Database::Expected<void> Database::copy(const std::string& path, const std::stri
                              "exists, on a disk with room",
                              path, to, error.what())));
   }
-  return sync(to);
+  return sync_to_disk(to);
 }
 
 void Database::configure(bool to_write) {

@@ -103,7 +103,7 @@ State::Done Recorder::lock_on_disk() {
   return {};
 }
 
-Recorder::Opening Recorder::open_on_disk() {
+Recorder::Opening Recorder::open_on_disk(IfClosed if_closed) {
   const State::Done locked = lock_on_disk();
   if (!locked && ProcessLock::is_held(lock_path_in(state_dir_))) {
     std::string why = "another teald already uses this state directory: " + locked.error();
@@ -116,6 +116,7 @@ Recorder::Opening Recorder::open_on_disk() {
     if (stored) state_.emplace(std::move(*opened));
     return {stored, stored ? "" : stored.error()};
   }
+  if (if_closed == IfClosed::kFail) return {tl::unexpected(opened.error()), opened.error()};
   auto readable = State::open_to_read(state_dir_);
   if (!readable) return {tl::unexpected(opened.error()), opened.error()};
   return {read_stored(*readable), opened.error()};
@@ -131,7 +132,7 @@ Recorder::Recorded<Recorder::Stored> Recorder::took(Opening opening) {
 Recorder::Recorded<Recorder::Stored> Recorder::open() {
   auto opening = std::make_shared<std::promise<Opening>>();
   std::future<Opening> opened = opening->get_future();
-  asio::post(disk_, [this, opening] { opening->set_value(open_on_disk()); });
+  asio::post(disk_, [this, opening] { opening->set_value(open_on_disk(IfClosed::kRead)); });
   if (opened.wait_for(limits_.query) == std::future_status::ready) return took(opened.get());
   opening_ = std::move(opened);
   give_up(limits_.query);
@@ -145,7 +146,7 @@ Task<Recorder::Recorded<void>> Recorder::reopen() {
     landed();
   }
   if (reopened_) co_return Recorded<void>();
-  auto work = [this]() -> Recorded<Opening> { return open_on_disk(); };
+  auto work = [this]() -> Recorded<Opening> { return open_on_disk(IfClosed::kFail); };
   std::function<void(Recorded<Opening>)> late = [this](Recorded<Opening> opening) {
     if (opening) reopened_ = std::move(*opening);
   };

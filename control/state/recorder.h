@@ -115,7 +115,8 @@ class Recorder {
     std::string why_closed;  // "": open
     bool held = false;       // by another process
   };
-  Opening open_on_disk();
+  enum class IfClosed { kRead, kFail };  // what to do with a database that takes no writes
+  Opening open_on_disk(IfClosed if_closed);
   State::Done lock_on_disk();
   Recorded<Stored> took(Opening opening);
   void give_up(std::chrono::steady_clock::duration after);

@@ -167,10 +167,16 @@ Done copy_before_migration(const Database& database, int64_t version) {
   };
   std::error_code error;
   std::filesystem::remove(unfinished, error);
+  const uint64_t bytes = std::filesystem::file_size(database.path(), error);
+  const uint64_t room = std::filesystem::space(std::filesystem::path(copy).parent_path(), error).available;
+  if (!error && room < bytes)
+    return failed(fmt::format("{}: it needs {} bytes, and the disk has room for {}", copy, bytes, room));
   if (Done copied = Database::copy(database.path(), unfinished); !copied) return failed(copied.error());
   std::filesystem::permissions(unfinished, std::filesystem::perms(0600), error);
   if (!error) std::filesystem::rename(unfinished, copy, error);
   if (error) return failed(fmt::format("{}: {}", copy, error.message()));
+  if (Done synced = sync_to_disk(std::filesystem::path(copy).parent_path()); !synced)
+    return failed(synced.error());
   spdlog::info("{} has schema version {}: copied to {}, and migrated to version {}", database.path(), version,
                copy, kSchema);
   return {};
@@ -184,12 +190,12 @@ Done migrate(Database& database, int64_t version) {
 
 }  // namespace
 
-Done prepare_schema(Database& database) {
+Done prepare_schema(Database& database, BeforeMigration before) {
   const auto schema = schema_of(database);
   if (!schema) return tl::unexpected(schema.error());
   if (Done can_use = usable(database, *schema); !can_use) return can_use;
   if (schema->version >= kSchema) return {};
-  if (schema->version != 0)
+  if (schema->version != 0 && before == BeforeMigration::kCopy)
     if (Done copied = copy_before_migration(database, schema->version); !copied) return copied;
   return migrate(database, schema->version);
 }
@@ -199,6 +205,7 @@ tl::expected<std::unique_ptr<Database>, std::string> readable(std::unique_ptr<Da
   if (!schema) return tl::unexpected(schema.error());
   if (Done can_use = usable(*database, *schema); !can_use) return tl::unexpected(can_use.error());
   if (schema->version >= kSchema) return database;
+  if (schema->version == 0) return tl::unexpected(fmt::format("{}: it is empty", database->path()));
   auto copy = Database::in_memory(*database);
   if (!copy) return copy;
   if (Done migrated = migrate(**copy, schema->version); !migrated) return tl::unexpected(migrated.error());

@@ -39,11 +39,28 @@ tl::expected<void, std::string> State::make_directory(const std::string& dir) {
                   dir, std::strerror(failure)));
 }
 
-tl::expected<State, std::string> State::open(const std::string& dir) {
-  if (auto made = make_directory(dir); !made) return tl::unexpected(made.error());
+namespace {
+
+tl::expected<std::unique_ptr<Database>, std::string> open_database(const std::string& dir,
+                                                                   BeforeMigration before) {
+  if (auto made = State::make_directory(dir); !made) return tl::unexpected(made.error());
   auto database = Database::open(dir + "/teal.db");
+  if (!database) return database;
+  if (auto done = prepare_schema(**database, before); !done) return tl::unexpected(done.error());
+  return database;
+}
+
+}  // namespace
+
+tl::expected<State, std::string> State::open(const std::string& dir) {
+  auto database = open_database(dir, BeforeMigration::kCopy);
   if (!database) return tl::unexpected(database.error());
-  if (Done done = prepare_schema(**database); !done) return tl::unexpected(done.error());
+  return State(std::move(*database));
+}
+
+tl::expected<State, std::string> State::open_expendable(const std::string& dir) {
+  auto database = open_database(dir, BeforeMigration::kNothing);
+  if (!database) return tl::unexpected(database.error());
   return State(std::move(*database));
 }
 

@@ -171,6 +171,8 @@ class State {
   // Creates the directory and the database (0600) where needed, and migrates an older schema
   // (schema.h). Refuses a database that needs a newer teald, and a damaged one.
   static tl::expected<State, std::string> open(const std::string& dir);
+  // The same for a database that can be made again: it is migrated without a copy.
+  static tl::expected<State, std::string> open_expendable(const std::string& dir);
   // Opens an existing database to read it, for a start with a disk that takes no writes. An older schema is
   // migrated in memory.
   static tl::expected<State, std::string> open_to_read(const std::string& dir);

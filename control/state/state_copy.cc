@@ -32,7 +32,7 @@ State::Done StateCopy::write(const Copied& copied) {
 // A copy that is ahead of the state belongs to another database.
 State::Done StateCopy::open(uint64_t published_generation) {
   if (state_) return {};
-  auto opened = State::open(dir_);
+  auto opened = State::open_expendable(dir_);
   if (!opened) return tl::unexpected(opened.error());
   const auto former = opened->load();
   if (!former) return tl::unexpected(former.error());

@@ -80,6 +80,20 @@ TEST_F(EjectionDaemon, ABackendThatAnswersClientsWithoutAnEntryIsNotEjected) {
   EXPECT_FALSE(backend(0).contains("ejected"));
 }
 
+TEST_F(EjectionDaemon, WhileFlowsFindNoRoomFailuresProveLittle) {
+  RunningDaemon daemon(home);
+  const uint16_t id = backend(0)["id"];
+  auto& failed_at = dataplane->segment().worker(0).status.last_insert_failure_tick;
+  const auto ends = std::chrono::steady_clock::now() + 1s;
+  while (std::chrono::steady_clock::now() < ends) {
+    failed_at.store(home.clock().tick());
+    signals(id, Colour::kBlue).unanswered.add(10);
+    ASSERT_FALSE(backend(0).contains("ejected"));
+  }
+  failed_at.store(0);
+  EXPECT_TRUE(is_ejected_by_refusals(id, Colour::kBlue));
+}
+
 TEST_F(EjectionDaemon, TheGatesOfAFlipCountAnEjectedBackendAsNotHealthy) {
   std::string toml = kShopToml;
   const std::string name = "name = \"service-a\"\n";

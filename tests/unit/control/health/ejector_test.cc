@@ -31,11 +31,11 @@ class EjectorTest : public testing::Test {
   }
   bool step() {
     return shop.board.ejector().look(
-        shop.catalogue,
-        {.sums = [this](uint16_t backend) { return sums[backend]; },
-         .is_down = [this](uint16_t id) { return shop.board.is_down(id); },
-         .is_judged = [this](uint16_t service,
-                             Colour colour) { return judged == std::pair(service, colour); }});
+        shop.catalogue, {.sums = [this](uint16_t backend) { return sums[backend]; },
+                         .is_down = [this](uint16_t id) { return shop.board.is_down(id); },
+                         .is_judged = [this](uint16_t service,
+                                             Colour colour) { return judged == std::pair(service, colour); },
+                         .lacks_room = lacks_room});
   }
   void fail(uint16_t backend, uint64_t flows = 5) { sums[backend].failures += flows; }
   void answer(uint16_t backend) { ++sums[backend].answers; }
@@ -47,7 +47,26 @@ class EjectorTest : public testing::Test {
   Config config_ = checked_shop();
   std::map<uint16_t, BackendSums> sums;
   std::optional<std::pair<uint16_t, Colour>> judged;
+  bool lacks_room = false;
 };
+
+// A SYN flood leaves clients no room, and a few of them are answered.
+TEST_F(EjectorTest, DuringAFloodOnlyTenSecondsWithoutAnAnswerEject) {
+  lacks_room = true;
+  for (int second = 0; second < 30; ++second) {
+    if (second % 9 == 0) answer(0);
+    fail(0, 1'000);
+    look(1s);
+    ASSERT_FALSE(is_ejected(0)) << second;
+  }
+  lacks_room = false;
+  EXPECT_FALSE(look()) << "the flood's failures are forgotten";
+  lacks_room = true;
+  answer(0);
+  look(10s);
+  fail(0);
+  EXPECT_TRUE(look());
+}
 
 TEST_F(EjectorTest, FiveFailuresSinceTheLastAnswerEject) {
   fail(0, 4);

@@ -181,6 +181,22 @@ TEST(Schema, AnOlderDatabaseThatTakesNoWritesIsRead) {
   EXPECT_FALSE(std::filesystem::exists(dir.file("teal.db.schema1")));
 }
 
+TEST(Schema, AnEmptyDatabaseThatTakesNoWritesIsAnError) {
+  const TempDir dir;
+  std::ofstream(dir.file("teal.db")).flush();
+  const auto state = State::open_to_read(dir.path());
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error(), dir.file("teal.db") + ": it is empty");
+}
+
+TEST(Schema, ADatabaseThatCanBeMadeAgainIsMigratedWithoutACopy) {
+  const TempDir dir;
+  run_sql(dir.file("teal.db"), kSchema1);
+  ASSERT_TRUE(State::open_expendable(dir.path()));
+  EXPECT_FALSE(std::filesystem::exists(dir.file("teal.db.schema1")));
+  EXPECT_TRUE(State::open_to_read(dir.path())) << "it has this schema";
+}
+
 // A later release has added a column and a table, and says that this one can go on.
 TEST(Schema, ANewerDatabaseThatAllowsItIsUsed) {
   const TempDir dir;
