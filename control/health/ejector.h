@@ -101,7 +101,7 @@ class Ejector {
     uint16_t service = kNoId;  // id; kNoId: nothing is known
     Socket socket;
     BackendSums seen;
-    Clock::Time answered_at{};  // or when it was first seen
+    Clock::Time answered_at{};             // or when it was first seen
     uint64_t run = 0;                      // failures since the latest answer
     std::optional<Clock::Time> failed_at;  // the run reached the limit then
     std::optional<Ejection> ejection;
