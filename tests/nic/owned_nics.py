@@ -63,6 +63,23 @@ def test_both_workers_relay():
     lab.expect(len(workers) == 1 or min(relayed) > 0, f"relayed by each worker: {relayed}")
 
 
+def test_no_packet_is_lost_between_two_workers():
+    """Bursts of many flows: a NIC knows nothing of owners, so each worker gets flows of both."""
+    flows = [niclab.open_flow("service-c", host) for host in ("client1", "client2") for _ in range(8)]
+    for flow in flows:
+        for _ in range(32):
+            flow.socket.send(b"0")
+    for flow in flows:
+        ask_again(flow)
+        flow.close()
+    workers = niclab.counters()["workers"]
+    handed_over = [worker["counters"]["handed_over"] for worker in workers]
+    lab.expect(len(workers) == 1 or min(handed_over) > 0, f"handed over by each worker: {handed_over}")
+    lab.expect_equal(
+        "packets lost between workers", sum(worker["counters"]["handover_full"] for worker in workers), 0
+    )
+
+
 def test_flows_live_through_a_flip_and_a_kill():
     flows = open_many()
     births = [flow.ask() for flow in flows]
