@@ -5,8 +5,9 @@
 //   the start refused the segment   every change is refused, so the state that the start has read stays as it
 //                                   is. The turn that first finds a usable segment completes the start before
 //                                   the turn publishes anything.
-//   the database took no writes     every change but rollbacks and upkeep is refused. Their results wait in
-//                                   the journal. The start is completed when the database can be opened.
+//   the database took no writes     every change but rollbacks, unlocks and upkeep is refused. Their results
+//                                   wait in the journal. The start is completed when the database can be
+//                                   opened.
 #include <spdlog/spdlog.h>
 
 #include "control/daemon_parts.h"

@@ -216,7 +216,7 @@ tl::expected<std::unique_ptr<Daemon>, StartFailure> Daemon::start(DaemonOptions 
   tl::expected<Recovered, std::string> recovered = bring_in_line(std::move(known), *publisher, start->config);
   if (!recovered) return refuse(failure(kExitError, recovered.error()));
   if (!disk->recorder.is_open()) {
-    spdlog::critical("the disk takes no writes; every change but a rollback is refused: {}",
+    spdlog::critical("the database takes no writes; every change but a rollback and an unlock is refused: {}",
                      disk->recorder.why_closed());
     recovered->to_record.clear();  // recover_with_database() records everything
     late.needs_database = true;

@@ -183,6 +183,9 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
       {.run_dir = arguments.run_dir, .flow_capacity = options.flow_capacity, .hash_seed = options.hash_seed});
   if (!opened) return fail(kSegmentRefused, opened.error());
   if (!opened->notice.empty()) spdlog::warn("{}", opened->notice);
+  if (opened->flows_on_tmpfs)
+    spdlog::warn("the flow table is not on huge pages, which is slower: {}{}{}", opened->flows_path,
+                 opened->no_huge_pages.empty() ? "" : ": ", opened->no_huge_pages);
   Segment& segment = opened->segment;
   SegmentHeader& header = segment.header();
 
@@ -196,8 +199,8 @@ int run(const Arguments& arguments, const DataplaneOptions& options) {
 
   header.tsc_hz = measure_tsc_hz();
   const Resumed resumed = resume_flows(segment, options.workers);
-  spdlog::info("segment {}: {} flows of {} kept{}", opened->created ? "created" : "attached", resumed.flows,
-               segment.flows().flow_capacity,
+  spdlog::info("segment {}: {} flows kept, room for {}{}", opened->created ? "created" : "attached",
+               resumed.flows, segment.flows().flow_capacity,
                resumed.removed == 0 ? "" : fmt::format(", {} of unknown backends removed", resumed.removed));
   auto ports = open_ports(options, segment, *pool, arguments.pin_dir());
   if (!ports) return fail(kFailed, ports.error());

@@ -41,7 +41,7 @@ Refusal not_recorded(const std::string& why) {
   return {503,
           "storage",
           "nothing was changed, because the change could not be recorded: " + why,
-          "repair the disk; a rollback works without it",
+          "mend what the message names; a rollback and an unlock work without it",
           {}};
 }
 
@@ -51,7 +51,7 @@ Refusal segment_refused(const std::string& why) {
           "nothing was changed: there is a segment, but teald cannot use it: " + why,
           why.find(std::strerror(EACCES)) != std::string::npos
               ? "let teald's user read and write the segment: compare the users and groups of both processes"
-              : "compare the versions of teald and teal-dataplane, then restart the older one",
+              : "teald and teal-dataplane must be of one release: restart both, teal-dataplane first",
           {}};
 }
 

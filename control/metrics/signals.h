@@ -5,10 +5,10 @@
 // workers leaves the counts of the others out.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 
 #include "control/publish/publisher.h"
@@ -71,10 +71,9 @@ inline Outcomes outcomes_of(const Publisher& publisher, uint16_t backend, Colour
 }
 // Whether a worker found no room for a flow in the last `ticks` before `now`.
 inline bool found_no_room_within(const Publisher& publisher, uint64_t ticks, uint64_t now) {
-  uint64_t latest = 0;
-  publisher.for_each_block([&](const WorkerBlock& worker) {
-    latest = std::max(latest, worker.status.last_insert_failure_tick.load(std::memory_order_relaxed));
-  });
+  const std::shared_ptr<Segment> segment = publisher.segment();
+  if (segment == nullptr) return false;
+  const uint64_t latest = segment->flows().last_insert_failure_tick.load(std::memory_order_relaxed);
   return latest != 0 && age_in_ticks(latest, now) <= ticks;
 }
 

@@ -149,16 +149,20 @@ tl::expected<SchemaOf, std::string> schema_of(Database& database) {
 
 Done usable(const Database& database, const SchemaOf& schema) {
   if (schema.version <= kSchema || schema.oldest_reader <= kSchema) return {};
-  return tl::unexpected(
-      fmt::format("{}: it has schema version {}, written by a newer teald, and needs a teald of version {} "
-                  "at least; this one "
-                  "has version {}: install the newer one, or use another --state-dir",
-                  database.path(), schema.version, schema.oldest_reader, kSchema));
+  return tl::unexpected(fmt::format(
+      "{}: it has schema version {}, written by a newer teald, and needs a teald of schema version "
+      "{} at least; this one has schema version {}: install the newer one, go back to the copy from "
+      "before its upgrade ({}.schemaN), or use another --state-dir",
+      database.path(), schema.version, schema.oldest_reader, kSchema, database.path()));
+}
+
+std::string copy_of(const Database& database, int64_t version) {
+  return fmt::format("{}.schema{}", database.path(), version);
 }
 
 // The copy of an earlier try is replaced: the database has not changed its schema since.
 Done copy_before_migration(const Database& database, int64_t version) {
-  const std::string copy = fmt::format("{}.schema{}", database.path(), version);
+  const std::string copy = copy_of(database, version);
   const std::string unfinished = copy + ".new";
   const auto failed = [&](const std::string& why) {
     std::error_code ignored;
@@ -177,8 +181,6 @@ Done copy_before_migration(const Database& database, int64_t version) {
   if (error) return failed(fmt::format("{}: {}", copy, error.message()));
   if (Done synced = sync_to_disk(std::filesystem::path(copy).parent_path()); !synced)
     return failed(synced.error());
-  spdlog::info("{} has schema version {}: copied to {}, and migrated to version {}", database.path(), version,
-               copy, kSchema);
   return {};
 }
 
@@ -197,7 +199,12 @@ Done prepare_schema(Database& database, BeforeMigration before) {
   if (schema->version >= kSchema) return {};
   if (schema->version != 0 && before == BeforeMigration::kCopy)
     if (Done copied = copy_before_migration(database, schema->version); !copied) return copied;
-  return migrate(database, schema->version);
+  Done migrated = migrate(database, schema->version);
+  if (migrated && schema->version != 0)
+    spdlog::info("{} had schema version {} and was migrated to version {}; a copy from before: {}",
+                 database.path(), schema->version, kSchema,
+                 before == BeforeMigration::kCopy ? copy_of(database, schema->version) : "none");
+  return migrated;
 }
 
 tl::expected<std::unique_ptr<Database>, std::string> readable(std::unique_ptr<Database> database) {

@@ -142,8 +142,14 @@ void forget_hops(SegmentHeader& header) {
   for (auto& hop : header.client_default_hops) hop.store(Hop::kNone, std::memory_order_relaxed);
 }
 
+struct OpenedSegment {
+  PlacedFile placed;
+  bool was_there = false;  // a finished segment, of any ABI
+  bool has_rules = false;
+};
+
 // Finds the file "segment", or makes one.
-tl::expected<PlacedFile, std::string> open_segment(const Place& place, const KnownIds& ids) {
+tl::expected<OpenedSegment, std::string> open_segment(const Place& place, const KnownIds& ids) {
   using Use = Fitness::Use;
   auto found = find_file(place, kName, [](const SegmentFile& file) {
     if (std::string why = unfinished(file); !why.empty()) return Fitness{Use::kNone, why};
@@ -152,18 +158,31 @@ tl::expected<PlacedFile, std::string> open_segment(const Place& place, const Kno
     return Fitness{why.empty() ? Use::kAsItIs : Use::kNone, why};
   });
   if (!found) return tl::make_unexpected(found.error());
-  if (found->fitness.use == Use::kAsItIs) return use_file(place, kName, std::move(*found));
-  const SegmentFile* source = found->exists() ? &found->file : nullptr;
-  bool has_rules = false;
+  OpenedSegment opened{.was_there = found->exists()};
+  if (found->fitness.use == Use::kAsItIs) {
+    auto used = use_file(place, kName, std::move(*found));
+    if (!used) return tl::make_unexpected(used.error());
+    opened.placed = std::move(*used);
+    const auto& header = *static_cast<const SegmentHeader*>(opened.placed.file.base());
+    opened.has_rules = PublicationWord::unpack(header.word.load(std::memory_order_relaxed)).generation != 0;
+    return opened;
+  }
+  const SegmentFile* source = opened.was_there ? &found->file : nullptr;
   auto made = make_file(place, kName, Layout::of().bytes, *found,
-                        [&](const SegmentFile& file) { return fill(file, source, ids, &has_rules); });
-  if (!made) return made;
-  if (source != nullptr)
-    made->notice = joined(found->path + " replaced" +
-                              (has_rules ? "" : ", until teald publishes only existing flows are forwarded") +
-                              ": " + found->fitness.why,
-                          made->notice);
-  return made;
+                        [&](const SegmentFile& file) { return fill(file, source, ids, &opened.has_rules); });
+  if (!made) return tl::make_unexpected(made.error());
+  opened.placed = std::move(*made);
+  if (opened.was_there)
+    opened.placed.notice = joined(found->path + " replaced: " + found->fitness.why, opened.placed.notice);
+  return opened;
+}
+
+// What an operator has to know of a start that found something, but not everything.
+std::string what_is_missing(bool has_flows, const OpenedSegment& segment) {
+  if (!has_flows)
+    return segment.was_there ? "no flows were found beside the segment: the table is empty" : "";
+  return segment.has_rules ? ""
+                           : "no rules were kept: until teald publishes only existing flows are forwarded";
 }
 
 }  // namespace
@@ -172,15 +191,18 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   const Place place{options.run_dir, options.try_huge_pages, options.reserve};
   auto flows = open_flows(place, {options.flow_capacity, options.hash_seed, options.partitions});
   if (!flows) return tl::make_unexpected(flows.error());
-  auto file = open_segment(place, static_cast<const FlowsHeader*>(flows->file.base())->ids);
-  if (!file) return tl::make_unexpected(file.error());
+  auto found = open_segment(place, static_cast<const FlowsHeader*>(flows->file.base())->ids);
+  if (!found) return tl::make_unexpected(found.error());
+  PlacedFile& file = found->placed;
 
   Opened opened;
-  opened.segment = Segment(std::move(file->file), std::move(flows->file));
-  opened.path = file->path;
+  opened.segment = Segment(std::move(file.file), std::move(flows->file));
+  opened.path = file.path;
+  opened.flows_path = flows->path;
   opened.created = flows->created && !flows->has_taken_over;
-  opened.notice = joined(flows->notice, file->notice);
-  opened.no_huge_pages = flows->no_huge_pages.empty() ? file->no_huge_pages : flows->no_huge_pages;
+  opened.notice = joined(joined(flows->notice, file.notice), what_is_missing(!opened.created, *found));
+  opened.no_huge_pages = flows->no_huge_pages.empty() ? file.no_huge_pages : flows->no_huge_pages;
+  opened.flows_on_tmpfs = flows->path == SegmentPaths::of(options.run_dir, kFlowsName).tmpfs;
   SegmentHeader& header = opened.segment.header();
   if (opened.created) forget_hops(header);  // their ports had other ids
   header.counted_epoch.store(0, std::memory_order_relaxed);

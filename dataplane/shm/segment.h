@@ -152,9 +152,11 @@ class Segment {
 
 struct Segment::Opened {
   Segment segment;
-  bool created = false;       // there are no flows: their file is new, and none were taken over
-  std::string notice;         // what was replaced or set aside, and why; "" if nothing was
-  std::string path;           // of the file "segment"
+  bool created = false;    // there are no flows: their file is new, and none were taken over
+  std::string notice;      // what was replaced or set aside, and why; "" if nothing was
+  std::string path;        // of the file "segment"
+  std::string flows_path;  // of the file "flows"
+  bool flows_on_tmpfs = false;
   std::string no_huge_pages;  // why a created file is not on huge pages; "" if it is, or none were wanted
 };
 

@@ -116,7 +116,7 @@ std::string warnings_of(const json& reply, const Surroundings& around) {
   if (const auto& storage = part(reply, "storage"); !storage.is_null())
     if (const auto error = text_or(storage, "error"); !error.empty())
       lines +=
-          warning_line(fmt::format("{}every change but a rollback is refused: {}",
+          warning_line(fmt::format("{}every change but a rollback and an unlock is refused: {}",
                                    number(storage, "unrecorded") == 0
                                        ? ""
                                        : counted(number(storage, "unrecorded"), "change") + " not on disk, ",

@@ -58,7 +58,10 @@ TEST_F(DiskOfADaemon, AStartWithABadDiskIsMadeGoodLater) {
   set_disk("full");
   const CapturedLog log;
   RunningDaemon daemon(home);
-  EXPECT_EQ(log.lines_with("the disk takes no writes; every change but a rollback is refused").size(), 1u);
+  EXPECT_EQ(
+      log.lines_with("the database takes no writes; every change but a rollback and an unlock is refused")
+          .size(),
+      1u);
   EXPECT_FALSE(home.get("/v1/services").body["storage"]["error"].is_null()) << "it is told";
   EXPECT_EQ(home.service("service-a")["active"], "green");
   EXPECT_EQ(code(home.flip("service-b", "green")), "storage");

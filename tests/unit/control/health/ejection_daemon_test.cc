@@ -83,7 +83,7 @@ TEST_F(EjectionDaemon, ABackendThatAnswersClientsWithoutAnEntryIsNotEjected) {
 TEST_F(EjectionDaemon, WhileFlowsFindNoRoomFailuresProveLittle) {
   RunningDaemon daemon(home);
   const uint16_t id = backend(0)["id"];
-  auto& failed_at = dataplane->segment().worker(0).status.last_insert_failure_tick;
+  auto& failed_at = dataplane->segment().flows().last_insert_failure_tick;
   const auto ends = std::chrono::steady_clock::now() + 1s;
   while (std::chrono::steady_clock::now() < ends) {
     failed_at.store(home.clock().tick());

@@ -231,9 +231,9 @@ TEST(Schema, ADatabaseThatNeedsANewerTealdIsRefusedWithoutHarm) {
   const std::string before = bytes_of(dir.file("teal.db"));
   const auto state = State::open(dir.path());
   ASSERT_FALSE(state);
-  EXPECT_NE(
-      state.error().find("schema version 99, written by a newer teald, and needs a teald of version 98"),
-      std::string::npos)
+  EXPECT_NE(state.error().find(
+                "schema version 99, written by a newer teald, and needs a teald of schema version 98"),
+            std::string::npos)
       << state.error();
   EXPECT_NE(state.error().find("install the newer one"), std::string::npos) << state.error();
   EXPECT_FALSE(State::open_to_read(dir.path())) << "nor is it read";
