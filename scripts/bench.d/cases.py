@@ -115,7 +115,6 @@ CASES = (
     ),
     Case(
         *("ttl-64k", "established UDP, 64 Ki flows, 1 in 10 TTL 1", udp(64 * KI, expired=10)),
-        quick=False,
         moving=EXPIRED,
     ),
     Case("workers-2", "2 workers, each its own 64 Ki flows (UDP)", udp(64 * KI), workers=2),

@@ -176,6 +176,22 @@ TEST_F(OtherReleaseTest, AnotherCounterKeepsTheRules) {
   EXPECT_EQ(opened->segment.worker(4).events[static_cast<size_t>(Event::k_rx)].read(), 0u);
 }
 
+TEST_F(OtherReleaseTest, AStartTellsWhatItDidNotFind) {
+  const auto notice_without = [&](const std::string& name) {
+    remove_files();
+    SetUp();
+    fs::remove(dir_ / name);
+    fs::remove(dir_ / (name + ".tmpfs"));
+    const auto opened = open();
+    EXPECT_TRUE(opened);
+    EXPECT_TRUE(opened->flows_on_tmpfs);
+    return opened->notice;
+  };
+  EXPECT_EQ(notice_without("flows"), "no flows were found beside the segment: the table is empty");
+  EXPECT_EQ(notice_without("segment"),
+            "no rules were kept: until teald publishes only existing flows are forwarded");
+}
+
 // Rules and targets name each other: none is kept alone.
 TEST_F(OtherReleaseTest, OtherRulesOrTargetsLeaveRulesForTheFlowsAlone) {
   for (const PartId id : {PartId::kRulesets, PartId::kTargets, PartId::kPublication}) {
