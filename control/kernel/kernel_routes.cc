@@ -69,6 +69,7 @@ struct KernelRoutes::Impl {
   std::unordered_map<NeighbourKey, MacAddress, NeighbourKeyHash> listed;
   std::vector<uint32_t> listed_ifindexes;
   bool list_is_old = true;
+  uint64_t routes_version = 1;
   std::optional<bool> kernel_manages;  // NTF_EXT_MANAGED works; unknown until the first try
   // Handlers hold a weak pointer: a queued handler may outlive this object.
   std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
@@ -151,13 +152,17 @@ void KernelRoutes::Impl::read_notifications() {
     const int error = nl_recvmsgs_default(notifications.get());
     if (error == -NLE_AGAIN) break;
     // Usually an overrun (ENOBUFS): notifications were lost, so everything may have changed.
-    if (error < 0) something_changed = list_is_old = true;
+    if (error < 0) {
+      something_changed = list_is_old = true;
+      ++routes_version;
+    }
   }
   if (std::exchange(something_changed, false)) tell_soon();
 }
 
 bool KernelRoutes::Impl::matters(nl_msg* message) {
   nlmsghdr* const header = nlmsg_hdr(message);
+  if (header->nlmsg_type != RTM_NEWNEIGH && header->nlmsg_type != RTM_DELNEIGH) ++routes_version;
   switch (header->nlmsg_type) {
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {
@@ -240,14 +245,21 @@ std::optional<Route> KernelRoutes::default_route(bool v4, std::span<const uint32
   return impl_->with_neighbour(*way);
 }
 
-std::optional<NeighbourKey> KernelRoutes::keep_gateway(const IpAddress& client) {
+std::optional<NeighbourKey> KernelRoutes::gateway_to(const IpAddress& client) {
   const auto way = find_way(impl_->requests.get(), client);
   if (!way || !way->through_gateway) return std::nullopt;
-  const auto present = get_neighbour(impl_->requests.get(), way->neighbour);
-  // Not over what lookup() has told: `changed` must still be called for a change since then.
-  impl_->neighbours.try_emplace(way->neighbour, present.mac);
-  impl_->keep(way->neighbour, present);
   return way->neighbour;
+}
+
+void KernelRoutes::keep_resolved(const NeighbourKey& gateway) {
+  const auto present = get_neighbour(impl_->requests.get(), gateway);
+  // Not over what lookup() has told: `changed` must still be called for a change since then.
+  impl_->neighbours.try_emplace(gateway, present.mac);
+  impl_->keep(gateway, present);
+}
+
+uint64_t KernelRoutes::routes_version() const {
+  return impl_->routes_version;
 }
 
 std::vector<ResolvedNeighbour> KernelRoutes::neighbours(std::span<const uint32_t> ifindexes) {

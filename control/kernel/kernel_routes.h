@@ -54,9 +54,13 @@ class KernelRoutes {
   // Returns the default route of an address family if it leaves by one of the interfaces.
   std::optional<Route> default_route(bool v4, std::span<const uint32_t> ifindexes);
 
-  // Returns the gateway that the kernel would send a packet to this client by, and asks the kernel to keep it
-  // resolved. Returns nullopt without a gateway.
-  std::optional<NeighbourKey> keep_gateway(const IpAddress& client);
+  // Returns the gateway that the kernel would send a packet to this client by. Returns nullopt without a
+  // gateway. It costs one request.
+  std::optional<NeighbourKey> gateway_to(const IpAddress& client);
+  // Asks the kernel to resolve a gateway and to keep it resolved, for good.
+  void keep_resolved(const NeighbourKey& gateway);
+  // Returns another number, never 0, after a notification that may change any answer of gateway_to().
+  uint64_t routes_version() const;
 
   // Returns the resolved neighbours on these interfaces.
   std::vector<ResolvedNeighbour> neighbours(std::span<const uint32_t> ifindexes);

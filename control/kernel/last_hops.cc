@@ -2,6 +2,7 @@
 #include "control/kernel/last_hops.h"
 
 #include <unordered_map>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -33,17 +34,62 @@ class LastHopRouters::Table {
   std::unordered_multimap<uint64_t, NeighbourKey> keys_;
 };
 
-bool LastHopRouters::keep_gateways(const KeepGateway& keep_gateway, uint32_t most) {
-  for (uint16_t id = 0; id < kMaxLastHops; ++id) {
-    if (asked_[id]) continue;
-    const auto client = client_of(id);
-    if (!client) continue;
-    if (most-- == 0) return false;
-    asked_[id] = true;
-    if (gateways_.size() == kMostGateways) continue;
-    if (const auto gateway = keep_gateway(*client)) gateways_.insert(*gateway);
+bool LastHopRouters::ask_for_gateways(const Kernel& kernel, uint64_t routes_version, uint32_t most) {
+  bool changed = note_rows();
+  for (uint32_t seen = 0; seen < kMaxLastHops && most > 0; ++seen) {
+    Row& row = rows_[next_];
+    next_ = static_cast<uint16_t>((next_ + 1) % kMaxLastHops);
+    if (row.client == IpAddress{} || row.asked_version == routes_version) continue;
+    --most;
+    row.asked_version = routes_version;
+    changed |= set_gateway(row, kernel.gateway_to(row.client), &kernel);
   }
-  return true;
+  return changed;
+}
+
+// Returns true if a row is new. A worker stores the word of a row before the client, so the row may be new
+// twice.
+bool LastHopRouters::note_rows() {
+  bool has_new = false;
+  for (uint16_t id = 0; id < kMaxLastHops; ++id) {
+    Row& row = rows_[id];
+    const uint64_t word = flows_.last_hops[id].load(std::memory_order_relaxed);
+    if (word == Hop::kNone) {
+      if (row.word == Hop::kNone) continue;
+      set_gateway(row, std::nullopt, nullptr);
+      row = {};
+      continue;
+    }
+    const IpAddress client = client_of(id).value_or(IpAddress{});
+    if (row.word == word && row.client == client) continue;
+    row.word = word;
+    row.client = client;
+    row.asked_version = 0;
+    has_new = true;
+  }
+  return has_new;
+}
+
+// Returns true if the set of gateways has changed. `kernel` is for a gateway that is new.
+bool LastHopRouters::set_gateway(Row& row, const std::optional<NeighbourKey>& gateway, const Kernel* kernel) {
+  if (row.gateway != nullptr && gateway == row.gateway->first) return false;
+  bool changed = false;
+  if (Gateways::value_type* const before = std::exchange(row.gateway, nullptr);
+      before != nullptr && --before->second == 0) {
+    gateways_.erase(gateways_.find(before->first));
+    changed = true;
+  }
+  if (!gateway) return changed;
+  auto found = gateways_.find(*gateway);
+  if (found == gateways_.end()) {
+    if (gateways_.size() == kMostGateways) return changed;
+    found = gateways_.emplace(*gateway, 0).first;
+    kernel->keep_resolved(*gateway);
+    changed = true;
+  }
+  ++found->second;
+  row.gateway = &*found;
+  return changed;
 }
 
 void LastHopRouters::look(std::span<const ResolvedNeighbour> neighbours) {
@@ -98,34 +144,27 @@ std::optional<IpAddress> LastHopRouters::client_of(uint16_t id) const {
   return IpAddress::from_words(halves[0].load(std::memory_order_relaxed), second);
 }
 
-uint32_t LastHopRouters::taken() const {
-  uint32_t taken = 0;
-  for (const auto& word : flows_.last_hops) taken += word.load(std::memory_order_relaxed) != Hop::kNone;
-  return taken;
-}
-
 void LastHopFollower::follow() {
   if (segment_ != publisher_.segment()) {
     segment_ = publisher_.segment();
     routers_.reset();
     ifindexes_.clear();
-    taken_ = 0;
-    has_unasked_ = false;
+    look_is_due_ = false;
     if (segment_ != nullptr) routers_.emplace(segment_->header(), segment_->flows());
   }
   if (!routers_) return;
   std::vector<uint32_t> ifindexes;
   for (const PortRow& port : segment_->header().ports)
     if (port.present != 0 && port.ifindex != 0) ifindexes.push_back(port.ifindex);
-  const uint32_t taken = routers_->taken();
-  const bool has_new_gateways = taken != taken_ || has_unasked_;
-  if (has_new_gateways)
-    has_unasked_ = !routers_->keep_gateways(
-        [this](const IpAddress& client) { return routes_.keep_gateway(client); }, kGatewaysAtOnce);
-  if (!has_new_gateways && ifindexes == ifindexes_ && !routes_.neighbours_changed()) return;
+  look_is_due_ |= routers_->ask_for_gateways(
+      {.gateway_to = [this](const IpAddress& client) { return routes_.gateway_to(client); },
+       .keep_resolved = [this](const NeighbourKey& gateway) { routes_.keep_resolved(gateway); }},
+      routes_.routes_version(), kRowsAtOnce);
+  look_is_due_ |= ifindexes != ifindexes_ || routes_.neighbours_changed();
+  if (!look_is_due_) return;
   const auto began = std::chrono::steady_clock::now();
   if (began < next_look_) return;
-  taken_ = taken;
+  look_is_due_ = false;
   ifindexes_ = std::move(ifindexes);
   routers_->look(routes_.neighbours(ifindexes_));
   const auto ended = std::chrono::steady_clock::now();

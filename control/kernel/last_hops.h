@@ -13,7 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "control/kernel/kernel_routes.h"
@@ -25,25 +25,37 @@ namespace teal {
 
 class LastHopRouters {
  public:
-  static constexpr uint32_t kMostGateways = 64;  // that the kernel is asked to keep resolved
-  // KernelRoutes::keep_gateway()
-  using KeepGateway = std::function<std::optional<NeighbourKey>(const IpAddress& client)>;
+  static constexpr uint32_t kMostGateways = 64;  // that are followed at a time
+  struct Kernel {                                // see KernelRoutes
+    std::function<std::optional<NeighbourKey>(const IpAddress& client)> gateway_to;
+    std::function<void(const NeighbourKey& gateway)> keep_resolved;
+  };
 
   LastHopRouters(const SegmentHeader& header, FlowsHeader& flows)
-      : header_(header), flows_(flows), asked_(kMaxLastHops) {}
+      : header_(header), flows_(flows), rows_(kMaxLastHops) {}
 
-  // Asks for the gateways to the clients of rows that are new, of at most `most` rows. Returns false if there
-  // are more. Two routes to clients by one gateway are one gateway.
-  bool keep_gateways(const KeepGateway& keep_gateway, uint32_t most);
+  // Asks for the gateway to the client of each row that is new, or that was asked for at another version of
+  // the routes. A row is new if its hop or its client is not the one of before. At most `most` rows are asked
+  // for; the next call goes on with the others. Until then a row keeps the gateway of before. Returns true if
+  // look() may find another router now.
+  bool ask_for_gateways(const Kernel& kernel, uint64_t routes_version, uint32_t most);
 
   // Looks at every row that is taken. A row whose port the dataplane does not have stays as it is.
   void look(std::span<const ResolvedNeighbour> neighbours);
 
-  uint32_t taken() const;  // rows
-
  private:
   class Table;
+  // Each with the number of rows whose client's gateway it is, not 0.
+  using Gateways = std::unordered_map<NeighbourKey, uint32_t, NeighbourKeyHash>;
+  struct Row {
+    uint64_t word = Hop::kNone;
+    IpAddress client;
+    uint64_t asked_version = 0;  // of the routes; 0: it is still to be asked for
+    Gateways::value_type* gateway = nullptr;
+  };
 
+  bool note_rows();
+  bool set_gateway(Row& row, const std::optional<NeighbourKey>& gateway, const Kernel* kernel);
   void look_at(uint16_t id, uint64_t word, const Table& table);
   // The higher, the more likely it is the router; above 0 it is followed.
   int rank(const NeighbourKey& neighbour, const IpAddress& client) const;
@@ -51,14 +63,18 @@ class LastHopRouters {
 
   const SegmentHeader& header_;
   FlowsHeader& flows_;
-  std::vector<bool> asked_;  // by id: the route to the row's client
-  std::unordered_set<NeighbourKey, NeighbourKeyHash> gateways_;
+  std::vector<Row> rows_;  // by id
+  uint16_t next_ = 0;      // the id that the next call begins with
+  Gateways gateways_;
 };
 
-// Looks at the last hops of the present segment when something has changed: a row, a port or a neighbour.
+// Looks at the last hops of the present segment when something has changed: a row, a route, a port or a
+// neighbour.
 class LastHopFollower {
  public:
-  static constexpr uint32_t kGatewaysAtOnce = 16;  // each costs several round trips to the kernel
+  // Rows that are asked for in a round. Each costs one request to the kernel; a round takes about 2 ms. After
+  // a change of routes, a full table takes 32 s at four rounds a second.
+  static constexpr uint32_t kRowsAtOnce = 128;
   // The pause after a look, in times of the look: a huge neighbour table must not hold up a flip.
   static constexpr int kRest = 20;
 
@@ -72,8 +88,7 @@ class LastHopFollower {
   KernelRoutes& routes_;
   std::shared_ptr<Segment> segment_;
   std::optional<LastHopRouters> routers_;
-  uint32_t taken_ = 0;
-  bool has_unasked_ = false;  // rows whose gateway is still to be asked for
+  bool look_is_due_ = false;
   std::chrono::steady_clock::time_point next_look_{};
   std::vector<uint32_t> ifindexes_;  // of the dataplane's ports
 };

@@ -157,14 +157,30 @@ TEST_F(KernelRoutesTest, ListsTheResolvedNeighboursOfItsInterfacesAndNoticesACha
   EXPECT_TRUE(routes_->neighbours_changed());
 }
 
-TEST_F(KernelRoutesTest, KeepsTheGatewayOfAClientButNoClientOnTheLink) {
+TEST_F(KernelRoutesTest, FindsTheGatewayOfAClientAndKeepsItResolved) {
   shell("ip route add 198.18.3.0/24 via 198.18.2.11");
-  const auto gateway = routes_->keep_gateway(address("198.18.3.103"));
+  const auto gateway = routes_->gateway_to(address("198.18.3.103"));
   ASSERT_TRUE(gateway);
   EXPECT_EQ(*gateway, (NeighbourKey{front_, address("198.18.2.11")}));
-  EXPECT_EQ(routes_->keep_gateway(address("198.18.2.77")), std::nullopt);
+  EXPECT_EQ(routes_->gateway_to(address("198.18.2.77")), std::nullopt) << "a client on the link";
+  routes_->keep_resolved(*gateway);
   const std::vector<uint32_t> front = {front_};
   EXPECT_TRUE(changes_until([&] { return routes_->neighbours(front).size() >= 1; }));
+}
+
+TEST_F(KernelRoutesTest, VersionOfTheRoutesChangesWithAnyRouteAndWithNoNeighbour) {
+  const uint64_t first = routes_->routes_version();
+  shell("ip neigh replace 198.18.2.77 lladdr 02:00:00:00:00:77 dev front0 nud reachable");
+  handle_changes();
+  EXPECT_EQ(routes_->routes_version(), first);
+  uint64_t latest = first;
+  for (const char* change : {"ip route add 198.18.48.0/20 via 198.18.2.77", "ip route del 198.18.48.0/20",
+                             "ip rule add from 198.18.7.7 table 7", "ip link set front0 down"}) {
+    shell(change);
+    handle_changes();
+    EXPECT_GT(routes_->routes_version(), latest) << change;
+    latest = routes_->routes_version();
+  }
 }
 
 TEST_F(KernelRoutesTest, MergesABurstOfChanges) {

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace teal {
@@ -39,20 +41,22 @@ class LastHopRoutersTest : public testing::Test {
     return {{ifindex, ip(address)}, mac_of(mac)};
   }
   void look(std::vector<ResolvedNeighbour> neighbours) { routers.look(neighbours); }
-  // The kernel routes to all clients by these gateways.
-  bool keep(std::vector<const char*> gateways, uint32_t most = 100) {
-    return routers.keep_gateways(
-        [&](const IpAddress&) -> std::optional<NeighbourKey> {
-          const size_t next = asked++ % gateways.size();
-          return NeighbourKey{kFrontIndex, ip(gateways[next])};
-        },
-        most);
+  // The kernel routes to all clients by these gateways. Each call is after a change of routes, unless it has
+  // the version of before.
+  bool keep(std::vector<const char*> gateways, uint32_t most = 100, uint64_t version = 0) {
+    return routers.ask_for_gateways({.gateway_to = [&](const IpAddress&) -> std::optional<NeighbourKey> {
+                                       const size_t next = asked++ % gateways.size();
+                                       return NeighbourKey{kFrontIndex, ip(gateways[next])};
+                                     },
+                                     .keep_resolved = [&](const NeighbourKey&) { ++kept; }},
+                                    version != 0 ? version : ++latest_version, most);
   }
 
   std::unique_ptr<SegmentHeader> header = std::make_unique<SegmentHeader>();
   std::unique_ptr<FlowsHeader> flows = std::make_unique<FlowsHeader>();
   LastHopRouters routers{*header, *flows};
-  size_t asked = 0;
+  size_t asked = 0, kept = 0;
+  uint64_t latest_version = 1'000;
 };
 
 TEST_F(LastHopRoutersTest, HopFollowsItsRouterToAnotherMac) {
@@ -83,7 +87,12 @@ TEST_F(LastHopRoutersTest, AnotherTealdKnowsTheRouter) {
   const uint16_t id = claim(1);
   look({neighbour("198.18.1.2", 1)});
   LastHopRouters next(*header, *flows);
-  next.keep_gateways([](const IpAddress&) { return NeighbourKey{kFrontIndex, ip("198.18.1.2")}; }, 100);
+  next.ask_for_gateways({.gateway_to =
+                             [](const IpAddress&) {
+                               return NeighbourKey{kFrontIndex, ip("198.18.1.2")};
+                             },
+                         .keep_resolved = [](const NeighbourKey&) {}},
+                        1, 100);
   next.look(std::vector{neighbour("198.18.1.2", 2)});
   EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(2)}));
 }
@@ -134,12 +143,65 @@ TEST_F(LastHopRoutersTest, RowThatIsClaimedAgainHasAnotherRouter) {
   EXPECT_FALSE(is_known(id));
 }
 
-TEST_F(LastHopRoutersTest, GatewaysAreAskedForOnceForEachRowAndNotAllAtOnce) {
+TEST_F(LastHopRoutersTest, GatewaysAreAskedForOnceForEachRowAndVersionAndNotAllAtOnce) {
   for (uint8_t mac = 1; mac <= 5; ++mac) claim(mac);
-  EXPECT_FALSE(keep({"198.18.1.2"}, 3));
-  EXPECT_TRUE(keep({"198.18.1.2"}, 3));
-  EXPECT_TRUE(keep({"198.18.1.2"}, 3));
-  EXPECT_EQ(asked, 5u);
+  for (const uint64_t version : {7, 8}) {
+    asked = 0;
+    keep({"198.18.1.2"}, 3, version);
+    EXPECT_EQ(asked, 3u);
+    for (int i = 0; i < 3; ++i) keep({"198.18.1.2"}, 3, version);
+    EXPECT_EQ(asked, 5u);
+  }
+  EXPECT_EQ(kept, 1u) << "the rows share a gateway";
+}
+
+// A router's table changes all the time, so the rows take turns.
+TEST_F(LastHopRoutersTest, EachRowIsAskedForInItsTurnAlthoughRoutesAlwaysChange) {
+  const std::vector<std::string> clients = {"198.18.3.101", "198.18.3.102", "198.18.3.103", "198.18.3.104"};
+  for (size_t i = 0; i < clients.size(); ++i) claim(static_cast<uint8_t>(i), clients[i].c_str());
+  std::vector<std::string> turns;
+  for (uint64_t version = 1; version <= 4; ++version) {
+    routers.ask_for_gateways({.gateway_to = [&](const IpAddress& client) -> std::optional<NeighbourKey> {
+                                turns.push_back(client.to_string());
+                                return std::nullopt;
+                              },
+                              .keep_resolved = nullptr},
+                             version, 1);
+  }
+  std::sort(turns.begin(), turns.end());
+  EXPECT_EQ(turns, clients);
+}
+
+TEST_F(LastHopRoutersTest, NewHopOrClientOfARowIsAskedFor) {
+  const uint16_t id = claim(1);
+  EXPECT_TRUE(keep({"198.18.1.2"}, 100, 7));
+  EXPECT_FALSE(keep({"198.18.1.2"}, 100, 7));
+  flows->last_hops[id] = Hop{kFrontPort, mac_of(7)}.word();
+  EXPECT_TRUE(keep({"198.18.1.2"}, 100, 7));
+  EXPECT_EQ(asked, 2u);
+  flows->last_hop_origins[id].client[1] = ip("198.18.3.104").word(1);
+  EXPECT_TRUE(keep({"198.18.1.2"}, 100, 7));
+  EXPECT_EQ(asked, 3u);
+  EXPECT_EQ(kept, 1u);
+}
+
+TEST_F(LastHopRoutersTest, GatewaysOfNoRowMakeRoomForOthers) {
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i <= LastHopRouters::kMostGateways; ++i)
+    names.push_back("198.18.1." + std::to_string(100 + i));
+  std::vector<const char*> gateways;
+  uint16_t id = 0;
+  for (const std::string& name : names) {
+    gateways.push_back(name.c_str());
+    id = claim(static_cast<uint8_t>(gateways.size()));
+  }
+  keep(gateways);
+  EXPECT_EQ(kept, LastHopRouters::kMostGateways);
+  keep({"198.18.1.2"});
+  EXPECT_EQ(kept, LastHopRouters::kMostGateways + 1);
+  look({neighbour("198.18.1.2", LastHopRouters::kMostGateways + 1)});
+  look({neighbour("198.18.1.2", 0x99)});
+  EXPECT_EQ(hop_of(id), (Hop{kFrontPort, mac_of(0x99)}));
 }
 
 TEST_F(LastHopRoutersTest, RowOfAPortThatIsGoneStays) {
