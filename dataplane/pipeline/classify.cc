@@ -105,19 +105,25 @@ template <bool kIcmp, typename Parsed>
   return ((plain::load<uint64_t>(frame) ^ port.mac) & port.mac_mask) != 0;
 }
 
-// The kernel decides what becomes of such a frame. A frame without a whole Ethernet header has no address.
+// The kernel decides what becomes of such a frame. A frame without a whole Ethernet header has no address. A
+// packet to a service's address has the limit of other packets there: a broadcast flood must not fill the
+// TAP's queue.
 //
 // The worker that receives a frame stops it, so none is handed over. The owner of a flow compares again. The
 // two disagree only while the port's address changes. Then a packet may be lost, which its sender repeats.
-[[gnu::cold, gnu::noinline]] Verdict classify_for_another_mac(uint32_t bytes) {
-  return bytes < kEthernetBytes ? Verdict::drop(DropReason::k_truncated) : Verdict::punt(PuntClass::kHost);
+[[gnu::cold, gnu::noinline]] Verdict classify_for_another_mac(const Packet& packet, const Context& context) {
+  const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
+  if (bytes < kEthernetBytes) return Verdict::drop(DropReason::k_truncated);
+  const ParsedPacket parsed = parse(packet.frame, bytes);
+  const bool is_icmp_error = parsed.result == ParseResult::kIcmpError;  // it is sent to the quoted source
+  return punt_to(is_icmp_error ? parsed.source : parsed.destination, context.rules.ruleset);
 }
 
 // classify_plain() is compiled once for each family, so that the family's offsets are constants.
 [[gnu::always_inline]] inline Verdict classify_one(Packet& packet, const Context& context) {
   const uint32_t bytes = rte_pktmbuf_data_len(packet.mbuf);
   if (is_for_another_mac(packet.frame, context.ports[packet.mbuf->port])) [[unlikely]]
-    return classify_for_another_mac(bytes);
+    return classify_for_another_mac(packet, context);
   if (PlainPacket plain; parse_plain_ipv4(packet.frame, bytes, plain)) [[likely]]
     return classify_plain(packet, context, plain);
   if (PlainPacket plain; parse_plain_ipv6(packet.frame, bytes, plain))

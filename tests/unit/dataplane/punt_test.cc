@@ -38,6 +38,10 @@ class PuntTest : public WorkerTest {
         .payload("x")
         .build();
   }
+  static Frame broadcast(Frame frame) {
+    std::fill_n(frame.begin(), 6, uint8_t{0xff});
+    return frame;
+  }
   static Frame arp() { return PacketBuilder().ether_type(0x0806).payload_bytes(46).build(); }
 };
 
@@ -94,10 +98,23 @@ TEST_F(PuntToTap, FloodsAboutServicesAreLimitedAndNothingElseIs) {
   const Frame to_no_service =
       PacketBuilder().ip(client(kWeb).address, vip(kWeb).address).tcp(40000, 81, kSyn).build();
   const Frame ping = PacketBuilder().ip(client(kWeb).address, vip(kWeb).address).icmp(8, 0).build();
+  const Frame quote =
+      PacketBuilder().ip(vip(kWeb).address, client(kWeb).address).tcp(80, 40000, kAck).build();
+  const Frame icmp_error = PacketBuilder()
+                               .ip(IpAddress::parse("198.18.1.1").value(), vip(kWeb).address)
+                               .icmp_unreachable(quote, 28)
+                               .build();
+  const Frame to_another_host =
+      PacketBuilder().ipv4("198.18.1.101", "198.18.1.9").tcp(40000, 80, kSyn).build();
   const Flood floods[] = {
       {kSide, expired, PuntLimits::kRates[0] / 10},
       {kSide, to_no_service, PuntLimits::kRates[2] / 10},
-      {kSide, ping, 0},  // the second has gone to the frames before it
+      {kSide, ping, 0},  // this second's share has gone to the frames before
+      {kSide, broadcast(from_client(client(kWeb), kSyn)), 0},
+      {kSide, broadcast(from_client(client(kWeb6), kSyn)), 0},
+      {kSide, broadcast(icmp_error), 0},
+      {kSide, broadcast(to_another_host), 20'000},
+      {kSide, broadcast(arp()), 20'000},
       {kSide, arp(), 20'000},
   };
   for (const auto& [wire, frame, passes] : floods) {

@@ -196,28 +196,28 @@ std::vector<ClassifyCase> by_mac_address() {
   constexpr MacAddress kMulticast{{0x01, 0x00, 0x5e, 0, 0, 0x0a}}, kMulticast6{{0x33, 0x33, 0, 0, 0, 0x10}};
   constexpr MacAddress kFullMac{{0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54}};
   std::vector<ClassifyCase> cases = {
-      {"ToTheMacOfAnotherHost", web_to(kOther).build(), {kPunt}},
-      {"ToTheMacOfAnotherHost6", web6_to(kOther).build(), {kPunt}},
-      {"ToTheSendersOwnMac", web_to(kClientMac).build(), {kPunt}},
-      {"Broadcast", web_to(kBroadcast).build(), {kPunt}},
-      {"Multicast", web_to(kMulticast).build(), {kPunt}},
-      {"Multicast6", web6_to(kMulticast6).build(), {kPunt}},
+      {"ToTheMacOfAnotherHost", web_to(kOther).build(), {kPuntToVip}},
+      {"ToTheMacOfAnotherHost6", web6_to(kOther).build(), {kPuntToVip}},
+      {"ToTheSendersOwnMac", web_to(kClientMac).build(), {kPuntToVip}},
+      {"Broadcast", web_to(kBroadcast).build(), {kPuntToVip}},
+      {"Multicast", web_to(kMulticast).build(), {kPuntToVip}},
+      {"Multicast6", web6_to(kMulticast6).build(), {kPuntToVip}},
       {"OfABackendToAnotherMac", reply_to(kOther).build(), {kPunt}, kBackendSide},
       {"IcmpErrorToAnotherMac",
        from_to("198.18.1.1", "198.18.0.10").eth(kOther, kClientMac).icmp_unreachable(web_reply(), 28).build(),
-       {kPunt}},
-      {"ExpiredToAnotherMac", web_to(kOther).ttl(1).build(), {kPunt}},
+       {kPuntToVip}},
+      {"ExpiredToAnotherMac", web_to(kOther).ttl(1).build(), {kPuntToVip}},
       {"BrokenToAnotherMac", web_to(kOther).poke(Layer::kIp, 0, {0x44}).build(), {kPunt}},
       {"ToAnotherMacCutWithinTheEthernetHeader", cut_to(web_to(kOther).build(), 13),
        dropped(DropReason::k_truncated)},
       {"ToAMacWithAllKindsOfBytes", web_to(kFullMac).build(), kWebClient, kClientSide, false, kFullMac},
-      {"ToAnotherMacOnASteeredPort", web_to(kOther).build(), {kPunt}, kClientSide, true},
+      {"ToAnotherMacOnASteeredPort", web_to(kOther).build(), {kPuntToVip}, kClientSide, true},
       {"OnADeviceWithoutAMac", web_to(kOther).build(), kWebClient, kClientSide, false, MacAddress{}},
   };
   static constexpr const char* kNames[] = {"MacByte0Differs", "MacByte1Differs", "MacByte2Differs",
                                            "MacByte3Differs", "MacByte4Differs", "MacByte5Differs"};
   for (size_t byte = 0; byte < 6; ++byte)
-    cases.push_back({kNames[byte], with_mac_byte(web_to(kFrontMac).build(), byte), {kPunt}});
+    cases.push_back({kNames[byte], with_mac_byte(web_to(kFrontMac).build(), byte), {kPuntToVip}});
   return cases;
 }
 
