@@ -176,12 +176,13 @@ tl::expected<OpenedSegment, std::string> open_segment(const Place& place, const 
   return opened;
 }
 
-// What an operator has to know of a start that found something, but not everything.
-std::string what_is_missing(bool has_flows, const OpenedSegment& segment) {
-  if (!has_flows)
+// What an operator has to know of a start that found something, but not everything. `flows` is null if their
+// file is new. Before the first publication there are no rules to keep.
+std::string what_is_missing(const FlowsHeader* flows, const OpenedSegment& segment) {
+  if (flows == nullptr)
     return segment.was_there ? "no flows were found beside the segment: the table is empty" : "";
-  return segment.has_rules ? ""
-                           : "no rules were kept: until teald publishes only existing flows are forwarded";
+  if (segment.has_rules || flows->generation.load(std::memory_order_relaxed) == 0) return "";
+  return "no rules were kept: until teald publishes only existing flows are forwarded";
 }
 
 }  // namespace
@@ -199,7 +200,8 @@ tl::expected<Segment::Opened, std::string> Segment::open_or_create(const Options
   opened.path = file.path;
   opened.flows_path = flows->path;
   opened.created = flows->created && !flows->has_taken_over;
-  opened.notice = joined(joined(flows->notice, file.notice), what_is_missing(!opened.created, *found));
+  opened.notice = joined(joined(flows->notice, file.notice),
+                         what_is_missing(opened.created ? nullptr : &opened.segment.flows(), *found));
   opened.no_huge_pages = flows->no_huge_pages.empty() ? file.no_huge_pages : flows->no_huge_pages;
   opened.flows_on_tmpfs = flows->path == SegmentPaths::of(options.run_dir, kFlowsName).tmpfs;
   SegmentHeader& header = opened.segment.header();

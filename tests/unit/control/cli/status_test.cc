@@ -54,7 +54,7 @@ TEST_F(StatusTest, StatusSaysWhatTheDiskDoesNotHave) {
   answer["storage"] = {{"unrecorded", 2}, {"error", "the disk is full"}};
   daemon_->answer("GET /v1/services", answer);
   const auto page = teal({"status"}).out;
-  EXPECT_TRUE(contains(page, "2 changes not on disk, every change but a rollback and an unlock is refused: "))
+  EXPECT_TRUE(contains(page, "2 changes not on disk, every change but a rollback and an unlock is refused:"))
       << page;
   answer["storage"]["unrecorded"] = 1;
   daemon_->answer("GET /v1/services", answer);
