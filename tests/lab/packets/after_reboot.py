@@ -45,7 +45,7 @@ def on(host, *words, stdin=None):
 def documented_rule():
     """The rule of the page, for the port of this service."""
     page = (lab.REPO / "docs" / "operations.md").read_text()
-    return re.search(r"```\n(table inet teal_replies .*?)```", page, re.DOTALL)[1].replace("8080", str(PORT))
+    return re.search(r"```\n(table inet teal_replies\n.*?)```", page, re.DOTALL)[1].replace("8080", str(PORT))
 
 
 @contextlib.contextmanager
