@@ -80,8 +80,8 @@ OldColourChecks Daemon::Parts::old_colour_checks() {
           }};
 }
 
-// A flow counts as unanswered after kAnswerTicks, when the room may be back.
-constexpr uint64_t kFailureTicks = 2 * kAnswerTicks;
+// A flow counts as unanswered after kAnswerTicks. The table may have room again by then.
+constexpr uint64_t kNoRoomTicks = 2 * kAnswerTicks;
 
 // Without a running dataplane the counts of flows stand still.
 void Daemon::Parts::look_at_backends() {
@@ -102,7 +102,7 @@ void Daemon::Parts::look_at_backends() {
                                   const std::optional<TrialView> trial = trials.view_of(service);
                                   return trial && trial->tested == colour;
                                 },
-                            .lacks_room = found_no_room_within(*publisher, kFailureTicks, clock.tick())};
+                            .lacks_room = found_no_room_within(*publisher, kNoRoomTicks, clock.tick())};
   if (health.ejector().look(executor.catalogue(), facts)) health_upkeep.has_news();
 }
 

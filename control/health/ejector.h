@@ -11,7 +11,7 @@
 //      failures since the latest answer eject the backend. An answer between two looks forgets all failures
 //      before the second look.
 //      While flows find no room in the table, failures count only once the backend has not answered for
-//      kFloodPatience: most of them are strangers' flows, and clients' answers may be rare.
+//      kFloodPatience: most failures are of strangers' flows, and clients' answers may be rare.
 //   2. The n-th ejection lasts n times `time`, at most kLongest. Each kForgiveEvery without an ejection
 //      forgives one: n falls by 1.
 //   3. At most `max_share` percent of a pool's weight is ejected, so a pool of one backend loses none. The

@@ -93,8 +93,8 @@ class Database {
   std::string path_;
 };
 
-// Waits until a file's content, or a directory's names, are on the disk. Not for a file that SQLite has open:
-// closing a descriptor of it drops SQLite's locks.
+// Waits until a file's content, or a directory's names, are on the disk. SQLite must not have the file
+// open: closing another descriptor of the file drops SQLite's locks.
 Database::Expected<void> sync_to_disk(const std::string& path);
 
 inline void bind_value(SQLite::Statement& statement, int index, int64_t value) {

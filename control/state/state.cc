@@ -52,23 +52,21 @@ tl::expected<std::unique_ptr<Database>, std::string> open_database(const std::st
 
 }  // namespace
 
-tl::expected<State, std::string> State::open(const std::string& dir) {
-  auto database = open_database(dir, BeforeMigration::kCopy);
+tl::expected<State, std::string> State::of(tl::expected<std::unique_ptr<Database>, std::string> database) {
   if (!database) return tl::unexpected(database.error());
   return State(std::move(*database));
+}
+
+tl::expected<State, std::string> State::open(const std::string& dir) {
+  return of(open_database(dir, BeforeMigration::kCopy));
 }
 
 tl::expected<State, std::string> State::open_expendable(const std::string& dir) {
-  auto database = open_database(dir, BeforeMigration::kNothing);
-  if (!database) return tl::unexpected(database.error());
-  return State(std::move(*database));
+  return of(open_database(dir, BeforeMigration::kNothing));
 }
 
 tl::expected<State, std::string> State::open_to_read(const std::string& dir) {
-  auto database = Database::open_to_read(dir + "/teal.db");
-  if (database) database = readable(std::move(*database));
-  if (!database) return tl::unexpected(database.error());
-  return State(std::move(*database));
+  return of(Database::open_to_read(dir + "/teal.db").and_then(readable));
 }
 
 State::Done State::back_up(const std::string& dir, const std::string& file) {

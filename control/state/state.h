@@ -242,6 +242,7 @@ class State {
 
  private:
   explicit State(std::unique_ptr<Database> db);
+  static tl::expected<State, std::string> of(tl::expected<std::unique_ptr<Database>, std::string> database);
 
   std::unique_ptr<Database> db_;
 };

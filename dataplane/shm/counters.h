@@ -221,11 +221,11 @@ struct alignas(64) WorkerBlock {
   WorkerStatus status;
   Counter events[kEventCount];
   Counter drops[kDropReasonCount];
-  ServiceColourCounters services[kMaxServices][kColours];  // by service id, colour
-  FlowCount flows[kMaxBackends][kColours];                 // by backend id
-  BackendSignals signals[kMaxBackends][kColours];          // by backend id, colour
-  Counter stateless_answers[kMaxBackends];     // by backend id: SYN-ACKs of flows without an entry
-  ServiceTimes times[kMaxServices][kColours];  // by service id, colour
+  ServiceColourCounters services[kMaxServices][kColours];      // by service id, colour
+  FlowCount flows[kMaxBackends][kColours];                     // by backend id
+  BackendSignals signals[kMaxBackends][kColours];              // by backend id, colour
+  Counter stateless_answers[kMaxBackends];                     // by backend id: SYN-ACKs without an entry
+  ServiceTimes times[kMaxServices][kColours];                  // by service id, colour
   TrialCounters trials[kMaxServices][kColours][kClientCells];  // by service id, colour, cell of clients
 
   void count(Event event, uint64_t n = 1) { events[static_cast<uint32_t>(event)].add(n); }

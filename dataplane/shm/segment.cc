@@ -176,8 +176,8 @@ tl::expected<OpenedSegment, std::string> open_segment(const Place& place, const 
   return opened;
 }
 
-// What an operator has to know of a start that found something, but not everything. `flows` is null if their
-// file is new. Before the first publication there are no rules to keep.
+// Returns what a start lacks that found the flows or the rules alone, or "". `flows` is null if the file of
+// the flows is new. A segment gets its rules by the first publication.
 std::string what_is_missing(const FlowsHeader* flows, const OpenedSegment& segment) {
   if (flows == nullptr)
     return segment.was_there ? "no flows were found beside the segment: the table is empty" : "";

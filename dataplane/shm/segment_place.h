@@ -60,9 +60,6 @@ tl::expected<PlacedFile, std::string> make_file(
 // Uses a file as it is. The link leads to it.
 tl::expected<PlacedFile, std::string> use_file(const Place& place, const std::string& name, FoundFile found);
 
-// "size is 3, expected 4".
-std::string is_but(const std::string& what, const std::string& is, const std::string& expected);
-
 // Returns "size is 3, expected 4".
 std::string is_but(const std::string& what, const std::string& is, const std::string& expected);
 std::string is_but(const std::string& what, uint64_t is, uint64_t expected);

@@ -50,7 +50,7 @@ class EjectorTest : public testing::Test {
   bool lacks_room = false;
 };
 
-// A SYN flood leaves clients no room, and a few of them are answered.
+// A SYN flood leaves clients without room, and the backend answers a few clients.
 TEST_F(EjectorTest, DuringAFloodOnlyTenSecondsWithoutAnAnswerEject) {
   lacks_room = true;
   for (int second = 0; second < 30; ++second) {

@@ -164,7 +164,7 @@ TEST(Schema, WithoutACopyNothingIsMigrated) {
           "pragma_user_version");
 }
 
-// An upgrade while the disk is full: there is no room for the copy.
+// An upgrade while the disk is full: the disk lacks room for the copy.
 TEST(Schema, AnOlderDatabaseThatTakesNoWritesIsRead) {
   const TempDir dir;
   run_sql(dir.file("teal.db"), kSchema1);
